@@ -1,0 +1,1 @@
+"""Hardware descriptions that ship with eeaug (YAML, read by eeaug.hardware)."""
