@@ -1,0 +1,194 @@
+"""``eeaug hw``: the shipped hardware profiles, and descriptions of one's own."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+from eeaug import hardware
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.table import Table
+
+UNKNOWN = "unknown"
+
+
+@click.group()
+def hw() -> None:
+    """Hardware: list and show profiles, check a description."""
+
+
+@hw.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """List the profiles that come with eeaug."""
+    profiles = [hardware.read(name) for name in hardware.shipped()]
+    if as_json:
+        entries = [
+            {
+                "name": profile.name,
+                "processors": [p.name for p in profile.processors],
+                "memories": {m.name: m.bytes for m in profile.memories},
+                "source": profile.source,
+            }
+            for profile in profiles
+        ]
+        click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        return
+    rows = [
+        (
+            profile.name,
+            "\n".join(p.name for p in profile.processors),
+            "\n".join(f"{m.name} {_bytes(m.bytes)}" for m in profile.memories),
+            textwrap.shorten(profile.source or UNKNOWN, 100, placeholder=" …"),
+        )
+        for profile in profiles
+    ]
+    _print(_table(None, ("name", "processors", "memories", "source"), rows, lines=True))
+
+
+@hw.command()
+@click.argument("name", metavar="NAME|FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the keys of the file format.")
+def show(name: str, as_json: bool) -> None:
+    """Show everything that is known about a profile or a hardware file."""
+    target = hardware.read(name)
+    if as_json:
+        click.echo(json.dumps(hardware.as_dict(target), indent=2, ensure_ascii=False))
+        return
+    lowest_latency = "not named: the processor with the lowest latency that holds the whole model"
+    facts = (
+        ("name", target.name),
+        ("source", target.source or UNKNOWN),
+        ("samples arrive at", target.input_at),
+        ("processors run", "one at a time" if target.exclusive else "at the same time if need be"),
+        ("baseline", target.baseline or lowest_latency),
+    )
+    sources = [(p.name, p.source) for p in target.processors]
+    sources += [(m.name, m.source) for m in target.memories]
+    sources += [(f"{k.sender} to {k.receiver}", k.source) for k in target.links]
+    _print(
+        _table(None, ("", ""), facts, header=False),
+        _processor_table(target.processors),
+        _table(
+            "Memories",
+            ("name", "size", "RAM of", "flash of"),
+            [
+                (
+                    m.name,
+                    _bytes(m.bytes),
+                    ", ".join(p.name for p in target.processors if p.ram == m.name),
+                    ", ".join(p.name for p in target.processors if p.flash == m.name),
+                )
+                for m in target.memories
+            ],
+        ),
+        _table(
+            "Links",
+            ("from", "to", "bandwidth", "latency", "energy"),
+            [
+                (
+                    k.sender,
+                    k.receiver,
+                    _quantity(k.bandwidth_bytes_per_s, "B/s"),
+                    _quantity(k.latency_s, "s"),
+                    _quantity(k.energy_j_per_byte, "J/B"),
+                )
+                for k in target.links
+            ],
+        ),
+        _table("Sources", ("", ""), [(of, source) for of, source in sources if source], header=False),
+    )
+
+
+@hw.command()
+@click.argument("name", metavar="NAME|FILE")
+def check(name: str) -> None:
+    """Check a hardware file: all mistakes at once, and warnings about what stays unknown."""
+    target = hardware.read(name)
+    counts = [
+        _count(target.processors, "processor", "processors"),
+        _count(target.memories, "memory", "memories"),
+        _count(target.links, "link", "links"),
+    ]
+    click.echo(f"{target.name}: ok: {', '.join(counts)}")
+    for line in hardware.warnings(target):
+        click.echo(f"warning: {line}")
+
+
+def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:
+    rows = [("rate (default)", *(_quantity(p.rates_macs_per_s["default"], " MAC/s") for p in processors))]
+    rows += [(f"  {kind}", *(_own_rate(p, kind) for p in processors)) for kind in hardware.KINDS]
+    rows += [
+        ("arithmetic", *(p.arithmetic for p in processors)),
+        ("RAM", *(p.ram for p in processors)),
+        ("flash", *(p.flash for p in processors)),
+        ("active power", *(_quantity(p.active_power_w, "W") for p in processors)),
+        ("sleep power", *(_quantity(p.sleep_power_w, "W") for p in processors)),
+        ("wake-up", *(_quantity(p.wakeup_s, "s") for p in processors)),
+        ("runtime", *(p.runtime or UNKNOWN for p in processors)),
+    ]
+    return _table("Processors, in order of use", ("", *(p.name for p in processors)), rows)
+
+
+def _own_rate(processor: hardware.Processor, kind: str) -> str:
+    own = processor.rates_macs_per_s[kind]
+    if own is None and processor.rate(kind) is not None:
+        return f"{UNKNOWN} (default)"
+    return _quantity(own, " MAC/s")
+
+
+def _count(items: tuple[object, ...], one: str, many: str) -> str:
+    return f"{len(items)} {one if len(items) == 1 else many}"
+
+
+def _quantity(value: float | None, unit: str) -> str:
+    """The number with an SI prefix, or ``unknown``."""
+    if value is None:
+        return UNKNOWN
+    for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""), (1e-3, "m"), (1e-6, "µ")):
+        if value >= scale:
+            return f"{value / scale:.4g} {(prefix + unit).strip()}"
+    return f"{value * 1e9:.4g} n{unit}" if value else f"0 {unit}"
+
+
+def _bytes(value: int) -> str:
+    for scale, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if value >= scale:
+            return f"{value / scale:.4g} {unit}"
+    return f"{value} B"
+
+
+def _table(
+    title: str | None,
+    columns: Iterable[str],
+    rows: Iterable[tuple[str, ...]],
+    *,
+    header: bool = True,
+    lines: bool = False,
+) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    style = box.SIMPLE if header else None
+    table = Table(title=title, title_justify="left", box=style, show_header=header, show_lines=lines)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # as it stands: [brackets] in a source are no markup
+    return table
+
+
+def _print(*tables: Table) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for table in tables:
+        if table.row_count:
+            console.print(table)

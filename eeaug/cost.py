@@ -1,0 +1,232 @@
+"""What a segment of the network costs on a processor: MACs, seconds, joules, bytes.
+
+A segment runs from one boundary (0: the input, b: after b blocks) to the next decision, head included. All
+costs are sums over blocks, so tables of prefix sums answer every segment of every placement at once. Unknown
+figures are NaN and stay NaN: an unknown rate gives an unknown latency, never a wrong one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.errors import InputError
+from eeaug.graph import Block
+from eeaug.hardware import KINDS, Hardware
+from eeaug.macs import Macs
+
+__all__ = ["Costs", "Exit", "Segments", "require_energies", "require_rates"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Exit:
+    """A head at a location, as far as costs go; ``after`` blocks of the backbone run before it."""
+
+    location: str
+    after: int
+    head: str
+    macs: Macs
+    parameters: int
+    peak_elements: int
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Costs of the segments of A architectures with m exits on one sequence of processors.
+
+    Parameters
+    ----------
+    macs, time_s, energy_j : (A, m + 1); hand-over and wake-up at the start of a segment belong to it
+    parameters_bytes, activation_bytes, handover_bytes : (A, m + 1), each in its processor's width
+    processors : index of the processor of every segment
+    """
+
+    macs: Floats
+    time_s: Floats
+    energy_j: Floats
+    parameters_bytes: Floats
+    activation_bytes: Floats
+    handover_bytes: Floats
+    processors: tuple[int, ...]
+
+    @property
+    def worst_latency_s(self) -> Floats:
+        """(A,): every segment, head, hand-over and wake-up."""
+        return self.time_s.sum(axis=1)
+
+
+class Costs:
+    """Tables of one backbone, its candidate exits and one target.
+
+    Parameters
+    ----------
+    blocks : B blocks, input to output
+    exits : C candidate exits
+    input_elements : number of elements of one sample
+    """
+
+    def __init__(
+        self, hardware: Hardware, blocks: Sequence[Block], exits: Sequence[Exit], input_elements: int
+    ) -> None:
+        self.hardware, self.blocks, self.exits = hardware, tuple(blocks), tuple(exits)
+        processors = hardware.processors
+        self.after = np.array([e.after for e in exits], dtype=np.intp)
+        self.elements = np.array([input_elements, *(b.elements for b in blocks)], dtype=np.float64)
+        block_macs = np.array([_by_kind(b.macs) for b in blocks]).reshape(-1, len(KINDS))
+        head_macs = np.array([_by_kind(e.macs) for e in exits]).reshape(-1, len(KINDS))
+        self.block_macs = _prefix(block_macs.sum(axis=1))
+        self.head_macs = head_macs.sum(axis=1)
+        self.block_parameters = _prefix([b.parameters for b in blocks])
+        self.head_parameters = np.array([e.parameters for e in exits], dtype=np.float64)
+        self.head_peak = np.array([e.peak_elements for e in exits], dtype=np.float64)
+        self.peak = _range_maxima([b.peak_elements for b in blocks])
+        rates = [[p.rate(kind) for kind in KINDS] for p in processors]
+        seconds = np.array([[np.nan if r is None else 1.0 / r for r in row] for row in rates])
+        self.block_time_s = np.array([_prefix(_times(block_macs, s)) for s in seconds])
+        self.head_time_s = np.array([_times(head_macs, s) for s in seconds])
+        self.width = np.array([p.bytes_per_element for p in processors], dtype=np.float64)
+        self.wakeup_s = np.array([p.wakeup_s or 0.0 for p in processors])
+        asleep = np.array([p.sleep_power_w or 0.0 for p in processors])
+        active = np.array([np.nan if p.active_power_w is None else p.active_power_w for p in processors])
+        self.power_w = active + asleep.sum() - asleep  # this one works, the others sleep
+        self.source = [p.name for p in processors].index(hardware.input_at)
+
+    @property
+    def total_macs(self) -> float:
+        return float(self.block_macs[-1])
+
+    def connected(self, sender: int, receiver: int) -> bool:
+        names = [p.name for p in self.hardware.processors]
+        return sender == receiver or self.hardware.link(names[sender], names[receiver]) is not None
+
+    def segments(self, architectures: NDArray[np.intp], processors: Sequence[int]) -> Segments:
+        """Costs of architectures (A, m) of exit indices, all on the same m + 1 processors."""
+        count, m = architectures.shape
+        start = np.zeros(count, dtype=np.intp)
+        sender, stages = self.source, []
+        for k, processor in enumerate(processors):
+            head = architectures[:, k] if k < m else None
+            stages.append(self.stage(start, head, sender, processor))
+            start = self.after[head] if head is not None else start
+            sender = processor
+        columns = (np.stack(column, axis=1) for column in zip(*stages, strict=True))
+        return Segments(*columns, tuple(processors))
+
+    def stage(
+        self, start: NDArray[np.intp], head: NDArray[np.intp] | None, sender: int, processor: int
+    ) -> tuple[Floats, ...]:
+        """Costs of single segments, each (N,), in the order of the fields of :class:`Segments`.
+
+        start (N,): boundaries where they begin, after the tensor there came from ``sender``; head (N,): the
+        exits where they end, None for the final classifier.
+        """
+        end = np.full_like(start, len(self.blocks)) if head is None else self.after[head]
+        macs = self.block_macs[end] - self.block_macs[start]
+        time = self.block_time_s[processor, end] - self.block_time_s[processor, start]
+        weights = self.block_parameters[end] - self.block_parameters[start]
+        activations = self.peak[start, end]
+        if head is not None:
+            macs = macs + self.head_macs[head]
+            time = time + self.head_time_s[processor, head]
+            weights = weights + self.head_parameters[head]
+            # the tensor that may be handed over stays alive while the head runs
+            activations = np.maximum(activations, self.elements[end] + self.head_peak[head])
+        energy = time * self.power_w[processor]
+        handover = np.zeros(len(start))
+        if sender != processor:
+            handover = self.elements[start] * self.width[sender]
+            seconds, joules = self._transfer(sender, processor, handover)
+            wakeup = self.wakeup_s[processor]
+            time = time + seconds + wakeup
+            energy = energy + joules + wakeup * self.power_w[processor]
+        width = self.width[processor]
+        return macs, time, energy, weights * width, activations * width, handover
+
+    def _transfer(self, sender: int, receiver: int, sent: Floats) -> tuple[Floats, Floats]:
+        """Seconds and joules for ``sent`` bytes; the sender is the one that works meanwhile."""
+        names = [p.name for p in self.hardware.processors]
+        link = self.hardware.link(names[sender], names[receiver])
+        if link is None or link.bandwidth_bytes_per_s is None:
+            return np.full_like(sent, np.nan), np.full_like(sent, np.nan)
+        seconds = link.latency_s + sent / link.bandwidth_bytes_per_s
+        return seconds, seconds * self.power_w[sender] + sent * (link.energy_j_per_byte or 0.0)
+
+    def memory_bytes(self, segments: Segments) -> dict[str, Floats]:
+        """Bytes used of every memory, (A,) each: weights of all segments, and working memory.
+
+        One processor's stages run one after the other and reuse its working memory. Processors that share
+        a memory add up, unless the target is ``exclusive``: then only one works at a time.
+        """
+        count = segments.macs.shape[0]
+        used = {memory.name: np.zeros(count) for memory in self.hardware.memories}
+        working: dict[str, list[Floats]] = {name: [] for name in used}
+        for p in sorted(set(segments.processors)):
+            processor = self.hardware.processors[p]
+            mine = [k for k, q in enumerate(segments.processors) if q == p]
+            used[processor.flash] += segments.parameters_bytes[:, mine].sum(axis=1)
+            working[processor.ram].append(segments.activation_bytes[:, mine].max(axis=1))
+        for name, arenas in working.items():
+            if arenas:
+                used[name] += np.max(arenas, axis=0) if self.hardware.exclusive else np.sum(arenas, axis=0)
+        return used
+
+
+def require_rates(hardware: Hardware, kinds: Sequence[str], why: str) -> None:
+    """Refuse a target whose latency cannot be estimated.
+
+    Raises
+    ------
+    InputError : naming every rate or bandwidth that is null and needed, for instance for ``--max-latency``
+    """
+    missing: list[str] = []
+    for i, p in enumerate(hardware.processors):
+        unknown = [k for k in kinds if p.rate(k) is None]
+        if unknown:
+            given_own = p.rates_macs_per_s.get("default") is None and len(unknown) == len(kinds)
+            field = "default" if given_own else unknown[0]
+            missing.append(f"processors[{i}].rates_macs_per_s.{field} ({p.name})")
+    for i, link in enumerate(hardware.links):
+        if link.bandwidth_bytes_per_s is None:
+            missing.append(f"links[{i}].bandwidth_bytes_per_s ({link.sender} → {link.receiver})")
+    _refuse(hardware, missing, why)
+
+
+def require_energies(hardware: Hardware, why: str) -> None:
+    """The same for energies: every active power must be known."""
+    missing = [
+        f"processors[{i}].active_power_w ({p.name})"
+        for i, p in enumerate(hardware.processors)
+        if p.active_power_w is None
+    ]
+    _refuse(hardware, missing, why)
+
+
+def _refuse(hardware: Hardware, missing: Sequence[str], why: str) -> None:
+    if missing:
+        raise InputError(f"hardware {hardware.name!r}: {why} needs figures that are null: {', '.join(missing)}")
+
+
+def _by_kind(macs: Macs) -> list[float]:
+    return [float(macs.get(kind, 0)) for kind in KINDS]
+
+
+def _prefix(values: Sequence[float] | Floats) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(np.asarray(values, dtype=np.float64))])
+
+
+def _range_maxima(values: Sequence[float]) -> Floats:
+    """table[a, b] is the largest of values[a:b], 0 if there are none."""
+    table = np.zeros((len(values) + 1, len(values) + 1))
+    for a in range(len(values)):
+        table[a, a + 1 :] = np.maximum.accumulate(np.asarray(values[a:], dtype=np.float64))
+    return table
+
+
+def _times(macs: Floats, seconds_per_mac: Floats) -> Floats:
+    # an unknown rate does not matter for an operation type that does not occur
+    return np.where(macs > 0, macs * seconds_per_mac, 0.0).sum(axis=1)

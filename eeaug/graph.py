@@ -1,0 +1,162 @@
+"""Layer graph and block graph of a classifier (DESIGN of the flow: Sponner et al., section 3.1).
+
+The layer graph has a node for every layer call. The block graph collapses whatever lies between two tensors
+that every path crosses (residual branches, dense and inception blocks), and fuses layers without MACs
+(normalisation, activation, pooling, dropout, reshape) into the compute layer before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import networkx as nx
+
+from eeaug import macs
+from eeaug.model import INPUT, Call, Classifier
+
+__all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of layers that one tensor enters and one tensor leaves.
+
+    ``name`` is that of its last layer, whose tensor of ``shape`` crosses the boundary. ``peak_elements`` is
+    the largest number of tensor elements that are alive at once while it runs, its input and output included.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    shape: tuple[int, ...]
+    macs: Mapping[str, int]
+    parameters: int
+    peak_elements: int
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def total_macs(self) -> int:
+        return macs.total(self.macs)
+
+
+def layer_graph(calls: Sequence[Call], input_shape: tuple[int, ...]) -> nx.DiGraph:
+    """Node per call with ``call``, ``macs`` (by operation type), ``parameters``, ``elements``; plus the input.
+
+    Weights of a layer that is called more than once are counted with its first call.
+    """
+    graph = nx.DiGraph()
+    graph.add_node(INPUT, call=None, macs={}, parameters=0, elements=prod(input_shape))
+    seen: set[str | None] = set()
+    for call in calls:
+        own = 0 if call.weights_of in seen else macs.parameters(call)
+        seen.add(call.weights_of or call.name)
+        elements = sum(prod(shape) for shape in call.shapes)
+        graph.add_node(call.name, call=call, macs=macs.count(call), parameters=own, elements=elements)
+        graph.add_edges_from((source, call.name) for source in call.inputs)
+    return graph
+
+
+def blocks(classifier: Classifier) -> tuple[Block, ...]:
+    """The blocks of a classifier, from input to output."""
+    graph = layer_graph(classifier.calls, classifier.input_shape)
+    return tuple(data["block"] for _, data in block_graph(graph).nodes(data=True) if data["block"])
+
+
+def block_graph(graph: nx.DiGraph) -> nx.DiGraph:
+    """Collapse a layer graph: a path from the input over the blocks, each with its ``Block`` as ``block``.
+
+    A tensor is crossed by every path exactly if its layer dominates the output; the dominators of one node
+    form a chain, so the block graph is a path whatever the topology between them. O(nodes + edges).
+    """
+    order = list(graph)
+    units = _units(graph, order)
+    # Layers without MACs join the compute unit before them; padding, and all that stands before the first
+    # compute unit, joins the one after: an exit on a padded map would carry zeros.
+    groups: list[list[str]] = []
+    ahead: list[str] = []
+    for unit in units:
+        computes = any(graph.nodes[n]["macs"] for n in unit)
+        padding = all(graph.nodes[n]["call"].kind.startswith("ZeroPadding") for n in unit)
+        if computes:
+            groups.append([*ahead, *unit])
+            ahead = []
+        elif groups and not padding and not ahead:
+            groups[-1].extend(unit)
+        else:
+            ahead.extend(unit)
+    if ahead:
+        groups = [*groups[:-1], [*groups[-1], *ahead]] if groups else [ahead]
+
+    chain = nx.DiGraph()
+    chain.add_node(INPUT, block=None)
+    previous = INPUT
+    for layers in groups:
+        block = _block(graph, previous, layers)
+        chain.add_node(block.name, block=block)
+        chain.add_edge(previous, block.name)
+        previous = block.name
+    return chain
+
+
+def _units(graph: nx.DiGraph, order: Sequence[str]) -> list[list[str]]:
+    """Stretches of layers between neighbouring single-tensor cuts, each ending in its cut."""
+    output = order[-1]
+    dominator = nx.immediate_dominators(graph, INPUT)
+    cuts = {output}
+    node = output
+    while (node := dominator.get(node, INPUT)) not in (INPUT, None):
+        if len(graph.nodes[node]["call"].shapes) == 1:
+            cuts.add(node)
+    units: list[list[str]] = [[]]
+    for name in order[1:]:
+        units[-1].append(name)
+        if name in cuts:
+            units.append([])
+    return [unit for unit in units if unit]
+
+
+def _block(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> Block:
+    by_kind: dict[str, int] = {}
+    for name in layers:
+        for kind, number in graph.nodes[name]["macs"].items():
+            by_kind[kind] = by_kind.get(kind, 0) + number
+    return Block(
+        name=layers[-1],
+        layers=tuple(layers),
+        shape=graph.nodes[layers[-1]]["call"].shapes[0],
+        macs=by_kind,
+        parameters=sum(graph.nodes[name]["parameters"] for name in layers),
+        peak_elements=peak_elements(graph, before, layers),
+    )
+
+
+def peak_elements(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> int:
+    """Most tensor elements alive at once when ``layers`` run in this order on the tensor of ``before``.
+
+    A layer without MACs that keeps the size of its only input works in place, as runtimes for
+    microcontrollers do, if nothing else reads that input later.
+    """
+    inside = set(layers)
+    last_use = {name: i for i, layer in enumerate(layers) for name in graph.predecessors(layer)}
+    # What is read after the block (only its own output is) lives to the end.
+    last_use[layers[-1]] = len(layers)
+    alive = {before: graph.nodes[before]["elements"]}
+    peak = 0
+    for i, name in enumerate(layers):
+        node = graph.nodes[name]
+        sources = [s for s in graph.predecessors(name) if s in inside or s == before]
+        dead = [s for s in sources if last_use[s] == i]
+        in_place = (
+            not node["macs"] and len(dead) == len(sources) == 1 and alive[dead[0]] == node["elements"]
+        )
+        alive[name] = 0 if in_place else node["elements"]
+        peak = max(peak, sum(alive.values()))
+        for source in dead:
+            freed = alive.pop(source)
+            if in_place:
+                alive[name] = freed
+    return peak

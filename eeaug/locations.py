@@ -1,0 +1,55 @@
+"""Where an exit can stand, and for every other block, why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from eeaug.graph import Block
+
+__all__ = ["Location", "find"]
+
+
+@dataclass(frozen=True)
+class Location:
+    """A block boundary that exactly one tensor of ``shape`` crosses.
+
+    ``after`` is the number of blocks that have run there; ``remaining_macs`` follow it in the backbone.
+    """
+
+    name: str
+    after: int
+    shape: tuple[int, ...]
+    remaining_macs: int
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+
+def find(blocks: Sequence[Block], classes: int) -> tuple[tuple[Location, ...], dict[str, str]]:
+    """The locations in order, and the reason for every block that is none, by block name.
+
+    The cheapest head averages over space and has one dense layer: channels × classes MACs. Where less than
+    that follows in the backbone, no exit can save anything.
+    """
+    found: list[Location] = []
+    reasons: dict[str, str] = {}
+    remaining = sum(block.total_macs for block in blocks)
+    for after, block in enumerate(blocks, start=1):
+        remaining -= block.total_macs
+        head = block.shape[-1] * classes if block.shape else 0
+        if after == len(blocks):
+            reasons[block.name] = "the classifier itself"
+        elif not 1 <= len(block.shape) <= 3:
+            reasons[block.name] = f"no head for a tensor of shape {block.shape}"
+        elif None in block.shape:
+            reasons[block.name] = f"the size of its tensor {block.shape} is open"
+        elif remaining <= head:
+            reasons[block.name] = (
+                f"nothing to save: {remaining:,} MACs follow, the smallest head costs {head:,}"
+            )
+        else:
+            found.append(Location(block.name, after, block.shape, remaining))
+    return tuple(found), reasons

@@ -1,0 +1,238 @@
+"""The given classifier as a flat list of layer calls, and sub-models cut out of it.
+
+Everything before a trained head is the user's backbone: it is frozen here and never changed.
+Keras is imported inside functions only, so that ``Call`` can be used without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eeaug import keras_files
+from eeaug.errors import ConversionError
+
+__all__ = ["INPUT", "Call", "Classifier", "load", "sha256"]
+
+
+INPUT = "input"  # the name of the model's input, in graphs and in files
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer; a layer that is called twice gives two calls, ``name`` and ``name@2``.
+
+    Parameters
+    ----------
+    inputs : names of the calls (or of the input) whose tensors it reads
+    input_shapes, shapes : shapes without the batch dimension, of what it reads and of what it gives
+    weights : shapes of all its weights, in Keras' order
+    activation : name of the activation inside the layer, or None
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    input_shapes: tuple[tuple[int, ...], ...]
+    shapes: tuple[tuple[int, ...], ...]
+    weights: tuple[tuple[int, ...], ...] = ()
+    activation: str | None = None
+    equation: str | None = None
+    weights_of: str | None = None  # the layer's name: calls of one layer share their weights
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained, frozen classifier with one input and one output.
+
+    ``calls`` are in topological order. ``logits`` says that the model ends without softmax: eeaug adds one.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    input_shape: tuple[int, ...]
+    classes: int
+    logits: bool
+    calls: tuple[Call, ...]
+    output: str
+    nodes: Mapping[str, Any] = field(repr=False)  # call name -> the Keras node that is replayed
+    inputs: Any = field(repr=False)  # the flat model's input tensor
+
+    def replay(self, start: str | None, tensor: Any, ends: Iterable[str]) -> dict[str, Any]:
+        """Call the layers again, from ``tensor`` (standing for the output of ``start``) up to ``ends``.
+
+        Returns the new tensors of ``ends``. With ``start=None`` the tensor stands for the model's input.
+        """
+        wanted = self._between(start, ends)
+        made = {start or INPUT: tensor}
+        known = {id(self._tensor(start)): tensor}
+        for call in self.calls:
+            if call.name not in wanted:
+                continue
+            node = self.nodes[call.name]
+            args, kwargs = node.arguments.fill_in(known)
+            out = node.operation(*args, **kwargs)
+            for old, new in zip(node.outputs, out if isinstance(out, (list, tuple)) else [out], strict=True):
+                known[id(old)] = new
+            made[call.name] = out
+        return made
+
+    def probabilities(self, tensor: Any) -> Any:
+        """What the last stage gives for the backbone's output: a softmax is added to a logits model."""
+        import keras
+
+        return keras.layers.Softmax(name="eeaug_softmax")(tensor) if self.logits else tensor
+
+    def _tensor(self, name: str | None) -> Any:
+        return self.inputs if name in (None, INPUT) else self.nodes[str(name)].outputs[0]
+
+    def _between(self, start: str | None, ends: Iterable[str]) -> set[str]:
+        by_name = {call.name: call for call in self.calls}
+        wanted: set[str] = set()
+        stack = [end for end in ends if end != start]
+        while stack:
+            name = stack.pop()
+            if name in wanted or name in (start, INPUT):
+                continue
+            wanted.add(name)
+            stack.extend(by_name[name].inputs)
+        return wanted
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load(path: Path, *, allow_unsafe: bool = False) -> Classifier:
+    """Read a model file, flatten its submodels, freeze it.
+
+    Raises
+    ------
+    InputError : the file cannot be read
+    ConversionError : it is not a classifier with one input and one output that eeaug can take apart
+    """
+    keras = keras_files.import_keras()
+    model = keras_files.load(path, allow_unsafe=allow_unsafe)
+    return from_keras(keras, model, path)
+
+
+def from_keras(keras: Any, model: Any, path: Path) -> Classifier:
+    """The same for a model in memory; ``path`` is the file that it came from."""
+    where = f"{path.name}:"
+    for what in ("inputs", "outputs"):
+        shapes = [tuple(t.shape) for t in getattr(model, what)]
+        if len(shapes) != 1:
+            raise ConversionError(f"{where} needs one of {what}, has {len(shapes)}: {shapes}")
+    shape = tuple(model.inputs[0].shape[1:])
+    if None in shape:
+        raise ConversionError(f"{where} input shape {shape} has open dimensions; fix them and save again")
+    model.trainable = False
+    # a fixed name: Keras' automatic ones count up within a process, and would differ between runs
+    inputs = keras.Input(shape, dtype=model.inputs[0].dtype, name=INPUT)
+    (output,) = _flatten(keras, model, [inputs], {}, {INPUT}, "")
+    flat = keras.Model(inputs, output, name=model.name)
+    calls, nodes = _calls(flat, inputs)
+    kind, classes = _decision(where, calls, tuple(output.shape[1:]), shape)
+    return Classifier(
+        name=model.name,
+        file=path.name,
+        sha256=sha256(path),
+        input_shape=shape,
+        classes=classes,
+        logits=kind == "logits",
+        calls=calls,
+        output=calls[-1].name,
+        nodes=nodes,
+        inputs=inputs,
+    )
+
+
+def _flatten(
+    keras: Any, model: Any, tensors: Sequence[Any], renamed: dict[int, str], names: set[str], prefix: str
+) -> list[Any]:
+    """Call the layers of a functional model on ``tensors``, those of nested models in their place."""
+    if isinstance(model, keras.Sequential):
+        model = model._functional
+    known = {id(old): new for old, new in zip(model.inputs, tensors, strict=True)}
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            layer = node.operation
+            if node.is_input:
+                continue
+            args, kwargs = node.arguments.fill_in(known)
+            if isinstance(layer, (keras.Sequential, keras.src.models.functional.Functional)):
+                inner = [t for t in keras.tree.flatten((args, kwargs)) if keras.backend.is_keras_tensor(t)]
+                out = _flatten(keras, layer, inner, renamed, names, f"{prefix}{layer.name}_")
+            else:
+                if id(layer) not in renamed:  # the same name may stand in two submodels
+                    name = layer.name if layer.name not in names else f"{prefix}{layer.name}"
+                    while name in names:
+                        name += "_"
+                    layer.name = renamed[id(layer)] = name
+                    names.add(name)
+                result = layer(*args, **kwargs)
+                out = list(result) if isinstance(result, (list, tuple)) else [result]
+            known.update({id(old): new for old, new in zip(node.outputs, out, strict=True)})
+    return [known[id(t)] for t in model.outputs]
+
+
+def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
+    made: dict[int, str] = {id(inputs): INPUT}
+    count: dict[str, int] = {}
+    calls: list[Call] = []
+    nodes: dict[str, Any] = {}
+    order = [n for d in sorted(flat._nodes_by_depth, reverse=True) for n in flat._nodes_by_depth[d]]
+    for node in order:
+        if node.is_input:
+            continue
+        layer = node.operation
+        count[layer.name] = count.get(layer.name, 0) + 1
+        name = layer.name if count[layer.name] == 1 else f"{layer.name}@{count[layer.name]}"
+        made |= {id(t): name for t in node.outputs}
+        nodes[name] = node
+        activation = getattr(layer, "activation", None)
+        calls.append(
+            Call(
+                name=name,
+                kind=type(layer).__name__,
+                inputs=tuple(made[id(t)] for t in node.input_tensors),
+                input_shapes=tuple(tuple(t.shape[1:]) for t in node.input_tensors),
+                shapes=tuple(tuple(t.shape[1:]) for t in node.outputs),
+                weights=tuple(tuple(w.shape) for w in getattr(layer, "weights", ())),
+                activation=getattr(activation, "__name__", None) if activation is not None else None,
+                equation=getattr(layer, "equation", None),
+                weights_of=layer.name,
+            )
+        )
+    return tuple(calls), nodes
+
+
+# Layers that only pass on what the classifier's last activation gave.
+_TRANSPARENT = {"Flatten", "Reshape", "Dropout", "Permute", "Identity"}
+
+
+def _decision(
+    where: str, calls: Sequence[Call], shape: tuple[int, ...], input_shape: tuple[int, ...]
+) -> tuple[str, int]:
+    """What the model's output is: ("softmax" | "logits", number of classes), or why it cannot be used."""
+    if not calls:
+        raise ConversionError(f"{where} holds no layer")
+    if len(shape) != 1:
+        raise ConversionError(f"{where} is not a classifier: its output has shape {shape}, not (classes,)")
+    if shape == input_shape:
+        raise ConversionError(f"{where} is not a classifier: its output has the shape of its input, {shape}")
+    last = next((c for c in reversed(calls) if c.kind not in _TRANSPARENT), calls[-1])
+    ends = "softmax" if last.kind == "Softmax" else (last.activation or "linear")
+    ends = "sigmoid" if last.kind == "Sigmoid" else ends
+    if ends not in ("softmax", "linear") or shape[0] < 2:
+        raise ConversionError(
+            f"{where} ends in {ends} with {shape[0]} output(s) (layer {last.name!r}); "
+            "eeaug reads classifiers with two or more classes that end in softmax or logits"
+        )
+    return ("softmax" if ends == "softmax" else "logits"), shape[0]

@@ -1,0 +1,92 @@
+"""report.json as GitHub Markdown, short enough for a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from eeaug.report import units
+from eeaug.report.units import Report, Stage
+
+__all__ = ["render"]
+
+
+def render(report: Report) -> str:
+    """The whole report as GitHub Markdown without HTML; `report` is report.json of schema_version 1."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    design, model, hardware = report["design"], report["model"], report["hardware"]
+    yield f"### {_text(model['name'])} on {_text(hardware['name'])}"
+    yield ""
+    yield f"**{_text(design['summary'])}**"
+    for kind, sentences in (("NOTE", report["data"]["notes"]), ("WARNING", report["warnings"])):
+        if sentences:
+            yield from ("", f"> [!{kind}]", *(f"> - {_text(sentence)}" for sentence in sentences))
+
+    yield ""
+    note = ", estimated" if units.estimated(report) else ""
+    yield from _table(
+        [
+            ("design", "MACs", f"latency{note}", "storage", "peak activations", "leave", "hands over"),
+            *(_stage(stage) for stage in units.stages(report)),
+        ]
+    )
+
+    yield from ("", f"**{units.comparison_title(report)}**", "")
+    rows = [(row.quantity, row.baseline, row.result, row.change) for row in units.comparison(report)]
+    yield from _table([("", f"baseline ({report['baseline']['processor']})", "result", "change"), *rows])
+    yield from ("", units.bound(report))
+
+    if design["exits"]:
+        yield from ("", "**Where samples leave**", "")
+        leaves = [
+            (leave.place, units.share(leave.rate), units.macs(leave.macs)) for leave in units.leaves(report)
+        ]
+        yield from _table([("", "samples", "MACs each"), *leaves])
+        yield from ("", "**Predicted and measured**", "")
+        yield from _table(units.predictions(report))
+        yield from ("", units.independence_gap(report))
+    if report["benefit_curve"]:
+        yield from ("", f"**{units.benefits_title(report)}**", "")
+        yield from _table(units.benefits(report))
+
+    yield ""
+    yield from (f"- {name}: {_text(words)}" for name, words in units.facts(report))
+    outcome, agrees = units.verified(report)
+    yield f"- verified: {_text(outcome)}" if agrees else f"- **not verified: {_text(outcome)}**"
+
+
+def _stage(stage: Stage) -> tuple[str, ...]:
+    segment = stage.segment
+    words, macs = f"{segment['processor']}: {stage.path}", units.macs(segment["macs"])
+    if stage.exit is not None:
+        limit = stage.exit["threshold"]
+        rule = "never leaves" if limit is None else f"leave if confidence ≥ {units.threshold(limit)}"
+        words += (
+            f"; exit {stage.exit['head']}, {rule}, right {units.share(stage.exit['accuracy'])} if used alone"
+        )
+        macs += f" + {units.macs(segment['head_macs'])}"
+    return (
+        words,
+        macs,
+        units.seconds(segment["latency_s"]),
+        units.size(segment["storage_bytes"]),
+        units.size(segment["peak_activation_bytes"]),
+        units.share(stage.leave_rate),
+        units.size(segment["handover_bytes"]),
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The first row is the header; every column but the first is aligned to the right."""
+    for position, row in enumerate(rows):
+        yield f"| {' | '.join(map(_text, row))} |"
+        if position == 0:
+            yield f"|---|{'--:|' * (len(row) - 1)}"
+
+
+def _text(words: str) -> str:
+    """Layer and class names may hold characters that Markdown would take as its own."""
+    return re.sub(r"[\\`*<\[|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", " ".join(words.split()))

@@ -1,0 +1,198 @@
+"""report.json for a terminal: the answer, its picture, the comparison, the search, the warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from eeaug.report import units
+from eeaug.report.units import Report, Stage
+
+__all__ = ["render"]
+
+# rich replaces only its own box characters when the output cannot encode unicode
+_ASCII = str.maketrans(
+    {
+        "→": "->", "←": "<-", "…": "...", "≥": ">=", "≤": "<=", "−": "-", "±": "+-", "µ": "u",
+        "│": "|", "▼": "v", "↓": "v", "█": "#", "░": ".", "·": ",",
+    }
+)  # fmt: skip
+
+_WIDEST = 100  # columns; in a wider box the eye loses the line between words and figures
+
+# text and style → Text; every word goes through it, so none can reach an output that cannot encode it, and
+# none is read as rich markup: layer and class names may hold square brackets
+_Write = Callable[..., Text]
+
+
+def render(report: Report, width: int | None = None) -> RenderableType:
+    """The whole report as one rich renderable.
+
+    `report` is report.json of schema_version 1; `width` is the number of columns to fill, at most (and by
+    default) those of the console that prints it. Where its encoding is not unicode, the text is plain ASCII.
+    """
+    return _Page(report, width)
+
+
+class _Page:
+    """Chooses unicode or ASCII when printed, since only then the encoding is known."""
+
+    def __init__(self, report: Report, width: int | None) -> None:
+        self.report, self.width = report, width
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.width is not None:
+            options = options.update(width=min(self.width, options.max_width))
+        write = _ascii if options.ascii_only else Text
+        yield from console.render(Group(*_parts(self.report, write, options.max_width)), options)
+
+
+def _ascii(text: str, style: str = "") -> Text:
+    return Text(text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii"), style)
+
+
+def _parts(report: Report, write: _Write, width: int) -> Iterator[RenderableType]:
+    design, baseline = report["design"], report["baseline"]["processor"]
+    yield write(design["summary"], "bold")
+    for note in report["data"]["notes"]:
+        yield write(f"Note: {note}", "yellow")
+
+    yield from _heading(f"The design, {report['model']['name']} on {report['hardware']['name']}", write)
+    yield from _picture(report, write, width)
+
+    yield from _heading(units.comparison_title(report), write)
+    yield _comparison(report, f"baseline ({baseline})", write)
+    yield write(units.bound(report), "dim")
+
+    if design["exits"]:
+        yield from _heading("Where samples leave", write)
+        yield _bars(report, write, 20 if width < 100 else 40)
+        yield from _heading("Predicted and measured", write)
+        yield _table(units.predictions(report), write)
+        yield write(units.independence_gap(report), "dim")
+    if report["benefit_curve"]:
+        yield from _heading(units.benefits_title(report), write)
+        yield _table(units.benefits(report), write, last_left=True)
+
+    yield from _heading("How it was found", write)
+    yield _facts(report, write)
+    if report["warnings"]:
+        yield Text()
+        yield _warnings(report["warnings"], write)
+
+
+def _heading(words: str, write: _Write) -> Iterator[Text]:
+    yield Text()
+    yield write(words, "bold cyan")
+
+
+def _picture(report: Report, write: _Write, width: int) -> Iterator[RenderableType]:
+    """One box per processor in a row of its stages, an arrow with the hand-over between two boxes."""
+    note = " estimated" if units.estimated(report) else ""
+    handed: Stage | None = None
+    for processor, group in groupby(units.stages(report), key=lambda stage: str(stage.segment["processor"])):
+        if handed is not None:
+            yield write("      │")
+            sent = units.size(handed.segment["handover_bytes"])
+            yield write(f"      ▼ {sent} for each of the {units.share(handed.onward_rate)} that go on")
+        lines: list[RenderableType] = []
+        for stage in group:
+            if lines and handed is not None:
+                lines.append(write(f"   ↓ {units.share(handed.onward_rate)} go on, still on {processor}"))
+            lines.append(_stage(stage, note, write))
+            handed = stage
+        title = write(processor, "bold")
+        yield Panel(
+            Group(*lines), title=title, title_align="left", box=box.ROUNDED, width=min(width, _WIDEST)
+        )
+
+
+def _stage(stage: Stage, note: str, write: _Write) -> Table:
+    segment = stage.segment
+    lines = Table.grid(expand=True, padding=(0, 0, 0, 2))
+    lines.add_column(ratio=1, overflow="fold")
+    lines.add_column(justify="right", overflow="fold")
+    lines.add_row(write(stage.path), write(f"{units.macs(segment['macs'])} MACs"))
+    if stage.exit is not None:
+        head, at = stage.exit["head"], units.threshold(stage.exit["threshold"])
+        rule = "never leaves" if stage.exit["threshold"] is None else f"leave if confidence ≥ {at}"
+        lines.add_row(write(f"exit {head}: {rule}"), write(f"{units.macs(segment['head_macs'])} MACs"))
+        alone = f"right {units.share(stage.exit['accuracy'])} if used alone"
+        lines.add_row(write(f"→ {units.share(stage.leave_rate)} leave here", "green"), write(alone))
+    elif segment["to"] == "output":
+        lines.add_row(write(f"→ {units.share(stage.leave_rate)} reach the output", "green"), Text())
+    peak = units.size(segment["peak_activation_bytes"])
+    memory = f"{units.size(segment['storage_bytes'])} storage, {peak} peak activations"
+    latency = units.seconds(segment["latency_s"])
+    lines.add_row(write(memory, "dim"), write(latency + ("" if latency == units.UNKNOWN else note)))
+    return lines
+
+
+def _comparison(report: Report, baseline: str, write: _Write) -> Table:
+    table = _columns(("", baseline, "result", "change"), write)
+    for row in units.comparison(report):
+        style = {True: "green", False: "red", None: ""}[row.better]
+        table.add_row(write(row.quantity), write(row.baseline), write(row.result), write(row.change, style))
+    return table
+
+
+def _table(rows: Sequence[Sequence[str]], write: _Write, *, last_left: bool = False) -> Table:
+    table = _columns(rows[0], write)
+    if last_left:
+        table.columns[-1].justify = "left"
+    for row in rows[1:]:
+        table.add_row(*map(write, row))
+    return table
+
+
+def _columns(titles: Sequence[str], write: _Write) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for position, title in enumerate(titles):
+        table.add_column(write(title), justify="right" if position else "left", overflow="fold")
+    return table
+
+
+def _bars(report: Report, write: _Write, length: int) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
+    for _ in range(2):
+        table.add_column(justify="right", overflow="fold")
+    for leave in units.leaves(report):
+        full = round(length * leave.rate)
+        bar = write("█" * full + "░" * (length - full), "green")
+        table.add_row(
+            write(leave.place), bar, write(units.share(leave.rate)), write(f"{units.macs(leave.macs)} MACs")
+        )
+    return table
+
+
+def _facts(report: Report, write: _Write) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, words in units.facts(report):
+        table.add_row(write(name), write(words))
+    outcome, agrees = units.verified(report)
+    # in words too: colour is lost in a file
+    name, style = ("verified", "green") if agrees else ("NOT VERIFIED", "bold red")
+    table.add_row(write(name), write(outcome, style))
+    return table
+
+
+def _warnings(warnings: Sequence[str], write: _Write) -> Panel:
+    title = "WARNING" if len(warnings) == 1 else f"{len(warnings)} WARNINGS"
+    lines = Table.grid(padding=(0, 1, 0, 0))
+    lines.add_column()
+    lines.add_column(overflow="fold")
+    for warning in warnings:
+        lines.add_row(write("!"), write(warning))
+    return Panel(
+        lines, title=write(title, "bold"), title_align="left", box=box.HEAVY, border_style="bold yellow"
+    )

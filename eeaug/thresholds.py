@@ -1,0 +1,152 @@
+"""Threshold grids, and the search for an architecture's thresholds: Bellman–Ford over a graph.
+
+Sponner et al. (section 3.2, figure 3) turn the search into a shortest path: a node is an exit with a
+threshold, an edge carries what choosing the next threshold adds. The cost of a cascade is a nested product
+(or a count of surviving samples), so edges between neighbours alone are not exact beyond two exits: here a
+node stands for the whole prefix of thresholds. Prefixes that leave the same samples over, with the same
+number of errors, are one node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade import Outcomes
+
+__all__ = ["NEVER", "Objective", "PAPER_GRID", "graph", "quantile_grid", "solve"]
+
+NEVER = np.float32(np.inf)  # no confidence reaches it
+# 003 gives thirteen nodes per exit and the range; the step is our reading.
+PAPER_GRID = np.linspace(0.40, 1.00, 13).astype(np.float32)
+
+SOURCE, SINK = "input", "output"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised over designs.
+
+    Either the mean cost, with accuracy at least ``base_accuracy − max_accuracy_drop``; or, with ``weight``
+    w, the sum w · cost / base_cost + (1 − w) · max(0, base_accuracy − accuracy). (Sponner et al. give the
+    weights 0.9 and 0.1 and no formula; this one is ours.)
+    """
+
+    base_accuracy: float
+    base_cost: float
+    max_accuracy_drop: float | None = None
+    weight: float | None = None
+
+    def value(self, cost: NDArray[np.float64], accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Objective of mean costs and accuracies, elementwise; infinite where the budget is missed."""
+        if self.weight is not None:
+            lost = np.maximum(0.0, self.base_accuracy - accuracy)
+            return self.weight * cost / self.base_cost + (1 - self.weight) * lost
+        return np.where(self.allows(accuracy), cost, np.inf)
+
+    def allows(self, accuracy: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether an accuracy is within the budget (a tolerance of 1e-9 absorbs rounding of the sums)."""
+        if self.max_accuracy_drop is None:
+            return np.ones(np.shape(accuracy), dtype=bool)
+        return np.asarray(accuracy) >= self.base_accuracy - self.max_accuracy_drop - 1e-9
+
+
+def quantile_grid(confidence: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """``count`` − 1 thresholds at equally spaced quantiles of the confidences, then ``never``; ascending.
+
+    Each lies midway between two distinct neighbouring confidences, so that rounding in another runtime
+    moves no sample across it; none is 1.0. With fewer distinct confidences the row is filled with ``never``.
+    """
+    distinct = np.unique(confidence.astype(np.float32))
+    lower, upper = distinct[:-1], distinct[1:]
+    middle = ((lower.astype(np.float64) + upper) / 2).astype(np.float32)
+    middle = np.where(middle > lower, middle, upper)
+    middle = middle[middle < 1.0]
+    grid = np.full(count, NEVER, dtype=np.float32)
+    if len(middle) and count > 1:
+        ordered = np.sort(confidence)
+        ranks = np.linspace(0, 1, count + 1)[1:-1] * len(ordered)
+        wanted = ordered[np.minimum(ranks.astype(np.intp), len(ordered) - 1)]
+        # the midpoint just below the confidence at that rank: it and all above leave
+        index = np.clip(np.searchsorted(middle, wanted, side="right") - 1, 0, len(middle) - 1)
+        chosen = np.unique(middle[index])
+        grid[: len(chosen)] = chosen
+    return grid
+
+
+def graph(
+    outcomes: Outcomes,
+    grid: NDArray[np.float32],
+    costs: Sequence[float],
+    objective: Objective,
+    *,
+    independent: bool = False,
+) -> nx.DiGraph:
+    """The threshold graph of one architecture.
+
+    Parameters
+    ----------
+    outcomes : of the m exits and the final classifier
+    grid : float32 (m, T), the thresholds of every exit
+    costs : m + 1 costs of the segments
+    independent : edge weights under independence of the exits instead of counted survivors
+
+    An edge from a prefix to a longer one carries the cost of the segment that the longer one adds; the edge
+    into the sink carries the final segment and, with ``weight``, the penalty for lost accuracy. Under a
+    budget only prefixes that meet it have an edge into the sink. Nodes: at most Σ_k T^k.
+    """
+    m, correct = len(grid), outcomes.correct
+    network = nx.DiGraph()
+    network.add_node(SOURCE)
+    scale = objective.weight / objective.base_cost if objective.weight is not None else 1.0
+    # state of a prefix: (share that reaches the next classifier, accuracy so far, survivors)
+    everyone = np.ones(outcomes.samples, dtype=bool)
+    level: dict[object, tuple[float, float, NDArray[np.bool_]]] = {SOURCE: (1.0, 0.0, everyone)}
+    for k in range(m):
+        following: dict[object, tuple[float, float, NDArray[np.bool_]]] = {}
+        for node, (reach, accuracy, alive) in level.items():
+            for t in grid[k]:
+                leaving = outcomes.confidence[k] >= t
+                if independent:
+                    share, right = leaving.mean(), (leaving & correct[k]).mean()
+                    state = (reach * (1 - share), accuracy + reach * right, alive)
+                    child: object = (k, node, float(t))
+                else:
+                    rest = alive & ~leaving
+                    gained = accuracy + np.count_nonzero(alive & leaving & correct[k])
+                    state = (float(np.count_nonzero(rest)) / len(rest), gained, rest)
+                    child = (k, np.packbits(rest).tobytes(), gained)
+                if not network.has_edge(node, child):
+                    # of equal prefixes the first, that is the lowest threshold, names the edge
+                    network.add_edge(node, child, weight=scale * reach * costs[k], threshold=t)
+                following[child] = state
+        level = following
+    for node, (reach, accuracy, alive) in level.items():
+        if independent:
+            total = accuracy + reach * correct[m].mean()
+        else:
+            total = (accuracy + np.count_nonzero(alive & correct[m])) / outcomes.samples
+        if not objective.allows(np.float64(total)):
+            continue
+        weight = scale * reach * costs[m]
+        if objective.weight is not None:
+            weight += (1 - objective.weight) * max(0.0, objective.base_accuracy - total)
+        network.add_edge(node, SINK, weight=weight)
+    return network
+
+
+def solve(network: nx.DiGraph) -> tuple[float, tuple[np.float32, ...]] | None:
+    """The cheapest path and its thresholds, or None if no configuration meets the budget.
+
+    Bellman–Ford, since gains in accuracy may make weights negative in other objectives; O(nodes · edges) at
+    worst, near linear on these layered graphs.
+    """
+    if SINK not in network:
+        return None
+    value, path = nx.single_source_bellman_ford(network, SOURCE, SINK, weight="weight")
+    return value, tuple(network.edges[a, b]["threshold"] for a, b in pairwise(path[:-1]))

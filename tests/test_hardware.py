@@ -1,0 +1,416 @@
+"""Hardware descriptions: what is read, what is refused and how, what the shipped profiles say."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eeaug import hardware
+from eeaug.errors import InputError
+from eeaug.hardware import Hardware, Link, Memory, Processor
+
+BOARD = """\
+schema_version: 1
+name: board
+processors:
+  - {name: little, rates_macs_per_s: {default: 1e6, conv: 2.5e6}, arithmetic: int8, ram: sram, flash: flash}
+  - {name: big, rates_macs_per_s: {default: null}, arithmetic: float32, ram: sram, flash: sram,
+     active_power_w: 0.5, sleep_power_w: 0, wakeup_s: 1.0e-3, runtime: TFLM, source: measured}
+memories: [{name: sram, bytes: 0x40000}, {name: flash, bytes: 1_000_000, source: guess}]
+links: [{from: little, to: big, bandwidth_bytes_per_s: null}]
+"""
+
+
+def written(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "board.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def mistakes(tmp_path: Path, text: str) -> list[str]:
+    """The lines of the error, without the file name and the summary."""
+    path = written(tmp_path, text)
+    with pytest.raises(InputError) as caught:
+        hardware.read(path)
+    first, *others = str(caught.value).splitlines()
+    assert first.startswith(f"{path}: ")
+    if not others:
+        return [first.removeprefix(f"{path}: ")]
+    assert first == f"{path}: {len(others)} mistakes"
+    return [line.strip() for line in others]
+
+
+def mistake(tmp_path: Path, old: str, new: str) -> str:
+    """The only mistake of the board with one text in it replaced."""
+    assert old in BOARD
+    (line,) = mistakes(tmp_path, BOARD.replace(old, new, 1))
+    return line
+
+
+def test_every_field_is_read_and_the_defaults_are_filled_in(tmp_path: Path) -> None:
+    board = hardware.read(written(tmp_path, BOARD))
+    no_rates = dict.fromkeys(("default", *hardware.KINDS))
+    assert board == Hardware(
+        name="board",
+        source=None,
+        input_at="little",
+        exclusive=False,
+        baseline=None,
+        processors=(
+            Processor("little", no_rates | {"default": 1e6, "conv": 2.5e6}, "int8", "sram", "flash"),
+            Processor("big", no_rates, "float32", "sram", "sram", 0.5, 0.0, 1e-3, "TFLM", "measured"),
+        ),
+        memories=(Memory("sram", 262144), Memory("flash", 1000000, "guess")),
+        links=(Link("little", "big", None, 0.0, None),),
+    )
+
+
+def test_rate_is_its_own_or_the_default_or_unknown(tmp_path: Path) -> None:
+    board = hardware.read(written(tmp_path, BOARD))
+    little, big = board.processors
+    assert (little.rate("conv"), little.rate("dense"), big.rate("conv")) == (2.5e6, 1e6, None)
+    assert (little.bytes_per_element, big.bytes_per_element) == (1, 4)
+
+
+def test_lookup_by_name(tmp_path: Path) -> None:
+    board = hardware.read(written(tmp_path, BOARD))
+    assert board.processor("big") is board.processors[1]
+    assert board.memory("flash") is board.memories[1]
+    assert board.link("little", "big") is board.links[0]
+    assert board.link("big", "little") is None
+    with pytest.raises(InputError, match="no processor 'bik'; did you mean 'big'"):
+        board.processor("bik")
+    with pytest.raises(InputError, match="no memory 'rom'"):
+        board.memory("rom")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("schema_version: 1\n", "", "schema_version: missing"),
+        ("schema_version: 1", "schema_version: 2", "schema_version: must be 1, given 2"),
+        ("schema_version: 1", "schema_version: true", "schema_version: must be 1, given true"),
+        ("name: board", "name: on", "name: must be text, given true; put it in quotes"),
+        ("name: board", "name: [a]", "name: must be text, given a list"),
+        ("name: board", "name: board\ninput_at: bog", "input_at: there is no processor 'bog'; did you mean 'big'?"),
+        ("name: board", "name: board\nbaseline: gpu", "baseline: there is no processor 'gpu' (known: little, big)"),
+        ("name: board", "name: board\nexclusive: 1", "exclusive: must be true or false, given 1"),
+        ("name: board", "name: board\nexclusive:", "exclusive: must be true or false, given null"),
+        ("name: board", "name: board\nProcessors: []", "Processors: unknown key; did you mean 'processors'?"),
+        ("name: board", "name: board\n1: x", "1: unknown key; known keys: schema_version, name"),
+        ("name: board", "name: board\nname: other", "name: stands a second time in line 3"),
+        ("{name: little", "{name: 8051", "processors[0].name: must be a name of letters"),
+        ("{name: little", "{name: ../up", "processors[0].name: must be a name of letters"),
+        ("name: big", "name: little", "processors[1].name: 'little' stands a second time"),
+        ("name: flash,", "name: sram,", "memories[1].name: 'sram' stands a second time"),
+        ("default: 1e6, ", "", "processors[0].rates_macs_per_s.default: missing"),
+        ("{default: 1e6, conv: 2.5e6}", "1e6", "processors[0].rates_macs_per_s: must be a mapping with the keys default"),
+        ("default: 1e6, ", "default: 1e6, default: 2e6, ", "processors[0].rates_macs_per_s.default: stands a second"),
+        ("conv: 2.5e6", "conv: 0", "processors[0].rates_macs_per_s.conv: must be a number greater than 0 or null, given 0"),
+        ("conv: 2.5e6", "conv: -1", "processors[0].rates_macs_per_s.conv: must be a number greater than 0"),
+        ("conv: 2.5e6", "conv: true", "processors[0].rates_macs_per_s.conv: must be a number greater than 0 or null, given true"),
+        ("conv: 2.5e6", "conv: 25 M", "processors[0].rates_macs_per_s.conv: must be a number greater than 0 or null, given '25 M'"),
+        ("conv: 2.5e6", "conv: .inf", "processors[0].rates_macs_per_s.conv: must be a number"),
+        ("conv: 2.5e6", "conv: .nan", "processors[0].rates_macs_per_s.conv: must be a number"),
+        ("conv: 2.5e6", "conv: 1e999", "processors[0].rates_macs_per_s.conv: must be a number"),
+        ("conv: 2.5e6", f"conv: 1{'0' * 400}", "processors[0].rates_macs_per_s.conv: must be a number"),
+        ("conv: 2.5e6", "convolution: 1", "processors[0].rates_macs_per_s.convolution: unknown key; did you mean 'conv'"),
+        ("int8", "int9", "processors[0].arithmetic: must be one of int8, int16, float16, float32, given 'int9'; did"),
+        ("int8", "8", "processors[0].arithmetic: must be one of int8, int16, float16, float32, given 8"),
+        ("arithmetic: int8, ", "", "processors[0].arithmetic: missing"),
+        ("ram: sram", "ram: sran", "processors[0].ram: there is no memory 'sran'; did you mean 'sram'?"),
+        ("sleep_power_w: 0", "sleep_power_w: -1", "processors[1].sleep_power_w: must be a number of at least 0 or null"),
+        ("active_power_w: 0.5", "active_power_w: 0", "processors[1].active_power_w: must be a number greater than 0"),
+        ("bytes: 0x40000", "bytes: 0.5", "memories[0].bytes: must be a whole number greater than 0, given 0.5"),
+        ("bytes: 0x40000", "bytes: 1 MiB", "memories[0].bytes: must be a whole number greater than 0, given '1 MiB'"),
+        ("bytes: 0x40000", "bytes: null", "memories[0].bytes: must be a whole number greater than 0, given null"),
+        ("bytes: 0x40000", "bytes: .inf", "memories[0].bytes: must be a whole number"),
+        (", bytes: 0x40000", "", "memories[0].bytes: missing"),
+        ("to: big", "to: little", "links[0].to: links little to itself"),
+        ("to: big", "to: cloud", "links[0].to: there is no processor 'cloud'"),
+        ("from: little", "sender: little, from: little", "links[0].sender: unknown key; known keys: from, to"),
+        (", bandwidth_bytes_per_s: null", "", "links[0].bandwidth_bytes_per_s: missing"),
+        ("bandwidth_bytes_per_s: null", "bandwidth_bytes_per_s: 0", "links[0].bandwidth_bytes_per_s: must be a number"),
+        ("null}]\n", "null, latency_s: null}]\n", "links[0].latency_s: must be a number of at least 0, given null"),
+        ("links: [", "links: [{from: little, to: big, bandwidth_bytes_per_s: 1}, ", "links[1].to: links[0] already goes"),
+        ("links: [", "links: [3, ", "links[0]: must be a mapping with the keys from, to"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_named_with_its_path(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert mistake(tmp_path, old, new).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("processors", "[]", "processors: must be a list of mappings with the keys name"),
+        ("memories", "{sram: 1}", "memories: must be a list of mappings with the keys name, bytes"),
+        ("links", "null", "links: must be a list of mappings with the keys from, to"),
+    ],
+)
+def test_a_list_that_is_none(tmp_path: Path, key: str, value: str, expected: str) -> None:
+    document = yaml.safe_load(BOARD) | {key: yaml.safe_load(value)}
+    assert any(line.startswith(expected) for line in mistakes(tmp_path, yaml.safe_dump(document)))
+
+
+def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
+    text = BOARD.replace("ram: sram", "ran: sram").replace("0x40000", "-1").replace("to: big", "to: bug")
+    lines = mistakes(tmp_path, text)
+    assert [line.split(":")[0] for line in lines] == [
+        "memories[0].bytes",
+        "processors[0].ran",
+        "processors[0].ram",
+        "processors[1].ran",
+        "processors[1].ram",
+        "links[0].to",
+    ]
+
+
+def test_a_broken_name_does_not_accuse_those_who_refer_to_it(tmp_path: Path) -> None:
+    assert mistake(tmp_path, "name: sram", "name: s ram").startswith("memories[0].name: must be a name")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is empty"),
+        (b"# only a comment\n", "is empty"),
+        (b"name: [1\nother: 2\n", "line 2, column 1: not valid YAML: "),
+        (b"a: 1\n---\nb: 2\n", "line 2, column 1: not valid YAML: "),
+        (b"name: !!python/object:os.system {}\n", "line 1, column 7: not valid YAML: "),
+        (b"{[a, b]: 1}\n", "line 1, column 2: not valid YAML: "),
+        (b"name: 2024-13-01\n", "not valid YAML: "),
+        (b"\x89HDF\r\n\x1a\n\x00", "not a YAML text file: "),
+        (b"just words\n", "the file: must be a mapping with the keys schema_version, name"),
+        (b"[" * 5000, "not valid YAML: "),
+    ],
+)
+def test_what_is_no_yaml_mapping_ends_in_one_line(tmp_path: Path, content: bytes, expected: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        hardware.read(str(path))
+    assert str(caught.value).startswith(f"{path}: {expected}")
+    assert "\n" not in str(caught.value)
+
+
+def test_anchors_and_merge_keys_are_no_repeated_keys(tmp_path: Path) -> None:
+    text = BOARD.replace("- {name: little", "- &p {name: little").replace("links:", "  # same again\nlinks:")
+    text = text.replace("memories:", "  - {<<: *p, name: twin}\nmemories:")
+    twin = hardware.read(written(tmp_path, text)).processor("twin")
+    assert twin == replace(hardware.read(written(tmp_path, BOARD)).processors[0], name="twin")
+
+
+def test_a_mapping_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    assert "unknown key" in mistake(tmp_path, "name: board", "name: board\nx: &x {y: *x}")
+
+
+def test_an_existing_path_wins_over_a_shipped_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert hardware.read("psoc6").name == hardware.read("psoc6.yaml").name == "psoc6"
+    (tmp_path / "psoc6").mkdir()  # a folder is no description and hides none
+    assert hardware.read("psoc6").name == "psoc6"
+    (tmp_path / "psoc6.yaml").write_text(BOARD, encoding="utf-8")
+    assert hardware.read("psoc6.yaml").name == "board"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("psoc7", "neither a file nor a shipped profile; did you mean 'psoc6'?"),
+        ("STM32U575", "did you mean 'stm32u575'?"),
+        ("no/such.yaml", "shipped profiles: psoc6, psoc6-measured, rk3588-cloud, stm32u575"),
+        ("", "neither a file nor a shipped profile"),
+        (".", "is a directory"),
+        ("x" * 5000, "cannot be read"),
+    ],
+)
+def test_unknown_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, expected: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        hardware.read(name)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# --- shipped profiles
+
+
+@pytest.mark.parametrize("name", hardware.shipped())
+def test_a_shipped_profile_has_the_name_of_its_file_and_its_sources(name: str) -> None:
+    profile = hardware.read(name)
+    assert profile.name == name
+    assert profile.source
+    assert all(x.source for x in (*profile.processors, *profile.memories, *profile.links))
+    assert profile.baseline is not None
+
+
+def test_the_papers_figures_can_be_repeated() -> None:
+    psoc6 = hardware.read("psoc6")
+    small, large = psoc6.processors
+    assert (small.rate("conv"), large.rate("dense")) == (10e6, 75e6)
+    assert small.active_power_w is not None
+    assert large.active_power_w is not None
+    assert small.active_power_w * 0.96799 == pytest.approx(18.53e-3, rel=1e-3)
+    assert large.active_power_w * 0.521 == pytest.approx(16.65e-3, rel=1e-3)
+    assert psoc6.exclusive
+    assert (small.ram, small.flash) == (large.ram, large.flash)
+    rk3588 = hardware.read("rk3588-cloud")
+    assert 358.8e6 / (rk3588.processor("mali").rate("conv") or 0.0) == pytest.approx(17.85e-3, rel=1e-3)
+    assert rk3588.baseline == "mali"
+
+
+@pytest.mark.parametrize(
+    ("name", "processor", "tolerance", "published_s"),
+    [
+        # MLPerf Tiny v1.2: ResNet-8, DS-CNN, MobileNetV1 0.25, autoencoder
+        ("psoc6-measured", "cm4f", 0.18, (0.162206, 0.054154, 0.154679, 0.005969)),
+        ("stm32u575", "m33", 0.21, (0.111074, 0.029056, 0.059277, 0.003429)),
+    ],
+)
+def test_rates_give_back_the_published_latencies_they_come_from(
+    name: str, processor: str, tolerance: float, published_s: tuple[float, ...]
+) -> None:
+    networks: list[dict[str, int]] = [
+        {"conv": 12_238_848, "pointwise": 262_144, "dense": 640},
+        {"conv": 320_000, "depthwise": 288_000, "pointwise": 2_048_000, "dense": 768},
+        {"conv": 497_664, "depthwise": 798_336, "pointwise": 6_193_152, "dense": 512},
+        {"dense": 264_192},
+    ]
+    cpu = hardware.read(name).processor(processor)
+    for network, latency_s in zip(networks, published_s, strict=True):
+        estimate_s = sum(macs / (cpu.rate(kind) or 0.0) for kind, macs in network.items())
+        exact = "depthwise" not in network
+        assert estimate_s == pytest.approx(latency_s, rel=0.025 if exact else tolerance)
+
+
+# --- dump
+
+
+@pytest.mark.parametrize("name", hardware.shipped())
+def test_a_dumped_profile_is_read_back_equal(tmp_path: Path, name: str) -> None:
+    profile = hardware.read(name)
+    text = hardware.dump(profile)
+    assert text.startswith("schema_version: 1\n")
+    assert hardware.read(written(tmp_path, text)) == profile
+
+
+rates = st.none() | st.floats(min_value=1e-300, allow_infinity=False)
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
+notes = st.none() | st.text(min_size=1).map(str.strip).filter(bool)
+
+
+@st.composite
+def targets(draw: st.DrawFn) -> Hardware:
+    memory_names = draw(st.lists(names, min_size=1, max_size=3, unique=True))
+    processor_names = draw(st.lists(names, min_size=1, max_size=3, unique=True))
+    processors = tuple(
+        Processor(
+            name,
+            {key: draw(rates) for key in ("default", *hardware.KINDS)},
+            draw(st.sampled_from(["int8", "int16", "float16", "float32"])),
+            draw(st.sampled_from(memory_names)),
+            draw(st.sampled_from(memory_names)),
+            active_power_w=draw(rates),
+            wakeup_s=draw(rates),
+            runtime=draw(notes),
+            source=draw(notes),
+        )
+        for name in processor_names
+    )
+    links = tuple(
+        Link(a, b, draw(rates), 0.25, draw(rates), draw(notes))
+        for a in processor_names
+        for b in processor_names
+        if a != b
+    )
+    memories = tuple(Memory(name, draw(st.integers(1, 2**50))) for name in memory_names)
+    baseline = draw(st.none() | st.sampled_from(processor_names))
+    return Hardware(
+        draw(names),
+        draw(notes),
+        processor_names[-1],
+        draw(st.booleans()),
+        baseline,
+        processors,
+        memories,
+        links,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(targets())
+def test_any_hardware_survives_dump_and_read(target: Hardware) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        assert hardware.read(written(Path(folder), hardware.dump(target))) == target
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_no_value_anywhere_ends_in_anything_but_an_input_error(data: st.DataObject) -> None:
+    document = yaml.safe_load(BOARD)
+    owner = data.draw(
+        st.sampled_from(
+            [
+                document,
+                document["processors"][1],
+                document["processors"][0]["rates_macs_per_s"],
+                document["memories"][0],
+                document["links"][0],
+            ]
+        )
+    )
+    owner[data.draw(st.sampled_from([*owner, "baseline", "exclusive"]))] = data.draw(junk)
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(Path(folder), yaml.safe_dump(document, allow_unicode=True))
+        try:
+            hardware.warnings(hardware.read(path))
+        except InputError:
+            pass
+
+
+# --- warnings
+
+
+def test_warnings_name_what_stays_unknown(tmp_path: Path) -> None:
+    assert hardware.warnings(hardware.read(written(tmp_path, BOARD))) == (
+        "processors[0].active_power_w: null: no energy can be estimated on little",
+        "processors[1].rates_macs_per_s.default: null: no latency can be estimated on big",
+        "links[0].bandwidth_bytes_per_s: null: no latency of a hand-over from little to big can be estimated",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("default: null", "default: null, conv: 1.0e6", "no latency of pointwise, depthwise, dense can be"),
+        ("conv: 2.5e6", "conv: 25", "rates_macs_per_s.conv: 25 MAC/s is very slow; is it given in millions?"),
+        ("sleep_power_w: 0", "sleep_power_w: 1", "processors[1].sleep_power_w: more than active_power_w"),
+        ("to: big", "to: little", "links: none from little to big"),
+        ("name: board", "name: board\ninput_at: big", "links: none from big to little"),
+        ("flash: flash}", "flash: sram}", "memories[1]: no processor uses flash"),
+    ],
+)
+def test_warnings_name_what_is_probably_not_meant(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in BOARD
+    text = BOARD.replace(old, new, 1).replace("from: little, to: little", "from: big, to: little")
+    assert any(expected in line for line in hardware.warnings(hardware.read(written(tmp_path, text))))
+
+
+def test_the_papers_profile_has_no_warnings() -> None:
+    assert hardware.warnings(hardware.read("psoc6")) == ()
