@@ -63,7 +63,7 @@ class Tables:
     reach: tuple[Floats, ...]
     accuracy: Floats
 
-    def mean(self, costs: Sequence[float]) -> Floats:
+    def mean(self, costs: Sequence[float] | Floats) -> Floats:
         """Σ_k P(reach k) · cost_k for every configuration, shape (T,)·m; ``costs`` has m + 1 entries."""
         m = self.accuracy.ndim
         terms = [r.reshape(r.shape + (1,) * (m - r.ndim)) * c for r, c in zip(self.reach, costs, strict=True)]
@@ -106,6 +106,7 @@ def exact_tables(bin_of: NDArray[np.intp], correct: NDArray[np.bool_], threshold
     cell = np.zeros(n, dtype=np.intp)
     accuracy: Floats = np.zeros(())
     reach: list[Floats] = []
+    right: NDArray[np.integer]
     for k in range(m + 1):
         shape = (side,) * k
         everyone = np.bincount(cell, minlength=side**k).reshape(shape)
@@ -129,9 +130,7 @@ def _survivors(table: NDArray[np.integer], axes: int, thresholds: int) -> NDArra
     return table[(slice(0, thresholds),) * axes]
 
 
-def marginals(
-    bin_of: NDArray[np.intp], correct: NDArray[np.bool_], thresholds: int
-) -> tuple[Floats, Floats]:
+def marginals(bin_of: NDArray[np.intp], correct: NDArray[np.bool_], thresholds: int) -> tuple[Floats, Floats]:
     """P(A) and P(A, right) of every exit and threshold, each (C, T); bin_of and correct are (C, n)."""
     n = bin_of.shape[-1]
     t = np.arange(thresholds)

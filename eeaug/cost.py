@@ -25,7 +25,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Exit:
-    """A head at a location, as far as costs go; ``after`` blocks of the backbone run before it."""
+    """A head at a location, as far as costs go; ``after`` blocks of the backbone run before it.
+
+    ``peak_elements``: the most tensor elements alive at once while it runs, without the tensor at its
+    location, which may be handed over afterwards and is counted besides.
+    """
 
     location: str
     after: int
@@ -114,8 +118,8 @@ class Costs:
             stages.append(self.stage(start, head, sender, processor))
             start = self.after[head] if head is not None else start
             sender = processor
-        columns = (np.stack(column, axis=1) for column in zip(*stages, strict=True))
-        return Segments(*columns, tuple(processors))
+        macs, time, energy, weights, tensors, sent = (np.stack(c, axis=1) for c in zip(*stages, strict=True))
+        return Segments(macs, time, energy, weights, tensors, sent, tuple(processors))
 
     def stage(
         self, start: NDArray[np.intp], head: NDArray[np.intp] | None, sender: int, processor: int
@@ -208,7 +212,8 @@ def require_energies(hardware: Hardware, why: str) -> None:
 
 def _refuse(hardware: Hardware, missing: Sequence[str], why: str) -> None:
     if missing:
-        raise InputError(f"hardware {hardware.name!r}: {why} needs figures that are null: {', '.join(missing)}")
+        fields = ", ".join(missing)
+        raise InputError(f"hardware {hardware.name!r}: {why} needs figures that are null: {fields}")
 
 
 def _by_kind(macs: Macs) -> list[float]:

@@ -44,7 +44,7 @@ class Block:
 
 
 def layer_graph(calls: Sequence[Call], input_shape: tuple[int, ...]) -> nx.DiGraph:
-    """Node per call with ``call``, ``macs`` (by operation type), ``parameters``, ``elements``; plus the input.
+    """Node per call with ``call``, ``macs`` (by operation type), ``parameters``, ``elements``; the input too.
 
     Weights of a layer that is called more than once are counted with its first call.
     """
@@ -150,9 +150,7 @@ def peak_elements(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> int:
         node = graph.nodes[name]
         sources = [s for s in graph.predecessors(name) if s in inside or s == before]
         dead = [s for s in sources if last_use[s] == i]
-        in_place = (
-            not node["macs"] and len(dead) == len(sources) == 1 and alive[dead[0]] == node["elements"]
-        )
+        in_place = not node["macs"] and len(dead) == len(sources) == 1 and alive[dead[0]] == node["elements"]
         alive[name] = 0 if in_place else node["elements"]
         peak = max(peak, sum(alive.values()))
         for source in dead:

@@ -117,7 +117,8 @@ class Link:
 class Hardware:
     """A target. ``processors`` stand in order of use.
 
-    ``input_at`` is the processor at which samples arrive. ``exclusive``: only one processor runs at a time.
+    ``input_at`` is the processor at which samples arrive. ``exclusive``: one processor runs at a time, so
+    that working memory is needed for one (a file that does not say so means false, the safer reading).
     ``baseline`` is the processor that the whole model is compared on; None: the one with the lowest latency.
     """
 
@@ -209,7 +210,7 @@ def as_dict(hardware: Hardware) -> dict[str, Any]:
 
 
 def dump(hardware: Hardware) -> str:
-    """YAML that ``read`` gives back as an equal Hardware."""
+    """YAML that ``read`` gives back as an equal Hardware, if every text in it is one line."""
     return yaml.safe_dump(as_dict(hardware), sort_keys=False, allow_unicode=True, width=110)
 
 
@@ -236,7 +237,7 @@ def warnings(hardware: Hardware) -> tuple[str, ...]:
         neighbours.insert(0, (hardware.input_at, order[0]))
     for sender, receiver in neighbours:
         if hardware.link(sender, receiver) is None:
-            lines.append(f"links: none from {sender} to {receiver}: nothing is known about that hand-over")
+            lines.append(f"links: none from {sender} to {receiver}: no design can hand over there")
     for i, link in enumerate(hardware.links):
         if link.bandwidth_bytes_per_s is None:
             way = f"from {link.sender} to {link.receiver}"

@@ -149,14 +149,14 @@ class Section:
         return default
 
     def text(self, key: str, *, required: bool = False) -> str | None:
-        """Free text; None after a mistake, or where an optional one is missing or null."""
+        """Free text on one line; None after a mistake, or where an optional one is missing or null."""
         value = self._take(key, _REQUIRED if required else None)
         if value is _NOTHING or (value is None and not required):
             return None
         if not isinstance(value, str) or not value.strip():
             self.note(key, f"must be text, given {_shown(value)}{_quotes(value)}")
             return None
-        return value.strip()
+        return " ".join(value.split())
 
     def name(self, key: str, *, optional: bool = False) -> str:
         """A name; the empty string after a mistake, or where an optional one is missing or null."""

@@ -28,7 +28,7 @@ def count(call: Call) -> dict[str, int]:
     rule = _RULES.get(call.kind)
     if rule is not None:
         return {kind: macs for kind, macs in rule(call).items() if macs}
-    if call.kind in _MULTIPLY or (call.kind not in _LOOK_UP and any(len(w) > 1 for w in call.weights)):
+    if call.kind in _MULTIPLY or (call.kind not in _ELEMENTWISE and any(len(w) > 1 for w in call.weights)):
         raise ConversionError(f"layer {call.name!r} ({call.kind}): eeaug cannot count its MACs")
     return {}
 
@@ -43,7 +43,7 @@ def parameters(call: Call) -> int:
 
 
 def _convolution(call: Call) -> dict[str, int]:
-    # kernel (*window, channels_in / groups, filters): every output element costs window · channels_in / groups
+    # kernel (*window, channels_in / groups, filters): an output element costs window · channels_in / groups
     kernel = call.weights[0]
     macs = prod(call.shapes[0]) // kernel[-1] * prod(kernel)
     return {"pointwise" if prod(kernel[:-2]) == 1 else "conv": macs}
@@ -86,10 +86,13 @@ _RULES: dict[str, Callable[[Call], dict[str, int]]] = {
     "Dense": _dense,
     "EinsumDense": _einsum_dense,
 }
-_LOOK_UP = {"Embedding"}
-# Matrix products without weights of their own, or with a cost that depends on more than shapes shown here.
-_MULTIPLY = {"Dot", "Matmul", "Einsum", "Tensordot", "Attention", "AdditiveAttention", "MultiHeadAttention",
-             "GroupQueryAttention", "RNN", "LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
-             "Bidirectional", "TimeDistributed"}  # fmt: skip
+# Weights of more than one axis that are looked up or applied element by element.
+_ELEMENTWISE = {"Embedding", "PReLU", "BatchNormalization", "GroupNormalization", "LayerNormalization",
+                "RMSNormalization", "Normalization"}  # fmt: skip
+# Products without weights of their own, or with a cost that depends on more than the shapes shown here.
+_MULTIPLY = {"Dot", "Matmul", "Einsum", "Tensordot", "Inner", "Outer", "Vdot", "Conv", "ConvTranspose",
+             "DepthwiseConv", "SeparableConv", "Attention", "AdditiveAttention", "DotProductAttention",
+             "MultiHeadAttention", "GroupedQueryAttention", "RNN", "LSTM", "GRU", "SimpleRNN", "ConvLSTM1D",
+             "ConvLSTM2D", "ConvLSTM3D", "Bidirectional", "TimeDistributed"}  # fmt: skip
 
 assert set(KINDS) == {"conv", "pointwise", "depthwise", "dense"}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import Outcomes
 
-__all__ = ["NEVER", "Objective", "PAPER_GRID", "graph", "quantile_grid", "solve"]
+__all__ = ["NEVER", "PAPER_GRID", "Objective", "graph", "quantile_grid", "solve"]
 
 NEVER = np.float32(np.inf)  # no confidence reaches it
 # 003 gives thirteen nodes per exit and the range; the step is our reading.
@@ -42,14 +42,16 @@ class Objective:
     max_accuracy_drop: float | None = None
     weight: float | None = None
 
-    def value(self, cost: NDArray[np.float64], accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
+    def value(
+        self, cost: NDArray[np.float64] | float, accuracy: NDArray[np.float64] | float
+    ) -> NDArray[np.float64]:
         """Objective of mean costs and accuracies, elementwise; infinite where the budget is missed."""
         if self.weight is not None:
             lost = np.maximum(0.0, self.base_accuracy - accuracy)
             return self.weight * cost / self.base_cost + (1 - self.weight) * lost
         return np.where(self.allows(accuracy), cost, np.inf)
 
-    def allows(self, accuracy: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def allows(self, accuracy: NDArray[np.float64] | float) -> NDArray[np.bool_]:
         """Whether an accuracy is within the budget (a tolerance of 1e-9 absorbs rounding of the sums)."""
         if self.max_accuracy_drop is None:
             return np.ones(np.shape(accuracy), dtype=bool)
@@ -60,7 +62,7 @@ def quantile_grid(confidence: NDArray[np.float32], count: int) -> NDArray[np.flo
     """``count`` − 1 thresholds at equally spaced quantiles of the confidences, then ``never``; ascending.
 
     Each lies midway between two distinct neighbouring confidences, so that rounding in another runtime
-    moves no sample across it; none is 1.0. With fewer distinct confidences the row is filled with ``never``.
+    moves no sample across it; none is 1.0. Where quantiles coincide the row is filled with ``never``.
     """
     distinct = np.unique(confidence.astype(np.float32))
     lower, upper = distinct[:-1], distinct[1:]
@@ -131,7 +133,7 @@ def graph(
             total = accuracy + reach * correct[m].mean()
         else:
             total = (accuracy + np.count_nonzero(alive & correct[m])) / outcomes.samples
-        if not objective.allows(np.float64(total)):
+        if not objective.allows(total):
             continue
         weight = scale * reach * costs[m]
         if objective.weight is not None:

@@ -38,9 +38,10 @@ def front(problem: Problem, m: int) -> NDArray[np.intp]:
     first is the independent optimum among architectures with m exits that meet the limits, if any does.
     """
     found: dict[tuple[int, ...], tuple[float, float]] = {}
+    leave, right = marginals(problem.bins, problem.correct[:-1], problem.thresholds)
     for sequence in placements(problem, m):
-        for arch, cost, wrong in _on(problem, sequence):
-            value = float(problem.objective.value(np.float64(cost), np.float64(1 - wrong)))
+        for arch, cost, wrong in _on(problem, sequence, leave, leave - right):
+            value = float(problem.objective.value(cost, 1 - wrong))
             key = (value, wrong)
             if arch not in found or key < found[arch]:
                 found[arch] = key
@@ -51,34 +52,46 @@ def front(problem: Problem, m: int) -> NDArray[np.intp]:
 def pareto(points: NDArray[np.float64]) -> NDArray[np.intp]:
     """Indices of the rows of (N, d) that no other row dominates (≤ in all components); one of equal rows.
 
-    Sorted lexicographically, only an earlier row can dominate a later one. O(N log N) for d = 2, otherwise
-    O(N · F) for a front of F rows, in blocks.
+    Rows are taken in an order in which only an earlier one can dominate a later one. O(N log N) for d = 2,
+    otherwise O(N · F) at worst for a front of F rows; rows of small sum come first and drop most others.
     """
-    order = np.lexsort(points.T[::-1])
-    ordered = points[order]
     if points.shape[1] == 2:
-        before = np.concatenate([[np.inf], np.minimum.accumulate(ordered[:, 1])[:-1]])
-        return order[ordered[:, 1] < before]
-    kept = np.zeros((0, points.shape[1]))
-    indices: list[NDArray[np.intp]] = []
-    for at in range(0, len(ordered), _PARETO_BLOCK):
-        block = ordered[at : at + _PARETO_BLOCK]
-        alive = ~(kept[None, :, :] <= block[:, None, :]).all(axis=2).any(axis=1)
-        within = (block[None, :, :] <= block[:, None, :]).all(axis=2)
-        alive &= ~np.tril(within, -1).any(axis=1)
-        kept = np.concatenate([kept, block[alive]])
-        indices.append(order[at : at + _PARETO_BLOCK][alive])
-    return np.concatenate(indices)
+        order = np.lexsort(points.T[::-1])
+        second = points[order, 1]
+        before = np.concatenate([[np.inf], np.minimum.accumulate(second)[:-1]])
+        return order[second < before]
+    scale = np.abs(points).max(axis=0, initial=0.0)
+    sums = (points / np.where(scale > 0, scale, 1.0)).sum(axis=1)
+    left = np.lexsort((*points.T[::-1], sums))
+    front = [left[:0]]
+    while len(left):
+        block, left = left[:_PARETO_BLOCK], left[_PARETO_BLOCK:]
+        block = block[~np.tril(_covered(points[block], points[block]), -1).any(axis=1)]
+        left = left[~_covered(points[left], points[block]).any(axis=1)]
+        front.append(block)
+    return np.concatenate(front)
 
 
-_PARETO_BLOCK = 256
+def _covered(rows: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """[a, b]: row b of ``by`` is ≤ row a of ``rows`` in all components."""
+    below = by[None, :, 0] <= rows[:, None, 0]
+    for component in range(1, rows.shape[1]):
+        below &= by[None, :, component] <= rows[:, None, component]
+    return below
 
 
-def _on(problem: Problem, sequence: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], float, float]]:
-    """Architecture, mean cost and P(wrong) of every undominated design on one processor sequence."""
+_PARETO_BLOCK = 64
+
+
+def _on(
+    problem: Problem, sequence: tuple[int, ...], leave: NDArray[np.float64], wrong: NDArray[np.float64]
+) -> Iterator[tuple[tuple[int, ...], float, float]]:
+    """Architecture, mean cost and P(wrong) of every undominated design on one processor sequence.
+
+    leave, wrong (C, T): P(A) and P(A, wrong) of every exit and threshold.
+    """
     count, m = len(problem.costs.exits), len(sequence) - 1
-    leave, right = marginals(problem.bins, problem.correct[:-1], problem.thresholds)
-    wrong, final_wrong = leave - right, 1 - float(problem.correct[-1].mean())
+    final_wrong = 1 - float(problem.correct[-1].mean())
     steps = _Steps(problem, sequence)
     none = np.array([-1])
     # levels[k][j]: what a sample meets that stayed at exit j, the k-th of the cascade (0: the input)
@@ -155,7 +168,8 @@ class _Steps:
 
     def _can_overflow(self, name: str) -> bool:
         costs, hardware = self.costs, self.costs.hardware
-        weights = float(costs.block_parameters[-1] + np.sort(costs.head_parameters)[-len(self.sequence) :].sum())
+        heads = np.sort(costs.head_parameters)[-len(self.sequence) :]
+        weights = float(costs.block_parameters[-1] + heads.sum())
         tensors = float(max(costs.peak[0, -1], (costs.elements.max() + costs.head_peak.max(initial=0.0))))
         most = 0.0
         for p in self.used:

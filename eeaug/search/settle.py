@@ -19,6 +19,7 @@ __all__ = ["Settled", "settle"]
 class Settled:
     """What came out: the best design so far, the front, and counts for the report.
 
+    ``best_accuracy`` is the highest that any configuration within the limits has, whatever it costs;
     ``front_macs[i]`` is the lowest mean cost (MACs) seen at i right answers, ``front_designs[i]`` its design.
     """
 
@@ -28,6 +29,7 @@ class Settled:
     placements: int = 0
     configurations: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    best_accuracy: float = 0.0
     front_macs: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     front_designs: dict[int, Design] = field(default_factory=dict)
 
@@ -51,13 +53,13 @@ def settle(problem: Problem, archs: NDArray[np.intp], into: Settled) -> Settled:
     """
     if not len(into.front_macs):
         into.front_macs = np.full(problem.outcomes.samples + 1, np.inf)
-    # An objective that does not depend on the placement is the same table on all of them.
     for index, placed in _feasible(problem, archs, into):
         arch = archs[index]
         tables = score(problem, arch)
         into.architectures += 1
         into.placements += len(placed.processors)
         into.configurations += tables.accuracy.size
+        into.best_accuracy = max(into.best_accuracy, float(tables.accuracy.max()))
         _keep_best(problem, arch, placed, tables, into)
         _keep_front(problem, arch, placed, tables, into)
     return into
@@ -86,26 +88,31 @@ def _feasible(problem: Problem, archs: NDArray[np.intp], into: Settled) -> Itera
     for i in range(len(archs)):
         here = [(sequence, segments) for sequence, segments, fits in found if fits[i]]
         if here:
-            yield i, _Placed(
-                tuple(sequence for sequence, _ in here),
-                here[0][1].macs[i],
-                np.array([problem.cost_of(s)[i] for _, s in here]),
-                np.array([s.time_s[i] for _, s in here]),
-                np.array([s.energy_j[i] for _, s in here]),
+            yield (
+                i,
+                _Placed(
+                    tuple(sequence for sequence, _ in here),
+                    here[0][1].macs[i],
+                    np.array([problem.cost_of(s)[i] for _, s in here]),
+                    np.array([s.time_s[i] for _, s in here]),
+                    np.array([s.energy_j[i] for _, s in here]),
+                ),
             )
 
 
 def _keep_best(
     problem: Problem, arch: NDArray[np.intp], placed: _Placed, tables: Tables, into: Settled
 ) -> None:
+    # MACs do not depend on the placement: the table of the first is that of all
     distinct = range(1) if problem.cost == "macs" else range(len(placed.processors))
     for which in distinct:
         values = problem.objective.value(tables.mean(placed.cost[which]), tables.accuracy)
         lowest = float(values.min())
-        if not np.isfinite(lowest) or (into.key is not None and lowest > into.key[0] + _slack(into.key[0])):
+        slack = _slack(problem, lowest)
+        if not np.isfinite(lowest) or (into.key is not None and lowest > into.key[0] + slack):
             continue
         choices = range(len(placed.processors)) if problem.cost == "macs" else [which]
-        for config in np.argwhere(values <= lowest + _slack(lowest)):
+        for config in np.argwhere(values <= lowest + slack):
             reach = np.array([r[tuple(config[:k])] for k, r in enumerate(tables.reach)])
             for p in choices:
                 key = _key(problem, lowest, arch, placed, p, reach)
@@ -115,8 +122,9 @@ def _keep_best(
                     into.best = Design(tuple(int(e) for e in arch), placed.processors[p], thresholds)
 
 
-def _slack(value: float) -> float:
-    return 1e-12 * max(1.0, abs(value))
+def _slack(problem: Problem, value: float) -> float:
+    """What rounding of sums may add to a value: joules and seconds can be tiny, a weighted sum is near 1."""
+    return 1e-12 * (abs(value) if problem.objective.weight is None else 1.0)
 
 
 def _key(
@@ -127,11 +135,9 @@ def _key(
     p: int,
     reach: NDArray[np.float64],
 ) -> tuple[float, ...]:
-    """What designs are ordered by; unknown energies and latencies (NaN) do not count."""
-    energy, latency = float(reach @ placed.energy_j[p]), float(reach @ placed.time_s[p])
-    known = [
-        0.0 if np.isnan(v) else float(f"{v:.12g}") for v in (energy, latency, float(placed.time_s[p].sum()))
-    ]
+    """What designs are ordered by; an unknown energy or latency (NaN) loses against a known one."""
+    energy, latency, worst = reach @ placed.energy_j[p], reach @ placed.time_s[p], placed.time_s[p].sum()
+    known = [np.inf if np.isnan(v) else float(f"{v:.12g}") for v in (energy, latency, worst)]
     used = placed.processors[p]
     return (float(f"{value:.12g}"), *known, len(set(used)), *(float(problem.costs.after[e]) for e in arch))
 

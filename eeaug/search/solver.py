@@ -9,13 +9,15 @@ import numpy as np
 from eeaug.errors import InfeasibleError
 from eeaug.search import labels
 from eeaug.search.settle import Settled, settle
-from eeaug.search.space import Design, Problem, architectures, count_architectures, placements
+from eeaug.search.space import LATENCY, Design, Problem, architectures, count_architectures, placements
 
 __all__ = ["SETTLED_PER_COUNT", "Result", "solve"]
 
 # Up to two exits every architecture is settled; beyond, this many of the independent front per number of
 # exits, unless there are no more than these anyway.
 SETTLED_PER_COUNT = 200
+# Beyond two exits, architectures are looked at for an explanation if they are no more than these.
+_EXPLAINED = 20_000
 
 
 @dataclass(frozen=True)
@@ -73,46 +75,72 @@ def _front(problem: Problem, into: Settled) -> tuple[tuple[Design, float, float]
 
 
 def explain(problem: Problem, into: Settled) -> InfeasibleError:
-    """Why nothing fits: for each limit the best that designs reach that meet the others."""
-    best: dict[str, float] = {}
-    alone: dict[str, float] = {}
-    seen = False
-    for m in range(min(problem.max_exits, 2) + 1):
-        archs = architectures(problem, m)
-        for sequence in placements(problem, m) if len(archs) else ():
-            segments = problem.costs.segments(archs, sequence)
-            pinned = problem.on_pinned_processors(archs, sequence)
-            over = problem.excess(segments)
-            for limit, excess in over.items():
-                others = [o <= 0 for name, o in over.items() if name != limit]
-                met = pinned & np.all(others, axis=0) if others else pinned
-                seen |= bool(pinned.any())
-                best[limit] = min(best.get(limit, np.inf), excess[met].min(initial=np.inf))
-                alone[limit] = min(alone.get(limit, np.inf), excess[pinned].min(initial=np.inf))
-    if not seen:
+    """Why nothing fits: the limits that the nearest design misses, and what it needs."""
+    if into.architectures:
+        return _budget(problem, into)
+    nearest = _nearest(problem)
+    if nearest is None:
         return InfeasibleError(
-            "no placement is possible: the pinned processors contradict the order of use, or links are missing",
+            "no placement is possible: --exit-at, --max-exits, --mapping and the links of "
+            f"{problem.costs.hardware.name} leave no way through",
             limit="placement", given=0.0, best=None,
         )  # fmt: skip
-    if all(value <= 0 for value in best.values()):
-        return _budget(problem, into)
-    # the limit that binds is one that cannot be met even alone, else the one that is missed by most
-    limit = max(best, key=lambda name: (alone[name] > 0, best[name] > 0, name == "latency"))
-    excess = best[limit] if np.isfinite(best[limit]) else alone[limit]
-    if limit == "latency":
-        given = float(problem.max_latency_s or 0.0)
-        return InfeasibleError(
-            f"no design meets --max-latency {given:g} s: the fastest has a worst case of {given + excess:.4g} s "
-            f"({excess:.4g} s too long); --max-latency {_ceil(given + excess)} would fit",
-            limit="max_latency_s", given=given, best=given + excess,
-        )  # fmt: skip
-    memory = problem.costs.hardware.memory(limit)
-    need = int(np.ceil(memory.bytes + excess))
-    return InfeasibleError(
-        f"no design fits memory {limit!r} of {problem.costs.hardware.name}: it has {memory.bytes:,} bytes, the "
-        f"smallest design that meets the other limits needs {need:,} ({need - memory.bytes:,} too many)",
-        limit=f"memory:{limit}", given=memory.bytes, best=need,
-    )  # fmt: skip
+    (limit, need), *others = nearest.items()
+    given = problem.limits[limit]
+    name = "max_latency_s" if limit == LATENCY else limit
+    if others:
+        missed = " and ".join(_missed(problem, each, value) for each, value in nearest.items())
+        message = f"no design meets the limits; the nearest misses {len(nearest)} of them: {missed}"
+        return InfeasibleError(message, limit=name, given=given, best=None)
+    if limit == LATENCY:
+        message = (
+            f"no design meets --max-latency {given:g} s: the fastest that meets the other limits has a worst "
+            f"case of {need:.4g} s ({need - given:.4g} s too long); --max-latency {_ceil(need)} would fit"
+        )
+    else:
+        message = (
+            f"no design fits {_memory(limit)} of {problem.costs.hardware.name}: it has {given:,.0f} bytes, "
+            f"the smallest that meets the other limits needs {need:,.0f} ({need - given:,.0f} too many)"
+        )
+    return InfeasibleError(message, limit=name, given=given, best=need)
+
+
+def _nearest(problem: Problem) -> dict[str, float] | None:
+    """What the nearest design needs of every limit that it misses; None if no placement is possible.
+
+    The nearest misses the fewest limits; among those that miss one, rather the latency, which can be asked
+    for anew, and then the one by the smallest share.
+    """
+    best: tuple[tuple[float, ...], dict[str, float]] | None = None
+    for m in range(problem.max_exits + 1):
+        if m > 2 and count_architectures(problem, m) > _EXPLAINED:
+            continue
+        archs = architectures(problem, m)
+        for sequence in placements(problem, m) if len(archs) else ():
+            pinned = np.flatnonzero(problem.on_pinned_processors(archs, sequence))
+            if not len(pinned):
+                continue
+            excess = problem.excess(problem.costs.segments(archs[pinned], sequence))
+            over = np.array([np.maximum(value, 0.0) for value in excess.values()])
+            share = (over / np.array([[problem.limits[limit]] for limit in excess])).sum(axis=0)
+            kept = ~((over[0] > 0) & (LATENCY in excess))
+            first = np.lexsort((share, kept, (over > 0).sum(axis=0)))[0]
+            key = (float((over[:, first] > 0).sum()), float(kept[first]), float(share[first]))
+            if best is None or key < best[0]:
+                missed = zip(excess, over[:, first], strict=True)
+                best = key, {limit: problem.limits[limit] + float(more) for limit, more in missed if more > 0}
+    return None if best is None else best[1]
+
+
+def _missed(problem: Problem, limit: str, need: float) -> str:
+    given = problem.limits[limit]
+    if limit == LATENCY:
+        return f"--max-latency {given:g} s ({_ceil(need)} s needed)"
+    return f"{_memory(limit)} ({given:,.0f} bytes, {need:,.0f} needed)"
+
+
+def _memory(limit: str) -> str:
+    return f"memory {limit.removeprefix('memory:')!r}"
 
 
 def _ceil(seconds: float) -> str:
@@ -122,12 +150,11 @@ def _ceil(seconds: float) -> str:
 
 
 def _budget(problem: Problem, into: Settled) -> InfeasibleError:
-    """Limits can be met, the accuracy budget cannot: only pinned exits and thresholds bring that about."""
+    """Limits can be met, the accuracy budget cannot: for want of a threshold that is never."""
     given = float(problem.objective.max_accuracy_drop or 0.0)
-    right = max(into.front_designs, default=None)
-    best = None if right is None else problem.objective.base_accuracy - right / problem.outcomes.samples
-    reached = "none was found" if best is None else f"the smallest drop with these pins is {best:.4f}"
+    best = problem.objective.base_accuracy - into.best_accuracy
     return InfeasibleError(
-        f"no design with these pins meets --max-accuracy-drop {given:g}: {reached}",
+        f"no design that meets the other limits keeps --max-accuracy-drop {given:g}: the smallest drop is "
+        f"{best:.4g}; --max-accuracy-drop {_ceil(best)} would fit",
         limit="max_accuracy_drop", given=given, best=best,
     )  # fmt: skip

@@ -15,7 +15,9 @@ from eeaug.cascade import Outcomes, bins
 from eeaug.cost import Costs, Segments
 from eeaug.thresholds import Objective
 
-__all__ = ["Design", "Problem", "architectures", "count_architectures", "placements"]
+__all__ = ["LATENCY", "Design", "Problem", "architectures", "count_architectures", "placements"]
+
+LATENCY = "latency"  # name of a limit; the others are "memory:" and the name of the memory
 
 
 @dataclass(frozen=True)
@@ -71,19 +73,23 @@ class Problem:
         """The costs (A, m + 1) that the objective weighs."""
         return {"macs": segments.macs, "latency": segments.time_s, "energy": segments.energy_j}[self.cost]
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """The hard limits by name: seconds of the worst case, bytes of every memory."""
+        memories = {f"memory:{m.name}": float(m.bytes) for m in self.costs.hardware.memories}
+        return memories if self.max_latency_s is None else {LATENCY: self.max_latency_s, **memories}
+
     def excess(self, segments: Segments) -> dict[str, NDArray[np.float64]]:
         """By how much each limit is missed, (A,) each; negative or zero where it is met."""
         over: dict[str, NDArray[np.float64]] = {}
         if self.max_latency_s is not None:
-            over["latency"] = segments.worst_latency_s - self.max_latency_s * (1 + 1e-12)
+            over[LATENCY] = segments.worst_latency_s - self.max_latency_s * (1 + 1e-12)
         used = self.costs.memory_bytes(segments)
         for memory in self.costs.hardware.memories:
-            over[memory.name] = used[memory.name] - memory.bytes
+            over[f"memory:{memory.name}"] = used[memory.name] - memory.bytes
         return over
 
-    def on_pinned_processors(
-        self, archs: NDArray[np.intp], processors: tuple[int, ...]
-    ) -> NDArray[np.bool_]:
+    def on_pinned_processors(self, archs: NDArray[np.intp], processors: tuple[int, ...]) -> NDArray[np.bool_]:
         """Whether exits with a pinned processor stand on it, (A,)."""
         fine = np.ones(len(archs), dtype=bool)
         for location, processor in self.pinned.items():

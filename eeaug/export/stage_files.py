@@ -1,0 +1,45 @@
+"""A stage in every format that a bundle holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from eeaug import conversion
+from eeaug.export import keras_file
+from eeaug.model import Classifier
+from eeaug.partition import PROBABILITIES, Stage, stage_model
+
+__all__ = ["entry", "write"]
+
+
+def write(classifier: Classifier, stage: Stage, directory: Path) -> dict[str, str]:
+    """Write the stage's files below ``directory``; format → path relative to it, with forward slashes."""
+    folder = directory / "stages" / stage.name
+    folder.mkdir(parents=True)
+    model = stage_model(classifier, stage)
+    keras_file.save(model, folder / "model.keras")
+    outputs = dict(zip(model.output_names, model.outputs, strict=True))
+    ordered = {name: outputs[name] for name in (PROBABILITIES, stage.handover) if name is not None}
+    proto = conversion.to_onnx(model.inputs[0], ordered, input_name=stage.input_name)
+    (folder / "model.onnx").write_bytes(proto.SerializeToString(deterministic=True))
+    return {kind: f"stages/{stage.name}/model.{kind}" for kind in ("keras", "onnx")}
+
+
+def entry(stage: Stage, files: dict[str, str]) -> dict[str, Any]:
+    """The stage as the manifest describes it."""
+    handover = []
+    if stage.handover is not None:
+        shape = list(stage.handover_shape)
+        handover = [{"name": stage.handover, "shape": shape, "bytes": stage.handover_bytes}]
+    return {
+        "name": stage.name,
+        "processor": stage.processor,
+        "inputs": [stage.input_name],
+        "input_shape": list(stage.input_shape),
+        "outputs": {"probabilities": PROBABILITIES, "handover": handover},
+        "threshold": stage.threshold,
+        "metric": "max-softmax",
+        "macs": stage.macs,
+        "files": files,
+    }

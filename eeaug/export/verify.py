@@ -1,0 +1,96 @@
+"""Every exported file, read back and run as a cascade in its own runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade import Outcomes, decide, max_softmax
+from eeaug.errors import ConversionError
+from eeaug.runtime import Cascade
+
+__all__ = ["TOLERANCE", "compare", "verify"]
+
+TOLERANCE = 1e-4  # a decision may differ where |confidence − threshold| is below this
+
+
+def verify(
+    directory: Path, manifest: Mapping[str, Any], x: NDArray[np.float32], monolith: Any, threads: int
+) -> dict[str, Any]:
+    """Run the Keras and ONNX stages on prepared samples ``x``; compare with the network in one piece.
+
+    Returns samples and, per format, how many decisions differed, all of them near a threshold.
+
+    Raises
+    ------
+    ConversionError : a file gives another decision or class away from every threshold
+    """
+    stages = manifest["stages"]
+    thresholds = [stage["threshold"] for stage in stages[:-1]]
+    # the augmented model is read back too: what is compared is what is shipped
+    reference = _outcomes([np.asarray(p) for p in _in_batches(monolith, x)])
+    formats = {
+        "keras": _keras(directory, stages, x),
+        "onnx": Cascade.load(directory, manifest, threads).outcomes([x], np.zeros(len(x), np.int64)),
+    }
+    found = {}
+    for name, outcomes in formats.items():
+        different, near = compare(reference, outcomes, thresholds)
+        if different > near:
+            raise ConversionError(
+                f"the {name} stages disagree with the model on {different - near} of {len(x)} samples that are "
+                f"further than {TOLERANCE:g} from a threshold; nothing was written"
+            )
+        found[name] = {"disagreements": different, "near_threshold": near}
+    return {"samples": len(x), "tolerance": TOLERANCE, "formats": found}
+
+
+def compare(
+    reference: Outcomes, other: Outcomes, thresholds: Sequence[float | None]
+) -> tuple[int, int]:
+    """How many decisions (exit and class) differ, and how many of these are within TOLERANCE of a tie.
+
+    A tie is a confidence at a threshold, or two classes whose probabilities decide by less than that: the
+    latter shows as differing classes with nearly equal confidence.
+    """
+    n = np.arange(reference.samples)
+    a, b = decide(reference, thresholds), decide(other, thresholds)
+    different = (a != b) | (reference.predicted[a, n] != other.predicted[b, n])
+    near = np.zeros(reference.samples, bool)
+    for k, threshold in enumerate(thresholds):
+        if threshold is not None:
+            near |= np.abs(reference.confidence[k] - np.float32(threshold)) < TOLERANCE
+    return int(different.sum()), int((different & near).sum())
+
+
+def _outcomes(probabilities: Sequence[NDArray[np.float32]]) -> Outcomes:
+    pairs = [max_softmax(p) for p in probabilities]
+    labels = np.zeros(len(probabilities[0]), np.int64)
+    return Outcomes(np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), labels)
+
+
+def _in_batches(model: Any, x: NDArray[np.float32], size: int = 64) -> list[NDArray[np.float32]]:
+    """A model's outputs in order of exits; a dictionary's keys come in the order of the classifiers."""
+    parts = [list(model(x[i : i + size], training=False).values()) for i in range(0, len(x), size)]
+    return [np.concatenate([np.asarray(p[k]) for p in parts]) for k in range(len(parts[0]))]
+
+
+def _keras(directory: Path, stages: Sequence[Mapping[str, Any]], x: NDArray[np.float32]) -> Outcomes:
+    import keras
+
+    probabilities = []
+    tensor: Any = x
+    for stage in stages:
+        model = keras.models.load_model(directory / stage["files"]["keras"], compile=False)
+        made: dict[str, list[NDArray[np.float32]]] = {}
+        for i in range(0, len(tensor), 64):
+            for name, value in model(tensor[i : i + 64], training=False).items():
+                made.setdefault(name, []).append(np.asarray(value))
+        probabilities.append(np.concatenate(made[stage["outputs"]["probabilities"]]))
+        for handover in stage["outputs"]["handover"]:
+            tensor = np.concatenate(made[handover["name"]])
+    return _outcomes(probabilities)

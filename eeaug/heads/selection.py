@@ -1,0 +1,95 @@
+"""Which heads are worth going on with: judged on the screen part, which no head was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade import max_softmax
+from eeaug.heads.design import Head
+from eeaug.locations import Location
+
+__all__ = ["best_by_value", "for_maps", "front", "promising", "saving"]
+
+Probabilities = Mapping[str, NDArray[np.float32]]  # Head.key → (n, classes)
+
+
+def promising(heads: Sequence[Head], probabilities: Probabilities, labels: NDArray[np.integer]) -> set[str]:
+    """Keys of heads that may become useful, after their first epoch.
+
+    Dropped are those no better than always naming the largest class (within two standard errors), and those
+    that a cheaper head at the same location beats by more than two standard errors.
+    """
+    n = len(labels)
+    chance = np.bincount(labels).max() / n
+    right = {k: float((p.argmax(axis=1) == labels).mean()) for k, p in probabilities.items()}
+    spread = 2 * np.sqrt(0.25 / n)
+    kept = {h.key for h in heads if right.get(h.key, 0.0) > chance + 2 * np.sqrt(chance * (1 - chance) / n)}
+    for head in heads:
+        rivals = [
+            r for r in heads if r.location == head.location and r.key in right and _macs(r) < _macs(head)
+        ]
+        if head.key in kept and any(right[r.key] > right[head.key] + spread for r in rivals):
+            kept.discard(head.key)
+    return kept
+
+
+def saving(
+    head: Head,
+    probabilities: NDArray[np.float32],
+    final: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    total_macs: int,
+    max_drop: float,
+) -> float:
+    """Largest share of mean MACs that this exit alone saves at a drop of at most ``max_drop``, ≥ 0.
+
+    Every confidence is tried as threshold: a ranking of heads, not a promise.
+    """
+    confidence, predicted = max_softmax(probabilities)
+    order = np.argsort(-confidence, kind="stable")
+    lost = (final.argmax(axis=1) == labels).astype(np.int64) - (predicted == labels)
+    drop = np.concatenate([[0], np.cumsum(lost[order])]) / len(labels)
+    leave = np.flatnonzero(drop <= max_drop).max() / len(labels)
+    return max(0.0, float(leave * head.location.remaining_macs - _macs(head)) / total_macs)
+
+
+def front(heads: Sequence[Head], accuracy: Mapping[str, float]) -> tuple[Head, ...]:
+    """Heads that no other at the same location beats in both cost and accuracy; order kept."""
+    return tuple(
+        h
+        for h in heads
+        if not any(
+            r.location == h.location
+            and (_macs(r), -accuracy[r.key]) != (_macs(h), -accuracy[h.key])
+            and _macs(r) <= _macs(h)
+            and accuracy[r.key] >= accuracy[h.key]
+            for r in heads
+        )
+    )
+
+
+def for_maps(value: Mapping[Location, float], count: int, total_macs: int) -> tuple[Location, ...]:
+    """Locations that get convolutional heads: the most valuable, at least a tenth of the backbone apart.
+
+    ``value`` is the best saving of a pooled head at each location. Neighbours would only do the same again.
+    """
+    chosen: list[Location] = []
+    for location in sorted(value, key=lambda at: (-value[at], at.after)):
+        apart = all(
+            abs(location.remaining_macs - other.remaining_macs) >= 0.1 * total_macs for other in chosen
+        )
+        if apart and len(chosen) < count:
+            chosen.append(location)
+    return tuple(sorted(chosen, key=lambda at: at.after))
+
+
+def best_by_value(value: Mapping[str, float], count: int) -> set[str]:
+    """The keys with the highest values; ties by name."""
+    return set(sorted(value, key=lambda key: (-value[key], key))[:count])
+
+
+def _macs(head: Head) -> int:
+    return sum(head.cost().macs.values())

@@ -1,0 +1,127 @@
+"""The augmented network cut into stages: what each processor runs up to one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from eeaug.heads import keras_head
+from eeaug.heads.training import Trained
+from eeaug.model import INPUT, Classifier
+
+__all__ = ["PROBABILITIES", "Stage", "monolith", "stage_model", "stages"]
+
+PROBABILITIES = "probabilities"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A segment of the backbone and its head, on one processor.
+
+    ``start`` and ``end`` are locations; None stands for the model's input and output. ``threshold`` None
+    means that nothing leaves here (in the last stage: everything does). ``macs`` is the whole stage's cost.
+    """
+
+    name: str
+    processor: str
+    start: str | None
+    end: str | None
+    exit: Trained | None
+    threshold: float | None
+    input_shape: tuple[int, ...]
+    handover_shape: tuple[int, ...]
+    bytes_per_element: int
+    macs: int
+
+    @property
+    def input_name(self) -> str:
+        """The name of the tensor that feeds it, which the stage before gives under the same name."""
+        return INPUT if self.start is None else handover_name(self.start)
+
+    @property
+    def handover(self) -> str | None:
+        return None if self.end is None else handover_name(self.end)
+
+    @property
+    def handover_bytes(self) -> int:
+        return prod(self.handover_shape) * self.bytes_per_element if self.end is not None else 0
+
+
+def handover_name(location: str) -> str:
+    return f"handover_{keras_head.safe_name(location)}"
+
+
+def stages(
+    classifier: Classifier,
+    exits: Sequence[Trained],
+    thresholds: Sequence[float | None],
+    processors: Sequence[tuple[str, int]],
+    macs: Sequence[int],
+) -> tuple[Stage, ...]:
+    """One stage per decision.
+
+    Parameters
+    ----------
+    exits : m trained heads, in order; thresholds : theirs, None for never
+    processors : m + 1 pairs (name, bytes per element); macs : m + 1 costs
+    """
+    made: list[Stage] = []
+    start, shape = None, classifier.input_shape
+    for k, (processor, width) in enumerate(processors):
+        trained = exits[k] if k < len(exits) else None
+        end = trained.head.location if trained else None
+        made.append(
+            Stage(
+                name=f"{k}-{processor}",
+                processor=processor,
+                start=start,
+                end=end.name if end else None,
+                exit=trained,
+                threshold=thresholds[k] if trained else None,
+                input_shape=shape,
+                handover_shape=end.shape if end else (),
+                bytes_per_element=width,
+                macs=macs[k],
+            )
+        )
+        if end:
+            start, shape = end.name, end.shape
+    return tuple(made)
+
+
+def stage_model(classifier: Classifier, stage: Stage) -> Any:
+    """The stage as a Keras model: outputs by name, probabilities and (but for the last) the hand-over."""
+    import keras
+
+    inputs = keras.Input(stage.input_shape, name=stage.input_name)
+    return keras.Model(inputs, stage_outputs(classifier, stage, inputs), name=keras_head.safe_name(f"stage_{stage.name}"))
+
+
+def stage_outputs(classifier: Classifier, stage: Stage, inputs: Any) -> dict[str, Any]:
+    end = stage.end or classifier.output
+    tensor = classifier.replay(stage.start, inputs, [end])[end]
+    if stage.exit is None:
+        return {PROBABILITIES: classifier.probabilities(tensor)}
+    return {PROBABILITIES: _attached(stage.exit, tensor), str(stage.handover): tensor}
+
+
+def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
+    """The whole early-exit model: one output per classifier, ``exit_<location>`` in order, then ``final``."""
+    import keras
+
+    inputs = keras.Input(classifier.input_shape, name=INPUT)
+    locations = [trained.head.location.name for trained in exits]
+    made = classifier.replay(None, inputs, [*locations, classifier.output])
+    outputs = {
+        f"exit_{keras_head.safe_name(name)}": _attached(trained, made[name])
+        for name, trained in zip(locations, exits, strict=True)
+    }
+    outputs["final"] = classifier.probabilities(made[classifier.output])
+    return keras.Model(inputs, outputs, name="augmented")
+
+
+def _attached(trained: Trained, tensor: Any) -> Any:
+    prefix = f"exit_{keras_head.safe_name(trained.head.location.name)}"
+    return keras_head.attach(trained.head, trained.weights, tensor, prefix)

@@ -1,0 +1,103 @@
+"""The figures of a design on one part of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade import Outcomes, decide
+from eeaug.cost import Segments
+
+__all__ = ["counted", "independent", "percentile_latency_s"]
+
+
+def counted(
+    outcomes: Outcomes,
+    thresholds: Sequence[float | None],
+    segments: Segments,
+    *,
+    split: str,
+    classes: Sequence[str],
+    baseline: NDArray[np.integer],
+) -> dict[str, Any]:
+    """Metrics of a cascade, counted on samples.
+
+    Parameters
+    ----------
+    outcomes : of its m exits and the final classifier on n samples
+    segments : its costs (one architecture, m + 1 segments)
+    baseline : int (n,), what the given model says
+
+    ``worst_class`` is the class that loses most against the given model. Precision and recall are means over
+    the classes that occur in the labels; a class that is never predicted has precision 0.
+    """
+    at = decide(outcomes, thresholds)
+    predicted = outcomes.predicted[at, np.arange(outcomes.samples)]
+    leave = np.bincount(at, minlength=len(outcomes.confidence)) / outcomes.samples
+    right = predicted == outcomes.labels
+    present = np.unique(outcomes.labels)
+    recall = {c: float(right[outcomes.labels == c].mean()) for c in present}
+    precision = [float(right[predicted == c].mean()) if (predicted == c).any() else 0.0 for c in present]
+    drops = {
+        c: float((baseline == outcomes.labels)[outcomes.labels == c].mean()) - recall[c] for c in present
+    }
+    worst = max(present, key=lambda c: (round(drops[c], 12), -recall[c]))
+    return _metrics(
+        segments, leave,
+        split=split,
+        samples=outcomes.samples,
+        accuracy=float(right.mean()),
+        precision=float(np.mean(precision)),
+        recall=float(np.mean(list(recall.values()))),
+        worst_class={"name": classes[int(worst)], "accuracy": recall[worst], "drop": drops[worst]},
+    )  # fmt: skip
+
+
+def independent(
+    outcomes: Outcomes, thresholds: Sequence[float | None], segments: Segments, *, split: str
+) -> dict[str, Any]:
+    """The same as Sponner et al. predict it: exits independent of each other (see cascade)."""
+    reach, accuracy = 1.0, 0.0
+    leave = []
+    limits = [np.inf if t is None else np.float32(t) for t in thresholds] + [-np.inf]
+    for confidence, correct, limit in zip(outcomes.confidence, outcomes.correct, limits, strict=True):
+        leaves = confidence >= limit
+        accuracy += reach * float((leaves & correct).mean())
+        leave.append(reach * float(leaves.mean()))
+        reach *= 1 - float(leaves.mean())
+    return _metrics(
+        segments, np.array(leave),
+        split=split, samples=outcomes.samples, accuracy=accuracy, precision=None, recall=None, worst_class=None,
+    )  # fmt: skip
+
+
+def percentile_latency_s(path_s: NDArray[np.float64], leave: NDArray[np.float64], share: float) -> float:
+    """The smallest path latency that a sample meets with probability ≥ ``share``; no interpolation.
+
+    path_s (m + 1,): latency of leaving at each classifier; leave (m + 1,): how often.
+    """
+    order = np.argsort(path_s, kind="stable")
+    reached = np.cumsum(leave[order]) >= share - 1e-12
+    return float(path_s[order][int(reached.argmax())]) if reached.any() else float(path_s.max())
+
+
+def _metrics(segments: Segments, leave: NDArray[np.float64], **facts: Any) -> dict[str, Any]:
+    macs, time, energy = segments.macs[0], segments.time_s[0], segments.energy_j[0]
+    path_s = np.cumsum(time)
+    known = not np.isnan(path_s).any()
+    mean_energy = float(leave @ np.cumsum(energy))
+    return {
+        **facts,
+        "mean_macs": float(leave @ np.cumsum(macs)),
+        "mean_latency_s": float(leave @ path_s) if known else None,
+        "p95_latency_s": percentile_latency_s(path_s, leave, 0.95) if known else None,
+        "worst_latency_s": float(path_s[-1]) if known else None,
+        "mean_energy_j": None if np.isnan(mean_energy) else mean_energy,
+        "storage_bytes": int(segments.parameters_bytes.sum()),
+        "peak_activation_bytes": int(segments.activation_bytes.max()),
+        "leave_rates": [float(rate) for rate in leave],
+        "basis": "profile",
+    }

@@ -1,0 +1,357 @@
+"""Random small searches, and what is best in them by brute force over the definitions.
+
+Nothing here calls the code under test for a score: costs are sums over blocks, accuracies are replayed
+sample by sample (or multiplied up, under independence), and every design is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations, combinations_with_replacement, pairwise, product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade import Outcomes
+from eeaug.cost import Costs, Exit
+from eeaug.graph import Block
+from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
+from eeaug.search.space import Design, Problem
+
+WIDTH = {"int8": 1, "int16": 2, "float32": 4}
+PLENTY = 10**9  # bytes
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Everything of a search but its objective and limits."""
+
+    hardware: Hardware
+    blocks: tuple[Block, ...]
+    exits: tuple[Exit, ...]
+    input_elements: int
+    outcomes: Outcomes
+    grid: NDArray[np.float32]
+
+    def problem(self, **options: Any) -> Problem:
+        costs = Costs(self.hardware, self.blocks, self.exits, self.input_elements)
+        return Problem(costs, self.outcomes, self.grid, **options)
+
+    def with_memories(self, sizes: dict[str, int]) -> Instance:
+        memories = tuple(replace(m, bytes=sizes.get(m.name, m.bytes)) for m in self.hardware.memories)
+        return replace(self, hardware=replace(self.hardware, memories=memories))
+
+
+def make(
+    rng: np.random.Generator,
+    *,
+    locations: int | None = None,
+    thresholds: int | None = None,
+    samples: int | None = None,
+    known: bool = True,
+) -> Instance:
+    """A random instance; not ``known``: some powers and bandwidths may be null."""
+    count = locations or int(rng.integers(2, 6))
+    samples = samples or int(rng.integers(20, 61))
+    after = np.sort(rng.choice(np.arange(1, count + 2), count, replace=False))
+    blocks = [_block(rng, f"b{b}") for b in range(count + 2)]
+    exits = [_exit(rng, int(a), h) for a in after for h in range(1 + (rng.random() < 0.25))]
+    outcomes = correlated(rng, len(exits), samples)
+    return Instance(
+        hardware=_hardware(rng, known),
+        blocks=tuple(blocks),
+        exits=tuple(exits),
+        input_elements=int(rng.integers(10, 100)),
+        outcomes=outcomes,
+        grid=some_grid(rng, outcomes, thresholds or int(rng.integers(2, 5))),
+    )
+
+
+def correlated(rng: np.random.Generator, exits: int, samples: int) -> Outcomes:
+    """Exits that err on the same hard samples; later ones err less; some confidences are equal."""
+    classes = 4
+    hardness = rng.normal(size=samples)
+    skill = np.sort(rng.uniform(0.0, 2.0, exits + 1))
+    margin = skill[:, None] - 1.2 * hardness + 0.7 * rng.normal(size=(exits + 1, samples))
+    labels = rng.integers(0, classes, samples)
+    wrong = (labels + rng.integers(1, classes, (exits + 1, samples))) % classes
+    predicted = np.where(margin > 0, labels, wrong)
+    confidence = 1 / (1 + np.exp(-np.abs(margin + 0.5 * rng.normal(size=margin.shape))))
+    return Outcomes(np.round(confidence, 2).astype(np.float32), predicted, labels)
+
+
+def some_grid(rng: np.random.Generator, outcomes: Outcomes, count: int) -> NDArray[np.float32]:
+    """Ascending thresholds that lie on confidences or beside them, then never."""
+    rows = []
+    for confidence in outcomes.confidence[:-1]:
+        row = np.sort(rng.choice(confidence, count - 1) + rng.choice([0.0, 0.003], count - 1))
+        rows.append([*row.astype(np.float32), np.inf])
+    return np.array(rows, dtype=np.float32)
+
+
+def _some_macs(rng: np.random.Generator, most: int) -> dict[str, int]:
+    return {kind: int(rng.integers(1, most)) for kind in KINDS if rng.random() < 0.5}
+
+
+def _block(rng: np.random.Generator, name: str) -> Block:
+    elements = int(rng.integers(5, 100))
+    peak = elements + int(rng.integers(10, 200))
+    return Block(name, (name,), (elements,), _some_macs(rng, 5000), int(rng.integers(0, 300)), peak)
+
+
+def _exit(rng: np.random.Generator, after: int, head: int) -> Exit:
+    peak = int(rng.integers(1, 150))
+    return Exit(f"b{after - 1}", after, f"h{head}", _some_macs(rng, 500), int(rng.integers(1, 60)), peak)
+
+
+def _hardware(rng: np.random.Generator, known: bool) -> Hardware:
+    def maybe(value: float, share: float) -> float | None:
+        return None if rng.random() < share else value
+
+    count = int(rng.integers(1, 4))
+    names = [f"p{i}" for i in range(count)]
+    shared_ram, shared_flash, one_memory = rng.random(3) < (0.4, 0.4, 0.2)
+    processors = []
+    for i, name in enumerate(names):
+        ram = "ram" if shared_ram else f"ram{i}"
+        rates = {"default": float(rng.uniform(1e5, 1e6) * 3**i)}
+        rates |= {kind: maybe(float(rng.uniform(1e5, 3e6)), 0.6) for kind in KINDS}
+        processors.append(
+            Processor(
+                name=name,
+                rates_macs_per_s=rates,
+                arithmetic=str(rng.choice(list(WIDTH))),
+                ram=ram,
+                flash=ram if one_memory else "flash" if shared_flash else f"flash{i}",
+                active_power_w=float(rng.uniform(0.01, 0.2)) if known else maybe(0.1, 0.4),
+                sleep_power_w=maybe(float(rng.uniform(0.0, 0.01)), 0.4),
+                wakeup_s=maybe(float(rng.uniform(0.0, 2e-3)), 0.4),
+            )
+        )
+    links = [
+        Link(
+            sender=a,
+            receiver=b,
+            bandwidth_bytes_per_s=float(rng.uniform(1e4, 1e6)) if known else maybe(1e5, 0.4),
+            latency_s=float(rng.choice([0.0, 1e-3])),
+            energy_j_per_byte=maybe(float(rng.uniform(1e-8, 1e-6)), 0.5),
+        )
+        for a, b in product(names, names)
+        if a != b and rng.random() < 0.85
+    ]
+    used = sorted({m for p in processors for m in (p.ram, p.flash)})
+    return Hardware(
+        name="board",
+        source=None,
+        input_at=names[0] if rng.random() < 0.7 else str(rng.choice(names)),
+        exclusive=bool(rng.random() < 0.5),
+        baseline=None,
+        processors=tuple(processors),
+        memories=tuple(Memory(name, PLENTY) for name in used),
+        links=tuple(links),
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One architecture on one placement: exits, processors, and what that needs."""
+
+    exits: tuple[int, ...]
+    processors: tuple[int, ...]
+    worst_latency_s: float
+    memory_bytes: dict[str, float]
+    thresholds: NDArray[np.float32]  # (configurations, m)
+    value: NDArray[np.float64]  # of the objective; infinite where the budget is missed
+    accuracy: NDArray[np.float64]
+    mean_energy_j: NDArray[np.float64]
+    mean_latency_s: NDArray[np.float64]
+
+    def fits(self, problem: Problem) -> bool:
+        limit = np.inf if problem.max_latency_s is None else problem.max_latency_s * (1 + 1e-9)
+        sizes = {m.name: m.bytes for m in problem.costs.hardware.memories}
+        return not self.worst_latency_s > limit and all(
+            used <= sizes[name] for name, used in self.memory_bytes.items()
+        )
+
+
+class Brute:
+    """Every design of a problem, limits aside."""
+
+    def __init__(self, problem: Problem, input_elements: int) -> None:
+        self.problem, self.input_elements = problem, input_elements
+        self.hardware, self.exits = problem.costs.hardware, problem.costs.exits
+        self.blocks = problem.costs.blocks
+        self._stages: dict[Any, tuple[float, ...]] = {}
+        self._links = {(k.sender, k.receiver): k for k in self.hardware.links}
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        return [
+            self._row(arch, on, *scores)
+            for m in range(self.problem.max_exits + 1)
+            for arch in self._architectures(m)
+            for scores in [self._scores(arch)]
+            for on in self._placements(m)
+            if self._pins_hold(arch, on)
+        ]
+
+    def best(self, rows: Sequence[Row] | None = None) -> float | None:
+        """The objective of the best design that meets all limits, None if there is none."""
+        fitting = [row for row in (self.rows if rows is None else rows) if row.fits(self.problem)]
+        lowest = min((row.value.min() for row in fitting), default=np.inf)
+        return float(lowest) if np.isfinite(lowest) else None
+
+    def winners(self) -> list[Design]:
+        """All designs that are best and stay so through the ties, in their documented order."""
+        each = []
+        for row in self.rows:
+            if row.fits(self.problem):
+                each += [
+                    (Design(row.exits, row.processors, tuple(map(float, row.thresholds[c]))), key)
+                    for c, key in enumerate(self._keys(row))
+                    if np.isfinite(key[0])
+                ]
+        for position in range(len(each[0][1])):
+            least = min(key[position] for _, key in each)
+            slack = least if isinstance(least, tuple) else least + 1e-11 * abs(least) + 1e-15
+            each = [(design, key) for design, key in each if key[position] <= slack]
+        return [design for design, _ in each]
+
+    def _keys(self, row: Row) -> list[tuple[Any, ...]]:
+        def known(value: float) -> float:  # an unknown energy or latency loses against a known one
+            return float("inf") if np.isnan(value) else float(value)
+
+        where = tuple(self.exits[e].after for e in row.exits)
+        rest = (known(row.worst_latency_s), len(set(row.processors)), where)
+        means = zip(row.value, row.mean_energy_j, row.mean_latency_s, strict=True)
+        return [(float(v), known(e), known(t), *rest) for v, e, t in means]
+
+    def _architectures(self, m: int) -> list[tuple[int, ...]]:
+        pins = {e.after for e in self.exits if e.location in self.problem.pinned}
+        found = []
+        for arch in combinations(range(len(self.exits)), m):
+            after = [self.exits[e].after for e in arch]
+            if all(a < b for a, b in pairwise(after)) and pins <= set(after):
+                found.append(arch)
+        return found
+
+    def _placements(self, m: int) -> list[tuple[int, ...]]:
+        names = [p.name for p in self.hardware.processors]
+        choose = combinations if self.problem.one_each else combinations_with_replacement
+        found = []
+        for on in choose(range(len(names)), m + 1):
+            way = [self.hardware.input_at, *(names[p] for p in on)]
+            if all(a == b or (a, b) in self._links for a, b in pairwise(way)):
+                found.append(on)
+        return found
+
+    def _pins_hold(self, arch: tuple[int, ...], on: tuple[int, ...]) -> bool:
+        wanted = (self.problem.pinned.get(self.exits[e].location) for e in arch)
+        return all(pin in (None, p) for pin, p in zip(wanted, on, strict=False))
+
+    def _scores(self, arch: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Of every configuration: its thresholds (·, m), reach (·, m + 1) and accuracy."""
+        problem, m = self.problem, len(arch)
+        thresholds = np.array(list(product(*(problem.grid[e] for e in arch))), dtype=np.float32)
+        rows = [*arch, len(self.exits)]
+        right = problem.outcomes.predicted[rows] == problem.outcomes.labels
+        leaves = problem.outcomes.confidence[list(arch)][None] >= thresholds[:, :, None]
+        if problem.independent:
+            reach, accuracy = [np.ones(len(thresholds))], np.zeros(len(thresholds))
+            for k in range(m):
+                accuracy = accuracy + reach[k] * (leaves[:, k] & right[k]).mean(axis=1)
+                reach.append(reach[k] * (1 - leaves[:, k].mean(axis=1)))
+            return thresholds, np.stack(reach, axis=1), accuracy + reach[m] * right[m].mean()
+        last = np.ones((len(thresholds), 1, right.shape[1]), dtype=bool)
+        at = np.concatenate([leaves, last], axis=1).argmax(axis=1)  # (configurations, samples)
+        accuracy = right[at, np.arange(right.shape[1])].mean(axis=1)
+        return thresholds, np.stack([(at >= k).mean(axis=1) for k in range(m + 1)], axis=1), accuracy
+
+    def _row(
+        self, arch: tuple[int, ...], on: tuple[int, ...], thresholds: Any, reach: Any, accuracy: Any
+    ) -> Row:
+        sender, start, stages = self.hardware.input_at, 0, []
+        names = [p.name for p in self.hardware.processors]
+        for k, p in enumerate(on):
+            head = arch[k] if k < len(arch) else None
+            stages.append(self._stage(start, head, sender, p))
+            start = self.exits[head].after if head is not None else start
+            sender = names[p]
+        macs, time, energy, weights, tensors = (np.array(column) for column in zip(*stages, strict=True))
+        objective = self.problem.objective
+        cost = reach @ {"macs": macs, "latency": time, "energy": energy}[self.problem.cost]
+        if objective.weight is None:
+            assert objective.max_accuracy_drop is not None
+            value = np.where(
+                accuracy >= objective.base_accuracy - objective.max_accuracy_drop - 1e-9, cost, np.inf
+            )
+        else:
+            lost = np.maximum(0, objective.base_accuracy - accuracy)
+            value = objective.weight * cost / objective.base_cost + (1 - objective.weight) * lost
+        memory = self._memory(on, weights, tensors)
+        return Row(
+            arch, on, time.sum(), memory, thresholds, value, accuracy, reach @ energy, reach @ time
+        )  # fmt: skip
+
+    def _stage(self, start: int, head: int | None, sender: str, p: int) -> tuple[float, ...]:
+        key = (start, head, sender, p)
+        if key not in self._stages:
+            self._stages[key] = self._computed_stage(*key)
+        return self._stages[key]
+
+    def _computed_stage(self, start: int, head: int | None, sender: str, p: int) -> tuple[float, ...]:
+        """MACs, seconds, joules, bytes of weights, bytes of tensors."""
+        mine = self.hardware.processors[p]
+        work = list(self.blocks[start : len(self.blocks) if head is None else self.exits[head].after])
+        parts: list[Block | Exit] = [*work]
+        tensors = max((b.peak_elements for b in work), default=0)
+        if head is not None:
+            parts.append(self.exits[head])
+            end = self.exits[head].after
+            tensors = max(tensors, self.blocks[end - 1].elements + self.exits[head].peak_elements)
+        macs = time = weights = 0.0
+        for part in parts:
+            weights += part.parameters
+            for kind, number in part.macs.items():
+                rate = mine.rates_macs_per_s[kind] or mine.rates_macs_per_s["default"]
+                assert rate is not None
+                macs += number
+                time += number / rate
+        energy = time * self._power(mine.name)
+        if sender != mine.name:
+            link = self._links[sender, mine.name]
+            elements = self.blocks[start - 1].elements if start else self.input_elements
+            sent = elements * WIDTH[self.hardware.processor(sender).arithmetic]
+            on_the_way = link.latency_s + sent / (link.bandwidth_bytes_per_s or np.nan)
+            wakeup = mine.wakeup_s or 0.0
+            time += on_the_way + wakeup
+            energy += on_the_way * self._power(sender) + wakeup * self._power(mine.name)
+            energy += sent * (link.energy_j_per_byte or 0.0)
+        width = WIDTH[mine.arithmetic]
+        return macs, time, energy, weights * width, tensors * width
+
+    def _power(self, working: str) -> float:
+        """Watts while one processor works and the others sleep."""
+        watts = 0.0
+        for p in self.hardware.processors:
+            if p.name == working:
+                watts += np.nan if p.active_power_w is None else p.active_power_w
+            else:
+                watts += p.sleep_power_w or 0.0
+        return watts
+
+    def _memory(self, on: tuple[int, ...], weights: Any, tensors: Any) -> dict[str, float]:
+        used = {m.name: 0.0 for m in self.hardware.memories}
+        arena: dict[str, dict[int, float]] = {name: {} for name in used}
+        for k, p in enumerate(on):
+            processor = self.hardware.processors[p]
+            used[processor.flash] += weights[k]
+            here = arena[processor.ram]
+            here[p] = max(here.get(p, 0.0), tensors[k])
+        for name, of in arena.items():
+            at_once = max if self.hardware.exclusive else sum
+            used[name] += at_once(of.values()) if of else 0.0
+        return used

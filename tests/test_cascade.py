@@ -1,0 +1,89 @@
+"""Tables of all threshold configurations against a replay of every sample."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from instances import correlated, some_grid
+
+from eeaug.cascade import Outcomes, Tables, bins, decide, exact_tables, independent_tables, marginals, max_softmax
+
+
+def tables(outcomes: Outcomes, grid: np.ndarray) -> Tables:
+    return exact_tables(bins(outcomes.confidence[:-1], grid), outcomes.correct, grid.shape[1])
+
+
+@pytest.mark.parametrize("exits", [0, 1, 2, 3, 4])
+def test_exact_tables_are_a_replay_of_every_configuration(exits: int) -> None:
+    rng = np.random.default_rng(exits)
+    outcomes = correlated(rng, exits, 53)
+    grid = some_grid(rng, outcomes, 4).reshape(exits, -1)
+    counted = exact_tables(bins(outcomes.confidence[:-1], grid), outcomes.correct, grid.shape[1] or 4)
+    assert len(counted.reach) == exits + 1
+    for config in product(range(grid.shape[1]), repeat=exits):
+        at = decide(outcomes, [grid[k, t] for k, t in enumerate(config)])
+        right = outcomes.predicted[at, np.arange(53)] == outcomes.labels
+        assert counted.accuracy[config] == pytest.approx(right.mean(), abs=1e-15)
+        for k in range(exits + 1):
+            assert counted.reach[k][config[:k]] == pytest.approx((at >= k).mean(), abs=1e-15)
+
+
+def test_independent_tables_are_the_nested_product() -> None:
+    rng = np.random.default_rng(7)
+    outcomes = correlated(rng, 3, 41)
+    grid = some_grid(rng, outcomes, 3)
+    leave, right = marginals(bins(outcomes.confidence[:-1], grid), outcomes.correct[:-1], 3)
+    made = independent_tables(leave, right, float(outcomes.correct[-1].mean()))
+    for i, j, k in product(range(3), repeat=3):
+        meets = [outcomes.confidence[e] >= grid[e, t] for e, t in enumerate((i, j, k))]
+        a, b, c = (np.mean(m) for m in meets)
+        ra, rb, rc = (np.mean(m & outcomes.correct[e]) for e, m in enumerate(meets))
+        last = outcomes.correct[3].mean()
+        assert made.accuracy[i, j, k] == pytest.approx(ra + (1 - a) * (rb + (1 - b) * (rc + (1 - c) * last)))
+        assert made.reach[1][i] == pytest.approx(1 - a)
+        assert made.reach[2][i, j] == pytest.approx((1 - a) * (1 - b))
+        assert made.reach[3][i, j, k] == pytest.approx((1 - a) * (1 - b) * (1 - c))
+
+
+def test_mean_weighs_the_costs_with_the_shares_that_reach_them() -> None:
+    # two exits of two thresholds: 30 % or 0 % leave at the first, half or none of the rest at the second
+    reach = (np.array(1.0), np.array([0.7, 1.0]), np.array([[0.35, 0.7], [0.5, 1.0]]))
+    mean = Tables(reach, np.zeros((2, 2))).mean([10, 20, 40])
+    assert mean == pytest.approx(np.array([[10 + 14 + 14, 10 + 14 + 28], [10 + 20 + 20, 10 + 20 + 40]]))
+
+
+def test_a_confidence_that_equals_the_threshold_leaves() -> None:
+    confidence = np.array([[0.5, 0.7, 0.9], [1, 1, 1]], dtype=np.float32)
+    outcomes = Outcomes(confidence, np.zeros((2, 3), dtype=int), np.zeros(3, dtype=int))
+    assert decide(outcomes, [0.7]).tolist() == [1, 0, 0]  # compared as float32: float64 0.7 is larger
+    assert decide(outcomes, [None]).tolist() == [1, 1, 1]
+    assert decide(outcomes, [np.inf]).tolist() == [1, 1, 1]
+    grid = np.array([[0.5, 0.7, np.inf]], dtype=np.float32)
+    assert bins(confidence[:1], grid).tolist() == [[1, 2, 2]]
+    assert tables(outcomes, grid).reach[1].tolist() == [0, pytest.approx(1 / 3), 1]
+
+
+def test_leave_rates_fall_as_the_threshold_rises() -> None:
+    rng = np.random.default_rng(3)
+    outcomes = correlated(rng, 5, 60)
+    grid = some_grid(rng, outcomes, 6)
+    leave, right = marginals(bins(outcomes.confidence[:-1], grid), outcomes.correct[:-1], 6)
+    assert (np.diff(leave, axis=1) <= 0).all()
+    assert (leave[:, -1] == 0).all()  # never
+    assert (leave[:, 0] > 0).all()
+    assert (right <= leave).all()
+    assert leave[2, 1] == (outcomes.confidence[2] >= grid[2, 1]).mean()
+
+
+def test_max_softmax_and_the_rows_of_an_architecture() -> None:
+    probabilities = np.array([[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]], dtype=np.float32)
+    confidence, predicted = max_softmax(probabilities)
+    assert confidence.dtype == np.float32
+    assert (confidence.tolist(), predicted.tolist()) == ([pytest.approx(0.7), 0.5], [1, 0])
+    outcomes = correlated(np.random.default_rng(0), 4, 10)
+    rows = outcomes.rows([1, 3])
+    assert (rows.confidence == outcomes.confidence[[1, 3, 4]]).all()
+    assert (rows.correct == outcomes.correct[[1, 3, 4]]).all()
+    assert rows.samples == 10

@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eeaug import data as data_module
+from eeaug.data import Data, batches, load, split
+from eeaug.errors import InputError
+from eeaug.preprocessing import Preprocessing, read_sidecar
+
+SHAPE = (4, 4, 1)
+
+
+def arrays(n: int = 60, classes: int = 3, **changes: Any) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    made: dict[str, Any] = {}
+    for part in ("train", "val", "test"):
+        made[f"x_{part}"] = rng.integers(0, 256, (n, *SHAPE)).astype(np.uint8)
+        made[f"y_{part}"] = np.arange(n) % classes
+    made |= changes
+    return {key: value for key, value in made.items() if value is not None}
+
+
+def read(folder: Path, **changes: Any) -> Data:
+    np.savez_compressed(folder / "d.npz", **arrays(**changes))
+    return load(str(folder / "d.npz"), folder / "model.h5", cache=folder / "cache")
+
+
+def refusal(folder: Path, **changes: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        read(folder, **changes)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.removeprefix(f"{folder / 'd.npz'}: ")
+
+
+# -- reading ------------------------------------------------------------------------------------------
+
+
+def test_arrays_come_back_as_stored_and_stay_on_disk(tmp_path: Path) -> None:
+    data = read(tmp_path, class_names=np.array(["a", "b", "c"]))
+    want = arrays()
+    assert data.train is not None and data.test is not None
+    assert isinstance(data.train.x, np.memmap) and data.train.x.dtype == np.uint8
+    np.testing.assert_array_equal(data.test.x, want["x_test"])
+    np.testing.assert_array_equal(data.train.y, want["y_train"])
+    assert (data.source, data.class_names, data.train.name) == ("d.npz", ("a", "b", "c"), "x_train")
+
+
+def test_arrays_are_unpacked_once_for_each_content(tmp_path: Path) -> None:
+    first = read(tmp_path)
+    copy = tmp_path / "cache" / first.sha256 / "x_train.npy"
+    before = copy.stat().st_mtime_ns
+    assert read(tmp_path).sha256 == first.sha256 and copy.stat().st_mtime_ns == before
+    assert read(tmp_path, n=66).sha256 != first.sha256
+
+
+def test_a_broken_unpacking_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(data_module.shutil, "copyfileobj", full_disk)
+    assert "No space left" in refusal(tmp_path)
+    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.9])
+def test_truncated_zip(tmp_path: Path, keep: float) -> None:
+    np.savez(tmp_path / "d.npz", **arrays())
+    whole = (tmp_path / "d.npz").read_bytes()
+    (tmp_path / "d.npz").write_bytes(whole[: int(len(whole) * keep)])
+    with pytest.raises(InputError, match=r"not a \.npz file, or truncated"):
+        load(str(tmp_path / "d.npz"), tmp_path / "m.h5", cache=tmp_path)
+
+
+def test_flipped_byte_inside(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", **arrays())
+    whole = bytearray((tmp_path / "d.npz").read_bytes())
+    whole[400] ^= 255  # in the samples of x_train
+    (tmp_path / "d.npz").write_bytes(whole)
+    with pytest.raises(InputError, match="the array x_train is damaged"):
+        load(str(tmp_path / "d.npz"), tmp_path / "m.h5", cache=tmp_path / "cache")
+
+
+def test_pickled_objects_are_not_loaded(tmp_path: Path) -> None:
+    names = np.array(["a", "b", "c"], dtype=object)
+    assert "class_names holds Python objects" in refusal(tmp_path, class_names=names)
+    assert "y_val holds Python objects" in refusal(tmp_path, y_val=np.array([1, None] * 30))
+
+
+def test_missing_file_names_the_nearest(tmp_path: Path) -> None:
+    np.savez(tmp_path / "cifar10.npz", **arrays())
+    with pytest.raises(InputError, match=r"no such data file; did you mean 'cifar10\.npz'"):
+        load(str(tmp_path / "cifar.npz"), tmp_path / "m.h5", cache=tmp_path)
+
+
+def test_unknown_array_names_the_nearest(tmp_path: Path) -> None:
+    assert refusal(tmp_path, X_trian=np.zeros(3)) == "unknown array 'X_trian'; did you mean 'x_train'?"
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        archive.writestr("x_train", b"no array")
+    with pytest.raises(InputError, match="unknown array 'x_train'"):
+        load(str(tmp_path / "d.npz"), tmp_path / "m.h5", cache=tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["keras:cifar10", "folder", "d.csv"])
+def test_other_sources_are_refused(tmp_path: Path, spec: str) -> None:
+    with pytest.raises(InputError, match=rf"--data {spec}: must be a \.npz or a \.data\.yaml"):
+        load(spec, tmp_path / "m.h5", cache=tmp_path)
+
+
+def test_without_data_both_places_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load(None, tmp_path / "net.v2.h5", cache=tmp_path)
+    assert "net.v2.data.yaml" in str(caught.value) and "net.v2.npz" in str(caught.value)
+
+
+def test_data_beside_the_model(tmp_path: Path) -> None:
+    np.savez(tmp_path / "net.npz", **arrays())
+    assert load(None, tmp_path / "net.h5", cache=tmp_path).source == "net.npz"
+    np.savez(tmp_path / "other.npz", **arrays(n=33))
+    (tmp_path / "net.data.yaml").write_text("source: other.npz\npreprocessing: {scale: 0.5}\n")
+    data = load(None, tmp_path / "net.h5", cache=tmp_path)
+    assert (data.source, data.preprocessing.scale, data.notes) == ("other.npz", 0.5, ())
+
+
+def test_given_arrays_take_the_preprocessing_of_the_model(tmp_path: Path) -> None:
+    (tmp_path / "model.data.yaml").write_text("preprocessing: {offset: -128}\n")
+    data = read(tmp_path)
+    assert data.preprocessing.offset == -128.0
+    assert data.notes == ("preprocessing is taken from model.data.yaml: it belongs to the model",)
+    assert split(data, seed=0).notes[0] == data.notes[0]
+    with pytest.raises(InputError, match=r"model\.data\.yaml: source: missing"):
+        load(None, tmp_path / "model.h5", cache=tmp_path)
+
+
+def test_reading_data_needs_no_framework() -> None:
+    heavy = "{'keras', 'tensorflow', 'onnx', 'networkx'}"
+    code = f"import sys, eeaug.data; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# -- checking -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        np.arange(60).astype(np.float32) % 3,
+        (np.arange(60) % 3)[:, None],
+        np.eye(3)[np.arange(60) % 3],
+        np.eye(3, dtype=bool)[np.arange(60) % 3],
+        (np.arange(60) % 3).astype(np.uint8),
+    ],
+    ids=["floats", "column", "one-hot", "one-hot booleans", "bytes"],
+)
+def test_forms_of_labels(tmp_path: Path, stored: np.ndarray) -> None:
+    data = read(tmp_path, y_train=stored)
+    assert data.train is not None and data.train.y.dtype == np.int64
+    np.testing.assert_array_equal(data.train.y, np.arange(60) % 3)
+
+
+def test_boolean_labels(tmp_path: Path) -> None:
+    data = read(tmp_path, y_val=np.arange(60) % 2 == 1)
+    assert data.val is not None and data.val.y.tolist() == [0, 1] * 30
+
+
+def at(values: np.ndarray, index: int, value: float) -> np.ndarray:
+    values[index] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_val": np.zeros(60, int)}, "y_val holds one class only (0); at least two are needed"),
+        ({"y_val": np.arange(59) % 3}, "x_val has 60 samples, y_val has the shape (59,)"),
+        ({"y_test": np.int64(3)}, "x_test has 60 samples, y_test has the shape ()"),
+        ({"groups_val": np.arange(3)}, "x_val has 60 samples, groups_val has the shape (3,)"),
+        ({"y_train": at(np.arange(60) % 3, 7, -1)}, "must hold class numbers 0, 1, ...; sample 7 has -1"),
+        ({"y_train": at(np.arange(60) % 3.0, 8, 0.5)}, "must hold class numbers 0, 1, ...; sample 8 has 0.5"),
+        ({"y_train": at(np.arange(60) % 3.0, 9, np.nan)}, "y_train holds NaN or infinity, first at sample 9"),
+        ({"y_train": at(np.eye(3)[np.arange(60) % 3], 5, 1)}, "has 3 columns, but sample 5 is not one-hot"),
+        ({"y_train": np.array(["a", "b"] * 30)}, "must be class numbers (n,) or one-hot rows"),
+        ({"y_train": None}, "x_train is given without y_train"),
+        ({"x_val": None}, "y_val is given without x_val"),
+        ({"x_val": None, "y_val": None, "groups_val": np.arange(9)}, "groups_val is given without x_val"),
+        ({"x_val": np.zeros((0, 4)), "y_val": np.zeros(0)}, "x_val is empty"),
+        ({"x_val": np.zeros(60)}, "x_val must be numbers of shape (samples, ...)"),
+        ({"x_val": np.zeros((60, 2), "S3")}, "x_val must be numbers of shape (samples, ...)"),
+        ({"groups_train": np.zeros(60)}, "groups_train must be whole numbers or text"),
+        ({"class_names": np.arange(3)}, "class_names must be a list of text"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    assert message in refusal(tmp_path, **changes)
+
+
+def test_check_against_the_model(tmp_path: Path) -> None:
+    data = read(tmp_path, class_names=np.array(["a", "b", "c"]))
+    data.check((4, None, 1), 3)
+    with pytest.raises(InputError, match=r"samples of shape \(4, 4, 1\), the model takes \(4, 4\)"):
+        data.check((4, 4), 3)
+    with pytest.raises(InputError, match=r"y_train holds the label 2, the model has 2 classes"):
+        data.check(SHAPE, 2)
+    with pytest.raises(InputError, match="class_names has 3 names, the model has 4 classes"):
+        data.check(SHAPE, 4)
+
+
+# -- preprocessing ------------------------------------------------------------------------------------
+
+
+def test_order_of_the_four_steps() -> None:
+    x = np.array([[[10, 20]]], dtype=np.uint8)
+    got = Preprocessing(scale=0.5, offset=1.0, mean=(2.0, 3.0), std=4.0)(x)
+    assert got.dtype == np.float32 and got.tolist() == [[[(5 + 1 - 2) / 4, (10 + 1 - 3) / 4]]]
+    assert x.tolist() == [[[10, 20]]]
+
+
+def test_preprocessing_survives_json() -> None:
+    given = Preprocessing(1 / 255, 0.1, np.linspace(0, 1, 16).reshape(SHAPE).astype(np.float32), (0.25,))
+    stored = json.loads(json.dumps(given.as_dict()))
+    x = np.random.default_rng(1).integers(0, 256, (5, *SHAPE))
+    np.testing.assert_array_equal(Preprocessing.from_dict(stored)(x), given(x))
+    assert Preprocessing.from_dict(Preprocessing().as_dict()).mean is None
+
+
+def test_mean_that_does_not_fit(tmp_path: Path) -> None:
+    (tmp_path / "model.data.yaml").write_text("preprocessing: {mean: [1, 2, 3]}\n")
+    with pytest.raises(InputError, match=r"preprocessing\.mean has shape \(3,\), which does not fit"):
+        read(tmp_path).check(SHAPE, 3)
+
+
+def test_sidecar_with_arrays_and_powers_of_ten(tmp_path: Path) -> None:
+    np.save(tmp_path / "mean.npy", np.full(SHAPE, 2.0))
+    path = tmp_path / "m.data.yaml"
+    path.write_text("source: d.npz\npreprocessing: {scale: 1e-3, mean: mean.npy, std: [0.5]}\n")
+    got = read_sidecar(path)
+    assert got.source == tmp_path / "d.npz" and got.preprocessing is not None
+    assert got.preprocessing(np.full((1, *SHAPE), 3000)).ravel() == pytest.approx([2.0] * 16)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sorce: d.npz", "sorce: unknown key; did you mean 'source'?"),
+        ("preprocessing: {maen: 1}", "preprocessing.maen: unknown key; did you mean 'mean'?"),
+        ("preprocessing: {scale: 1/255}", "preprocessing.scale: must be a number, all finite, given '1/255'"),
+        ("preprocessing: {scale: true}", "preprocessing.scale: must be a number"),
+        ("preprocessing: {offset: [1]}", "preprocessing.offset: must be a number, all finite, given [1]"),
+        (
+            "preprocessing: {mean: [1, x]}",
+            "preprocessing.mean: must be a number, a list of numbers or a .npy",
+        ),
+        ("preprocessing: {std: [1, 0]}", "preprocessing.std: must not be zero, given [1, 0]"),
+        ("preprocessing: {std: none.npy}", "none.npy: No such file"),
+        ("preprocessing: 3", "preprocessing: must be a mapping with the keys scale, offset, mean, std"),
+        ("source: 3", "source: must be the name of a file, given 3"),
+        ("- 1", "the file: must be a mapping"),
+        ("a: [", "not valid YAML"),
+        ("", "is empty"),
+    ],
+)
+def test_sidecar_mistakes(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "m.data.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_sidecar(path)
+    assert message in str(caught.value) and str(path) in str(caught.value)
+
+
+# -- batches ------------------------------------------------------------------------------------------
+
+
+def test_batches_cover_the_indices_in_order(tmp_path: Path) -> None:
+    data = read(tmp_path)
+    assert data.train is not None
+    indices = np.arange(0, 60, 2)
+    made = list(batches(data.train, indices, Preprocessing(scale=2.0), 7))
+    assert [len(batch) for batch in made] == [7, 7, 7, 7, 2]
+    np.testing.assert_array_equal(np.concatenate(made), data.train.x[indices] * np.float32(2))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_non_finite_samples_are_named(tmp_path: Path, value: float) -> None:
+    x = np.zeros((60, *SHAPE), np.float32)
+    x[41, 1, 2] = value
+    data = read(tmp_path, x_val=x)
+    assert data.val is not None
+    with warnings.catch_warnings(), pytest.raises(InputError, match="x_val: sample 41 holds NaN or infinity"):
+        warnings.simplefilter("ignore")
+        list(batches(data.val, np.arange(1, 60, 2), Preprocessing(), 8))
+
+
+# -- splits -------------------------------------------------------------------------------------------
+
+
+def test_all_parts_given(tmp_path: Path) -> None:
+    data = read(tmp_path, n=300)
+    splits = split(data, seed=0)
+    assert splits.notes == () and splits.test is not None
+    assert (len(splits.fit), len(splits.screen), len(splits.choose), len(splits.test)) == (270, 30, 300, 300)
+    assert np.bincount(splits.screen.y).tolist() == [10, 10, 10]
+    assert splits.choose.part is data.val and splits.screen.indices.dtype == np.int64
+    both = np.concatenate([splits.fit.indices, splits.screen.indices])
+    assert sorted(both.tolist()) == list(range(300))
+    assert (np.diff(splits.fit.indices) > 0).all()
+
+
+def test_without_val_half_of_test_chooses(tmp_path: Path) -> None:
+    data = read(tmp_path, x_val=None, y_val=None)
+    splits = split(data, seed=0)
+    assert splits.test is not None and splits.choose.part is splits.test.part is data.test
+    assert np.bincount(splits.choose.y).tolist() == np.bincount(splits.test.y).tolist() == [10, 10, 10]
+    assert not set(splits.choose.indices) & set(splits.test.indices)
+    assert splits.notes == (
+        "no x_val: half of x_test (30 samples) serves as choose, the other half (30) as test",
+    )
+
+
+def test_without_val_and_test_a_fifth_of_train_chooses(tmp_path: Path) -> None:
+    splits = split(read(tmp_path, n=300, x_val=None, y_val=None, x_test=None, y_test=None), seed=0)
+    assert splits.test is None
+    assert (len(splits.fit), len(splits.screen), len(splits.choose)) == (216, 24, 60)
+    three = (splits.fit, splits.screen, splits.choose)
+    assert len(set(np.concatenate([view.indices for view in three]).tolist())) == 300
+    assert "a fifth of x_train (60 samples)" in splits.notes[0] and "too optimistic" in splits.notes[0]
+    assert splits.notes[1].startswith("no x_test")
+
+
+def test_without_train(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"d\.npz: x_train is missing; exit heads need training data"):
+        split(read(tmp_path, x_train=None, y_train=None), seed=0)
+
+
+def test_seeds(tmp_path: Path) -> None:
+    data = read(tmp_path, n=300, x_val=None, y_val=None)
+    first, again, other = (split(data, seed=seed) for seed in (0, 0, 1))
+    assert first.screen.indices.tolist() == again.screen.indices.tolist()
+    assert first.choose.indices.tolist() == again.choose.indices.tolist()
+    assert first.screen.indices.tolist() != other.screen.indices.tolist()
+
+
+def test_uneven_classes_keep_their_shares(tmp_path: Path) -> None:
+    y = np.repeat([0, 1, 2], [205, 64, 31])
+    splits = split(read(tmp_path, n=300, y_train=y), seed=3)
+    assert np.bincount(splits.screen.y).tolist() == [21, 6, 3]
+
+
+def test_groups_stay_on_one_side(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    speakers = rng.choice([f"s{i}" for i in range(60)], 600)
+    data = read(tmp_path, n=600, x_val=None, y_val=None, groups_train=speakers, groups_test=speakers[::-1])
+    splits = split(data, seed=0)
+    assert splits.test is not None
+    for one, other, share in ((splits.screen, splits.fit, 0.1), (splits.choose, splits.test, 0.5)):
+        assert one.part.groups is not None
+        assert not set(one.part.groups[one.indices]) & set(one.part.groups[other.indices])
+        assert abs(len(one) / 600 - share) < 0.02
+        assert (abs(np.bincount(one.y) / 200 - share) < 0.04).all()
+
+
+def test_few_groups(tmp_path: Path) -> None:
+    splits = split(read(tmp_path, groups_train=np.repeat([4, 9], [40, 20])), seed=0)
+    assert len(splits.screen) == 20
+    with pytest.raises(InputError, match=r"x_train: 60 samples in 1 group\(s\) cannot be divided"):
+        split(read(tmp_path, groups_train=np.zeros(60, int)), seed=0)
+
+
+def test_too_few_samples(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="x_train: 4 samples cannot be divided into 10% for screen"):
+        split(read(tmp_path, n=4), seed=0)
