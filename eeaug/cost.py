@@ -91,7 +91,10 @@ class Costs:
         self.peak = _range_maxima([b.peak_elements for b in blocks])
         rates = [[p.rate(kind) for kind in KINDS] for p in processors]
         seconds = np.array([[np.nan if r is None else 1.0 / r for r in row] for row in rates])
-        self.block_time_s = np.array([_prefix(_times(block_macs, s)) for s in seconds])
+        block_time_s = np.array([_times(block_macs, s) for s in seconds])
+        # unknown times are counted apart: a NaN in a prefix sum would spoil all segments behind it
+        self.block_time_s = np.array([_prefix(np.nan_to_num(times)) for times in block_time_s])
+        self.block_unknown = np.array([_prefix(np.isnan(times)) for times in block_time_s])
         self.head_time_s = np.array([_times(head_macs, s) for s in seconds])
         self.width = np.array([p.bytes_per_element for p in processors], dtype=np.float64)
         self.wakeup_s = np.array([p.wakeup_s or 0.0 for p in processors])
@@ -132,6 +135,8 @@ class Costs:
         end = np.full_like(start, len(self.blocks)) if head is None else self.after[head]
         macs = self.block_macs[end] - self.block_macs[start]
         time = self.block_time_s[processor, end] - self.block_time_s[processor, start]
+        unknown = self.block_unknown[processor, end] > self.block_unknown[processor, start]
+        time = np.where(unknown, np.nan, time)
         weights = self.block_parameters[end] - self.block_parameters[start]
         activations = self.peak[start, end]
         if head is not None:
@@ -191,9 +196,9 @@ def require_rates(hardware: Hardware, kinds: Sequence[str], why: str) -> None:
     for i, p in enumerate(hardware.processors):
         unknown = [k for k in kinds if p.rate(k) is None]
         if unknown:
-            given_own = p.rates_macs_per_s.get("default") is None and len(unknown) == len(kinds)
-            field = "default" if given_own else unknown[0]
-            missing.append(f"processors[{i}].rates_macs_per_s.{field} ({p.name})")
+            one_for_all = p.rates_macs_per_s.get("default") is None and len(unknown) == len(kinds)
+            fields = ["default"] if one_for_all else unknown
+            missing += [f"processors[{i}].rates_macs_per_s.{field} ({p.name})" for field in fields]
     for i, link in enumerate(hardware.links):
         if link.bandwidth_bytes_per_s is None:
             missing.append(f"links[{i}].bandwidth_bytes_per_s ({link.sender} → {link.receiver})")

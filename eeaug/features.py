@@ -27,7 +27,7 @@ from eeaug.heads.design import pooled_shape
 from eeaug.locations import Location
 from eeaug.model import INPUT, Classifier
 
-__all__ = ["Cache", "Features", "Wanted", "extract", "need_bytes"]
+__all__ = ["Cache", "Features", "Wanted", "extract", "extractor", "need_bytes"]
 
 FORMAT = 1  # of the cached files; part of their key
 BATCH = 64
@@ -121,7 +121,6 @@ def extract(
     *,
     data_sha256: str,
     cache: Cache,
-    threads: int,
     precision: type = np.float32,
     session: Callable[[], Any],
     progress: Callable[[int, int], None] = lambda done, of: None,

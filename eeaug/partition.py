@@ -11,7 +11,7 @@ from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
 from eeaug.model import INPUT, Classifier
 
-__all__ = ["PROBABILITIES", "Stage", "monolith", "stage_model", "stages"]
+__all__ = ["PROBABILITIES", "Stage", "monolith", "stage_graph", "stages"]
 
 PROBABILITIES = "probabilities"
 
@@ -91,20 +91,16 @@ def stages(
     return tuple(made)
 
 
-def stage_model(classifier: Classifier, stage: Stage) -> Any:
-    """The stage as a Keras model: outputs by name, probabilities and (but for the last) the hand-over."""
+def stage_graph(classifier: Classifier, stage: Stage) -> tuple[Any, dict[str, Any]]:
+    """The stage's Keras input and its outputs by name: probabilities, then (but in the last) the hand-over."""
     import keras
 
     inputs = keras.Input(stage.input_shape, name=stage.input_name)
-    return keras.Model(inputs, stage_outputs(classifier, stage, inputs), name=keras_head.safe_name(f"stage_{stage.name}"))
-
-
-def stage_outputs(classifier: Classifier, stage: Stage, inputs: Any) -> dict[str, Any]:
     end = stage.end or classifier.output
     tensor = classifier.replay(stage.start, inputs, [end])[end]
     if stage.exit is None:
-        return {PROBABILITIES: classifier.probabilities(tensor)}
-    return {PROBABILITIES: _attached(stage.exit, tensor), str(stage.handover): tensor}
+        return inputs, {PROBABILITIES: classifier.probabilities(tensor)}
+    return inputs, {PROBABILITIES: _attached(stage.exit, tensor), str(stage.handover): tensor}
 
 
 def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:

@@ -83,7 +83,7 @@ def quantile_grid(confidence: NDArray[np.float32], count: int) -> NDArray[np.flo
 
 def graph(
     outcomes: Outcomes,
-    grid: NDArray[np.float32],
+    grid: Sequence[NDArray[np.float32]],
     costs: Sequence[float],
     objective: Objective,
     *,
@@ -94,7 +94,7 @@ def graph(
     Parameters
     ----------
     outcomes : of the m exits and the final classifier
-    grid : float32 (m, T), the thresholds of every exit
+    grid : the float32 thresholds of each of the m exits
     costs : m + 1 costs of the segments
     independent : edge weights under independence of the exits instead of counted survivors
 

@@ -89,7 +89,7 @@ def some_grid(rng: np.random.Generator, outcomes: Outcomes, count: int) -> NDArr
     for confidence in outcomes.confidence[:-1]:
         row = np.sort(rng.choice(confidence, count - 1) + rng.choice([0.0, 0.003], count - 1))
         rows.append([*row.astype(np.float32), np.inf])
-    return np.array(rows, dtype=np.float32)
+    return np.array(rows, dtype=np.float32).reshape(-1, count)
 
 
 def _some_macs(rng: np.random.Generator, most: int) -> dict[str, int]:
@@ -113,7 +113,7 @@ def _hardware(rng: np.random.Generator, known: bool) -> Hardware:
 
     count = int(rng.integers(1, 4))
     names = [f"p{i}" for i in range(count)]
-    shared_ram, shared_flash, one_memory = rng.random(3) < (0.4, 0.4, 0.2)
+    shared_ram, shared_flash, one_memory = rng.random(3) < (0.6, 0.5, 0.2)
     processors = []
     for i, name in enumerate(names):
         ram = "ram" if shared_ram else f"ram{i}"

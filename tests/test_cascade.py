@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from instances import correlated, some_grid
 
-from eeaug.cascade import Outcomes, Tables, bins, decide, exact_tables, independent_tables, marginals, max_softmax
+from eeaug.cascade import (
+    Outcomes,
+    Tables,
+    bins,
+    decide,
+    exact_tables,
+    independent_tables,
+    marginals,
+    max_softmax,
+)
 
 
 def tables(outcomes: Outcomes, grid: np.ndarray) -> Tables:
@@ -19,8 +28,8 @@ def tables(outcomes: Outcomes, grid: np.ndarray) -> Tables:
 def test_exact_tables_are_a_replay_of_every_configuration(exits: int) -> None:
     rng = np.random.default_rng(exits)
     outcomes = correlated(rng, exits, 53)
-    grid = some_grid(rng, outcomes, 4).reshape(exits, -1)
-    counted = exact_tables(bins(outcomes.confidence[:-1], grid), outcomes.correct, grid.shape[1] or 4)
+    grid = some_grid(rng, outcomes, 4)
+    counted = tables(outcomes, grid)
     assert len(counted.reach) == exits + 1
     for config in product(range(grid.shape[1]), repeat=exits):
         at = decide(outcomes, [grid[k, t] for k, t in enumerate(config)])

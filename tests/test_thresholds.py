@@ -66,6 +66,11 @@ def test_a_threshold_below_one_that_would_round_to_it_is_left_out() -> None:
     assert (quantile_grid(np.array([almost, 1.0], dtype=np.float32), 3) == NEVER).all()
 
 
+def test_neighbouring_floats_are_parted_at_the_upper_one() -> None:
+    upper = np.nextafter(np.float32(0.5), np.float32(1))  # the middle would round to 0.5, where both leave
+    assert quantile_grid(np.array([0.5, upper], dtype=np.float32), 3)[0] == upper
+
+
 def test_the_grid_of_the_paper() -> None:
     assert PAPER_GRID.dtype == np.float32
     assert PAPER_GRID.tolist() == pytest.approx([0.40 + 0.05 * i for i in range(13)])
@@ -84,7 +89,9 @@ def every_configuration(
             leaving = outcomes.confidence[k] >= threshold
             share = reach if independent else alive.mean()
             cost += share * costs[k]
-            accuracy += reach * (leaving & right[k]).mean() if independent else (alive & leaving & right[k]).mean()
+            accuracy += (
+                reach * (leaving & right[k]).mean() if independent else (alive & leaving & right[k]).mean()
+            )
             reach *= 1 - leaving.mean()
             alive = alive & ~leaving
         if objective.weight is not None:
@@ -106,7 +113,7 @@ def test_the_shortest_path_is_the_best_configuration(independent: bool, weighted
         rng = np.random.default_rng(seed)
         exits = int(rng.integers(0, 5))
         outcomes = correlated(rng, exits, 30)
-        grid = some_grid(rng, outcomes, 3 if exits > 2 else 4).reshape(exits, -1)
+        grid = some_grid(rng, outcomes, 3 if exits > 2 else 4)
         if seed % 2:
             grid = grid[:, :-1]  # without never the budget can be out of reach
         costs = rng.uniform(1, 10, exits + 1)

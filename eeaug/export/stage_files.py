@@ -7,21 +7,23 @@ from typing import Any
 
 from eeaug import conversion
 from eeaug.export import keras_file
+from eeaug.heads import keras_head
 from eeaug.model import Classifier
-from eeaug.partition import PROBABILITIES, Stage, stage_model
+from eeaug.partition import PROBABILITIES, Stage, stage_graph
 
 __all__ = ["entry", "write"]
 
 
 def write(classifier: Classifier, stage: Stage, directory: Path) -> dict[str, str]:
     """Write the stage's files below ``directory``; format → path relative to it, with forward slashes."""
+    import keras
+
     folder = directory / "stages" / stage.name
     folder.mkdir(parents=True)
-    model = stage_model(classifier, stage)
-    keras_file.save(model, folder / "model.keras")
-    outputs = dict(zip(model.output_names, model.outputs, strict=True))
-    ordered = {name: outputs[name] for name in (PROBABILITIES, stage.handover) if name is not None}
-    proto = conversion.to_onnx(model.inputs[0], ordered, input_name=stage.input_name)
+    inputs, outputs = stage_graph(classifier, stage)
+    name = f"stage_{keras_head.safe_name(stage.name)}"
+    keras_file.save(keras.Model(inputs, outputs, name=name), folder / "model.keras")
+    proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
     (folder / "model.onnx").write_bytes(proto.SerializeToString(deterministic=True))
     return {kind: f"stages/{stage.name}/model.{kind}" for kind in ("keras", "onnx")}
 

@@ -123,8 +123,11 @@ def _keep_best(
 
 
 def _slack(problem: Problem, value: float) -> float:
-    """What rounding of sums may add to a value: joules and seconds can be tiny, a weighted sum is near 1."""
-    return 1e-12 * (abs(value) if problem.objective.weight is None else 1.0)
+    """What rounding may add to a value, that of keys to 12 digits included.
+
+    Joules and seconds can be tiny; a weighted sum is near 1 or below.
+    """
+    return 1e-11 * (abs(value) if problem.objective.weight is None else 1.0)
 
 
 def _key(

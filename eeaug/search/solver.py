@@ -11,7 +11,7 @@ from eeaug.search import labels
 from eeaug.search.settle import Settled, settle
 from eeaug.search.space import LATENCY, Design, Problem, architectures, count_architectures, placements
 
-__all__ = ["SETTLED_PER_COUNT", "Result", "solve"]
+__all__ = ["SETTLED_PER_COUNT", "Result", "check_feasible", "solve"]
 
 # Up to two exits every architecture is settled; beyond, this many of the independent front per number of
 # exits, unless there are no more than these anyway.
@@ -61,6 +61,26 @@ def solve(problem: Problem) -> Result:
     if into.best is None:
         raise explain(problem, into)
     return Result(into.best, into, total, placed, complete, _front(problem, into))
+
+
+def check_feasible(problem: Problem) -> None:
+    """Before anything is trained: can any placement meet the limits? Outcomes are not looked at.
+
+    Raises
+    ------
+    InfeasibleError : none can, as :func:`solve` would say
+    """
+    for m in range(min(problem.max_exits, 2) + 1):
+        archs = architectures(problem, m)
+        for sequence in placements(problem, m) if len(archs) else ():
+            segments = problem.costs.segments(archs, sequence)
+            fits = problem.on_pinned_processors(archs, sequence)
+            for over in problem.excess(segments).values():
+                fits &= ~(over > 0)
+            if fits.any():
+                return
+    if problem.max_exits <= 2:  # beyond, more cuts may still fit: solve will tell
+        raise explain(problem, Settled())
 
 
 def _front(problem: Problem, into: Settled) -> tuple[tuple[Design, float, float], ...]:

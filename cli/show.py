@@ -1,0 +1,99 @@
+"""Progress on a terminal: a bar and a time per step; off a terminal plain lines. Everything on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+__all__ = ["observer"]
+
+TITLES = {
+    "import": "start TensorFlow",
+    "load": "read model and data",
+    "graph": "take the model apart",
+    "features": "run the frozen model over the data",
+    "heads": "train exit heads",
+    "search": "choose exits, thresholds and processors",
+    "export": "write the stages",
+    "verify": "read them back and measure",
+}
+
+
+@contextmanager
+def observer(*, quiet: bool, verbose: bool) -> Iterator[Any]:
+    """What the command shows while it works."""
+    if quiet:
+        yield _Lines(steps=False, notes=False)
+    elif sys.stderr.isatty():
+        with _Bars(verbose) as bars:
+            yield bars
+    else:
+        yield _Lines(steps=True, notes=True)
+
+
+class _Lines:
+    """One line per finished step; no cursor movement."""
+
+    def __init__(self, *, steps: bool, notes: bool) -> None:
+        self.steps, self.notes = steps, notes
+
+    def step(self, name: str) -> None: ...
+
+    def advance(self, done: int, of: int) -> None: ...
+
+    def finished(self, name: str, seconds: float) -> None:
+        if self.steps:
+            click.echo(f"{TITLES.get(name, name)}: {seconds:.1f} s", err=True)
+
+    def note(self, text: str) -> None:
+        if self.notes:
+            click.echo(text, err=True)
+
+    def warning(self, text: str) -> None:
+        click.echo(f"warning: {text}", err=True)
+
+
+class _Bars:
+    """A live bar for the step at work, its time when it is done."""
+
+    def __init__(self, verbose: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self.console = Console(stderr=True)
+        self.verbose = verbose
+        self.live = Progress(
+            SpinnerColumn(finished_text="[green]✓[/]"), TextColumn("{task.description:<40}"), BarColumn(30),
+            TimeElapsedColumn(), console=self.console, transient=False,
+        )  # fmt: skip
+        self.tasks: dict[str, Any] = {}
+        self.current: Any = None
+
+    def __enter__(self) -> _Bars:
+        self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def step(self, name: str) -> None:
+        if name not in self.tasks:
+            self.tasks[name] = self.live.add_task(TITLES.get(name, name), total=None)
+        self.current = self.tasks[name]
+
+    def advance(self, done: int, of: int) -> None:
+        self.live.update(self.current, completed=done, total=of)
+
+    def finished(self, name: str, seconds: float) -> None:
+        task = self.tasks[name]
+        self.live.update(task, completed=1, total=1)
+
+    def note(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False)
+
+    def warning(self, text: str) -> None:
+        self.console.print(f"warning: {text}", style="yellow", markup=False, highlight=False)

@@ -1,0 +1,185 @@
+"""From locations to trained exits with their outcomes: the expensive part of a search.
+
+One pass over the data for pooled features, all dense heads at once, then whole maps and convolutional heads
+at the few locations where screening says that it pays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug import features
+from eeaug.cascade import Outcomes, max_softmax
+from eeaug.data import Splits, View
+from eeaug.errors import InputError
+from eeaug.features import Cache, Features, Wanted
+from eeaug.heads import design, selection, training
+from eeaug.heads.design import Head
+from eeaug.heads.training import Plan, Trained
+from eeaug.locations import Location
+from eeaug.model import Classifier
+from eeaug.preprocessing import Preprocessing
+from eeaug.progress import Progress
+from eeaug.settings import Effort
+
+__all__ = ["Candidates", "Source", "planned", "search"]
+
+DENSE = Plan(epochs=0, batch=512, rate=1e-2, seed=0)
+MAPS = Plan(epochs=0, batch=256, rate=4e-3, seed=0)
+PARTS = ("choose", "screen", "fit")  # choose first: the given model's accuracy is on it
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data of a search and how it is read."""
+
+    classifier: Classifier
+    splits: Splits
+    preprocessing: Preprocessing
+    sha256: str
+    cache: Cache
+    threads: int
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Trained heads ordered by location, then cost; their outcomes on choose, the final classifier last."""
+
+    trained: tuple[Trained, ...]
+    outcomes: Outcomes
+    heads_trained: int
+
+
+def planned(
+    classifier: Classifier, locations: Sequence[Location], tail: Sequence[design.Dense], backbone_macs: int
+) -> tuple[dict[Location, tuple[Head, ...]], dict[Location, tuple[Head, ...]]]:
+    """Dense and convolutional heads by location, before any is trained."""
+    dense = {at: design.dense_heads(at, tail, classifier.classes, backbone_macs) for at in locations}
+    maps = {at: design.map_heads(at, classifier.classes) for at in locations}
+    return dense, maps
+
+
+def search(
+    source: Source,
+    dense: Mapping[Location, Sequence[Head]],
+    maps: Mapping[Location, Sequence[Head]],
+    effort: Effort,
+    *,
+    seed: int,
+    max_drop: float,
+    backbone_macs: int,
+    given: Callable[[Features], None],
+    progress: Progress,
+) -> Candidates:
+    """Extract, train, screen.
+
+    ``given`` sees the features of choose before anything else is done: the given model's accuracy is
+    checked there. ``max_drop`` is the accuracy drop at which savings are compared when heads are ranked.
+    """
+    heads = [head for at in dense for head in dense[at]]
+    pooled = _extract(source, [training.wanted(h) for h in heads], progress, first=given)
+    screen, choose = pooled["screen"], pooled["choose"]
+
+    def keep(probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
+        return selection.promising(heads, probabilities, screen.labels)
+
+    def value(head: Head, probabilities: NDArray[np.float32]) -> float:
+        final, labels = screen.probabilities, screen.labels
+        return selection.saving(head, probabilities, final, labels, backbone_macs, max_drop)
+
+    with progress.step("heads"):
+        plan = Plan(effort.dense_epochs, DENSE.batch, DENSE.rate, seed)
+        trained = training.train_dense(heads, pooled["fit"], screen, plan, keep, progress.advance)
+        on_screen = {t.head.key: training.predict(t, screen) for t in trained}
+        on_choose = {t.head.key: training.predict(t, choose) for t in trained}
+        worth: dict[Location, float] = {at: 0.0 for at in maps if maps[at]}
+        for t in trained:
+            if t.head.location in worth:
+                gain = value(t.head, on_screen[t.head.key])
+                worth[t.head.location] = max(worth[t.head.location], gain)
+    count = len(heads)
+    for at in selection.for_maps(worth, effort.map_locations, backbone_macs):
+        mine = maps[at]
+        whole = _extract(source, [Wanted(at, None)], progress)
+
+        def best(probabilities: Mapping[str, NDArray[np.float32]], mine: Sequence[Head] = mine) -> set[str]:
+            return selection.best_by_value(
+                {h.key: value(h, probabilities[h.key]) for h in mine}, effort.map_sizes
+            )
+
+        with progress.step("heads"):
+            plan = Plan(effort.map_epochs, MAPS.batch, MAPS.rate, seed)
+            more = training.train_maps(mine, whole["fit"], whole["screen"], plan, best, progress.advance)
+            on_screen |= {t.head.key: training.predict(t, whole["screen"]) for t in more}
+            on_choose |= {t.head.key: training.predict(t, whole["choose"]) for t in more}
+        trained += more
+        count += len(mine)
+    accuracy = {k: float((p.argmax(axis=1) == screen.labels).mean()) for k, p in on_screen.items()}
+    kept = set(selection.front([t.head for t in trained], accuracy))
+    ordered = sorted((t for t in trained if t.head in kept), key=_order)
+    return Candidates(tuple(ordered), _outcomes(ordered, on_choose, choose), count)
+
+
+def _order(trained: Trained) -> tuple[int, int, str]:
+    head = trained.head
+    return head.location.after, sum(head.cost().macs.values()), head.name
+
+
+def _outcomes(
+    trained: Sequence[Trained], probabilities: Mapping[str, NDArray[np.float32]], choose: Features
+) -> Outcomes:
+    rows = [*(probabilities[t.head.key] for t in trained), choose.probabilities]
+    pairs = [max_softmax(np.asarray(row)) for row in rows]
+    return Outcomes(
+        np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), np.asarray(choose.labels)
+    )
+
+
+def _extract(
+    source: Source,
+    wanted: Sequence[Wanted],
+    progress: Progress,
+    first: Callable[[Features], None] = lambda features: None,
+) -> dict[str, Features]:
+    """Features of all three parts; fit in half precision, since only training reads it."""
+    wanted = list(dict.fromkeys(wanted))
+    session = cache(lambda: features.extractor(source.classifier, wanted, source.threads))
+    made: dict[str, Features] = {}
+    views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
+    for name, view in views.items():
+        with progress.step("features"):
+            made[name] = features.extract(
+                source.classifier,
+                wanted,
+                view,
+                source.preprocessing,
+                data_sha256=source.sha256,
+                cache=source.cache,
+                precision=np.float16 if name == "fit" else np.float32,
+                session=session,
+                progress=progress.advance,
+            )
+        if name == "choose":
+            first(made[name])
+    return made
+
+
+def check_better_than_chance(accuracy: float, labels: NDArray[np.integer], *, allow: bool) -> None:
+    """Stop when the given model is no better than always naming the largest class (+ 2 standard errors).
+
+    Raises
+    ------
+    InputError : most often the preprocessing is wrong
+    """
+    share = float(np.bincount(labels).max() / len(labels))
+    limit = share + 2 * float(np.sqrt(share * (1 - share) / len(labels)))
+    if accuracy <= limit and not allow:
+        raise InputError(
+            f"the given model is right on {accuracy:.1%} of the choose samples, no better than chance "
+            f"({limit:.1%}): is its preprocessing in the .data.yaml? --allow-chance goes on all the same"
+        )

@@ -1,0 +1,203 @@
+"""The choice of a design: from settings and costs to a search problem, and from its result to the design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug import cost
+from eeaug.cascade import Outcomes
+from eeaug.cost import Costs, Segments
+from eeaug.errors import InputError
+from eeaug.graph import Block
+from eeaug.hardware import KINDS, Hardware
+from eeaug.hardware_file import nearest
+from eeaug.locations import Location
+from eeaug.search import solver
+from eeaug.search.solver import Result
+from eeaug.search.space import Design, Problem
+from eeaug.settings import Settings
+from eeaug.thresholds import PAPER_GRID, Objective, graph, quantile_grid, solve
+
+__all__ = ["Baseline", "Rules", "baseline", "check_limits", "choose", "problem", "rules"]
+
+FINE_NODES = 20_000  # of the threshold graph in the second search
+FINE_LIMIT = 400  # thresholds per exit there
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the user pinned: locations that may have exits, those that must, on which processor, at what."""
+
+    locations: tuple[Location, ...]
+    pinned: Mapping[str, int | None]
+    thresholds: Mapping[str, float]
+    max_exits: int
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The whole model on one processor."""
+
+    processor: str
+    segments: Segments
+
+
+def rules(
+    settings: Settings, hardware: Hardware, locations: Sequence[Location], reasons: Mapping[str, str]
+) -> Rules:
+    """Check the pins against the model and the target.
+
+    Raises
+    ------
+    InputError : a location or processor that does not exist, or pins that contradict each other
+    """
+    names = [at.name for at in locations]
+    for option, given in (
+        ("--exit-at", settings.exit_at), ("--threshold", settings.threshold), ("--forbid", settings.forbid),
+    ):  # fmt: skip
+        for name in given:
+            if name not in names:
+                why = f": {reasons[name]}" if name in reasons else nearest(name, names)
+                raise InputError(f"{option} {name}: no location of that name{why}; see eeaug inspect")
+    both = sorted(set(settings.exit_at) & set(settings.forbid))
+    if both:
+        raise InputError(f"--exit-at and --forbid both name {', '.join(both)}")
+    processors = [p.name for p in hardware.processors]
+    pinned: dict[str, int | None] = {}
+    for location, processor in settings.exit_at.items():
+        if processor is not None and processor not in processors:
+            raise InputError(
+                f"--exit-at {location}:{processor}: {hardware.name} has no such processor"
+                f"{nearest(processor, processors)}; it has {', '.join(processors)}"
+            )
+        pinned[location] = None if processor is None else processors.index(processor)
+    limit = settings.max_exits if settings.max_exits is not None else max(1, len(processors) - 1)
+    if len(pinned) > limit:
+        raise InputError(f"{len(pinned)} × --exit-at, but --max-exits is {limit}; raise it")
+    allowed = tuple(at for at in locations if at.name not in settings.forbid)
+    return Rules(allowed, pinned, dict(settings.threshold), limit)
+
+
+def baseline(costs: Costs) -> Baseline:
+    """The given model on the target's ``baseline`` processor, else where it fits with the lowest latency.
+
+    Without known latencies: the first processor that it fits on. If it fits nowhere, memory is ignored: it
+    is a comparison, not a design.
+    """
+    hardware = costs.hardware
+    whole = np.zeros((1, 0), dtype=np.intp)
+    options = []
+    for p, processor in enumerate(hardware.processors):
+        segments = costs.segments(whole, (p,))
+        used = costs.memory_bytes(segments)
+        fits = all(used[memory.name][0] <= memory.bytes for memory in hardware.memories)
+        latency = float(segments.worst_latency_s[0])
+        options.append((not fits, np.inf if np.isnan(latency) else latency, p, processor.name, segments))
+    if hardware.baseline is not None:
+        options = [option for option in options if option[3] == hardware.baseline]
+    *_, name, segments = min(options, key=lambda option: option[:3])
+    return Baseline(name, segments)
+
+
+def problem(
+    settings: Settings,
+    costs: Costs,
+    outcomes: Outcomes,
+    pins: Rules,
+    base: Baseline,
+) -> Problem:
+    """The search problem for these candidates; ``outcomes`` are theirs on choose."""
+    base_cost = {
+        "macs": costs.total_macs,
+        "latency": float(base.segments.time_s.sum()),
+        "energy": float(base.segments.energy_j.sum()),
+    }[settings.objective]
+    objective = Objective(
+        base_accuracy=float(outcomes.correct[-1].mean()),
+        base_cost=base_cost,
+        max_accuracy_drop=settings.max_accuracy_drop,
+        weight=settings.efficiency_weight,
+    )
+    independent = settings.scoring == "independent"
+    return Problem(
+        costs=costs,
+        outcomes=outcomes,
+        grid=_grid(costs, outcomes, pins, settings.thresholds, paper=independent),
+        objective=objective,
+        cost=settings.objective,
+        max_latency_s=settings.max_latency_s,
+        max_exits=pins.max_exits,
+        one_each=settings.mapping == "one-each",
+        independent=independent,
+        pinned=pins.pinned,
+    )
+
+
+def _grid(
+    costs: Costs, outcomes: Outcomes, pins: Rules, count: int, *, paper: bool
+) -> NDArray[np.float32]:
+    """Thresholds of every exit, (C, count): the paper's fixed ones or quantiles; a pinned one alone."""
+    rows = [_paper_grid(count) if paper else quantile_grid(row, count) for row in outcomes.confidence[:-1]]
+    for i, exit_ in enumerate(costs.exits):
+        if exit_.location in pins.thresholds:
+            rows[i] = np.full(count, pins.thresholds[exit_.location], dtype=np.float32)
+    return np.array(rows, dtype=np.float32).reshape(len(rows), count)
+
+
+def check_limits(settings: Settings, costs: Costs, pins: Rules, blocks: Sequence[Block]) -> None:
+    """Before anything is trained: are the figures there that limits need, and can any design meet them?
+
+    Raises
+    ------
+    InputError : a figure that a limit or the objective needs is null in the hardware description
+    InfeasibleError : no placement of the planned heads meets the limits
+    """
+    macs = [block.macs for block in blocks] + [exit_.macs for exit_ in costs.exits]
+    kinds = [kind for kind in KINDS if any(m.get(kind) for m in macs)]
+    why = "--max-latency" if settings.max_latency_s is not None else f"--objective {settings.objective}"
+    if settings.max_latency_s is not None or settings.objective != "macs":
+        cost.require_rates(costs.hardware, kinds, why)
+    if settings.objective == "energy":
+        cost.require_energies(costs.hardware, "--objective energy")
+    nothing = np.zeros((len(costs.exits) + 1, 1))
+    unknown = Outcomes(nothing.astype(np.float32), nothing.astype(np.int64), np.zeros(1, np.int64))
+    solver.check_feasible(problem(settings, costs, unknown, pins, baseline(costs)))
+
+
+def choose(settings: Settings, task: Problem, pins: Rules) -> tuple[Result, Design]:
+    """Search, then the chosen architecture's thresholds again on a finer grid (003, section 3.2).
+
+    The finer search is Bellman–Ford over the threshold graph; it keeps the coarse thresholds among its
+    choices, so it is never worse.
+    """
+    result = solver.solve(task)
+    design = result.design
+    m = len(design.exits)
+    if not m:
+        return result, design
+    exits = list(design.exits)
+    rows = task.outcomes.rows(exits)
+    grid = [_fine(task, rows, pins, e, k) for k, e in enumerate(exits)]
+    segments = task.costs.segments(np.array([design.exits]), design.processors)
+    network = graph(rows, grid, task.cost_of(segments)[0], task.objective, independent=task.independent)
+    solved = solve(network)
+    assert solved is not None, "the coarse thresholds meet the budget and are among the fine ones"
+    return result, replace(design, thresholds=tuple(float(t) for t in solved[1]))
+
+
+def _fine(task: Problem, rows: Outcomes, pins: Rules, exit_: int, k: int) -> NDArray[np.float32]:
+    """Thresholds of the k-th exit in the second search: its coarse ones and many between."""
+    coarse = task.grid[exit_]
+    if task.costs.exits[exit_].location in pins.thresholds:
+        return np.unique(coarse)
+    count = max(task.thresholds, min(FINE_LIMIT, int(FINE_NODES ** (1 / (len(rows.confidence) - 1)))))
+    fine = _paper_grid(count) if task.independent else quantile_grid(rows.confidence[k], count)
+    return np.unique(np.concatenate([fine, coarse]))
+
+
+def _paper_grid(count: int) -> NDArray[np.float32]:
+    return np.linspace(PAPER_GRID[0], PAPER_GRID[-1], count).astype(np.float32)

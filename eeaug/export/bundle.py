@@ -1,0 +1,149 @@
+"""The output directory: written beside its place, moved there when it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eeaug.cascade import Outcomes
+from eeaug.cost import Exit
+from eeaug.errors import ConversionError, InputError
+from eeaug.heads.training import Trained
+
+__all__ = ["SCHEMA_VERSION", "being_written", "check_place", "dump_json", "hashes", "read_manifest", "write_search"]
+
+SCHEMA_VERSION = 1
+UNHASHED = {"manifest.json", "timing.json"}
+
+
+def dump_json(value: Any) -> str:
+    """JSON as all files of a bundle hold it; NaN is an error, unknown is null."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def check_place(place: Path, *, force: bool) -> None:
+    """Refuse before any work what could not be written at the end.
+
+    Raises
+    ------
+    InputError : something is there and ``force`` does not say to replace it, or it is no bundle
+    """
+    parent = place.absolute().parent
+    if not parent.is_dir():
+        raise InputError(f"--output {place}: the directory {parent} does not exist")
+    if not os.access(parent, os.W_OK):
+        raise InputError(f"--output {place}: cannot write to {parent}")
+    if not place.exists() and not place.is_symlink():
+        return
+    if not place.is_dir():
+        raise InputError(f"--output {place} exists and is not a directory; name another place")
+    empty = not any(place.iterdir())
+    if not empty and not (place / "manifest.json").is_file():
+        raise InputError(f"--output {place} exists and is not a bundle of eeaug; name another place")
+    if not empty and not force:
+        raise InputError(f"--output {place} exists; --force replaces it, -o DIR names another place")
+
+
+@contextmanager
+def being_written(place: Path) -> Iterator[Path]:
+    """A hidden sibling of ``place`` to write into; takes its place if the block ends without error.
+
+    What was at ``place`` stays until then, and comes back if the exchange fails.
+    """
+    place = place.absolute()
+    partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
+    old = place.with_name(f".{place.name}.old-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        if place.exists():
+            place.rename(old)
+        try:
+            partial.rename(place)
+        except BaseException:
+            if old.exists():
+                old.rename(place)
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    """SHA-256 of every file of a bundle but the manifest and timing.json, by relative path."""
+    files = sorted(p for p in directory.rglob("*") if p.is_file())
+    names = [p.relative_to(directory).as_posix() for p in files]
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in zip(names, files, strict=True)
+        if name not in UNHASHED
+    }
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a bundle, after a look at every file's hash.
+
+    Raises
+    ------
+    InputError : there is no bundle of this schema at ``directory``
+    ConversionError : a file is missing or its hash has changed
+    """
+    path = directory / "manifest.json"
+    if not path.is_file():
+        raise InputError(f"{directory} is not a bundle: it has no manifest.json")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version, files = manifest["schema_version"], manifest["files"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    if version != SCHEMA_VERSION:
+        raise InputError(f"{path}: schema_version {version}, this eeaug reads {SCHEMA_VERSION}")
+    for name, digest in files.items():
+        file = directory / name
+        if not file.is_file():
+            raise ConversionError(f"{directory}: {name} is missing")
+        if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            raise ConversionError(f"{directory}: {name} has changed since it was written (sha256)")
+    return dict(manifest)
+
+
+def write_search(
+    directory: Path, outcomes: Outcomes, exits: Sequence[Exit], trained: Sequence[Trained]
+) -> None:
+    """What a later choice needs instead of data and training: outcomes on choose, and all trained heads.
+
+    outcomes.npz: confidence float32 (C + 1, n), predicted (C + 1, n), labels (n,); heads.npz: weights
+    ``<exit>_<i>`` in the order of the head's layers; exits.json: the C exits.
+    """
+    folder = directory / "search"
+    folder.mkdir()
+    np.savez_compressed(
+        folder / "outcomes.npz",
+        confidence=outcomes.confidence,
+        predicted=outcomes.predicted.astype(np.int32),
+        labels=outcomes.labels.astype(np.int32),
+    )
+    weights = {f"{i}_{k}": w for i, t in enumerate(trained) for k, w in enumerate(t.weights)}
+    np.savez_compressed(folder / "heads.npz", **weights)  # type: ignore[arg-type]
+    listed = [_exit_entry(exit_) for exit_ in exits]
+    (folder / "exits.json").write_text(dump_json(listed), encoding="utf-8")
+
+
+def _exit_entry(exit_: Exit) -> Mapping[str, Any]:
+    return {
+        "location": exit_.location,
+        "after": exit_.after,
+        "head": exit_.head,
+        "macs": dict(exit_.macs),
+        "parameters": exit_.parameters,
+    }

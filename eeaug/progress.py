@@ -1,0 +1,65 @@
+"""How a run tells what it is doing; the library itself never prints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+__all__ = ["Observer", "Progress", "Silent"]
+
+
+class Observer(Protocol):
+    """Receives what a run tells; the command line shows it."""
+
+    def step(self, name: str) -> None: ...
+    def advance(self, done: int, of: int) -> None: ...
+    def finished(self, name: str, seconds: float) -> None: ...
+    def note(self, text: str) -> None: ...
+    def warning(self, text: str) -> None: ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def step(self, name: str) -> None: ...
+    def advance(self, done: int, of: int) -> None: ...
+    def finished(self, name: str, seconds: float) -> None: ...
+    def note(self, text: str) -> None: ...
+    def warning(self, text: str) -> None: ...
+
+
+class Progress:
+    """Times the steps of a run for timing.json and passes everything on to an observer."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+        self.seconds: dict[str, float] = {}
+        self.warnings: list[str] = []
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step; a step that is entered twice adds up."""
+        start = time.perf_counter()
+        self.observer.step(name)
+        yield
+        took = time.perf_counter() - start
+        self.seconds[name] = self.seconds.get(name, 0.0) + took
+        self.observer.finished(name, took)
+
+    def advance(self, done: int, of: int) -> None:
+        self.observer.advance(done, of)
+
+    def note(self, text: str) -> None:
+        self.observer.note(text)
+
+    def warn(self, text: str) -> None:
+        """A warning is shown at once and stands in the report."""
+        self.warnings.append(text)
+        self.observer.warning(text)
+
+    @property
+    def total_s(self) -> float:
+        return time.perf_counter() - self._start

@@ -1,0 +1,199 @@
+"""report.json: all that any report shows, built once; every other format is rendered from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import eeaug
+from eeaug.cascade import Outcomes, decide
+from eeaug.cost import Costs, Segments
+from eeaug.hardware import Hardware
+from eeaug.model import Classifier
+from eeaug.partition import Stage
+from eeaug.report import metrics, units
+from eeaug.search.solver import Result
+from eeaug.search.space import Design
+
+__all__ = ["SCHEMA_VERSION", "Chosen", "benefit_curve", "build", "metrics_of", "summary"]
+
+SCHEMA_VERSION = 1
+CURVE_POINTS = 40
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The design that is written, with what its report is computed from.
+
+    ``thresholds`` None is never; ``segments`` and ``baseline_segments`` hold one architecture each.
+    """
+
+    design: Design
+    thresholds: tuple[float | None, ...]
+    segments: Segments
+    baseline_processor: str
+    baseline_segments: Segments
+    classes: tuple[str, ...]
+
+
+def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Counted metrics of the given model and of the design; ``outcomes`` are the design's m + 1 rows."""
+    given = outcomes.predicted[-1]
+    common: dict[str, Any] = {"split": split, "classes": chosen.classes, "baseline": given}
+    alone = metrics.counted(outcomes.rows([]), (), chosen.baseline_segments, **common)
+    return alone, metrics.counted(outcomes, chosen.thresholds, chosen.segments, **common)
+
+
+def benefit_curve(
+    result: Result, chosen: Chosen, outcomes: Outcomes, costs: Costs, base_accuracy: float
+) -> list[dict[str, Any]]:
+    """The front of drop against mean MACs on choose, thinned; the chosen design is one of its points."""
+    picked = np.unique(np.linspace(0, len(result.front) - 1, CURVE_POINTS).round().astype(int))
+    points = []
+    for design in [*(result.front[i][0] for i in picked), chosen.design]:
+        rows = outcomes.rows(design.exits)
+        limits = [None if np.isinf(t) else t for t in design.thresholds]
+        at = decide(rows, limits)
+        leave = np.bincount(at, minlength=len(design.exits) + 1) / rows.samples
+        segments = costs.segments(np.array([design.exits], dtype=np.intp).reshape(1, -1), design.processors)
+        accuracy = float(rows.correct[at, np.arange(rows.samples)].mean())
+        points.append({
+            "drop": base_accuracy - accuracy,
+            "mean_macs": float(leave @ np.cumsum(segments.macs[0])),
+            "mean_latency_s": _known(leave @ np.cumsum(segments.time_s[0])),
+            "mean_energy_j": _known(leave @ np.cumsum(segments.energy_j[0])),
+            "exits": [costs.exits[e].location for e in design.exits],
+            "chosen": design is chosen.design,
+        })  # fmt: skip
+    return sorted(points, key=lambda p: (p["mean_macs"], p["drop"], p["chosen"]))
+
+
+def build(
+    *,
+    classifier: Classifier,
+    hardware: Hardware,
+    settings: dict[str, Any],
+    data: dict[str, Any],
+    chosen: Chosen,
+    stages: Sequence[Stage],
+    costs: Costs,
+    choose: Outcomes,
+    test: Outcomes | None,
+    result: Result,
+    search: dict[str, Any],
+    verification: dict[str, Any],
+    warnings: Sequence[str],
+    parameters: int,
+) -> dict[str, Any]:
+    """The whole report. ``choose`` has all C + 1 rows, ``test`` the m + 1 of the design, or is None."""
+    rows = choose.rows(chosen.design.exits)
+    base_choose, exact = metrics_of(chosen, rows, "choose")
+    base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
+    shown = (base_test, measured) if measured is not None else (base_choose, exact)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "eeaug": eeaug.__version__,
+        "model": {
+            "file": classifier.file,
+            "sha256": classifier.sha256,
+            "name": classifier.name,
+            "parameters": parameters,
+            "macs": int(costs.total_macs),
+            "input_shape": list(classifier.input_shape),
+            "classes": list(chosen.classes),
+        },
+        "hardware": {
+            "name": hardware.name,
+            "source": hardware.source,
+            "processors": [p.name for p in hardware.processors],
+            "baseline": chosen.baseline_processor,
+            "exclusive": hardware.exclusive,
+            "basis": "profile",
+        },
+        "settings": settings,
+        "data": data,
+        "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
+        "design": {
+            "summary": summary(chosen, stages, *shown),
+            "segments": _segments(chosen, stages),
+            "exits": _exits(chosen, stages, costs, rows),
+            "predicted": {
+                "independent": metrics.independent(rows, chosen.thresholds, chosen.segments, split="choose"),
+                "exact": exact,
+            },
+            "measured": measured,
+        },
+        "benefit_curve": benefit_curve(result, chosen, choose, costs, base_choose["accuracy"]),
+        "guarantee": None,
+        "accuracy_drop_bound_95": None,
+        "search": search,
+        "verification": verification,
+        "warnings": list(warnings),
+    }
+
+
+def summary(
+    chosen: Chosen, stages: Sequence[Stage], baseline: dict[str, Any] | None, design: dict[str, Any] | None
+) -> str:
+    """The answer in one sentence."""
+    assert baseline is not None and design is not None
+    where = "on the test part" if design["split"] == "test" else "on the choose part (not measured on test data)"
+    if not chosen.design.exits:
+        return (
+            f"No early exit pays off within the limits: the whole model runs on {stages[0].processor}, "
+            f"{units.macs(design['mean_macs'])} MACs, {units.share(design['accuracy'])} accuracy {where}."
+        )
+    early = 1 - design["leave_rates"][-1]
+    saved = 1 - design["mean_macs"] / baseline["mean_macs"]
+    exits = ", ".join(str(stage.end) for stage in stages[:-1])
+    drop = baseline["accuracy"] - design["accuracy"]
+    change = f"{units.points(drop, signed=False)} less" if drop > 0 else f"{units.points(-drop, signed=False)} more"
+    return (
+        f"{early:.0%} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, "
+        f"{change} accuracy than the given model {where}."
+    )
+
+
+def _segments(chosen: Chosen, stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    made = []
+    for k, stage in enumerate(stages):
+        head = stage.exit.head if stage.exit else None
+        sends = k + 1 < len(stages) and stages[k + 1].processor != stage.processor
+        made.append({
+            "stage": stage.name,
+            "processor": stage.processor,
+            "from": stage.start,
+            "to": stage.end or "output",
+            "head": head.name if head else None,
+            "macs": stage.macs - (sum(head.cost().macs.values()) if head else 0),
+            "head_macs": sum(head.cost().macs.values()) if head else 0,
+            "handover_bytes": stage.handover_bytes if sends else 0,
+            "latency_s": _known(chosen.segments.time_s[0, k]),
+            "energy_j": _known(chosen.segments.energy_j[0, k]),
+            "storage_bytes": int(chosen.segments.parameters_bytes[0, k]),
+            "peak_activation_bytes": int(chosen.segments.activation_bytes[0, k]),
+        })  # fmt: skip
+    return made
+
+
+def _exits(chosen: Chosen, stages: Sequence[Stage], costs: Costs, rows: Outcomes) -> list[dict[str, Any]]:
+    cumulative = np.cumsum(chosen.segments.macs[0])
+    return [
+        {
+            "location": costs.exits[e].location,
+            "processor": stages[k].processor,
+            "head": costs.exits[e].head,
+            "threshold": chosen.thresholds[k],
+            "macs": int(cumulative[k]),
+            "head_macs": int(costs.head_macs[e]),
+            "accuracy": float(rows.correct[k].mean()),
+        }
+        for k, e in enumerate(chosen.design.exits)
+    ]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

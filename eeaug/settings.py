@@ -1,0 +1,99 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eeaug.errors import InputError
+
+__all__ = ["EFFORTS", "Effort", "Settings"]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is spent on heads: epochs of dense heads, locations with convolutional heads, their epochs."""
+
+    dense_epochs: int
+    map_locations: int
+    map_sizes: int
+    map_epochs: int
+
+
+EFFORTS: Mapping[str, Effort] = {
+    "quick": Effort(dense_epochs=5, map_locations=0, map_sizes=0, map_epochs=0),
+    "normal": Effort(dense_epochs=5, map_locations=3, map_sizes=2, map_epochs=10),
+    "thorough": Effort(dense_epochs=10, map_locations=6, map_sizes=2, map_epochs=20),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Options of ``eeaug augment``; SI units.
+
+    ``max_accuracy_drop`` None with ``efficiency_weight`` w: the weighted objective of thresholds.Objective.
+    ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid`` locations.
+    """
+
+    model: Path
+    hardware: str
+    data: str | None = None
+    output: Path | None = None
+    force: bool = False
+    max_latency_s: float | None = None
+    max_accuracy_drop: float | None = 0.01
+    objective: str = "macs"
+    efficiency_weight: float | None = None
+    scoring: str = "exact"
+    mapping: str = "free"
+    max_exits: int | None = None
+    thresholds: int = 13
+    exit_at: Mapping[str, str | None] = field(default_factory=dict)
+    threshold: Mapping[str, float] = field(default_factory=dict)
+    forbid: tuple[str, ...] = ()
+    effort: str = "normal"
+    seed: int = 0
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    cache: Path = field(default_factory=lambda: default_cache())
+    max_cache_bytes: int | None = None
+    slim: bool = False
+    allow_chance: bool = False
+    allow_unsafe: bool = False
+
+    def __post_init__(self) -> None:
+        if self.efficiency_weight is not None and self.max_accuracy_drop is not None:
+            raise InputError(
+                "--efficiency-weight and --max-accuracy-drop are two different objectives: give one of them"
+            )
+
+    @property
+    def bundle(self) -> Path:
+        """Where the bundle goes: ``<stem>-eeaug`` in the current directory unless said otherwise."""
+        return self.output or Path(f"{self.model.stem}-eeaug")
+
+    def as_dict(self, max_exits: int) -> dict[str, Any]:
+        """What shaped the result, for manifest and report: nothing of this machine but the thread count."""
+        return {
+            "objective": self.objective,
+            "max_latency_s": self.max_latency_s,
+            "max_accuracy_drop": self.max_accuracy_drop,
+            "efficiency_weight": self.efficiency_weight,
+            "scoring": self.scoring,
+            "mapping": self.mapping,
+            "max_exits": max_exits,
+            "thresholds": self.thresholds,
+            "effort": self.effort,
+            "seed": self.seed,
+            "threads": self.threads,
+            "exit_at": [name if on is None else f"{name}:{on}" for name, on in self.exit_at.items()],
+            "threshold": [f"{name}={value:g}" for name, value in self.threshold.items()],
+            "forbid": list(self.forbid),
+        }
+
+
+def default_cache() -> Path:
+    """``$XDG_CACHE_HOME/eeaug``, by default in ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eeaug"

@@ -1,0 +1,379 @@
+"""The search against brute force on random instances, and what it says when nothing fits."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from instances import PLENTY, Brute, Instance, Row, make
+
+from eeaug.errors import InfeasibleError
+from eeaug.hardware import Link, Memory
+from eeaug.search import labels, solver
+from eeaug.search.space import Problem, architectures, count_architectures
+from eeaug.thresholds import Objective
+
+
+def random_objective(rng: np.random.Generator, instance: Instance) -> Objective:
+    base = float(instance.outcomes.correct[-1].mean())
+    if rng.random() < 0.4:
+        return Objective(base, float(rng.uniform(0.5, 2.0)) * 10_000, weight=float(rng.uniform(0.1, 0.9)))
+    return Objective(base, 10_000.0, max_accuracy_drop=float(rng.choice([0.0, 0.02, 0.05, 0.1, 0.2])))
+
+
+def random_pins(rng: np.random.Generator, instance: Instance) -> dict[str, int | None]:
+    if rng.random() < 0.7:
+        return {}
+    chosen = rng.choice([e.location for e in instance.exits], int(rng.integers(1, 3)))
+    count = len(instance.hardware.processors)
+    return {str(at): None if rng.random() < 0.5 else int(rng.integers(0, count)) for at in chosen}
+
+
+def random_problem(seed: int, **fixed: Any) -> tuple[Instance, Problem]:
+    """An instance and a search on it; limits are set to quantiles over all designs, so that they bind."""
+    rng = np.random.default_rng(seed)
+    cost = str(rng.choice(["macs", "latency", "energy"]))
+    max_exits = int(rng.integers(1, 5))
+    timed = bool(rng.random() < 0.5)
+    max_exits = fixed.pop("max_exits", max_exits)
+    instance = make(rng, known=timed or cost != "macs", thresholds=2 if max_exits == 4 else None)
+    options: dict[str, Any] = {
+        "objective": random_objective(rng, instance),
+        "cost": cost,
+        "max_exits": max_exits,
+        "one_each": bool(rng.random() < 0.25),
+        "independent": bool(rng.random() < 0.5),
+        "pinned": random_pins(rng, instance),
+        **fixed,
+    }
+    rows = Brute(instance.problem(**options), instance.input_elements).rows
+    if not rows:
+        return instance, instance.problem(**options)
+    if timed:
+        worst = np.quantile([row.worst_latency_s for row in rows], rng.choice([0.0, 0.1, 0.4, 0.9]))
+        options["max_latency_s"] = float(worst) * (0.9 if rng.random() < 0.1 else 1.0)
+    sizes = {}
+    for memory in instance.hardware.memories:
+        if rng.random() < 0.5:
+            used = [row.memory_bytes[memory.name] for row in rows]
+            sizes[memory.name] = max(1, int(np.quantile(used, rng.choice([0.0, 0.3, 0.8]))))
+    instance = instance.with_memories(sizes)
+    return instance, instance.problem(**options)
+
+
+@pytest.mark.parametrize("independent", [True, False], ids=["independent", "exact"])
+def test_the_solver_is_brute_force_on_200_random_instances(independent: bool) -> None:
+    infeasible = limited = exits = several = 0
+    for seed in range(200):
+        instance, problem = random_problem(seed, independent=independent)
+        brute = Brute(problem, instance.input_elements)
+        expected = brute.best()
+        if expected is None:
+            infeasible += 1
+            with pytest.raises(InfeasibleError):
+                solver.solve(problem)
+            continue
+        result = solver.solve(problem)
+        winners = brute.winners()
+        assert result.design in winners, seed
+        assert result.settled.key is not None
+        assert result.settled.key[0] == pytest.approx(expected, rel=1e-9), seed
+        assert result.complete
+        limited += expected > min((row.value.min() for row in brute.rows), default=np.inf) * (1 + 1e-9)
+        exits += len(result.design.exits) > 0
+        several += len(result.design.exits) > 1
+    # the instances are worth their name: limits bind, some leave nothing, exits pay off
+    assert infeasible >= 5
+    assert limited >= 30
+    assert exits >= 100
+    assert several >= 30
+
+
+def independent_optimum(brute: Brute, m: int) -> tuple[float | None, set[tuple[int, ...]]]:
+    """The best objective among architectures with m exits, and all architectures that reach it."""
+    rows = [row for row in brute.rows if len(row.exits) == m]
+    best = brute.best(rows)
+    if best is None:
+        return None, set()
+    fitting = [row for row in rows if row.fits(brute.problem)]
+    return best, {row.exits for row in fitting if row.value.min() <= best * (1 + 1e-9) + 1e-12}
+
+
+def test_the_first_label_is_the_independent_optimum_of_its_number_of_exits() -> None:
+    counted = {1: 0, 2: 0, 3: 0, 4: 0}
+    for seed in range(200, 340):
+        instance, problem = random_problem(seed, independent=True, max_exits=seed % 4 + 1)
+        brute = Brute(problem, instance.input_elements)
+        for m in range(1, problem.max_exits + 1):
+            best, archs = independent_optimum(brute, m)
+            front = labels.front(problem, m)
+            if best is not None:
+                counted[m] += 1
+                assert tuple(front[0]) in archs, (seed, m)
+            # everything on the front is an architecture that meets the limits on some placement
+            fitting = {row.exits for row in brute.rows if len(row.exits) == m and row.fits(problem)}
+            assert set(map(tuple, front.tolist())) <= fitting, (seed, m)
+            assert bool(len(front)) == bool(fitting), (seed, m)
+            assert len({tuple(arch) for arch in front.tolist()}) == len(front)
+    assert min(counted.values()) >= 8, counted
+
+
+def test_settling_one_label_per_count_still_finds_the_independent_optimum(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(solver, "SETTLED_PER_COUNT", 1)
+    by_labels = 0
+    for seed in range(320, 400):
+        instance, problem = random_problem(seed, independent=True)
+        if problem.max_exits < 3:
+            continue
+        best = Brute(problem, instance.input_elements).best()
+        if best is None:
+            with pytest.raises(InfeasibleError):
+                solver.solve(problem)
+            continue
+        result = solver.solve(problem)
+        by_labels += len(result.design.exits) > 2 and not result.complete
+        assert result.settled.key is not None
+        assert result.settled.key[0] == pytest.approx(best, rel=1e-9), seed
+    assert by_labels >= 2
+
+
+def test_a_search_that_settled_not_all_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = make(np.random.default_rng(0), locations=5, thresholds=2)
+    problem = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=0.1), max_exits=3)
+    result = solver.solve(problem)
+    assert result.complete
+    assert result.architectures == sum(count_architectures(problem, m) for m in range(4))
+    assert result.settled.architectures == result.architectures
+    monkeypatch.setattr(solver, "SETTLED_PER_COUNT", 1)
+    short = solver.solve(problem)
+    assert not short.complete
+    assert short.architectures == result.architectures
+    assert short.settled.architectures == sum(count_architectures(problem, m) for m in range(3)) + 1
+
+
+@pytest.mark.parametrize("components", [2, 3, 4])
+@pytest.mark.parametrize("values", [3, 1000])
+def test_pareto_is_the_naive_filter(components: int, values: int) -> None:
+    for seed in range(5):
+        points = np.random.default_rng(seed).integers(0, values, (300, components)).astype(float)
+        kept = labels.pareto(points)
+        front = {tuple(p) for p in points if not any((q <= p).all() and (q < p).any() for q in points)}
+        assert {tuple(p) for p in points[kept]} == front
+        assert len(kept) == len(front)  # one of equal rows
+
+
+def test_a_front_longer_than_a_block_and_rows_of_zeros() -> None:
+    ramp = np.arange(500.0)
+    chain = np.stack([ramp, ramp[::-1], np.zeros(500)], axis=1)
+    assert sorted(labels.pareto(chain)) == list(range(500))
+    assert labels.pareto(np.zeros((4, 3))).tolist() == [0]
+
+
+def test_the_front_is_undominated_and_reaches_from_the_most_accurate_to_the_cheapest() -> None:
+    instance = make(np.random.default_rng(5), locations=4, thresholds=3)
+    problem = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=0.1), max_exits=2)
+    front = solver.solve(problem).front
+    accuracies, macs = [a for _, a, _ in front], [c for _, _, c in front]
+    assert accuracies == sorted(set(accuracies), reverse=True)
+    assert macs == sorted(set(macs), reverse=True)
+    rows = Brute(problem, instance.input_elements).rows
+    assert accuracies[0] == pytest.approx(max(row.accuracy.max() for row in rows))
+    # without a budget the objective is the mean of MACs
+    free = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=1.0), max_exits=2)
+    assert macs[-1] == pytest.approx(Brute(free, instance.input_elements).best())
+
+
+def test_architectures_are_counted_as_they_are_enumerated() -> None:
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        instance = make(rng)
+        pins = random_pins(rng, instance)
+        problem = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=0.1), pinned=pins)
+        for m in range(5):
+            listed = architectures(problem, m).tolist()
+            assert len(listed) == count_architectures(problem, m)
+            assert listed == sorted(listed)
+
+
+def explained(problem: Problem) -> InfeasibleError:
+    with pytest.raises(InfeasibleError) as caught:
+        solver.solve(problem)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def nearest(rows: list[Row], problem: Problem, without: str) -> float | None:
+    """The least that any design needs of one limit while it meets the others."""
+    if without == "max_latency_s":
+        other = replace(problem, max_latency_s=None)
+        return min((row.worst_latency_s for row in rows if row.fits(other)), default=None)
+    name = without.removeprefix("memory:")
+    wide = [replace(m, bytes=PLENTY) if m.name == name else m for m in problem.costs.hardware.memories]
+    other = relimited(problem, memories=tuple(wide))
+    return min((row.memory_bytes[name] for row in rows if row.fits(other)), default=None)
+
+
+def relimited(problem: Problem, **change: Any) -> Problem:
+    """The problem on changed hardware; brute force and ``fits`` read only the hardware of its costs."""
+    costs = object.__new__(type(problem.costs))
+    costs.__dict__ = {**problem.costs.__dict__, "hardware": replace(problem.costs.hardware, **change)}
+    return replace(problem, costs=costs)
+
+
+def test_the_value_that_the_explanation_gives_fits_and_none_below_does() -> None:
+    seen: dict[str, int] = {}
+    for seed in range(400):
+        instance, problem = random_problem(seed)
+        rows = Brute(problem, instance.input_elements).rows
+        if not rows or any(row.fits(problem) for row in rows):
+            continue
+        error = explained(problem)
+        kind = error.limit.split(":")[0]
+        if error.best is None:
+            seen["several"] = seen.get("several", 0) + 1
+            names = ["max_latency_s"] if problem.max_latency_s is not None else []
+            names += [f"memory:{m.name}" for m in problem.costs.hardware.memories]
+            assert all(nearest(rows, problem, name) is None for name in names), seed
+            continue
+        seen[kind] = seen.get(kind, 0) + 1
+        assert error.given < error.best
+        assert error.best == pytest.approx(nearest(rows, problem, error.limit), rel=1e-9), seed
+        if kind == "max_latency_s":
+            typed = re.search(r"--max-latency ([0-9.]+) would fit", str(error))
+            assert typed
+            for value in (error.best, float(typed[1])):
+                solver.solve(replace(problem, max_latency_s=value))
+        else:
+            name = error.limit.removeprefix("memory:")
+            assert repr(name) in str(error)
+            assert f"{error.best:,.0f}" in str(error)
+            sizes = {name: int(error.best)}
+            options = {k: v for k, v in vars(problem).items() if k in Problem.__dataclass_fields__}
+            options = {k: v for k, v in options.items() if k not in ("costs", "outcomes", "grid")}
+            solver.solve(instance.with_memories(sizes).problem(**options))
+    assert set(seen) == {"max_latency_s", "memory", "several"}, seen
+
+
+def without_never(seed: int, **options: Any) -> Problem:
+    """A pinned exit whose thresholds all let samples leave, as ``--threshold`` makes them."""
+    instance = make(np.random.default_rng(seed), locations=3, thresholds=3)
+    instance = replace(instance, grid=instance.grid[:, :-1])
+    return instance.problem(
+        objective=Objective(1.0, 1.0, max_accuracy_drop=0.0),
+        pinned={instance.exits[0].location: None},
+        **options,
+    )
+
+
+@pytest.mark.parametrize("independent", [True, False], ids=["independent", "exact"])
+def test_a_budget_that_no_design_keeps_is_named_with_the_smallest_drop(independent: bool) -> None:
+    problem = without_never(1, max_exits=2, independent=independent)
+    error = explained(problem)
+    assert (error.limit, error.given) == ("max_accuracy_drop", 0.0)
+    most = max(row.accuracy.max() for row in Brute(problem, 1).rows)
+    assert error.best == pytest.approx(problem.objective.base_accuracy - most)
+    typed = re.search(r"--max-accuracy-drop ([0-9.]+) would fit", str(error))
+    assert typed
+    for drop in (error.best, float(typed[1])):
+        solver.solve(replace(problem, objective=replace(problem.objective, max_accuracy_drop=drop)))
+
+
+def test_pins_that_cannot_be_are_named() -> None:
+    seed = next(s for s in range(99) if len(make(np.random.default_rng(s)).hardware.processors) == 3)
+    instance = make(np.random.default_rng(seed), known=True)
+    places = sorted({e.location for e in instance.exits})
+    objective = Objective(0.5, 1.0, max_accuracy_drop=1.0)
+    backwards = instance.problem(objective=objective, max_exits=2, pinned={places[0]: 2, places[1]: 0})
+    too_many = instance.problem(objective=objective, max_exits=1, pinned={places[0]: None, places[1]: None})
+    for problem in (backwards, too_many):
+        error = explained(problem)
+        assert (error.limit, error.best) == ("placement", None)
+        assert "--exit-at" in str(error)
+
+
+def test_three_pinned_exits_that_do_not_fit_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solver, "SETTLED_PER_COUNT", 0)  # the way of large searches
+    instance = make(np.random.default_rng(11), locations=5, thresholds=2)
+    places = sorted({e.location for e in instance.exits})[:3]
+    options: dict[str, Any] = {
+        "objective": Objective(0.5, 1.0, max_accuracy_drop=1.0),
+        "max_exits": 4,
+        "pinned": dict.fromkeys(places),
+    }
+    name = instance.hardware.processors[-1].flash
+    small = instance.with_memories({m.name: 10 for m in instance.hardware.memories if m.name == name})
+    problem = small.problem(**options)
+    rows = Brute(problem, instance.input_elements).rows
+    assert {len(row.exits) for row in rows} == {3, 4}
+    error = explained(problem)
+    assert error.limit == f"memory:{name}"
+    assert error.best == nearest(rows, problem, error.limit)
+
+
+def test_of_two_limits_of_which_one_must_go_the_latency_is_named() -> None:
+    conflicts = 0
+    for seed in range(60):
+        instance = make(np.random.default_rng(seed))
+        objective = Objective(0.5, 1.0, max_accuracy_drop=1.0)
+        rows = Brute(instance.problem(objective=objective), instance.input_elements).rows
+        name = instance.hardware.processors[0].flash
+        fastest = min(row.worst_latency_s for row in rows)
+        smallest = min(row.memory_bytes[name] for row in rows)
+        small = instance.with_memories({name: max(1, int(smallest))})
+        problem = small.problem(objective=objective, max_latency_s=fastest)
+        if not any(row.fits(problem) for row in rows):
+            conflicts += 1
+            assert explained(problem).limit == "max_latency_s"
+    assert conflicts >= 5
+
+
+def test_joules_may_be_tiny() -> None:
+    different = 0
+    for seed in range(10):
+        instance = make(np.random.default_rng(seed))
+        processors = tuple(
+            replace(p, active_power_w=1e-9 * (p.active_power_w or 0.0), sleep_power_w=None)
+            for p in instance.hardware.processors
+        )
+        links = tuple(replace(link, energy_j_per_byte=None) for link in instance.hardware.links)
+        tiny = replace(instance, hardware=replace(instance.hardware, processors=processors, links=links))
+        objective = Objective(0.5, 1.0, max_accuracy_drop=0.1)
+        problem = tiny.problem(objective=objective, cost="energy", max_exits=2)
+        brute = Brute(problem, instance.input_elements)
+        assert solver.solve(problem).design in brute.winners()
+        different += max(row.value[np.isfinite(row.value)].max(initial=0.0) for row in brute.rows) < 1e-8
+    assert different >= 5
+
+
+def test_of_equal_designs_the_one_on_fewer_processors_is_taken() -> None:
+    every = (make(np.random.default_rng(seed), locations=2) for seed in range(99))
+    instance = next(i for i in every if len(i.hardware.processors) == 2)
+    little, big = instance.hardware.processors
+    unknown = {"active_power_w": None, "rates_macs_per_s": dict.fromkeys(little.rates_macs_per_s)}
+    board = replace(
+        instance.hardware,
+        input_at=little.name,
+        processors=(
+            replace(little, ram="a", flash="a", **unknown),
+            replace(big, ram="b", flash="b", **unknown),
+        ),
+        memories=(Memory("a", PLENTY), Memory("b", PLENTY)),
+        links=(Link(little.name, big.name, 1e6),),
+    )
+    free = replace(instance, hardware=board)
+    options: dict[str, Any] = {
+        "objective": Objective(0.5, 1.0, max_accuracy_drop=1.0),
+        "pinned": {instance.exits[0].location: None},
+    }
+    design = solver.solve(free.problem(**options)).design
+    assert design.processors == (0, 0)
+    # one byte less than everything on the first needs: (0, 1) and (1, 1) are left
+    rows = Brute(free.problem(**options), instance.input_elements).rows
+    need = min(row.memory_bytes["a"] for row in rows if row.processors == (0, 0))
+    design = solver.solve(free.with_memories({"a": int(need) - 1}).problem(**options)).design
+    assert design.processors == (1, 1)
