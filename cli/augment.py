@@ -18,42 +18,119 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--hw", "hardware", required=True, metavar="NAME|FILE",
-              help="Target: a YAML file, or a shipped profile (eeaug hw list).")
-@click.option("--data", metavar="FILE",
-              help="A .npz or .data.yaml file; default: <model>.data.yaml or <model>.npz beside the model.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR",
-              help="Where the bundle goes; default: <model>-eeaug in the current directory.")
+@click.option(
+    "--hw",
+    "hardware",
+    required=True,
+    metavar="NAME|FILE",
+    help="Target: a YAML file, or a shipped profile (eeaug hw list).",
+)
+@click.option(
+    "--data",
+    metavar="FILE",
+    help="A .npz or .data.yaml file; default: <model>.data.yaml or <model>.npz beside the model.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the bundle goes; default: <model>-eeaug in the current directory.",
+)
 @click.option("--force", is_flag=True, help="Replace a bundle that is there.")
-@click.option("--max-latency", "max_latency_s", type=_POSITIVE, metavar="SECONDS",
-              help="Worst-case latency that no design may exceed.")
-@click.option("--max-accuracy-drop", type=click.FloatRange(0, 1), metavar="SHARE",
-              help="Accuracy that may be lost on the choose samples; 0.01 is one point.  [default: 0.01]")
-@click.option("--objective", type=click.Choice(["macs", "latency", "energy"]), default="macs",
-              show_default=True, help="The mean cost that is minimised.")
-@click.option("--efficiency-weight", type=click.FloatRange(0, 1), metavar="W",
-              help="Instead of a budget: minimise W × relative cost + (1 − W) × accuracy lost.")
-@click.option("--scoring", type=click.Choice(["exact", "independent"]), default="exact", show_default=True,
-              help="Count cascades on the samples, or treat exits as independent as the paper does.")
-@click.option("--mapping", type=click.Choice(["free", "one-each"]), default="free", show_default=True,
-              help="Processors may run several segments or none, or one segment each as in the paper.")
-@click.option("--max-exits", type=click.IntRange(0, 6), metavar="N",
-              help="Early exits at most; default: number of processors − 1, at least 1.")
-@click.option("--thresholds", type=click.IntRange(2, 101), default=13, show_default=True, metavar="N",
-              help="Thresholds tried per exit, 'never' included; the second search is finer.")
-@click.option("--exit-at", multiple=True, metavar="LOCATION[:PROCESSOR]",
-              help="There must be an exit here (on this processor). Repeatable.")
-@click.option("--threshold", multiple=True, metavar="LOCATION=VALUE",
-              help="An exit at this location uses this threshold. Repeatable.")
+@click.option(
+    "--max-latency",
+    "max_latency_s",
+    type=_POSITIVE,
+    metavar="SECONDS",
+    help="Worst-case latency that no design may exceed.",
+)
+@click.option(
+    "--max-accuracy-drop",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Accuracy that may be lost on the choose samples; 0.01 is one point.  [default: 0.01]",
+)
+@click.option(
+    "--objective",
+    type=click.Choice(["macs", "latency", "energy"]),
+    default="macs",
+    show_default=True,
+    help="The mean cost that is minimised.",
+)
+@click.option(
+    "--efficiency-weight",
+    type=click.FloatRange(0, 1),
+    metavar="W",
+    help="Instead of a budget: minimise W × relative cost + (1 − W) × accuracy lost.",
+)
+@click.option(
+    "--scoring",
+    type=click.Choice(["exact", "independent"]),
+    default="exact",
+    show_default=True,
+    help="Count cascades on the samples, or treat exits as independent as the paper does.",
+)
+@click.option(
+    "--mapping",
+    type=click.Choice(["free", "one-each"]),
+    default="free",
+    show_default=True,
+    help="Processors may run several segments or none, or one segment each as in the paper.",
+)
+@click.option(
+    "--max-exits",
+    type=click.IntRange(0, 6),
+    metavar="N",
+    help="Early exits at most; default: number of processors − 1, at least 1.",
+)
+@click.option(
+    "--thresholds",
+    type=click.IntRange(2, 101),
+    default=13,
+    show_default=True,
+    metavar="N",
+    help="Thresholds tried per exit, 'never' included; the second search is finer.",
+)
+@click.option(
+    "--exit-at",
+    multiple=True,
+    metavar="LOCATION[:PROCESSOR]",
+    help="There must be an exit here (on this processor). Repeatable.",
+)
+@click.option(
+    "--threshold",
+    multiple=True,
+    metavar="LOCATION=VALUE",
+    help="An exit at this location uses this threshold. Repeatable.",
+)
 @click.option("--forbid", multiple=True, metavar="LOCATION", help="No exit here. Repeatable.")
-@click.option("--effort", type=click.Choice(list(EFFORTS)), default="normal", show_default=True,
-              help="How much is spent on heads: quick trains dense ones only.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-              help="Of splits and training: equal seeds give equal bytes.")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N",
-              help="Threads for training and extraction; default: all. Part of what must be equal for equal bytes.")
-@click.option("--cache-dir", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-              help="Where features are kept between runs; default: $XDG_CACHE_HOME/eeaug.")
+@click.option(
+    "--effort",
+    type=click.Choice(list(EFFORTS)),
+    default="normal",
+    show_default=True,
+    help="How much is spent on heads: quick trains dense ones only.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of splits and training: equal seeds give equal bytes.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads for training and extraction; default: all. Part of what must be equal for equal bytes.",
+)
+@click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where features are kept between runs; default: $XDG_CACHE_HOME/eeaug.",
+)
 @click.option("--max-cache", type=_POSITIVE, metavar="GB", help="Disk that cached features may take.")
 @click.option("--slim", is_flag=True, help="Leave search/ (outcomes and trained heads) out of the bundle.")
 @click.option("--allow-chance", is_flag=True, help="Go on although the given model is no better than chance.")
@@ -72,7 +149,7 @@ def augment(as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
       eeaug augment model.h5 --hw psoc6 --max-latency 2.5
       eeaug augment model.h5 --hw board.yaml --objective energy --max-accuracy-drop 0.005
       eeaug augment model.h5 --hw psoc6 --exit-at activation_2:cm0p --data other.npz
-    """  # noqa: D301
+    """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other")
     settings = _settings(options)
@@ -119,10 +196,10 @@ def _pairs(option: str, values: tuple[str, ...], separator: str, *, needed: bool
         name, split, rest = value.rpartition(separator)
         if needed and not split:
             raise InputError(f"{option} {value}: must be LOCATION{separator}VALUE")
-        name, rest = (name, rest) if split else (value, None)
-        if name in found:
-            raise InputError(f"{option}: {name} is given twice")
-        found[name] = rest
+        location = name if split else value
+        if location in found:
+            raise InputError(f"{option}: {location} is given twice")
+        found[location] = rest if split else None
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -50,9 +51,8 @@ class _Lazy(click.Group):
         except click.UsageError as error:
             from eeaug.hardware_file import nearest
 
-            if args and args[0] not in COMMANDS:
-                error.message += nearest(args[0], COMMANDS)
-            raise
+            hint = nearest(args[0], COMMANDS) if args else ""
+            raise click.UsageError(error.message + hint, ctx) from None
 
 
 @click.group(
@@ -102,7 +102,7 @@ def run(arguments: list[str]) -> int:
         where = traceback.extract_tb(error.__traceback__)[-1]
         click.echo(
             f"error: eeaug failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} "
-            f"({os.path.basename(where.filename)}:{where.lineno}); EEAUG_TRACEBACK=1 shows all of it",
+            f"({Path(where.filename).name}:{where.lineno}); EEAUG_TRACEBACK=1 shows all of it",
             err=True,
         )
         return 1

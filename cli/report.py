@@ -84,9 +84,7 @@ def read_report(directory: Path) -> tuple[dict[str, Any], bytes]:
     files = manifest.get("files")
     expected = files.get("report.json") if isinstance(files, dict) else None
     if expected is None:
-        raise InputError(
-            f"{directory / 'manifest.json'} lists no sha256 of report.json: not a bundle of eeaug"
-        )
+        raise InputError(f"{directory / 'manifest.json'} lists no sha256 of report.json: not a bundle of eeaug")
     if hashlib.sha256(raw).hexdigest() != expected:
         raise ConversionError(
             f"{directory / 'report.json'} has changed since it was written (its sha256 is not the one in "

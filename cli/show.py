@@ -15,43 +15,49 @@ TITLES = {
     "import": "start TensorFlow",
     "load": "read model and data",
     "graph": "take the model apart",
-    "features": "run the frozen model over the data",
-    "heads": "train exit heads",
+    "features": "one pass of the frozen model",
+    "heads": "train",
     "search": "choose exits, thresholds and processors",
     "export": "write the stages",
     "verify": "read them back and measure",
 }
 
 
+def _title(name: str, detail: str) -> str:
+    return f"{TITLES[name]}: {detail}" if detail else TITLES[name]
+
+
 @contextmanager
 def observer(*, quiet: bool, verbose: bool) -> Iterator[Any]:
     """What the command shows while it works."""
-    if quiet:
-        yield _Lines(steps=False, notes=False)
-    elif sys.stderr.isatty():
+    if not quiet and sys.stderr.isatty():
         with _Bars(verbose) as bars:
             yield bars
     else:
-        yield _Lines(steps=True, notes=True)
+        yield _Lines(quiet, verbose)
 
 
 class _Lines:
     """One line per finished step; no cursor movement."""
 
-    def __init__(self, *, steps: bool, notes: bool) -> None:
-        self.steps, self.notes = steps, notes
+    def __init__(self, quiet: bool, verbose: bool) -> None:
+        self.quiet, self.verbose = quiet, verbose
 
-    def step(self, name: str) -> None: ...
+    def step(self, name: str, detail: str) -> None: ...
 
     def advance(self, done: int, of: int) -> None: ...
 
-    def finished(self, name: str, seconds: float) -> None:
-        if self.steps:
-            click.echo(f"{TITLES.get(name, name)}: {seconds:.1f} s", err=True)
+    def finished(self, name: str, detail: str, seconds: float) -> None:
+        if not self.quiet:
+            click.echo(f"{_title(name, detail)}: {seconds:.1f} s", err=True)
 
     def note(self, text: str) -> None:
-        if self.notes:
+        if not self.quiet:
             click.echo(text, err=True)
+
+    def detail(self, text: str) -> None:
+        if self.verbose:
+            click.echo(f"  {text}", err=True)
 
     def warning(self, text: str) -> None:
         click.echo(f"warning: {text}", err=True)
@@ -70,7 +76,6 @@ class _Bars:
             SpinnerColumn(finished_text="[green]✓[/]"), TextColumn("{task.description:<40}"), BarColumn(30),
             TimeElapsedColumn(), console=self.console, transient=False,
         )  # fmt: skip
-        self.tasks: dict[str, Any] = {}
         self.current: Any = None
 
     def __enter__(self) -> _Bars:
@@ -80,20 +85,22 @@ class _Bars:
     def __exit__(self, *_: object) -> None:
         self.live.stop()
 
-    def step(self, name: str) -> None:
-        if name not in self.tasks:
-            self.tasks[name] = self.live.add_task(TITLES.get(name, name), total=None)
-        self.current = self.tasks[name]
+    def step(self, name: str, detail: str) -> None:
+        self.current = self.live.add_task(_title(name, detail), total=None)
 
     def advance(self, done: int, of: int) -> None:
         self.live.update(self.current, completed=done, total=of)
 
-    def finished(self, name: str, seconds: float) -> None:
-        task = self.tasks[name]
-        self.live.update(task, completed=1, total=1)
+    def finished(self, name: str, detail: str, seconds: float) -> None:
+        self.live.update(self.current, completed=1, total=1)
+        self.live.stop_task(self.current)
 
     def note(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
+
+    def detail(self, text: str) -> None:
+        if self.verbose:
+            self.console.print(f"  {text}", style="dim", markup=False, highlight=False)
 
     def warning(self, text: str) -> None:
         self.console.print(f"warning: {text}", style="yellow", markup=False, highlight=False)

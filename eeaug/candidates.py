@@ -82,7 +82,7 @@ def search(
     checked there. ``max_drop`` is the accuracy drop at which savings are compared when heads are ranked.
     """
     heads = [head for at in dense for head in dense[at]]
-    pooled = _extract(source, [training.wanted(h) for h in heads], progress, first=given)
+    pooled = _extract(source, [training.wanted(h) for h in heads], progress, _count(len(dense), "location"), given)
     screen, choose = pooled["screen"], pooled["choose"]
 
     def keep(probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
@@ -92,7 +92,7 @@ def search(
         final, labels = screen.probabilities, screen.labels
         return selection.saving(head, probabilities, final, labels, backbone_macs, max_drop)
 
-    with progress.step("heads"):
+    with progress.step("heads", _count(len(heads), "dense head")):
         plan = Plan(effort.dense_epochs, DENSE.batch, DENSE.rate, seed)
         trained = training.train_dense(heads, pooled["fit"], screen, plan, keep, progress.advance)
         on_screen = {t.head.key: training.predict(t, screen) for t in trained}
@@ -105,14 +105,12 @@ def search(
     count = len(heads)
     for at in selection.for_maps(worth, effort.map_locations, backbone_macs):
         mine = maps[at]
-        whole = _extract(source, [Wanted(at, None)], progress)
+        whole = _extract(source, [Wanted(at, None)], progress, f"whole maps at {at.name}")
 
         def best(probabilities: Mapping[str, NDArray[np.float32]], mine: Sequence[Head] = mine) -> set[str]:
-            return selection.best_by_value(
-                {h.key: value(h, probabilities[h.key]) for h in mine}, effort.map_sizes
-            )
+            return selection.best_by_value({h.key: value(h, probabilities[h.key]) for h in mine}, effort.map_sizes)
 
-        with progress.step("heads"):
+        with progress.step("heads", f"{_count(len(mine), 'convolutional head')} at {at.name}"):
             plan = Plan(effort.map_epochs, MAPS.batch, MAPS.rate, seed)
             more = training.train_maps(mine, whole["fit"], whole["screen"], plan, best, progress.advance)
             on_screen |= {t.head.key: training.predict(t, whole["screen"]) for t in more}
@@ -120,6 +118,9 @@ def search(
         trained += more
         count += len(mine)
     accuracy = {k: float((p.argmax(axis=1) == screen.labels).mean()) for k, p in on_screen.items()}
+    for t in sorted(trained, key=_order):
+        cost = sum(t.head.cost().macs.values())
+        progress.detail(f"{t.head.key}: {accuracy[t.head.key]:.2%} right on screen, {cost:,} MACs")
     kept = set(selection.front([t.head for t in trained], accuracy))
     ordered = sorted((t for t in trained if t.head in kept), key=_order)
     return Candidates(tuple(ordered), _outcomes(ordered, on_choose, choose), count)
@@ -135,24 +136,30 @@ def _outcomes(
 ) -> Outcomes:
     rows = [*(probabilities[t.head.key] for t in trained), choose.probabilities]
     pairs = [max_softmax(np.asarray(row)) for row in rows]
-    return Outcomes(
-        np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), np.asarray(choose.labels)
-    )
+    return Outcomes(np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), np.asarray(choose.labels))
 
 
 def _extract(
     source: Source,
     wanted: Sequence[Wanted],
     progress: Progress,
+    detail: str,
     first: Callable[[Features], None] = lambda features: None,
 ) -> dict[str, Features]:
-    """Features of all three parts; fit in half precision, since only training reads it."""
+    """Features of all three parts."""
     wanted = list(dict.fromkeys(wanted))
     session = cache(lambda: features.extractor(source.classifier, wanted, source.threads))
     made: dict[str, Features] = {}
     views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
-    for name, view in views.items():
-        with progress.step("features"):
+    total, before = sum(map(len, views.values())), 0
+    need = sum(
+        features.need_bytes(wanted, len(view), source.classifier.classes, _precision(name))
+        for name, view in views.items()
+    )
+    progress.detail(f"features of {detail}: {need / 1e9:.2f} GB in {source.cache.directory}")
+    with progress.step("features", detail):
+        for name, view in views.items():
+            start = before
             made[name] = features.extract(
                 source.classifier,
                 wanted,
@@ -160,13 +167,23 @@ def _extract(
                 source.preprocessing,
                 data_sha256=source.sha256,
                 cache=source.cache,
-                precision=np.float16 if name == "fit" else np.float32,
+                precision=_precision(name),
                 session=session,
-                progress=progress.advance,
+                progress=lambda done, of, start=start: progress.advance(start + done, total),  # type: ignore[misc]
             )
-        if name == "choose":
-            first(made[name])
+            before += len(view)
+            if name == "choose":
+                first(made[name])
     return made
+
+
+def _precision(part: str) -> type:
+    """Half precision for what only training reads; thresholds are found on full precision."""
+    return np.float16 if part == "fit" else np.float32
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def check_better_than_chance(accuracy: float, labels: NDArray[np.integer], *, allow: bool) -> None:

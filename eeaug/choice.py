@@ -137,9 +137,7 @@ def problem(
     )
 
 
-def _grid(
-    costs: Costs, outcomes: Outcomes, pins: Rules, count: int, *, paper: bool
-) -> NDArray[np.float32]:
+def _grid(costs: Costs, outcomes: Outcomes, pins: Rules, count: int, *, paper: bool) -> NDArray[np.float32]:
     """Thresholds of every exit, (C, count): the paper's fixed ones or quantiles; a pinned one alone."""
     rows = [_paper_grid(count) if paper else quantile_grid(row, count) for row in outcomes.confidence[:-1]]
     for i, exit_ in enumerate(costs.exits):

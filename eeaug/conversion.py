@@ -33,7 +33,7 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
     model = keras.Model(inputs, [outputs[name] for name in names])
     signature = tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype, name="x")
 
-    @tf.function(input_signature=[signature])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[signature])
     def function(x: Any) -> dict[str, Any]:
         made = model(x, training=False)
         made = made if isinstance(made, (list, tuple)) else [made]

@@ -64,8 +64,7 @@ class Data:
             )
             if not fits:
                 raise InputError(
-                    f"{self.source}: {part.name} has samples of shape {shape}, "
-                    f"the model takes {tuple(input_shape)}"
+                    f"{self.source}: {part.name} has samples of shape {shape}, the model takes {tuple(input_shape)}"
                 )
             self.preprocessing.check(shape)
             largest = int(part.y.max())
@@ -76,8 +75,7 @@ class Data:
                 )
         if self.class_names is not None and len(self.class_names) != classes:
             raise InputError(
-                f"{self.source}: class_names has {len(self.class_names)} names, "
-                f"the model has {classes} classes"
+                f"{self.source}: class_names has {len(self.class_names)} names, the model has {classes} classes"
             )
 
 
@@ -195,16 +193,10 @@ def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path) -> n
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise InputError(f"{path}: the array {key} is damaged: {error}") from error
     except OSError as error:
-        raise InputError(
-            f"{path}: the array {key} cannot be unpacked to {folder}: {error.strerror}"
-        ) from error
+        raise InputError(f"{path}: the array {key} cannot be unpacked to {folder}: {error.strerror}") from error
     except ValueError as error:
         pickled = "object" in str(error)
-        what = (
-            "holds Python objects (pickled); save plain numbers or text"
-            if pickled
-            else f"is damaged: {error}"
-        )
+        what = "holds Python objects (pickled); save plain numbers or text" if pickled else f"is damaged: {error}"
         raise InputError(f"{path}: the array {key} {what}") from error
 
 
@@ -289,9 +281,7 @@ def split(data: Data, *, seed: int) -> Splits:
     if data.val is not None:
         choose = View(data.val, np.arange(len(data.val.y)))
     elif data.test is not None:
-        chosen, remaining = _divide(
-            data.test, np.arange(len(data.test.y)), "choose", CHOOSE_SHARE_OF_TEST, seed
-        )
+        chosen, remaining = _divide(data.test, np.arange(len(data.test.y)), "choose", CHOOSE_SHARE_OF_TEST, seed)
         choose, test = View(data.test, chosen), View(data.test, remaining)
         notes.append(
             f"no x_val: half of x_test ({len(choose)} samples) serves as choose, "

@@ -195,7 +195,7 @@ def _key(
         "data": data_sha256,
         "preprocessing": preprocessing.as_dict(),
         "part": view.part.name,
-        "indices": hashlib.sha256(np.ascontiguousarray(view.indices)).hexdigest(),
+        "indices": hashlib.sha256(np.ascontiguousarray(view.indices).tobytes()).hexdigest(),
         "wanted": [w.key for w in wanted],
         "precision": np.dtype(precision).name,
         "versions": [version("onnxruntime"), version("tf2onnx")],
@@ -219,7 +219,9 @@ def _fill(
     partial.mkdir(parents=True)
     n, columns = len(view), _columns(wanted)
     try:
-        pooled = _create(partial / "pooled.npy", (n, sum(prod(w.shape) for w in wanted if w.window is not None)), precision)
+        pooled = _create(
+            partial / "pooled.npy", (n, sum(prod(w.shape) for w in wanted if w.window is not None)), precision
+        )
         maps = {
             i: _create(partial / f"map_{i}.npy", (n, *w.shape), precision)
             for i, w in enumerate(wanted)
@@ -253,12 +255,12 @@ def _create(path: Path, shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
     if 0 in shape:  # nothing to map
         np.save(path, np.zeros(shape, dtype))
         return np.zeros(shape, dtype)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)  # type: ignore[no-untyped-call,no-any-return]
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
 
 
 def _open(entry: Path, wanted: Sequence[Wanted], view: View) -> Features:
     def read(name: str) -> NDArray[Any]:
-        return np.load(entry / name, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        return np.load(entry / name, mmap_mode="r", allow_pickle=False)
 
     return Features(
         pooled=read("pooled.npy"),

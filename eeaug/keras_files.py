@@ -146,8 +146,7 @@ def _read(path: Path) -> _Stored:
     if path.is_dir():
         if (path / "saved_model.pb").exists():
             raise ConversionError(
-                f"{path}: a SavedModel directory, which this version does not read; "
-                "save the model as .keras or .h5"
+                f"{path}: a SavedModel directory, which this version does not read; save the model as .keras or .h5"
             )
         raise InputError(f"{path}: a directory, not a model file (.keras, .h5 or .hdf5)")
     try:

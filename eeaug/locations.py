@@ -47,9 +47,7 @@ def find(blocks: Sequence[Block], classes: int) -> tuple[tuple[Location, ...], d
         elif None in block.shape:
             reasons[block.name] = f"the size of its tensor {block.shape} is open"
         elif remaining <= head:
-            reasons[block.name] = (
-                f"nothing to save: {remaining:,} MACs follow, the smallest head costs {head:,}"
-            )
+            reasons[block.name] = f"nothing to save: {remaining:,} MACs follow, the smallest head costs {head:,}"
         else:
             found.append(Location(block.name, after, block.shape, remaining))
     return tuple(found), reasons

@@ -279,8 +279,8 @@ def _warn(report: dict[str, Any], settings: Settings, target: Hardware, progress
         drop = base["measured"]["accuracy"] - design["measured"]["accuracy"]
         if drop > budget:
             progress.warn(
-                f"the drop on the test part is {drop:.2%}, more than the {budget:.2%} asked for: the thresholds "
-                "were chosen on other samples, and what just fits there often does not elsewhere"
+                f"the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} asked "
+                "for: thresholds were chosen on other samples, and what just fits there often misses elsewhere"
             )
 
 

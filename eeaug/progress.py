@@ -13,20 +13,22 @@ __all__ = ["Observer", "Progress", "Silent"]
 class Observer(Protocol):
     """Receives what a run tells; the command line shows it."""
 
-    def step(self, name: str) -> None: ...
+    def step(self, name: str, detail: str) -> None: ...
     def advance(self, done: int, of: int) -> None: ...
-    def finished(self, name: str, seconds: float) -> None: ...
+    def finished(self, name: str, detail: str, seconds: float) -> None: ...
     def note(self, text: str) -> None: ...
+    def detail(self, text: str) -> None: ...
     def warning(self, text: str) -> None: ...
 
 
 class Silent:
     """Shows nothing."""
 
-    def step(self, name: str) -> None: ...
+    def step(self, name: str, detail: str) -> None: ...
     def advance(self, done: int, of: int) -> None: ...
-    def finished(self, name: str, seconds: float) -> None: ...
+    def finished(self, name: str, detail: str, seconds: float) -> None: ...
     def note(self, text: str) -> None: ...
+    def detail(self, text: str) -> None: ...
     def warning(self, text: str) -> None: ...
 
 
@@ -40,20 +42,24 @@ class Progress:
         self._start = time.perf_counter()
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time a step; a step that is entered twice adds up."""
+    def step(self, name: str, detail: str = "") -> Iterator[None]:
+        """Time a step; a step that is entered twice, with another detail, adds up."""
         start = time.perf_counter()
-        self.observer.step(name)
+        self.observer.step(name, detail)
         yield
         took = time.perf_counter() - start
         self.seconds[name] = self.seconds.get(name, 0.0) + took
-        self.observer.finished(name, took)
+        self.observer.finished(name, detail, took)
 
     def advance(self, done: int, of: int) -> None:
         self.observer.advance(done, of)
 
     def note(self, text: str) -> None:
         self.observer.note(text)
+
+    def detail(self, text: str) -> None:
+        """Told only to those who ask for more."""
+        self.observer.detail(text)
 
     def warn(self, text: str) -> None:
         """A warning is shown at once and stands in the report."""

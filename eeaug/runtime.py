@@ -80,9 +80,7 @@ class Cascade:
             labels,
         )
 
-    def _stage(
-        self, k: int, tensor: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    def _stage(self, k: int, tensor: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         stage = self.stages[k]
         outputs = [stage["outputs"]["probabilities"], *(h["name"] for h in stage["outputs"]["handover"])]
         made = self.sessions[k].run(outputs, {stage["inputs"][0]: tensor})

@@ -270,9 +270,7 @@ class Brute:
         accuracy = right[at, np.arange(right.shape[1])].mean(axis=1)
         return thresholds, np.stack([(at >= k).mean(axis=1) for k in range(m + 1)], axis=1), accuracy
 
-    def _row(
-        self, arch: tuple[int, ...], on: tuple[int, ...], thresholds: Any, reach: Any, accuracy: Any
-    ) -> Row:
+    def _row(self, arch: tuple[int, ...], on: tuple[int, ...], thresholds: Any, reach: Any, accuracy: Any) -> Row:
         sender, start, stages = self.hardware.input_at, 0, []
         names = [p.name for p in self.hardware.processors]
         for k, p in enumerate(on):
@@ -285,9 +283,7 @@ class Brute:
         cost = reach @ {"macs": macs, "latency": time, "energy": energy}[self.problem.cost]
         if objective.weight is None:
             assert objective.max_accuracy_drop is not None
-            value = np.where(
-                accuracy >= objective.base_accuracy - objective.max_accuracy_drop - 1e-9, cost, np.inf
-            )
+            value = np.where(accuracy >= objective.base_accuracy - objective.max_accuracy_drop - 1e-9, cost, np.inf)
         else:
             lost = np.maximum(0, objective.base_accuracy - accuracy)
             value = objective.weight * cost / objective.base_cost + (1 - objective.weight) * lost
@@ -316,10 +312,8 @@ class Brute:
         for part in parts:
             weights += part.parameters
             for kind, number in part.macs.items():
-                rate = mine.rates_macs_per_s[kind] or mine.rates_macs_per_s["default"]
-                assert rate is not None
                 macs += number
-                time += number / rate
+                time += number / (mine.rates_macs_per_s[kind] or mine.rates_macs_per_s["default"] or np.nan)
         energy = time * self._power(mine.name)
         if sender != mine.name:
             link = self._links[sender, mine.name]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from eeaug.cli.hw import hw
 
 from eeaug import hardware
+from eeaug.cli.hw import hw
 from eeaug.errors import InputError
 
 
@@ -101,7 +101,5 @@ def test_hw_imports_nothing_heavy(tmp_path: Path) -> None:
         "heavy = {'tensorflow', 'keras', 'tf_keras', 'onnx', 'onnxruntime', 'networkx', 'numpy', 'rich'}\n"
         "sys.exit(f'imported: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -320,9 +320,7 @@ def test_without_val_half_of_test_chooses(tmp_path: Path) -> None:
     assert splits.test is not None and splits.choose.part is splits.test.part is data.test
     assert np.bincount(splits.choose.y).tolist() == np.bincount(splits.test.y).tolist() == [10, 10, 10]
     assert not set(splits.choose.indices) & set(splits.test.indices)
-    assert splits.notes == (
-        "no x_val: half of x_test (30 samples) serves as choose, the other half (30) as test",
-    )
+    assert splits.notes == ("no x_val: half of x_test (30 samples) serves as choose, the other half (30) as test",)
 
 
 def test_without_val_and_test_a_fifth_of_train_chooses(tmp_path: Path) -> None:

@@ -247,9 +247,7 @@ def test_a_mapping_that_contains_itself_is_refused(tmp_path: Path) -> None:
     assert "unknown key" in mistake(tmp_path, "name: board", "name: board\nx: &x {y: *x}")
 
 
-def test_an_existing_path_wins_over_a_shipped_profile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_existing_path_wins_over_a_shipped_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert hardware.read("psoc6").name == hardware.read("psoc6.yaml").name == "psoc6"
     (tmp_path / "psoc6").mkdir()  # a folder is no description and hides none

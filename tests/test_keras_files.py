@@ -19,9 +19,7 @@ from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.keras2_config import input_shapes
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-needs_shared = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="the shared real models are not on this machine"
-)
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared real models are not on this machine")
 
 SHAPE = (8, 8, 3)
 
@@ -192,9 +190,7 @@ def test_sequential_stored_as_a_list(old: Any, tmp_path: Path) -> None:
     model = old.Sequential(layers)
 
     def as_keras_2_1(config: dict[str, Any]) -> None:
-        config["config"] = [
-            layer for layer in config["config"]["layers"] if layer["class_name"] != "InputLayer"
-        ]
+        config["config"] = [layer for layer in config["config"]["layers"] if layer["class_name"] != "InputLayer"]
 
     path = with_config(saved(model, tmp_path / "m.h5"), as_keras_2_1, version="2.1.4")
     x = np.random.default_rng(0).normal(size=(2, *SHAPE)).astype("float32")
@@ -330,9 +326,7 @@ def test_directories(tmp_path: Path) -> None:
         ("m.json", b'{"class_name": "Model"}', ConversionError, "an architecture-only file"),
     ],
 )
-def test_other_content(
-    tmp_path: Path, name: str, content: bytes, kind: type[EeaugError], message: str
-) -> None:
+def test_other_content(tmp_path: Path, name: str, content: bytes, kind: type[EeaugError], message: str) -> None:
     (tmp_path / name).write_bytes(content)
     assert refusal(tmp_path / name, kind).startswith(message)
 
@@ -374,9 +368,7 @@ def test_damaged_configuration(keras: Any, tmp_path: Path) -> None:
 
 @needs_shared
 def test_real_models_load(keras: Any) -> None:
-    shapes = {
-        path.name: keras_files.load(path).input_shape[1:] for path in sorted(SHARED.glob("models/*.h5"))
-    }
+    shapes = {path.name: keras_files.load(path).input_shape[1:] for path in sorted(SHARED.glob("models/*.h5"))}
     assert shapes == {
         "dscnn_kws.h5": (49, 10, 1),
         "mobilenetv1_vww.h5": (96, 96, 3),

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from eeaug.cli.report import report as command
 from rich.console import Console
 
+from eeaug.cli.report import report as command
 from eeaug.errors import ConversionError, InputError
 from eeaug.report import markdown, terminal, units
 
@@ -194,9 +194,7 @@ def test_shows_test_metrics_against_baseline(render: Callable[..., str], sample:
 
 
 @both
-def test_says_what_independence_would_have_claimed(
-    render: Callable[..., str], sample: dict[str, Any]
-) -> None:
+def test_says_what_independence_would_have_claimed(render: Callable[..., str], sample: dict[str, Any]) -> None:
     page = render(sample)
     predicted = line_with(page, "against baseline")
     assert "+1.76 pp" in predicted and "−0.92 pp" in predicted and "−0.82 pp" in predicted
@@ -223,9 +221,7 @@ def test_shows_everything_else(render: Callable[..., str], sample: dict[str, Any
 
 
 @both
-def test_falls_back_to_choose_and_keeps_odd_names(
-    render: Callable[..., str], two_exits: dict[str, Any]
-) -> None:
+def test_falls_back_to_choose_and_keeps_odd_names(render: Callable[..., str], two_exits: dict[str, Any]) -> None:
     page = render(two_exits)
     assert "On 5,000 choose samples" in page and "not measured" in page
     assert "0.99999994" in page and "35.00 %" in page and "40.00 %" in page

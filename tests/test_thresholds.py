@@ -89,9 +89,7 @@ def every_configuration(
             leaving = outcomes.confidence[k] >= threshold
             share = reach if independent else alive.mean()
             cost += share * costs[k]
-            accuracy += (
-                reach * (leaving & right[k]).mean() if independent else (alive & leaving & right[k]).mean()
-            )
+            accuracy += reach * (leaving & right[k]).mean() if independent else (alive & leaving & right[k]).mean()
             reach *= 1 - leaving.mean()
             alive = alive & ~leaving
         if objective.weight is not None:

@@ -18,7 +18,15 @@ from eeaug.cost import Exit
 from eeaug.errors import ConversionError, InputError
 from eeaug.heads.training import Trained
 
-__all__ = ["SCHEMA_VERSION", "being_written", "check_place", "dump_json", "hashes", "read_manifest", "write_search"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "being_written",
+    "check_place",
+    "dump_json",
+    "hashes",
+    "read_manifest",
+    "write_search",
+]
 
 SCHEMA_VERSION = 1
 UNHASHED = {"manifest.json", "timing.json"}
@@ -117,9 +125,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def write_search(
-    directory: Path, outcomes: Outcomes, exits: Sequence[Exit], trained: Sequence[Trained]
-) -> None:
+def write_search(directory: Path, outcomes: Outcomes, exits: Sequence[Exit], trained: Sequence[Trained]) -> None:
     """What a later choice needs instead of data and training: outcomes on choose, and all trained heads.
 
     outcomes.npz: confidence float32 (C + 1, n), predicted (C + 1, n), labels (n,); heads.npz: weights

@@ -49,9 +49,7 @@ def verify(
     return {"samples": len(x), "tolerance": TOLERANCE, "formats": found}
 
 
-def compare(
-    reference: Outcomes, other: Outcomes, thresholds: Sequence[float | None]
-) -> tuple[int, int]:
+def compare(reference: Outcomes, other: Outcomes, thresholds: Sequence[float | None]) -> tuple[int, int]:
     """How many decisions (exit and class) differ, and how many of these are within TOLERANCE of a tie.
 
     A tie is a confidence at a threshold, or two classes whose probabilities decide by less than that: the

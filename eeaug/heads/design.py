@@ -138,9 +138,7 @@ _NO_COMPUTE = {"InputLayer"}
 _HIDDEN = {"relu", "tanh", "gelu", "silu", "elu", "selu", "sigmoid"}
 
 
-def dense_heads(
-    location: Location, tail: Sequence[Dense], classes: int, backbone_macs: int
-) -> tuple[Head, ...]:
+def dense_heads(location: Location, tail: Sequence[Dense], classes: int, backbone_macs: int) -> tuple[Head, ...]:
     """``blueprint`` heads on pooled values, from the smallest up.
 
     Down-sampling is aggressive: the finest grid has about four cells per axis and POOLED_LIMIT values. Where

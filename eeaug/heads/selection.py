@@ -28,9 +28,7 @@ def promising(heads: Sequence[Head], probabilities: Probabilities, labels: NDArr
     spread = 2 * np.sqrt(0.25 / n)
     kept = {h.key for h in heads if right.get(h.key, 0.0) > chance + 2 * np.sqrt(chance * (1 - chance) / n)}
     for head in heads:
-        rivals = [
-            r for r in heads if r.location == head.location and r.key in right and _macs(r) < _macs(head)
-        ]
+        rivals = [r for r in heads if r.location == head.location and r.key in right and _macs(r) < _macs(head)]
         if head.key in kept and any(right[r.key] > right[head.key] + spread for r in rivals):
             kept.discard(head.key)
     return kept
@@ -78,9 +76,7 @@ def for_maps(value: Mapping[Location, float], count: int, total_macs: int) -> tu
     """
     chosen: list[Location] = []
     for location in sorted(value, key=lambda at: (-value[at], at.after)):
-        apart = all(
-            abs(location.remaining_macs - other.remaining_macs) >= 0.1 * total_macs for other in chosen
-        )
+        apart = all(abs(location.remaining_macs - other.remaining_macs) >= 0.1 * total_macs for other in chosen)
         if apart and len(chosen) < count:
             chosen.append(location)
     return tuple(sorted(chosen, key=lambda at: at.after))

@@ -122,7 +122,7 @@ def _dense_step(
     """One compiled Adam step over the weights of all heads, which lie in one flat variable."""
     flat, first, second = state
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=True)
     def step(x: Any, y: Any, t: Any) -> None:
         x = (tf.cast(x, tf.float32) - mean) / std
         with tf.GradientTape() as tape:
@@ -221,7 +221,7 @@ def train_maps(
     }
 
     def compiled() -> Any:
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+        @tf.function(reduce_retracing=True)
         def step(x: Any, y: Any) -> None:
             x = tf.cast(x, tf.float32)
             for head in alive:

@@ -140,7 +140,7 @@ def summary(
 ) -> str:
     """The answer in one sentence."""
     assert baseline is not None and design is not None
-    where = "on the test part" if design["split"] == "test" else "on the choose part (not measured on test data)"
+    where = "on the test part" if design["split"] == "test" else "on the choose part (no test data)"
     if not chosen.design.exits:
         return (
             f"No early exit pays off within the limits: the whole model runs on {stages[0].processor}, "

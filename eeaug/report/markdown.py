@@ -41,9 +41,7 @@ def _lines(report: Report) -> Iterator[str]:
 
     if design["exits"]:
         yield from ("", "**Where samples leave**", "")
-        leaves = [
-            (leave.place, units.share(leave.rate), units.macs(leave.macs)) for leave in units.leaves(report)
-        ]
+        leaves = [(leave.place, units.share(leave.rate), units.macs(leave.macs)) for leave in units.leaves(report)]
         yield from _table([("", "samples", "MACs each"), *leaves])
         yield from ("", "**Predicted and measured**", "")
         yield from _table(units.predictions(report))
@@ -64,9 +62,7 @@ def _stage(stage: Stage) -> tuple[str, ...]:
     if stage.exit is not None:
         limit = stage.exit["threshold"]
         rule = "never leaves" if limit is None else f"leave if confidence ≥ {units.threshold(limit)}"
-        words += (
-            f"; exit {stage.exit['head']}, {rule}, right {units.share(stage.exit['accuracy'])} if used alone"
-        )
+        words += f"; exit {stage.exit['head']}, {rule}, right {units.share(stage.exit['accuracy'])} if used alone"
         macs += f" + {units.macs(segment['head_macs'])}"
     return (
         words,

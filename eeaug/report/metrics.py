@@ -41,9 +41,7 @@ def counted(
     present = np.unique(outcomes.labels)
     recall = {c: float(right[outcomes.labels == c].mean()) for c in present}
     precision = [float(right[predicted == c].mean()) if (predicted == c).any() else 0.0 for c in present]
-    drops = {
-        c: float((baseline == outcomes.labels)[outcomes.labels == c].mean()) - recall[c] for c in present
-    }
+    drops = {c: float((baseline == outcomes.labels)[outcomes.labels == c].mean()) - recall[c] for c in present}
     worst = max(present, key=lambda c: (round(drops[c], 12), -recall[c]))
     return _metrics(
         segments, leave,

@@ -108,9 +108,7 @@ def _picture(report: Report, write: _Write, width: int) -> Iterator[RenderableTy
             lines.append(_stage(stage, note, write))
             handed = stage
         title = write(processor, "bold")
-        yield Panel(
-            Group(*lines), title=title, title_align="left", box=box.ROUNDED, width=min(width, _WIDEST)
-        )
+        yield Panel(Group(*lines), title=title, title_align="left", box=box.ROUNDED, width=min(width, _WIDEST))
 
 
 def _stage(stage: Stage, note: str, write: _Write) -> Table:
@@ -193,6 +191,4 @@ def _warnings(warnings: Sequence[str], write: _Write) -> Panel:
     lines.add_column(overflow="fold")
     for warning in warnings:
         lines.add_row(write("!"), write(warning))
-    return Panel(
-        lines, title=write(title, "bold"), title_align="left", box=box.HEAVY, border_style="bold yellow"
-    )
+    return Panel(lines, title=write(title, "bold"), title_align="left", box=box.HEAVY, border_style="bold yellow")

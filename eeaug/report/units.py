@@ -191,9 +191,7 @@ def comparison_title(report: Report) -> str:
     result = _shown(report)[1]
     title = f"On {result['samples']:,} {result['split']} samples"
     unseen = report["design"]["measured"] is not None
-    return title + (
-        ", which no choice has seen" if unseen else ", on which the design was chosen; not measured"
-    )
+    return title + (", which no choice has seen" if unseen else ", on which the design was chosen; not measured")
 
 
 def comparison(report: Report) -> tuple[Row, ...]:
@@ -383,9 +381,7 @@ def _data_used(report: Report) -> str:
     """Which part of the data served what, in one line."""
     data = report["data"]
     parts = [
-        f"{name} {part['samples']:,} of {part['of']}"
-        for name, part in data["parts"].items()
-        if part is not None
+        f"{name} {part['samples']:,} of {part['of']}" for name, part in data["parts"].items() if part is not None
     ]
     return f"{data['source']}: {'; '.join(parts)}"
 

@@ -100,9 +100,7 @@ def _feasible(problem: Problem, archs: NDArray[np.intp], into: Settled) -> Itera
             )
 
 
-def _keep_best(
-    problem: Problem, arch: NDArray[np.intp], placed: _Placed, tables: Tables, into: Settled
-) -> None:
+def _keep_best(problem: Problem, arch: NDArray[np.intp], placed: _Placed, tables: Tables, into: Settled) -> None:
     # MACs do not depend on the placement: the table of the first is that of all
     distinct = range(1) if problem.cost == "macs" else range(len(placed.processors))
     for which in distinct:
@@ -145,18 +143,19 @@ def _key(
     return (float(f"{value:.12g}"), *known, len(set(used)), *(float(problem.costs.after[e]) for e in arch))
 
 
-def _keep_front(
-    problem: Problem, arch: NDArray[np.intp], placed: _Placed, tables: Tables, into: Settled
-) -> None:
+def _keep_front(problem: Problem, arch: NDArray[np.intp], placed: _Placed, tables: Tables, into: Settled) -> None:
     """Lower the front where this architecture is cheaper at the same number of right answers."""
     mean = tables.mean(placed.macs).ravel()
     right = np.rint(tables.accuracy.ravel() * problem.outcomes.samples).astype(np.intp)
     right = np.clip(right, 0, problem.outcomes.samples)
     for flat in np.flatnonzero(mean < into.front_macs[right]):
         if mean[flat] < into.front_macs[right[flat]]:
-            config = np.unravel_index(flat, tables.accuracy.shape) if arch.size else ()
+            config = tuple(int(t) for t in np.unravel_index(flat, tables.accuracy.shape)) if arch.size else ()
+            reach = np.array([r[config[:k]] for k, r in enumerate(tables.reach)])
+            count = len(placed.processors)
+            p = min(range(count), key=lambda p: _key(problem, 0.0, arch, placed, p, reach))
             thresholds = tuple(float(problem.grid[e, t]) for e, t in zip(arch, config, strict=True))
             into.front_macs[right[flat]] = mean[flat]
             into.front_designs[int(right[flat])] = Design(
-                tuple(int(e) for e in arch), placed.processors[0], thresholds
+                tuple(int(e) for e in arch), placed.processors[p], thresholds
             )

@@ -1,0 +1,164 @@
+"""``eeaug inspect``: blocks, costs, locations; nothing is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["inspect"]
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--hw", "hardware", metavar="NAME|FILE", help="Target: adds latencies and what memory holds.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers, which run code from the model file.")
+def inspect(model: Path, hardware: str | None, as_json: bool, allow_unsafe: bool) -> None:
+    """Show the blocks of MODEL, what they cost, and where exits can stand (and why not elsewhere).
+
+    \b
+    Example:
+      eeaug inspect model.h5 --hw psoc6
+    """
+    from eeaug import hardware as descriptions
+
+    target = descriptions.read(hardware) if hardware else None
+    facts = _facts(model, target, allow_unsafe)
+    if as_json:
+        from eeaug.export.bundle import dump_json
+
+        click.echo(dump_json(facts), nl=False)
+    else:
+        _print(facts)
+
+
+def _facts(path: Path, target: Any, allow_unsafe: bool) -> dict[str, Any]:
+    import numpy as np
+
+    from eeaug import candidates, graph, locations, model
+    from eeaug.cost import Costs
+    from eeaug.heads import design
+
+    classifier = model.load(path, allow_unsafe=allow_unsafe)
+    blocks = graph.blocks(classifier)
+    found, reasons = locations.find(blocks, classifier.classes)
+    total = sum(block.total_macs for block in blocks)
+    tail = design.blueprint_units(classifier.calls, blocks)
+    dense, maps = candidates.planned(classifier, found, tail, total)
+    heads = {at.name: [*dense[at], *maps[at]] for at in found}
+    rows: list[dict[str, Any]] = []
+    for block in blocks:
+        costs = [sum(h.cost().macs.values()) for h in heads.get(block.name, [])]
+        rows.append({
+            "block": block.name,
+            "layers": list(block.layers),
+            "shape": list(block.shape),
+            "macs": block.total_macs,
+            "macs_by_type": dict(block.macs),
+            "parameters": block.parameters,
+            "activation_elements": block.elements,
+            "peak_elements": block.peak_elements,
+            "location": block.name in heads,
+            "reason": reasons.get(block.name),
+            "heads": [h.name for h in heads.get(block.name, [])],
+            "head_macs": [min(costs), max(costs)] if costs else None,
+        })  # fmt: skip
+    facts: dict[str, Any] = {
+        "model": path.name,
+        "input_shape": list(classifier.input_shape),
+        "classes": classifier.classes,
+        "logits": classifier.logits,
+        "layers": len(classifier.calls),
+        "macs": total,
+        "parameters": sum(block.parameters for block in blocks),
+        "blueprint": [[layer.units, layer.activation] for layer in tail],
+        "locations": len(found),
+        "blocks": rows,
+        "hardware": None,
+    }
+    if target is not None:
+        table = Costs(target, blocks, [], int(np.prod(classifier.input_shape)))
+        facts["hardware"] = _on(target, table)
+    return facts
+
+
+def _on(target: Any, table: Any) -> dict[str, Any]:
+    """The whole model on each processor: latency, storage, working memory, and whether it fits."""
+    import numpy as np
+
+    processors = []
+    for p, processor in enumerate(target.processors):
+        segments = table.segments(np.zeros((1, 0), dtype=np.intp), (p,))
+        used = table.memory_bytes(segments)
+        latency, energy = float(segments.time_s[0, 0]), float(segments.energy_j[0, 0])
+        processors.append({
+            "name": processor.name,
+            "latency_s": None if np.isnan(latency) else latency,
+            "energy_j": None if np.isnan(energy) else energy,
+            "storage_bytes": int(segments.parameters_bytes[0, 0]),
+            "peak_activation_bytes": int(segments.activation_bytes[0, 0]),
+            "fits": all(bool(used[memory.name][0] <= memory.bytes) for memory in target.memories),
+            "block_latency_s": [
+                None if np.isnan(t) else float(t) for t in np.diff(table.block_time_s[p])
+            ],
+        })  # fmt: skip
+    return {"name": target.name, "basis": "profile", "processors": processors}
+
+
+def _print(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from eeaug.report import units
+
+    console = Console()
+    ends = "logits (eeaug adds the softmax)" if facts["logits"] else "softmax"
+    console.print(
+        f"{facts['model']}: input {_shape(facts['input_shape'])}, {facts['classes']} classes, ends in {ends}; "
+        f"{facts['layers']} layers, {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters",
+        highlight=False,
+    )
+    target = facts["hardware"]
+    processors = target["processors"] if target else []
+    wide = console.width >= 100  # a narrow terminal gets what decides
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("block", overflow="fold")
+    columns = ["output", "MACs", "weights", "exit heads", *(f"{p['name']}*" for p in processors)]
+    for column in [*(["layers", "peak"] if wide else []), *columns]:
+        table.add_column(column, justify="right", no_wrap=True)
+    for i, block in enumerate(facts["blocks"]):
+        heads = block["head_macs"]
+        table.add_row(
+            block["block"],
+            *([str(len(block["layers"])), f"{block['peak_elements']:,}"] if wide else []),
+            _shape(block["shape"]),
+            units.macs(block["macs"]),
+            f"{block['parameters']:,}",
+            f"{units.macs(heads[0])} – {units.macs(heads[1])}" if heads else "no",
+            *(units.seconds(p["block_latency_s"][i]) for p in processors),
+        )
+    console.print(table)
+    for block in facts["blocks"]:
+        if block["reason"]:
+            console.print(f"no exit after {block['block']}: {block['reason']}", highlight=False, markup=False)
+    console.print(
+        f"{facts['locations']} locations; exit heads: MACs of the smallest and largest tried there; "
+        "peak: tensor elements alive at once",
+        highlight=False,
+    )
+    for processor in processors:
+        fits = "fits" if processor["fits"] else "does not fit"
+        console.print(
+            f"whole model on {processor['name']}: {units.seconds(processor['latency_s'])}*, "
+            f"{units.joules(processor['energy_j'])}*, storage {units.size(processor['storage_bytes'])}, "
+            f"activations {units.size(processor['peak_activation_bytes'])}: {fits}",
+            highlight=False,
+        )
+    if target:
+        console.print("* estimated from the profile", highlight=False)
+
+
+def _shape(shape: list[int]) -> str:
+    return "×".join(map(str, shape))
