@@ -1,9 +1,35 @@
 """eeaug: early exits for trained Keras classifiers, split over the processors of a target.
 
-The order of the pipeline is the order of imports (tests/test_architecture.py holds it):
+The order of the pipeline is the order of imports; tests/test_architecture.py reads this list and holds it:
 
-errors → hardware → keras_files → model → data → graph → cost → locations → features → heads →
-cascade → thresholds → search → partition → runtime → export → report → pipeline → cli
+    errors          what can go wrong, and the exit code it ends with
+    hardware_file   strict reading of YAML: all mistakes at once, each with its path
+    hardware        the target: processors, memories, links
+    keras2_config   Keras 2 configurations rewritten for Keras 3
+    keras_files     any Keras model file as a Keras 3 model
+    model           the given classifier as a flat list of layer calls
+    preprocessing   how stored samples become what the model takes
+    data            samples, checked and split into what serves what
+    macs            multiply-accumulate operations of a layer
+    graph           layer graph and block graph
+    locations       where an exit can stand, and why not elsewhere
+    cost            MACs, seconds, joules and bytes of a segment on a processor
+    conversion      Keras to ONNX
+    features        the one pass over the data, cached
+    cascade         outcomes of exits; independent and exact scores
+    heads           exit heads: design, training, selection
+    thresholds      the threshold graph and Bellman–Ford
+    search          architectures, placements, limits, the solver
+    settings        what a run is asked to do
+    progress        how it tells what it is doing
+    candidates      from locations to trained exits with their outcomes
+    choice          from settings to a search problem, from its result to a design
+    partition       stages
+    runtime         stages as a cascade
+    export          the bundle, verified
+    report          one report.json, its renderings
+    pipeline        the flow, one readable list
+    cli             parse, call, render, exit code
 """
 
 __version__ = "0.1.0"

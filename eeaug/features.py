@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from eeaug import conversion
 from eeaug.data import Preprocessing, View, batches
 from eeaug.errors import EeaugError, InputError
-from eeaug.heads.design import pooled_shape
-from eeaug.locations import Location
+from eeaug.locations import Location, pooled_shape
 from eeaug.model import INPUT, Classifier
 
 __all__ = ["Cache", "Features", "Wanted", "extract", "extractor", "need_bytes"]

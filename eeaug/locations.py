@@ -8,7 +8,7 @@ from math import prod
 
 from eeaug.graph import Block
 
-__all__ = ["Location", "find"]
+__all__ = ["Location", "find", "pooled_shape"]
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,8 @@ def find(blocks: Sequence[Block], classes: int) -> tuple[tuple[Location, ...], d
         else:
             found.append(Location(block.name, after, block.shape, remaining))
     return tuple(found), reasons
+
+
+def pooled_shape(shape: tuple[int, ...], window: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape after average pooling with ``valid`` padding and stride = window."""
+    return (*(s // w for s, w in zip(shape[:-1], window, strict=True)), shape[-1]) if window else shape

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from eeaug.cli.report import report as command
 from eeaug.errors import ConversionError, InputError
-from eeaug.report import markdown, terminal, units
+from eeaug.report import facts, markdown, terminal, units
 
 SAMPLE = Path(__file__).parent / "data" / "report.json"
 
@@ -262,9 +262,9 @@ def test_disagreement_is_told(render: Callable[..., str], sample: dict[str, Any]
     sample["verification"]["formats"]["onnx"]["disagreements"] = 2
     page = " ".join(render(sample).split())
     assert "onnx 2 decisions differ" in page and "not verified" in page.lower()
-    assert units.verified(sample)[1] is False
+    assert facts.verified(sample)[1] is False
     sample["verification"]["formats"] = {}
-    assert units.verified(sample) == ("agreement of the exported files: unknown", False)
+    assert facts.verified(sample) == ("agreement of the exported files: unknown", False)
 
 
 def test_picture_has_one_box_per_run_of_a_processor(two_exits: dict[str, Any]) -> None:
@@ -277,11 +277,11 @@ def test_picture_has_one_box_per_run_of_a_processor(two_exits: dict[str, Any]) -
 
 
 def test_what_is_better_depends_on_the_quantity(sample: dict[str, Any]) -> None:
-    better = {row.quantity: row.better for row in units.comparison(sample)}
+    better = {row.quantity: row.better for row in facts.comparison(sample)}
     assert better["accuracy"] is False and better["mean MACs"] is True
     assert better["storage"] is False and better["peak activations"] is None
     sample["design"]["measured"]["accuracy"] = 0.9
-    assert units.comparison(sample)[0].better is True
+    assert facts.comparison(sample)[0].better is True
 
 
 def test_bars_are_as_long_as_the_shares(sample: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from math import ceil, prod
 
 from eeaug.cost import Exit
 from eeaug.graph import Block
-from eeaug.locations import Location
+from eeaug.locations import Location, pooled_shape
 from eeaug.model import Call
 
 __all__ = ["POOLED_LIMIT", "Convolve", "Dense", "Head", "Pool", "blueprint_units", "dense_heads", "map_heads"]
@@ -110,11 +110,6 @@ class Head:
             # the tensor at the location is counted by the segment: the first step adds only what it gives
             peak = max(peak, prod(after) + (prod(before) if step is not self.steps[0] else 0))
         return Exit(self.location.name, self.location.after, self.name, macs, parameters, peak)
-
-
-def pooled_shape(shape: tuple[int, ...], window: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape after average pooling with ``valid`` padding and stride = window."""
-    return (*(s // w for s, w in zip(shape[:-1], window, strict=True)), shape[-1]) if window else shape
 
 
 def blueprint_units(calls: Sequence[Call], blocks: Sequence[Block]) -> tuple[Dense, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from eeaug.report import units
-from eeaug.report.units import Report, Stage
+from eeaug.report import facts, units
+from eeaug.report.facts import Report, Stage
 
 __all__ = ["render"]
 
@@ -26,33 +26,33 @@ def _lines(report: Report) -> Iterator[str]:
             yield from ("", f"> [!{kind}]", *(f"> - {_text(sentence)}" for sentence in sentences))
 
     yield ""
-    note = ", estimated" if units.estimated(report) else ""
+    note = ", estimated" if facts.estimated(report) else ""
     yield from _table(
         [
             ("design", "MACs", f"latency{note}", "storage", "peak activations", "leave", "hands over"),
-            *(_stage(stage) for stage in units.stages(report)),
+            *(_stage(stage) for stage in facts.stages(report)),
         ]
     )
 
-    yield from ("", f"**{units.comparison_title(report)}**", "")
-    rows = [(row.quantity, row.baseline, row.result, row.change) for row in units.comparison(report)]
+    yield from ("", f"**{facts.comparison_title(report)}**", "")
+    rows = [(row.quantity, row.baseline, row.result, row.change) for row in facts.comparison(report)]
     yield from _table([("", f"baseline ({report['baseline']['processor']})", "result", "change"), *rows])
-    yield from ("", units.bound(report))
+    yield from ("", facts.bound(report))
 
     if design["exits"]:
         yield from ("", "**Where samples leave**", "")
-        leaves = [(leave.place, units.share(leave.rate), units.macs(leave.macs)) for leave in units.leaves(report)]
+        leaves = [(leave.place, units.share(leave.rate), units.macs(leave.macs)) for leave in facts.leaves(report)]
         yield from _table([("", "samples", "MACs each"), *leaves])
         yield from ("", "**Predicted and measured**", "")
-        yield from _table(units.predictions(report))
-        yield from ("", units.independence_gap(report))
+        yield from _table(facts.predictions(report))
+        yield from ("", facts.independence_gap(report))
     if report["benefit_curve"]:
-        yield from ("", f"**{units.benefits_title(report)}**", "")
-        yield from _table(units.benefits(report))
+        yield from ("", f"**{facts.benefits_title(report)}**", "")
+        yield from _table(facts.benefits(report))
 
     yield ""
-    yield from (f"- {name}: {_text(words)}" for name, words in units.facts(report))
-    outcome, agrees = units.verified(report)
+    yield from (f"- {name}: {_text(words)}" for name, words in facts.details(report))
+    outcome, agrees = facts.verified(report)
     yield f"- verified: {_text(outcome)}" if agrees else f"- **not verified: {_text(outcome)}**"
 
 

@@ -11,8 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from eeaug.report import units
-from eeaug.report.units import Report, Stage
+from eeaug.report import facts, units
+from eeaug.report.facts import Report, Stage
 
 __all__ = ["render"]
 
@@ -66,19 +66,19 @@ def _parts(report: Report, write: _Write, width: int) -> Iterator[RenderableType
     yield from _heading(f"The design, {report['model']['name']} on {report['hardware']['name']}", write)
     yield from _picture(report, write, width)
 
-    yield from _heading(units.comparison_title(report), write)
+    yield from _heading(facts.comparison_title(report), write)
     yield _comparison(report, f"baseline ({baseline})", write)
-    yield write(units.bound(report), "dim")
+    yield write(facts.bound(report), "dim")
 
     if design["exits"]:
         yield from _heading("Where samples leave", write)
         yield _bars(report, write, 20 if width < 100 else 40)
         yield from _heading("Predicted and measured", write)
-        yield _table(units.predictions(report), write)
-        yield write(units.independence_gap(report), "dim")
+        yield _table(facts.predictions(report), write)
+        yield write(facts.independence_gap(report), "dim")
     if report["benefit_curve"]:
-        yield from _heading(units.benefits_title(report), write)
-        yield _table(units.benefits(report), write, last_left=True)
+        yield from _heading(facts.benefits_title(report), write)
+        yield _table(facts.benefits(report), write, last_left=True)
 
     yield from _heading("How it was found", write)
     yield _facts(report, write)
@@ -94,9 +94,9 @@ def _heading(words: str, write: _Write) -> Iterator[Text]:
 
 def _picture(report: Report, write: _Write, width: int) -> Iterator[RenderableType]:
     """One box per processor in a row of its stages, an arrow with the hand-over between two boxes."""
-    note = " estimated" if units.estimated(report) else ""
+    note = " estimated" if facts.estimated(report) else ""
     handed: Stage | None = None
-    for processor, group in groupby(units.stages(report), key=lambda stage: str(stage.segment["processor"])):
+    for processor, group in groupby(facts.stages(report), key=lambda stage: str(stage.segment["processor"])):
         if handed is not None:
             yield write("      │")
             sent = units.size(handed.segment["handover_bytes"])
@@ -134,7 +134,7 @@ def _stage(stage: Stage, note: str, write: _Write) -> Table:
 
 def _comparison(report: Report, baseline: str, write: _Write) -> Table:
     table = _columns(("", baseline, "result", "change"), write)
-    for row in units.comparison(report):
+    for row in facts.comparison(report):
         style = {True: "green", False: "red", None: ""}[row.better]
         table.add_row(write(row.quantity), write(row.baseline), write(row.result), write(row.change, style))
     return table
@@ -162,7 +162,7 @@ def _bars(report: Report, write: _Write, length: int) -> Table:
     table.add_column(no_wrap=True)
     for _ in range(2):
         table.add_column(justify="right", overflow="fold")
-    for leave in units.leaves(report):
+    for leave in facts.leaves(report):
         full = round(length * leave.rate)
         bar = write("█" * full + "░" * (length - full), "green")
         table.add_row(
@@ -175,9 +175,9 @@ def _facts(report: Report, write: _Write) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, words in units.facts(report):
+    for name, words in facts.details(report):
         table.add_row(write(name), write(words))
-    outcome, agrees = units.verified(report)
+    outcome, agrees = facts.verified(report)
     # in words too: colour is lost in a file
     name, style = ("verified", "green") if agrees else ("NOT VERIFIED", "bold red")
     table.add_row(write(name), write(outcome, style))
