@@ -74,7 +74,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
         given.check(classifier.input_shape, classifier.classes)
         splits = data.split(given, seed=settings.seed)
     for note in splits.notes:
-        progress.warn(note)
+        progress.caution(note)
     with progress.step("graph"):
         network = _take_apart(settings, classifier, target)
         dense, maps = _planned(settings, network)
@@ -127,7 +127,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             warnings=(),
             parameters=sum(block.parameters for block in network.blocks),
         )
-        _warn(report, settings, target, progress)
+        _warn(report, settings, progress)
         report["warnings"] = list(progress.warnings)
         _finish(directory, manifest, report, progress)
     return report
@@ -268,12 +268,9 @@ def _search_facts(network: _Network, found: Candidates, result: Result) -> dict[
     }
 
 
-def _warn(report: dict[str, Any], settings: Settings, target: Hardware, progress: Progress) -> None:
+def _warn(report: dict[str, Any], settings: Settings, progress: Progress) -> None:
     """What a user must know before believing the figures."""
     design, base = report["design"], report["baseline"]
-    unknown = [p.name for p in target.processors if p.wakeup_s is None]
-    if unknown and len({s["processor"] for s in design["segments"]}) > 1:
-        progress.warn(f"{target.name} gives no wake-up time for {', '.join(unknown)}: counted as 0")
     budget = settings.max_accuracy_drop
     if design["measured"] is not None and budget is not None:
         drop = base["measured"]["accuracy"] - design["measured"]["accuracy"]

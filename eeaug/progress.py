@@ -61,6 +61,10 @@ class Progress:
         """Told only to those who ask for more."""
         self.observer.detail(text)
 
+    def caution(self, text: str) -> None:
+        """Shown like a warning; the report has it elsewhere (notes on the data)."""
+        self.observer.warning(text)
+
     def warn(self, text: str) -> None:
         """A warning is shown at once and stands in the report."""
         self.warnings.append(text)

@@ -109,9 +109,11 @@ def build(
             "name": hardware.name,
             "source": hardware.source,
             "processors": [p.name for p in hardware.processors],
+            "input_at": hardware.input_at,
             "baseline": chosen.baseline_processor,
             "exclusive": hardware.exclusive,
             "basis": "profile",
+            "not_counted": _not_counted(hardware),
         },
         "settings": settings,
         "data": data,
@@ -170,6 +172,7 @@ def _segments(chosen: Chosen, stages: Sequence[Stage]) -> list[dict[str, Any]]:
             "head": head.name if head else None,
             "macs": stage.macs - (sum(head.cost().macs.values()) if head else 0),
             "head_macs": sum(head.cost().macs.values()) if head else 0,
+            "received_bytes": int(chosen.segments.handover_bytes[0, k]),
             "handover_bytes": stage.handover_bytes if sends else 0,
             "latency_s": _known(chosen.segments.time_s[0, k]),
             "energy_j": _known(chosen.segments.energy_j[0, k]),
@@ -193,6 +196,19 @@ def _exits(chosen: Chosen, stages: Sequence[Stage], costs: Costs, rows: Outcomes
         }
         for k, e in enumerate(chosen.design.exits)
     ]
+
+
+def _not_counted(hardware: Hardware) -> list[str]:
+    """What the description leaves unknown and the estimates therefore take as 0."""
+    groups = {
+        "sleep power": [p.name for p in hardware.processors if p.sleep_power_w is None],
+        "wake-up time": [p.name for p in hardware.processors if p.wakeup_s is None],
+        "energy of link": [
+            f"{link.sender} to {link.receiver}" for link in hardware.links if link.energy_j_per_byte is None
+        ],
+    }
+    alone = len(hardware.processors) == 1  # it neither sleeps nor wakes while it works
+    return [f"{what} ({', '.join(names)})" for what, names in groups.items() if names and not alone]
 
 
 def _known(value: float) -> float | None:

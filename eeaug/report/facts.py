@@ -15,6 +15,9 @@ __all__ = [
 
 Report = Mapping[str, Any]
 
+_USABLE_DROP = 0.05
+_CURVE_ROWS = 10
+
 
 @dataclass(frozen=True)
 class Row:
@@ -190,9 +193,16 @@ def benefits_title(report: Report) -> str:
 
 
 def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
-    """Header and rows: what other accuracy drops buy; the chosen row says so."""
+    """Header and rows: what other accuracy drops buy, the chosen one marked; report.json holds all of it.
+
+    Drops that nobody would take are left out, and the rest is thinned to a table that can be read.
+    """
     rows = [("accuracy drop", "mean MACs", "mean latency", "mean energy", "exits")]
-    for entry in report["benefit_curve"]:
+    usable = [e for e in report["benefit_curve"] if e["chosen"] or e["drop"] <= _USABLE_DROP]
+    every = max(1, -(-len(usable) // _CURVE_ROWS))
+    for index, entry in enumerate(usable):
+        if index % every and not entry["chosen"]:
+            continue
         exits = ", ".join(entry["exits"]) or "none"
         rows.append(
             (
@@ -212,11 +222,19 @@ def details(report: Report) -> tuple[tuple[str, str], ...]:
     size_of_model = f"{model['parameters']:,} parameters, {macs(model['macs'])} MACs"
     return (
         ("model", f"{model['file']}, {size_of_model}"),
-        ("hardware", f"{hardware['name']} ({hardware['source']})"),
+        ("hardware", _hardware(hardware)),
         ("data", _data_used(report)),
         ("asked for", _asked(report)),
         ("searched", _searched(report)),
     )
+
+
+def _hardware(hardware: Report) -> str:
+    """The profile, the first sentence of its source, and what its estimates leave out."""
+    source = str(hardware["source"] or "").split(". ")[0].rstrip(".")
+    words = hardware["name"] + (f" ({source})" if source else "")
+    missing = ", ".join(hardware["not_counted"])
+    return words + (f"; unknown and counted as 0: {missing}" if missing else "")
 
 
 def _asked(report: Report) -> str:

@@ -96,6 +96,10 @@ def _picture(report: Report, write: _Write, width: int) -> Iterator[RenderableTy
     """One box per processor in a row of its stages, an arrow with the hand-over between two boxes."""
     note = " estimated" if facts.estimated(report) else ""
     handed: Stage | None = None
+    first, arrives = report["design"]["segments"][0], report["hardware"]["input_at"]
+    if first["processor"] != arrives:
+        yield write(f"      input arrives at {arrives}")
+        yield write(f"      ▼ {units.size(first['received_bytes'])} for each sample")
     for processor, group in groupby(facts.stages(report), key=lambda stage: str(stage.segment["processor"])):
         if handed is not None:
             yield write("      │")
@@ -119,8 +123,8 @@ def _stage(stage: Stage, note: str, write: _Write) -> Table:
     lines.add_row(write(stage.path), write(f"{units.macs(segment['macs'])} MACs"))
     if stage.exit is not None:
         head, at = stage.exit["head"], units.threshold(stage.exit["threshold"])
-        rule = "never leaves" if stage.exit["threshold"] is None else f"leave if confidence ≥ {at}"
-        lines.add_row(write(f"exit {head}: {rule}"), write(f"{units.macs(segment['head_macs'])} MACs"))
+        rule = "never leaves" if stage.exit["threshold"] is None else f"confidence ≥ {at}"
+        lines.add_row(write(f"exit {head}, {rule}"), write(f"{units.macs(segment['head_macs'])} MACs"))
         alone = f"right {units.share(stage.exit['accuracy'])} if used alone"
         lines.add_row(write(f"→ {units.share(stage.leave_rate)} leave here", "green"), write(alone))
     elif segment["to"] == "output":

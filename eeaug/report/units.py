@@ -34,7 +34,7 @@ def _small(value: float | None, unit: str) -> str:
         return UNKNOWN
     if value == 0:
         return f"0 {unit}"
-    for factor, prefix, least in ((1.0, "", 0.0995), (1e-3, "m", 0.9995e-3), (1e-6, "µ", 0.9995e-6)):
+    for factor, prefix, least in ((1.0, "", 0.1), (1e-3, "m", 0.9995e-3), (1e-6, "µ", 0.9995e-6)):
         if value >= least:
             return f"{_three_digits(value / factor)} {prefix}{unit}"
     return f"{_three_digits(value / 1e-9)} n{unit}"
