@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import click
 
 from eeaug.cli import show
-from eeaug.errors import InputError
+from eeaug.errors import InfeasibleError, InputError
 from eeaug.settings import EFFORTS, Settings, default_cache
 
 __all__ = ["augment"]
 
-_POSITIVE = click.FloatRange(min=0, min_open=True)
+MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
+MAX_THREADS = 1024
+
+
+class _Finite(click.FloatRange):
+    """A range without nan, which compares as inside of every range, and without infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+
+_POSITIVE = _Finite(min=0, min_open=True)
 
 
 @click.command()
@@ -47,7 +62,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 )
 @click.option(
     "--max-accuracy-drop",
-    type=click.FloatRange(0, 1),
+    type=_Finite(0, 1),
     metavar="SHARE",
     help="Accuracy that may be lost on the choose samples; 0.01 is one point.  [default: 0.01]",
 )
@@ -60,7 +75,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 )
 @click.option(
     "--efficiency-weight",
-    type=click.FloatRange(0, 1),
+    type=_Finite(0, 1),
     metavar="W",
     help="Instead of a budget: minimise W × relative cost + (1 − W) × accuracy lost.",
 )
@@ -114,14 +129,14 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MAX_SEED),
     default=0,
     show_default=True,
     help="Of splits and training: equal seeds give equal bytes.",
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_THREADS),
     metavar="N",
     help="Threads for training and extraction; default: all. Part of what must be equal for equal bytes.",
 )
@@ -131,7 +146,14 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     metavar="DIR",
     help="Where features are kept between runs; default: $XDG_CACHE_HOME/eeaug.",
 )
-@click.option("--max-cache", type=_POSITIVE, metavar="GB", help="Disk that cached features may take.")
+@click.option(
+    "--max-cache",
+    type=_POSITIVE,
+    default=20.0,
+    show_default=True,
+    metavar="GB",
+    help="Disk that cached features may take; the oldest make room.",
+)
 @click.option("--slim", is_flag=True, help="Leave search/ (outcomes and trained heads) out of the bundle.")
 @click.option("--allow-chance", is_flag=True, help="Go on although the given model is no better than chance.")
 @click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers, which run code from the model file.")
@@ -156,8 +178,15 @@ def augment(as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
     from eeaug import pipeline
     from eeaug.progress import Progress
 
-    with show.observer(quiet=quiet, verbose=verbose) as observer:
-        report = pipeline.augment(settings, Progress(observer))
+    try:
+        with show.observer(quiet=quiet, verbose=verbose) as observer:
+            report = pipeline.augment(settings, Progress(observer))
+    except InfeasibleError as error:
+        if as_json:
+            from eeaug.export.bundle import dump_json
+
+            click.echo(dump_json(error.as_json()).encode(), nl=False)
+        raise
     if as_json:
         click.echo((settings.bundle / "report.json").read_bytes(), nl=False)
         return
@@ -184,7 +213,7 @@ def _settings(options: dict[str, Any]) -> Settings:
             for name, value in _pairs("--threshold", options.pop("threshold"), "=", needed=True).items()
         },
         cache=options.pop("cache_dir") or default_cache(),
-        max_cache_bytes=None if gigabytes is None else int(gigabytes * 1e9),
+        max_cache_bytes=int(gigabytes * 1e9),
         **given,
         **options,
     )

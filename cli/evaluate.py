@@ -60,7 +60,7 @@ def evaluate(
         raise InputError(f"--part {part}: {given.source} has no x_{part}")
     facts = _run(directory, manifest, chosen, preprocessing, threads or os.cpu_count() or 1)
     if as_json:
-        click.echo(bundle.dump_json(facts), nl=False)
+        click.echo(bundle.dump_json(facts).encode(), nl=False)
     else:
         _print(facts, given.source)
 
@@ -105,16 +105,17 @@ def _run(directory: Path, manifest: dict[str, Any], part: Any, preprocessing: An
 
 def _print(facts: dict[str, Any], source: str) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from eeaug.report import units
 
-    table = Table(title=f"{facts['samples']:,} samples of {source} ({facts['part']})", title_justify="left")
+    table = Table(title=f"{facts['samples']:,} samples of {escape(source)} ({facts['part']})", title_justify="left")
     for column in ("left at stage", "share", "right of these", "mean confidence", "MACs so far"):
         table.add_column(column, justify="left" if column == "left at stage" else "right")
     for stage, rate in zip(facts["stages"], facts["leave_rates"], strict=True):
         table.add_row(
-            stage["name"],
+            escape(stage["name"]),
             units.share(rate),
             "–" if stage["accuracy"] is None else units.share(stage["accuracy"]),
             "–" if stage["mean_confidence"] is None else f"{stage['mean_confidence']:.4f}",
@@ -125,4 +126,5 @@ def _print(facts: dict[str, Any], source: str) -> None:
     console.print(
         f"accuracy {units.share(facts['accuracy'])}, mean MACs {units.macs(facts['mean_macs'])}",
         highlight=False,
+        soft_wrap=True,
     )

@@ -29,7 +29,7 @@ def inspect(model: Path, hardware: str | None, as_json: bool, allow_unsafe: bool
     if as_json:
         from eeaug.export.bundle import dump_json
 
-        click.echo(dump_json(facts), nl=False)
+        click.echo(dump_json(facts).encode(), nl=False)
     else:
         _print(facts)
 
@@ -109,6 +109,7 @@ def _on(target: Any, table: Any) -> dict[str, Any]:
 
 def _print(facts: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from eeaug.report import units
@@ -119,6 +120,8 @@ def _print(facts: dict[str, Any]) -> None:
         f"{facts['model']}: input {_shape(facts['input_shape'])}, {facts['classes']} classes, ends in {ends}; "
         f"{facts['layers']} layers, {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters",
         highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
     target = facts["hardware"]
     processors = target["processors"] if target else []
@@ -131,7 +134,7 @@ def _print(facts: dict[str, Any]) -> None:
     for i, block in enumerate(facts["blocks"]):
         heads = block["head_macs"]
         table.add_row(
-            block["block"],
+            escape(block["block"]),
             *([str(len(block["layers"])), f"{block['peak_elements']:,}"] if wide else []),
             _shape(block["shape"]),
             units.macs(block["macs"]),
@@ -142,11 +145,14 @@ def _print(facts: dict[str, Any]) -> None:
     console.print(table)
     for block in facts["blocks"]:
         if block["reason"]:
-            console.print(f"no exit after {block['block']}: {block['reason']}", highlight=False, markup=False)
+            console.print(
+                f"no exit after {block['block']}: {block['reason']}", highlight=False, markup=False, soft_wrap=True
+            )
     console.print(
         f"{facts['locations']} locations; exit heads: MACs of the smallest and largest tried there; "
         "peak: tensor elements alive at once",
         highlight=False,
+        soft_wrap=True,
     )
     for processor in processors:
         fits = "fits" if processor["fits"] else "does not fit"
@@ -155,9 +161,10 @@ def _print(facts: dict[str, Any]) -> None:
             f"{units.joules(processor['energy_j'])}*, storage {units.size(processor['storage_bytes'])}, "
             f"activations {units.size(processor['peak_activation_bytes'])}: {fits}",
             highlight=False,
+            soft_wrap=True,
         )
     if target:
-        console.print("* estimated from the profile", highlight=False)
+        console.print("* estimated from the profile", highlight=False, soft_wrap=True)
 
 
 def _shape(shape: list[int]) -> str:

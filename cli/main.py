@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 import eeaug
-from eeaug.errors import EeaugError, InfeasibleError
+from eeaug.errors import EeaugError
 
 __all__ = ["main"]
 
 INTERRUPTED = 130
+INTERRUPT_PAUSE_S = 1.0
+# click 8.2 raises this for `eeaug` alone, 8.1 prints the help itself
+NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+LONGEST_REASON = 240  # characters; a Keras error can quote a whole configuration
 # command → module: imported when it is called, so that `eeaug --help` is quick
 COMMANDS = {
     "augment": ("eeaug.cli.augment", "Turn a trained classifier into an early-exit network for a target."),
@@ -52,7 +59,7 @@ class _Lazy(click.Group):
             from eeaug.hardware_file import nearest
 
             hint = nearest(args[0], COMMANDS) if args else ""
-            raise click.UsageError(error.message + hint, ctx) from None
+            raise click.UsageError(error.message.rstrip(".") + hint, ctx) from None
 
 
 @click.group(
@@ -67,42 +74,79 @@ def group() -> None:
 
 def main() -> None:
     """Run, and end with the documented exit code: 0, 1, 2, 3, 4 or 130."""
-    sys.exit(run(sys.argv[1:]))
+    streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None]  # None: closed by the caller
+    for stream in streams:
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    interrupt = _interrupt()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a background job of a script ignores Ctrl-C
+            signal.signal(number, interrupt)
+    code = run(sys.argv[1:])
+    for stream in streams:
+        try:
+            stream.flush()
+        except OSError:  # what is still buffered cannot be written; Python would try again when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # TensorFlow's own end would answer with a traceback
+    sys.exit(code)
+
+
+def _interrupt() -> Callable[[int, Any], None]:
+    """A signal handler that lets the cleaning up finish when Ctrl-C is pressed twice in a row."""
+    last = -INTERRUPT_PAUSE_S
+
+    def interrupt(number: int, frame: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last >= INTERRUPT_PAUSE_S:
+            last = time.monotonic()
+            raise KeyboardInterrupt
+
+    return interrupt
 
 
 def run(arguments: list[str]) -> int:
+    """Run one command; every error becomes one line on stderr and the exit code that is returned."""
     try:
         code = group.main(arguments, prog_name="eeaug", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk or a closed pipe shows here, not when Python ends
         return int(code or 0)
-    except click.exceptions.Abort:
-        click.echo("interrupted: nothing was written", err=True)
-        return INTERRUPTED
-    except KeyboardInterrupt:
-        click.echo("interrupted: nothing was written", err=True)
-        return INTERRUPTED
-    except click.ClickException as error:
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _fail("interrupted: nothing was written", INTERRUPTED)
+    except NO_ARGUMENTS as error:
         error.show()
         return error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"; see {context.command_path} --help" if context is not None else ""
+        message = " ".join(error.format_message().split()).rstrip(".")
+        return _fail(f"error: {message}{hint}", error.exit_code)
     except EeaugError as error:
-        if isinstance(error, InfeasibleError) and "--json" in arguments:
-            from eeaug.export.bundle import dump_json
-
-            click.echo(dump_json(error.as_json()), nl=False)
-        click.echo(f"error: {error}", err=True)
-        return error.exit_code
+        return _fail(f"error: {error}", error.exit_code)
     except BrokenPipeError:  # `eeaug report | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (OSError, MemoryError) as error:
-        click.echo(f"error: {error or type(error).__name__}", err=True)
-        return 1
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # the same, as rich puts it
+            return 0
+        raise
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return _fail(
+            f"error: {error.strerror}{where}" if error.strerror else f"error: {' '.join(str(error).split())}", 1
+        )
+    except MemoryError:
+        return _fail("error: out of memory", 1)
     except Exception as error:  # a mistake of ours: said in a line, told in full on request
         if os.environ.get("EEAUG_TRACEBACK"):
             traceback.print_exc()
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        click.echo(
-            f"error: eeaug failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} "
-            f"({Path(where.filename).name}:{where.lineno}); EEAUG_TRACEBACK=1 shows all of it",
-            err=True,
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        return _fail(
+            f"error: eeaug failed: {type(error).__name__}: {' '.join(str(error).split())[:LONGEST_REASON]} "
+            f"({Path(at.filename).name}:{at.lineno}); EEAUG_TRACEBACK=1 shows all of it",
+            1,
         )
-        return 1
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(message, err=True)
+    return code

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from eeaug.errors import ConversionError, InputError
+from eeaug.export import bundle
 
 __all__ = ["find_bundle", "read_report", "report"]
 
@@ -73,7 +74,7 @@ def read_report(directory: Path) -> tuple[dict[str, Any], bytes]:
     InputError
         `directory` is no bundle, a file cannot be read, or it has another schema_version.
     ConversionError
-        report.json is not the file that eeaug wrote.
+        report.json or another file of the bundle is not what eeaug wrote.
     """
     if not directory.is_dir():
         if directory.is_file():
@@ -82,14 +83,14 @@ def read_report(directory: Path) -> tuple[dict[str, Any], bytes]:
     manifest, _ = _read(directory / "manifest.json")
     content, raw = _read(directory / "report.json")
     files = manifest.get("files")
-    expected = files.get("report.json") if isinstance(files, dict) else None
-    if expected is None:
+    if not isinstance(files, dict) or "report.json" not in files:
         raise InputError(f"{directory / 'manifest.json'} lists no sha256 of report.json: not a bundle of eeaug")
-    if hashlib.sha256(raw).hexdigest() != expected:
+    if hashlib.sha256(raw).hexdigest() != files["report.json"]:
         raise ConversionError(
             f"{directory / 'report.json'} has changed since it was written (its sha256 is not the one in "
             "manifest.json): run `eeaug augment` again"
         )
+    bundle.check_files(directory, files)  # a report on files that are no longer those is no report
     return content, raw
 
 

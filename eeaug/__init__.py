@@ -17,6 +17,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     conversion      Keras to ONNX
     features        the one pass over the data, cached
     cascade         outcomes of exits; independent and exact scores
+    bounds          confidence bounds on a drop
     heads           exit heads: design, training, selection
     thresholds      the threshold graph and Bellman–Ford
     search          architectures, placements, limits, the solver

@@ -31,6 +31,7 @@ __all__ = ["Candidates", "Source", "planned", "search"]
 
 DENSE = Plan(epochs=0, batch=512, rate=1e-2, seed=0)
 MAPS = Plan(epochs=0, batch=256, rate=4e-3, seed=0)
+WORTH_SAYING = 100_000_000  # bytes on disk
 PARTS = ("choose", "screen", "fit")  # choose first: the given model's accuracy is on it
 
 
@@ -83,7 +84,10 @@ def search(
     """
     heads = [head for at in dense for head in dense[at]]
     pooled = _extract(source, [training.wanted(h) for h in heads], progress, _count(len(dense), "location"), given)
-    screen, choose = pooled["screen"], pooled["choose"]
+    choose = pooled["choose"]
+    if not heads:
+        return Candidates((), _outcomes((), {}, choose), 0)
+    screen = pooled["screen"]
 
     def keep(probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
         return selection.promising(heads, probabilities, screen.labels)
@@ -146,17 +150,18 @@ def _extract(
     detail: str,
     first: Callable[[Features], None] = lambda features: None,
 ) -> dict[str, Features]:
-    """Features of all three parts."""
+    """Features of all three parts; where nothing is wanted, the given model's answers on choose alone."""
     wanted = list(dict.fromkeys(wanted))
     session = cache(lambda: features.extractor(source.classifier, wanted, source.threads))
     made: dict[str, Features] = {}
-    views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
+    views: dict[str, View] = {name: getattr(source.splits, name) for name in (PARTS if wanted else PARTS[:1])}
     total, before = sum(map(len, views.values())), 0
     need = sum(
         features.need_bytes(wanted, len(view), source.classifier.classes, _precision(name))
         for name, view in views.items()
     )
-    progress.detail(f"features of {detail}: {need / 1e9:.2f} GB in {source.cache.directory}")
+    tell = progress.note if need >= WORTH_SAYING else progress.detail
+    tell(f"features ({detail}) take {need / 1e9:.2f} GB in {source.cache.directory}")
     with progress.step("features", detail):
         for name, view in views.items():
             start = before

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,12 +25,14 @@ from numpy.typing import NDArray
 
 from eeaug import conversion
 from eeaug.data import Preprocessing, View, batches
-from eeaug.errors import EeaugError, InputError
+from eeaug.errors import InputError
 from eeaug.locations import Location, pooled_shape
 from eeaug.model import INPUT, Classifier
 
 __all__ = ["Cache", "Features", "Wanted", "extract", "extractor", "need_bytes"]
 
+PARTIAL = ".part"
+STALE_S = 24 * 3600.0  # a partial entry this old was left behind by a killed run
 FORMAT = 1  # of the cached files; part of their key
 BATCH = 64
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -88,10 +93,14 @@ class Cache:
         where.mkdir(parents=True, exist_ok=True)
         if self.limit_bytes is not None and need > self.limit_bytes:
             raise InputError(
-                f"features need {need / 1e9:.2f} GB in {self.directory}, --max-cache allows "
-                f"{self.limit_bytes / 1e9:.2f} GB; allow more, or give fewer training samples"
+                f"features need {need / 1e9:.3g} GB in {self.directory}, --max-cache allows "
+                f"{self.limit_bytes / 1e9:.3g} GB; allow more, or give fewer training samples"
             )
-        entries = sorted((e for e in where.iterdir() if e.is_dir()), key=lambda e: e.stat().st_mtime)
+        for left in where.glob(f"*{PARTIAL}"):
+            if left.stat().st_mtime < time.time() - STALE_S:
+                shutil.rmtree(left)
+        entries = [e for e in where.iterdir() if e.is_dir() and e.suffix != PARTIAL]
+        entries.sort(key=lambda e: e.stat().st_mtime)
         sizes = {e: sum(f.stat().st_size for f in e.iterdir()) for e in entries}
         while entries and (
             (self.limit_bytes is not None and sum(sizes[e] for e in entries) + need > self.limit_bytes)
@@ -101,7 +110,7 @@ class Cache:
         free = shutil.disk_usage(where).free
         if free < need:
             raise InputError(
-                f"features need {need / 1e9:.2f} GB, {self.directory} has {free / 1e9:.2f} GB free; name another "
+                f"features need {need / 1e9:.3g} GB, {self.directory} has {free / 1e9:.3g} GB free; name another "
                 "place with --cache-dir"
             )
 
@@ -212,11 +221,12 @@ def _fill(
     session: Any,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Write one entry; it appears under its name only when it is whole."""
-    partial = entry.with_name(entry.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    """Write one entry; it appears under its name only when it is whole.
+
+    Another run may write the same one meanwhile: each has its own partial directory, the first to end wins.
+    """
     n, columns = len(view), _columns(wanted)
+    partial = Path(tempfile.mkdtemp(dir=entry.parent, prefix=entry.name, suffix=PARTIAL))
     try:
         pooled = _create(
             partial / "pooled.npy", (n, sum(prod(w.shape) for w in wanted if w.window is not None)), precision
@@ -243,18 +253,25 @@ def _fill(
             done += len(x)
             progress(done, n)
         if not np.isfinite(probabilities).all():
-            raise EeaugError(f"the given model gives NaN or infinite probabilities on {view.part.name}")
-    except BaseException:
+            raise InputError(f"the given model gives NaN or infinite probabilities on {view.part.name}")
+        try:
+            partial.rename(entry)
+        except OSError:
+            if not entry.is_dir():
+                raise
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
-    partial.rename(entry)
 
 
 def _create(path: Path, shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
     if 0 in shape:  # nothing to map
         np.save(path, np.zeros(shape, dtype))
         return np.zeros(shape, dtype)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and a crash when the map is written
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _open(entry: Path, wanted: Sequence[Wanted], view: View) -> Features:

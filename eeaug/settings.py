@@ -58,7 +58,7 @@ class Settings:
     seed: int = 0
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     cache: Path = field(default_factory=lambda: default_cache())
-    max_cache_bytes: int | None = None
+    max_cache_bytes: int = 20_000_000_000
     slim: bool = False
     allow_chance: bool = False
     allow_unsafe: bool = False

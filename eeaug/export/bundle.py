@@ -9,18 +9,19 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from eeaug.cascade import Outcomes
-from eeaug.cost import Exit
 from eeaug.errors import ConversionError, InputError
-from eeaug.heads.training import Trained
+
+if TYPE_CHECKING:  # `eeaug report` reads bundles without NumPy and its like
+    from eeaug.cascade import Outcomes
+    from eeaug.cost import Exit
+    from eeaug.heads.training import Trained
 
 __all__ = [
     "SCHEMA_VERSION",
     "being_written",
+    "check_files",
     "check_place",
     "dump_json",
     "hashes",
@@ -44,15 +45,18 @@ def check_place(place: Path, *, force: bool) -> None:
     ------
     InputError : something is there and ``force`` does not say to replace it, or it is no bundle
     """
-    parent = place.absolute().parent
+    where = place.resolve()
+    parent = where.parent
     if not parent.is_dir():
         raise InputError(f"--output {place}: the directory {parent} does not exist")
     if not os.access(parent, os.W_OK):
         raise InputError(f"--output {place}: cannot write to {parent}")
-    if not place.exists() and not place.is_symlink():
+    if not where.exists():
         return
-    if not place.is_dir():
+    if not where.is_dir():
         raise InputError(f"--output {place} exists and is not a directory; name another place")
+    if where in (Path.cwd(), *Path.cwd().parents) or where.is_mount():
+        raise InputError(f"--output {place}: cannot be replaced as a whole; name a directory inside it")
     empty = not any(place.iterdir())
     if not empty and not (place / "manifest.json").is_file():
         raise InputError(f"--output {place} exists and is not a bundle of eeaug; name another place")
@@ -66,7 +70,7 @@ def being_written(place: Path) -> Iterator[Path]:
 
     What was at ``place`` stays until then, and comes back if the exchange fails.
     """
-    place = place.absolute()
+    place = place.resolve()
     partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
     old = place.with_name(f".{place.name}.old-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
@@ -111,18 +115,31 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         raise InputError(f"{directory} is not a bundle: it has no manifest.json")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        version, files = manifest["schema_version"], manifest["files"]
+        version = manifest["schema_version"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
     if version != SCHEMA_VERSION:
         raise InputError(f"{path}: schema_version {version}, this eeaug reads {SCHEMA_VERSION}")
+    missing = [key for key in ("files", "stages", "classes", "preprocessing") if not manifest.get(key)]
+    if missing:
+        raise InputError(f"{path} is damaged: it has no {', '.join(missing)}")
+    check_files(directory, manifest["files"])
+    return dict(manifest)
+
+
+def check_files(directory: Path, files: Mapping[str, str]) -> None:
+    """Compare a bundle's files with the SHA-256 that its manifest gives them.
+
+    Raises
+    ------
+    ConversionError : one is missing or has changed
+    """
     for name, digest in files.items():
         file = directory / name
         if not file.is_file():
             raise ConversionError(f"{directory}: {name} is missing")
         if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
             raise ConversionError(f"{directory}: {name} has changed since it was written (sha256)")
-    return dict(manifest)
 
 
 def write_search(directory: Path, outcomes: Outcomes, exits: Sequence[Exit], trained: Sequence[Trained]) -> None:
@@ -131,6 +148,8 @@ def write_search(directory: Path, outcomes: Outcomes, exits: Sequence[Exit], tra
     outcomes.npz: confidence float32 (C + 1, n), predicted (C + 1, n), labels (n,); heads.npz: weights
     ``<exit>_<i>`` in the order of the head's layers; exits.json: the C exits.
     """
+    import numpy as np
+
     folder = directory / "search"
     folder.mkdir()
     np.savez_compressed(

@@ -23,7 +23,7 @@ def verify(
 ) -> dict[str, Any]:
     """Run the Keras and ONNX stages on prepared samples ``x``; compare with the network in one piece.
 
-    Returns samples and, per format, how many decisions differed, all of them near a threshold.
+    Returns samples and, per format, how many decisions differed, all of them near a tie.
 
     Raises
     ------
@@ -32,14 +32,15 @@ def verify(
     stages = manifest["stages"]
     thresholds = [stage["threshold"] for stage in stages[:-1]]
     # the augmented model is read back too: what is compared is what is shipped
-    reference = _outcomes([np.asarray(p) for p in _in_batches(monolith, x)])
+    probabilities = _in_batches(monolith, x)
+    reference, margins = _outcomes(probabilities), np.array([_margin(p) for p in probabilities])
     formats = {
         "keras": _keras(directory, stages, x),
         "onnx": Cascade.load(directory, manifest, threads).outcomes([x], np.zeros(len(x), np.int64)),
     }
     found = {}
     for name, outcomes in formats.items():
-        different, near = compare(reference, outcomes, thresholds)
+        different, near = compare(reference, outcomes, thresholds, margins)
         if different > near:
             raise ConversionError(
                 f"the {name} stages disagree with the model on {different - near} of {len(x)} samples that are "
@@ -49,16 +50,18 @@ def verify(
     return {"samples": len(x), "tolerance": TOLERANCE, "formats": found}
 
 
-def compare(reference: Outcomes, other: Outcomes, thresholds: Sequence[float | None]) -> tuple[int, int]:
+def compare(
+    reference: Outcomes, other: Outcomes, thresholds: Sequence[float | None], margins: NDArray[np.float32]
+) -> tuple[int, int]:
     """How many decisions (exit and class) differ, and how many of these are within TOLERANCE of a tie.
 
-    A tie is a confidence at a threshold, or two classes whose probabilities decide by less than that: the
-    latter shows as differing classes with nearly equal confidence.
+    A tie is a confidence at a threshold, or two classes that are equally probable at the same exit;
+    margins (m + 1, n) are the reference's differences between the two most probable classes.
     """
     n = np.arange(reference.samples)
     a, b = decide(reference, thresholds), decide(other, thresholds)
     different = (a != b) | (reference.predicted[a, n] != other.predicted[b, n])
-    near = np.zeros(reference.samples, bool)
+    near = (a == b) & (margins[a, n] < TOLERANCE)
     for k, threshold in enumerate(thresholds):
         if threshold is not None:
             near |= np.abs(reference.confidence[k] - np.float32(threshold)) < TOLERANCE
@@ -69,6 +72,11 @@ def _outcomes(probabilities: Sequence[NDArray[np.float32]]) -> Outcomes:
     pairs = [max_softmax(p) for p in probabilities]
     labels = np.zeros(len(probabilities[0]), np.int64)
     return Outcomes(np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), labels)
+
+
+def _margin(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    ordered = np.sort(probabilities, axis=-1)
+    return np.asarray(ordered[:, -1] - ordered[:, -2])
 
 
 def _in_batches(model: Any, x: NDArray[np.float32], size: int = 64) -> list[NDArray[np.float32]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import eeaug
+from eeaug.bounds import mean_upper_bound
 from eeaug.cascade import Outcomes, decide
 from eeaug.cost import Costs, Segments
 from eeaug.hardware import Hardware
@@ -45,6 +46,13 @@ def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str
     common: dict[str, Any] = {"split": split, "classes": chosen.classes, "baseline": given}
     alone = metrics.counted(outcomes.rows([]), (), chosen.baseline_segments, **common)
     return alone, metrics.counted(outcomes, chosen.thresholds, chosen.segments, **common)
+
+
+def drop_bound(chosen: Chosen, test: Outcomes, seed: int) -> float:
+    """95 % upper bound of the accuracy drop, from the paired losses on samples that no choice has seen."""
+    at = decide(test, chosen.thresholds)
+    right = test.correct[at, np.arange(test.samples)]
+    return mean_upper_bound(test.correct[-1].astype(np.int64) - right, error=0.05, seed=seed)
 
 
 def benefit_curve(
@@ -130,7 +138,7 @@ def build(
         },
         "benefit_curve": benefit_curve(result, chosen, choose, costs, base_choose["accuracy"]),
         "guarantee": None,
-        "accuracy_drop_bound_95": None,
+        "accuracy_drop_bound_95": None if test is None else drop_bound(chosen, test, settings["seed"]),
         "search": search,
         "verification": verification,
         "warnings": list(warnings),

@@ -182,7 +182,7 @@ def bound(report: Report) -> str:
     """The 95 % upper bound of the accuracy drop, in one sentence."""
     value = report["accuracy_drop_bound_95"]
     if value is None:
-        return f"95 % upper bound of the accuracy drop: {UNKNOWN}."
+        return "No bound of the accuracy drop: every sample has served some choice."
     return f"With 95 % confidence the accuracy drop is at most {points(value, signed=False)}."
 
 

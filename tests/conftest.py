@@ -1,0 +1,113 @@
+"""What several test files use: a small model and data, the command as a process, one finished bundle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+SIZES = {"train": 600, "val": 300, "test": 300}  # of the example's data: enough to be right, quick to pass
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished command: exit code and both streams."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def last_line(self) -> str:
+        """The line that tells a failure: the last one on stderr; no traceback may be anywhere."""
+        assert "Traceback" not in self.stderr + self.stdout
+        return self.stderr.splitlines()[-1] if self.stderr.strip() else ""
+
+
+Run = Callable[..., Done]
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "eeaug", *map(str, arguments)]
+
+
+def environment(**changes: str | None) -> dict[str, str]:
+    """That of this process without what would change the output; None takes a variable away."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("EEAUG_", "COLUMNS", "FORCE_COLOR"))}
+    return {k: v for k, v in {**kept, **changes}.items() if v is not None}
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run ``eeaug`` as a process: ``run(*arguments, cwd=..., env={...})``."""
+
+    def run(*arguments: object, cwd: Path, env: Mapping[str, str | None] | None = None, **options: Any) -> Done:
+        done = subprocess.run(
+            command(*arguments),
+            cwd=cwd, env=environment(**(env or {})), capture_output=True, text=True, check=False, timeout=120,
+            **options,
+        )  # fmt: skip
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with ``model.h5`` and ``model.npz``, a part of the shipped example; tests add to it."""
+    folder = tmp_path_factory.mktemp("work")
+    shutil.copy(EXAMPLES / "fashion_resnet.h5", folder / "model.h5")
+    np.savez(folder / "model.npz", **small_data())  # type: ignore[arg-type]
+    return folder
+
+
+def small_data() -> dict[str, np.ndarray]:
+    with np.load(EXAMPLES / "fashion_resnet.npz") as data:
+        return {k: v if k == "class_names" else v[: SIZES[k.partition("_")[2]]] for k, v in data.items()}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle of the small example with one early exit, and what the run that made it said."""
+
+    path: Path
+    done: Done
+    data: Path
+
+    @property
+    def report(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.path / "report.json").read_bytes())
+        return loaded
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.path / "manifest.json").read_bytes())
+        return loaded
+
+
+@pytest.fixture(scope="session")
+def bundle(work: Path, run: Run) -> Bundle:
+    """Made once, with --json and a cache of its own; do not change it, copy it."""
+    done = run(
+        *("augment", "model.h5", "--hw", "psoc6", "--max-latency", "2.5", "--effort", "quick"),
+        *("--cache-dir", "cache", "-o", "made", "--json"),
+        cwd=work,
+    )
+    assert done.code == 0, done.stderr
+    return Bundle(work / "made", done, work / "model.npz")
+
+
+@pytest.fixture
+def copied(bundle: Bundle, tmp_path: Path) -> Path:
+    """A copy of the bundle, to be damaged."""
+    return Path(shutil.copytree(bundle.path, tmp_path / "copied"))
