@@ -10,7 +10,7 @@ from typing import Any
 
 from eeaug.errors import ConversionError
 
-__all__ = ["OPSET", "session", "to_onnx"]
+__all__ = ["OPSET", "as_float32", "session", "to_onnx"]
 
 OPSET = 17  # tf2onnx 1.17 writes up to 18; 17 is what most embedded importers read
 
@@ -45,10 +45,23 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
         try:
             proto, _ = tf2onnx.convert.from_function(function, input_signature=[signature], opset=OPSET)
         except Exception as error:  # tf2onnx raises whatever its handlers raise
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            reason = lines[-1][:200] if lines else type(error).__name__  # TensorFlow tells where first, then what
             raise ConversionError(f"the graph cannot be written as ONNX (opset {OPSET}): {reason}") from error
+    _bind_captured(proto, function.get_concrete_function())
+    _replace_erfc(proto)
+    _check_operators(proto)
     _canonical(proto, {"x": input_name, **{f"y{i:05d}": name for i, name in enumerate(names)}})
     return proto
+
+
+def as_float32(tensor: Any, name: str) -> Any:
+    """The tensor in single precision, by a layer of that name where a mixed-precision model gives another."""
+    import keras
+
+    if tensor.dtype == "float32":
+        return tensor
+    return keras.layers.Activation("linear", dtype="float32", name=name)(tensor)
 
 
 def session(model: Any, threads: int) -> Any:
@@ -61,6 +74,51 @@ def session(model: Any, threads: int) -> Any:
     options.log_severity_level = 3
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def _bind_captured(proto: Any, function: Any) -> None:
+    """Tensors that layers hold besides their weights (Normalization does) come as inputs: make them constants."""
+    from onnx import numpy_helper
+
+    first = len(function.inputs) - len(function.captured_inputs)
+    held = {t.name: v for t, v in zip(function.inputs[first:], function.captured_inputs, strict=True)}
+    graph = proto.graph
+    bound = [value for value in graph.input if value.name in held]
+    for value in bound:
+        graph.initializer.append(numpy_helper.from_array(held[value.name].numpy(), value.name))
+        graph.input.remove(value)
+
+
+def _replace_erfc(proto: Any) -> None:
+    """erfc x = 1 − erf x: Keras' exact GELU is made of it, ONNX has only erf."""
+    import numpy as np
+    from onnx import helper, numpy_helper
+
+    nodes = list(proto.graph.node)
+    made = []
+    for node in nodes:
+        if node.op_type == "Erfc":
+            (x,), (y,) = node.input, node.output
+            one = numpy_helper.from_array(np.ones((), np.float32), f"{y}/one")
+            proto.graph.initializer.append(one)
+            made.append(helper.make_node("Erf", [x], [f"{y}/erf"]))
+            made.append(helper.make_node("Sub", [one.name, f"{y}/erf"], [y]))
+        else:
+            made.append(node)
+    if len(made) > len(nodes):
+        del proto.graph.node[:]
+        proto.graph.node.extend(made)
+
+
+def _check_operators(proto: Any) -> None:
+    """What tf2onnx cannot express it logs, and leaves in the graph as it was."""
+    from onnx import defs
+
+    unknown = sorted({node.op_type for node in proto.graph.node if not defs.has(node.op_type, node.domain)})
+    if unknown:
+        raise ConversionError(
+            f"the graph cannot be written as ONNX (opset {OPSET}): it has no operator for {', '.join(unknown)}"
+        )
 
 
 def _canonical(proto: Any, outside: Mapping[str, str]) -> None:
@@ -105,11 +163,11 @@ def _canonical(proto: Any, outside: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Any:
-    """tf2onnx logs through the root logger and sets it up when it is imported: keep it to warnings."""
+    """tf2onnx logs through the root logger, tracebacks too, and sets it up when it is imported."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)
     try:
         yield
     finally:

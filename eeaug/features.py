@@ -33,7 +33,7 @@ __all__ = ["Cache", "Features", "Wanted", "extract", "extractor", "need_bytes"]
 
 PARTIAL = ".part"
 STALE_S = 24 * 3600.0  # a partial entry this old was left behind by a killed run
-FORMAT = 1  # of the cached files; part of their key
+FORMAT = 2  # of the cached files; part of their key
 BATCH = 64
 HALF_MAX = float(np.finfo(np.float16).max)
 PROBABILITIES = "probabilities"
@@ -64,7 +64,7 @@ class Features:
     pooled : (n, D), all pooled tensors side by side, flattened
     columns : key of a Wanted → its columns in ``pooled``
     maps : key of a Wanted → (n, *shape)
-    probabilities : float32 (n, classes), of the given model
+    probabilities : float32 (n, classes), of the given model; (n, 0) where only whole maps are wanted
     labels : int64 (n,)
     """
 
@@ -149,7 +149,9 @@ def extract(
 
 
 def extractor(classifier: Classifier, wanted: Sequence[Wanted], threads: int) -> Any:
-    """An ONNX Runtime session from the input to the given model's probabilities and every wanted tensor.
+    """An ONNX Runtime session from the input to every wanted tensor, and the given model's probabilities.
+
+    For whole maps alone the network is left after the last of them: the answers are known by then.
 
     Pooling is added to the ONNX graph, not to the Keras one: the converter takes minutes for a hundred
     pooled branches of a deep network, and seconds without them.
@@ -158,9 +160,12 @@ def extractor(classifier: Classifier, wanted: Sequence[Wanted], threads: int) ->
 
     inputs = keras.Input(classifier.input_shape)
     names = sorted({w.location.name for w in wanted})
-    made = classifier.replay(None, inputs, [*names, classifier.output])
-    outputs = {PROBABILITIES: classifier.probabilities(made[classifier.output])}
-    outputs |= {f"map_{i}": made[name] for i, name in enumerate(names)}
+    answers = _with_answers(wanted)
+    made = classifier.replay(None, inputs, [*names, *([classifier.output] if answers else [])])
+    outputs = {f"map_{i}": made[name] for i, name in enumerate(names)}
+    if answers:
+        outputs[PROBABILITIES] = classifier.probabilities(made[classifier.output])
+    outputs = {name: conversion.as_float32(tensor, f"{name}_float32") for name, tensor in outputs.items()}
     proto = conversion.to_onnx(inputs, outputs, input_name=INPUT)
     _add_pooling(proto, [(w, f"map_{names.index(w.location.name)}") for w in wanted])
     return conversion.session(proto, threads)
@@ -236,14 +241,16 @@ def _fill(
             for i, w in enumerate(wanted)
             if w.window is None
         }
-        probabilities = _create(partial / "probabilities.npy", (n, classifier.classes), np.float32)
-        names = [PROBABILITIES, *(f"wanted_{i}" for i in range(len(wanted)))]
+        answers = _with_answers(wanted)
+        probabilities = _create(partial / "probabilities.npy", (n, classifier.classes * answers), np.float32)
+        names = [*(f"wanted_{i}" for i in range(len(wanted))), *([PROBABILITIES] if answers else [])]
         done = 0
         for x in batches(view.part, view.indices, preprocessing, BATCH):
             rows = slice(done, done + len(x))
             made = session.run(names, {INPUT: x})
-            probabilities[rows] = made[0]
-            for i, (want, tensor) in enumerate(zip(wanted, made[1:], strict=True)):
+            if answers:
+                probabilities[rows] = made.pop()
+            for i, (want, tensor) in enumerate(zip(wanted, made, strict=True)):
                 if precision is np.float16:
                     tensor = np.clip(tensor, -HALF_MAX, HALF_MAX)
                 if want.window is None:
@@ -285,6 +292,10 @@ def _open(entry: Path, wanted: Sequence[Wanted], view: View) -> Features:
         probabilities=read("probabilities.npy"),
         labels=view.y,
     )
+
+
+def _with_answers(wanted: Sequence[Wanted]) -> bool:
+    return not wanted or any(w.window is not None for w in wanted)
 
 
 def _columns(wanted: Sequence[Wanted]) -> dict[str, slice]:

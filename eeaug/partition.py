@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from eeaug import conversion
 from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
 from eeaug.model import INPUT, Classifier
@@ -99,8 +100,9 @@ def stage_graph(classifier: Classifier, stage: Stage) -> tuple[Any, dict[str, An
     end = stage.end or classifier.output
     tensor = classifier.replay(stage.start, inputs, [end])[end]
     if stage.exit is None:
-        return inputs, {PROBABILITIES: classifier.probabilities(tensor)}
-    return inputs, {PROBABILITIES: _attached(stage.exit, tensor), str(stage.handover): tensor}
+        return inputs, {PROBABILITIES: _final(classifier, tensor)}
+    handover = conversion.as_float32(tensor, "eeaug_handover")
+    return inputs, {PROBABILITIES: _attached(stage.exit, tensor), str(stage.handover): handover}
 
 
 def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
@@ -114,8 +116,12 @@ def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
         f"exit_{keras_head.safe_name(name)}": _attached(trained, made[name])
         for name, trained in zip(locations, exits, strict=True)
     }
-    outputs["final"] = classifier.probabilities(made[classifier.output])
+    outputs["final"] = _final(classifier, made[classifier.output])
     return keras.Model(inputs, outputs, name="augmented")
+
+
+def _final(classifier: Classifier, tensor: Any) -> Any:
+    return conversion.as_float32(classifier.probabilities(tensor), "eeaug_final")
 
 
 def _attached(trained: Trained, tensor: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,9 @@ import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+QUICK = ("--hw", "psoc6", "--effort", "quick", "--cache-dir", "cache")
+AUGMENT = ("augment", "model.h5", *QUICK)
+AS_BUNDLE = (*AUGMENT, "--max-latency", "2.5")  # what the fixture `bundle` runs
 SIZES = {"train": 600, "val": 300, "test": 300}  # of the example's data: enough to be right, quick to pass
 
 
@@ -35,6 +39,19 @@ class Done:
 
 
 Run = Callable[..., Done]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Of every file but timing.json."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "timing.json"
+    }
+
+
+def left_over(folder: Path) -> list[str]:
+    return [p.name for p in folder.rglob("*") if ".partial-" in p.name or ".old-" in p.name or ".part" in p.suffix]
 
 
 def command(*arguments: object) -> list[str]:
@@ -98,11 +115,7 @@ class Bundle:
 @pytest.fixture(scope="session")
 def bundle(work: Path, run: Run) -> Bundle:
     """Made once, with --json and a cache of its own; do not change it, copy it."""
-    done = run(
-        *("augment", "model.h5", "--hw", "psoc6", "--max-latency", "2.5", "--effort", "quick"),
-        *("--cache-dir", "cache", "-o", "made", "--json"),
-        cwd=work,
-    )
+    done = run(*(*AS_BUNDLE, "-o", "made", "--json"), cwd=work)
     assert done.code == 0, done.stderr
     return Bundle(work / "made", done, work / "model.npz")
 

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Bundle, Done, Run, command, environment, small_data
+from conftest import AS_BUNDLE, AUGMENT, QUICK, Bundle, Done, Run, environment, hashes, left_over, small_data
 
-pytestmark = pytest.mark.e2e
-
-QUICK = ("--hw", "psoc6", "--effort", "quick", "--cache-dir", "cache")
-AUGMENT = ("augment", "model.h5", *QUICK)
-AS_BUNDLE = (*AUGMENT, "--max-latency", "2.5")  # what the fixture `bundle` runs
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """Of every file but timing.json."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "timing.json"
-    }
-
-
-def left_over(folder: Path) -> list[str]:
-    return [p.name for p in folder.rglob("*") if ".partial-" in p.name or ".old-" in p.name or ".part" in p.suffix]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # TensorFlow on NumPy 2
+]
 
 
 # -- what the bundle says is what its stages do -------------------------------------------------------
@@ -271,7 +252,8 @@ def batch(bundle: Bundle, work: Path, broken: Path) -> dict[str, Done]:
     autoencoder(work / "autoencoder.keras")
     done = subprocess.run(
         [sys.executable, "-c", BATCH],
-        input=json.dumps(runs), cwd=work, env=environment(), capture_output=True, text=True, check=True, timeout=300,
+        input=json.dumps(runs), cwd=work, env=environment(), capture_output=True, text=True, check=True,
+        timeout=300,
     )  # fmt: skip
     assert done.stderr == ""
     return {name: Done(*rest) for name, *rest in map(json.loads, done.stdout.splitlines())}
@@ -422,105 +404,3 @@ def test_an_autoencoder_is_not_supported(batch: dict[str, Done]) -> None:
     done = batch["inspect-autoencoder"]
     assert (done.code, done.stdout) == (4, "")
     assert "not a classifier" in done.last_line
-
-
-# -- replaced, interrupted, no room -------------------------------------------------------------------
-
-
-def test_force_replaces_the_whole_bundle(copied: Path, run: Run, work: Path, bundle: Bundle) -> None:
-    (copied / "stages" / "stray.txt").write_text("from an older run")
-    done = run(*AS_BUNDLE, "-o", copied, "--force", "-q", cwd=work)
-    assert done.code == 0, done.stderr
-    assert hashes(copied) == hashes(bundle.path)
-    assert [p.name for p in copied.parent.iterdir()] == [copied.name]
-
-
-@pytest.mark.parametrize(
-    ("when", "times"),
-    [
-        (None, 1),  # while TensorFlow is imported
-        ("start TensorFlow", 1),
-        ("read model and data", 1),  # before and in the pass
-        ("the given model is right", 2),
-        ("train: 9 dense heads", 1),
-        ("write the stages", 2),  # the partial directory is there
-    ],
-)
-def test_an_interrupt_leaves_nothing_behind(work: Path, tmp_path: Path, when: str | None, times: int) -> None:
-    process = subprocess.Popen(
-        command(*AS_BUNDLE, "--cache-dir", tmp_path / "cache", "-o", tmp_path / "out"),
-        cwd=work, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell ignores it
-    )  # fmt: skip
-    assert process.stderr is not None
-    if when is None:
-        time.sleep(1.0)
-    else:
-        assert any(when in line for line in iter(process.stderr.readline, "")), f"{when} was never said"
-    for _ in range(times):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.05)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, ""), err
-    assert err.splitlines()[-1] == "interrupted: nothing was written"
-    assert "Traceback" not in err and "Exception" not in err
-    assert not (tmp_path / "out").exists() and not left_over(tmp_path)
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a file system with the given options, where that is allowed."""
-    mounted: list[Path] = []
-
-    def mount(options: str) -> Path:
-        place = tmp_path / f"disk-{len(mounted)}"
-        place.mkdir()
-        tool = shutil.which("mount")
-        arguments = [str(tool), "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-        if tool is None or os.name != "posix" or subprocess.run(arguments, capture_output=True).returncode:
-            pytest.skip("mounting a small file system is not allowed here")
-        mounted.append(place)
-        return place
-
-    yield mount
-    for place in mounted:
-        subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing(
-    bundle: Bundle, run: Run, work: Path, tiny_disk: Callable[[str], Path]
-) -> None:
-    disk = tiny_disk("size=200k")
-    done = run(*AS_BUNDLE, "-o", disk / "out", cwd=work)
-    assert (done.code, done.stdout) == (1, "")
-    assert "space" in done.last_line.lower() and done.last_line.startswith("error: ")
-    assert not any(disk.iterdir())
-
-
-def test_places_that_cannot_be_written(
-    bundle: Bundle, run: Run, work: Path, tiny_disk: Callable[[str], Path]
-) -> None:
-    disk = tiny_disk("ro,size=200k")
-    done = run(*AS_BUNDLE, "-o", disk / "out", cwd=work)
-    assert (done.code, done.stderr.count("\n")) == (2, 1)
-    assert "cannot write to" in done.last_line
-    done = run(*AS_BUNDLE, "--cache-dir", disk / "cache", "-o", "refused", cwd=work)
-    assert done.code == 2 and "Read-only file system" in done.last_line
-    done = run(*AS_BUNDLE, "-o", disk, cwd=work)
-    assert done.code == 2 and "name a directory inside it" in done.last_line
-
-
-def test_a_full_cache_disk_is_one_line(
-    bundle: Bundle, run: Run, work: Path, tiny_disk: Callable[[str], Path]
-) -> None:
-    disk = tiny_disk("size=1200k")  # the data fit, the features do not
-    done = run(*AS_BUNDLE, "--cache-dir", disk, "-o", "refused", cwd=work)
-    assert done.code == 2 and "name another place with --cache-dir" in done.last_line
-    assert not left_over(disk) and not (work / "refused").exists()
-
-
-def test_the_cache_is_below_home_by_default(bundle: Bundle, run: Run, work: Path, tmp_path: Path) -> None:
-    env = {"HOME": str(tmp_path), "XDG_CACHE_HOME": None}
-    done = run("evaluate", "made", "--data", "model.npz", "--json", cwd=work, env=env)
-    assert done.code == 0, done.stderr
-    assert (tmp_path / ".cache" / "eeaug" / "data").is_dir()

@@ -1,0 +1,133 @@
+"""Metrics of a cascade, against sums done by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eeaug.cascade import Outcomes
+from eeaug.cost import Segments
+from eeaug.report import metrics
+
+CLASSES = ("cat", "dog", "owl")
+# ten samples, one exit; the exit's confidence, what it says, what the final classifier says, the truth
+EXIT = [0.95, 0.90, 0.85, 0.80, 0.70, 0.60, 0.50, 0.50, 0.45, 0.40]
+SAYS = [0, 0, 1, 1, 0, 2, 2, 1, 0, 0]
+FINAL = [0, 0, 1, 1, 1, 2, 2, 2, 1, 0]
+TRUTH = [0, 0, 1, 0, 1, 2, 2, 2, 1, 1]
+
+
+def outcomes() -> Outcomes:
+    return Outcomes(np.array([EXIT, [0.9] * 10], np.float32), np.array([SAYS, FINAL]), np.array(TRUTH))
+
+
+def segments(time: tuple[float, ...] = (1.0, 3.0), energy: tuple[float, ...] = (0.5, 2.0)) -> Segments:
+    def row(*values: float) -> Any:
+        return np.array([values], dtype=np.float64)
+
+    return Segments(
+        macs=row(100, 400),
+        time_s=row(*time),
+        energy_j=row(*energy),
+        parameters_bytes=row(1000, 5000),
+        activation_bytes=row(64, 32),
+        handover_bytes=row(0, 16),
+        processors=(0, 1),
+    )
+
+
+def counted(threshold: float | None, **changes: Any) -> dict[str, Any]:
+    common = {"split": "test", "classes": CLASSES, "baseline": np.array(FINAL)}
+    return metrics.counted(outcomes(), [threshold], segments(**changes), **common)
+
+
+def test_counted_by_hand() -> None:
+    # at 0.7 five samples leave: 0 0 1 1 0 where the truth is 0 0 1 0 1; five stay: 2 2 2 1 0 for 2 2 2 1 1
+    found = counted(0.7)
+    assert (found["split"], found["samples"]) == ("test", 10)
+    assert found["accuracy"] == pytest.approx(0.7)
+    assert found["leave_rates"] == [0.5, 0.5]
+    # cat: 3 in truth, 2 found, said 4 times; dog: 4, 2, 3; owl: 3, 3, 3
+    assert found["recall"] == pytest.approx((2 / 3 + 2 / 4 + 3 / 3) / 3)
+    assert found["precision"] == pytest.approx((2 / 4 + 2 / 3 + 3 / 3) / 3)
+    assert found["mean_macs"] == pytest.approx(0.5 * 100 + 0.5 * 500)
+    assert found["mean_latency_s"] == pytest.approx(0.5 * 1 + 0.5 * 4)
+    assert found["mean_energy_j"] == pytest.approx(0.5 * 0.5 + 0.5 * 2.5)
+    assert (found["p95_latency_s"], found["worst_latency_s"]) == (4.0, 4.0)
+    assert (found["storage_bytes"], found["peak_activation_bytes"]) == (6000, 64)
+    # the given model finds 3 of 4 dogs, the cascade 2; cats and owls are as before
+    assert found["worst_class"] == {"name": "dog", "accuracy": 0.5, "drop": pytest.approx(0.25)}
+
+
+def test_a_confidence_equal_to_the_threshold_leaves() -> None:
+    assert counted(0.5)["leave_rates"] == [0.8, 0.2]  # both samples with 0.50
+
+
+def test_never_is_the_given_model() -> None:
+    found = counted(None)
+    assert found["leave_rates"] == [0.0, 1.0]
+    assert found["accuracy"] == pytest.approx(np.mean(np.array(FINAL) == TRUTH))
+    assert found["worst_class"]["drop"] == 0.0
+    assert found["mean_macs"] == 500
+
+
+def test_all_leave_at_once() -> None:
+    found = counted(0.1)
+    assert found["leave_rates"] == [1.0, 0.0]
+    assert (found["mean_latency_s"], found["p95_latency_s"], found["worst_latency_s"]) == (1.0, 1.0, 4.0)
+
+
+def test_a_class_that_is_never_said_has_precision_zero() -> None:
+    silent = Outcomes(np.ones((1, 4), np.float32), np.array([[0, 0, 0, 0]]), np.array([0, 0, 1, 1]))
+    alone = Segments(*(s[:, :1] for s in vars(segments()).values() if isinstance(s, np.ndarray)), processors=(0,))
+    found = metrics.counted(silent, (), alone, split="test", classes=CLASSES, baseline=np.zeros(4, int))
+    assert (found["precision"], found["recall"]) == (0.25, 0.5)  # owl does not occur: two classes
+
+
+def test_unknown_stays_unknown() -> None:
+    found = counted(0.7, time=(1.0, np.nan), energy=(0.5, np.nan))
+    for key in ("mean_latency_s", "p95_latency_s", "worst_latency_s", "mean_energy_j"):
+        assert found[key] is None
+    assert found["mean_macs"] == 300
+
+
+def test_independent_by_hand() -> None:
+    # P(A) = 0.5, P(A, right) = 0.3; the final classifier is right on 8 of 10
+    found = metrics.independent(outcomes(), [0.7], segments(), split="choose")
+    assert found["accuracy"] == pytest.approx(0.3 + 0.5 * 0.8)
+    assert found["leave_rates"] == [0.5, 0.5]
+    assert (found["precision"], found["recall"], found["worst_class"]) == (None, None, None)
+
+
+def test_independent_with_two_exits() -> None:
+    three = Outcomes(np.array([EXIT, EXIT, [0.9] * 10], np.float32), np.array([SAYS, SAYS, FINAL]), np.array(TRUTH))
+    wide = Segments(
+        *(np.ones((1, 3)) * i for i in (10.0, 1.0, 1.0, 1.0, 1.0, 0.0)),
+        processors=(0, 0, 0),
+    )
+    found = metrics.independent(three, [0.7, 0.5], wide, split="choose")
+    assert found["leave_rates"] == pytest.approx([0.5, 0.5 * 0.8, 0.5 * 0.2])
+    # right at 0.5 of all ten: samples 0, 1, 2, 5, 6
+    assert found["accuracy"] == pytest.approx(0.3 + 0.5 * 0.5 + 0.5 * 0.2 * 0.8)
+    assert found["mean_macs"] == pytest.approx(10 * (1 + 0.5 + 0.1))
+
+
+@pytest.mark.parametrize(
+    ("leave", "share", "expected"),
+    [
+        ([0.95, 0.05], 0.95, 1.0),
+        ([0.949, 0.051], 0.95, 4.0),
+        ([0.0, 1.0], 0.95, 4.0),
+        ([1.0, 0.0], 0.95, 1.0),
+        ([0.5, 0.5], 0.5, 1.0),
+    ],
+)
+def test_percentile_without_interpolation(leave: list[float], share: float, expected: float) -> None:
+    assert metrics.percentile_latency_s(np.array([1.0, 4.0]), np.array(leave), share) == expected
+
+
+def test_percentile_of_sums_that_round() -> None:
+    leave = np.array([0.1] * 10)  # ten tenths, which do not add up to one
+    assert metrics.percentile_latency_s(np.arange(10.0), leave, 1.0) == 9.0

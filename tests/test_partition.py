@@ -1,0 +1,194 @@
+"""Stages in a chain are the network in one piece, are the given model; and equal models are equal bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from keras_nets import NETS, classifier, dense_head, map_head, places, trained
+
+from eeaug import conversion, keras_files, partition
+from eeaug.export import keras_file, stage_files, verify
+from eeaug.heads.training import Trained
+from eeaug.model import INPUT, Classifier
+from eeaug.partition import PROBABILITIES, Stage
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    z = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(z / z.sum(axis=1, keepdims=True))
+
+
+def cut(given: Classifier, exits: list[Trained]) -> tuple[Stage, ...]:
+    processors = [("small", 1), ("large", 4), ("large", 4)][: len(exits) + 1]
+    return partition.stages(given, exits, [0.5] * len(exits), processors, [1] * (len(exits) + 1))
+
+
+def samples(given: Classifier, n: int = 16) -> np.ndarray:
+    return np.random.default_rng(3).normal(size=(n, *given.input_shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("early", [0, 1, 2])
+@pytest.mark.parametrize("kind", NETS)
+def test_stages_monolith_and_given_model_agree(kind: str, early: int, tmp_path: Path) -> None:
+    import keras
+
+    net, given = classifier(kind, tmp_path)
+    at = list(places(given).values())
+    assert len(at) >= 2
+    at = at[:early]
+    exits = [trained(dense_head(p) if i % 2 or len(p.shape) < 2 else map_head(p)) for i, p in enumerate(at)]
+    x = samples(given)
+    whole = partition.monolith(given, exits)(x, training=False)
+    assert list(whole) == [f"exit_{p.name}" for p in at] + ["final"]
+    expected = np.asarray(net(x, training=False))
+    expected = softmax(expected) if kind == "logits" else expected
+    coarse = 5e-3 if kind == "mixed" else 1e-5  # half floats round at every layer
+    np.testing.assert_allclose(whole["final"], expected, atol=coarse)
+    assert all(p.dtype == "float32" for p in whole.values())
+
+    stages = cut(given, exits)
+    tensors: dict[str, Any] = {INPUT: x}
+    onnx: dict[str, np.ndarray] = {INPUT: x}
+    for stage, name in zip(stages, whole, strict=True):
+        inputs, outputs = partition.stage_graph(given, stage)
+        made = keras.Model(inputs, outputs)(tensors[stage.input_name], training=False)
+        proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
+        names = list(outputs)
+        run = conversion.session(proto, 1).run(names, {stage.input_name: onnx[stage.input_name]})
+        np.testing.assert_allclose(made[PROBABILITIES], whole[name], atol=coarse)
+        np.testing.assert_allclose(run[0], whole[name], atol=coarse)
+        tensors, onnx = dict(made), dict(zip(names, run, strict=True))
+        assert (stage.handover in made) == (stage is not stages[-1])
+
+
+def test_what_a_stage_says_of_itself(tmp_path: Path) -> None:
+    _, given = classifier("residual", tmp_path)
+    at = places(given)["first_out"]
+    first, last = partition.stages(given, [trained(dense_head(at))], [0.75], [("small", 1), ("large", 4)], [10, 20])
+    assert (first.name, first.start, first.end, first.threshold) == ("0-small", None, "first_out", 0.75)
+    assert (last.name, last.start, last.end, last.threshold) == ("1-large", "first_out", None, None)
+    assert first.handover == last.input_name == "handover_first_out"
+    assert first.handover_bytes == 8 * 8 * 6  # in the sender's width
+    assert last.handover is None and last.handover_bytes == 0
+    entry = stage_files.entry(first, {"onnx": "a", "keras": "b"})
+    assert entry["outputs"]["handover"] == [{"name": "handover_first_out", "shape": [8, 8, 6], "bytes": 384}]
+    assert (entry["macs"], entry["inputs"], entry["threshold"]) == (10, [INPUT], 0.75)
+
+
+def test_written_stages_are_read_back_and_compared(tmp_path: Path) -> None:
+    _, given = classifier("residual", tmp_path)
+    exits = [trained(map_head(places(given)["stem"]))]
+    stages = cut(given, exits)
+    files = [stage_files.write(given, stage, tmp_path) for stage in stages]
+    manifest = {"stages": [stage_files.entry(s, f) for s, f in zip(stages, files, strict=True)]}
+    x = samples(given, 100)
+    facts = verify.verify(tmp_path, manifest, x, partition.monolith(given, exits), 1)
+    assert facts["samples"] == 100
+    assert {name: f["disagreements"] for name, f in facts["formats"].items()} == {"keras": 0, "onnx": 0}
+    other = partition.monolith(given, [trained(map_head(places(given)["stem"]), seed=2)])
+    with pytest.raises(verify.ConversionError, match="the keras stages disagree with the model on"):
+        verify.verify(tmp_path, manifest, x, other, 1)
+
+
+# -- equal models, equal bytes ------------------------------------------------------------------------
+
+
+def test_keras_archives_of_two_builds_have_equal_bytes(tmp_path: Path) -> None:
+    found = []
+    for i in range(2):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        _, given = classifier("residual", folder)
+        whole = partition.monolith(given, [trained(dense_head(places(given)["stem"]))])
+        keras_file.save(whole, folder / "whole.keras")
+        found.append((folder / "whole.keras").read_bytes())
+        assert sorted(p.name for p in folder.iterdir()) == ["residual.keras", "whole.keras"]
+    assert found[0] == found[1]
+
+
+def test_keras_archives_can_be_loaded(tmp_path: Path) -> None:
+    import keras
+
+    _, given = classifier("residual", tmp_path)
+    whole = partition.monolith(given, [trained(map_head(places(given)["stem"]))])
+    keras_file.save(whole, tmp_path / "whole.keras")
+    x = samples(given)
+    again = keras.models.load_model(tmp_path / "whole.keras")(x, training=False)
+    for name, value in whole(x, training=False).items():
+        np.testing.assert_array_equal(again[name], value)
+
+
+ONNX = """
+import hashlib, pathlib, sys, warnings
+warnings.simplefilter("ignore")
+sys.path.insert(0, sys.argv[1])
+from test_partition import onnx_digest
+print(onnx_digest(pathlib.Path(sys.argv[2])))
+"""
+
+
+def onnx_digest(folder: Path) -> str:
+    _, given = classifier("nested", folder)
+    inputs, outputs = partition.stage_graph(given, cut(given, [trained(map_head(places(given)["first_out"]))])[0])
+    proto = conversion.to_onnx(inputs, outputs, input_name=INPUT)
+    return hashlib.sha256(proto.SerializeToString(deterministic=True)).hexdigest()
+
+
+def test_onnx_of_equal_models_has_equal_bytes_in_any_process(tmp_path: Path) -> None:
+    here = [onnx_digest(tmp_path) for _ in range(2)]
+    assert here[0] == here[1]
+    done = subprocess.run(
+        [sys.executable, "-c", ONNX, str(Path(__file__).parent), str(tmp_path)],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+        env={"PATH": "", "HOME": str(tmp_path), "PYTHONHASHSEED": "7", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    assert done.stdout.split()[-1] == here[0]
+
+
+def test_onnx_names_tell_of_the_graph_alone(tmp_path: Path) -> None:
+    _, given = classifier("residual", tmp_path)
+    first = cut(given, [trained(dense_head(places(given)["first_out"]))])[0]
+    proto = conversion.to_onnx(*partition.stage_graph(given, first), input_name=INPUT)
+    assert [v.name for v in proto.graph.input] == [INPUT]
+    assert [v.name for v in proto.graph.output] == [PROBABILITIES, "handover_first_out"]
+    for value in (*proto.graph.input, *proto.graph.output):
+        assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert proto.opset_import[0].version == conversion.OPSET
+    names = {n for node in proto.graph.node for n in (node.name, *node.input, *node.output)}
+    assert not [n for n in names if "/" in n or ":" in n]
+
+
+def test_what_onnx_cannot_express_is_one_line(tmp_path: Path) -> None:
+    keras = keras_files.import_keras()
+    import tensorflow as tf
+
+    class Odd(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return tf.cast(tf.signal.rfft(x), tf.float32)
+
+    inputs = keras.Input((8,))
+    with pytest.raises(conversion.ConversionError, match="it has no operator for RFFT") as caught:
+        conversion.to_onnx(inputs, {"y": Odd()(inputs)}, input_name="x")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tie_is_no_disagreement() -> None:
+    from eeaug.cascade import Outcomes
+
+    def outcomes(confidence: list[list[float]], predicted: list[list[int]]) -> Outcomes:
+        return Outcomes(np.array(confidence, np.float32), np.array(predicted), np.zeros(3, np.int64))
+
+    a = outcomes([[0.9, 0.50001, 0.2], [0.6, 0.6, 0.6]], [[0, 0, 0], [1, 1, 1]])
+    b = outcomes([[0.9, 0.49999, 0.2], [0.6, 0.6, 0.6]], [[0, 0, 0], [1, 1, 2]])
+    wide, equal = np.full((2, 3), 0.4), np.array([[0.4, 0.4, 0.4], [0.4, 0.4, 1e-6]])
+    assert verify.compare(a, a, [0.5], wide) == (0, 0)
+    assert verify.compare(a, b, [0.5], wide) == (2, 1)  # sample 1 is at the threshold, sample 2 is wrong
+    assert verify.compare(a, b, [0.5], equal) == (2, 2)  # unless its two classes are equally probable
