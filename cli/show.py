@@ -13,7 +13,7 @@ __all__ = ["observer"]
 
 TITLES = {
     "import": "start TensorFlow",
-    "load": "read model and data",
+    "load": "read",
     "graph": "take the model apart",
     "features": "one pass of the frozen model",
     "heads": "train",

@@ -24,6 +24,7 @@ __all__ = ["Data", "Part", "Preprocessing", "Splits", "View", "batches", "load",
 
 PARTS = ("train", "val", "test")
 KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), "class_names")
+FINITE_CHUNK = 256  # samples that are looked at in one piece
 SCREEN_SHARE = 0.1  # of x_train
 CHOOSE_SHARE_OF_TRAIN = 0.2  # where neither x_val nor x_test is given
 CHOOSE_SHARE_OF_TEST = 0.5  # where x_val is not given
@@ -67,6 +68,7 @@ class Data:
                     f"{self.source}: {part.name} has samples of shape {shape}, the model takes {tuple(input_shape)}"
                 )
             self.preprocessing.check(shape)
+            _check_finite(self.source, part)
             largest = int(part.y.max())
             if largest >= classes:
                 raise InputError(
@@ -104,6 +106,17 @@ class Splits:
     choose: View
     test: View | None
     notes: tuple[str, ...]
+
+
+def _check_finite(source: str, part: Part) -> None:
+    """Raise InputError at the first sample with NaN or infinity: before an hour of training, not after."""
+    if part.x.dtype.kind != "f":
+        return
+    for start in range(0, len(part.x), FINITE_CHUNK):
+        piece = part.x[start : start + FINITE_CHUNK]
+        wrong = ~np.isfinite(piece.reshape(len(piece), -1)).all(axis=1)
+        if wrong.any():
+            raise InputError(f"{source}: {part.name}: sample {start + int(wrong.argmax())} holds NaN or infinity")
 
 
 # -- reading ------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from eeaug.keras2_config import Item, input_shapes, item_name, items, layers_of,
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["import_keras", "load"]
+__all__ = ["check", "import_keras", "load"]
 
 ZIP_MAGIC = b"PK\x03\x04"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -89,6 +89,19 @@ def import_keras() -> ModuleType:
     return keras
 
 
+def check(path: Path, *, allow_unsafe: bool = False) -> _Stored:
+    """Read what a model file says of itself; refuses what can be refused without a framework.
+
+    Raises as :func:`load` does.
+    """
+    stored = _read(path)
+    if not allow_unsafe:
+        _refuse_lambdas(path, stored.config)
+    if stored.by_keras_2:
+        _refuse_changed_activations(path, stored.config)
+    return stored
+
+
 def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
     """Load a ``.keras``, ``.h5`` or ``.hdf5`` file of Keras 3 or Keras 2, uncompiled.
 
@@ -112,11 +125,7 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
         A model that cannot be loaded: another format, weights only, Lambda layers, custom classes.
     """
     path = Path(path)
-    stored = _read(path)
-    if not allow_unsafe:
-        _refuse_lambdas(path, stored.config)
-    if stored.by_keras_2:
-        _refuse_changed_activations(path, stored.config)
+    stored = check(path, allow_unsafe=allow_unsafe)
     keras = import_keras()
     reason = None
     with warnings.catch_warnings():

@@ -66,11 +66,13 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     """
     bundle.check_place(settings.bundle, force=settings.force)
     target = hardware.read(settings.hardware)
+    keras_files.check(settings.model, allow_unsafe=settings.allow_unsafe)
+    with progress.step("load", "data"):
+        given = data.load(settings.data, settings.model, cache=settings.cache / "data")
     with progress.step("import"):
         start_frameworks(settings.threads, settings.seed)
-    with progress.step("load"):
+    with progress.step("load", "model"):
         classifier = model.load(settings.model, allow_unsafe=settings.allow_unsafe)
-        given = data.load(settings.data, settings.model, cache=settings.cache / "data")
         given.check(classifier.input_shape, classifier.classes)
         splits = data.split(given, seed=settings.seed)
     for note in splits.notes:
@@ -106,7 +108,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             classes=given.class_names or tuple(str(i) for i in range(classifier.classes)),
         )
         stages = _stages(network, found, chosen)
-    with bundle.being_written(settings.bundle) as directory:
+    with bundle.being_written(settings.bundle, force=settings.force) as directory:
         with progress.step("export"):
             manifest = _export(directory, settings, network, given, found, chosen, costs, stages)
         with progress.step("verify"):

@@ -89,11 +89,14 @@ class Settings:
             "seed": self.seed,
             "threads": self.threads,
             "exit_at": [name if on is None else f"{name}:{on}" for name, on in self.exit_at.items()],
-            "threshold": [f"{name}={value:g}" for name, value in self.threshold.items()],
+            "threshold": [f"{name}={value!r}" for name, value in self.threshold.items()],
             "forbid": list(self.forbid),
         }
 
 
 def default_cache() -> Path:
     """``$XDG_CACHE_HOME/eeaug``, by default in ``~/.cache``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eeaug"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eeaug"
+    except RuntimeError as error:  # no HOME, and no such user
+        raise InputError("there is no home directory to keep features in: name a place with --cache-dir") from error

@@ -64,7 +64,7 @@ def test_a_bundle_is_replaced_only_with_force(tmp_path: Path) -> None:
 
 
 def written(place: Path, content: str = "new") -> None:
-    with bundle.being_written(place) as directory:
+    with bundle.being_written(place, force=True) as directory:
         assert directory.parent == place.resolve().parent
         (directory / "report.json").write_text(content)
 
@@ -93,7 +93,7 @@ def test_a_link_keeps_pointing_to_what_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_error_leaves_all_as_it_was(tmp_path: Path, error: type[BaseException]) -> None:
     place = whole(tmp_path / "out", "old")
-    with pytest.raises(error), bundle.being_written(place) as directory:
+    with pytest.raises(error), bundle.being_written(place, force=True) as directory:
         (directory / "report.json").write_text("half")
         raise error
     assert [p.name for p in tmp_path.iterdir()] == ["out"]

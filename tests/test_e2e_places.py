@@ -29,7 +29,7 @@ def test_force_replaces_the_whole_bundle(copied: Path, run: Run, work: Path, bun
     [
         (None, 1),  # while TensorFlow is imported
         ("start TensorFlow", 1),
-        ("read model and data", 1),  # before and in the pass
+        ("read: model", 1),  # before and in the pass
         ("the given model is right", 2),
         ("train: 9 dense heads", 1),
         ("write the stages", 2),  # the partial directory is there

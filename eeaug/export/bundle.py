@@ -65,7 +65,7 @@ def check_place(place: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def being_written(place: Path) -> Iterator[Path]:
+def being_written(place: Path, *, force: bool) -> Iterator[Path]:
     """A hidden sibling of ``place`` to write into; takes its place if the block ends without error.
 
     What was at ``place`` stays until then, and comes back if the exchange fails.
@@ -77,6 +77,7 @@ def being_written(place: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
+        check_place(place, force=force)  # another run may have written there meanwhile
         if place.exists():
             place.rename(old)
         try:

@@ -98,6 +98,7 @@ class Head:
         """MACs by operation type, parameters as deployed (batch normalisation folded), working memory."""
         macs: dict[str, int] = {}
         parameters = peak = 0
+        first = True
         for step, before, after in self.shapes():
             if isinstance(step, Convolve):
                 kind = "pointwise" if step.filters else "depthwise"
@@ -107,8 +108,10 @@ class Head:
             elif isinstance(step, Dense):
                 macs["dense"] = macs.get("dense", 0) + prod(before) * step.units
                 parameters += prod(before) * step.units + step.units
-            # the tensor at the location is counted by the segment: the first step adds only what it gives
-            peak = max(peak, prod(after) + (prod(before) if step is not self.steps[0] else 0))
+            if step != Pool(()):
+                # the tensor at the location, which the first step reads, is counted by the segment
+                peak = max(peak, prod(after) + (0 if first else prod(before)))
+                first = False
         return Exit(self.location.name, self.location.after, self.name, macs, parameters, peak)
 
 
