@@ -37,7 +37,7 @@ from eeaug.settings import EFFORTS, Settings
 __all__ = ["augment"]
 
 VERIFY_SAMPLES = 1000
-STEPS = ("import", "load", "graph", "features", "heads", "search", "finetune", "export", "verify")
+STEPS = ("import", "load", "graph", "features", "heads", "search", "export", "verify")
 
 
 @dataclass(frozen=True)
