@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from eeaug.cli import show
+from eeaug.cli import forecast_view, show
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.settings import EFFORTS, Settings, default_cache
 
@@ -43,14 +43,30 @@ _POSITIVE = _Finite(min=0, min_open=True)
 @click.option(
     "--data",
     metavar="FILE",
-    help="A .npz or .data.yaml file; default: <model>.data.yaml or <model>.npz beside the model.",
+    help="A .npz, .data.yaml, directory, keras:NAME, tfds:NAME or module:function; default: <model>.data.yaml "
+    "or <model>.npz beside the model.",
 )
 @click.option(
     "-o",
-    "--output",
+    "output",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Where the bundle goes; default: <model>-eeaug in the current directory.",
+)
+@click.option(
+    "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
+)
+@click.option(
+    "--labels",
+    type=click.Choice(["given", "none"]),
+    default="given",
+    show_default=True,
+    help="none: the data has no labels; heads learn what the model says, the budget bounds disagreement with it.",
+)
+@click.option(
+    "--priors",
+    metavar="CLASS=SHARE,...",
+    help="How often classes occur in the field, e.g. silence=0.95; reweights every mean and rate.",
 )
 @click.option("--force", is_flag=True, help="Replace a bundle that is there.")
 @click.option(
@@ -154,13 +170,16 @@ _POSITIVE = _Finite(min=0, min_open=True)
     metavar="GB",
     help="Disk that cached features may take; the oldest make room.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would be searched, how long it takes and what it could bring."
+)
 @click.option("--slim", is_flag=True, help="Leave search/ (outcomes and trained heads) out of the bundle.")
 @click.option("--allow-chance", is_flag=True, help="Go on although the given model is no better than chance.")
 @click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers, which run code from the model file.")
 @click.option("--json", "as_json", is_flag=True, help="Print report.json on stdout, nothing else.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
-def augment(as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, **options: Any) -> None:
     """Turn the trained classifier MODEL (.keras, .h5) into an early-exit network for a target.
 
     Trains exit heads on the frozen model, finds the exits, their thresholds and processors that save most
@@ -175,18 +194,21 @@ def augment(as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other")
     settings = _settings(options)
-    from eeaug import pipeline
+    from eeaug import forecast, pipeline
+    from eeaug.export.bundle import dump_json
     from eeaug.progress import Progress
 
     try:
         with show.observer(quiet=quiet, verbose=verbose) as observer:
-            report = pipeline.augment(settings, Progress(observer))
+            run = forecast.forecast if dry_run else pipeline.augment
+            report = run(settings, Progress(observer))
     except InfeasibleError as error:
         if as_json:
-            from eeaug.export.bundle import dump_json
-
             click.echo(dump_json(error.as_json()).encode(), nl=False)
         raise
+    if dry_run:
+        click.echo(dump_json(report) if as_json else forecast_view.render(report), nl=False)
+        return
     if as_json:
         click.echo((settings.bundle / "report.json").read_bytes(), nl=False)
         return

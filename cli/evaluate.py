@@ -16,7 +16,9 @@ __all__ = ["evaluate"]
 
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--data", required=True, metavar="FILE", help="A .npz or .data.yaml file.")
+@click.option(
+    "--data", required=True, metavar="FILE", help="As for augment: a .npz, .data.yaml, directory, keras:NAME, ..."
+)
 @click.option(
     "--part",
     type=click.Choice(["test", "val", "train"]),
@@ -50,10 +52,13 @@ def evaluate(
 
     manifest = bundle.read_manifest(directory)
     stages = manifest["stages"]
-    given = samples.load(data, directory / "model", cache=(cache_dir or default_cache()) / "data")
+    shape = tuple(stages[0]["input_shape"])
+    cache = (cache_dir or default_cache()) / "data"
+    given = samples.load(data, directory / "model", cache=cache, input_shape=shape)
     preprocessing = Preprocessing() if prepared else Preprocessing.from_dict(manifest["preprocessing"])
-    given = replace(given, preprocessing=preprocessing)
-    given.check(tuple(stages[0]["input_shape"]), len(manifest["classes"]))
+    decision = manifest["decision"]
+    given = replace(given, preprocessing=preprocessing).labelled(decision["kind"], decision["classes"])
+    given.check(shape, len(manifest["classes"]))
     parts = {name: getattr(given, name) for name in ("test", "val", "train")}
     chosen = next((p for name, p in parts.items() if p is not None and part in (None, name)), None)
     if chosen is None:

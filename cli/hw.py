@@ -20,7 +20,7 @@ UNKNOWN = "unknown"
 
 @click.group()
 def hw() -> None:
-    """Hardware: list and show profiles, check a description."""
+    """Hardware: list and show profiles, check a description, explain its format."""
 
 
 @hw.command("list")
@@ -119,6 +119,14 @@ def check(name: str) -> None:
     click.echo(f"{target.name}: ok: {', '.join(counts)}")
     for line in hardware.warnings(target):
         click.echo(f"warning: {line}")
+
+
+@hw.command()
+def reference() -> None:
+    """Print what a hardware file may say, as Markdown: every key, its unit, range, default and meaning."""
+    from eeaug.cli.hw_reference import markdown
+
+    click.echo(markdown(), nl=False)
 
 
 def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:

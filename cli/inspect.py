@@ -10,12 +10,22 @@ import click
 __all__ = ["inspect"]
 
 
+_ENDS = {
+    "softmax": "softmax",
+    "binary": "a single sigmoid (class 1 at 0.5 and above)",
+    "multilabel": "a sigmoid per label",
+}
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--hw", "hardware", metavar="NAME|FILE", help="Target: adds latencies and what memory holds.")
+@click.option(
+    "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers, which run code from the model file.")
-def inspect(model: Path, hardware: str | None, as_json: bool, allow_unsafe: bool) -> None:
+def inspect(model: Path, hardware: str | None, output_name: str | None, as_json: bool, allow_unsafe: bool) -> None:
     """Show the blocks of MODEL, what they cost, and where exits can stand (and why not elsewhere).
 
     \b
@@ -25,7 +35,7 @@ def inspect(model: Path, hardware: str | None, as_json: bool, allow_unsafe: bool
     from eeaug import hardware as descriptions
 
     target = descriptions.read(hardware) if hardware else None
-    facts = _facts(model, target, allow_unsafe)
+    facts = _facts(model, target, allow_unsafe, output_name)
     if as_json:
         from eeaug.export.bundle import dump_json
 
@@ -34,16 +44,16 @@ def inspect(model: Path, hardware: str | None, as_json: bool, allow_unsafe: bool
         _print(facts)
 
 
-def _facts(path: Path, target: Any, allow_unsafe: bool) -> dict[str, Any]:
+def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None) -> dict[str, Any]:
     import numpy as np
 
     from eeaug import candidates, graph, locations, model
     from eeaug.cost import Costs
     from eeaug.heads import design
 
-    classifier = model.load(path, allow_unsafe=allow_unsafe)
+    classifier = model.load(path, allow_unsafe=allow_unsafe, output=output_name)
     blocks = graph.blocks(classifier)
-    found, reasons = locations.find(blocks, classifier.classes)
+    found, reasons = locations.find(blocks, classifier.decision.outputs)
     total = sum(block.total_macs for block in blocks)
     tail = design.blueprint_units(classifier.calls, blocks)
     dense, maps = candidates.planned(classifier, found, tail, total)
@@ -69,6 +79,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool) -> dict[str, Any]:
         "model": path.name,
         "input_shape": list(classifier.input_shape),
         "classes": classifier.classes,
+        "decision": classifier.decision.kind,
         "logits": classifier.logits,
         "layers": len(classifier.calls),
         "macs": total,
@@ -115,7 +126,7 @@ def _print(facts: dict[str, Any]) -> None:
     from eeaug.report import units
 
     console = Console()
-    ends = "logits (eeaug adds the softmax)" if facts["logits"] else "softmax"
+    ends = "logits (eeaug adds the softmax)" if facts["logits"] else _ENDS[facts["decision"]]
     console.print(
         f"{facts['model']}: input {_shape(facts['input_shape'])}, {facts['classes']} classes, ends in {ends}; "
         f"{facts['layers']} layers, {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters",

@@ -29,7 +29,7 @@ COMMANDS = {
     "inspect": ("eeaug.cli.inspect", "Show blocks, costs and where exits can stand; trains nothing."),
     "report": ("eeaug.cli.report", "Show what came out."),
     "evaluate": ("eeaug.cli.evaluate", "Run the exported stages on data, as the cascade they are."),
-    "hw": ("eeaug.cli.hw", "List, show and check hardware descriptions."),
+    "hw": ("eeaug.cli.hw", "List, show, check and explain hardware descriptions."),
 }
 
 

@@ -17,6 +17,7 @@ TITLES = {
     "graph": "take the model apart",
     "features": "one pass of the frozen model",
     "heads": "train",
+    "forecast": "time a small batch",
     "search": "choose exits, thresholds and processors",
     "export": "write the stages",
     "verify": "read them back and measure",

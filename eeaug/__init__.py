@@ -5,7 +5,10 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     errors          what can go wrong, and the exit code it ends with
     hardware_file   strict reading of YAML: all mistakes at once, each with its path
     hardware        the target: processors, memories, links
+    decision        what a classifier's output means
+    keras2_operations  TensorFlow operations in Keras 2 files as Keras 3 operations
     keras2_config   Keras 2 configurations rewritten for Keras 3
+    saved_model     SavedModel directories, by way of tf_keras
     keras_files     any Keras model file as a Keras 3 model
     model           the given classifier as a flat list of layer calls
     preprocessing   how stored samples become what the model takes
@@ -25,11 +28,13 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     progress        how it tells what it is doing
     candidates      from locations to trained exits with their outcomes
     choice          from settings to a search problem, from its result to a design
+    preparation     everything before the first pass, and all that can be refused
     partition       stages
     runtime         stages as a cascade
     export          the bundle, verified
     report          one report.json, its renderings
     pipeline        the flow, one readable list
+    forecast        what a search would cost and could bring
     cli             parse, call, render, exit code
 """
 

@@ -13,8 +13,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import features
-from eeaug.cascade import Outcomes, max_softmax
+from eeaug import data, features
+from eeaug.cascade import Outcomes
 from eeaug.data import Splits, View
 from eeaug.errors import InputError
 from eeaug.features import Cache, Features, Wanted
@@ -45,6 +45,26 @@ class Source:
     sha256: str
     cache: Cache
     threads: int
+    labelled: bool = True
+    priors: Mapping[int, float] | None = None
+
+    def labels(self, features: Features) -> NDArray[np.int64]:
+        """What is right: the labels, or without any what the given model says."""
+        if self.labelled:
+            return features.labels
+        return self.classifier.decision.answers(np.asarray(features.probabilities))[1]
+
+    def targets(self, features: Features, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """What heads learn on these rows, (rows, outputs): the labels, or the given model's probabilities."""
+        if self.labelled:
+            return self.classifier.decision.targets(features.labels[rows])
+        return np.asarray(features.probabilities[rows])
+
+    def weights(self, labels: NDArray[np.integer]) -> NDArray[np.float64] | None:
+        """What each sample counts under ``--priors``; None if all count alike."""
+        if self.priors is None:
+            return None
+        return data.weights(labels, self.priors, self.classifier.classes)
 
 
 @dataclass(frozen=True)
@@ -60,8 +80,8 @@ def planned(
     classifier: Classifier, locations: Sequence[Location], tail: Sequence[design.Dense], backbone_macs: int
 ) -> tuple[dict[Location, tuple[Head, ...]], dict[Location, tuple[Head, ...]]]:
     """Dense and convolutional heads by location, before any is trained."""
-    dense = {at: design.dense_heads(at, tail, classifier.classes, backbone_macs) for at in locations}
-    maps = {at: design.map_heads(at, classifier.classes) for at in locations}
+    dense = {at: design.dense_heads(at, tail, classifier.decision, backbone_macs) for at in locations}
+    maps = {at: design.map_heads(at, classifier.decision) for at in locations}
     return dense, maps
 
 
@@ -74,31 +94,45 @@ def search(
     seed: int,
     max_drop: float,
     backbone_macs: int,
-    given: Callable[[Features], None],
+    given: Callable[[Outcomes], None],
     progress: Progress,
 ) -> Candidates:
     """Extract, train, screen.
 
-    ``given`` sees the features of choose before anything else is done: the given model's accuracy is
+    ``given`` sees the given model's outcomes on choose before anything else is done: its accuracy is
     checked there. ``max_drop`` is the accuracy drop at which savings are compared when heads are ranked.
     """
     heads = [head for at in dense for head in dense[at]]
-    pooled = _extract(source, [training.wanted(h) for h in heads], progress, _count(len(dense), "location"), given)
+    answers = source.classifier.decision.answers
+
+    def first(features: Features) -> None:
+        given(_outcomes(source, (), {}, features))
+
+    wanted = [training.wanted(h) for h in heads]
+    pooled = _extract(source, wanted, progress, _count(len(dense), "location"), first)
     choose = pooled["choose"]
     if not heads:
-        return Candidates((), _outcomes((), {}, choose), 0)
-    screen = pooled["screen"]
+        return Candidates((), _outcomes(source, (), {}, choose), 0)
+    screen, labels = pooled["screen"], source.labels(pooled["screen"])
+    given_right = answers(screen.probabilities)[1] == labels
+    chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+
+    def targets(rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        return source.targets(pooled["fit"], rows)
 
     def keep(probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
-        return selection.promising(heads, probabilities, screen.labels)
+        right = {key: answers(p)[1] == labels for key, p in probabilities.items()}
+        return selection.promising(heads, right, chance)
 
     def value(head: Head, probabilities: NDArray[np.float32]) -> float:
-        final, labels = screen.probabilities, screen.labels
-        return selection.saving(head, probabilities, final, labels, backbone_macs, max_drop)
+        confidence, predicted = answers(probabilities)
+        return selection.saving(
+            head, confidence, predicted == labels, given_right, backbone_macs, max_drop
+        )
 
     with progress.step("heads", _count(len(heads), "dense head")):
         plan = Plan(effort.dense_epochs, DENSE.batch, DENSE.rate, seed)
-        trained = training.train_dense(heads, pooled["fit"], screen, plan, keep, progress.advance)
+        trained = training.train_dense(heads, pooled["fit"], targets, screen, plan, keep, progress.advance)
         on_screen = {t.head.key: training.predict(t, screen) for t in trained}
         on_choose = {t.head.key: training.predict(t, choose) for t in trained}
         worth: dict[Location, float] = {at: 0.0 for at in maps if maps[at]}
@@ -112,22 +146,25 @@ def search(
         whole = _extract(source, [Wanted(at, None)], progress, f"whole maps at {at.name}")
 
         def best(probabilities: Mapping[str, NDArray[np.float32]], mine: Sequence[Head] = mine) -> set[str]:
-            return selection.best_by_value({h.key: value(h, probabilities[h.key]) for h in mine}, effort.map_sizes)
+            values = {h.key: value(h, probabilities[h.key]) for h in mine}
+            return selection.best_by_value(values, effort.map_sizes)
 
         with progress.step("heads", f"{_count(len(mine), 'convolutional head')} at {at.name}"):
             plan = Plan(effort.map_epochs, MAPS.batch, MAPS.rate, seed)
-            more = training.train_maps(mine, whole["fit"], whole["screen"], plan, best, progress.advance)
+            more = training.train_maps(
+                mine, whole["fit"], targets, whole["screen"], plan, best, progress.advance
+            )
             on_screen |= {t.head.key: training.predict(t, whole["screen"]) for t in more}
             on_choose |= {t.head.key: training.predict(t, whole["choose"]) for t in more}
         trained += more
         count += len(mine)
-    accuracy = {k: float((p.argmax(axis=1) == screen.labels).mean()) for k, p in on_screen.items()}
+    accuracy = {key: float((answers(p)[1] == labels).mean()) for key, p in on_screen.items()}
     for t in sorted(trained, key=_order):
         cost = sum(t.head.cost().macs.values())
         progress.detail(f"{t.head.key}: {accuracy[t.head.key]:.2%} right on screen, {cost:,} MACs")
     kept = set(selection.front([t.head for t in trained], accuracy))
     ordered = sorted((t for t in trained if t.head in kept), key=_order)
-    return Candidates(tuple(ordered), _outcomes(ordered, on_choose, choose), count)
+    return Candidates(tuple(ordered), _outcomes(source, ordered, on_choose, choose), count)
 
 
 def _order(trained: Trained) -> tuple[int, int, str]:
@@ -136,11 +173,17 @@ def _order(trained: Trained) -> tuple[int, int, str]:
 
 
 def _outcomes(
-    trained: Sequence[Trained], probabilities: Mapping[str, NDArray[np.float32]], choose: Features
+    source: Source,
+    trained: Sequence[Trained],
+    probabilities: Mapping[str, NDArray[np.float32]],
+    choose: Features,
 ) -> Outcomes:
     rows = [*(probabilities[t.head.key] for t in trained), choose.probabilities]
-    pairs = [max_softmax(np.asarray(row)) for row in rows]
-    return Outcomes(np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), np.asarray(choose.labels))
+    pairs = [source.classifier.decision.answers(np.asarray(row)) for row in rows]
+    labels = source.labels(choose)
+    return Outcomes(
+        np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), labels, source.weights(labels)
+    )
 
 
 def _extract(
@@ -157,7 +200,7 @@ def _extract(
     views: dict[str, View] = {name: getattr(source.splits, name) for name in (PARTS if wanted else PARTS[:1])}
     total, before = sum(map(len, views.values())), 0
     need = sum(
-        features.need_bytes(wanted, len(view), source.classifier.classes, _precision(name))
+        features.need_bytes(wanted, len(view), source.classifier.decision.outputs, _precision(name))
         for name, view in views.items()
     )
     tell = progress.note if need >= WORTH_SAYING else progress.detail
@@ -191,14 +234,15 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def check_better_than_chance(accuracy: float, labels: NDArray[np.integer], *, allow: bool) -> None:
+def check_better_than_chance(outcomes: Outcomes, *, allow: bool) -> None:
     """Stop when the given model is no better than always naming the largest class (+ 2 standard errors).
 
     Raises
     ------
     InputError : most often the preprocessing is wrong
     """
-    share = float(np.bincount(labels).max() / len(labels))
+    accuracy, labels = float(outcomes.correct[-1].mean()), outcomes.labels
+    share = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
     limit = share + 2 * float(np.sqrt(share * (1 - share) / len(labels)))
     if accuracy <= limit and not allow:
         raise InputError(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "Outcomes", "Tables", "bins", "decide", "exact_tables", "independent_tables", "marginals", "max_softmax",
+    "Outcomes", "Tables", "bins", "decide", "exact_tables", "independent_tables", "marginals",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -27,13 +28,15 @@ class Outcomes:
     Parameters
     ----------
     confidence : float32 (C + 1, n); row C is the final classifier's
-    predicted : int (C + 1, n), classes
+    predicted : int (C + 1, n), classes (codes of decision.Decision)
     labels : int (n,)
+    weights : float (n,) or None: what each sample counts in every mean and rate; None counts all alike
     """
 
     confidence: NDArray[np.float32]
     predicted: NDArray[np.integer]
     labels: NDArray[np.integer]
+    weights: Floats | None = None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -47,7 +50,21 @@ class Outcomes:
     def rows(self, exits: Sequence[int]) -> Outcomes:
         """The outcomes of one architecture: these exits, then the final classifier."""
         index = [*exits, len(self.confidence) - 1]
-        return Outcomes(self.confidence[index], self.predicted[index], self.labels)
+        return Outcomes(self.confidence[index], self.predicted[index], self.labels, self.weights)
+
+    @cached_property
+    def counts(self) -> Floats:
+        """What each sample counts, (n,): 1 without weights, so that sums of them are exact."""
+        return np.ones(self.samples) if self.weights is None else self.weights
+
+    def share(self, chosen: NDArray[np.bool_]) -> Floats:
+        """The share of all samples that ``chosen`` (..., n) makes up, (...)."""
+        return np.asarray(chosen @ self.counts / self.counts.sum())
+
+    @cached_property
+    def accuracies(self) -> Floats:
+        """Of every row over all samples, (C + 1,)."""
+        return self.share(self.correct)
 
 
 @dataclass(frozen=True)
@@ -70,11 +87,6 @@ class Tables:
         return np.broadcast_to(reduce(np.add, terms), self.accuracy.shape)
 
 
-def max_softmax(probabilities: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Confidence and predicted class of probabilities (n, classes)."""
-    return probabilities.max(axis=-1).astype(np.float32), probabilities.argmax(axis=-1)
-
-
 def decide(outcomes: Outcomes, thresholds: Sequence[float | None]) -> NDArray[np.intp]:
     """At which classifier every sample leaves: int (n,) in 0..m.
 
@@ -95,52 +107,63 @@ def bins(confidence: NDArray[np.float32], grid: NDArray[np.float32]) -> NDArray[
     return np.array(rows, dtype=np.intp).reshape(confidence.shape)
 
 
-def exact_tables(bin_of: NDArray[np.intp], correct: NDArray[np.bool_], thresholds: int) -> Tables:
+def exact_tables(
+    bin_of: NDArray[np.intp], correct: NDArray[np.bool_], thresholds: int, weights: Floats | None = None
+) -> Tables:
     """Count every configuration of one architecture on the samples themselves.
 
-    bin_of (m, n) from :func:`bins`; correct (m + 1, n). One joint histogram and its cumulative sums:
-    O(m·n + m·(T + 1)^m).
+    bin_of (m, n) from :func:`bins`; correct (m + 1, n); weights (n,) as in :class:`Outcomes`. One joint
+    histogram and its cumulative sums: O(m·n + m·(T + 1)^m).
     """
     m, n = bin_of.shape[0], correct.shape[1]
+    total = n if weights is None else weights.sum()
     side = thresholds + 1
     cell = np.zeros(n, dtype=np.intp)
     accuracy: Floats = np.zeros(())
     reach: list[Floats] = []
-    right: NDArray[np.integer]
     for k in range(m + 1):
         shape = (side,) * k
-        everyone = np.bincount(cell, minlength=side**k).reshape(shape)
-        reach.append(_survivors(everyone, k, thresholds) / n)
+        reach.append(_survivors(_count(cell, None, weights, side**k).reshape(shape), k, thresholds) / total)
         if k == m:
-            right = np.bincount(cell[correct[k]], minlength=side**k).reshape(shape)
+            right = _count(cell, correct[k], weights, side**k).reshape(shape)
             accuracy = accuracy + _survivors(right, k, thresholds)
         else:
             cell = cell * side + bin_of[k]
-            right = np.bincount(cell[correct[k]], minlength=side ** (k + 1)).reshape((*shape, side))
-            right = _survivors(right, k, thresholds)
+            right = _count(cell, correct[k], weights, side ** (k + 1)).reshape((*shape, side))
             # who leaves at threshold t has a bin of t + 1 or more
-            accuracy = accuracy[..., None] + right[..., ::-1].cumsum(axis=-1)[..., ::-1][..., 1:]
-    return Tables(tuple(reach), accuracy / n)
+            leaving = _survivors(right, k, thresholds)[..., ::-1].cumsum(axis=-1)[..., ::-1][..., 1:]
+            accuracy = accuracy[..., None] + leaving
+    return Tables(tuple(reach), accuracy / total)
 
 
-def _survivors(table: NDArray[np.integer], axes: int, thresholds: int) -> NDArray[np.integer]:
+def _count(
+    cell: NDArray[np.intp], chosen: NDArray[np.bool_] | None, weights: Floats | None, size: int
+) -> NDArray[Any]:
+    """How many (chosen) samples are in each cell, or what they weigh: (size,)."""
+    if chosen is not None:
+        cell, weights = cell[chosen], None if weights is None else weights[chosen]
+    return np.bincount(cell, weights=weights, minlength=size)
+
+
+def _survivors(table: NDArray[Any], axes: int, thresholds: int) -> NDArray[Any]:
     """Cumulative counts along the first axes: who survives threshold t has a bin of at most t."""
     for axis in range(axes):
         table = table.cumsum(axis=axis)
     return table[(slice(0, thresholds),) * axes]
 
 
-def marginals(bin_of: NDArray[np.intp], correct: NDArray[np.bool_], thresholds: int) -> tuple[Floats, Floats]:
+def marginals(
+    bin_of: NDArray[np.intp], correct: NDArray[np.bool_], thresholds: int, weights: Floats | None = None
+) -> tuple[Floats, Floats]:
     """P(A) and P(A, right) of every exit and threshold, each (C, T); bin_of and correct are (C, n)."""
-    n = bin_of.shape[-1]
-    t = np.arange(thresholds)
-    leave = np.array([(np.bincount(b, minlength=thresholds + 1)[::-1].cumsum()[::-1][1:]) for b in bin_of])
-    right = np.array(
-        [np.bincount(b[c], minlength=thresholds + 1)[::-1].cumsum()[::-1][1:]
-         for b, c in zip(bin_of, correct, strict=True)]
-    )  # fmt: skip
-    shape = (len(bin_of), len(t))
-    return leave.reshape(shape) / n, right.reshape(shape) / n
+    total = bin_of.shape[-1] if weights is None else weights.sum()
+    shape = (len(bin_of), thresholds)
+    pairs = [
+        [_count(b, chosen, weights, thresholds + 1)[::-1].cumsum()[::-1][1:] for b, chosen in rows]
+        for rows in (((b, None) for b in bin_of), zip(bin_of, correct, strict=True))
+    ]
+    leave, right = (np.array(rows).reshape(shape) / total for rows in pairs)
+    return leave, right
 
 
 def independent_tables(leave: Floats, right: Floats, final_accuracy: float) -> Tables:

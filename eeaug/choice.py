@@ -117,7 +117,7 @@ def problem(
         "energy": float(base.segments.energy_j.sum()),
     }[settings.objective]
     objective = Objective(
-        base_accuracy=float(outcomes.correct[-1].mean()),
+        base_accuracy=float(outcomes.accuracies[-1]),
         base_cost=base_cost,
         max_accuracy_drop=settings.max_accuracy_drop,
         weight=settings.efficiency_weight,

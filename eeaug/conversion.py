@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,15 +36,17 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
 
     @tf.function(input_signature=[signature])
     def function(x: Any) -> dict[str, Any]:
-        made = model(x, training=False)
+        with _inlined(tf):
+            made = model(x, training=False)
         made = made if isinstance(made, (list, tuple)) else [made]
         return {f"y{i:05d}": tf.identity(tensor) for i, tensor in enumerate(made)}
 
     with _quiet():
-        import tf2onnx
-
         try:
-            proto, _ = tf2onnx.convert.from_function(function, input_signature=[signature], opset=OPSET)
+            try:
+                proto = _converted(function, signature, copies=False)
+            except Exception:  # a pass failed; tf2onnx can leave it out if it made a copy before
+                proto = _converted(function, signature, copies=True)
         except Exception as error:  # tf2onnx raises whatever its handlers raise
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = lines[-1][:200] if lines else type(error).__name__  # TensorFlow tells where first, then what
@@ -74,6 +77,40 @@ def session(model: Any, threads: int) -> Any:
     options.log_severity_level = 3
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def _converted(function: Any, signature: Any, *, copies: bool) -> Any:
+    """tf2onnx, mended in two places.
+
+    It copies the graph with all weights before each of its passes, and every constant again within each, which is
+    never read: 6.6 GB for a ResNet50 of 94 MB. And its pass that removes transpositions fails on a convolution
+    followed by the addition of a scalar, as in hard-sigmoid: a MobileNetV3 then kept 106 of them.
+    """
+    from unittest import mock
+
+    import tf2onnx
+    from tf2onnx.graph import Node
+    from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
+
+    update, add = Node.update_proto, TransposeOptimizer._add_handler
+
+    def update_proto(node: Any, *args: Any, **kwargs: Any) -> None:
+        if not node.is_const():
+            update(node, *args, **kwargs)
+
+    def add_handler(self: Any, transposition: Any, node: Any) -> Any:
+        other = node.inputs[1]
+        if other.is_const() and other.get_tensor_value(as_list=False).ndim == 0:
+            return self._handle_node_having_branches(transposition, node)
+        return add(self, transposition, node)
+
+    with (
+        mock.patch.object(Node, "update_proto", update_proto),
+        mock.patch.object(TransposeOptimizer, "_add_handler", add_handler),
+        mock.patch.dict(os.environ, {tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS: str(copies)}),
+    ):
+        proto, _ = tf2onnx.convert.from_function(function, input_signature=[signature], opset=OPSET)
+    return proto
 
 
 def _bind_captured(proto: Any, function: Any) -> None:
@@ -121,9 +158,35 @@ def _check_operators(proto: Any) -> None:
         )
 
 
+def _sort(graph: Any) -> None:
+    """Nodes after what they read, depth first from the outputs; tf2onnx's order differs between processes."""
+    nodes = list(graph.node)
+    maker = {name: i for i, node in enumerate(nodes) for name in node.output}
+    stack = [(maker[name], False) for name in sorted((v.name for v in graph.output), reverse=True) if name in maker]
+    order: list[int] = []
+    seen: set[int] = set()
+    while stack:
+        i, sources_done = stack.pop()
+        if sources_done:
+            order.append(i)
+        elif i not in seen:
+            seen.add(i)
+            stack.append((i, True))
+            stack.extend((maker[name], False) for name in reversed(_reads(nodes[i])) if name in maker)
+    del graph.node[:]
+    graph.node.extend(nodes[i] for i in order)
+
+
+def _reads(node: Any) -> list[str]:
+    """All that a node reads, within the bodies of loops and branches too."""
+    bodies = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    return [*node.input, *(name for body in bodies for inner in body.node for name in _reads(inner))]
+
+
 def _canonical(proto: Any, outside: Mapping[str, str]) -> None:
     """Rename everything in node order; drop what tells of the machine or the moment."""
     graph = proto.graph
+    _sort(graph)
     new = dict(outside)
     missing = [v.name for v in (*graph.input, *graph.output) if v.name not in outside]
     if missing:
@@ -159,6 +222,18 @@ def _canonical(proto: Any, outside: Mapping[str, str]) -> None:
     graph.name = "eeaug"
     proto.producer_name, proto.producer_version, proto.doc_string = "eeaug", "", ""
     graph.ClearField("doc_string")
+
+
+@contextlib.contextmanager
+def _inlined(tf: Any) -> Any:
+    """Functions that layers call are traced in place: one that asks for XLA, as grouped convolutions do, would stay
+    a call, which ONNX cannot express."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 @contextlib.contextmanager

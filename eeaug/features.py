@@ -64,8 +64,8 @@ class Features:
     pooled : (n, D), all pooled tensors side by side, flattened
     columns : key of a Wanted → its columns in ``pooled``
     maps : key of a Wanted → (n, *shape)
-    probabilities : float32 (n, classes), of the given model; (n, 0) where only whole maps are wanted
-    labels : int64 (n,)
+    probabilities : float32 (n, outputs), of the given model; (n, 0) where only whole maps are wanted
+    labels : int64 (n,); (0,) for data that was read without labels
     """
 
     pooled: NDArray[Any]
@@ -115,10 +115,10 @@ class Cache:
             )
 
 
-def need_bytes(wanted: Sequence[Wanted], samples: int, classes: int, precision: type) -> int:
+def need_bytes(wanted: Sequence[Wanted], samples: int, outputs: int, precision: type) -> int:
     """Disk that the features of ``samples`` samples take."""
     values = sum(prod(w.shape) for w in wanted)
-    return samples * (values * np.dtype(precision).itemsize + classes * 4)
+    return samples * (values * np.dtype(precision).itemsize + outputs * 4)
 
 
 def extract(
@@ -140,7 +140,7 @@ def extract(
     """
     entry = cache.directory / "features" / _key(classifier, wanted, view, preprocessing, data_sha256, precision)
     if not entry.is_dir():
-        cache.make_room(need_bytes(wanted, len(view), classifier.classes, precision))
+        cache.make_room(need_bytes(wanted, len(view), classifier.decision.outputs, precision))
         _fill(entry, classifier, wanted, view, preprocessing, precision, session(), progress)
     else:
         entry.touch()  # for the order in which make_room drops entries
@@ -242,7 +242,8 @@ def _fill(
             if w.window is None
         }
         answers = _with_answers(wanted)
-        probabilities = _create(partial / "probabilities.npy", (n, classifier.classes * answers), np.float32)
+        width = classifier.decision.outputs if answers else 0
+        probabilities = _create(partial / "probabilities.npy", (n, width), np.float32)
         names = [*(f"wanted_{i}" for i in range(len(wanted))), *([PROBABILITIES] if answers else [])]
         done = 0
         for x in batches(view.part, view.indices, preprocessing, BATCH):
@@ -290,7 +291,7 @@ def _open(entry: Path, wanted: Sequence[Wanted], view: View) -> Features:
         columns=_columns(wanted),
         maps={w.key: read(f"map_{i}.npy") for i, w in enumerate(wanted) if w.window is None},
         probabilities=read("probabilities.npy"),
-        labels=view.y,
+        labels=np.zeros(0, np.int64) if view.part.y is None else view.y,
     )
 
 

@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 
 from eeaug.errors import InputError
-from eeaug.hardware_file import Mistakes, Section, nearest, parse
+from eeaug.hardware_file import Field, Mistakes, Section, nearest, parse
 
 __all__ = [
+    "FIELDS",
     "KINDS",
     "Hardware",
     "Link",
@@ -36,32 +37,110 @@ _BYTES_PER_ELEMENT = {"int8": 1, "int16": 2, "float16": 2, "float32": 4}
 # Slower than any processor by orders of magnitude, so most likely given in millions per second.
 _SLOWEST_MACS_PER_S = 1e4
 
-_TOP_KEYS = (
-    "schema_version",
-    "name",
-    "source",
-    "input_at",
-    "exclusive",
-    "baseline",
-    "processors",
-    "memories",
-    "links",
+_SOURCE = Field("source", "text", "Where these figures come from.", null="not said")
+_RATES = (
+    Field(
+        "default",
+        "number",
+        "For every operation type without a rate of its own.",
+        required=True,
+        null="unknown; no latency of types without their own rate, no `--max-latency`",
+        unit="MAC/s",
+    ),
+    Field("conv", "number", "Convolutions with a window.", null="the default serves", unit="MAC/s"),
+    Field("pointwise", "number", "1×1 convolutions.", null="the default serves", unit="MAC/s"),
+    Field("depthwise", "number", "Depthwise convolutions.", null="the default serves", unit="MAC/s"),
+    Field("dense", "number", "Dense layers, matrix products.", null="the default serves", unit="MAC/s"),
 )
-_RATE_KEYS = ("default", *KINDS)
-_PROCESSOR_KEYS = (
-    "name",
-    "rates_macs_per_s",
-    "arithmetic",
-    "ram",
-    "flash",
-    "active_power_w",
-    "sleep_power_w",
-    "wakeup_s",
-    "runtime",
-    "source",
+_PROCESSOR = (
+    Field("name", "name", "Names the processor in options, and its folder under `stages/`.", required=True),
+    Field("rates_macs_per_s", "mapping", "How fast it computes.", required=True, fields=_RATES),
+    Field(
+        "arithmetic",
+        "choice",
+        "Type of weights and tensors. Its width gives the bytes of memory and of hand-overs.",
+        required=True,
+        options=tuple(_BYTES_PER_ELEMENT),
+    ),
+    Field("ram", "reference", "Where its tensors live.", required=True, of="memory"),
+    Field("flash", "reference", "Where its weights live; may be its RAM.", required=True, of="memory"),
+    Field(
+        "active_power_w",
+        "number",
+        "Drawn while it works.",
+        null="unknown; no energies, no `--objective energy`",
+        unit="W",
+    ),
+    Field(
+        "sleep_power_w", "number", "Drawn while another works.", null="unknown, counted as 0", unit="W", zero=True
+    ),
+    Field(
+        "wakeup_s",
+        "number",
+        "Passes at the start of a stage that another processor hands over to.",
+        null="unknown, counted as 0",
+        unit="s",
+        zero=True,
+    ),
+    Field("runtime", "text", "What the rates were measured with.", null="not said"),
+    _SOURCE,
 )
-_MEMORY_KEYS = ("name", "bytes", "source")
-_LINK_KEYS = ("from", "to", "bandwidth_bytes_per_s", "latency_s", "energy_j_per_byte", "source")
+_MEMORY = (
+    Field("name", "name", "For `ram` and `flash`. Two processors that name the same share it.", required=True),
+    Field("bytes", "whole", "Its size, as far as weights and tensors may use it.", required=True, unit="B"),
+    _SOURCE,
+)
+_LINK = (
+    Field("from", "reference", "The sender. A link goes one way.", required=True, of="processor"),
+    Field("to", "reference", "The receiver.", required=True, of="processor"),
+    Field(
+        "bandwidth_bytes_per_s",
+        "number",
+        "How fast it hands over.",
+        required=True,
+        null="unknown; no latency of what is handed over here, no `--max-latency`",
+        unit="B/s",
+    ),
+    Field("latency_s", "number", "Passes once per hand-over.", default=0.0, unit="s", zero=True),
+    Field(
+        "energy_j_per_byte",
+        "number",
+        "Spent by the link itself.",
+        null="unknown, counted as 0",
+        unit="J/B",
+        zero=True,
+    ),
+    _SOURCE,
+)
+# All that a description may say. The reader goes by it, and docs/hardware.md is rendered from it.
+FIELDS = (
+    Field("schema_version", "version", "Of this format.", required=True, options=(str(SCHEMA_VERSION),)),
+    Field("name", "text", "What reports call the target.", required=True),
+    Field("source", "text", "Where the figures come from that have no source of their own.", null="not said"),
+    Field(
+        "input_at",
+        "reference",
+        "Where samples arrive. They are sent on from there if the first stage runs elsewhere.",
+        null="the first processor",
+        of="processor",
+    ),
+    Field(
+        "exclusive",
+        "flag",
+        "One processor works at a time, so that shared RAM holds the tensors of one, not of all.",
+        default=False,
+    ),
+    Field(
+        "baseline",
+        "reference",
+        "Where the whole model runs that designs are compared with.",
+        null="the one with the lowest latency that holds the whole model",
+        of="processor",
+    ),
+    Field("processors", "list", "In order of use.", required=True, fields=_PROCESSOR),
+    Field("memories", "list", "What processors name as `ram` and `flash`.", required=True, fields=_MEMORY),
+    Field("links", "list", "Who can hand over to whom.", default=(), fields=_LINK),
+)
 
 
 @dataclass(frozen=True)
@@ -197,13 +276,13 @@ def as_dict(hardware: Hardware) -> dict[str, Any]:
         "exclusive": hardware.exclusive,
         "baseline": hardware.baseline,
         "processors": [
-            {key: getattr(p, key) for key in _PROCESSOR_KEYS}
-            | {"rates_macs_per_s": {key: p.rates_macs_per_s[key] for key in _RATE_KEYS}}
+            {f.key: getattr(p, f.key) for f in _PROCESSOR}
+            | {"rates_macs_per_s": {f.key: p.rates_macs_per_s[f.key] for f in _RATES}}
             for p in hardware.processors
         ],
-        "memories": [{key: getattr(m, key) for key in _MEMORY_KEYS} for m in hardware.memories],
+        "memories": [{f.key: getattr(m, f.key) for f in _MEMORY} for m in hardware.memories],
         "links": [
-            {"from": k.sender, "to": k.receiver} | {key: getattr(k, key) for key in _LINK_KEYS[2:]}
+            {"from": k.sender, "to": k.receiver} | {f.key: getattr(k, f.key) for f in _LINK[2:]}
             for k in hardware.links
         ],
     }
@@ -252,39 +331,39 @@ def warnings(hardware: Hardware) -> tuple[str, ...]:
 
 def _read_file(path: Path) -> Hardware:
     mistakes = Mistakes(str(path))
-    top = Section(parse(path, mistakes), "", _TOP_KEYS, mistakes)
-    top.version(SCHEMA_VERSION)
-    memory_sections = top.sections("memories", _MEMORY_KEYS)
+    top = Section(parse(path, mistakes), "", FIELDS, mistakes)
+    top.version("schema_version")
+    memory_sections = top.sections("memories")
     memories = tuple(Memory(s.name("name"), s.whole("bytes"), s.text("source")) for s in memory_sections)
     memory_names = _distinct(memory_sections, [m.name for m in memories])
-    processor_sections = top.sections("processors", _PROCESSOR_KEYS)
+    processor_sections = top.sections("processors")
     processors = tuple(_processor(s, memory_names) for s in processor_sections)
     names = _distinct(processor_sections, [p.name for p in processors])
     hardware = Hardware(
-        name=top.text("name", required=True) or "",
+        name=top.text("name") or "",
         source=top.text("source"),
-        input_at=_reference(top, "input_at", "processor", names, optional=True) or "".join(names[:1]),
-        exclusive=top.flag("exclusive", False),
-        baseline=_reference(top, "baseline", "processor", names, optional=True) or None,
+        input_at=top.reference("input_at", names) or "".join(names[:1]),
+        exclusive=top.flag("exclusive"),
+        baseline=top.reference("baseline", names) or None,
         processors=processors,
         memories=memories,
-        links=_links(top.sections("links", _LINK_KEYS, required=False), names),
+        links=_links(top.sections("links"), names),
     )
     mistakes.raise_if_any()
     return hardware
 
 
 def _processor(section: Section, memory_names: list[str]) -> Processor:
-    rates = section.section("rates_macs_per_s", _RATE_KEYS)
+    rates = section.section("rates_macs_per_s")
     return Processor(
         name=section.name("name"),
-        rates_macs_per_s={k: rates.number(k, required=k == "default") for k in _RATE_KEYS} if rates else {},
-        arithmetic=section.choice("arithmetic", _BYTES_PER_ELEMENT),
-        ram=_reference(section, "ram", "memory", memory_names),
-        flash=_reference(section, "flash", "memory", memory_names),
+        rates_macs_per_s={f.key: rates.number(f.key) for f in _RATES} if rates else {},
+        arithmetic=section.choice("arithmetic"),
+        ram=section.reference("ram", memory_names),
+        flash=section.reference("flash", memory_names),
         active_power_w=section.number("active_power_w"),
-        sleep_power_w=section.number("sleep_power_w", zero=True),
-        wakeup_s=section.number("wakeup_s", zero=True),
+        sleep_power_w=section.number("sleep_power_w"),
+        wakeup_s=section.number("wakeup_s"),
         runtime=section.text("runtime"),
         source=section.text("source"),
     )
@@ -294,11 +373,11 @@ def _links(sections: tuple[Section, ...], names: list[str]) -> tuple[Link, ...]:
     links: list[Link] = []
     for section in sections:
         link = Link(
-            sender=_reference(section, "from", "processor", names),
-            receiver=_reference(section, "to", "processor", names),
-            bandwidth_bytes_per_s=section.number("bandwidth_bytes_per_s", required=True),
-            latency_s=section.number("latency_s", zero=True, default=0.0) or 0.0,
-            energy_j_per_byte=section.number("energy_j_per_byte", zero=True),
+            sender=section.reference("from", names),
+            receiver=section.reference("to", names),
+            bandwidth_bytes_per_s=section.number("bandwidth_bytes_per_s"),
+            latency_s=section.number("latency_s") or 0.0,
+            energy_j_per_byte=section.number("energy_j_per_byte"),
             source=section.text("source"),
         )
         if link.sender and link.sender == link.receiver:
@@ -317,13 +396,3 @@ def _distinct(sections: tuple[Section, ...], names: list[str]) -> list[str]:
         if names[i] and names[i] in names[:i]:
             section.note("name", f"'{names[i]}' stands a second time")
     return names
-
-
-def _reference(section: Section, key: str, what: str, names: list[str], *, optional: bool = False) -> str:
-    """The name of a processor or memory of this file; the empty string if none is given or it is wrong."""
-    name = section.name(key, optional=optional)
-    # a name that could not be read (noted already) may be the one that is meant here
-    if name and name not in names and names and "" not in names:
-        section.note(key, f"there is no {what} '{name}'{nearest(name, names)} (known: {', '.join(names)})")
-        return ""
-    return name

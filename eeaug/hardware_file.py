@@ -1,6 +1,7 @@
 """Strict reading of a hardware description: every mistake of a file is found, each with its path.
 
-This module knows YAML and single values; what the keys of a description mean stands in ``hardware``.
+This module knows YAML and single values; which keys a description has stands in ``hardware``, as ``Field``:
+the reader and the reference of the format both go by it.
 """
 
 from __future__ import annotations
@@ -9,19 +10,60 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from eeaug.errors import InputError
 
-__all__ = ["Mistakes", "Section", "nearest", "parse"]
+__all__ = ["Field", "Mistakes", "Section", "nearest", "parse"]
 
 # Names become folders (stages/0-<name>) and parts of options (--exit-at LOCATION:PROCESSOR).
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_REQUIRED = object()
 _NOTHING = object()  # what stands where a value is missing and that has been noted
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key of a mapping: what the reader accepts, and what the reference says about it.
+
+    ``null`` tells what null, which is the same as leaving an optional key out, stands for; None: null is a
+    mistake. ``default`` serves where a key that has no null is left out. Numbers are greater than zero, or
+    at least zero if ``zero``. ``options`` are the words of a choice, ``of`` is what a reference names, and
+    ``fields`` are the keys of a mapping or of every mapping in a list.
+    """
+
+    key: str
+    kind: Literal["text", "name", "reference", "choice", "flag", "version", "number", "whole", "mapping", "list"]
+    meaning: str
+    required: bool = False
+    null: str | None = None
+    default: float | bool | tuple[()] | None = None
+    unit: str = ""
+    zero: bool = False
+    options: tuple[str, ...] = ()
+    of: str = ""
+    fields: tuple[Field, ...] = ()
+
+    @property
+    def wanted(self) -> str:
+        """What a right value is, in words."""
+        keys = ", ".join(field.key for field in self.fields)
+        what = {
+            "text": "text",
+            "name": "a name of letters, digits, '.', '_' and '-' that starts with a letter or digit",
+            "reference": f"the name of a {self.of} of this file",
+            "choice": f"one of {', '.join(self.options)}",
+            "flag": "true or false",
+            "version": ", ".join(self.options),
+            "number": f"a number {'of at least' if self.zero else 'greater than'} 0",
+            "whole": "a whole number greater than 0",
+            "mapping": f"a mapping with the keys {keys}",
+            "list": f"a list of mappings with the keys {keys}",
+        }[self.kind]
+        return what if self.null is None else f"{what} or null"
 
 
 class Mistakes:
@@ -73,7 +115,7 @@ def parse(path: Path, mistakes: Mistakes) -> object:
     except (ValueError, RecursionError) as error:  # a date such as 2024-13-01; lists in lists without end
         raise InputError(f"{path}: not valid YAML: {error}") from error
     if document is None:
-        raise InputError(f"{path}: is empty; a hardware description starts with 'schema_version: 1'")
+        raise InputError(f"{path}: is empty; must be a YAML mapping")
     for key_path, line in repeated:
         mistakes.add(key_path, f"stands a second time in line {line}")
     return document
@@ -112,7 +154,7 @@ def _shown(value: object) -> str:
         case dict():
             return "a mapping"
         case list():
-            return "a list"
+            return "a list" if value else "an empty list"
     text = repr(value) if isinstance(value, int | float | str) else f"'{value}'"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -123,126 +165,136 @@ class Section:
     A stand-in never leaves ``hardware.read``, which ends with ``Mistakes.raise_if_any``.
     """
 
-    def __init__(self, value: object, path: str, known: tuple[str, ...], mistakes: Mistakes) -> None:
+    def __init__(self, value: object, path: str, fields: tuple[Field, ...], mistakes: Mistakes) -> None:
         self._path, self._mistakes = path, mistakes
+        self._fields = {field.key: field for field in fields}
         self._values: dict[Any, object] | None = value if isinstance(value, dict) else None
+        known = ", ".join(self._fields)
         if self._values is None:
-            what = f"must be a mapping with the keys {', '.join(known)}, given {_shown(value)}"
-            mistakes.add(path or "the file", what)
+            mistakes.add(path or "the file", f"must be a mapping with the keys {known}, given {_shown(value)}")
             return
         for key in self._values:
-            if key not in known:
-                hint = nearest(str(key), known) or f"; known keys: {', '.join(known)}"
-                self.note(str(key), f"unknown key{hint}")
+            if key not in self._fields:
+                self.note(str(key), f"unknown key{nearest(str(key), self._fields) or f'; known keys: {known}'}")
 
     def note(self, key: str, what: str) -> None:
         self._mistakes.add(_join(self._path, key), what)
 
-    def _take(self, key: str, default: object = _REQUIRED) -> object:
+    def _take(self, key: str) -> tuple[Field, object]:
+        """The field and its value; ``_NOTHING`` after a mistake, None for a null that is allowed."""
+        field = self._fields[key]
         if self._values is None:
-            return _NOTHING
-        if key in self._values:
-            return self._values[key]
-        if default is _REQUIRED:
-            self.note(key, "missing")
-            return _NOTHING
-        return default
+            return field, _NOTHING
+        if key not in self._values:
+            if field.required:
+                self.note(key, f"missing; must be {field.wanted}")
+                return field, _NOTHING
+            return field, field.default
+        value = self._values[key]
+        if value is None and field.null is None:
+            self._refuse(field, value)
+            return field, _NOTHING
+        return field, value
 
-    def text(self, key: str, *, required: bool = False) -> str | None:
-        """Free text on one line; None after a mistake, or where an optional one is missing or null."""
-        value = self._take(key, _REQUIRED if required else None)
-        if value is _NOTHING or (value is None and not required):
+    def _refuse(self, field: Field, value: object, hint: str = "") -> None:
+        self.note(field.key, f"must be {field.wanted}, given {_shown(value)}{hint}")
+
+    def text(self, key: str) -> str | None:
+        """Free text on one line; None after a mistake, or for null."""
+        field, value = self._take(key)
+        if value is _NOTHING or value is None:
             return None
         if not isinstance(value, str) or not value.strip():
-            self.note(key, f"must be text, given {_shown(value)}{_quotes(value)}")
+            self._refuse(field, value, _quotes(value))
             return None
         return " ".join(value.split())
 
-    def name(self, key: str, *, optional: bool = False) -> str:
-        """A name; the empty string after a mistake, or where an optional one is missing or null."""
-        value = self._take(key, None if optional else _REQUIRED)
-        if value is _NOTHING or (value is None and optional):
+    def name(self, key: str) -> str:
+        """A name, or what may be a reference to one; the empty string after a mistake, or for null."""
+        field, value = self._take(key)
+        if value is _NOTHING or value is None:
             return ""
         if not isinstance(value, str) or not _NAME.fullmatch(value):
-            what = "must be a name of letters, digits, '.', '_' and '-'"
-            self.note(key, f"{what}, given {_shown(value)}{_quotes(value)}")
+            self._refuse(field, value, _quotes(value))
             return ""
         return value
 
-    def choice(self, key: str, known: Iterable[str]) -> str:
-        """A required word out of a few; the empty string after a mistake."""
-        known = tuple(known)
-        value = self._take(key)
+    def reference(self, key: str, names: list[str]) -> str:
+        """One of the names; the empty string after a mistake, or for null."""
+        name = self.name(key)
+        # a name that could not be read (noted already) may be the one that is meant here
+        if name and name not in names and names and "" not in names:
+            what = self._fields[key].of
+            self.note(key, f"there is no {what} '{name}'{nearest(name, names)} (known: {', '.join(names)})")
+            return ""
+        return name
+
+    def choice(self, key: str) -> str:
+        """One of the field's words; the empty string after a mistake."""
+        field, value = self._take(key)
         if value is _NOTHING:
             return ""
-        if not isinstance(value, str) or value not in known:
-            hint = nearest(value, known) if isinstance(value, str) else ""
-            self.note(key, f"must be one of {', '.join(known)}, given {_shown(value)}{hint}")
+        if not isinstance(value, str) or value not in field.options:
+            self._refuse(field, value, nearest(value, field.options) if isinstance(value, str) else "")
             return ""
         return value
 
-    def flag(self, key: str, default: bool) -> bool:
-        value = self._take(key, default)
+    def flag(self, key: str) -> bool:
+        field, value = self._take(key)
         if not isinstance(value, bool):
             if value is not _NOTHING:
-                self.note(key, f"must be true or false, given {_shown(value)}")
-            return default
+                self._refuse(field, value)
+            return False
         return value
 
-    def version(self, supported: int) -> None:
-        """Notes a ``schema_version`` other than the supported one."""
-        value = self._take("schema_version")
-        if value is not _NOTHING and (type(value) is not int or value != supported):
-            self.note("schema_version", f"must be {supported}, given {_shown(value)}")
+    def version(self, key: str) -> None:
+        """Notes a version other than the supported ones."""
+        field, value = self._take(key)
+        if value is not _NOTHING and (type(value) is not int or str(value) not in field.options):
+            self._refuse(field, value)
 
-    def number(
-        self, key: str, *, required: bool = False, zero: bool = False, default: float | None = None
-    ) -> float | None:
-        """A finite number, positive or (``zero``) not negative.
+    def number(self, key: str) -> float | None:
+        """A finite number; None after a mistake, or for null, which stands for unknown.
 
-        Null stands for unknown, except where the default is a number. Text that reads as a number counts
-        as one: YAML 1.1 takes ``1e6`` for text.
+        Text that reads as a number counts as one: YAML 1.1 takes ``1e6`` for text.
         """
-        value = self._take(key, _REQUIRED if required else default)
-        if value is _NOTHING or (value is None and default is None):
+        field, value = self._take(key)
+        if value is _NOTHING or value is None:
             return None
         number = _as_number(value)
-        if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
-            wanted = "of at least 0" if zero else "greater than 0"
-            unknown = " or null" if default is None else ""
-            self.note(key, f"must be a number {wanted}{unknown}, given {_shown(value)}")
-            return default
+        if not math.isfinite(number) or number < 0 or (number == 0 and not field.zero):
+            self._refuse(field, value)
+            return None
         return number
 
     def whole(self, key: str) -> int:
-        """A required whole number greater than zero; 0 after a mistake."""
-        value = self._take(key)
+        """A whole number; 0 after a mistake."""
+        field, value = self._take(key)
         if value is _NOTHING:
             return 0
         number = _as_number(value)
         if not number > 0 or not number.is_integer():
-            self.note(key, f"must be a whole number greater than 0, given {_shown(value)}")
+            self._refuse(field, value)
             return 0
         return int(number)
 
-    def section(self, key: str, known: tuple[str, ...]) -> Section | None:
-        """A required mapping; None, noted, where it is missing."""
-        value = self._take(key)
+    def section(self, key: str) -> Section | None:
+        """A mapping; None, noted, where it is missing."""
+        field, value = self._take(key)
         if value is _NOTHING:
             return None
-        return Section(value, _join(self._path, key), known, self._mistakes)
+        return Section(value, _join(self._path, key), field.fields, self._mistakes)
 
-    def sections(self, key: str, known: tuple[str, ...], *, required: bool = True) -> tuple[Section, ...]:
+    def sections(self, key: str) -> tuple[Section, ...]:
         """One section per item of a list; a required list has at least one item."""
-        value = self._take(key, _REQUIRED if required else [])
-        if value is _NOTHING:
+        field, value = self._take(key)
+        if value is _NOTHING or value == ():
             return ()
-        if not isinstance(value, list) or (required and not value):
-            given = "an empty list" if value == [] else _shown(value)
-            self.note(key, f"must be a list of mappings with the keys {', '.join(known)}, given {given}")
+        if not isinstance(value, list) or (field.required and not value):
+            self._refuse(field, value)
             return ()
         path = _join(self._path, key)
-        return tuple(Section(v, f"{path}[{i}]", known, self._mistakes) for i, v in enumerate(value))
+        return tuple(Section(v, f"{path}[{i}]", field.fields, self._mistakes) for i, v in enumerate(value))
 
 
 def _as_number(value: object) -> float:

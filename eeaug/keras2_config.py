@@ -10,9 +10,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["Item", "input_shapes", "item_name", "items", "layers_of", "rewritten"]
+from eeaug import keras2_operations as operations
+
+__all__ = ["MODELS", "Item", "input_shapes", "item_name", "items", "layers_of", "rewritten", "without_slashes"]
 
 Item = dict[str, Any]
+
+MODELS = ("Functional", "Model", "Sequential")  # classes of which the file holds all the layers
 
 # Where Keras 3 has the classes of models
 MODEL_MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
@@ -84,7 +88,7 @@ def input_shapes(item: Item) -> list[tuple[int | None, ...]] | None:
 
 def rewritten(config: Item) -> Item:
     """A copy of a model configuration of Keras 2 that Keras 3 accepts and that computes the same."""
-    config = _without_slashes(json.loads(json.dumps(config)))
+    config = _renamed(json.loads(json.dumps(config)), without_slashes(config))
     for item in list(items(config)):
         if item["class_name"] == "Model":
             item["class_name"] = "Functional"
@@ -123,19 +127,26 @@ def _rewrite_arguments(class_name: str, config: dict[str, Any]) -> None:
         config["batch_shape" if is_input else "input_shape"] = shape if is_input else shape[1:]
 
 
-def _without_slashes(config: Item) -> Item:
-    """Rename layers such as DenseNet's ``conv1/conv``, wherever they are named; Keras 3 forbids the slash."""
-    names = {item_name(item) for item in items(config)}
-    renamed = {name: name.replace("/", "_") for name in names if "/" in name}
+def without_slashes(config: Item) -> dict[str, str]:
+    """New names of layers such as DenseNet's ``conv1/conv``; Keras 3 forbids the slash."""
+    found = {str(name) for item in items(config) for name in (item_name(item), item.get("name")) if name}
+    renamed: dict[str, str] = {}
+    for name in sorted(name for name in found if "/" in name):
+        new = name.replace("/", "_")
+        while new in found:
+            new += "_"
+        found.add(new)
+        renamed[name] = new
+    return renamed
 
-    def walk(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: walk(child) for key, child in value.items()}
-        if isinstance(value, list):
-            return [walk(child) for child in value]
-        return renamed.get(value, value) if isinstance(value, str) else value
 
-    return walk(config)
+def _renamed(value: Any, names: dict[str, str]) -> Any:
+    """The same configuration with other names, wherever they stand."""
+    if isinstance(value, dict):
+        return {key: _renamed(child, names) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_renamed(child, names) for child in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _references(value: object) -> Iterator[list[Any]]:
@@ -173,8 +184,11 @@ def _rewrite_calls(config: dict[str, Any]) -> None:
             reference[1] -= start
         for reference in outputs:
             reference[1] += reference[0] == name and layer["class_name"] != "Sequential"
-    for layer in layers:
-        if "inbound_nodes" in layer:
+    for i, layer in enumerate(layers):
+        made = operations.operation(layer) if layer["class_name"] in operations.OPERATION_LAYERS else None
+        if made is not None:
+            layers[i] = made
+        elif "inbound_nodes" in layer:
             layer["inbound_nodes"] = [_call(node) for node in layer["inbound_nodes"]]
     for key in ("input_layers", "output_layers"):
         if isinstance(config.get(key), list) and len(config[key]) == 1:
@@ -187,11 +201,7 @@ def _call(node: Any) -> Any:
         return node
 
     def tensor(value: Any) -> Any:
-        if list(_references(value)) != [value]:
-            return value
-        # only the history is used, shape and type come from the layer it names
-        config = {"shape": [None], "dtype": "float32", "keras_history": value[:3]}
-        return {"class_name": "__keras_tensor__", "config": config}
+        return operations.tensor(value) if list(_references(value)) == [value] else value
 
     arguments = [tensor(argument[:3]) for argument in node]
     keywords = {key: tensor(value) for argument in node for key, value in argument[3].items()}

@@ -2,7 +2,8 @@
 
 - What Keras 3 wrote, Keras 3 reads as it is.
 - An ``.h5`` that Keras 2 wrote is read from a temporary copy whose stored configuration is rewritten.
-- Everything else that Keras 2 wrote is read by tf_keras, which writes an ``.h5`` that goes the way above.
+- Everything else that Keras 2 wrote, SavedModel directories too, is read by tf_keras, which writes an
+  ``.h5`` that goes the way above.
 
 Whichever the way, only a Keras 3 model is handed on. Importing this module imports no framework.
 """
@@ -10,6 +11,7 @@ Whichever the way, only a Keras 3 model is handed on. Importing this module impo
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -18,15 +20,26 @@ import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from eeaug import saved_model
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware_file import nearest
-from eeaug.keras2_config import Item, input_shapes, item_name, items, layers_of, rewritten
+from eeaug.keras2_config import (
+    MODELS,
+    Item,
+    input_shapes,
+    item_name,
+    items,
+    layers_of,
+    rewritten,
+    without_slashes,
+)
+from eeaug.keras2_operations import OPERATION_LAYERS, function, operation
 
 if TYPE_CHECKING:
     import keras
@@ -41,6 +54,7 @@ FOREIGN_SUFFIXES = {
     ".onnx": "an ONNX",
     ".pb": "a TensorFlow graph",
     ".json": "an architecture-only",
+    ".index": "a TensorFlow checkpoint's (weights only)",
 }
 WEIGHTS_ONLY_GROUPS = ("model_weights", "layers", "_layer_checkpoint_dependencies")
 LONGEST_REASON = 240  # characters; a Keras error can quote a whole configuration
@@ -50,9 +64,10 @@ LONGEST_REASON = 240  # characters; a Keras error can quote a whole configuratio
 class _Stored:
     """What a model file says about itself, read without running anything from it."""
 
-    kind: str  # "keras" or "h5"
+    kind: str  # "keras", "h5" or "saved_model"
     config: Item
     keras_version: str  # "" where the file has none, as only Keras 2 and older left it out
+    parts: Sequence[Item] = ()  # what is built from descriptions outside ``config``
 
     @property
     def by_keras_2(self) -> bool:
@@ -95,20 +110,22 @@ def check(path: Path, *, allow_unsafe: bool = False) -> _Stored:
     Raises as :func:`load` does.
     """
     stored = _read(path)
+    _refuse_subclassed(path, stored.config)
     if not allow_unsafe:
-        _refuse_lambdas(path, stored.config)
+        for item in (stored.config, *stored.parts):
+            _refuse_lambdas(path, item)
     if stored.by_keras_2:
         _refuse_changed_activations(path, stored.config)
     return stored
 
 
 def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
-    """Load a ``.keras``, ``.h5`` or ``.hdf5`` file of Keras 3 or Keras 2, uncompiled.
+    """Load a ``.keras``, ``.h5`` or ``.hdf5`` file or a SavedModel directory of Keras 3 or 2, uncompiled.
 
     Parameters
     ----------
     path
-        The model file; its content decides what it is, not its suffix.
+        The model file or directory; its content decides what it is, not its suffix.
     allow_unsafe
         Accept Lambda layers, that is, run code from the file.
 
@@ -122,7 +139,7 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
     InputError
         The file is missing, damaged, or no model file at all.
     ConversionError
-        A model that cannot be loaded: another format, weights only, Lambda layers, custom classes.
+        A model that cannot be loaded: another format, weights only, subclassed, Lambda layers, custom classes.
     """
     path = Path(path)
     stored = check(path, allow_unsafe=allow_unsafe)
@@ -153,11 +170,13 @@ def _read(path: Path) -> _Stored:
         names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"{path}: no such model file{nearest(path.name, names)}")
     if path.is_dir():
-        if (path / "saved_model.pb").exists():
-            raise ConversionError(
-                f"{path}: a SavedModel directory, which this version does not read; save the model as .keras or .h5"
-            )
-        raise InputError(f"{path}: a directory, not a model file (.keras, .h5 or .hdf5)")
+        if (path / saved_model.GRAPH_FILE).exists():
+            config, parts, version = saved_model.read(path)
+            return _Stored("saved_model", _checked(path, config), version, parts)
+        raise InputError(
+            f"{path}: a directory without {saved_model.GRAPH_FILE}, neither a model file (.keras, .h5 or .hdf5) "
+            "nor a SavedModel"
+        )
     try:
         with path.open("rb") as file:
             magic = file.read(8)
@@ -169,6 +188,8 @@ def _read(path: Path) -> _Stored:
         return _read_zip(path)
     if magic == HDF5_MAGIC:
         return _read_h5(path)
+    if path.name == saved_model.GRAPH_FILE:
+        raise InputError(f"{path}: part of a SavedModel; give its directory, {path.parent}")
     foreign = "a TFLite" if magic[4:] == TFLITE_MAGIC else FOREIGN_SUFFIXES.get(path.suffix.lower())
     if foreign is not None:
         raise ConversionError(f"{path}: {foreign} file; eeaug needs the trained Keras model (.keras or .h5)")
@@ -218,6 +239,14 @@ def _checked(path: Path, config: object) -> Item:
 # -- what is refused ----------------------------------------------------------------------------------
 
 
+def _refuse_subclassed(path: Path, model: Item) -> None:
+    if model["class_name"] not in MODELS:
+        raise ConversionError(
+            f"{path}: the model is of class {model['class_name']!r}, a subclass of which the file does not hold "
+            "the code; build it as a functional or Sequential model and save that"
+        )
+
+
 def _refuse_lambdas(path: Path, model: Item) -> None:
     owner = item_name(model)
     # what else .keras stores (optimizer, losses) is not loaded
@@ -250,11 +279,13 @@ def _unknown_layer(model: Item, keras: ModuleType) -> str | None:
     while pending:
         item = pending.pop(0)
         name = item["class_name"]
-        known = hasattr(keras.layers, name) or name in ("Functional", "Model", "Sequential")
+        known = hasattr(keras.layers, name) or name in MODELS
         registered = keras.saving.get_registered_object(item.get("registered_name") or name)
-        if not known and registered is None:
-            what = "a TensorFlow operation outside any layer" if "OpLambda" in name else "a custom class"
-            return f"layer {item_name(item)!r} is of class {name}, which Keras 3 does not have ({what})"
+        if name in OPERATION_LAYERS:
+            if operation(item) is None:
+                return f"layer {item_name(item)!r} calls TensorFlow's {function(item)!r}: use a Keras layer instead"
+        elif not known and registered is None and _operation_module(item) is None:
+            return f"layer {item_name(item)!r} is of class {name}, which Keras 3 does not have (a custom class)"
         wrapped = item["config"].get("layer") if isinstance(item["config"], dict) else None
         pending += layers_of(item) + ([wrapped] if isinstance(wrapped, dict) else [])
     return None
@@ -278,7 +309,8 @@ _Route = Callable[[Path, _Stored, Path, bool], "keras.Model"]  # path, stored, s
 
 def _routes(stored: _Stored) -> list[_Route]:
     if not stored.by_keras_2:
-        return [_load_as_is]
+        operations = stored.kind == "h5" and any(map(_operation_module, layers_of(stored.config)))
+        return [_load_rewritten if operations else _load_as_is]
     return [_load_rewritten, _load_with_tf_keras] if stored.kind == "h5" else [_load_with_tf_keras]
 
 
@@ -295,13 +327,34 @@ def _load_rewritten(path: Path, stored: _Stored, scratch: Path, safe_mode: bool)
 
     target = scratch / "rewritten.h5"
     with h5py.File(path, "r") as source, h5py.File(target, "w") as copy:
-        copy.attrs["model_config"] = json.dumps(rewritten(stored.config))
+        config = rewritten(stored.config) if stored.by_keras_2 else _with_modules(stored.config)
+        copy.attrs["model_config"] = json.dumps(config)
         source.copy("model_weights", copy)
         names = _weighted_layers(source["model_weights"])
+    new = without_slashes(stored.config)
+    names = [new.get(name, name) for name in names]
     model = keras.models.load_model(target, compile=False, safe_mode=safe_mode)
     if [layer.name for layer in model.layers if layer.weights] != names:  # Keras assigns them by position
         raise ConversionError("its layers come in another order than their stored weights")
     return model
+
+
+def _with_modules(model: Item) -> Item:
+    """What Keras 3 leaves out of an ``.h5``, so that it fails to load its own: where operations are defined."""
+    found = [(layer, _operation_module(layer)) for layer in layers_of(model)]
+    layers = [
+        {**layer, "module": module, "registered_name": layer["class_name"]} if module else layer
+        for layer, module in found
+    ]
+    return {**model, "config": {**model["config"], "layers": layers}}
+
+
+def _operation_module(layer: Item) -> str | None:
+    """The module of an operation (``x + y``) of Keras 3 among the layers, None for a layer."""
+    if not isinstance(layer["config"], dict) or "trainable" in layer["config"]:
+        return None
+    modules = (f"keras.src.ops.{name}" for name in ("numpy", "nn", "math", "core", "image", "linalg"))
+    return next((m for m in modules if hasattr(importlib.import_module(m), layer["class_name"])), None)
 
 
 def _load_with_tf_keras(path: Path, stored: _Stored, scratch: Path, safe_mode: bool) -> keras.Model:
@@ -315,7 +368,7 @@ def _load_with_tf_keras(path: Path, stored: _Stored, scratch: Path, safe_mode: b
 
 def _with_suffix(path: Path, stored: _Stored, scratch: Path) -> Path:
     """The file, or a copy of it, under the suffix by which Keras knows its format."""
-    if path.suffix == f".{stored.kind}":
+    if stored.kind == "saved_model" or path.suffix == f".{stored.kind}":
         return path
     return Path(shutil.copyfile(path, scratch / f"model.{stored.kind}"))
 
@@ -325,7 +378,7 @@ def _weighted_layers(group: Any) -> list[str]:
     parts = [key for key in group.attrs if key.startswith("layer_names")]
     names = [name for key in sorted(parts, key=lambda key: (len(key), key)) for name in group.attrs[key]]
     texts = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
-    return [name.replace("/", "_") for name in texts if len(group[name])]  # as rewritten() names them
+    return [name for name in texts if len(group[name])]
 
 
 # -- saying it in one line, and silence ---------------------------------------------------------------

@@ -10,6 +10,9 @@ from eeaug.graph import Block
 
 __all__ = ["Location", "find", "pooled_shape"]
 
+# A block of so many layers that holds most of the MACs is a network in one piece, not a residual block.
+TANGLED_LAYERS = 50
+
 
 @dataclass(frozen=True)
 class Location:
@@ -28,18 +31,18 @@ class Location:
         return prod(self.shape)
 
 
-def find(blocks: Sequence[Block], classes: int) -> tuple[tuple[Location, ...], dict[str, str]]:
+def find(blocks: Sequence[Block], outputs: int) -> tuple[tuple[Location, ...], dict[str, str]]:
     """The locations in order, and the reason for every block that is none, by block name.
 
-    The cheapest head averages over space and has one dense layer: channels × classes MACs. Where less than
-    that follows in the backbone, no exit can save anything.
+    ``outputs`` is the width of the classifier's output. The cheapest head averages over space and has one dense
+    layer: channels × outputs MACs. Where no more than that follows in the backbone, no exit can save anything.
     """
     found: list[Location] = []
     reasons: dict[str, str] = {}
-    remaining = sum(block.total_macs for block in blocks)
+    total = remaining = sum(block.total_macs for block in blocks)
     for after, block in enumerate(blocks, start=1):
         remaining -= block.total_macs
-        head = block.shape[-1] * classes if block.shape else 0
+        head = block.shape[-1] * outputs if block.shape else 0
         if after == len(blocks):
             reasons[block.name] = "the classifier itself"
         elif not 1 <= len(block.shape) <= 3:
@@ -50,6 +53,9 @@ def find(blocks: Sequence[Block], classes: int) -> tuple[tuple[Location, ...], d
             reasons[block.name] = f"nothing to save: {remaining:,} MACs follow, the smallest head costs {head:,}"
         else:
             found.append(Location(block.name, after, block.shape, remaining))
+            continue
+        if len(block.layers) >= TANGLED_LAYERS and 2 * block.total_macs > total:
+            reasons[block.name] += f"; no single tensor cuts the {len(block.layers)} layers of this block"
     return tuple(found), reasons
 
 

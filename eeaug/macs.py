@@ -7,7 +7,7 @@ no bias, normalisation, addition or pooling. A layer whose MACs are not known is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import prod
+from math import isqrt, prod
 
 from eeaug.errors import ConversionError
 from eeaug.hardware import KINDS
@@ -29,7 +29,7 @@ def count(call: Call) -> dict[str, int]:
     if rule is not None:
         return {kind: macs for kind, macs in rule(call).items() if macs}
     if call.kind in _MULTIPLY or (call.kind not in _ELEMENTWISE and any(len(w) > 1 for w in call.weights)):
-        raise ConversionError(f"layer {call.name!r} ({call.kind}): eeaug cannot count its MACs")
+        raise _unknown(call)
     return {}
 
 
@@ -46,6 +46,8 @@ def _convolution(call: Call) -> dict[str, int]:
     # kernel (*window, channels_in / groups, filters): an output element costs window · channels_in / groups
     kernel = call.weights[0]
     macs = prod(call.shapes[0]) // kernel[-1] * prod(kernel)
+    if kernel[-2] == 1 and 1 not in (call.input_shapes[0][0], call.input_shapes[0][-1]):
+        return {"depthwise": macs}  # as many groups as channels, wherever the channels stand
     return {"pointwise" if prod(kernel[:-2]) == 1 else "conv": macs}
 
 
@@ -78,6 +80,73 @@ def _einsum_dense(call: Call) -> dict[str, int]:
     return {"dense": prod(call.shapes[0]) * contracted}
 
 
+def _matmul(call: Call) -> dict[str, int]:
+    if len(call.input_shapes) != 2:  # the other operand is a constant that the call does not show
+        raise _unknown(call)
+    return {"dense": prod(call.shapes[0]) * call.input_shapes[0][-1]}
+
+
+def _dot(call: Call) -> dict[str, int]:
+    # both operands lose one axis of the same size and keep all others: |a| · |b| = |out| · size²
+    if len(call.input_shapes) != 2:
+        raise _unknown(call)
+    out = prod(call.shapes[0])
+    return {"dense": out * isqrt(prod(call.input_shapes[0]) * prod(call.input_shapes[1]) // out)}
+
+
+def _einsum(call: Call) -> dict[str, int]:
+    operands, _, out = (call.equation or "").partition("->")
+    if not out or operands.count(",") != 1 or len(call.input_shapes) != 2:
+        raise _unknown(call)
+    sizes: dict[str, int] = {}
+    for axes, shape in zip(operands.split(","), call.input_shapes, strict=True):
+        # shapes lack the batch, which stands first; an ellipsis stands there too and is in the output
+        sizes |= dict(zip(reversed(axes.strip().replace(".", "")), reversed(shape), strict=False))
+    return {"dense": prod(call.shapes[0]) * prod(size for axis, size in sizes.items() if axis not in out)}
+
+
+def _attention(call: Call) -> dict[str, int]:
+    # scores = query · key, output = scores · value; a single weight may mean scores without a product
+    if call.weights:
+        raise _unknown(call)
+    query, value = call.input_shapes[:2]
+    return {"dense": query[0] * value[0] * (query[-1] + value[-1])}
+
+
+def _additive_attention(call: Call) -> dict[str, int]:
+    # scores = Σ scale · tanh(query + key) is no matrix product
+    query, value = call.input_shapes[:2]
+    return {"dense": query[0] * value[0] * value[-1]}
+
+
+def _multi_head_attention(call: Call) -> dict[str, int]:
+    # kernels: query, key (channels, heads, size), value (channels, heads, size), output (heads, size, channels)
+    query, key, value, output = (w for w in call.weights if len(w) == 3)
+    if len(call.shapes[0]) != 2:  # attention along some of several axes: the call does not show which
+        raise _unknown(call)
+    rows = call.shapes[0][0]
+    # keyword arguments come in any order, masks among them: keys are what has their channels
+    sequences = [s[0] for s in call.input_shapes if len(s) == 2 and s[-1] in (key[0], value[0])]
+    columns = next((length for length in sequences if length != rows), rows)
+    heads = query[1]
+    projections = rows * (prod(query) + prod(output)) + columns * (prod(key) + prod(value))
+    return {"dense": projections + rows * columns * heads * (query[2] + value[2])}
+
+
+def _recurrent(call: Call) -> dict[str, int]:
+    # per direction kernel (channels, gates · units) and recurrent kernel (units, gates · units), for every step
+    directions = 2 if call.kind == "Bidirectional" else 1
+    own = len(call.weights) // directions
+    matrices = [w for d in range(directions) for w in call.weights[d * own : d * own + 2]]
+    if own not in (2, 3) or any(len(w) != 2 for w in matrices):
+        raise _unknown(call)
+    return {"dense": call.input_shapes[0][0] * sum(prod(w) for w in matrices)}
+
+
+def _unknown(call: Call) -> ConversionError:
+    return ConversionError(f"layer {call.name!r} ({call.kind}): eeaug cannot count its MACs")
+
+
 _RULES: dict[str, Callable[[Call], dict[str, int]]] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), _convolution),
     **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _transposed),
@@ -85,14 +154,20 @@ _RULES: dict[str, Callable[[Call], dict[str, int]]] = {
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _separable),
     "Dense": _dense,
     "EinsumDense": _einsum_dense,
+    "Matmul": _matmul,
+    "Dot": _dot,
+    "Einsum": _einsum,
+    "Attention": _attention,
+    "AdditiveAttention": _additive_attention,
+    **dict.fromkeys(("MultiHeadAttention", "GroupedQueryAttention"), _multi_head_attention),
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "Bidirectional"), _recurrent),
 }
 # Weights of more than one axis that are looked up or applied element by element.
 _ELEMENTWISE = {"Embedding", "PReLU", "BatchNormalization", "GroupNormalization", "LayerNormalization",
                 "RMSNormalization", "Normalization"}  # fmt: skip
 # Products without weights of their own, or with a cost that depends on more than the shapes shown here.
-_MULTIPLY = {"Dot", "Matmul", "Einsum", "Tensordot", "Inner", "Outer", "Vdot", "Conv", "ConvTranspose",
-             "DepthwiseConv", "SeparableConv", "Attention", "AdditiveAttention", "DotProductAttention",
-             "MultiHeadAttention", "GroupedQueryAttention", "RNN", "LSTM", "GRU", "SimpleRNN", "ConvLSTM1D",
-             "ConvLSTM2D", "ConvLSTM3D", "Bidirectional", "TimeDistributed"}  # fmt: skip
+_MULTIPLY = {"Tensordot", "Inner", "Outer", "Vdot", "Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv",
+             "DotProductAttention", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
+             "TimeDistributed"}  # fmt: skip
 
 assert set(KINDS) == {"conv", "pointwise", "depthwise", "dense"}

@@ -7,18 +7,24 @@ Keras is imported inside functions only, so that ``Call`` can be used without it
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eeaug import keras_files
-from eeaug.errors import ConversionError
+from eeaug.decision import Decision
+from eeaug.errors import ConversionError, InputError
+from eeaug.hardware_file import nearest
 
 __all__ = ["INPUT", "Call", "Classifier", "load", "sha256"]
 
 
 INPUT = "input"  # the name of the model's input, in graphs and in files
+# Names of layers that are added later
+RESERVED = (INPUT, "eeaug_softmax", "eeaug_final", "eeaug_handover")
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,16 @@ class Classifier:
     file: str
     sha256: str
     input_shape: tuple[int, ...]
-    classes: int
+    decision: Decision
     logits: bool
     calls: tuple[Call, ...]
     output: str
     nodes: Mapping[str, Any] = field(repr=False)  # call name -> the Keras node that is replayed
     inputs: Any = field(repr=False)  # the flat model's input tensor
+
+    @property
+    def classes(self) -> int:
+        return self.decision.classes
 
     def replay(self, start: str | None, tensor: Any, ends: Iterable[str]) -> dict[str, Any]:
         """Call the layers again, from ``tensor`` (standing for the output of ``start``) up to ``ends``.
@@ -104,53 +114,91 @@ class Classifier:
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file's bytes, read in pieces."""
+    """Hash of a file's bytes, read in pieces; of a directory, that of its files' names and hashes."""
+    if path.is_dir():
+        files = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+        lines = [f"{sha256(path / file)}  {file.as_posix()}\n" for file in files]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load(path: Path, *, allow_unsafe: bool = False) -> Classifier:
-    """Read a model file, flatten its submodels, freeze it.
+def load(path: Path, *, allow_unsafe: bool = False, output: str | None = None) -> Classifier:
+    """Read a model file or a SavedModel directory, flatten its submodels, freeze it.
+
+    ``output`` picks the classifier of a model with several outputs, by name or number (from 0); layers that
+    only the others need are left out.
 
     Raises
     ------
-    InputError : the file cannot be read
+    InputError : the file cannot be read, or has no such output
     ConversionError : it is not a classifier with one input and one output that eeaug can take apart
     """
     keras = keras_files.import_keras()
     model = keras_files.load(path, allow_unsafe=allow_unsafe)
-    return from_keras(keras, model, path)
+    return from_keras(keras, model, path, output)
 
 
-def from_keras(keras: Any, model: Any, path: Path) -> Classifier:
+def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) -> Classifier:
     """The same for a model in memory; ``path`` is the file that it came from."""
     where = f"{path.name}:"
-    for what in ("inputs", "outputs"):
-        shapes = [tuple(t.shape) for t in getattr(model, what)]
-        if len(shapes) != 1:
-            raise ConversionError(f"{where} needs one of {what}, has {len(shapes)}: {shapes}")
+    if len(model.inputs) != 1:
+        names = ", ".join(f"{t.name} {tuple(t.shape[1:])}" for t in model.inputs)
+        raise ConversionError(f"{where} has {len(model.inputs)} inputs: {names}; eeaug reads models with one")
     shape = tuple(model.inputs[0].shape[1:])
+    if model.inputs[0].dtype == "string":
+        raise ConversionError(f"{where} its input is text; give the part of the model that takes numbers")
     if None in shape:
         raise ConversionError(f"{where} input shape {shape} has open dimensions; fix them and save again")
+    picked = _picked(keras, where, model, output)
     model.trainable = False
     # a fixed name: Keras' automatic ones count up within a process, and would differ between runs
     inputs = keras.Input(shape, dtype=model.inputs[0].dtype, name=INPUT)
-    (output,) = _flatten(keras, model, [inputs], {}, {INPUT}, "")
-    flat = keras.Model(inputs, output, name=model.name)
+    whole = model if len(model.outputs) == 1 else keras.Model(model.inputs, picked)
+    (tensor,) = _flatten(keras, whole, [inputs], {}, set(RESERVED), "")
+    flat = keras.Model(inputs, tensor, name=model.name)
     calls, nodes = _calls(flat, inputs)
-    kind, classes = _decision(where, calls, tuple(output.shape[1:]), shape)
+    decision, logits = _decision(where, calls, tuple(tensor.shape[1:]), shape)
+    for call in calls:
+        layer, said = nodes[call.name].operation, f"{where} layer {call.name!r} ({call.kind})"
+        if call.kind == "Masking" or getattr(layer, "mask_zero", False):
+            raise ConversionError(f"{said} hands a mask to later layers, which a cut would lose")
+        if getattr(layer, "quantization_mode", None):
+            raise ConversionError(f"{said} is quantized to {layer.quantization_mode}: give the float model")
     return Classifier(
         name=model.name,
         file=path.name,
         sha256=sha256(path),
         input_shape=shape,
-        classes=classes,
-        logits=kind == "logits",
+        decision=decision,
+        logits=logits,
         calls=calls,
         output=calls[-1].name,
         nodes=nodes,
         inputs=inputs,
     )
+
+
+def _picked(keras: Any, where: str, model: Any, output: str | None) -> Any:
+    """The tensor among the model's outputs that ``output`` means."""
+    structure = getattr(model, "_outputs_struct", None)
+    if isinstance(structure, dict):  # named by the user; otherwise the layers' names serve
+        names = [str(path[0]) for path, _ in keras.tree.flatten_with_path(structure)]
+    else:
+        names = [tensor._keras_history.operation.name for tensor in model.outputs]
+    listed = ", ".join(f"{i}: {name}" for i, name in enumerate(names))
+    if output is None:
+        if len(names) > 1:
+            raise ConversionError(f"{where} has {len(names)} outputs ({listed}); name the classifier by --output")
+        return model.outputs[0]
+    found = [i for i, name in enumerate(names) if name == output]
+    if not found and output.isdecimal() and int(output) < len(names):
+        found = [int(output)]
+    if len(found) > 1:
+        raise InputError(f"{where} {len(found)} outputs are called {output!r}; give a number: {listed}")
+    if not found:
+        raise InputError(f"{where} no output {output!r}{nearest(output, names)}; it has {listed}")
+    return model.outputs[found[0]]
 
 
 def _flatten(
@@ -168,18 +216,38 @@ def _flatten(
             args, kwargs = node.arguments.fill_in(known)
             if isinstance(layer, (keras.Sequential, keras.src.models.functional.Functional)):
                 inner = [t for t in keras.tree.flatten((args, kwargs)) if keras.backend.is_keras_tensor(t)]
-                out = _flatten(keras, layer, inner, renamed, names, f"{prefix}{layer.name}_")
+                out = _flatten(keras, layer, inner, renamed, names, f"{prefix}{_safe(layer.name)}_")
             else:
                 if id(layer) not in renamed:  # the same name may stand in two submodels
-                    name = layer.name if layer.name not in names else f"{prefix}{layer.name}"
-                    while name in names:
-                        name += "_"
-                    layer.name = renamed[id(layer)] = name
-                    names.add(name)
+                    _rename(layer, renamed, names, prefix)
+                if kwargs.get("training"):  # Random layers store their default, for training
+                    kwargs = {**kwargs, "training": False}
                 result = layer(*args, **kwargs)
                 out = list(result) if isinstance(result, (list, tuple)) else [result]
             known.update({id(old): new for old, new in zip(node.outputs, out, strict=True)})
     return [known[id(t)] for t in model.outputs]
+
+
+def _rename(layer: Any, renamed: dict[int, str], names: set[str], prefix: str) -> None:
+    """Give a layer, and those inside of it, a name that no other has and that TensorFlow takes."""
+    name = _safe(layer.name)
+    if name in names:
+        name = f"{prefix}{name}"
+    while name in names:
+        name += "_"
+    layer.name = renamed[id(layer)] = name
+    names.add(name)
+    # a wrapper's, which are in no graph of their own
+    for inside in layer._flatten_layers(include_self=False) if hasattr(layer, "_flatten_layers") else ():
+        inside.name = _safe(inside.name)
+
+
+def _safe(name: str) -> str:
+    """The name in the letters of TensorFlow's scopes, for which Keras does not ask: ``größe`` is ``grosse``."""
+    letters = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", plain)
+    return plain if plain[:1].isalnum() or plain[:1] == "." else f"layer{plain}"
 
 
 def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
@@ -219,8 +287,8 @@ _TRANSPARENT = {"Flatten", "Reshape", "Dropout", "Permute", "Identity"}
 
 def _decision(
     where: str, calls: Sequence[Call], shape: tuple[int, ...], input_shape: tuple[int, ...]
-) -> tuple[str, int]:
-    """What the model's output is: ("softmax" | "logits", number of classes), or why it cannot be used."""
+) -> tuple[Decision, bool]:
+    """What the model's output means and whether it lacks its softmax, or why it cannot be used."""
     if not calls:
         raise ConversionError(f"{where} holds no layer")
     if len(shape) != 1:
@@ -230,9 +298,12 @@ def _decision(
     last = next((c for c in reversed(calls) if c.kind not in _TRANSPARENT), calls[-1])
     ends = "softmax" if last.kind == "Softmax" else (last.activation or "linear")
     ends = "sigmoid" if last.kind == "Sigmoid" else ends
+    if ends == "sigmoid":
+        return (Decision("binary", 2) if shape == (1,) else Decision("multilabel", shape[0])), False
     if ends not in ("softmax", "linear") or shape[0] < 2:
+        kind = "a regressor or an autoencoder" if ends == "linear" else "not a classifier that eeaug knows"
         raise ConversionError(
-            f"{where} ends in {ends} with {shape[0]} output(s) (layer {last.name!r}); "
-            "eeaug reads classifiers with two or more classes that end in softmax or logits"
+            f"{where} ends in {ends} with {shape[0]} output(s) (layer {last.name!r}): {kind}; "
+            "eeaug reads classifiers that end in softmax, logits of two or more classes, or sigmoids"
         )
-    return ("softmax" if ends == "softmax" else "logits"), shape[0]
+    return Decision("softmax", shape[0]), ends == "linear"

@@ -12,9 +12,11 @@ from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
 from eeaug.model import INPUT, Classifier
 
-__all__ = ["PROBABILITIES", "Stage", "monolith", "stage_graph", "stages"]
+__all__ = ["FINAL", "PROBABILITIES", "Stage", "exit_output", "monolith", "stage_graph", "stages"]
 
 PROBABILITIES = "probabilities"
+HANDOVER = "handover_"
+FINAL = "final"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,12 @@ class Stage:
 
 
 def handover_name(location: str) -> str:
-    return f"handover_{keras_head.safe_name(location)}"
+    return f"{HANDOVER}{keras_head.safe_name(location)}"
+
+
+def exit_output(handover: str) -> str:
+    """The augmented model's output that belongs to the stage with this hand-over."""
+    return f"exit_{handover.removeprefix(HANDOVER)}"
 
 
 def stages(
@@ -113,10 +120,10 @@ def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
     locations = [trained.head.location.name for trained in exits]
     made = classifier.replay(None, inputs, [*locations, classifier.output])
     outputs = {
-        f"exit_{keras_head.safe_name(name)}": _attached(trained, made[name])
+        exit_output(handover_name(name)): _attached(trained, made[name])
         for name, trained in zip(locations, exits, strict=True)
     }
-    outputs["final"] = _final(classifier, made[classifier.output])
+    outputs[FINAL] = _final(classifier, made[classifier.output])
     return keras.Model(inputs, outputs, name="augmented")
 
 
@@ -125,5 +132,5 @@ def _final(classifier: Classifier, tensor: Any) -> Any:
 
 
 def _attached(trained: Trained, tensor: Any) -> Any:
-    prefix = f"exit_{keras_head.safe_name(trained.head.location.name)}"
+    prefix = exit_output(handover_name(trained.head.location.name))
     return keras_head.attach(trained.head, trained.weights, tensor, prefix)

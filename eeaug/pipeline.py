@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,14 @@ from typing import Any
 import numpy as np
 
 import eeaug
-from eeaug import candidates, choice, data, graph, hardware, keras_files, locations, model, partition
+from eeaug import candidates, choice, data, hardware, partition
 from eeaug.candidates import Candidates, Source
 from eeaug.cascade import Outcomes
-from eeaug.choice import Rules
 from eeaug.cost import Costs
 from eeaug.data import Data, Splits
-from eeaug.errors import EeaugError
 from eeaug.export import bundle, keras_file, stage_files, verify
-from eeaug.features import Cache, Features
-from eeaug.graph import Block
-from eeaug.hardware import Hardware
-from eeaug.heads import design as head_design
-from eeaug.model import Classifier
 from eeaug.partition import Stage
+from eeaug.preparation import Network, prepare
 from eeaug.progress import Progress
 from eeaug.report import build
 from eeaug.report.build import Chosen
@@ -40,23 +33,6 @@ VERIFY_SAMPLES = 1000
 STEPS = ("import", "load", "graph", "features", "heads", "search", "export", "verify")
 
 
-@dataclass(frozen=True)
-class _Network:
-    """The model taken apart for one target."""
-
-    classifier: Classifier
-    hardware: Hardware
-    blocks: tuple[Block, ...]
-    rules: Rules
-
-    @property
-    def macs(self) -> int:
-        return sum(block.total_macs for block in self.blocks)
-
-    def costs(self, exits: Sequence[Any]) -> Costs:
-        return Costs(self.hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)))
-
-
 def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     """Run the whole flow and write the bundle to ``settings.bundle``; returns its report.
 
@@ -65,33 +41,16 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
     bundle.check_place(settings.bundle, force=settings.force)
-    target = hardware.read(settings.hardware)
-    keras_files.check(settings.model, allow_unsafe=settings.allow_unsafe)
-    with progress.step("load", "data"):
-        given = data.load(settings.data, settings.model, cache=settings.cache / "data")
-    with progress.step("import"):
-        start_frameworks(settings.threads, settings.seed)
-    with progress.step("load", "model"):
-        classifier = model.load(settings.model, allow_unsafe=settings.allow_unsafe)
-        given.check(classifier.input_shape, classifier.classes)
-        splits = data.split(given, seed=settings.seed)
-    for note in splits.notes:
-        progress.caution(note)
-    with progress.step("graph"):
-        network = _take_apart(settings, classifier, target)
-        dense, maps = _planned(settings, network)
+    ready = prepare(settings, progress)
+    network, source, given = ready.network, ready.source, ready.given
+    classifier, splits = network.classifier, source.splits
     found = candidates.search(
-        Source(
-            classifier, splits, given.preprocessing, given.sha256,
-            Cache(settings.cache, settings.max_cache_bytes),
-            settings.threads,
-        ),
-        dense, maps,
+        source, ready.dense, ready.maps,
         EFFORTS[settings.effort],
         seed=settings.seed,
         max_drop=0.01 if settings.max_accuracy_drop is None else settings.max_accuracy_drop,
         backbone_macs=network.macs,
-        given=lambda features: _given_model(settings, splits, features, progress),
+        given=lambda outcomes: _given_model(settings, splits, outcomes, progress),
         progress=progress,
     )  # fmt: skip
     with progress.step("search"):
@@ -105,17 +64,18 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             segments=costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors),
             baseline_processor=base.processor,
             baseline_segments=base.segments,
-            classes=given.class_names or tuple(str(i) for i in range(classifier.classes)),
+            classes=ready.classes,
+            decision=classifier.decision,
         )
         stages = _stages(network, found, chosen)
     with bundle.being_written(settings.bundle, force=settings.force) as directory:
         with progress.step("export"):
             manifest = _export(directory, settings, network, given, found, chosen, costs, stages)
         with progress.step("verify"):
-            verification, test = _verify(directory, manifest, settings, given, splits)
+            verification, test = _verify(directory, manifest, settings, given, source)
         report = build.build(
             classifier=classifier,
-            hardware=target,
+            hardware=network.hardware,
             settings=manifest["settings"],
             data=_data_facts(given, splits),
             chosen=chosen,
@@ -135,52 +95,18 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     return report
 
 
-def start_frameworks(threads: int, seed: int) -> None:
-    """Import TensorFlow, fix thread counts and seeds: the same run gives the same bytes."""
-    keras = keras_files.import_keras()
-    import tensorflow as tf
-
-    config = tf.config.threading
-    if config.get_intra_op_parallelism_threads() != threads:
-        try:
-            config.set_intra_op_parallelism_threads(threads)
-            config.set_inter_op_parallelism_threads(1)
-        except RuntimeError as error:
-            raise EeaugError(
-                f"TensorFlow already runs with {config.get_intra_op_parallelism_threads()} threads in this "
-                f"process, {threads} were asked for"
-            ) from error
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(seed)
-    importlib.import_module("onnxruntime")
-
-
-def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> _Network:
-    blocks = graph.blocks(classifier)
-    found, reasons = locations.find(blocks, classifier.classes)
-    return _Network(classifier, target, blocks, choice.rules(settings, target, found, reasons))
-
-
-def _planned(settings: Settings, network: _Network) -> tuple[Any, Any]:
-    """The heads that will be tried; refuses limits that none of them can meet."""
-    tail = head_design.blueprint_units(network.classifier.calls, network.blocks)
-    places = network.rules.locations if network.rules.max_exits else ()
-    dense, maps = candidates.planned(network.classifier, places, tail, network.macs)
-    heads = [head for at in places for head in (*dense[at], *maps[at])]
-    choice.check_limits(settings, network.costs([h.cost() for h in heads]), network.rules, network.blocks)
-    return dense, maps
-
-
-def _given_model(settings: Settings, splits: Splits, features: Features, progress: Progress) -> None:
-    accuracy = float((features.probabilities.argmax(axis=1) == features.labels).mean())
+def _given_model(settings: Settings, splits: Splits, outcomes: Outcomes, progress: Progress) -> None:
+    if settings.labels == "none":
+        progress.note("no labels: heads learn what the given model says, and every accuracy is agreement with it")
+        return
     progress.note(
-        f"the given model is right on {accuracy:.2%} of the {len(features.labels):,} choose samples "
-        f"(from {splits.choose.part.name})"
+        f"the given model is right on {outcomes.accuracies[-1]:.2%} of the {outcomes.samples:,} choose samples "
+        f"(from {splits.choose.part.name}{', weighted by --priors' if settings.priors else ''})"
     )
-    candidates.check_better_than_chance(accuracy, features.labels, allow=settings.allow_chance)
+    candidates.check_better_than_chance(outcomes, allow=settings.allow_chance)
 
 
-def _stages(network: _Network, found: Candidates, chosen: Chosen) -> tuple[Stage, ...]:
+def _stages(network: Network, found: Candidates, chosen: Chosen) -> tuple[Stage, ...]:
     processors = [network.hardware.processors[p] for p in chosen.design.processors]
     return partition.stages(
         network.classifier,
@@ -192,7 +118,7 @@ def _stages(network: _Network, found: Candidates, chosen: Chosen) -> tuple[Stage
 
 
 def _export(
-    directory: Path, settings: Settings, network: _Network, given: Data, found: Candidates, chosen: Chosen,
+    directory: Path, settings: Settings, network: Network, given: Data, found: Candidates, chosen: Chosen,
     costs: Costs, stages: Sequence[Stage],
 ) -> dict[str, Any]:  # fmt: skip
     """Write everything but the reports; returns the manifest, still without hashes."""
@@ -210,12 +136,16 @@ def _export(
         "seed": settings.seed,
         "settings": settings.as_dict(network.rules.max_exits),
         "classes": list(chosen.classes),
+        "decision": chosen.decision.as_dict(),
         "preprocessing": given.preprocessing.as_dict(),
         "inputs": [
             {"name": classifier.file, "sha256": classifier.sha256},
             {"name": given.source, "sha256": given.sha256},
         ],
-        "stages": [stage_files.entry(s, files) for s, files in zip(stages, written, strict=True)],
+        "stages": [
+            stage_files.entry(stage, files, chosen.decision.metric)
+            for stage, files in zip(stages, written, strict=True)
+        ],
     }
 
 
@@ -225,12 +155,12 @@ def _versions() -> dict[str, str]:
 
 
 def _verify(
-    directory: Path, manifest: dict[str, Any], settings: Settings, given: Data, splits: Splits
+    directory: Path, manifest: dict[str, Any], settings: Settings, given: Data, source: Source
 ) -> tuple[dict[str, Any], Outcomes | None]:
     """Read every exported file back; then, once, the test part through the exported stages."""
     import keras
 
-    prepared = given.preprocessing
+    prepared, splits = given.preprocessing, source.splits
     view = splits.choose
     x = next(data.batches(view.part, view.indices, prepared, min(VERIFY_SAMPLES, len(view))))
     whole = keras.models.load_model(directory / "augmented.keras", compile=False)
@@ -239,7 +169,10 @@ def _verify(
         return facts, None
     cascade = Cascade.load(directory, manifest, settings.threads)
     test = splits.test
-    return facts, cascade.outcomes(data.batches(test.part, test.indices, prepared, 64), test.y)
+    unknown = np.zeros(len(test), np.int64)
+    outcomes = cascade.outcomes(data.batches(test.part, test.indices, prepared, 64), unknown)
+    labels = test.y if source.labelled else outcomes.predicted[-1]
+    return facts, replace(outcomes, labels=labels, weights=source.weights(labels))
 
 
 def _data_facts(given: Data, splits: Splits) -> dict[str, Any]:
@@ -255,7 +188,7 @@ def _data_facts(given: Data, splits: Splits) -> dict[str, Any]:
     }
 
 
-def _search_facts(network: _Network, found: Candidates, result: Result) -> dict[str, Any]:
+def _search_facts(network: Network, found: Candidates, result: Result) -> dict[str, Any]:
     rejected = dict(result.settled.rejected)
     latency = rejected.pop("latency", 0)
     return {

@@ -1,7 +1,7 @@
 """How stored samples become what the model takes, and the ``.data.yaml`` file that says so.
 
 ```yaml
-source: cifar10.npz                 # relative to this file
+source: cifar10.npz                 # a file or directory beside this file, or what else --data takes
 preprocessing: {scale: 0.00392156862745098, offset: 0.0, mean: [0.49, 0.48, 0.45], std: mean.npy}
 ```
 """
@@ -77,9 +77,9 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What a ``.data.yaml`` says; None for what it leaves out."""
+    """What a ``.data.yaml`` says; None for what it leaves out. Paths in ``source`` are relative to the file."""
 
-    source: Path | None
+    source: str | None
     preprocessing: Preprocessing | None
 
 
@@ -97,13 +97,13 @@ def read_sidecar(path: Path) -> Sidecar:
     document = _section(parse(path, mistakes), "", SIDECAR_KEYS, mistakes)
     source = document.get("source")
     if source is not None and not isinstance(source, str):
-        mistakes.add("source", f"must be the name of a file, given {source!r}")
+        mistakes.add("source", f"must name the samples as --data does, given {source!r}")
     preprocessing = None
     if "preprocessing" in document:
         values = _section(document["preprocessing"], "preprocessing.", PREPROCESSING_KEYS, mistakes)
         preprocessing = _preprocessing(values, path.parent, mistakes)
     mistakes.raise_if_any()
-    return Sidecar(path.parent / source if source else None, preprocessing)
+    return Sidecar(source or None, preprocessing)
 
 
 def _section(value: object, prefix: str, known: tuple[str, ...], mistakes: Mistakes) -> dict[str, Any]:

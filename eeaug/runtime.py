@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import conversion
-from eeaug.cascade import Outcomes, max_softmax
+from eeaug.cascade import Outcomes
+from eeaug.decision import Decision
 
 __all__ = ["Cascade", "Decisions"]
 
@@ -34,6 +35,8 @@ class Cascade:
     ``stages`` are the entries of the manifest, ``sessions`` one per stage.
     """
 
+    decision: Decision
+
     stages: tuple[Mapping[str, Any], ...]
     sessions: tuple[Any, ...]
 
@@ -42,7 +45,8 @@ class Cascade:
         """Open the stages of a bundle (or of one that is being written)."""
         stages = tuple(manifest["stages"])
         paths = [directory / stage["files"]["onnx"] for stage in stages]
-        return cls(stages, tuple(conversion.session(path, threads) for path in paths))
+        decision = Decision(**manifest["decision"])
+        return cls(decision, stages, tuple(conversion.session(path, threads) for path in paths))
 
     def run(self, x: NDArray[np.float32]) -> Decisions:
         """Run prepared samples (n, *input shape); what has left costs nothing more."""
@@ -52,7 +56,7 @@ class Cascade:
         rest, tensor = np.arange(n), x
         for k, stage in enumerate(self.stages):
             probabilities, onward = self._stage(k, tensor)
-            sure, chosen = max_softmax(probabilities)
+            sure, chosen = self.decision.answers(probabilities)
             leaves = np.ones(len(rest), bool) if k == len(self.stages) - 1 else _leaves(stage, sure)
             gone = rest[leaves]
             exits[gone], predicted[gone], confidence[gone] = k, chosen[leaves], sure[leaves]
@@ -71,7 +75,7 @@ class Cascade:
             tensor: Any = x
             for k in range(len(self.stages)):
                 probabilities, tensor = self._stage(k, tensor)
-                sure, chosen = max_softmax(probabilities)
+                sure, chosen = self.decision.answers(probabilities)
                 confidence[k].append(sure)
                 predicted[k].append(chosen)
         return Outcomes(

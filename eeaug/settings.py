@@ -35,6 +35,7 @@ class Settings:
     """Options of ``eeaug augment``; SI units.
 
     ``max_accuracy_drop`` None with ``efficiency_weight`` w: the weighted objective of thresholds.Objective.
+    ``labels`` "none": the given model's answers serve as labels. ``output_name`` picks one of several outputs.
     ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid`` locations.
     """
 
@@ -54,6 +55,9 @@ class Settings:
     exit_at: Mapping[str, str | None] = field(default_factory=dict)
     threshold: Mapping[str, float] = field(default_factory=dict)
     forbid: tuple[str, ...] = ()
+    labels: str = "given"
+    priors: str | None = None
+    output_name: str | None = None
     effort: str = "normal"
     seed: int = 0
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -85,6 +89,9 @@ class Settings:
             "mapping": self.mapping,
             "max_exits": max_exits,
             "thresholds": self.thresholds,
+            "labels": self.labels,
+            "priors": self.priors,
+            "output_name": self.output_name,
             "effort": self.effort,
             "seed": self.seed,
             "threads": self.threads,

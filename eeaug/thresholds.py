@@ -115,14 +115,15 @@ def graph(
             for t in grid[k]:
                 leaving = outcomes.confidence[k] >= t
                 if independent:
-                    share, right = leaving.mean(), (leaving & correct[k]).mean()
+                    share, right = float(outcomes.share(leaving)), float(outcomes.share(leaving & correct[k]))
                     state = (reach * (1 - share), accuracy + reach * right, alive)
                     child: object = (k, node, float(t))
                 else:
                     rest = alive & ~leaving
-                    gained = accuracy + np.count_nonzero(alive & leaving & correct[k])
-                    state = (float(np.count_nonzero(rest)) / len(rest), gained, rest)
-                    child = (k, np.packbits(rest).tobytes(), gained)
+                    gained = accuracy + float(outcomes.share(alive & leaving & correct[k]))
+                    state = (float(outcomes.share(rest)), gained, rest)
+                    # rounding of sums must not keep equal prefixes apart
+                    child = (k, np.packbits(rest).tobytes(), round(gained, 12))
                 if not network.has_edge(node, child):
                     # of equal prefixes the first, that is the lowest threshold, names the edge
                     network.add_edge(node, child, weight=scale * reach * costs[k], threshold=t)
@@ -130,10 +131,10 @@ def graph(
         level = following
     for node, (reach, accuracy, alive) in level.items():
         if independent:
-            total = accuracy + reach * correct[m].mean()
+            total = accuracy + reach * float(outcomes.accuracies[m])
         else:
-            total = (accuracy + np.count_nonzero(alive & correct[m])) / outcomes.samples
-        if not objective.allows(total):
+            total = accuracy + float(outcomes.share(alive & correct[m]))
+        if not objective.allows(np.float64(total)):
             continue
         weight = scale * reach * costs[m]
         if objective.weight is not None:

@@ -18,6 +18,7 @@ def whole(place: Path, content: str = "x") -> Path:
     manifest = {
         "schema_version": bundle.SCHEMA_VERSION, "files": bundle.hashes(place),
         "stages": [{}], "classes": ["a", "b"], "preprocessing": {"scale": 1.0},
+        "decision": {"kind": "softmax", "classes": 2},
     }  # fmt: skip
     (place / "manifest.json").write_text(json.dumps(manifest))
     return place
@@ -150,7 +151,7 @@ def test_changed_and_missing_files_are_named(tmp_path: Path) -> None:
         ("[]", "damaged"),
         ("{}", "damaged: 'schema_version'"),
         ('{"schema_version": 2}', "schema_version 2, this eeaug reads 1"),
-        ('{"schema_version": 1, "files": {"a": "b"}}', "it has no stages, classes, preprocessing"),
+        ('{"schema_version": 1, "files": {"a": "b"}}', "it has no stages, classes, decision, preprocessing"),
     ],
 )
 def test_damaged_manifests(tmp_path: Path, manifest: str, words: str) -> None:

@@ -16,7 +16,6 @@ from eeaug.cascade import (
     exact_tables,
     independent_tables,
     marginals,
-    max_softmax,
 )
 
 
@@ -86,11 +85,38 @@ def test_leave_rates_fall_as_the_threshold_rises() -> None:
     assert leave[2, 1] == (outcomes.confidence[2] >= grid[2, 1]).mean()
 
 
-def test_max_softmax_and_the_rows_of_an_architecture() -> None:
-    probabilities = np.array([[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]], dtype=np.float32)
-    confidence, predicted = max_softmax(probabilities)
-    assert confidence.dtype == np.float32
-    assert (confidence.tolist(), predicted.tolist()) == ([pytest.approx(0.7), 0.5], [1, 0])
+def test_weights_count_like_repeated_samples() -> None:
+    rng = np.random.default_rng(5)
+    outcomes = correlated(rng, 3, 12)
+    times = rng.integers(1, 4, size=12)
+    repeated = Outcomes(
+        np.repeat(outcomes.confidence, times, axis=1),
+        np.repeat(outcomes.predicted, times, axis=1),
+        np.repeat(outcomes.labels, times),
+    )
+    grid = some_grid(rng, outcomes, 4)
+    weights = times * 0.25
+    one = (bins(outcomes.confidence[:-1], grid), outcomes.correct)
+    many = (bins(repeated.confidence[:-1], grid), repeated.correct)
+    for weighted, plain in zip(
+        exact_tables(one[0][:2], one[1][[0, 1, 3]], 4, weights).reach,
+        exact_tables(many[0][:2], many[1][[0, 1, 3]], 4).reach,
+        strict=True,
+    ):
+        np.testing.assert_allclose(weighted, plain)
+    np.testing.assert_allclose(
+        exact_tables(one[0][:2], one[1][[0, 1, 3]], 4, weights).accuracy,
+        exact_tables(many[0][:2], many[1][[0, 1, 3]], 4).accuracy,
+    )
+    for a, b in zip(
+        marginals(one[0], one[1][:-1], 4, weights), marginals(many[0], many[1][:-1], 4), strict=True
+    ):
+        np.testing.assert_allclose(a, b)
+    weighted = Outcomes(outcomes.confidence, outcomes.predicted, outcomes.labels, weights)
+    np.testing.assert_allclose(weighted.accuracies, repeated.accuracies)
+
+
+def test_the_rows_of_an_architecture() -> None:
     outcomes = correlated(np.random.default_rng(0), 4, 10)
     rows = outcomes.rows([1, 3])
     assert (rows.confidence == outcomes.confidence[[1, 3, 4]]).all()

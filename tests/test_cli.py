@@ -142,7 +142,7 @@ def test_the_output_is_checked_before_any_work(said: Said, tmp_path: Path, monke
         ("..", "name a directory inside it"),
     ):
         line = one_line(said("augment", "none.h5", "--hw", "none", "-o", place), 2)
-        assert f"--output {place}" in line and words in line
+        assert f"-o {place}" in line and words in line
     line = one_line(said("augment", "none.h5", "--hw", "none", "-o", "other", "--force"), 2)
     assert "is not a bundle of eeaug" in line
 

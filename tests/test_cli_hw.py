@@ -1,4 +1,4 @@
-"""``eeaug hw list|show|check``."""
+"""``eeaug hw list|show|check|reference``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from eeaug import hardware
 from eeaug.cli.hw import hw
+from eeaug.cli.hw_reference import EXAMPLE
+from eeaug.cli.main import run as run_eeaug
 from eeaug.errors import InputError
 
 
@@ -34,7 +36,7 @@ def test_list_names_every_shipped_profile() -> None:
 def test_list_json() -> None:
     entries = json.loads(run("list", "--json").stdout)
     assert [entry["name"] for entry in entries] == list(hardware.shipped())
-    psoc6 = entries[0]
+    (psoc6,) = [entry for entry in entries if entry["name"] == "psoc6"]
     assert psoc6["processors"] == ["cm0p", "cm4f"]
     assert psoc6["memories"] == {"sram": 1048576, "flash": 2097152}
     assert psoc6["source"].startswith("Infineon PSoC 6")
@@ -91,6 +93,52 @@ def test_mistakes_raise_an_input_error_and_print_nothing(tmp_path: Path, command
     assert "procesors: unknown key; did you mean 'processors'?" in str(result.exception)
     assert "memories: missing" in str(result.exception)
     assert result.stdout == ""
+
+
+def test_mistakes_stand_on_lines_of_their_own_on_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.yaml").write_text("schema_version: 1\nname: [bad]\nprocesors: []\nmemories: []\n", encoding="utf-8")
+    assert run_eeaug(["hw", "check", "bad.yaml"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "error: bad.yaml: 4 mistakes\n"
+        "  procesors: unknown key; did you mean 'processors'?\n"
+        "  memories: must be a list of mappings with the keys name, bytes, source, given an empty list\n"
+        "  processors: missing; must be a list of mappings with the keys name, rates_macs_per_s, arithmetic, ram, "
+        "flash, active_power_w, sleep_power_w, wakeup_s, runtime, source\n"
+        "  name: must be text, given a list\n",
+    )
+
+
+# --- reference
+
+
+def test_the_documented_reference_is_what_the_command_prints() -> None:
+    printed = run("reference").stdout
+    documented = Path(__file__).parents[1] / "docs" / "hardware.md"
+    assert documented.read_text(encoding="utf-8") == printed, "run: eeaug hw reference > docs/hardware.md"
+
+
+def test_the_reference_names_every_field_and_every_profile() -> None:
+    text = run("reference").stdout
+    keys = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    flat = list(hardware.FIELDS)
+    for field in flat:
+        flat += field.fields  # grows while it is read: fields of fields too
+    assert sorted(keys) == sorted([*(field.key for field in flat), *hardware.shipped()])
+
+
+def test_the_example_of_the_reference_is_sound(tmp_path: Path) -> None:
+    assert EXAMPLE in run("reference").stdout
+    path = tmp_path / "my-board.yaml"
+    path.write_text(EXAMPLE, encoding="utf-8")
+    result = run("check", str(path))
+    assert result.stdout.splitlines() == [
+        "my-board: ok: 2 processors, 2 memories, 1 link",
+        "warning: processors[1].active_power_w: null: no energy can be estimated on big",
+    ]
 
 
 def test_hw_imports_nothing_heavy(tmp_path: Path) -> None:

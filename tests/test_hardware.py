@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from eeaug import hardware
 from eeaug.errors import InputError
 from eeaug.hardware import Hardware, Link, Memory, Processor
+from eeaug.hardware_file import Field
 
 BOARD = """\
 schema_version: 1
@@ -261,7 +262,7 @@ def test_an_existing_path_wins_over_a_shipped_profile(tmp_path: Path, monkeypatc
     [
         ("psoc7", "neither a file nor a shipped profile; did you mean 'psoc6'?"),
         ("STM32U575", "did you mean 'stm32u575'?"),
-        ("no/such.yaml", "shipped profiles: psoc6, psoc6-measured, rk3588-cloud, stm32u575"),
+        ("no/such.yaml", f"shipped profiles: {', '.join(hardware.shipped())}"),
         ("", "neither a file nor a shipped profile"),
         (".", "is a directory"),
         ("x" * 5000, "cannot be read"),
@@ -273,6 +274,81 @@ def test_unknown_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name:
         hardware.read(name)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# --- definitions: the reader does what they say
+
+
+def definitions(fields: tuple[Field, ...], path: tuple[str | int, ...] = ()) -> list[tuple[str, tuple, Field]]:
+    """(path as errors write it, keys that lead there, field) of every field, in the first item of each list."""
+    found = []
+    for field in fields:
+        keys = (*path, field.key)
+        shown = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
+        found.append((shown, keys, field))
+        found += definitions(field.fields, (*keys, 0) if field.kind == "list" else keys)
+    return found
+
+
+DEFINITIONS = definitions(hardware.FIELDS)
+DEFINED = pytest.mark.parametrize(("path", "keys", "field"), DEFINITIONS, ids=[d[0] for d in DEFINITIONS])
+
+
+def changed(keys: tuple, value: object = None, *, remove: bool = False) -> str:
+    """The board with another value at one place, or without it."""
+    document = yaml.safe_load(BOARD)
+    owner = document
+    for key in keys[:-1]:
+        owner = owner[key]
+    if remove:
+        owner.pop(keys[-1], None)
+    else:
+        owner[keys[-1]] = value
+    return yaml.safe_dump(document)
+
+
+def test_every_operation_type_has_a_rate() -> None:
+    assert [path for path, _, field in DEFINITIONS if field.unit == "MAC/s"] == [
+        f"processors[0].rates_macs_per_s.{kind}" for kind in ("default", *hardware.KINDS)
+    ]
+
+
+@DEFINED
+def test_a_wrong_value_is_answered_with_what_is_wanted(
+    tmp_path: Path, path: str, keys: tuple, field: Field
+) -> None:
+    wrong = "-" if field.kind in ("mapping", "list") else [[]]
+    (line,) = mistakes(tmp_path, changed(keys, wrong))
+    given = "'-'" if wrong == "-" else "a list"
+    assert line == f"{path}: must be {field.wanted}, given {given}"
+
+
+@DEFINED
+def test_null_is_a_value_exactly_where_it_is_said_to_be(
+    tmp_path: Path, path: str, keys: tuple, field: Field
+) -> None:
+    assert ("or null" in field.wanted) == (field.null is not None)
+    if field.null is None:
+        assert mistakes(tmp_path, changed(keys, None))[0].startswith(f"{path}: must be ")
+    else:
+        hardware.read(written(tmp_path, changed(keys, None)))
+
+
+@DEFINED
+def test_a_field_may_be_left_out_unless_it_is_required(
+    tmp_path: Path, path: str, keys: tuple, field: Field
+) -> None:
+    text = changed(keys, remove=True)
+    if field.required:
+        assert f"{path}: missing; must be {field.wanted}" in mistakes(tmp_path, text)
+        return
+    assert field.default is None or field.null is None  # or there were two answers to what leaving it out means
+    without = hardware.read(written(tmp_path, text))
+    if field.null is not None:
+        assert without == hardware.read(written(tmp_path, changed(keys, None)))
+    else:
+        explicit = [] if field.default == () else field.default
+        assert without == hardware.read(written(tmp_path, changed(keys, explicit)))
 
 
 # --- shipped profiles
@@ -308,6 +384,11 @@ def test_the_papers_figures_can_be_repeated() -> None:
         # MLPerf Tiny v1.2: ResNet-8, DS-CNN, MobileNetV1 0.25, autoencoder
         ("psoc6-measured", "cm4f", 0.18, (0.162206, 0.054154, 0.154679, 0.005969)),
         ("stm32u575", "m33", 0.21, (0.111074, 0.029056, 0.059277, 0.003429)),
+        ("stm32l4r5", "m4", 0.20, (0.165125, 0.043187, 0.088928, 0.005261)),
+        ("stm32h7a3", "m7", 0.19, (0.040845, 0.011318, 0.023804, 0.001225)),
+        ("stm32g0b1", "m0p", 0.03, (1.52207, 0.474608, 1.414427, 0.040893)),
+        # the same in MLPerf Tiny v1.0
+        ("gap9", "cluster", 0.15, (0.000616, 0.000475, 0.001125, 0.000176)),
     ],
 )
 def test_rates_give_back_the_published_latencies_they_come_from(
@@ -324,6 +405,37 @@ def test_rates_give_back_the_published_latencies_they_come_from(
         estimate_s = sum(macs / (cpu.rate(kind) or 0.0) for kind, macs in network.items())
         exact = "depthwise" not in network
         assert estimate_s == pytest.approx(latency_s, rel=0.025 if exact else tolerance)
+
+
+@pytest.mark.parametrize(
+    ("name", "published_mw"),
+    [
+        ("stm32u575", (23.37, 22.72, 23.01, 24.08)),
+        ("stm32l4r5", (41.98, 42.19, 43.90, 38.76)),
+        ("stm32h7a3", (125.23, 121.88, 124.96, 135.66)),
+        ("gap9", (64.87, 56.20, 51.85, 41.51)),
+    ],
+)
+def test_power_is_the_mean_of_the_published_ones(name: str, published_mw: tuple[float, ...]) -> None:
+    (processor,) = hardware.read(name).processors
+    assert processor.active_power_w == pytest.approx(sum(published_mw) / 4 * 1e-3, rel=2e-3)
+
+
+def test_what_was_not_published_stays_null() -> None:
+    for name in ("stm32g0b1", "esp32s3"):
+        (processor,) = hardware.read(name).processors
+        assert processor.active_power_w is None
+        assert all(processor.rate(kind) for kind in hardware.KINDS)
+
+
+def test_rates_of_the_esp32s3_give_back_the_published_ticks() -> None:
+    (lx7,) = hardware.read("esp32s3").processors
+    for kind, macs, ticks in (
+        ("pointwise", 10 * 10 * 64 * 64, 331_008),
+        ("depthwise", 16 * 16 * 16 * 3 * 3, 184_176),
+        ("dense", 271 * 3, 1_543),
+    ):
+        assert macs / (lx7.rate(kind) or 0.0) * 240e6 == pytest.approx(ticks, rel=2e-3)
 
 
 # --- dump

@@ -13,7 +13,7 @@ import pytest
 from keras_nets import CLASSES, dense_head, map_head, trained
 
 from eeaug import keras_files, macs, model
-from eeaug.cascade import max_softmax
+from eeaug.decision import Decision
 from eeaug.features import Features
 from eeaug.heads import design, keras_head, selection, training
 from eeaug.heads.design import Dense, Head
@@ -22,6 +22,7 @@ from eeaug.locations import Location
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 
+DECISION = Decision("softmax", CLASSES)
 SHAPES = [(16, 12, 8), (7, 9, 5), (4, 4, 16), (20, 6), (12,)]
 TAIL = (Dense(10, "relu"), Dense(CLASSES, "softmax"))
 
@@ -31,8 +32,8 @@ def at(shape: tuple[int, ...]) -> Location:
 
 
 def heads() -> list[Head]:
-    found = [h for s in SHAPES for h in design.dense_heads(at(s), TAIL, CLASSES, 10**7)]
-    found += [h for s in SHAPES for h in design.map_heads(at(s), CLASSES)]
+    found = [h for s in SHAPES for h in design.dense_heads(at(s), TAIL, DECISION, 10**7)]
+    found += [h for s in SHAPES for h in design.map_heads(at(s), DECISION)]
     assert {h.family for h in found} == {"blueprint", "trecx"}
     return found
 
@@ -103,6 +104,10 @@ def features(head: Head, n: int = 200, seed: int = 0) -> Features:
     )
 
 
+def targets(fit: Features) -> training.Targets:
+    return lambda rows: DECISION.targets(fit.labels[rows])
+
+
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_dense_heads_predict_what_their_layers_do(activation: str) -> None:
     place = at((8, 8, 3))
@@ -136,13 +141,14 @@ def test_training_learns_and_is_the_same_again() -> None:
         return set(probabilities)
 
     first, second = (
-        training.train_dense([head], fit, screen, Plan(3, 64, 1e-2, seed), everything)[0] for seed in (0, 0)
+        training.train_dense([head], fit, targets(fit), screen, Plan(3, 64, 1e-2, seed), everything)[0]
+        for seed in (0, 0)
     )
-    (other,) = training.train_dense([head], fit, screen, Plan(3, 64, 1e-2, 1), everything)
+    (other,) = training.train_dense([head], fit, targets(fit), screen, Plan(3, 64, 1e-2, 1), everything)
     for a, b in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(a, b)
     assert any((a != b).any() for a, b in zip(first.weights, other.weights, strict=True))
-    _, predicted = max_softmax(training.predict(first, screen))
+    _, predicted = DECISION.answers(training.predict(first, screen))
     assert np.mean(predicted == screen.labels) > 0.9
 
 
@@ -150,7 +156,8 @@ def test_heads_that_are_not_kept_are_not_trained_on() -> None:
     keras_files.import_keras()
     head = dense_head(at((8, 8, 3)))
     fit = features(head)
-    assert training.train_dense([head], fit, fit, Plan(3, 64, 1e-2, 0), lambda probabilities: set()) == []
+    plan = Plan(3, 64, 1e-2, 0)
+    assert training.train_dense([head], fit, targets(fit), fit, plan, lambda probabilities: set()) == []
 
 
 # -- which are tried, which are kept ------------------------------------------------------------------
@@ -169,20 +176,16 @@ def test_the_blueprint_is_the_tail_of_the_given_model() -> None:
 
 def test_heads_cost_less_than_what_they_can_save() -> None:
     near = Location("near", 5, (8, 8, 16), 500)
-    assert all(sum(h.cost().macs.values()) < 500 for h in design.dense_heads(near, TAIL, CLASSES, 10**6))
-    assert design.map_heads(near, CLASSES) == ()
+    assert all(sum(h.cost().macs.values()) < 500 for h in design.dense_heads(near, TAIL, DECISION, 10**6))
+    assert design.map_heads(near, DECISION) == ()
 
 
 def test_promising_drops_guessers_and_those_that_a_cheaper_one_beats() -> None:
-    labels = np.arange(1000) % 2
-    small, large = design.dense_heads(at((8, 8, 3)), (), 2, 10**7)[:2]
-
-    def right(share: float) -> np.ndarray:
-        says = np.where(np.arange(1000) < share * 1000, labels, 1 - labels)
-        return np.eye(2, dtype=np.float32)[says]
+    small, large = design.dense_heads(at((8, 8, 3)), (), Decision("softmax", 2), 10**7)[:2]
 
     def kept(a: float, b: float) -> set[str]:
-        return selection.promising([small, large], {small.key: right(a), large.key: right(b)}, labels)
+        right = {h.key: np.arange(1000) < share * 1000 for h, share in ((small, a), (large, b))}
+        return selection.promising([small, large], right, 0.5)
 
     assert kept(0.8, 0.82) == {small.key, large.key}
     assert kept(0.8, 0.7) == {small.key}
@@ -193,14 +196,13 @@ def test_saving_by_hand() -> None:
     """Ten samples; the head is right on the six it is surest of, the given model on all."""
     place = Location("here", 1, (4,), 1000)
     head = Head(place, "blueprint", "vector", (Dense(2, "softmax"),))  # 8 MACs
-    sure = np.linspace(0.99, 0.6, 10).astype(np.float32)
-    labels = np.where(np.arange(10) < 6, 0, 1)
-    probabilities, final = np.stack([sure, 1 - sure], axis=1), np.eye(2, dtype=np.float32)[labels]
-    assert selection.saving(head, probabilities, final, labels, 2000, 0.0) == pytest.approx((600 - 8) / 2000)
-    assert selection.saving(head, probabilities, final, labels, 2000, 0.1) == pytest.approx((700 - 8) / 2000)
+    sure, right = np.linspace(0.99, 0.6, 10).astype(np.float32), np.arange(10) < 6
+    given = np.ones(10, dtype=bool)
+    assert selection.saving(head, sure, right, given, 2000, 0.0) == pytest.approx((600 - 8) / 2000)
+    assert selection.saving(head, sure, right, given, 2000, 0.1) == pytest.approx((700 - 8) / 2000)
 
 
 def test_front_keeps_what_no_other_beats() -> None:
-    small, middle, large = design.dense_heads(at((8, 8, 3)), (), CLASSES, 10**7)
+    small, middle, large = design.dense_heads(at((8, 8, 3)), (), DECISION, 10**7)
     accuracy = {small.key: 0.5, middle.key: 0.4, large.key: 0.6}
     assert selection.front([small, middle, large], accuracy) == (small, large)

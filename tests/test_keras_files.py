@@ -238,12 +238,6 @@ def test_hard_sigmoid_changed_its_meaning(old: Any, tmp_path: Path, suffix: str)
     assert message.startswith("layer 'gate' uses hard_sigmoid, which Keras 3 computes differently")
 
 
-def test_operations_outside_layers(old: Any, tmp_path: Path) -> None:
-    start = old.Input((4,))
-    message = refusal(saved(old.Model(start, start / 2.0), tmp_path / "m.h5"), ConversionError)
-    assert "is of class TFOpLambda, which Keras 3 does not have (a TensorFlow operation" in message
-
-
 # -- code in files ------------------------------------------------------------------------------------
 
 
@@ -258,6 +252,17 @@ def test_lambda_layers(keras: Any, old: Any, tmp_path: Path, version: int, suffi
     assert message.startswith("layer 'twice' is a Lambda") and "--allow-unsafe" in message
     loaded = keras_files.load(path, allow_unsafe=True)
     np.testing.assert_array_equal(loaded(np.ones((1, 4), "float32")), np.full((1, 4), 2.0))
+
+
+def test_subclassed_models(keras: Any, tmp_path: Path) -> None:
+    class Own(keras.Model):
+        def call(self, x: Any) -> Any:
+            return x
+
+    net = Own()
+    net(np.zeros((1, 4)))
+    message = refusal(saved(net, tmp_path / "m.keras"), ConversionError)
+    assert message.startswith("the model is of class 'Own', a subclass of which the file does not hold the code")
 
 
 def test_lambda_in_an_argument(keras: Any, tmp_path: Path) -> None:
@@ -308,9 +313,8 @@ def test_missing(tmp_path: Path) -> None:
 
 
 def test_directories(tmp_path: Path) -> None:
-    assert refusal(tmp_path, InputError).startswith("a directory, not a model file")
-    (tmp_path / "saved_model.pb").touch()
-    assert "SavedModel directory, which this version does not read" in refusal(tmp_path, ConversionError)
+    message = "a directory without saved_model.pb, neither a model file (.keras, .h5 or .hdf5) nor a SavedModel"
+    assert refusal(tmp_path, InputError) == message
 
 
 @pytest.mark.parametrize(
@@ -323,6 +327,8 @@ def test_directories(tmp_path: Path) -> None:
         ("m.bin", b"\x1c\0\0\0TFL3....", ConversionError, "a TFLite file"),
         ("m.onnx", b"\x08\x08\x12\x07pytorch", ConversionError, "an ONNX file"),
         ("m.pb", b"\x08\x01\x12", ConversionError, "a TensorFlow graph file"),
+        ("m.index", b"\x00\x00\x03", ConversionError, "a TensorFlow checkpoint's (weights only) file"),
+        ("saved_model.pb", b"\x08\x01\x12", InputError, "part of a SavedModel; give its directory, "),
         ("m.json", b'{"class_name": "Model"}', ConversionError, "an architecture-only file"),
     ],
 )

@@ -57,6 +57,17 @@ def call(kind: str, read: Shape, given: Shape, *weights: Shape, equation: str | 
     return Call("layer", kind, (INPUT,), (read,), (given,), weights, equation=equation)
 
 
+def product(
+    kind: str, reads: tuple[Shape, ...], given: Shape, *weights: Shape, equation: str | None = None
+) -> Call:
+    """A call on several tensors."""
+    return Call("layer", kind, (INPUT,) * len(reads), reads, (given,), weights, equation=equation)
+
+
+# of 2 heads, with queries and keys of 4 and values of 3, for queries of 6 and keys of 7 channels
+HEADS = ((6, 2, 4), (2, 4), (7, 2, 4), (2, 4), (7, 2, 3), (2, 3), (2, 3, 6), (6,))
+
+
 @pytest.mark.parametrize(
     ("layer", "expected"),
     [
@@ -80,6 +91,34 @@ def call(kind: str, read: Shape, given: Shape, *weights: Shape, equation: str | 
         # (7, 20) · (20, 2, 5): 70 outputs, sums over the axis of 20
         (call("EinsumDense", (7, 20), (7, 2, 5), (20, 2, 5), equation="abc,cde->abde"), {"dense": 1400}),
         (call("EinsumDense", (7, 20), (7, 10), (20, 10), equation="...x,xy->...y"), {"dense": 1400}),
+        (call("Conv2D", (8, 8, 6), (8, 8, 12), (3, 3, 1, 12)), {"depthwise": 768 * 9}),  # a group per channel
+        (call("Conv2D", (8, 8, 1), (8, 8, 12), (3, 3, 1, 12)), {"conv": 768 * 9}),  # one channel, one group
+        # matrix products: every output element sums over the axis that is lost
+        (product("Matmul", ((8, 6), (6, 5)), (8, 5)), {"dense": 40 * 6}),
+        (product("Dot", ((8, 6), (5, 6)), (8, 5)), {"dense": 40 * 6}),
+        (product("Dot", ((6,), (6,)), (1,)), {"dense": 6}),
+        (product("Einsum", ((8, 2, 6), (5, 2, 6)), (2, 8, 5), equation="bthd,bshd->bhts"), {"dense": 80 * 6}),
+        (product("Einsum", ((8, 6), (5, 6)), (8, 5), equation="...td,...sd->...ts"), {"dense": 40 * 6}),
+        # 8 queries of 6 channels, 5 keys of 6, 5 values of 4: scores 8 · 5 · 6, output 8 · 5 · 4
+        (product("Attention", ((8, 6), (5, 4), (5, 6)), (8, 4)), {"dense": 40 * 6 + 40 * 4}),
+        (product("AdditiveAttention", ((8, 6), (5, 6)), (8, 6), (6,)), {"dense": 40 * 6}),
+        # 8 queries, 5 keys; projections of 2 · 4, 2 · 4 and 2 · 3, then back; keys come first, a mask last
+        (
+            product("MultiHeadAttention", ((5, 7), (8, 6), (5, 7), (8, 5)), (8, 6), *HEADS),
+            {"dense": 8 * 48 + 5 * 56 + 5 * 42 + 8 * 36 + 40 * 2 * 4 + 40 * 2 * 3},
+        ),
+        # 4 heads of queries on 2 of keys and values
+        (
+            product("GroupedQueryAttention", ((8, 6), (8, 6)), (8, 6), (6, 4, 5), (6, 2, 5), (6, 2, 5), (4, 5, 6)),
+            {"dense": 8 * (120 + 60 + 60 + 120) + 64 * 4 * 5 * 2},
+        ),
+        # 8 steps; four gates, three gates with two biases, both directions
+        (call("LSTM", (8, 4), (16,), (4, 64), (16, 64), (64,)), {"dense": 8 * (256 + 1024)}),
+        (call("GRU", (8, 4), (16,), (4, 48), (16, 48), (2, 48)), {"dense": 8 * (192 + 768)}),
+        (
+            call("Bidirectional", (8, 4), (4,), (4, 6), (2, 6), (2, 6), (4, 6), (2, 6), (2, 6)),
+            {"dense": 2 * 8 * (24 + 12)},
+        ),
         (call("BatchNormalization", (8, 8, 3), (8, 8, 3), (3,), (3,), (3,), (3,)), {}),
         (call("PReLU", (8, 8, 3), (8, 8, 3), (8, 8, 3)), {}),
         (call("Embedding", (7,), (7, 4), (100, 4)), {}),
@@ -94,8 +133,23 @@ def test_macs_of_a_layer(layer: Call, expected: dict[str, int]) -> None:
     "layer",
     [
         call("MyLayer", (8,), (4,), (8, 4)),  # weights that multiply, nobody knows how often
-        call("Matmul", (8, 4), (8, 8)),
-        call("LSTM", (8, 4), (16,), (4, 64), (16, 64), (64,)),
+        call("Matmul", (8, 4), (8, 8)),  # the other operand is a constant that is not seen
+        call("Dot", (8, 4), (8, 8)),
+        product("Einsum", ((8, 6), (5, 6)), (8, 5)),  # the equation is not seen
+        product("Attention", ((8, 6), (5, 6)), (8, 6), ()),  # scale, or scores by addition
+        product("MultiHeadAttention", ((4, 4, 6), (4, 4, 6)), (4, 4, 6), *HEADS),  # along which axis?
+        call(
+            "Bidirectional",
+            (2, 8, 8, 3),
+            (8, 8, 4),
+            (3, 3, 3, 8),
+            (3, 3, 2, 8),
+            (8,),
+            (3, 3, 3, 8),
+            (3, 3, 2, 8),
+            (8,),
+        ),
+        call("RNN", (8, 4), (16,), (4, 64), (16, 64), (64,)),  # of any cell
     ],
 )
 def test_macs_that_nobody_knows_are_an_error(layer: Call) -> None:
@@ -251,7 +305,7 @@ def test_an_activation_is_not_in_place_while_its_input_is_still_needed() -> None
 
 def test_locations_and_the_reasons_for_all_other_blocks() -> None:
     blocks = plain().blocks()
-    found, reasons = locations.find(blocks, classes=10)
+    found, reasons = locations.find(blocks, outputs=10)
     # 4,688 MACs follow a_pool; 80 follow gap, as many as the smallest head has: 8 · 10
     assert [(at.name, at.after, at.shape, at.remaining_macs) for at in found] == [
         ("a_pool", 1, (4, 4, 4), 4608 + 80)
@@ -276,3 +330,20 @@ def test_no_location_on_a_tensor_that_no_head_fits() -> None:
     found, reasons = locations.find(reshaped.blocks(), 3)
     assert not found
     assert reasons["video"] == "no head for a tensor of shape (2, 4, 4, 2)"
+
+
+def test_a_network_in_one_piece_says_so() -> None:
+    net = Net((4, 4, 2))
+    net.conv("stem", INPUT, 2)
+    skip, last = INPUT, "stem"
+    for i in range(30):  # every addition reads a tensor from before the convolution before it
+        made = net.conv(f"conv{i}", last, 2)
+        skip, last = last, net.same(f"add{i}", "Add", skip, made)
+    net.add("gap", "GlobalAveragePooling2D", last, (2,))
+    net.dense("logits", "gap", 3)
+    blocks = net.blocks()
+    assert [len(block.layers) for block in blocks] == [62, 1]
+    assert locations.find(blocks, 3)[1]["gap"] == (
+        "nothing to save: 6 MACs follow, the smallest head costs 6; "
+        "no single tensor cuts the 62 layers of this block"
+    )

@@ -9,9 +9,11 @@ import pytest
 
 from eeaug.cascade import Outcomes
 from eeaug.cost import Segments
+from eeaug.decision import Decision
 from eeaug.report import metrics
 
 CLASSES = ("cat", "dog", "owl")
+DECISION = Decision("softmax", 3)
 # ten samples, one exit; the exit's confidence, what it says, what the final classifier says, the truth
 EXIT = [0.95, 0.90, 0.85, 0.80, 0.70, 0.60, 0.50, 0.50, 0.45, 0.40]
 SAYS = [0, 0, 1, 1, 0, 2, 2, 1, 0, 0]
@@ -39,7 +41,7 @@ def segments(time: tuple[float, ...] = (1.0, 3.0), energy: tuple[float, ...] = (
 
 
 def counted(threshold: float | None, **changes: Any) -> dict[str, Any]:
-    common = {"split": "test", "classes": CLASSES, "baseline": np.array(FINAL)}
+    common = {"split": "test", "decision": DECISION, "classes": CLASSES, "baseline": np.array(FINAL)}
     return metrics.counted(outcomes(), [threshold], segments(**changes), **common)
 
 
@@ -82,7 +84,8 @@ def test_all_leave_at_once() -> None:
 def test_a_class_that_is_never_said_has_precision_zero() -> None:
     silent = Outcomes(np.ones((1, 4), np.float32), np.array([[0, 0, 0, 0]]), np.array([0, 0, 1, 1]))
     alone = Segments(*(s[:, :1] for s in vars(segments()).values() if isinstance(s, np.ndarray)), processors=(0,))
-    found = metrics.counted(silent, (), alone, split="test", classes=CLASSES, baseline=np.zeros(4, int))
+    common = {"split": "test", "decision": DECISION, "classes": CLASSES, "baseline": np.zeros(4, int)}
+    found = metrics.counted(silent, (), alone, **common)
     assert (found["precision"], found["recall"]) == (0.25, 0.5)  # owl does not occur: two classes
 
 

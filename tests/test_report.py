@@ -362,7 +362,7 @@ def test_wrong_directories(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "out")
     fails_with(run(bundle / "report.json"), InputError, "is a file")
     (bundle / "report.json").unlink()
-    fails_with(run(bundle), InputError, "it has no report.json")
+    fails_with(run(bundle), ConversionError, "report.json is missing")
 
 
 @pytest.mark.parametrize(

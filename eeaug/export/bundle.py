@@ -48,20 +48,20 @@ def check_place(place: Path, *, force: bool) -> None:
     where = place.resolve()
     parent = where.parent
     if not parent.is_dir():
-        raise InputError(f"--output {place}: the directory {parent} does not exist")
+        raise InputError(f"-o {place}: the directory {parent} does not exist")
     if not os.access(parent, os.W_OK):
-        raise InputError(f"--output {place}: cannot write to {parent}")
+        raise InputError(f"-o {place}: cannot write to {parent}")
     if not where.exists():
         return
     if not where.is_dir():
-        raise InputError(f"--output {place} exists and is not a directory; name another place")
+        raise InputError(f"-o {place} exists and is not a directory; name another place")
     if where in (Path.cwd(), *Path.cwd().parents) or where.is_mount():
-        raise InputError(f"--output {place}: cannot be replaced as a whole; name a directory inside it")
+        raise InputError(f"-o {place}: cannot be replaced as a whole; name a directory inside it")
     empty = not any(place.iterdir())
     if not empty and not (place / "manifest.json").is_file():
-        raise InputError(f"--output {place} exists and is not a bundle of eeaug; name another place")
+        raise InputError(f"-o {place} exists and is not a bundle of eeaug; name another place")
     if not empty and not force:
-        raise InputError(f"--output {place} exists; --force replaces it, -o DIR names another place")
+        raise InputError(f"-o {place} exists; --force replaces it, -o DIR names another place")
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         raise InputError(f"{path} is damaged: {error}") from error
     if version != SCHEMA_VERSION:
         raise InputError(f"{path}: schema_version {version}, this eeaug reads {SCHEMA_VERSION}")
-    missing = [key for key in ("files", "stages", "classes", "preprocessing") if not manifest.get(key)]
+    missing = [key for key in ("files", "stages", "classes", "decision", "preprocessing") if not manifest.get(key)]
     if missing:
         raise InputError(f"{path} is damaged: it has no {', '.join(missing)}")
     check_files(directory, manifest["files"])

@@ -28,7 +28,7 @@ def write(classifier: Classifier, stage: Stage, directory: Path) -> dict[str, st
     return {kind: f"stages/{stage.name}/model.{kind}" for kind in ("keras", "onnx")}
 
 
-def entry(stage: Stage, files: dict[str, str]) -> dict[str, Any]:
+def entry(stage: Stage, files: dict[str, str], metric: str) -> dict[str, Any]:
     """The stage as the manifest describes it."""
     handover = []
     if stage.handover is not None:
@@ -41,7 +41,7 @@ def entry(stage: Stage, files: dict[str, str]) -> dict[str, Any]:
         "input_shape": list(stage.input_shape),
         "outputs": {"probabilities": PROBABILITIES, "handover": handover},
         "threshold": stage.threshold,
-        "metric": "max-softmax",
+        "metric": metric,
         "macs": stage.macs,
         "files": files,
     }

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes, decide, max_softmax
+from eeaug.cascade import Outcomes, decide
+from eeaug.decision import Decision
 from eeaug.errors import ConversionError
+from eeaug.partition import FINAL, exit_output
 from eeaug.runtime import Cascade
 
 __all__ = ["TOLERANCE", "compare", "verify"]
@@ -32,10 +34,12 @@ def verify(
     stages = manifest["stages"]
     thresholds = [stage["threshold"] for stage in stages[:-1]]
     # the augmented model is read back too: what is compared is what is shipped
-    probabilities = _in_batches(monolith, x)
-    reference, margins = _outcomes(probabilities), np.array([_margin(p) for p in probabilities])
+    decision = Decision(**manifest["decision"])
+    probabilities = _in_one_piece(monolith, stages, x)
+    reference = _outcomes(decision, probabilities)
+    margins = np.array([decision.margins(p) for p in probabilities])
     formats = {
-        "keras": _keras(directory, stages, x),
+        "keras": _outcomes(decision, _keras(directory, stages, x)),
         "onnx": Cascade.load(directory, manifest, threads).outcomes([x], np.zeros(len(x), np.int64)),
     }
     found = {}
@@ -68,24 +72,24 @@ def compare(
     return int(different.sum()), int((different & near).sum())
 
 
-def _outcomes(probabilities: Sequence[NDArray[np.float32]]) -> Outcomes:
-    pairs = [max_softmax(p) for p in probabilities]
+def _outcomes(decision: Decision, probabilities: Sequence[NDArray[np.float32]]) -> Outcomes:
+    pairs = [decision.answers(p) for p in probabilities]
     labels = np.zeros(len(probabilities[0]), np.int64)
     return Outcomes(np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), labels)
 
 
-def _margin(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    ordered = np.sort(probabilities, axis=-1)
-    return np.asarray(ordered[:, -1] - ordered[:, -2])
+def _in_one_piece(
+    model: Any, stages: Sequence[Mapping[str, Any]], x: NDArray[np.float32], size: int = 64
+) -> list[NDArray[np.float32]]:
+    """The augmented model's outputs in the order of the stages, each (n, outputs)."""
+    names = [exit_output(stage["outputs"]["handover"][0]["name"]) for stage in stages[:-1]] + [FINAL]
+    parts = [model(x[i : i + size], training=False) for i in range(0, len(x), size)]
+    return [np.concatenate([np.asarray(part[name]) for part in parts]) for name in names]
 
 
-def _in_batches(model: Any, x: NDArray[np.float32], size: int = 64) -> list[NDArray[np.float32]]:
-    """A model's outputs in order of exits; a dictionary's keys come in the order of the classifiers."""
-    parts = [list(model(x[i : i + size], training=False).values()) for i in range(0, len(x), size)]
-    return [np.concatenate([np.asarray(p[k]) for p in parts]) for k in range(len(parts[0]))]
-
-
-def _keras(directory: Path, stages: Sequence[Mapping[str, Any]], x: NDArray[np.float32]) -> Outcomes:
+def _keras(
+    directory: Path, stages: Sequence[Mapping[str, Any]], x: NDArray[np.float32]
+) -> list[NDArray[np.float32]]:
     import keras
 
     probabilities = []
@@ -99,4 +103,4 @@ def _keras(directory: Path, stages: Sequence[Mapping[str, Any]], x: NDArray[np.f
         probabilities.append(np.concatenate(made[stage["outputs"]["probabilities"]]))
         for handover in stage["outputs"]["handover"]:
             tensor = np.concatenate(made[handover["name"]])
-    return _outcomes(probabilities)
+    return probabilities

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 from eeaug.cost import Exit
+from eeaug.decision import Decision
 from eeaug.graph import Block
 from eeaug.locations import Location, pooled_shape
 from eeaug.model import Call
@@ -50,7 +51,7 @@ class Convolve:
 @dataclass(frozen=True)
 class Dense:
     units: int
-    activation: str  # of a hidden layer; "softmax" of the last
+    activation: str  # the last one's is "softmax" or "sigmoid"
 
 
 Step = Pool | Convolve | Dense
@@ -136,7 +137,9 @@ _NO_COMPUTE = {"InputLayer"}
 _HIDDEN = {"relu", "tanh", "gelu", "silu", "elu", "selu", "sigmoid"}
 
 
-def dense_heads(location: Location, tail: Sequence[Dense], classes: int, backbone_macs: int) -> tuple[Head, ...]:
+def dense_heads(
+    location: Location, tail: Sequence[Dense], decision: Decision, backbone_macs: int
+) -> tuple[Head, ...]:
     """``blueprint`` heads on pooled values, from the smallest up.
 
     Down-sampling is aggressive: the finest grid has about four cells per axis and POOLED_LIMIT values. Where
@@ -144,7 +147,7 @@ def dense_heads(location: Location, tail: Sequence[Dense], classes: int, backbon
     of the backbone.
     """
     heads: list[Head] = []
-    final = Dense(classes, "softmax")
+    final = Dense(decision.outputs, decision.activation)
     hidden = tuple(d for d in tail[:-1] if d.activation in _HIDDEN)
     for size, window in _windows(location.shape).items():
         if prod(pooled_shape(location.shape, window)) > POOLED_LIMIT:
@@ -157,7 +160,7 @@ def dense_heads(location: Location, tail: Sequence[Dense], classes: int, backbon
     return tuple(h for h in heads if sum(h.cost().macs.values()) < location.remaining_macs)
 
 
-def map_heads(location: Location, classes: int) -> tuple[Head, ...]:
+def map_heads(location: Location, decision: Decision) -> tuple[Head, ...]:
     """``trecx`` heads on the whole map: channels doubled (the paper's choice), kept or halved, 4×4 cells.
 
     ``2x-pooled`` halves the map first, which brings the cost of the doubled channels down to a quarter.
@@ -179,7 +182,8 @@ def map_heads(location: Location, classes: int) -> tuple[Head, ...]:
         steps: list[Step] = [Pool(first)] if first else []
         seen = pooled_shape(location.shape, first or ())[:-1]
         window = tuple(max(1, ceil(s / 2) // 4) for s in seen)
-        steps += [Convolve(filters), Convolve(None, stride=2), Pool(window), Dense(classes, "softmax")]
+        final = Dense(decision.outputs, decision.activation)
+        steps += [Convolve(filters), Convolve(None, stride=2), Pool(window), final]
         if filters >= 4 and prod(seen) >= 16:
             heads.append(Head(location, "trecx", size, tuple(steps)))
     return tuple(h for h in heads if sum(h.cost().macs.values()) < MAP_SHARE * location.remaining_macs)

@@ -74,7 +74,7 @@ def training_model(head: Head, scale: np.float32) -> Any:
             z = _batch_normalization()(epsilon=BN_EPSILON, momentum=BN_MOMENTUM)(z)
             z = keras.layers.ReLU()(z)
         else:
-            activation = None if step.activation == "softmax" else step.activation
+            activation = None if step is head.steps[-1] else step.activation
             z = keras.layers.Dense(step.units, activation=activation)(keras.layers.Flatten()(z))
     return keras.Model(inputs, z)
 

@@ -7,50 +7,49 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import max_softmax
 from eeaug.heads.design import Head
 from eeaug.locations import Location
 
 __all__ = ["best_by_value", "for_maps", "front", "promising", "saving"]
 
-Probabilities = Mapping[str, NDArray[np.float32]]  # Head.key → (n, classes)
-
-
-def promising(heads: Sequence[Head], probabilities: Probabilities, labels: NDArray[np.integer]) -> set[str]:
+def promising(heads: Sequence[Head], right: Mapping[str, NDArray[np.bool_]], chance: float) -> set[str]:
     """Keys of heads that may become useful, after their first epoch.
 
-    Dropped are those no better than always naming the largest class (within two standard errors), and those
-    that a cheaper head at the same location beats by more than two standard errors.
+    right: Head.key → bool (n,), where it is right on screen. Dropped are heads no better than ``chance``, the
+    share of the largest class (within two standard errors), and those that a cheaper head at the same
+    location beats by more than two standard errors.
     """
-    n = len(labels)
-    chance = np.bincount(labels).max() / n
-    right = {k: float((p.argmax(axis=1) == labels).mean()) for k, p in probabilities.items()}
-    spread = 2 * np.sqrt(0.25 / n)
-    kept = {h.key for h in heads if right.get(h.key, 0.0) > chance + 2 * np.sqrt(chance * (1 - chance) / n)}
+    share = {key: float(r.mean()) for key, r in right.items()}
+    n = len(next(iter(right.values()), ()))
+    spread = 2 * np.sqrt(0.25 / max(n, 1))
+    least = chance + 2 * np.sqrt(chance * (1 - chance) / max(n, 1))
+    kept = {h.key for h in heads if share.get(h.key, 0.0) > least}
     for head in heads:
-        rivals = [r for r in heads if r.location == head.location and r.key in right and _macs(r) < _macs(head)]
-        if head.key in kept and any(right[r.key] > right[head.key] + spread for r in rivals):
+        rivals = [
+            r for r in heads if r.location == head.location and r.key in share and _macs(r) < _macs(head)
+        ]
+        if head.key in kept and any(share[r.key] > share[head.key] + spread for r in rivals):
             kept.discard(head.key)
     return kept
 
 
 def saving(
     head: Head,
-    probabilities: NDArray[np.float32],
-    final: NDArray[np.float32],
-    labels: NDArray[np.integer],
+    confidence: NDArray[np.float32],
+    right: NDArray[np.bool_],
+    given_right: NDArray[np.bool_],
     total_macs: int,
     max_drop: float,
 ) -> float:
     """Largest share of mean MACs that this exit alone saves at a drop of at most ``max_drop``, ≥ 0.
 
-    Every confidence is tried as threshold: a ranking of heads, not a promise.
+    confidence, right: (n,), the head's; given_right (n,): where the given model is right. Every confidence is
+    tried as threshold: a ranking of heads, not a promise.
     """
-    confidence, predicted = max_softmax(probabilities)
     order = np.argsort(-confidence, kind="stable")
-    lost = (final.argmax(axis=1) == labels).astype(np.int64) - (predicted == labels)
-    drop = np.concatenate([[0], np.cumsum(lost[order])]) / len(labels)
-    leave = np.flatnonzero(drop <= max_drop).max() / len(labels)
+    lost = given_right.astype(np.int64) - right
+    drop = np.concatenate([[0], np.cumsum(lost[order])]) / len(right)
+    leave = np.flatnonzero(drop <= max_drop).max() / len(right)
     return max(0.0, float(leave * head.location.remaining_macs - _macs(head)) / total_macs)
 
 

@@ -21,6 +21,7 @@ from eeaug.heads.design import Dense, Head
 __all__ = ["Plan", "Trained", "predict", "train_dense", "train_maps", "wanted"]
 
 Progress = Callable[[int, int], None]
+Targets = Callable[[NDArray[np.integer]], NDArray[np.float32]]  # rows of fit → what to answer, (rows, outputs)
 MIN_STEPS = 800  # small data sets get more epochs
 EPSILON = 1e-7
 
@@ -57,6 +58,7 @@ def wanted(head: Head) -> Wanted:
 def train_dense(
     heads: Sequence[Head],
     fit: Features,
+    targets: Targets,
     screen: Features,
     plan: Plan,
     keep: Callable[[Mapping[str, NDArray[np.float32]]], set[str]],
@@ -64,14 +66,15 @@ def train_dense(
 ) -> list[Trained]:
     """Train dense heads together on standardised pooled values; Adam with a cosine schedule.
 
-    After the first epoch ``keep`` gets every head's probabilities on ``screen`` (key → (n, classes)) and
-    says which go on.
+    ``targets`` gives the probabilities that rows of ``fit`` should get. After the first epoch ``keep`` gets
+    every head's probabilities on ``screen`` (key → (n, outputs)) and says which go on.
     """
     import tensorflow as tf
 
-    plan = plan.for_samples(len(fit.labels))
+    n = len(fit.pooled)
+    plan = plan.for_samples(n)
     rng = np.random.default_rng([plan.seed, 1])
-    n, steps = len(fit.labels), len(fit.labels) // plan.batch
+    steps = n // plan.batch
     mean, std = _moments(fit.pooled)
     alive = list(heads)
     weights = {h.key: _initial(h, rng) for h in heads}
@@ -94,7 +97,7 @@ def train_dense(
             order = rng.permutation(n)
             for i in range(steps):
                 rows = np.sort(order[i * plan.batch : (i + 1) * plan.batch])
-                step(tf.constant(fit.pooled[rows]), tf.constant(fit.labels[rows]), tf.constant(at + 1.0))
+                step(tf.constant(fit.pooled[rows]), tf.constant(targets(rows)), tf.constant(at + 1.0))
                 at += 1
             epoch += 1
             progress(epoch, plan.epochs)
@@ -133,11 +136,9 @@ def _dense_step(
                 z = x[:, columns[wanted(head).key]]
                 for layer in _dense_layers(head):
                     z = tf.matmul(z, next(pieces)) + next(pieces)
-                    z = z if layer.activation == "softmax" else getattr(tf.nn, layer.activation)(z)
+                    z = z if layer is head.steps[-1] else getattr(tf.nn, layer.activation)(z)
                 logits.append(z)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                tf.tile(y[None], [len(heads), 1]), tf.stack(logits)
-            )
+            losses = _losses(tf, heads[0], tf.tile(y[None], [len(heads), 1, 1]), tf.stack(logits))
             loss = tf.reduce_sum(tf.reduce_mean(losses, axis=1))
         gradient = tape.gradient(loss, flat)
         pace = rate * 0.5 * (1 + tf.cos(np.pi * (t - 1) / total)) * tf.sqrt(1 - 0.999**t) / (1 - 0.9**t)
@@ -158,7 +159,7 @@ def _initial(head: Head, rng: np.random.Generator) -> list[NDArray[np.float32]]:
     for step, before, after in head.shapes():
         if isinstance(step, Dense):
             fan_in = int(np.prod(before))
-            scale = 0.0 if step.activation == "softmax" else np.sqrt(2 / fan_in)
+            scale = 0.0 if step is head.steps[-1] else np.sqrt(2 / fan_in)
             made.append((scale * rng.standard_normal((fan_in, *after))).astype(np.float32))
             made.append(np.zeros(after, np.float32))
     return made
@@ -193,6 +194,7 @@ def _folded(
 def train_maps(
     heads: Sequence[Head],
     fit: Features,
+    targets: Targets,
     screen: Features,
     plan: Plan,
     keep: Callable[[Mapping[str, NDArray[np.float32]]], set[str]],
@@ -205,11 +207,11 @@ def train_maps(
     import keras
     import tensorflow as tf
 
-    plan = plan.for_samples(len(fit.labels))
+    (source,) = {wanted(h).key for h in heads}
+    maps, n = fit.maps[source], len(fit.maps[source])
+    plan = plan.for_samples(n)
     rng = np.random.default_rng([plan.seed, 2, heads[0].location.after])
     keras.utils.set_random_seed(plan.seed + heads[0].location.after)
-    (source,) = {wanted(h).key for h in heads}
-    maps, n = fit.maps[source], len(fit.labels)
     steps = n // plan.batch
     scale = np.float32(1 / max(1e-6, float(np.std(maps[:: max(1, n // 512)].astype(np.float32)))))
     alive, models = list(heads), {h.key: keras_head.training_model(h, scale) for h in heads}
@@ -227,8 +229,7 @@ def train_maps(
             for head in alive:
                 model, optimizer = models[head.key], optimizers[head.key]
                 with tf.GradientTape() as tape:
-                    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, model(x, training=True))
-                    loss = tf.reduce_mean(losses)
+                    loss = tf.reduce_mean(_losses(tf, head, y, model(x, training=True)))
                 optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
 
         return step
@@ -240,7 +241,7 @@ def train_maps(
         order = rng.permutation(n)
         for i in range(steps):
             rows = np.sort(order[i * plan.batch : (i + 1) * plan.batch])
-            step(tf.constant(maps[rows]), tf.constant(fit.labels[rows]))
+            step(tf.constant(maps[rows]), tf.constant(targets(rows)))
         progress(epoch + 1, plan.epochs)
         if epoch == 0 and plan.epochs > 1:
             trained = [keras_head.folded(h, models[h.key], scale) for h in alive]
@@ -252,7 +253,7 @@ def train_maps(
 
 
 def predict(trained: Trained, features: Features, batch: int = 256) -> NDArray[np.float32]:
-    """Probabilities (n, classes) of a head on cached features, computed by its deployed form."""
+    """Probabilities (n, outputs) of a head on cached features, computed by its deployed form."""
     head, source = trained.head, wanted(trained.head).key
     if head.pooling is not None:
         z = features.pooled[:, features.columns[source]].astype(np.float32)
@@ -269,10 +270,19 @@ def predict(trained: Trained, features: Features, batch: int = 256) -> NDArray[n
     return np.concatenate(parts)
 
 
+def _losses(tf: Any, head: Head, y: Any, logits: Any) -> Any:
+    """Cross entropy of logits (..., outputs) with target probabilities, one number per sample."""
+    if _dense_layers(head)[-1].activation == "softmax":
+        return tf.nn.softmax_cross_entropy_with_logits(y, logits)
+    return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(y, logits), axis=-1)
+
+
 def _activate(z: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
     if activation == "softmax":
         z = np.exp(z - z.max(axis=1, keepdims=True))
         return z / z.sum(axis=1, keepdims=True)
+    if activation == "sigmoid":
+        return np.asarray((1 + np.tanh(z / 2)) / 2, np.float32)  # the same without overflow
     if activation == "relu":
         return np.maximum(z, 0)
     import keras

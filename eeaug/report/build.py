@@ -12,6 +12,7 @@ import eeaug
 from eeaug.bounds import mean_upper_bound
 from eeaug.cascade import Outcomes, decide
 from eeaug.cost import Costs, Segments
+from eeaug.decision import Decision
 from eeaug.hardware import Hardware
 from eeaug.model import Classifier
 from eeaug.partition import Stage
@@ -38,18 +39,29 @@ class Chosen:
     baseline_processor: str
     baseline_segments: Segments
     classes: tuple[str, ...]
+    decision: Decision
 
 
 def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Counted metrics of the given model and of the design; ``outcomes`` are the design's m + 1 rows."""
     given = outcomes.predicted[-1]
-    common: dict[str, Any] = {"split": split, "classes": chosen.classes, "baseline": given}
+    common: dict[str, Any] = {
+        "split": split,
+        "decision": chosen.decision,
+        "classes": chosen.classes,
+        "baseline": given,
+    }
     alone = metrics.counted(outcomes.rows([]), (), chosen.baseline_segments, **common)
     return alone, metrics.counted(outcomes, chosen.thresholds, chosen.segments, **common)
 
 
-def drop_bound(chosen: Chosen, test: Outcomes, seed: int) -> float:
-    """95 % upper bound of the accuracy drop, from the paired losses on samples that no choice has seen."""
+def _bound(chosen: Chosen, test: Outcomes | None, seed: int) -> float | None:
+    """95 % upper bound of the accuracy drop, from the paired losses on samples that no choice has seen.
+
+    None without such samples, and with weighted ones, for which the bound would not hold.
+    """
+    if test is None or test.weights is not None:
+        return None
     at = decide(test, chosen.thresholds)
     right = test.correct[at, np.arange(test.samples)]
     return mean_upper_bound(test.correct[-1].astype(np.int64) - right, error=0.05, seed=seed)
@@ -65,9 +77,9 @@ def benefit_curve(
         rows = outcomes.rows(design.exits)
         limits = [None if np.isinf(t) else t for t in design.thresholds]
         at = decide(rows, limits)
-        leave = np.bincount(at, minlength=len(design.exits) + 1) / rows.samples
+        leave = rows.share(at == np.arange(len(design.exits) + 1)[:, None])
         segments = costs.segments(np.array([design.exits], dtype=np.intp).reshape(1, -1), design.processors)
-        accuracy = float(rows.correct[at, np.arange(rows.samples)].mean())
+        accuracy = float(rows.share(rows.correct[at, np.arange(rows.samples)]))
         points.append({
             "drop": base_accuracy - accuracy,
             "mean_macs": float(leave @ np.cumsum(segments.macs[0])),
@@ -100,7 +112,7 @@ def build(
     rows = choose.rows(chosen.design.exits)
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
-    shown = (base_test, measured) if measured is not None else (base_choose, exact)
+    shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
     return {
         "schema_version": SCHEMA_VERSION,
         "eeaug": eeaug.__version__,
@@ -112,6 +124,7 @@ def build(
             "macs": int(costs.total_macs),
             "input_shape": list(classifier.input_shape),
             "classes": list(chosen.classes),
+            "decision": chosen.decision.kind,
         },
         "hardware": {
             "name": hardware.name,
@@ -127,7 +140,7 @@ def build(
         "data": data,
         "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
         "design": {
-            "summary": summary(chosen, stages, *shown),
+            "summary": summary(chosen, stages, settings["labels"], *shown),
             "segments": _segments(chosen, stages),
             "exits": _exits(chosen, stages, costs, rows),
             "predicted": {
@@ -138,7 +151,7 @@ def build(
         },
         "benefit_curve": benefit_curve(result, chosen, choose, costs, base_choose["accuracy"]),
         "guarantee": None,
-        "accuracy_drop_bound_95": None if test is None else drop_bound(chosen, test, settings["seed"]),
+        "accuracy_drop_bound_95": _bound(chosen, test, settings["seed"]),
         "search": search,
         "verification": verification,
         "warnings": list(warnings),
@@ -146,10 +159,9 @@ def build(
 
 
 def summary(
-    chosen: Chosen, stages: Sequence[Stage], baseline: dict[str, Any] | None, design: dict[str, Any] | None
+    chosen: Chosen, stages: Sequence[Stage], labels: str, baseline: dict[str, Any], design: dict[str, Any]
 ) -> str:
-    """The answer in one sentence."""
-    assert baseline is not None and design is not None
+    """The answer in one sentence; ``baseline`` and ``design`` are metrics of the same part."""
     where = "on the test part" if design["split"] == "test" else "on the choose part (no test data)"
     if not chosen.design.exits:
         return (
@@ -160,11 +172,12 @@ def summary(
     saved = 1 - design["mean_macs"] / baseline["mean_macs"]
     exits = ", ".join(str(stage.end) for stage in stages[:-1])
     drop = baseline["accuracy"] - design["accuracy"]
-    change = f"{units.points(drop, signed=False)} less" if drop > 0 else f"{units.points(-drop, signed=False)} more"
-    return (
-        f"{early:.0%} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, "
-        f"{change} accuracy than the given model {where}."
+    change = (
+        f"another answer than the given model on {units.share(drop)} of samples"
+        if labels == "none"
+        else f"{units.points(abs(drop), signed=False)} {'less' if drop > 0 else 'more'} accuracy than the given model"
     )
+    return f"{early:.0%} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, {change} {where}."
 
 
 def _segments(chosen: Chosen, stages: Sequence[Stage]) -> list[dict[str, Any]]:
@@ -200,7 +213,7 @@ def _exits(chosen: Chosen, stages: Sequence[Stage], costs: Costs, rows: Outcomes
             "threshold": chosen.thresholds[k],
             "macs": int(cumulative[k]),
             "head_macs": int(costs.head_macs[e]),
-            "accuracy": float(rows.correct[k].mean()),
+            "accuracy": float(rows.accuracies[k]),
         }
         for k, e in enumerate(chosen.design.exits)
     ]

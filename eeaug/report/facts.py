@@ -78,7 +78,7 @@ def comparison(report: Report) -> tuple[Row, ...]:
     """Baseline against result, one row per quantity."""
     baseline, result = _shown(report)
     note = ", estimated" if estimated(report) else f", {result['basis']}"
-    quality = [("accuracy", "accuracy"), ("precision", "precision (macro)"), ("recall", "recall (macro)")]
+    quality = [("accuracy", _accuracy(report)), ("precision", "precision (macro)"), ("recall", "recall (macro)")]
     costs: list[tuple[str, str, Callable[[float | None], str]]] = [
         ("mean_macs", "mean MACs", macs),
         ("mean_latency_s", f"mean latency{note}", seconds),
@@ -94,6 +94,11 @@ def comparison(report: Report) -> tuple[Row, ...]:
         before, after = baseline.get(key), result.get(key)
         rows.append(_row(label, text(before), text(after), relative(before, after), gain="−"))
     return tuple(rows)
+
+
+def _accuracy(report: Report) -> str:
+    """What the share of right answers is: without labels, the given model is what is right."""
+    return "accuracy" if report["settings"]["labels"] == "given" else "agreement"
 
 
 def _row(quantity: str, baseline: str, result: str, change: str, *, gain: str) -> Row:
@@ -155,7 +160,7 @@ def predictions(report: Report) -> tuple[tuple[str, ...], ...]:
     rows = [
         ("", *(title for title, _, _ in columns)),
         ("samples", *(f"{metrics['samples']:,} {metrics['split']}" for _, metrics, _ in columns)),
-        ("accuracy", *(share(metrics["accuracy"]) for _, metrics, _ in columns)),
+        (_accuracy(report), *(share(metrics["accuracy"]) for _, metrics, _ in columns)),
         ("against baseline", *(drop(metrics, given) for _, metrics, given in columns)),
         ("mean MACs", *(macs(metrics["mean_macs"]) for _, metrics, _ in columns)),
     ]
@@ -182,6 +187,8 @@ def bound(report: Report) -> str:
     """The 95 % upper bound of the accuracy drop, in one sentence."""
     value = report["accuracy_drop_bound_95"]
     if value is None:
+        if report["settings"]["priors"]:
+            return "No bound of the accuracy drop: it does not hold for samples weighted by --priors."
         return "No bound of the accuracy drop: every sample has served some choice."
     return f"With 95 % confidence the accuracy drop is at most {points(value, signed=False)}."
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import Outcomes, decide
 from eeaug.cost import Segments
+from eeaug.decision import Decision
 
 __all__ = ["counted", "independent", "percentile_latency_s"]
 
@@ -20,10 +21,11 @@ def counted(
     segments: Segments,
     *,
     split: str,
+    decision: Decision,
     classes: Sequence[str],
     baseline: NDArray[np.integer],
 ) -> dict[str, Any]:
-    """Metrics of a cascade, counted on samples.
+    """Metrics of a cascade, counted on samples (weighted, if the outcomes are).
 
     Parameters
     ----------
@@ -36,22 +38,37 @@ def counted(
     """
     at = decide(outcomes, thresholds)
     predicted = outcomes.predicted[at, np.arange(outcomes.samples)]
-    leave = np.bincount(at, minlength=len(outcomes.confidence)) / outcomes.samples
-    right = predicted == outcomes.labels
-    present = np.unique(outcomes.labels)
-    recall = {c: float(right[outcomes.labels == c].mean()) for c in present}
-    precision = [float(right[predicted == c].mean()) if (predicted == c).any() else 0.0 for c in present]
-    drops = {c: float((baseline == outcomes.labels)[outcomes.labels == c].mean()) - recall[c] for c in present}
-    worst = max(present, key=lambda c: (round(drops[c], 12), -recall[c]))
+    leave = outcomes.share(at == np.arange(len(outcomes.confidence))[:, None])
+    labels, marks = decision.marks(outcomes.labels), decision.marks(predicted)
+    present = np.flatnonzero(labels.any(axis=0))
+    hits, said, own = (m.T @ outcomes.counts for m in (labels & marks, marks, labels))
+    precision = [float(hits[c] / said[c]) if said[c] else 0.0 for c in present]
+    recall = [float(hits[c] / own[c]) for c in present]
+    mine, given = (_by_class(decision, labels, decision.marks(p), outcomes) for p in (predicted, baseline))
+    worst = max(present, key=lambda c: (round(float(given[c] - mine[c]), 12), -float(mine[c])))
     return _metrics(
         segments, leave,
         split=split,
         samples=outcomes.samples,
-        accuracy=float(right.mean()),
-        precision=float(np.mean(precision)),
-        recall=float(np.mean(list(recall.values()))),
-        worst_class={"name": classes[int(worst)], "accuracy": recall[worst], "drop": drops[worst]},
+        accuracy=float(outcomes.share(predicted == outcomes.labels)),
+        precision=float(np.mean(precision)) if precision else None,
+        recall=float(np.mean(recall)) if recall else None,
+        worst_class={
+            "name": classes[int(worst)],
+            "accuracy": float(mine[worst]),
+            "drop": float(given[worst] - mine[worst]),
+        },
     )  # fmt: skip
+
+
+def _by_class(
+    decision: Decision, labels: NDArray[np.bool_], marks: NDArray[np.bool_], outcomes: Outcomes
+) -> NDArray[np.float64]:
+    """How often each class is right, (classes,): among its own samples, or per label over all of them."""
+    if decision.kind == "multilabel":
+        return outcomes.share((labels == marks).T)
+    own = labels.T @ outcomes.counts
+    return np.asarray((labels & marks).T @ outcomes.counts / np.where(own > 0, own, 1.0))
 
 
 def independent(
@@ -63,12 +80,13 @@ def independent(
     limits = [np.inf if t is None else np.float32(t) for t in thresholds] + [-np.inf]
     for confidence, correct, limit in zip(outcomes.confidence, outcomes.correct, limits, strict=True):
         leaves = confidence >= limit
-        accuracy += reach * float((leaves & correct).mean())
-        leave.append(reach * float(leaves.mean()))
-        reach *= 1 - float(leaves.mean())
+        accuracy += reach * float(outcomes.share(leaves & correct))
+        leave.append(reach * float(outcomes.share(leaves)))
+        reach *= 1 - float(outcomes.share(leaves))
     return _metrics(
         segments, np.array(leave),
-        split=split, samples=outcomes.samples, accuracy=accuracy, precision=None, recall=None, worst_class=None,
+        split=split, samples=outcomes.samples, accuracy=accuracy,
+        precision=None, recall=None, worst_class=None,
     )  # fmt: skip
 
 

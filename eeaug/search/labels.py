@@ -38,7 +38,9 @@ def front(problem: Problem, m: int) -> NDArray[np.intp]:
     first is the independent optimum among architectures with m exits that meet the limits, if any does.
     """
     found: dict[tuple[int, ...], tuple[float, float]] = {}
-    leave, right = marginals(problem.bins, problem.correct[:-1], problem.thresholds)
+    leave, right = marginals(
+        problem.bins, problem.correct[:-1], problem.thresholds, problem.outcomes.weights
+    )
     for sequence in placements(problem, m):
         for arch, cost, wrong in _on(problem, sequence, leave, leave - right):
             value = float(problem.objective.value(cost, 1 - wrong))
@@ -91,7 +93,7 @@ def _on(
     leave, wrong (C, T): P(A) and P(A, wrong) of every exit and threshold.
     """
     count, m = len(problem.costs.exits), len(sequence) - 1
-    final_wrong = 1 - float(problem.correct[-1].mean())
+    final_wrong = 1 - float(problem.outcomes.accuracies[-1])
     steps = _Steps(problem, sequence)
     none = np.array([-1])
     # levels[k][j]: what a sample meets that stayed at exit j, the k-th of the cascade (0: the input)

@@ -67,11 +67,11 @@ def settle(problem: Problem, archs: NDArray[np.intp], into: Settled) -> Settled:
 
 def score(problem: Problem, arch: NDArray[np.intp]) -> Tables:
     """Reach and accuracy of every threshold configuration of one architecture."""
-    rows = [*arch, len(problem.correct) - 1]
+    rows, weights = [*arch, len(problem.correct) - 1], problem.outcomes.weights
     if problem.independent:
-        leave, right = marginals(problem.bins[arch], problem.correct[arch], problem.thresholds)
-        return independent_tables(leave, right, float(problem.correct[-1].mean()))
-    return exact_tables(problem.bins[arch], problem.correct[rows], problem.thresholds)
+        leave, right = marginals(problem.bins[arch], problem.correct[arch], problem.thresholds, weights)
+        return independent_tables(leave, right, float(problem.outcomes.accuracies[-1]))
+    return exact_tables(problem.bins[arch], problem.correct[rows], problem.thresholds, weights)
 
 
 def _feasible(problem: Problem, archs: NDArray[np.intp], into: Settled) -> Iterable[tuple[int, _Placed]]:

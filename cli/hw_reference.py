@@ -1,0 +1,105 @@
+"""The reference of the hardware description as Markdown, from the definitions that the reader goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from eeaug import hardware
+from eeaug.hardware_file import Field
+
+__all__ = ["EXAMPLE", "markdown"]
+
+EXAMPLE = """\
+schema_version: 1
+name: my-board
+processors:
+  - name: little
+    rates_macs_per_s: {default: 8.6e6}
+    arithmetic: int8
+    ram: sram
+    flash: flash
+    active_power_w: 0.019
+    source: measured, DS-CNN (2,656,768 MACs) in 309 ms
+  - {name: big, rates_macs_per_s: {default: 40.0e6}, arithmetic: int8, ram: sram, flash: flash}
+memories:
+  - {name: sram, bytes: 262144}
+  - {name: flash, bytes: 1048576}
+links:
+  - {from: little, to: big, bandwidth_bytes_per_s: 4.0e8}
+"""
+
+_HEAD = """\
+# Hardware descriptions
+
+<!-- printed by `eeaug hw reference`; change the definitions in eeaug/hardware.py, not this file -->
+
+A target is a YAML file with its processors, memories and links, or the name of a shipped profile:
+`eeaug augment model.h5 --hw my-board.yaml`. `eeaug hw check my-board.yaml` names every mistake at once, each
+with its path, and warns of what stays unknown. `eeaug hw show NAME` shows a shipped profile.
+
+## One's own board
+"""
+
+_HOW = """\
+1. **Rates** are what a runtime really reaches. Run a network whose MACs are known (`eeaug inspect MODEL` counts
+   them) on every processor: its MACs over its seconds are the default rate. The same core differs by a factor
+   of four between runtimes, and by as much between kinds of layers: give `conv`, `pointwise`, `depthwise` and
+   `dense` where a profiler tells them.
+2. **Memories** are hard limits: give what the rest of the firmware leaves for tensors and weights.
+3. **Links** go one way. Without one, no design hands over there.
+4. **What is not known stays null.** Nothing is guessed: a latency or an energy that needs it is not shown, and
+   an option that needs it is refused with the name of the field.
+5. **`source`** says where figures come from. A report on figures without a source is worth little.
+
+Units are SI and stand in the names. `1e6` is read as a number, although YAML 1.1 takes it for text.
+"""
+
+
+def markdown() -> str:
+    """The whole of docs/hardware.md: how to write a description, every key, the shipped profiles."""
+    parts = [_HEAD, f"```yaml\n{EXAMPLE}```\n", _HOW, *_sections("The file", hardware.FIELDS), _profiles()]
+    return "\n".join(parts)
+
+
+def _sections(title: str, fields: tuple[Field, ...]) -> Iterable[str]:
+    """A heading and a table, then the same for every mapping in it."""
+    rows = [(f"`{f.key}`", _value(f), f.unit, _absent(f), f.meaning) for f in fields]
+    yield f"## {title}\n"
+    yield _table(("key", "value", "unit", "null or left out", "meaning"), rows)
+    for field in fields:
+        if field.fields:
+            which = f"Every one of `{field.key}`" if field.kind == "list" else f"`{field.key}` of a processor"
+            yield from _sections(which, field.fields)
+
+
+def _value(field: Field) -> str:
+    if not field.fields:
+        return field.wanted
+    return "a mapping, see below" if field.kind == "mapping" else "a list of mappings, see below"
+
+
+def _absent(field: Field) -> str:
+    """What it means that there is no value."""
+    if field.required:
+        return "a mistake" if field.null is None else f"null: {field.null}; left out: a mistake"
+    if field.null is not None:
+        return field.null
+    if isinstance(field.default, bool):
+        return f"left out: {str(field.default).lower()}"
+    return "left out: none" if field.default == () else f"left out: {field.default}"
+
+
+def _profiles() -> str:
+    rows = []
+    for name in hardware.shipped():
+        target = hardware.read(name)
+        processors = ", ".join(f"`{p.name}`" for p in target.processors)
+        rows.append((f"`{name}`", processors, target.source or ""))
+    table = _table(("name", "processors", "source"), rows)
+    text = "The files say for every number where it comes from, and how it was derived.\n"
+    return f"## Shipped profiles\n\n{text}\n{table}"
+
+
+def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = (columns, ("---",) * len(columns), *rows)
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)

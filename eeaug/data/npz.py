@@ -1,0 +1,74 @@
+"""A ``.npz``: its members are unpacked once, because they cannot be mapped into memory where they are."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from eeaug.data.samples import PARTS
+from eeaug.data.store import Raw, Wanted
+from eeaug.errors import InputError
+from eeaug.hardware_file import nearest
+from eeaug.model import sha256
+
+__all__ = ["KEYS", "check_key", "read"]
+
+KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), "class_names")
+
+
+def read(given: str, cache: Path, wanted: Wanted) -> Raw:
+    """The arrays of a ``.npz``, unpacked to ``cache`` under the hash of the file."""
+    path = Path(given)
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path}: not a .npz file, or truncated")
+    digest = sha256(path)
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                key = name.removesuffix(".npy")
+                if key == name:
+                    raise InputError(f"{path}: '{name}' is no array: a .npz holds .npy files")
+                check_key(given, key)
+                arrays[key] = _unpacked(archive, path, key, cache / digest)
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{path}: damaged: {error}") from error
+    return Raw(arrays, digest)
+
+
+def check_key(where: str, key: str) -> None:
+    """Raise InputError for an array that means nothing here."""
+    if key not in KEYS:
+        hint = nearest(key, KEYS) or f"; known arrays: {', '.join(KEYS)}"
+        raise InputError(f"{where}: unknown array '{key}'{hint}")
+
+
+def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path) -> np.ndarray:
+    """The array, memory-mapped from ``folder``, where it is copied to in pieces unless it is there."""
+    target = folder / f"{key}.npy"
+    try:
+        if not target.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
+                try:
+                    with archive.open(f"{key}.npy") as member:
+                        shutil.copyfileobj(member, copy, 1 << 20)
+                    copy.close()
+                    Path(copy.name).replace(target)  # whoever sees the name sees the whole file
+                except BaseException:
+                    Path(copy.name).unlink(missing_ok=True)
+                    raise
+        return np.load(target, mmap_mode="r", allow_pickle=False)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise InputError(f"{path}: the array {key} is damaged: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: the array {key} cannot be unpacked to {folder}: {error.strerror}") from error
+    except ValueError as error:
+        pickled = "object" in str(error)
+        what = "holds Python objects (pickled); save plain numbers or text" if pickled else f"is damaged: {error}"
+        raise InputError(f"{path}: the array {key} {what}") from error

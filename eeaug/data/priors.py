@@ -1,0 +1,86 @@
+"""Classes that are more or less frequent where the device works than they are in the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from eeaug.errors import InputError
+from eeaug.hardware_file import nearest
+
+__all__ = ["parse_priors", "weights"]
+
+TOLERANCE = 1e-9  # of a sum of probabilities
+
+
+def parse_priors(text: str, class_names: Sequence[str]) -> dict[int, float]:
+    """``silence=0.95,unknown=0.05`` as probabilities by class number; a number may stand for a name.
+
+    Raises
+    ------
+    InputError
+        An unknown class, one that is named twice, no probability, or probabilities that sum to more than 1.
+    """
+    priors: dict[int, float] = {}
+    for item in text.split(","):
+        name, equals, value = (word.strip() for word in item.rpartition("="))
+        if not equals:
+            raise InputError(f"--priors {text}: '{item}' must be CLASS=PROBABILITY")
+        number = _number(text, name, class_names)
+        if number in priors:
+            raise InputError(f"--priors {text}: the class {name} stands twice")
+        try:
+            priors[number] = float(value)
+        except ValueError as error:
+            raise InputError(f"--priors {text}: '{value}' is no probability of {name}") from error
+        if not 0 <= priors[number] <= 1:
+            raise InputError(f"--priors {text}: the probability of {name} must be from 0 to 1, given {value}")
+    if sum(priors.values()) > 1 + TOLERANCE:
+        raise InputError(f"--priors {text}: the probabilities sum to {sum(priors.values()):g}, at most 1 is right")
+    return priors
+
+
+def _number(text: str, name: str, class_names: Sequence[str]) -> int:
+    found = [i for i, known in enumerate(class_names) if known == name]
+    if len(found) > 1:
+        raise InputError(f"--priors {text}: {len(found)} classes are named {name}; give the number")
+    if found:
+        return found[0]
+    if name.isdecimal() and int(name) < len(class_names):
+        return int(name)
+    some = ", ".join([*class_names[:8], *(["…"] if len(class_names) > 8 else [])])
+    hint = nearest(name, class_names) or f"; classes are {some}"
+    raise InputError(f"--priors {text}: no class '{name}'{hint}")
+
+
+def weights(labels: np.ndarray, priors: Mapping[int, float], classes: int) -> np.ndarray:
+    """Weights of samples that give every class its prior.
+
+    Parameters
+    ----------
+    labels : class numbers, int64 (n,)
+    priors : probability by class number; what they leave of 1 is spread over the other samples evenly, so
+        that the other classes keep their shares among themselves
+
+    Returns
+    -------
+    float64 (n,), mean 1
+
+    Raises
+    ------
+    InputError
+        A class with a prior, or all others while the priors leave something, have no sample.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    others = len(labels) - int(sum(counts[number] for number in priors))
+    rest = max(0.0, 1 - sum(priors.values()))
+    if rest > TOLERANCE and not others:
+        raise InputError(f"--priors leave {rest:g} to the other classes, which have no sample here")
+    of_class = np.full(classes, rest / others if others else 0.0)
+    for number, prior in priors.items():
+        if prior and not counts[number]:
+            raise InputError(f"--priors name the class {number}, which has no sample here")
+        of_class[number] = prior / max(1, counts[number])
+    made = of_class[labels]
+    return made * (len(labels) / made.sum())

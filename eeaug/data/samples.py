@@ -1,0 +1,147 @@
+"""Samples as they were stored, checked against a model, and handed out in preprocessed batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eeaug.data import labels
+from eeaug.errors import EeaugError, InputError
+from eeaug.preprocessing import Preprocessing
+
+__all__ = ["PARTS", "Data", "Part", "View", "batches"]
+
+PARTS = ("train", "val", "test")
+FINITE_CHUNK = 256  # samples that are looked at in one piece
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A given part: ``x`` (n, ...) as stored, memory-mapped; ``groups`` (n,) or None.
+
+    ``y`` holds int64 class numbers (n,); rows of 0 and 1 (n, classes), uint8, that are not all one-hot, until
+    ``Data.labelled`` makes bit masks int64 (n,) of them; None where no labels are asked for.
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray | None
+    groups: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What was given: ``source`` is a base name, ``sha256`` a hash of the contents.
+
+    ``multilabel`` says that labels are bit masks: bit k is set where label k applies.
+    """
+
+    source: str
+    sha256: str
+    train: Part | None
+    val: Part | None
+    test: Part | None
+    class_names: tuple[str, ...] | None
+    preprocessing: Preprocessing
+    notes: tuple[str, ...] = ()
+    multilabel: bool = False
+
+    def parts(self) -> tuple[Part, ...]:
+        """The parts that are given, in the order train, val, test."""
+        return tuple(part for part in (self.train, self.val, self.test) if part is not None)
+
+    def labelled(self, decision: str, classes: int) -> Data:
+        """The labels as a model with this decision needs them: "softmax", "binary" or "multilabel".
+
+        Raises
+        ------
+        InputError
+            Several labels for a sample where the model picks one class, or labels the model does not have.
+        """
+        several = decision == "multilabel"
+
+        def made(part: Part | None) -> Part | None:
+            if part is None or part.y is None:
+                return part
+            where = f"{self.source}: {_labels_of(part)}"
+            return replace(
+                part, y=labels.masks(where, part.y, classes) if several else labels.numbers(where, part.y)
+            )
+
+        return replace(self, train=made(self.train), val=made(self.val), test=made(self.test), multilabel=several)
+
+    def check(self, input_shape: tuple[int | None, ...], classes: int) -> None:
+        """Raise InputError unless the samples fit a model with this input shape and number of classes."""
+        for part in self.parts():
+            shape = part.x.shape[1:]
+            fits = len(shape) == len(input_shape) and all(
+                want in (None, have) for want, have in zip(input_shape, shape, strict=True)
+            )
+            if not fits:
+                raise InputError(
+                    f"{self.source}: {part.name} has samples of shape {shape}, the model takes {tuple(input_shape)}"
+                )
+            self.preprocessing.check(shape)
+            _check_finite(self.source, part)
+            if part.y is not None and not self.multilabel:
+                where = f"{self.source}: {_labels_of(part)}"
+                labels.check_range(where, labels.numbers(where, part.y), classes)
+        if self.class_names is not None and len(self.class_names) != classes:
+            raise InputError(
+                f"{self.source}: class_names has {len(self.class_names)} names, the model has {classes} classes"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Some samples of a part: ``indices`` int64 (m,), sorted."""
+
+    part: Part
+    indices: np.ndarray
+
+    @property
+    def y(self) -> np.ndarray:
+        """Labels, int64 (m,); an error where none were read."""
+        if self.part.y is None:
+            raise EeaugError(f"{self.part.name} was read without labels")
+        return self.part.y[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def batches(part: Part, indices: np.ndarray, preprocessing: Preprocessing, size: int) -> Iterator[np.ndarray]:
+    """Preprocessed samples of ``part``, float32 (at most ``size``, ...), in the order of ``indices``.
+
+    Raises
+    ------
+    InputError
+        At the first sample that holds NaN or infinity.
+    """
+    for start in range(0, len(indices), size):
+        chosen = indices[start : start + size]
+        batch = preprocessing(part.x[chosen])
+        wrong = ~np.isfinite(batch.reshape(len(batch), -1)).all(axis=1)
+        if wrong.any():
+            raise InputError(f"{part.name}: sample {int(chosen[wrong.argmax()])} holds NaN or infinity")
+        yield batch
+
+
+def _labels_of(part: Part) -> str:
+    return f"y_{part.name.removeprefix('x_')}"
+
+
+def _check_finite(source: str, part: Part) -> None:
+    """Raise InputError at the first sample with NaN or infinity: before an hour of training, not after."""
+    if part.x.dtype.kind != "f":
+        return
+    for start in range(0, len(part.x), FINITE_CHUNK):
+        piece = part.x[start : start + FINITE_CHUNK]
+        wrong = ~np.isfinite(piece.reshape(len(piece), -1)).all(axis=1)
+        if wrong.any():
+            raise InputError(f"{source}: {part.name}: sample {start + int(wrong.argmax())} holds NaN or infinity")

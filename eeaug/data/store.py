@@ -1,0 +1,135 @@
+"""Arrays on disk: written once, in pieces, under a key; then mapped into memory, whatever their size."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eeaug.errors import InputError
+
+__all__ = ["Raw", "Wanted", "content", "kept", "key_of_files", "pieces", "write_rows"]
+
+FORMAT = 1  # part of every key: raise it when the same source would be written differently
+FACTS = "facts.json"
+PARTIAL = ".partial"
+PIECE_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a model asks of its samples: ``input_shape`` without the batch dimension (None: unknown)."""
+
+    input_shape: tuple[int | None, ...] | None
+    labelled: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """Arrays as stored, by key (``x_train``, ...), and a hash of their contents, whatever dates files bear."""
+
+    arrays: Mapping[str, np.ndarray]
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+
+def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str]]) -> Raw:
+    """What ``write`` has put into ``cache / key`` now or in an earlier run: ``.npy`` files, and notes.
+
+    Raises
+    ------
+    InputError
+        The files cannot be written; and what ``write`` raises. Nothing is left behind then.
+    """
+    folder = cache / key
+    try:
+        if not folder.is_dir():
+            cache.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(dir=cache, suffix=PARTIAL))
+            try:
+                notes = list(write(partial))
+                facts = {"sha256": content(_mapped(partial)), "notes": notes}
+                (partial / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+                _publish(partial, folder)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{where}: {error.filename or folder}: {error.strerror or error}") from error
+    return Raw(_mapped(folder), facts["sha256"], tuple(facts["notes"]))
+
+
+def _publish(partial: Path, folder: Path) -> None:
+    """Rename; where another run has just written the same, its folder stays."""
+    try:
+        partial.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def _mapped(folder: Path) -> dict[str, np.ndarray]:
+    return {f.stem: np.load(f, mmap_mode="r", allow_pickle=False) for f in sorted(folder.glob("*.npy"))}
+
+
+def write_rows(where: str, path: Path, rows: Iterable[np.ndarray]) -> None:
+    """Write arrays (m, ...) of one type and shape one after another as one ``.npy``.
+
+    How many will come need not be known. Plain writes, not a memory map: a full disk is then an error, and
+    not the end of the process.
+    """
+    count, like = 0, None
+    with path.open("wb") as file:
+        for piece in rows:
+            if like is None:
+                like = piece[:0]
+                _write_header(file, like.dtype, (0, *like.shape[1:]))
+            if (piece.dtype, piece.shape[1:]) != (like.dtype, like.shape[1:]):
+                raise InputError(
+                    f"{where}: {path.stem}: sample {count} is {piece.dtype} {piece.shape[1:]}, those before are "
+                    f"{like.dtype} {like.shape[1:]}; all must be alike"
+                )
+            file.write(piece.tobytes())
+            count += len(piece)
+        if like is None:
+            raise InputError(f"{where}: {path.stem} is empty")
+        file.seek(0)
+        _write_header(file, like.dtype, (count, *like.shape[1:]))  # as long as before: numpy leaves it room
+
+
+def _write_header(file: object, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)  # type: ignore[arg-type]
+
+
+def pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+    """The array (n, ...) in pieces of some megabytes."""
+    step = max(1, PIECE_BYTES // max(1, array[:1].nbytes))
+    for start in range(0, len(array), step):
+        yield array[start : start + step]
+
+
+def content(arrays: Mapping[str, np.ndarray]) -> str:
+    """Hash of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for key in sorted(arrays):
+        array = np.atleast_1d(arrays[key])
+        digest.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
+        for piece in pieces(array):
+            digest.update(piece.tobytes())
+    return digest.hexdigest()
+
+
+def key_of_files(root: Path, files: Iterable[Path], wanted: Wanted) -> str:
+    """Key of files by place, names, sizes and dates: reading them all would take as long as writing them."""
+    digest = hashlib.sha256(json.dumps([FORMAT, str(root.resolve()), wanted.input_shape, wanted.labelled]).encode())
+    for file in files:
+        facts = file.stat()
+        digest.update(f"{file.relative_to(root)}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+    return digest.hexdigest()

@@ -1,0 +1,181 @@
+"""``--dry-run``: what a search would look at, how long it takes, what it can save at best.
+
+Nothing is trained and no threshold chosen: times are measured on a small batch and scaled, savings are what
+an exit would bring if every sample left there.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eeaug import choice, features
+from eeaug.candidates import DENSE, MAPS
+from eeaug.cascade import Outcomes
+from eeaug.data import View
+from eeaug.features import Cache, Features, Wanted
+from eeaug.heads import training
+from eeaug.heads.design import Head
+from eeaug.heads.training import Plan
+from eeaug.preparation import Ready, prepare
+from eeaug.progress import Progress
+from eeaug.search.space import count_architectures, placements
+from eeaug.settings import EFFORTS, Settings
+
+__all__ = ["forecast"]
+
+SAMPLES = 256  # in the timed batch
+
+
+def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Facts about the search that these settings ask for; writes nothing outside a temporary directory.
+
+    Raises
+    ------
+    InputError, InfeasibleError, ConversionError : as the search itself would before its first pass
+    """
+    ready = prepare(settings, progress)
+    heads = [h for at in ready.network.rules.locations for h in (*ready.dense[at], *ready.maps[at])]
+    costs = ready.network.costs([head.cost() for head in heads])
+    dummy = np.zeros((len(heads) + 1, 1))
+    nothing = Outcomes(dummy.astype(np.float32), dummy.astype(np.int64), np.zeros(1, np.int64))
+    task = choice.problem(settings, costs, nothing, ready.network.rules, choice.baseline(costs))
+    with progress.step("forecast"):
+        estimate = _times(settings, ready)
+    counts = [count_architectures(task, m) for m in range(task.max_exits + 1)]
+    sequences = [sum(1 for _ in placements(task, m)) for m in range(task.max_exits + 1)]
+    return {
+        "model": ready.network.classifier.file,
+        "hardware": ready.network.hardware.name,
+        "macs": ready.network.macs,
+        "locations": [_location(ready, task, costs, heads, at.name) for at in ready.network.rules.locations],
+        "search": {
+            "dense_heads": sum(map(len, ready.dense.values())),
+            "convolutional_heads": _tried_maps(settings, ready),
+            "architectures_at_most": sum(counts),
+            "placements_at_most": sum(n * s for n, s in zip(counts, sequences, strict=True)),
+        },
+        "estimate": estimate,
+        "disk_bytes": _disk(settings, ready),
+        "cache": settings.cache.as_posix(),
+    }
+
+
+def _location(ready: Ready, task: Any, costs: Any, heads: Sequence[Head], name: str) -> dict[str, Any]:
+    """The best that any exit here could save, and which limits rule out how many of its placements."""
+    mine = np.array([i for i, head in enumerate(heads) if head.location.name == name], dtype=np.intp)
+    archs = mine.reshape(-1, 1)
+    total = possible = 0
+    missed: dict[str, int] = {}
+    for sequence in placements(task, 1) if task.max_exits else ():
+        segments = costs.segments(archs, sequence)
+        fits = np.ones(len(archs), dtype=bool)
+        for limit, over in task.excess(segments).items():
+            missed[limit] = missed.get(limit, 0) + int((fits & (over > 0)).sum())
+            fits &= ~(over > 0)
+        total += len(archs)
+        possible += int(fits.sum())
+    spent = costs.block_macs[costs.after[mine]] + costs.head_macs[mine]
+    cheapest, dearest = heads[int(mine[spent.argmin()])], heads[int(mine[spent.argmax()])]
+    return {
+        "location": name,
+        "shape": list(cheapest.location.shape),
+        "heads": [heads[i].name for i in mine],
+        "best_saving": {
+            cheapest.name: 1 - float(spent.min()) / ready.network.macs,
+            dearest.name: 1 - float(spent.max()) / ready.network.macs,
+        },
+        "placements": total,
+        "possible": possible,
+        "ruled_out_by": {limit: number for limit, number in missed.items() if number},
+    }
+
+
+def _tried_maps(settings: Settings, ready: Ready) -> int:
+    """Convolutional heads at the locations that screening may choose: the ones with most heads at worst."""
+    numbers = sorted((len(heads) for heads in ready.maps.values()), reverse=True)
+    return sum(numbers[: EFFORTS[settings.effort].map_locations])
+
+
+def _disk(settings: Settings, ready: Ready) -> int:
+    """Bytes of all cached features, with the largest maps that screening may choose."""
+    splits, outputs = ready.source.splits, ready.network.classifier.decision.outputs
+    pooled = list(dict.fromkeys(training.wanted(h) for heads in ready.dense.values() for h in heads))
+    largest = sorted((at for at in ready.maps if ready.maps[at]), key=lambda at: -at.elements)
+    wanted = [pooled, *([Wanted(at, None)] for at in largest[: EFFORTS[settings.effort].map_locations])]
+    parts = [(splits.choose, np.float32), (splits.screen, np.float32), (splits.fit, np.float16)]
+    return sum(features.need_bytes(w, len(v), outputs, p) for w in wanted for v, p in parts)
+
+
+def _times(settings: Settings, ready: Ready) -> dict[str, Any]:
+    """Seconds for features and heads, scaled from a small batch of fit."""
+    source, effort = ready.source, EFFORTS[settings.effort]
+    splits = source.splits
+    total = sum(len(v) for v in (splits.choose, splits.screen, splits.fit))
+    view = View(splits.fit.part, splits.fit.indices[:SAMPLES])
+    dense = [head for heads in ready.dense.values() for head in heads]
+    places = sorted((at for at in ready.maps if ready.maps[at]), key=lambda at: -at.elements)
+    places = places[: effort.map_locations]
+    seconds = {"features_s": 0.0, "heads_s": 0.0}
+    with tempfile.TemporaryDirectory() as scratch:
+        small = replace(source, cache=Cache(Path(scratch)))
+        if dense:
+            wanted = list(dict.fromkeys(training.wanted(h) for h in dense))
+            made, per_sample, fixed = _extract(small, wanted, view)
+            seconds["features_s"] += fixed + per_sample * total
+            epochs = replace(DENSE, epochs=effort.dense_epochs).for_samples(len(splits.fit)).epochs
+            per_epoch = _epoch_s(training.train_dense, dense, made, DENSE, small)
+            seconds["heads_s"] += per_epoch * epochs * len(splits.fit) / len(view)
+        for at in places:
+            made, per_sample, fixed = _extract(small, [Wanted(at, None)], view)
+            seconds["features_s"] += fixed + per_sample * total
+            epochs = replace(MAPS, epochs=effort.map_epochs).for_samples(len(splits.fit)).epochs
+            mine = list(ready.maps[at])
+            per_epoch = _epoch_s(training.train_maps, mine, made, MAPS, small)
+            kept = min(1.0, effort.map_sizes / len(mine))  # the others are dropped after their first epoch
+            seconds["heads_s"] += per_epoch * (1 + (epochs - 1) * kept) * len(splits.fit) / len(view)
+    return {**seconds, "total_s": sum(seconds.values()), "timed_samples": len(view)}
+
+
+def _extract(source: Any, wanted: Sequence[Wanted], view: View) -> tuple[Features, float, float]:
+    """Features of the small batch, seconds per sample, and seconds for the conversion before it."""
+    start = time.perf_counter()
+    session = features.extractor(source.classifier, wanted, source.threads)
+    fixed = time.perf_counter() - start
+    start = time.perf_counter()
+    made = features.extract(
+        source.classifier, wanted, view, source.preprocessing,
+        data_sha256=source.sha256, cache=source.cache, session=lambda: session,
+    )  # fmt: skip
+    return made, (time.perf_counter() - start) / len(view), fixed
+
+
+def _epoch_s(train: Any, heads: Sequence[Head], made: Features, plan: Plan, source: Any) -> float:
+    """Seconds per epoch over the small batch: many less few, so that compilation cancels."""
+    spent = []
+    outputs = source.classifier.decision.outputs
+
+    def targets(rows: Any) -> Any:
+        return np.full((len(rows), outputs), 1 / outputs, np.float32)
+
+    for epochs in (2, 6):
+        start = time.perf_counter()
+        train(
+            heads, made, targets, made, _Fixed(epochs, min(plan.batch, SAMPLES // 2), plan.rate, 0),
+            lambda probabilities: set(probabilities),
+        )  # fmt: skip
+        spent.append(time.perf_counter() - start)
+    return max(0.0, (spent[1] - spent[0]) / 4)
+
+
+class _Fixed(Plan):
+    """A plan that stays as it is for few samples."""
+
+    def for_samples(self, n: int) -> Plan:
+        return self

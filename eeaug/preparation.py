@@ -1,0 +1,131 @@
+"""Everything before the first pass: model, data and target read, checked, taken apart, limits looked at."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eeaug import candidates, choice, data, graph, hardware, keras_files, locations, model
+from eeaug.candidates import Source
+from eeaug.choice import Rules
+from eeaug.cost import Costs, Exit
+from eeaug.data import Data
+from eeaug.errors import EeaugError, InputError
+from eeaug.features import Cache
+from eeaug.graph import Block
+from eeaug.hardware import Hardware
+from eeaug.heads import design
+from eeaug.heads.design import Head
+from eeaug.locations import Location
+from eeaug.model import Classifier
+from eeaug.progress import Progress
+from eeaug.settings import Settings
+
+__all__ = ["Network", "Ready", "prepare", "start_frameworks"]
+
+Heads = Mapping[Location, Sequence[Head]]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The model taken apart for one target."""
+
+    classifier: Classifier
+    hardware: Hardware
+    blocks: tuple[Block, ...]
+    rules: Rules
+
+    @property
+    def macs(self) -> int:
+        return sum(block.total_macs for block in self.blocks)
+
+    def costs(self, exits: Sequence[Exit]) -> Costs:
+        return Costs(self.hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a search starts from: the network, its data, and the heads that will be tried by location."""
+
+    network: Network
+    given: Data
+    source: Source
+    classes: tuple[str, ...]
+    dense: Heads
+    maps: Heads
+
+
+def prepare(settings: Settings, progress: Progress) -> Ready:
+    """Read and check everything; cheap, and all that can be refused is refused here."""
+    labelled = settings.labels == "given"
+    target = hardware.read(settings.hardware)
+    keras_files.check(settings.model, allow_unsafe=settings.allow_unsafe)
+    data.locate(settings.data, settings.model)
+    with progress.step("import"):
+        start_frameworks(settings.threads, settings.seed)
+    with progress.step("load", "model"):
+        classifier = model.load(settings.model, allow_unsafe=settings.allow_unsafe, output=settings.output_name)
+    # images and saved data sets are read by TensorFlow, whose thread count is fixed by now
+    with progress.step("load", "data"):
+        decision, shape = classifier.decision, classifier.input_shape
+        given = data.load(
+            settings.data, settings.model,
+            cache=settings.cache / "data", input_shape=shape, labelled=labelled,
+        )  # fmt: skip
+        if labelled:
+            given = given.labelled(decision.kind, decision.classes)
+        given.check(shape, decision.classes)
+        names = given.class_names or tuple(str(i) for i in range(decision.classes))
+        if settings.priors is not None and decision.kind == "multilabel":
+            raise InputError("--priors: a sample of this model may have several labels; they have no shares of one")
+        priors = None if settings.priors is None else data.parse_priors(settings.priors, names)
+        splits = data.split(given, seed=settings.seed)
+    for note in splits.notes:
+        progress.caution(note)
+    with progress.step("graph"):
+        network = _take_apart(settings, classifier, target)
+        dense, maps = _planned(settings, network)
+    cache = Cache(settings.cache, settings.max_cache_bytes)
+    source = Source(
+        classifier, splits, given.preprocessing, given.sha256, cache, settings.threads, labelled, priors
+    )
+    return Ready(network, given, source, names, dense, maps)
+
+
+def start_frameworks(threads: int, seed: int) -> None:
+    """Import TensorFlow, fix thread counts and seeds: the same run gives the same bytes."""
+    keras = keras_files.import_keras()
+    import tensorflow as tf
+
+    config = tf.config.threading
+    if config.get_intra_op_parallelism_threads() != threads:
+        try:
+            config.set_intra_op_parallelism_threads(threads)
+            config.set_inter_op_parallelism_threads(1)
+        except RuntimeError as error:
+            raise EeaugError(
+                f"TensorFlow already runs with {config.get_intra_op_parallelism_threads()} threads in this "
+                f"process, {threads} were asked for"
+            ) from error
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
+    importlib.import_module("onnxruntime")
+
+
+def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> Network:
+    blocks = graph.blocks(classifier)
+    found, reasons = locations.find(blocks, classifier.decision.outputs)
+    return Network(classifier, target, blocks, choice.rules(settings, target, found, reasons))
+
+
+def _planned(settings: Settings, network: Network) -> tuple[Heads, Heads]:
+    """The heads that will be tried; refuses limits that none of them can meet."""
+    tail = design.blueprint_units(network.classifier.calls, network.blocks)
+    places = network.rules.locations if network.rules.max_exits else ()
+    dense, maps = candidates.planned(network.classifier, places, tail, network.macs)
+    heads = [head for at in places for head in (*dense[at], *maps[at])]
+    choice.check_limits(settings, network.costs([h.cost() for h in heads]), network.rules, network.blocks)
+    return dense, maps

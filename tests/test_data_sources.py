@@ -1,0 +1,476 @@
+"""Directories, saved data sets, keras:, tfds: and functions as sources."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eeaug.data import Data, load, split, store
+from eeaug.errors import InputError
+from eeaug.keras_files import import_keras
+
+Shape = tuple[int | None, ...]
+
+
+def read(folder: Path, spec: object = "set", shape: Shape | None = (4, 4, 3), *, labelled: bool = True) -> Data:
+    """As the command reads it from ``folder``, the current directory."""
+    os.chdir(folder)
+    return load(str(spec), Path("m.h5"), cache=folder / "cache", input_shape=shape, labelled=labelled)
+
+
+def refusal(folder: Path, spec: object = "set", shape: Shape | None = (4, 4, 3)) -> str:
+    with pytest.raises(InputError) as caught:
+        read(folder, spec, shape)
+    assert "\n" not in str(caught.value)
+    left = [path for path in (folder / "cache").rglob("*") if path.is_file()]
+    assert not left, "a refused source leaves nothing in the cache"
+    return str(caught.value)
+
+
+@pytest.fixture(autouse=True)
+def back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # undone at the end, wherever read() has gone
+
+
+def png(path: Path, value: int = 0, size: tuple[int, int] = (4, 4), channels: int = 3) -> None:
+    """A picture whose pixels count up from ``value``."""
+    import_keras()
+    import tensorflow as tf
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = (np.arange(np.prod(size) * channels) + value).reshape(*size, channels) % 256
+    path.write_bytes(tf.io.encode_png(pixels.astype(np.uint8)).numpy())
+
+
+def wav(path: Path, values: np.ndarray, rate: int = 16000, width: int = 2, channels: int = 1) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(rate)
+        file.writeframes(values.astype(f"<i{width}").tobytes())
+
+
+# -- images -------------------------------------------------------------------------------------------
+
+
+def pictures(root: Path, **options: Any) -> None:
+    for i, name in enumerate(("b/2.png", "a/1.png", "a/0.png", "b/deep/9.PNG")):
+        png(root / name, i * 10, **options)
+
+
+def test_a_folder_for_each_class(tmp_path: Path) -> None:
+    pictures(tmp_path / "set")
+    (tmp_path / "set/a/notes.txt").write_text("")
+    (tmp_path / "set/a/.hidden.png").write_text("")
+    (tmp_path / "set/.git").mkdir()
+    data = read(tmp_path)
+    assert data.train is not None and data.train.y is not None and data.val is data.test is None
+    assert data.train.y.tolist() == [0, 0, 1, 1] and data.class_names == ("a", "b")
+    assert isinstance(data.train.x, np.memmap) and data.train.x.dtype == np.uint8
+    assert data.train.x[:, 0, 0, 0].tolist() == [20, 10, 0, 30] and data.train.x.shape == (4, 4, 4, 3)
+    assert data.source == "set"
+    assert data.notes == ("1 files that are neither images nor wavs (or lie in no class) are left out",)
+
+
+def test_directories_of_parts(tmp_path: Path) -> None:
+    for part, count in (("train", 3), ("validation", 2), ("test", 1)):
+        for i in range(count):
+            for name in "xy":
+                png(tmp_path / f"set/{part}/{name}/{i}.png", i)
+    data = read(tmp_path)
+    assert [(part.name, len(part)) for part in data.parts()] == [("x_train", 6), ("x_val", 4), ("x_test", 2)]
+    assert split(data, seed=0).notes == ()
+
+
+def test_train_may_be_a_class(tmp_path: Path) -> None:
+    for name in ("train", "plane"):
+        png(tmp_path / f"set/{name}/1.png")
+    assert read(tmp_path).class_names == ("plane", "train")
+
+
+def test_the_cache_follows_the_files_and_the_hash_their_contents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures(tmp_path / "one/set")
+    pictures(tmp_path / "two/set")
+    os.utime(tmp_path / "two/set/a/0.png", (1, 1))
+    first, second = read(tmp_path / "one"), read(tmp_path / "two")
+    assert first.sha256 == second.sha256
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_rows", None)
+        assert read(tmp_path / "one").sha256 == first.sha256, "the second run writes nothing"
+    png(tmp_path / "one/set/a/0.png", 99)
+    assert read(tmp_path / "one").sha256 != first.sha256
+
+
+@pytest.mark.parametrize(("shape", "channels"), [((4, 4, 1), 1), ((4, 4), 1), ((4, 4, 4), 4), ((None, None, 3), 3)])
+def test_the_model_says_which_channels(tmp_path: Path, shape: Shape, channels: int) -> None:
+    pictures(tmp_path / "set", channels=channels)
+    data = read(tmp_path, shape=shape)
+    data.check(shape, 2)
+    assert data.train is not None and data.train.x.reshape(4, -1)[2, :3].tolist() == [0, 1, 2]
+
+
+def test_resizing_is_that_of_keras_and_is_told(tmp_path: Path) -> None:
+    pictures(tmp_path / "set")
+    png(tmp_path / "set/b/1.png", 3, size=(7, 5))
+    data = read(tmp_path)
+    assert len(data.notes) == 1
+    assert "x_train: images are resized to 4×4 (bilinear, " in data.notes[0]
+    assert data.notes[0].endswith("b/1.png has 7×5")
+    assert read(tmp_path).notes == data.notes, "told again from the cache"
+    want = import_keras().utils.image_dataset_from_directory(
+        "set", image_size=(4, 4), shuffle=False, batch_size=None, verbose=False
+    )
+    assert data.train is not None and data.train.x.dtype == np.float32
+    by_sum = sorted(np.asarray(x).sum() for x, _ in want)
+    np.testing.assert_array_equal(sorted(x.sum() for x in data.train.x), by_sum)
+
+
+def not_alike(root: Path) -> None:
+    png(root / "train/a/1.png")
+    png(root / "test/a/1.png")
+    png(root / "test/b/1.png")
+
+
+def beside(root: Path) -> None:
+    png(root / "train/a/1.png")
+    png(root / "extra/1.png")
+
+
+def twice(root: Path) -> None:
+    png(root / "val/a/1.png")
+    png(root / "valid/a/1.png")
+
+
+def broken(root: Path) -> None:
+    pictures(root)
+    (root / "a/7.jpg").write_bytes(b"no picture")
+
+
+def mixed(root: Path) -> None:
+    pictures(root)
+    wav(root / "a/7.wav", np.zeros(4))
+
+
+def one_class(root: Path) -> None:
+    png(root / "a/1.png")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (not_alike, "set: test/ has the class b, train/ has not"),
+        (beside, "set: beside train/ stands extra/, which is no part of the data"),
+        (twice, "set: val/ and valid/ are the same part"),
+        (broken, "7.jpg: cannot be read as a RGB image: "),
+        (mixed, "set: holds images and wavs (a/0.png, a/7.wav)"),
+        (lambda root: (root / "a").mkdir(parents=True), "set: holds no image (.bmp, "),
+        (lambda root: png(root / "1.png"), "set: holds no folder for each class"),
+    ],
+)
+def test_directories_that_are_refused(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+    make(tmp_path / "set")
+    assert message in refusal(tmp_path)
+
+
+def test_one_class_and_a_model_without_pictures(tmp_path: Path) -> None:
+    one_class(tmp_path / "set")
+    assert "holds images, the model takes samples of shape (49, 10, 7)" in refusal(tmp_path, shape=(49, 10, 7))
+    with pytest.raises(InputError, match="set: y_train holds one class only"):
+        read(tmp_path)
+
+
+def test_without_labels_no_class_folders_are_needed(tmp_path: Path) -> None:
+    png(tmp_path / "set/train/1.png")
+    png(tmp_path / "set/test/1.png")
+    data = read(tmp_path, labelled=False)
+    assert [(part.name, len(part), part.y) for part in data.parts()] == [("x_train", 1, None), ("x_test", 1, None)]
+
+
+# -- sounds -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(8,), (8, 1), (None, 1), None])
+def test_wavs_are_read_as_keras_reads_them(tmp_path: Path, shape: Shape | None) -> None:
+    values = np.arange(8) * 4000 - 16000
+    for name, factor in (("no", 1), ("yes", -1)):
+        wav(tmp_path / f"set/{name}/1.wav", values * factor)
+    data = read(tmp_path, shape=shape)
+    assert data.train is not None and data.train.x.dtype == np.float32
+    np.testing.assert_array_equal(data.train.x.reshape(2, 8), np.array([values, -values]) / 32768)
+    assert data.notes[0].startswith("wavs of 16000 Hz; ")
+    if shape:
+        data.check(shape, 2)
+    import tensorflow as tf
+
+    import_keras()
+    decoded = tf.audio.decode_wav(Path("set/yes/1.wav").read_bytes()).audio
+    np.testing.assert_array_equal(np.asarray(decoded)[:, 0], data.train.x[1].reshape(8))
+
+
+def test_two_channels(tmp_path: Path) -> None:
+    for name in ("no", "yes"):
+        wav(tmp_path / f"set/{name}/1.wav", np.arange(8), channels=2)
+    data = read(tmp_path, shape=(4, 2))
+    assert data.train is not None and (data.train.x[0, :, 1] * 32768).tolist() == [1, 3, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rate": 8000}, "yes/1.wav has 8000 Hz, no/1.wav has 16000 Hz"),
+        ({"values": np.zeros(7)}, "yes/1.wav has 7 samples at 16000 Hz, 1 channel(s); wanted are 8 samples"),
+        ({"channels": 2}, "yes/1.wav has 4 samples at 16000 Hz, 2 channel(s); wanted are 8 samples, 1 channel(s)"),
+        ({"width": 4}, "yes/1.wav: has 32 bits per value, eeaug reads 16-bit PCM"),
+    ],
+)
+def test_wavs_that_are_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    wav(tmp_path / "set/no/1.wav", np.zeros(8))
+    wav(tmp_path / "set/yes/1.wav", **({"values": np.zeros(8)} | change))
+    assert message in refusal(tmp_path, shape=(8,))
+
+
+def test_wavs_without_a_fitting_model_or_content(tmp_path: Path) -> None:
+    wav(tmp_path / "set/no/1.wav", np.zeros(8))
+    assert "holds wavs, the model takes samples of shape (49, 10, 1)" in refusal(tmp_path, shape=(49, 10, 1))
+    (tmp_path / "set/no/1.wav").write_bytes(b"RIFF")
+    assert "1.wav: not a PCM wav: " in refusal(tmp_path, shape=(8,))
+
+
+# -- saved data sets ----------------------------------------------------------------------------------
+
+
+def save(path: Path, x: Any, y: Any = None, batch: int = 0, compression: str | None = None) -> None:
+    import_keras()
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices(x if y is None else (x, y))
+    (dataset.batch(batch) if batch else dataset).save(str(path), compression=compression)
+
+
+@pytest.mark.parametrize(("batch", "compression"), [(0, None), (7, None), (0, "GZIP")])
+def test_saved_data_sets(tmp_path: Path, batch: int, compression: str | None) -> None:
+    x = np.arange(300 * 4, dtype=np.float32).reshape(300, 4)
+    save(tmp_path / "set", x, np.eye(3, dtype=np.int32)[np.arange(300) % 3], batch, compression)
+    data = read(tmp_path, shape=(4,))
+    assert data.train is not None and data.train.y is not None and isinstance(data.train.x, np.memmap)
+    np.testing.assert_array_equal(data.train.x, x)
+    assert data.train.y.tolist() == [0, 1, 2] * 100
+
+
+def test_saved_parts_with_text_as_labels(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        save(tmp_path / f"set/{part}", np.zeros((4, 2)), np.array(["no", "yes"] * 2))
+    data = read(tmp_path, shape=(2,))
+    assert data.class_names == ("no", "yes") and [part.name for part in data.parts()] == ["x_train", "x_test"]
+    assert data.train is not None and data.train.y is not None and data.train.y.tolist() == [0, 1, 0, 1]
+
+
+def test_saved_without_labels(tmp_path: Path) -> None:
+    save(tmp_path / "set", np.zeros((4, 2)))
+    assert "set: train: its elements must be (x, y) of dense tensors, are TensorSpec" in refusal(
+        tmp_path, shape=(2,)
+    )
+    assert [len(part) for part in read(tmp_path, shape=(2,), labelled=False).parts()] == [4]
+
+
+def test_saved_samples_of_several_shapes(tmp_path: Path) -> None:
+    import_keras()
+    import tensorflow as tf
+
+    signature = (tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32))
+    made = tf.data.Dataset.from_generator(lambda: ((np.zeros(i), i) for i in (1, 2)), output_signature=signature)
+    made.save("set")
+    assert refusal(tmp_path, shape=(4,)) == (
+        "set: its samples cannot be read and stacked: Cannot batch tensors with different shapes in component 0. "
+        "First element had shape [1] and element 1 had shape [2]."
+    )
+
+
+def test_saved_damaged(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/dataset_spec.pb").write_bytes(b"\x0a\xff")
+    assert "set: not a readable saved data set: " in refusal(tmp_path)
+
+
+# -- keras and tfds -----------------------------------------------------------------------------------
+
+
+def test_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.arange(6 * 28 * 28, dtype=np.uint8).reshape(6, 28, 28)
+
+    def load_data() -> Any:
+        print("Downloading data")
+        return (x, np.arange(6)), (x[:2], np.arange(2)[:, None])
+
+    monkeypatch.setattr(import_keras().datasets.mnist, "load_data", load_data)
+    data = read(tmp_path, "keras:mnist", (28, 28, 1))
+    assert capsys.readouterr().out == ""
+    data.check((28, 28, 1), 10)
+    assert [len(part) for part in data.parts()] == [6, 2] and data.source == "keras:mnist"
+    monkeypatch.setattr(import_keras().datasets.mnist, "load_data", None)
+    assert read(tmp_path, "keras:mnist", (28, 28, 1)).sha256 == data.sha256
+
+
+def test_keras_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_data() -> None:
+        raise Exception("URL fetch failure on https://...\nlong story")
+
+    monkeypatch.setattr(import_keras().datasets.cifar10, "load_data", load_data)
+    assert refusal(tmp_path, "keras:cifar10") == (
+        "keras:cifar10: Keras cannot fetch it: URL fetch failure on https://..."
+    )
+
+
+def test_tfds_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    assert "tfds:mnist: needs TensorFlow Datasets: pip install 'eeaug[tfds]'" in refusal(tmp_path, "tfds:mnist")
+
+
+def fake_tfds(monkeypatch: pytest.MonkeyPatch, supervised: bool = True) -> None:
+    """The part of TensorFlow Datasets that is used; the package itself is large."""
+    import_keras()
+    import tensorflow as tf
+
+    def dataset(*, split: str, as_supervised: bool, shuffle_files: bool) -> Any:
+        assert as_supervised and not shuffle_files
+        count = {"train": 6, "test": 4}[split]
+        return tf.data.Dataset.from_tensor_slices((np.ones((count, 4, 4, 3), np.uint8), np.arange(count) % 2))
+
+    def builder(name: str) -> Any:
+        if name != "pets":
+            raise ValueError(f"Dataset {name} not found.\nList of datasets:")
+        info = types.SimpleNamespace(
+            full_name="pets/1.0.0",
+            supervised_keys=("image", "label") if supervised else None,
+            splits=["train", "test", "extra"],
+            features={"label": types.SimpleNamespace(names=["cat", "dog"])},
+        )
+        return types.SimpleNamespace(info=info, download_and_prepare=lambda: None, as_dataset=dataset)
+
+    package = types.SimpleNamespace(builder=builder, disable_progress_bar=lambda: None)
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", package)
+
+
+def test_tfds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_tfds(monkeypatch)
+    data = read(tmp_path, "tfds:pets")
+    assert data.class_names == ("cat", "dog") and data.notes == ("tfds:pets: the splits extra are left out",)
+    assert [(part.name, part.x.shape) for part in data.parts()] == [
+        ("x_train", (6, 4, 4, 3)),
+        ("x_test", (4, 4, 4, 3)),
+    ]
+
+
+def test_tfds_that_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_tfds(monkeypatch, supervised=False)
+    assert refusal(tmp_path, "tfds:cats") == "tfds:cats: no such data set: Dataset cats not found."
+    assert "does not say which of its features are (x, y)" in refusal(tmp_path, "tfds:pets")
+
+
+# -- functions ----------------------------------------------------------------------------------------
+
+CODE = """
+import numpy as np
+from pathlib import Path
+
+x = np.arange(48, dtype=np.float32).reshape(12, 4)
+y = np.arange(12) % 3
+
+def pair(): return (x, y), (x[:6], y[:6])
+def mapping(): return {"x_train": x, "y_train": ["a", "b", "c"] * 4, "groups_train": y, "x_val": None}
+def mapped():
+    np.save("big.npy", x)
+    return {"x_train": np.load("big.npy", mmap_mode="r"), "y_train": y}
+def unlike(): return {"x_train": [[1], [1, 2]], "y_train": y}
+def objects(): return {"x_train": np.array([None, 1]), "y_train": y}
+def unknown(): return {"x_trian": x}
+def number(): return 3
+def fails(): raise KeyError("no such\\ncolumn")
+not_callable = 3
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"mine_{tmp_path.name}"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "sets.py").write_text(CODE)
+    (tmp_path / name / "wrong.py").write_text("import nothing_like_that")
+    (tmp_path / name / "raises.py").write_text("1 / 0")
+    return name
+
+
+@pytest.mark.parametrize(("function", "parts"), [("pair", [12, 6]), ("mapping", [12]), ("mapped", [12])])
+def test_functions(tmp_path: Path, code: str, function: str, parts: list[int]) -> None:
+    before = list(sys.path)
+    data = read(tmp_path, f"{code}.sets:{function}", (4,))
+    assert sys.path == before
+    assert [len(part) for part in data.parts()] == parts and data.source == f"{code}.sets:{function}"
+    assert data.train is not None and isinstance(data.train.x, np.memmap) and data.train.y is not None
+    assert data.train.x[11].tolist() == [44, 45, 46, 47] and data.train.y.tolist() == [0, 1, 2] * 4
+    assert (data.train.groups is not None) == (function == "mapping")
+    assert read(tmp_path, f"{code}.sets:{function}", (4,)).sha256 == data.sha256
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("sets:pear", "sets has no function pear; did you mean 'pair'?"),
+        ("sets:not_callable", "sets has no function not_callable"),
+        ("sets:number", "returned int"),
+        ("sets:unlike", "x_train is no array: "),
+        ("sets:objects", "x_train must be an array of numbers or text, is object"),
+        ("sets:unknown", "unknown array 'x_trian'; did you mean 'x_train'?"),
+        ("sets:fails", "raises KeyError: 'no such\\ncolumn'"),
+        ("wrong:pair", "no module nothing_like_that (looked for from"),
+        ("raises:pair", "raises raises ZeroDivisionError: division by zero"),
+        ("lacking:pair", "lacking (looked for from"),
+    ],
+)
+def test_functions_that_are_refused(tmp_path: Path, code: str, function: str, message: str) -> None:
+    assert message in refusal(tmp_path, f"{code}.{function}", (4,))
+
+
+def test_a_data_yaml_may_name_any_source(tmp_path: Path, code: str) -> None:
+    (tmp_path / "m.data.yaml").write_text(f"source: {code}.sets:pair\npreprocessing: {{scale: 0.5}}\n")
+    data = load(None, tmp_path / "m.h5", cache=tmp_path / "cache")
+    assert data.preprocessing.scale == 0.5 and [len(part) for part in data.parts()] == [12, 6]
+    pictures(tmp_path / "below/set")
+    (tmp_path / "below/m.data.yaml").write_text("source: set")
+    assert read(tmp_path, "below/m.data.yaml").class_names == ("a", "b"), "relative to the file"
+
+
+# -- writing ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4", "?", "f8", "U3"])
+def test_rows_become_a_plain_npy(tmp_path: Path, dtype: str) -> None:
+    rows = [np.arange(i, i + 2 * 3).reshape(2, 3).astype(dtype) for i in range(1500)]
+    store.write_rows("d", tmp_path / "x.npy", rows)
+    got = np.load(tmp_path / "x.npy", mmap_mode="r", allow_pickle=False)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, np.concatenate(rows))
+
+
+def test_rows_that_are_not_alike(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"d: x: sample 2 is float64 \(4,\), those before are float64 \(3,\)"):
+        store.write_rows("d", tmp_path / "x.npy", [np.zeros((2, 3)), np.zeros((1, 4))])
+
+
+def test_contents_and_not_places_make_the_hash() -> None:
+    x = np.arange(12.0).reshape(4, 3)
+    assert store.content({"x": x}) == store.content({"x": np.asfortranarray(x)})
+    other = [{"y": x}, {"x": x.reshape(3, 4)}, {"x": x.astype("f4")}, {"x": x + 1}, {"x": x, "y": x}]
+    assert len({store.content(arrays) for arrays in [{"x": x}, *other]}) == 6

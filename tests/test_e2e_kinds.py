@@ -1,0 +1,149 @@
+"""Sigmoid and multi-label classifiers, unlabelled data, priors and the dry run, by the real command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from conftest import AUGMENT, EXAMPLES, QUICK, Run, small_data
+
+from eeaug import keras_files
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # TF on NumPy 2
+]
+
+FOOTWEAR, TOPS = (5, 7, 9), (0, 2, 3, 4, 6)
+
+
+def marks(y: np.ndarray) -> np.ndarray:
+    """Three labels of a garment: worn on feet, worn on top, warm."""
+    return np.stack([np.isin(y, FOOTWEAR), np.isin(y, TOPS), np.isin(y, (2, 4, 9))], axis=1).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example's backbone with sigmoid classifiers trained on top, and data to match."""
+    folder = tmp_path_factory.mktemp("kinds")
+    keras = keras_files.import_keras()
+    keras.utils.set_random_seed(0)
+    data = small_data()
+    names = data.pop("class_names")
+    given = keras.models.load_model(EXAMPLES / "fashion_resnet.h5", compile=False)
+    x = data["x_train"].astype(np.float32)
+    targets = {
+        "binary": {k: np.isin(v, FOOTWEAR).astype(np.int64) for k, v in data.items() if k[0] == "y"},
+        "labels": {k: marks(v) for k, v in data.items() if k[0] == "y"},
+    }
+    pooled = keras.Model(given.inputs, given.get_layer("pool").output).predict(x, verbose=0)
+    for kind, ys in targets.items():
+        width = 1 if kind == "binary" else 3
+        last = keras.layers.Dense(width, activation="sigmoid", name="answer")
+        top = keras.Sequential([keras.Input(pooled.shape[1:]), last])
+        top.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
+        top.fit(pooled, ys["y_train"].reshape(-1, width), epochs=30, batch_size=64, verbose=0)
+        keras.Model(given.inputs, last(given.get_layer("pool").output)).save(folder / f"{kind}.keras")
+        np.savez(folder / f"{kind}.npz", **{k: ys.get(k, v) for k, v in data.items()})
+    np.savez(folder / "plain.npz", **{k: v for k, v in data.items() if k[0] == "x"})
+    np.savez(folder / "named.npz", class_names=names, **data)
+    return folder
+
+
+def augmented(run: Run, folder: Path, model: str, *more: str) -> dict[str, Any]:
+    done = run("augment", model, *QUICK, "--max-latency", "2.5", "--json", *more, cwd=folder)
+    assert done.code == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["design"]["exits"], "the tests below need an early exit"
+    return report
+
+
+def answers(folder: Path, x: np.ndarray) -> tuple[list[np.ndarray], list[float]]:
+    """Every stage's probabilities on all samples, and the thresholds; imports nothing of eeaug."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    tensor, out = x.astype(np.float32), []
+    for stage in manifest["stages"]:
+        session = onnxruntime.InferenceSession(folder / stage["files"]["onnx"])
+        names = [stage["outputs"]["probabilities"], *(h["name"] for h in stage["outputs"]["handover"])]
+        p, *onward = session.run(names, {stage["inputs"][0]: tensor})
+        out.append(p)
+        tensor = onward[0] if onward else tensor
+    return out, [stage["threshold"] for stage in manifest["stages"][:-1]]
+
+
+@pytest.mark.parametrize("kind", ["binary", "labels"])
+def test_sigmoids_are_read_as_documented(kinds: Path, run: Run, kind: str) -> None:
+    report = augmented(run, kinds, f"{kind}.keras")
+    data = np.load(kinds / f"{kind}.npz")
+    y = data["y_test"].reshape(len(data["y_test"]), -1)
+    (early, final), (threshold,) = answers(kinds / f"{kind}-eeaug", data["x_test"])
+    leave = np.maximum(early, 1 - early).min(axis=1) >= np.float32(threshold)
+    right = ((np.where(leave[:, None], early, final) >= 0.5) == y).all(axis=1)
+    measured = report["design"]["measured"]
+    assert measured["accuracy"] == pytest.approx(right.mean())
+    assert measured["leave_rates"] == pytest.approx([leave.mean(), 1 - leave.mean()])
+    assert report["baseline"]["measured"]["accuracy"] == pytest.approx(((final >= 0.5) == y).all(axis=1).mean())
+    again = run("evaluate", f"{kind}-eeaug", "--data", f"{kind}.npz", "--cache-dir", "cache", "--json", cwd=kinds)
+    assert json.loads(again.stdout)["accuracy"] == measured["accuracy"]
+
+
+def test_integer_labels_do_not_fit_several_rows_of_ones(kinds: Path, run: Run) -> None:
+    done = run("augment", "binary.keras", "--data", "labels.npz", "-o", "new", *QUICK, cwd=kinds)
+    assert done.code == 2 and "y_train" in done.last_line
+
+
+def test_without_labels_the_given_model_is_right(kinds: Path, run: Run, work: Path) -> None:
+    done = run(*AUGMENT, "--data", kinds / "plain.npz", "-o", kinds / "unlabelled", cwd=work)
+    assert done.code == 2 and "y" in done.last_line
+    done = run(
+        *AUGMENT, "--data", kinds / "plain.npz", "-o", kinds / "unlabelled", "--labels", "none", "--json", cwd=work
+    )
+    assert done.code == 0, done.stderr
+    report = json.loads(done.stdout)
+    measured = report["design"]["measured"]
+    assert report["baseline"]["measured"]["accuracy"] == 1
+    (early, final), (threshold,) = answers(kinds / "unlabelled", np.load(kinds / "plain.npz")["x_test"])
+    leave = early.max(axis=1) >= np.float32(threshold)
+    agree = np.where(leave, early.argmax(axis=1), final.argmax(axis=1)) == final.argmax(axis=1)
+    assert measured["accuracy"] == pytest.approx(agree.mean())
+    assert "agreement" in run("report", kinds / "unlabelled", cwd=work).stdout
+
+
+def test_priors_reweight_accuracy_and_leave_rates(kinds: Path, run: Run, work: Path) -> None:
+    options = ("--data", kinds / "named.npz", "-o", kinds / "weighted", "--priors", "Bag=0.5,Sneaker=0.3")
+    done = run(*AUGMENT, *options, "--json", cwd=work)
+    assert done.code == 0, done.stderr
+    report, data = json.loads(done.stdout), np.load(kinds / "named.npz")
+    (early, final), (threshold,) = answers(kinds / "weighted", data["x_test"])
+    y, names = data["y_test"], list(data["class_names"])
+    share = {names.index("Bag"): 0.5, names.index("Sneaker"): 0.3}
+    others = sum(c not in share for c in y)
+    weight = np.array([share[c] / (y == c).sum() if c in share else 0.2 / others for c in y])
+    leave = early.max(axis=1) >= np.float32(threshold)
+    right = np.where(leave, early.argmax(axis=1), final.argmax(axis=1)) == y
+    measured = report["design"]["measured"]
+    assert measured["accuracy"] == pytest.approx(weight @ right)
+    assert measured["leave_rates"][0] == pytest.approx(weight @ leave)
+    assert report["accuracy_drop_bound_95"] is None
+    wrong = run(*AUGMENT, *options[:2], "-o", kinds / "new", "--priors", "Bagg=0.5", cwd=work)
+    assert wrong.code == 2 and "Bag" in wrong.last_line
+
+
+def test_the_dry_run_writes_nothing_and_promises_no_more_than_can_be(run: Run, work: Path) -> None:
+    before = sorted(p.name for p in work.iterdir())
+    done = run(*AUGMENT, "--max-latency", "0.3", "--dry-run", "--json", cwd=work)
+    assert done.code == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert set(before) | {"cache"} == {p.name for p in work.iterdir()} | {"cache"}
+    assert facts["estimate"]["total_s"] > 0 and facts["disk_bytes"] > 0
+    last = facts["locations"][-1]
+    # after stack2 the classifier and 2.81 M of 9.35 M MACs remain; the smallest head costs 320
+    assert max(last["best_saving"].values()) == pytest.approx((2_809_856 + 640 - 320) / 9_345_920, abs=1e-6)
+    # on psoc6 everything on the small core takes 0.93 s, and two thirds of it more than 0.3 s
+    assert last["ruled_out_by"]["latency"] > 0
+    text = run(*AUGMENT, "--dry-run", cwd=work)
+    assert "stack2_out" in text.stdout and "scaled from" in text.stdout
