@@ -180,7 +180,7 @@ _POSITIVE = _Finite(min=0, min_open=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress; warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
 def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, **options: Any) -> None:
-    """Turn the trained classifier MODEL (.keras, .h5) into an early-exit network for a target.
+    """Turn the trained classifier MODEL (.keras, .h5, SavedModel) into an early-exit network for a target.
 
     Trains exit heads on the frozen model, finds the exits, their thresholds and processors that save most
     within the limits, and writes the network as one stage per decision, verified, with a report.

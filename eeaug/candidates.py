@@ -126,9 +126,7 @@ def search(
 
     def value(head: Head, probabilities: NDArray[np.float32]) -> float:
         confidence, predicted = answers(probabilities)
-        return selection.saving(
-            head, confidence, predicted == labels, given_right, backbone_macs, max_drop
-        )
+        return selection.saving(head, confidence, predicted == labels, given_right, backbone_macs, max_drop)
 
     with progress.step("heads", _count(len(heads), "dense head")):
         plan = Plan(effort.dense_epochs, DENSE.batch, DENSE.rate, seed)
@@ -151,9 +149,7 @@ def search(
 
         with progress.step("heads", f"{_count(len(mine), 'convolutional head')} at {at.name}"):
             plan = Plan(effort.map_epochs, MAPS.batch, MAPS.rate, seed)
-            more = training.train_maps(
-                mine, whole["fit"], targets, whole["screen"], plan, best, progress.advance
-            )
+            more = training.train_maps(mine, whole["fit"], targets, whole["screen"], plan, best, progress.advance)
             on_screen |= {t.head.key: training.predict(t, whole["screen"]) for t in more}
             on_choose |= {t.head.key: training.predict(t, whole["choose"]) for t in more}
         trained += more

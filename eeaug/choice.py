@@ -25,6 +25,7 @@ from eeaug.thresholds import PAPER_GRID, Objective, graph, quantile_grid, solve
 __all__ = ["Baseline", "Rules", "baseline", "check_limits", "choose", "problem", "rules"]
 
 FINE_NODES = 20_000  # of the threshold graph in the second search
+CONFIGURATIONS = 10_000_000  # of one architecture: what its tables may hold
 FINE_LIMIT = 400  # thresholds per exit there
 
 
@@ -76,6 +77,11 @@ def rules(
             )
         pinned[location] = None if processor is None else processors.index(processor)
     limit = settings.max_exits if settings.max_exits is not None else max(1, len(processors) - 1)
+    if settings.thresholds**limit > CONFIGURATIONS:
+        raise InputError(
+            f"--thresholds {settings.thresholds} for {limit} exits are {settings.thresholds**limit:,} configurations "
+            f"of every architecture; at most {CONFIGURATIONS:,} can be counted: lower it, or --max-exits"
+        )
     if len(pinned) > limit:
         raise InputError(f"{len(pinned)} × --exit-at, but --max-exits is {limit}; raise it")
     allowed = tuple(at for at in locations if at.name not in settings.forbid)

@@ -14,6 +14,7 @@ from math import prod
 import networkx as nx
 
 from eeaug import macs
+from eeaug.errors import ConversionError
 from eeaug.model import INPUT, Call, Classifier
 
 __all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements"]
@@ -62,7 +63,10 @@ def layer_graph(calls: Sequence[Call], input_shape: tuple[int, ...]) -> nx.DiGra
 
 def blocks(classifier: Classifier) -> tuple[Block, ...]:
     """The blocks of a classifier, from input to output."""
-    graph = layer_graph(classifier.calls, classifier.input_shape)
+    try:
+        graph = layer_graph(classifier.calls, classifier.input_shape)
+    except ConversionError as error:
+        raise ConversionError(f"{classifier.file}: {error}") from error
     return tuple(data["block"] for _, data in block_graph(graph).nodes(data=True) if data["block"])
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["MODULE", "OPERATION_LAYERS", "function", "operation", "tensor"]
+__all__ = ["OPERATION_LAYERS", "function", "operation", "tensor"]
 
 Item = dict[str, Any]
 

@@ -166,7 +166,7 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
         if getattr(layer, "quantization_mode", None):
             raise ConversionError(f"{said} is quantized to {layer.quantization_mode}: give the float model")
     return Classifier(
-        name=model.name,
+        name=path.stem,
         file=path.name,
         sha256=sha256(path),
         input_shape=shape,
@@ -274,7 +274,7 @@ def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
                 shapes=tuple(tuple(t.shape[1:]) for t in node.outputs),
                 weights=tuple(tuple(w.shape) for w in getattr(layer, "weights", ())),
                 activation=getattr(activation, "__name__", None) if activation is not None else None,
-                equation=getattr(layer, "equation", None),
+                equation=getattr(layer, "equation", None) or getattr(layer, "subscripts", None),
                 weights_of=layer.name,
             )
         )
@@ -283,6 +283,11 @@ def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
 
 # Layers that only pass on what the classifier's last activation gave.
 _TRANSPARENT = {"Flatten", "Reshape", "Dropout", "Permute", "Identity"}
+
+
+def _passes_on(call: Call) -> bool:
+    """A linear activation stands at the end of mixed-precision models, to give single precision."""
+    return call.kind in _TRANSPARENT or (call.kind == "Activation" and call.activation == "linear")
 
 
 def _decision(
@@ -295,7 +300,7 @@ def _decision(
         raise ConversionError(f"{where} is not a classifier: its output has shape {shape}, not (classes,)")
     if shape == input_shape:
         raise ConversionError(f"{where} is not a classifier: its output has the shape of its input, {shape}")
-    last = next((c for c in reversed(calls) if c.kind not in _TRANSPARENT), calls[-1])
+    last = next((c for c in reversed(calls) if not _passes_on(c)), calls[-1])
     ends = "softmax" if last.kind == "Softmax" else (last.activation or "linear")
     ends = "sigmoid" if last.kind == "Sigmoid" else ends
     if ends == "sigmoid":

@@ -13,7 +13,7 @@ from eeaug.candidates import Source
 from eeaug.choice import Rules
 from eeaug.cost import Costs, Exit
 from eeaug.data import Data
-from eeaug.errors import EeaugError, InputError
+from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.features import Cache
 from eeaug.graph import Block
 from eeaug.hardware import Hardware
@@ -26,6 +26,7 @@ from eeaug.settings import Settings
 
 __all__ = ["Network", "Ready", "prepare", "start_frameworks"]
 
+_RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"}
 Heads = Mapping[Location, Sequence[Head]]
 
 
@@ -118,6 +119,12 @@ def start_frameworks(threads: int, seed: int) -> None:
 def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> Network:
     blocks = graph.blocks(classifier)
     found, reasons = locations.find(blocks, classifier.decision.outputs)
+    recurrent = [call.name for call in classifier.calls if call.kind in _RECURRENT]
+    if recurrent and not found:
+        raise ConversionError(
+            f"{classifier.file}: no exit can stand in this recurrent network: nothing follows layer {recurrent[-1]!r} "
+            "but the classifier, and its steps cannot be cut"
+        )
     return Network(classifier, target, blocks, choice.rules(settings, target, found, reasons))
 
 

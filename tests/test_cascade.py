@@ -108,9 +108,7 @@ def test_weights_count_like_repeated_samples() -> None:
         exact_tables(one[0][:2], one[1][[0, 1, 3]], 4, weights).accuracy,
         exact_tables(many[0][:2], many[1][[0, 1, 3]], 4).accuracy,
     )
-    for a, b in zip(
-        marginals(one[0], one[1][:-1], 4, weights), marginals(many[0], many[1][:-1], 4), strict=True
-    ):
+    for a, b in zip(marginals(one[0], one[1][:-1], 4, weights), marginals(many[0], many[1][:-1], 4), strict=True):
         np.testing.assert_allclose(a, b)
     weighted = Outcomes(outcomes.confidence, outcomes.predicted, outcomes.labels, weights)
     np.testing.assert_allclose(weighted.accuracies, repeated.accuracies)

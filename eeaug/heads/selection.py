@@ -12,6 +12,7 @@ from eeaug.locations import Location
 
 __all__ = ["best_by_value", "for_maps", "front", "promising", "saving"]
 
+
 def promising(heads: Sequence[Head], right: Mapping[str, NDArray[np.bool_]], chance: float) -> set[str]:
     """Keys of heads that may become useful, after their first epoch.
 
@@ -25,9 +26,7 @@ def promising(heads: Sequence[Head], right: Mapping[str, NDArray[np.bool_]], cha
     least = chance + 2 * np.sqrt(chance * (1 - chance) / max(n, 1))
     kept = {h.key for h in heads if share.get(h.key, 0.0) > least}
     for head in heads:
-        rivals = [
-            r for r in heads if r.location == head.location and r.key in share and _macs(r) < _macs(head)
-        ]
+        rivals = [r for r in heads if r.location == head.location and r.key in share and _macs(r) < _macs(head)]
         if head.key in kept and any(share[r.key] > share[head.key] + spread for r in rivals):
             kept.discard(head.key)
     return kept

@@ -172,11 +172,11 @@ def summary(
     saved = 1 - design["mean_macs"] / baseline["mean_macs"]
     exits = ", ".join(str(stage.end) for stage in stages[:-1])
     drop = baseline["accuracy"] - design["accuracy"]
-    change = (
-        f"another answer than the given model on {units.share(drop)} of samples"
-        if labels == "none"
-        else f"{units.points(abs(drop), signed=False)} {'less' if drop > 0 else 'more'} accuracy than the given model"
-    )
+    if labels == "none":
+        change = f"another answer than the given model on {units.share(drop)} of samples"
+    else:
+        more_or_less = "less" if drop > 0 else "more"
+        change = f"{units.points(abs(drop), signed=False)} {more_or_less} accuracy than the given model"
     return f"{early:.0%} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, {change} {where}."
 
 

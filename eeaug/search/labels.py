@@ -38,9 +38,7 @@ def front(problem: Problem, m: int) -> NDArray[np.intp]:
     first is the independent optimum among architectures with m exits that meet the limits, if any does.
     """
     found: dict[tuple[int, ...], tuple[float, float]] = {}
-    leave, right = marginals(
-        problem.bins, problem.correct[:-1], problem.thresholds, problem.outcomes.weights
-    )
+    leave, right = marginals(problem.bins, problem.correct[:-1], problem.thresholds, problem.outcomes.weights)
     for sequence in placements(problem, m):
         for arch, cost, wrong in _on(problem, sequence, leave, leave - right):
             value = float(problem.objective.value(cost, 1 - wrong))
