@@ -79,8 +79,8 @@ def rules(
     limit = settings.max_exits if settings.max_exits is not None else max(1, len(processors) - 1)
     if settings.thresholds**limit > CONFIGURATIONS:
         raise InputError(
-            f"--thresholds {settings.thresholds} for {limit} exits are {settings.thresholds**limit:,} configurations "
-            f"of every architecture; at most {CONFIGURATIONS:,} can be counted: lower it, or --max-exits"
+            f"--thresholds {settings.thresholds} for {limit} exits are {settings.thresholds**limit:,} "
+            f"configurations of every architecture; at most {CONFIGURATIONS:,} can be counted: lower it, or --max-exits"
         )
     if len(pinned) > limit:
         raise InputError(f"{len(pinned)} × --exit-at, but --max-exits is {limit}; raise it")

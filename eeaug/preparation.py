@@ -122,8 +122,8 @@ def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) ->
     recurrent = [call.name for call in classifier.calls if call.kind in _RECURRENT]
     if recurrent and not found:
         raise ConversionError(
-            f"{classifier.file}: no exit can stand in this recurrent network: nothing follows layer {recurrent[-1]!r} "
-            "but the classifier, and its steps cannot be cut"
+            f"{classifier.file}: no exit can stand in this recurrent network: nothing follows layer "
+            f"{recurrent[-1]!r} but the classifier, and its steps cannot be cut"
         )
     return Network(classifier, target, blocks, choice.rules(settings, target, found, reasons))
 
