@@ -80,7 +80,8 @@ def rules(
     if settings.thresholds**limit > CONFIGURATIONS:
         raise InputError(
             f"--thresholds {settings.thresholds} for {limit} exits are {settings.thresholds**limit:,} "
-            f"configurations of every architecture; at most {CONFIGURATIONS:,} can be counted: lower it, or --max-exits"
+            f"configurations of every architecture; at most {CONFIGURATIONS:,} can be counted: "
+            "lower it, or --max-exits"
         )
     if len(pinned) > limit:
         raise InputError(f"{len(pinned)} × --exit-at, but --max-exits is {limit}; raise it")
