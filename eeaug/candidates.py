@@ -6,7 +6,7 @@ at the few locations where screening says that it pays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -94,6 +94,7 @@ def search(
     seed: int,
     max_drop: float,
     backbone_macs: int,
+    pinned: Collection[str],
     given: Callable[[Outcomes], None],
     progress: Progress,
 ) -> Candidates:
@@ -101,6 +102,7 @@ def search(
 
     ``given`` sees the given model's outcomes on choose before anything else is done: its accuracy is
     checked there. ``max_drop`` is the accuracy drop at which savings are compared when heads are ranked.
+    ``pinned`` locations keep their heads whatever screening says, and get convolutional ones.
     """
     heads = [head for at in dense for head in dense[at]]
     answers = source.classifier.decision.answers
@@ -122,7 +124,8 @@ def search(
 
     def keep(probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
         right = {key: answers(p)[1] == labels for key, p in probabilities.items()}
-        return selection.promising(heads, right, chance)
+        wanted_anyway = {h.key for h in heads if h.location.name in pinned}
+        return selection.promising(heads, right, chance) | wanted_anyway
 
     def value(head: Head, probabilities: NDArray[np.float32]) -> float:
         confidence, predicted = answers(probabilities)
@@ -139,7 +142,9 @@ def search(
                 gain = value(t.head, on_screen[t.head.key])
                 worth[t.head.location] = max(worth[t.head.location], gain)
     count = len(heads)
-    for at in selection.for_maps(worth, effort.map_locations, backbone_macs):
+    chosen = selection.for_maps(worth, effort.map_locations, backbone_macs)
+    forced = [at for at in worth if at.name in pinned and at not in chosen and effort.map_locations]
+    for at in (*chosen, *forced):
         mine = maps[at]
         whole = _extract(source, [Wanted(at, None)], progress, f"whole maps at {at.name}")
 

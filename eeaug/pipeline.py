@@ -50,6 +50,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
         seed=settings.seed,
         max_drop=0.01 if settings.max_accuracy_drop is None else settings.max_accuracy_drop,
         backbone_macs=network.macs,
+        pinned=network.rules.pinned,
         given=lambda outcomes: _given_model(settings, splits, outcomes, progress),
         progress=progress,
     )  # fmt: skip

@@ -12,7 +12,8 @@ from eeaug import candidates, choice, data, graph, hardware, keras_files, locati
 from eeaug.candidates import Source
 from eeaug.choice import Rules
 from eeaug.cost import Costs, Exit
-from eeaug.data import Data
+from eeaug.data import Data, Splits
+from eeaug.decision import Decision
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.features import Cache
 from eeaug.graph import Block
@@ -80,10 +81,8 @@ def prepare(settings: Settings, progress: Progress) -> Ready:
             given = given.labelled(decision.kind, decision.classes)
         given.check(shape, decision.classes)
         names = given.class_names or tuple(str(i) for i in range(decision.classes))
-        if settings.priors is not None and decision.kind == "multilabel":
-            raise InputError("--priors: a sample of this model may have several labels; they have no shares of one")
-        priors = None if settings.priors is None else data.parse_priors(settings.priors, names)
         splits = data.split(given, seed=settings.seed)
+        priors = None if settings.priors is None else _priors(settings, decision, splits, names)
     for note in splits.notes:
         progress.caution(note)
     with progress.step("graph"):
@@ -94,6 +93,19 @@ def prepare(settings: Settings, progress: Progress) -> Ready:
         classifier, splits, given.preprocessing, given.sha256, cache, settings.threads, labelled, priors
     )
     return Ready(network, given, source, names, dense, maps)
+
+
+def _priors(settings: Settings, decision: Decision, splits: Splits, names: tuple[str, ...]) -> dict[int, float]:
+    """The priors by class; refuses now what could not be weighted after an hour of training."""
+    if decision.kind == "multilabel":
+        raise InputError("--priors: a sample of this model may have several labels; they have no shares of one")
+    if settings.labels == "none":
+        raise InputError("--priors weigh samples by their labels: there are none with --labels none")
+    priors = data.parse_priors(str(settings.priors), names)
+    for view in (splits.choose, splits.test):
+        if view is not None:
+            data.weights(view.y, priors, decision.classes)
+    return priors
 
 
 def start_frameworks(threads: int, seed: int) -> None:

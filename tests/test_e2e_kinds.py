@@ -131,6 +131,8 @@ def test_priors_reweight_accuracy_and_leave_rates(kinds: Path, run: Run, work: P
     assert report["accuracy_drop_bound_95"] is None
     wrong = run(*AUGMENT, *options[:2], "-o", kinds / "new", "--priors", "Bagg=0.5", cwd=work)
     assert wrong.code == 2 and "Bag" in wrong.last_line
+    wrong = run(*AUGMENT, *options[:2], "-o", kinds / "new", "--priors", "Bag=0.5", "--labels", "none", cwd=work)
+    assert wrong.code == 2 and "--priors" in wrong.last_line
 
 
 def test_the_dry_run_writes_nothing_and_promises_no_more_than_can_be(run: Run, work: Path) -> None:
