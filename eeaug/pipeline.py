@@ -30,6 +30,7 @@ from eeaug.settings import EFFORTS, Settings
 __all__ = ["augment"]
 
 VERIFY_SAMPLES = 1000
+FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
 STEPS = ("import", "load", "graph", "features", "heads", "search", "export", "verify")
 
 
@@ -207,7 +208,11 @@ def _search_facts(network: Network, found: Candidates, result: Result) -> dict[s
 def _warn(report: dict[str, Any], settings: Settings, progress: Progress) -> None:
     """What a user must know before believing the figures."""
     design, base = report["design"], report["baseline"]
-    budget = settings.max_accuracy_drop
+    budget, samples = settings.max_accuracy_drop, base["choose"]["samples"]
+    if samples < FEW_SAMPLES:
+        progress.warn(
+            f"the design was chosen on {samples} samples only, each of which is {100 / samples:.1f} points of accuracy"
+        )
     if design["measured"] is not None and budget is not None:
         drop = base["measured"]["accuracy"] - design["measured"]["accuracy"]
         if drop > budget:

@@ -37,7 +37,7 @@ class Plan:
 
     def for_samples(self, n: int) -> Plan:
         """The same effort for n samples: smaller batches and more epochs where there are few."""
-        batch = max(32, min(self.batch, n // 32))
+        batch = min(max(32, min(self.batch, n // 32)), n)
         epochs = max(self.epochs, -(-MIN_STEPS * batch // max(n, 1)))
         return Plan(epochs, batch, self.rate, self.seed)
 
