@@ -211,7 +211,7 @@ def _warn(report: dict[str, Any], settings: Settings, progress: Progress) -> Non
     budget, samples = settings.max_accuracy_drop, base["choose"]["samples"]
     if samples < FEW_SAMPLES:
         progress.warn(
-            f"the design was chosen on {samples} samples only, each of which is {100 / samples:.1f} points of accuracy"
+            f"the design was chosen on {samples} samples only: one is {100 / samples:.1f} points of accuracy"
         )
     if design["measured"] is not None and budget is not None:
         drop = base["measured"]["accuracy"] - design["measured"]["accuracy"]
