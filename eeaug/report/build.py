@@ -88,7 +88,10 @@ def benefit_curve(
             "exits": [costs.exits[e].location for e in design.exits],
             "chosen": design is chosen.design,
         })  # fmt: skip
-    return sorted(points, key=lambda p: (p["mean_macs"], p["drop"], p["chosen"]))
+    *coarse, mine = points
+    # the finer threshold search may have gone below the front of the coarse one
+    front = [p for p in coarse if p["mean_macs"] < mine["mean_macs"] or p["drop"] < mine["drop"]]
+    return sorted([*front, mine], key=lambda p: (p["mean_macs"], p["drop"]))
 
 
 def build(
