@@ -72,7 +72,7 @@ def benefit_curve(
 ) -> list[dict[str, Any]]:
     """The front of drop against mean MACs on choose, thinned; the chosen design is one of its points."""
     picked = np.unique(np.linspace(0, len(result.front) - 1, CURVE_POINTS).round().astype(int))
-    points = []
+    points: list[dict[str, Any]] = []
     for design in [*(result.front[i][0] for i in picked), chosen.design]:
         rows = outcomes.rows(design.exits)
         limits = [None if np.isinf(t) else t for t in design.thresholds]
