@@ -88,6 +88,11 @@ def main() -> None:
         except OSError:  # what is still buffered cannot be written; Python would try again when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # TensorFlow's own end would answer with a traceback
+    if code == INTERRUPTED:
+        # All is cleaned up by now. An interrupt that passed through code run from C, as in TensorFlow's import,
+        # would make Python end by the signal itself and not with our code.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

@@ -24,6 +24,19 @@ def test_force_replaces_the_whole_bundle(copied: Path, run: Run, work: Path, bun
     assert [p.name for p in copied.parent.iterdir()] == [copied.name]
 
 
+def loading_tensorflow(pid: int) -> None:
+    """Wait until the process has begun to map TensorFlow's libraries: how long that takes depends on the load."""
+    maps = Path(f"/proc/{pid}/maps")
+    if not maps.exists():
+        time.sleep(1.0)
+        return
+    for _ in range(3000):
+        if "tensorflow" in maps.read_text():
+            return
+        time.sleep(0.01)
+    raise AssertionError("TensorFlow was never imported")
+
+
 @pytest.mark.parametrize(
     ("when", "times"),
     [
@@ -43,7 +56,7 @@ def test_an_interrupt_leaves_nothing_behind(work: Path, tmp_path: Path, when: st
     )  # fmt: skip
     assert process.stderr is not None
     if when is None:
-        time.sleep(1.0)
+        loading_tensorflow(process.pid)
     else:
         assert any(when in line for line in iter(process.stderr.readline, "")), f"{when} was never said"
     for _ in range(times):
