@@ -9,6 +9,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     keras2_operations  TensorFlow operations in Keras 2 files as Keras 3 operations
     keras2_config   Keras 2 configurations rewritten for Keras 3
     saved_model     what a SavedModel says of its model, read without TensorFlow
+    stored_model    what a model file says of itself, and what is refused for it
     keras_files     any Keras model file as a Keras 3 model
     model           the given classifier as a flat list of layer calls
     preprocessing   how stored samples become what the model takes

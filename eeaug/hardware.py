@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -192,6 +192,9 @@ class Link:
     source: str | None = None
 
 
+_Item = TypeVar("_Item", Processor, Memory)
+
+
 @dataclass(frozen=True)
 class Hardware:
     """A target. ``processors`` stand in order of use.
@@ -212,21 +215,17 @@ class Hardware:
 
     def processor(self, name: str) -> Processor:
         """The processor of this name; InputError for an unknown one."""
-        for processor in self.processors:
-            if processor.name == name:
-                return processor
-        known = [p.name for p in self.processors]
-        hint = nearest(name, known)
-        raise InputError(f"{self.name} has no processor '{name}'{hint} (processors: {', '.join(known)})")
+        return self._named("processor", "processors", self.processors, name)
 
     def memory(self, name: str) -> Memory:
         """The memory of this name; InputError for an unknown one."""
-        for memory in self.memories:
-            if memory.name == name:
-                return memory
-        known = [m.name for m in self.memories]
-        hint = nearest(name, known)
-        raise InputError(f"{self.name} has no memory '{name}'{hint} (memories: {', '.join(known)})")
+        return self._named("memory", "memories", self.memories, name)
+
+    def _named(self, one: str, many: str, items: tuple[_Item, ...], name: str) -> _Item:
+        known = [item.name for item in items]
+        if name in known:
+            return items[known.index(name)]
+        raise InputError(f"{self.name} has no {one} '{name}'{nearest(name, known)} ({many}: {', '.join(known)})")
 
     def link(self, sender: str, receiver: str) -> Link | None:
         """The link in this direction, or None."""

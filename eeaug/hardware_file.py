@@ -18,7 +18,7 @@ import yaml
 
 from eeaug.errors import InputError
 
-__all__ = ["Field", "Mistakes", "Section", "nearest", "parse"]
+__all__ = ["Field", "Mistakes", "Section", "as_number", "nearest", "parse"]
 
 # Names become folders (stages/0-<name>) and parts of options (--exit-at LOCATION:PROCESSOR).
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -261,7 +261,7 @@ class Section:
         field, value = self._take(key)
         if value is _NOTHING or value is None:
             return None
-        number = _as_number(value)
+        number = as_number(value)
         if not math.isfinite(number) or number < 0 or (number == 0 and not field.zero):
             self._refuse(field, value)
             return None
@@ -272,7 +272,7 @@ class Section:
         field, value = self._take(key)
         if value is _NOTHING:
             return 0
-        number = _as_number(value)
+        number = as_number(value)
         if not number > 0 or not number.is_integer():
             self._refuse(field, value)
             return 0
@@ -297,8 +297,8 @@ class Section:
         return tuple(Section(v, f"{path}[{i}]", field.fields, self._mistakes) for i, v in enumerate(value))
 
 
-def _as_number(value: object) -> float:
-    """The number, or nan for what is none; true and false are none."""
+def as_number(value: object) -> float:
+    """The number, or nan for what is none. YAML 1.1 takes 1e-3 for text; true and false are none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return math.nan
     try:

@@ -14,64 +14,33 @@ import contextlib
 import importlib
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from eeaug import saved_model
+from eeaug import stored_model
 from eeaug.errors import ConversionError, InputError
-from eeaug.hardware_file import nearest
 from eeaug.keras2_config import (
     MODELS,
     Item,
     input_shapes,
     item_name,
-    items,
     layers_of,
     rewritten,
     without_slashes,
 )
 from eeaug.keras2_operations import OPERATION_LAYERS, function, operation
+from eeaug.stored_model import Stored, one_line, read_h5
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["check", "import_keras", "load"]
-
-ZIP_MAGIC = b"PK\x03\x04"
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-TFLITE_MAGIC = b"TFL3"  # at byte 4
-FOREIGN_SUFFIXES = {
-    ".tflite": "a TFLite",
-    ".onnx": "an ONNX",
-    ".pb": "a TensorFlow graph",
-    ".json": "an architecture-only",
-    ".index": "a TensorFlow checkpoint's (weights only)",
-}
-WEIGHTS_ONLY_GROUPS = ("model_weights", "layers", "_layer_checkpoint_dependencies")
-LONGEST_REASON = 240  # characters; a Keras error can quote a whole configuration
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """What a model file says about itself, read without running anything from it."""
-
-    kind: str  # "keras", "h5" or "saved_model"
-    config: Item
-    keras_version: str  # "" where the file has none, as only Keras 2 and older left it out
-    parts: Sequence[Item] = ()  # what is built from descriptions outside ``config``
-
-    @property
-    def by_keras_2(self) -> bool:
-        return not self.keras_version.startswith("3")
+__all__ = ["import_keras", "load"]
 
 
 def import_keras() -> ModuleType:
@@ -104,21 +73,6 @@ def import_keras() -> ModuleType:
     return keras
 
 
-def check(path: Path, *, allow_unsafe: bool = False) -> _Stored:
-    """Read what a model file says of itself; refuses what can be refused without a framework.
-
-    Raises as :func:`load` does.
-    """
-    stored = _read(path)
-    _refuse_subclassed(path, stored.config)
-    if not allow_unsafe:
-        for item in (stored.config, *stored.parts):
-            _refuse_lambdas(path, item)
-    if stored.by_keras_2:
-        _refuse_changed_activations(path, stored.config)
-    return stored
-
-
 def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
     """Load a ``.keras``, ``.h5`` or ``.hdf5`` file or a SavedModel directory of Keras 3 or 2, uncompiled.
 
@@ -142,7 +96,7 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
         A model that cannot be loaded: another format, weights only, subclassed, Lambda layers, custom classes.
     """
     path = Path(path)
-    stored = check(path, allow_unsafe=allow_unsafe)
+    stored = stored_model.read(path, allow_unsafe=allow_unsafe)
     keras = import_keras()
     reason = None
     with warnings.catch_warnings():
@@ -158,119 +112,11 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
                 reason = _unknown_layer(stored.config, keras)
                 if reason is not None:
                     break
-                reason = _one_line(error)
+                reason = one_line(error)
     raise ConversionError(f"{path}: cannot be loaded: {reason}")
 
 
 # -- what the file is ---------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> _Stored:
-    if not path.exists():
-        names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"{path}: no such model file{nearest(path.name, names)}")
-    if path.is_dir():
-        if (path / saved_model.GRAPH_FILE).exists():
-            config, parts, version = saved_model.read(path)
-            return _Stored("saved_model", _checked(path, config), version, parts)
-        raise InputError(
-            f"{path}: a directory without {saved_model.GRAPH_FILE}, neither a model file (.keras, .h5 or .hdf5) "
-            "nor a SavedModel"
-        )
-    try:
-        with path.open("rb") as file:
-            magic = file.read(8)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    if not magic:
-        raise InputError(f"{path}: the file is empty")
-    if magic.startswith(ZIP_MAGIC):
-        return _read_zip(path)
-    if magic == HDF5_MAGIC:
-        return _read_h5(path)
-    if path.name == saved_model.GRAPH_FILE:
-        raise InputError(f"{path}: part of a SavedModel; give its directory, {path.parent}")
-    foreign = "a TFLite" if magic[4:] == TFLITE_MAGIC else FOREIGN_SUFFIXES.get(path.suffix.lower())
-    if foreign is not None:
-        raise ConversionError(f"{path}: {foreign} file; eeaug needs the trained Keras model (.keras or .h5)")
-    raise InputError(f"{path}: neither a .keras nor an .h5 file: damaged, or not a Keras model")
-
-
-def _read_zip(path: Path) -> _Stored:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if "config.json" not in names:
-                inside = ", ".join(names[:3]) or "nothing"
-                raise InputError(f"{path}: a zip file without config.json, not a Keras model: holds {inside}")
-            config = json.loads(archive.read("config.json"))
-            metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        raise InputError(f"{path}: a damaged .keras file: {_one_line(error)}") from error
-    return _Stored("keras", _checked(path, config), str(metadata.get("keras_version", "")))
-
-
-def _read_h5(path: Path) -> _Stored:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            raw, version = file.attrs.get("model_config"), file.attrs.get("keras_version", "")
-            has_weights = "layer_names" in file.attrs or any(group in file for group in WEIGHTS_ONLY_GROUPS)
-        config = None if raw is None else json.loads(raw)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: a damaged .h5 file: {_one_line(error)}") from error
-    if config is None and has_weights:
-        raise ConversionError(
-            f"{path}: holds weights only, not the layers they belong to; save the whole model (model.save)"
-        )
-    if config is None:
-        raise InputError(f"{path}: an HDF5 file without model_config, not a Keras model")
-    version = version.decode() if isinstance(version, bytes) else str(version)
-    return _Stored("h5", _checked(path, config), version)
-
-
-def _checked(path: Path, config: object) -> Item:
-    if isinstance(config, dict) and "class_name" in config and isinstance(config.get("config"), dict | list):
-        return config
-    raise InputError(f"{path}: the stored configuration is damaged: no class_name and config in it")
-
-
-# -- what is refused ----------------------------------------------------------------------------------
-
-
-def _refuse_subclassed(path: Path, model: Item) -> None:
-    if model["class_name"] not in MODELS:
-        raise ConversionError(
-            f"{path}: the model is of class {model['class_name']!r}, a subclass of which the file does not hold "
-            "the code; build it as a functional or Sequential model and save that"
-        )
-
-
-def _refuse_lambdas(path: Path, model: Item) -> None:
-    owner = item_name(model)
-    # what else .keras stores (optimizer, losses) is not loaded
-    for item in items({"class_name": model["class_name"], "config": model["config"]}):
-        has_name = isinstance(item.get("config"), dict) and "name" in item["config"]
-        if has_name and not item["class_name"].endswith("Policy"):
-            owner = item_name(item)
-        if item["class_name"] in ("Lambda", "__lambda__"):
-            raise ConversionError(
-                f"{path}: layer {owner!r} is a Lambda, which runs code from the file; "
-                "--allow-unsafe loads it if you trust its author"
-            )
-
-
-def _refuse_changed_activations(path: Path, model: Item) -> None:
-    for item in items(model):
-        config = item.get("config")
-        for key, value in config.items() if isinstance(config, dict) else ():
-            function = value.get("config") if isinstance(value, dict) else value
-            if key.endswith("activation") and function == "hard_sigmoid":
-                raise ConversionError(
-                    f"{path}: layer {item_name(item)!r} uses hard_sigmoid, which Keras 3 computes "
-                    "differently (x/6 + 1/2, not x/5 + 1/2): train the model with Keras 3 or without it"
-                )
 
 
 def _unknown_layer(model: Item, keras: ModuleType) -> str | None:
@@ -291,7 +137,7 @@ def _unknown_layer(model: Item, keras: ModuleType) -> str | None:
     return None
 
 
-def _input_difference(stored: _Stored, model: keras.Model) -> str | None:
+def _input_difference(stored: Stored, model: keras.Model) -> str | None:
     """Why the inputs of the loaded model are not the stored ones, or None."""
     inputs = getattr(model, "inputs", None)
     if not inputs:
@@ -304,24 +150,24 @@ def _input_difference(stored: _Stored, model: keras.Model) -> str | None:
 
 # -- the ways to load ---------------------------------------------------------------------------------
 
-_Route = Callable[[Path, _Stored, Path, bool], "keras.Model"]  # path, stored, scratch folder, safe mode
+_Route = Callable[[Path, Stored, Path, bool], "keras.Model"]  # path, stored, scratch folder, safe mode
 
 
-def _routes(stored: _Stored) -> list[_Route]:
+def _routes(stored: Stored) -> list[_Route]:
     if not stored.by_keras_2:
         operations = stored.kind == "h5" and any(map(_operation_module, layers_of(stored.config)))
         return [_load_rewritten if operations else _load_as_is]
     return [_load_rewritten, _load_with_tf_keras] if stored.kind == "h5" else [_load_with_tf_keras]
 
 
-def _load_as_is(path: Path, stored: _Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+def _load_as_is(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
     import keras
 
     source = _with_suffix(path, stored, scratch)
     return keras.models.load_model(source, compile=False, safe_mode=safe_mode)
 
 
-def _load_rewritten(path: Path, stored: _Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+def _load_rewritten(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
     import h5py
     import keras
 
@@ -357,16 +203,16 @@ def _operation_module(layer: Item) -> str | None:
     return next((m for m in modules if hasattr(importlib.import_module(m), layer["class_name"])), None)
 
 
-def _load_with_tf_keras(path: Path, stored: _Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+def _load_with_tf_keras(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
     import tf_keras
 
     source, plain = _with_suffix(path, stored, scratch), scratch / "plain.h5"
     old = tf_keras.models.load_model(source, compile=False, safe_mode=safe_mode)
     old.save(plain, include_optimizer=False)
-    return _load_rewritten(plain, _read_h5(plain), scratch, safe_mode)
+    return _load_rewritten(plain, read_h5(plain), scratch, safe_mode)
 
 
-def _with_suffix(path: Path, stored: _Stored, scratch: Path) -> Path:
+def _with_suffix(path: Path, stored: Stored, scratch: Path) -> Path:
     """The file, or a copy of it, under the suffix by which Keras knows its format."""
     if stored.kind == "saved_model" or path.suffix == f".{stored.kind}":
         return path
@@ -382,16 +228,6 @@ def _weighted_layers(group: Any) -> list[str]:
 
 
 # -- saying it in one line, and silence ---------------------------------------------------------------
-
-
-def _one_line(error: BaseException) -> str:
-    """The gist of an error of Keras: the class at fault and the innermost reason."""
-    text = " ".join(str(error).split())
-    gist = text.rsplit("Exception encountered:", 1)[-1].strip()
-    owner = re.search(r"[Ee]rror when deserializing class '(\w+)'|<class '[\w.]*?(\w+)'> could not", text)
-    if owner is not None:
-        gist = f"{owner[1] or owner[2]}: {gist}"
-    return gist[:LONGEST_REASON] or type(error).__name__
 
 
 @contextlib.contextmanager

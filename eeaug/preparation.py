@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eeaug import candidates, choice, data, graph, hardware, keras_files, locations, model
+from eeaug import candidates, choice, data, graph, hardware, keras_files, locations, model, stored_model
 from eeaug.candidates import Source
 from eeaug.choice import Rules
 from eeaug.cost import Costs, Exit
@@ -64,7 +64,7 @@ def prepare(settings: Settings, progress: Progress) -> Ready:
     """Read and check everything; cheap, and all that can be refused is refused here."""
     labelled = settings.labels == "given"
     target = hardware.read(settings.hardware)
-    keras_files.check(settings.model, allow_unsafe=settings.allow_unsafe)
+    stored_model.read(settings.model, allow_unsafe=settings.allow_unsafe)
     data.locate(settings.data, settings.model)
     with progress.step("import"):
         start_frameworks(settings.threads, settings.seed)

@@ -8,7 +8,6 @@ preprocessing: {scale: 0.00392156862745098, offset: 0.0, mean: [0.49, 0.48, 0.45
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from eeaug.errors import InputError
-from eeaug.hardware_file import Mistakes, nearest, parse
+from eeaug.hardware_file import Mistakes, as_number, nearest, parse
 
 __all__ = ["Preprocessing", "Sidecar", "read_sidecar"]
 
@@ -126,10 +125,10 @@ def _preprocessing(values: dict[str, Any], folder: Path, mistakes: Mistakes) -> 
         if is_file and key in ("mean", "std"):
             read[key] = array = _npy(folder / value, path, mistakes)
         elif isinstance(value, list) and value and key in ("mean", "std"):
-            read[key] = tuple(map(_number, value))
+            read[key] = tuple(map(as_number, value))
             array = np.array(read[key])
         else:
-            read[key] = _number(value)
+            read[key] = as_number(value)
             array = np.array(read[key])
         wanted = "a number" if key in ("scale", "offset") else "a number, a list of numbers or a .npy file"
         if not np.isfinite(array).all():
@@ -137,16 +136,6 @@ def _preprocessing(values: dict[str, Any], folder: Path, mistakes: Mistakes) -> 
         elif key in ("scale", "std") and not np.all(array):
             mistakes.add(path, f"must not be zero, given {value!r}")
     return Preprocessing(**read)
-
-
-def _number(value: object) -> float:
-    """The number, or nan for what is none; YAML 1.1 takes 1e-3 for text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return math.nan
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return math.nan
 
 
 def _npy(file: Path, path: str, mistakes: Mistakes) -> np.ndarray:

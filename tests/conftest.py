@@ -65,6 +65,21 @@ def environment(**changes: str | None) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def keras() -> Any:
+    from eeaug import keras_files
+
+    return keras_files.import_keras()
+
+
+@pytest.fixture(scope="session")
+def old(keras: Any) -> Any:
+    """Keras 2; after Keras 3, so that TensorFlow is imported quietly."""
+    import tf_keras
+
+    return tf_keras
+
+
+@pytest.fixture(scope="session")
 def run() -> Run:
     """Run ``eeaug`` as a process: ``run(*arguments, cwd=..., env={...})``."""
 

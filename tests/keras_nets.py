@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,11 @@ def trained(head: Head, seed: int = 1) -> Trained:
             continue
         weights.append(rng.normal(0, 0.3, after[-1:]))
     return Trained(head, tuple(w.astype(np.float32) for w in weights))
+
+
+def saved(net: Any, path: Path) -> Path:
+    """Save a net of Keras 3 or 2 quietly: as the suffix says, without one as a SavedModel of Keras 2."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net.save(path, **({} if path.suffix else {"save_format": "tf"}))
+    return path

@@ -13,8 +13,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from keras_nets import saved
 
-from eeaug import keras_files
+from eeaug import keras_files, stored_model
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.keras2_config import input_shapes
 
@@ -24,31 +25,11 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared real m
 SHAPE = (8, 8, 3)
 
 
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    return keras_files.import_keras()
-
-
-@pytest.fixture(scope="module")
-def old(keras: Any) -> Any:
-    """Keras 2; after Keras 3, so that TensorFlow is imported quietly."""
-    import tf_keras
-
-    return tf_keras
-
-
 def small(k: Any, name: str = "small") -> Any:
     start = k.Input(SHAPE)
     x = k.layers.Conv2D(4, 3, activation="relu", name="conv")(start)
     x = k.layers.GlobalAveragePooling2D(name="pool")(x)
     return k.Model(start, k.layers.Dense(3, activation="softmax", name="dense")(x), name=name)
-
-
-def saved(model: Any, path: Path) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.save(path)
-    return path
 
 
 def refusal(path: Path, kind: type[EeaugError]) -> str:
@@ -228,7 +209,7 @@ def test_weights_in_another_order_than_the_layers(old: Any, tmp_path: Path) -> N
         group = file["model_weights"]
         group.attrs["layer_names"] = group.attrs["layer_names"][::-1]
     with pytest.raises(ConversionError, match="another order than their stored weights"):
-        keras_files._load_rewritten(path, keras_files._read_h5(path), tmp_path, True)
+        keras_files._load_rewritten(path, stored_model.read_h5(path), tmp_path, True)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from keras_nets import saved
 
 from eeaug import keras_files
 from eeaug.errors import ConversionError
 from eeaug.keras2_operations import operation
 
 SHAPE = (6, 6, 4)
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    return keras_files.import_keras()
-
-
-@pytest.fixture(scope="module")
-def old(keras: Any) -> Any:
-    """Keras 2; after Keras 3, so that TensorFlow is imported quietly."""
-    import tf_keras
-
-    return tf_keras
-
-
-def saved(net: Any, path: Path) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        net.save(path, **({} if path.suffix else {"save_format": "tf"}))
-    return path
 
 
 def compared(net: Any, path: Path) -> None:

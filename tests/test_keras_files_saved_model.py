@@ -9,31 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras_nets import saved
 
-from eeaug import keras_files, model, saved_model
+from eeaug import keras_files, model, saved_model, stored_model
 from eeaug.errors import ConversionError, EeaugError, InputError
 
 SHAPE = (6, 6, 3)
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    return keras_files.import_keras()
-
-
-@pytest.fixture(scope="module")
-def old(keras: Any) -> Any:
-    """Keras 2; after Keras 3, so that TensorFlow is imported quietly."""
-    import tf_keras
-
-    return tf_keras
-
-
-def saved(net: Any, path: Path) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        net.save(path, save_format="tf")
-    return path
 
 
 def small(k: Any) -> Any:
@@ -45,7 +26,7 @@ def small(k: Any) -> Any:
 
 def refusal(path: Path, kind: type[EeaugError]) -> str:
     with pytest.raises(kind) as caught:
-        keras_files.check(path)  # without any framework
+        stored_model.read(path)  # without any framework
     message = str(caught.value)
     assert type(caught.value) is kind and "\n" not in message and message.startswith(f"{path}: ")
     return message.removeprefix(f"{path}: ")

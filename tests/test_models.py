@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from keras_nets import dense_head, trained
+from keras_nets import dense_head, saved, trained
 
 from eeaug import conversion, graph, keras_files, locations, model, partition
 from eeaug.errors import ConversionError, InputError
@@ -22,26 +21,6 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared real models are not on this machine")
 
 SHAPE, CLASSES = (12, 12, 3), 4
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    return keras_files.import_keras()
-
-
-@pytest.fixture(scope="module")
-def old(keras: Any) -> Any:
-    """Keras 2; after Keras 3, so that TensorFlow is imported quietly."""
-    import tf_keras
-
-    return tf_keras
-
-
-def saved(net: Any, path: Path) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        net.save(path)
-    return path
 
 
 # -- what classifiers are made of ---------------------------------------------------------------------
