@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from eeaug.cache import Cache
 from eeaug.cli import forecast_view, show
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.settings import EFFORTS, Settings, default_cache
@@ -157,10 +160,16 @@ _POSITIVE = _Finite(min=0, min_open=True)
     help="Threads for training and extraction; default: all. Part of what must be equal for equal bytes.",
 )
 @click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Extract features on this Dask cluster (tcp://host:8786); needs the extra eeaug[distributed].",
+)
+@click.option(
     "--cache-dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where features are kept between runs; default: $XDG_CACHE_HOME/eeaug.",
+    help="Where data, features and heads are kept between runs; default: $EEAUG_CACHE_DIR, else "
+    "$XDG_CACHE_HOME/eeaug.",
 )
 @click.option(
     "--max-cache",
@@ -168,7 +177,12 @@ _POSITIVE = _Finite(min=0, min_open=True)
     default=20.0,
     show_default=True,
     metavar="GB",
-    help="Disk that cached features may take; the oldest make room.",
+    help="Disk that all of it may take; what was used longest ago makes room.",
+)
+@click.option(
+    "--no-cache",
+    is_flag=True,
+    help="Use nothing of earlier runs, leave nothing for later ones; needs the same disk.",
 )
 @click.option(
     "--dry-run", is_flag=True, help="Say what would be searched, how long it takes and what it could bring."
@@ -179,7 +193,7 @@ _POSITIVE = _Finite(min=0, min_open=True)
 @click.option("--json", "as_json", is_flag=True, help="Print report.json on stdout, nothing else.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
-def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, **options: Any) -> None:
+def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: bool, **options: Any) -> None:
     """Turn the trained classifier MODEL (.keras, .h5, SavedModel) into an early-exit network for a target.
 
     Trains exit heads on the frozen model, finds the exits, their thresholds and processors that save most
@@ -198,10 +212,11 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, **options:
     from eeaug.export.bundle import dump_json
     from eeaug.progress import Progress
 
+    place = Cache(settings.cache).once() if no_cache else nullcontext(settings.cache)
     try:
-        with show.observer(quiet=quiet, verbose=verbose) as observer:
+        with show.observer(quiet=quiet, verbose=verbose) as observer, place as cache:
             run = forecast.forecast if dry_run else pipeline.augment
-            report = run(settings, Progress(observer))
+            report = run(replace(settings, cache=cache), Progress(observer))
     except InfeasibleError as error:
         if as_json:
             click.echo(dump_json(error.as_json()).encode(), nl=False)

@@ -30,6 +30,7 @@ COMMANDS = {
     "report": ("eeaug.cli.report", "Show what came out."),
     "evaluate": ("eeaug.cli.evaluate", "Run the exported stages on data, as the cascade they are."),
     "hw": ("eeaug.cli.hw", "List, show, check and explain hardware descriptions."),
+    "cache": ("eeaug.cli.cache", "Show or clear what earlier runs left for later ones."),
 }
 
 

@@ -15,6 +15,7 @@ TITLES = {
     "import": "start TensorFlow",
     "load": "read",
     "graph": "take the model apart",
+    "convert": "write it as ONNX",
     "features": "one pass of the frozen model",
     "heads": "train",
     "forecast": "time a small batch",

@@ -3,6 +3,7 @@
 The order of the pipeline is the order of imports; tests/test_architecture.py reads this list and holds it:
 
     errors          what can go wrong, and the exit code it ends with
+    cache           what earlier runs have left, and the room that it may take
     hardware_file   strict reading of YAML: all mistakes at once, each with its path
     hardware        the target: processors, memories, links
     decision        what a classifier's output means

@@ -1,38 +1,41 @@
 """From locations to trained exits with their outcomes: the expensive part of a search.
 
-One pass over the data for pooled features, all dense heads at once, then whole maps and convolutional heads
-at the few locations where screening says that it pays.
+One pass over the data for pooled features, the dense heads of all locations, then whole maps and convolutional
+heads at the few locations where screening says that it pays. What an earlier run has left is not done again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, features
+from eeaug import data
 from eeaug.cascade import Outcomes
 from eeaug.data import Splits, View
 from eeaug.errors import InputError
-from eeaug.features import Cache, Features, Wanted
-from eeaug.heads import design, selection, training
+from eeaug.features import Extraction, Features, Wanted
+from eeaug.heads import dense, design, maps, selection, store, training
 from eeaug.heads.design import Head
-from eeaug.heads.training import Plan, Trained
+from eeaug.heads.store import Judged
+from eeaug.heads.training import Plan
 from eeaug.locations import Location
 from eeaug.model import Classifier
-from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
 from eeaug.settings import Effort
 
-__all__ = ["Candidates", "Source", "planned", "search"]
+__all__ = ["Candidates", "Source", "dense_plan", "map_plan", "planned", "search"]
 
-DENSE = Plan(epochs=0, batch=512, rate=1e-2, seed=0)
-MAPS = Plan(epochs=0, batch=256, rate=4e-3, seed=0)
 WORTH_SAYING = 100_000_000  # bytes on disk
-PARTS = ("choose", "screen", "fit")  # choose first: the given model's accuracy is on it
+# Half precision for what only training reads; thresholds are found on full precision. choose first: the given
+# model's accuracy is on it.
+PARTS: Mapping[str, type] = {"choose": np.float32, "screen": np.float32, "fit": np.float16}
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,7 @@ class Source:
 
     classifier: Classifier
     splits: Splits
-    preprocessing: Preprocessing
-    sha256: str
-    cache: Cache
-    threads: int
+    extraction: Extraction
     labelled: bool = True
     priors: Mapping[int, float] | None = None
 
@@ -71,9 +71,18 @@ class Source:
 class Candidates:
     """Trained heads ordered by location, then cost; their outcomes on choose, the final classifier last."""
 
-    trained: tuple[Trained, ...]
+    trained: tuple[training.Trained, ...]
     outcomes: Outcomes
     heads_trained: int
+
+
+def dense_plan(effort: Effort, seed: int) -> Plan:
+    return Plan(effort.dense_epochs, effort.dense_steps, 512, effort.dense_rate, seed)
+
+
+def map_plan(effort: Effort, seed: int) -> Plan:
+    """Small batches: tensors stay in the processor's cache, and a pass over the data makes more steps."""
+    return Plan(effort.map_epochs, 800, 64, 4e-3, seed)
 
 
 def planned(
@@ -87,12 +96,11 @@ def planned(
 
 def search(
     source: Source,
-    dense: Mapping[Location, Sequence[Head]],
-    maps: Mapping[Location, Sequence[Head]],
+    dense_heads: Mapping[Location, Sequence[Head]],
+    map_heads: Mapping[Location, Sequence[Head]],
     effort: Effort,
     *,
     seed: int,
-    max_drop: float,
     backbone_macs: int,
     pinned: Collection[str],
     given: Callable[[Outcomes], None],
@@ -101,85 +109,45 @@ def search(
     """Extract, train, screen.
 
     ``given`` sees the given model's outcomes on choose before anything else is done: its accuracy is
-    checked there. ``max_drop`` is the accuracy drop at which savings are compared when heads are ranked.
-    ``pinned`` locations keep their heads whatever screening says, and get convolutional ones.
+    checked there. ``pinned`` locations keep their heads whatever screening says, and get convolutional ones.
     """
-    heads = [head for at in dense for head in dense[at]]
-    answers = source.classifier.decision.answers
-
-    def first(features: Features) -> None:
-        given(_outcomes(source, (), {}, features))
-
-    wanted = [training.wanted(h) for h in heads]
-    pooled = _extract(source, wanted, progress, _count(len(dense), "location"), first)
-    choose = pooled["choose"]
-    if not heads:
-        return Candidates((), _outcomes(source, (), {}, choose), 0)
-    screen, labels = pooled["screen"], source.labels(pooled["screen"])
-    given_right = answers(screen.probabilities)[1] == labels
-    chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
-
-    def targets(rows: NDArray[np.integer]) -> NDArray[np.float32]:
-        return source.targets(pooled["fit"], rows)
-
-    def keep(probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
-        right = {key: answers(p)[1] == labels for key, p in probabilities.items()}
-        wanted_anyway = {h.key for h in heads if h.location.name in pinned}
-        return selection.promising(heads, right, chance) | wanted_anyway
-
-    def value(head: Head, probabilities: NDArray[np.float32]) -> float:
-        confidence, predicted = answers(probabilities)
-        return selection.saving(head, confidence, predicted == labels, given_right, backbone_macs, max_drop)
-
-    with progress.step("heads", _count(len(heads), "dense head")):
-        plan = Plan(effort.dense_epochs, DENSE.batch, DENSE.rate, seed)
-        trained = training.train_dense(heads, pooled["fit"], targets, screen, plan, keep, progress.advance)
-        on_screen = {t.head.key: training.predict(t, screen) for t in trained}
-        on_choose = {t.head.key: training.predict(t, choose) for t in trained}
-        worth: dict[Location, float] = {at: 0.0 for at in maps if maps[at]}
-        for t in trained:
-            if t.head.location in worth:
-                gain = value(t.head, on_screen[t.head.key])
-                worth[t.head.location] = max(worth[t.head.location], gain)
-    count = len(heads)
+    work = _Work(source, effort, seed, pinned, progress, lambda choose: given(_outcomes(source, (), choose)))
+    groups = [tuple(heads) for heads in dense_heads.values() if heads]
+    if not groups:
+        return Candidates((), _outcomes(source, (), work.answers("choose")), 0)
+    judge = _Judge(source, work.pooled(groups), backbone_macs, pinned)
+    judged = work.dense(groups, judge)
+    worth = {at: 0.0 for at in map_heads if map_heads[at]}
+    for one in judged:
+        at = one.trained.head.location
+        if at in worth:
+            worth[at] = max(worth[at], judge.value(one.trained.head, one.screen))
     chosen = selection.for_maps(worth, effort.map_locations, backbone_macs)
     forced = [at for at in worth if at.name in pinned and at not in chosen and effort.map_locations]
-    for at in (*chosen, *forced):
-        mine = maps[at]
-        whole = _extract(source, [Wanted(at, None)], progress, f"whole maps at {at.name}")
-
-        def best(probabilities: Mapping[str, NDArray[np.float32]], mine: Sequence[Head] = mine) -> set[str]:
-            values = {h.key: value(h, probabilities[h.key]) for h in mine}
-            return selection.best_by_value(values, effort.map_sizes)
-
-        with progress.step("heads", f"{_count(len(mine), 'convolutional head')} at {at.name}"):
-            plan = Plan(effort.map_epochs, MAPS.batch, MAPS.rate, seed)
-            more = training.train_maps(mine, whole["fit"], targets, whole["screen"], plan, best, progress.advance)
-            on_screen |= {t.head.key: training.predict(t, whole["screen"]) for t in more}
-            on_choose |= {t.head.key: training.predict(t, whole["choose"]) for t in more}
-        trained += more
-        count += len(mine)
-    accuracy = {key: float((answers(p)[1] == labels).mean()) for key, p in on_screen.items()}
-    for t in sorted(trained, key=_order):
-        cost = sum(t.head.cost().macs.values())
-        progress.detail(f"{t.head.key}: {accuracy[t.head.key]:.2%} right on screen, {cost:,} MACs")
-    kept = set(selection.front([t.head for t in trained], accuracy))
-    ordered = sorted((t for t in trained if t.head in kept), key=_order)
-    return Candidates(tuple(ordered), _outcomes(source, ordered, on_choose, choose), count)
+    more = [tuple(map_heads[at]) for at in (*chosen, *forced)]
+    judged += work.maps(more, judge)
+    ordered = sorted(judged, key=_order)
+    accuracy = {one.trained.head.key: judge.accuracy(one.screen) for one in ordered}
+    for one in ordered:
+        head = one.trained.head
+        cost = sum(head.cost().macs.values())
+        progress.detail(f"{head.key}: {accuracy[head.key]:.2%} right on screen, {cost:,} MACs")
+    front = set(selection.front([one.trained.head for one in ordered], accuracy))
+    kept = [one for one in ordered if one.trained.head in front]
+    return Candidates(
+        tuple(one.trained for one in kept),
+        _outcomes(source, kept, work.answers("choose")),
+        sum(map(len, [*groups, *more])),
+    )
 
 
-def _order(trained: Trained) -> tuple[int, int, str]:
-    head = trained.head
+def _order(judged: Judged) -> tuple[int, int, str]:
+    head = judged.trained.head
     return head.location.after, sum(head.cost().macs.values()), head.name
 
 
-def _outcomes(
-    source: Source,
-    trained: Sequence[Trained],
-    probabilities: Mapping[str, NDArray[np.float32]],
-    choose: Features,
-) -> Outcomes:
-    rows = [*(probabilities[t.head.key] for t in trained), choose.probabilities]
+def _outcomes(source: Source, judged: Sequence[Judged], choose: Features) -> Outcomes:
+    rows = [*(one.choose for one in judged), choose.probabilities]
     pairs = [source.classifier.decision.answers(np.asarray(row)) for row in rows]
     labels = source.labels(choose)
     return Outcomes(
@@ -187,48 +155,163 @@ def _outcomes(
     )
 
 
-def _extract(
-    source: Source,
-    wanted: Sequence[Wanted],
-    progress: Progress,
-    detail: str,
-    first: Callable[[Features], None] = lambda features: None,
-) -> dict[str, Features]:
-    """Features of all three parts; where nothing is wanted, the given model's answers on choose alone."""
-    wanted = list(dict.fromkeys(wanted))
-    session = cache(lambda: features.extractor(source.classifier, wanted, source.threads))
-    made: dict[str, Features] = {}
-    views: dict[str, View] = {name: getattr(source.splits, name) for name in (PARTS if wanted else PARTS[:1])}
-    total, before = sum(map(len, views.values())), 0
-    need = sum(
-        features.need_bytes(wanted, len(view), source.classifier.decision.outputs, _precision(name))
-        for name, view in views.items()
-    )
-    tell = progress.note if need >= WORTH_SAYING else progress.detail
-    tell(f"features ({detail}) take {need / 1e9:.2f} GB in {source.cache.directory}")
-    with progress.step("features", detail):
-        for name, view in views.items():
-            start = before
-            made[name] = features.extract(
-                source.classifier,
-                wanted,
-                view,
-                source.preprocessing,
-                data_sha256=source.sha256,
-                cache=source.cache,
-                precision=_precision(name),
-                session=session,
-                progress=lambda done, of, start=start: progress.advance(start + done, total),  # type: ignore[misc]
-            )
-            before += len(view)
-            if name == "choose":
-                first(made[name])
-    return made
+class _Judge:
+    """Heads judged on screen, which no head was trained on."""
+
+    def __init__(self, source: Source, screen: Features, backbone_macs: int, pinned: Collection[str]) -> None:
+        self.answers = source.classifier.decision.answers
+        self.labels = source.labels(screen)
+        self.given_right = self.answers(np.asarray(screen.probabilities))[1] == self.labels
+        self.chance = float(np.unique(self.labels, return_counts=True)[1].max() / len(self.labels))
+        self.backbone_macs, self.pinned = backbone_macs, pinned
+
+    def right(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        return np.asarray(self.answers(probabilities)[1] == self.labels)
+
+    def accuracy(self, probabilities: NDArray[np.float32]) -> float:
+        return float(self.right(probabilities).mean())
+
+    def value(self, head: Head, probabilities: NDArray[np.float32]) -> float:
+        confidence, predicted = self.answers(probabilities)
+        return selection.saving(head, confidence, predicted == self.labels, self.given_right, self.backbone_macs)
+
+    def promising(self, heads: Sequence[Head], probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
+        right = {key: self.right(p) for key, p in probabilities.items()}
+        anyway = {h.key for h in heads if h.location.name in self.pinned}
+        return selection.promising(heads, right, self.chance) | anyway
+
+    def best(self, count: int, heads: Sequence[Head], probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
+        return selection.best_by_value({h.key: self.value(h, probabilities[h.key]) for h in heads}, count)
 
 
-def _precision(part: str) -> type:
-    """Half precision for what only training reads; thresholds are found on full precision."""
-    return np.float16 if part == "fit" else np.float32
+class _Work:
+    """Features and heads of one run: what is remembered is opened, what is missing is made."""
+
+    def __init__(
+        self, source: Source, effort: Effort, seed: int, pinned: Collection[str], progress: Progress,
+        first: Callable[[Features], None],
+    ) -> None:  # fmt: skip
+        self.source, self.effort, self.pinned, self.progress = source, effort, pinned, progress
+        self.dense_plan, self.map_plan = dense_plan(effort, seed), map_plan(effort, seed)
+        self.views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
+        self.first: Callable[[Features], None] | None = first
+        self.features: dict[str, Features] = {}
+
+    def answers(self, part: str) -> Features:
+        """The given model's on a part, with all that was extracted last."""
+        if part not in self.features:
+            self.extract([], [part], "the given model alone")
+        return self.features[part]
+
+    def pooled(self, groups: Sequence[Sequence[Head]]) -> Features:
+        """What the dense heads read that are not remembered, on all parts; returns screen."""
+        lacking = self.lacking(groups, self.dense_plan)
+        wanted = [training.wanted(head) for heads in lacking for head in heads]
+        self.extract(wanted, list(PARTS) if lacking else ["choose", "screen"], _count(len(groups), "location"))
+        return self.features["screen"]
+
+    def dense(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
+        """Trained dense heads of all groups, a group to a thread."""
+        plan, features = self.dense_plan, self.features
+        lacking = self.lacking(groups, plan)
+
+        def train(heads: Sequence[Head]) -> None:
+            fit, screen, choose = (features[part] for part in ("fit", "screen", "choose"))
+            keep = partial(judge.promising, heads)
+            trained = dense.train(heads, fit, partial(self.source.targets, fit), screen, plan, keep)
+            made = [Judged(t, dense.predict(t, screen), dense.predict(t, choose)) for t in trained]
+            store.save(self.file(heads, plan), heads, made)
+
+        if lacking:
+            detail = _count(sum(map(len, lacking)), "dense head")
+            with self.progress.step("heads", detail), _threads(self.source.extraction.threads) as pool:
+                for i, done in enumerate(as_completed([pool.submit(train, heads) for heads in lacking])):
+                    done.result()
+                    self.progress.advance(i + 1, len(lacking))
+        return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
+
+    def lacking(self, groups: Sequence[Sequence[Head]], plan: Plan) -> list[Sequence[Head]]:
+        return [heads for heads in groups if not self.file(heads, plan).is_file()]
+
+    def maps(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
+        """Trained convolutional heads, a location after the other; their maps in one pass if they have room."""
+        plan = self.map_plan
+        for together in self._passes(self.lacking(groups, plan)):
+            where = ", ".join(heads[0].location.name for heads in together)
+            self.extract([Wanted(heads[0].location) for heads in together], list(PARTS), f"whole maps at {where}")
+            fit, screen, choose = (self.features[part] for part in ("fit", "screen", "choose"))
+            for heads in together:
+                keep = partial(judge.best, self.effort.map_sizes, heads)
+                detail = f"{_count(len(heads), 'convolutional head')} at {heads[0].location.name}"
+                with self.progress.step("heads", detail):
+                    trained = maps.train(
+                        heads, fit, partial(self.source.targets, fit), screen, plan, keep, self.progress.advance
+                    )
+                    made = [Judged(t, maps.predict(t, screen), maps.predict(t, choose)) for t in trained]
+                    store.save(self.file(heads, plan), heads, made)
+        return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
+
+    def _passes(self, groups: Sequence[Sequence[Head]]) -> list[Sequence[Sequence[Head]]]:
+        """All in one pass, or each in its own where the cache has no room for all."""
+        views = {self.views[name]: precision for name, precision in PARTS.items()}
+        extraction = self.source.extraction
+        need = extraction.need_bytes(views, [Wanted(heads[0].location) for heads in groups])
+        limit = extraction.cache.limit_bytes
+        return [groups] if groups and (limit is None or need <= limit) else [[heads] for heads in groups]
+
+    def file(self, heads: Sequence[Head], plan: Plan) -> Path:
+        """Where these heads are kept once they are trained; its name holds all that shaped them."""
+        source, extraction = self.source, self.source.extraction
+        read = [
+            extraction.file(self.views[part], training.wanted(head), precision)
+            for head in heads
+            for part, precision in PARTS.items()
+        ]
+        facts = {
+            "labelled": source.labelled,
+            "pinned": heads[0].location.name in self.pinned,
+            "sizes": self.effort.map_sizes,
+            "threads": extraction.threads,
+        }
+        return store.file(extraction.folder, heads, plan, read, facts)
+
+    def extract(self, wanted: Sequence[Wanted], parts: Sequence[str], detail: str) -> None:
+        """Tensors on these parts into ``features``; the first pass over choose is shown to ``first``."""
+        extraction, progress = self.source.extraction, self.progress
+        views = {name: self.views[name] for name in parts}
+        kept = {view: PARTS[name] for name, view in views.items()}
+        missing, model = extraction.missing(kept, wanted), b""
+        if missing:
+            need = extraction.need_bytes(kept, wanted)
+            tell = progress.note if need >= WORTH_SAYING else progress.detail
+            tell(f"features ({detail}) take {need / 1e9:.2f} GB in {extraction.cache.directory}")
+            extraction.cache.make_room(need)
+            with progress.step("convert", detail):
+                model = extraction.convert(missing)
+        total, before = sum(map(len, views.values())), 0
+        with progress.step("features", detail if missing else f"{detail}, kept from an earlier run"):
+            for name, view in views.items():
+                self.features[name] = extraction.extract(
+                    view, wanted, (missing, model), precision=PARTS[name],
+                    progress=lambda done, of, start=before: progress.advance(start + done, total),  # type: ignore[misc]
+                )  # fmt: skip
+                before += len(view)
+                if name == "choose" and self.first is not None:
+                    self.first(self.features[name])
+                    self.first = None
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that do not share BLAS's own: what each computes depends on nothing else."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(count) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _count(number: int, what: str) -> str:

@@ -67,15 +67,15 @@ def as_float32(tensor: Any, name: str) -> Any:
     return keras.layers.Activation("linear", dtype="float32", name=name)(tensor)
 
 
-def session(model: Any, threads: int) -> Any:
-    """An ONNX Runtime session on the processor, for a file's path or a model in memory."""
+def session(model: Path | bytes, threads: int) -> Any:
+    """An ONNX Runtime session on the processor, for a file's path or a serialised model."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    source = str(model) if isinstance(model, Path) else model.SerializeToString()
+    source = str(model) if isinstance(model, Path) else model
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 

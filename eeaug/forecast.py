@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import choice, features
-from eeaug.candidates import DENSE, MAPS
+from eeaug import choice
+from eeaug.cache import Cache
+from eeaug.candidates import PARTS, dense_plan, map_plan
 from eeaug.cascade import Outcomes
 from eeaug.data import View
-from eeaug.features import Cache, Features, Wanted
-from eeaug.heads import training
+from eeaug.errors import InputError
+from eeaug.features import Extraction, Features, Wanted
+from eeaug.heads import dense, maps, training
 from eeaug.heads.design import Head
 from eeaug.heads.training import Plan
 from eeaug.preparation import Ready, prepare
@@ -40,6 +42,8 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     ------
     InputError, InfeasibleError, ConversionError : as the search itself would before its first pass
     """
+    if settings.dask is not None:
+        raise InputError("--dry-run times this machine: leave --dask out")
     ready = prepare(settings, progress)
     heads = [h for at in ready.network.rules.locations for h in (*ready.dense[at], *ready.maps[at])]
     costs = ready.network.costs([head.cost() for head in heads])
@@ -104,72 +108,70 @@ def _tried_maps(settings: Settings, ready: Ready) -> int:
 
 
 def _disk(settings: Settings, ready: Ready) -> int:
-    """Bytes of all cached features, with the largest maps that screening may choose."""
-    splits, outputs = ready.source.splits, ready.network.classifier.decision.outputs
-    pooled = list(dict.fromkeys(training.wanted(h) for heads in ready.dense.values() for h in heads))
+    """Bytes of what the cache still lacks, with the largest maps that screening may choose."""
+    pooled = [training.wanted(h) for heads in ready.dense.values() for h in heads]
     largest = sorted((at for at in ready.maps if ready.maps[at]), key=lambda at: -at.elements)
-    wanted = [pooled, *([Wanted(at, None)] for at in largest[: EFFORTS[settings.effort].map_locations])]
-    parts = [(splits.choose, np.float32), (splits.screen, np.float32), (splits.fit, np.float16)]
-    return sum(features.need_bytes(w, len(v), outputs, p) for w in wanted for v, p in parts)
+    wanted = [*pooled, *(Wanted(at) for at in largest[: EFFORTS[settings.effort].map_locations])]
+    splits = ready.source.splits
+    return ready.source.extraction.need_bytes({getattr(splits, name): p for name, p in PARTS.items()}, wanted)
 
 
 def _times(settings: Settings, ready: Ready) -> dict[str, Any]:
-    """Seconds for features and heads, scaled from a small batch of fit."""
+    """Seconds for features and heads, scaled from a small batch of fit; as if nothing were there yet."""
     source, effort = ready.source, EFFORTS[settings.effort]
     splits = source.splits
-    total = sum(len(v) for v in (splits.choose, splits.screen, splits.fit))
+    total = sum(len(getattr(splits, name)) for name in PARTS)
     view = View(splits.fit.part, splits.fit.indices[:SAMPLES])
-    dense = [head for heads in ready.dense.values() for head in heads]
+    groups = [tuple(heads) for heads in ready.dense.values() if heads]
     places = sorted((at for at in ready.maps if ready.maps[at]), key=lambda at: -at.elements)
     places = places[: effort.map_locations]
     seconds = {"features_s": 0.0, "heads_s": 0.0}
     with tempfile.TemporaryDirectory() as scratch:
-        small = replace(source, cache=Cache(Path(scratch)))
-        if dense:
-            wanted = list(dict.fromkeys(training.wanted(h) for h in dense))
-            made, per_sample, fixed = _extract(small, wanted, view)
+        for kind in ("features", "heads"):
+            (Path(scratch) / kind).mkdir()
+        small = replace(source.extraction, cache=Cache(Path(scratch)), folder=Path(scratch))
+        passes = [[training.wanted(h) for heads in groups for h in heads], [Wanted(at) for at in places]]
+        made = [_extract(small, wanted, view) for wanted in passes if wanted]
+        for _, per_sample, fixed in made:
             seconds["features_s"] += fixed + per_sample * total
-            epochs = replace(DENSE, epochs=effort.dense_epochs).for_samples(len(splits.fit)).epochs
-            per_epoch = _epoch_s(training.train_dense, dense, made, DENSE, small)
-            seconds["heads_s"] += per_epoch * epochs * len(splits.fit) / len(view)
+        plan = dense_plan(effort, 0)
+        for heads in groups:
+            per_epoch = _epoch_s(dense.train, heads, made[0][0], plan)
+            epochs = plan.for_samples(len(splits.fit)).epochs
+            seconds["heads_s"] += per_epoch * epochs * len(splits.fit) / len(view) / settings.threads
+        plan = map_plan(effort, 0)
         for at in places:
-            made, per_sample, fixed = _extract(small, [Wanted(at, None)], view)
-            seconds["features_s"] += fixed + per_sample * total
-            epochs = replace(MAPS, epochs=effort.map_epochs).for_samples(len(splits.fit)).epochs
             mine = list(ready.maps[at])
-            per_epoch = _epoch_s(training.train_maps, mine, made, MAPS, small)
-            kept = min(1.0, effort.map_sizes / len(mine))  # the others are dropped after their first epoch
-            seconds["heads_s"] += per_epoch * (1 + (epochs - 1) * kept) * len(splits.fit) / len(view)
+            per_epoch = _epoch_s(maps.train, mine, made[-1][0], plan)
+            kept = min(1.0, effort.map_sizes / len(mine))  # the others are dropped half an epoch in
+            passes_each = 0.5 + (plan.for_samples(len(splits.fit)).epochs - 0.5) * kept
+            seconds["heads_s"] += per_epoch * passes_each * len(splits.fit) / len(view)
     return {**seconds, "total_s": sum(seconds.values()), "timed_samples": len(view)}
 
 
-def _extract(source: Any, wanted: Sequence[Wanted], view: View) -> tuple[Features, float, float]:
+def _extract(small: Extraction, wanted: Sequence[Wanted], view: View) -> tuple[Features, float, float]:
     """Features of the small batch, seconds per sample, and seconds for the conversion before it."""
     start = time.perf_counter()
-    session = features.extractor(source.classifier, wanted, source.threads)
+    missing = small.missing({view: np.float32}, wanted)
+    model = small.convert(missing)
     fixed = time.perf_counter() - start
     start = time.perf_counter()
-    made = features.extract(
-        source.classifier, wanted, view, source.preprocessing,
-        data_sha256=source.sha256, cache=source.cache, session=lambda: session,
-    )  # fmt: skip
+    made = small.extract(view, wanted, (missing, model))
     return made, (time.perf_counter() - start) / len(view), fixed
 
 
-def _epoch_s(train: Any, heads: Sequence[Head], made: Features, plan: Plan, source: Any) -> float:
+def _epoch_s(train: Any, heads: Sequence[Head], made: Features, plan: Plan) -> float:
     """Seconds per epoch over the small batch: many less few, so that compilation cancels."""
     spent = []
-    outputs = source.classifier.decision.outputs
+    outputs = made.probabilities.shape[1]
 
     def targets(rows: Any) -> Any:
         return np.full((len(rows), outputs), 1 / outputs, np.float32)
 
     for epochs in (2, 6):
         start = time.perf_counter()
-        train(
-            heads, made, targets, made, _Fixed(epochs, min(plan.batch, SAMPLES // 2), plan.rate, 0),
-            lambda probabilities: set(probabilities),
-        )  # fmt: skip
+        fixed = _Fixed(epochs, 0, min(plan.batch, SAMPLES // 2, len(made.probabilities)), plan.rate, 0)
+        train(heads, made, targets, made, fixed, lambda probabilities: set(probabilities))
         spent.append(time.perf_counter() - start)
     return max(0.0, (spent[1] - spent[0]) / 4)
 

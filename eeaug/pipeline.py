@@ -18,6 +18,7 @@ from eeaug.cascade import Outcomes
 from eeaug.cost import Costs
 from eeaug.data import Data, Splits
 from eeaug.export import bundle, keras_file, stage_files, verify
+from eeaug.features import cluster
 from eeaug.partition import Stage
 from eeaug.preparation import Network, prepare
 from eeaug.progress import Progress
@@ -31,7 +32,7 @@ __all__ = ["augment"]
 
 VERIFY_SAMPLES = 1000
 FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
-STEPS = ("import", "load", "graph", "features", "heads", "search", "export", "verify")
+STEPS = ("import", "load", "graph", "convert", "features", "heads", "search", "export", "verify")
 
 
 def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -42,19 +43,19 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
     bundle.check_place(settings.bundle, force=settings.force)
-    ready = prepare(settings, progress)
-    network, source, given = ready.network, ready.source, ready.given
-    classifier, splits = network.classifier, source.splits
-    found = candidates.search(
-        source, ready.dense, ready.maps,
-        EFFORTS[settings.effort],
-        seed=settings.seed,
-        max_drop=0.01 if settings.max_accuracy_drop is None else settings.max_accuracy_drop,
-        backbone_macs=network.macs,
-        pinned=network.rules.pinned,
-        given=lambda outcomes: _given_model(settings, splits, outcomes, progress),
-        progress=progress,
-    )  # fmt: skip
+    with cluster.workers(settings.dask) as workers:
+        ready = prepare(settings, progress, workers)
+        network, source, given = ready.network, ready.source, ready.given
+        classifier, splits = network.classifier, source.splits
+        found = candidates.search(
+            source, ready.dense, ready.maps,
+            EFFORTS[settings.effort],
+            seed=settings.seed,
+            backbone_macs=network.macs,
+            pinned=network.rules.pinned,
+            given=lambda outcomes: _given_model(settings, splits, outcomes, progress),
+            progress=progress,
+        )  # fmt: skip
     with progress.step("search"):
         costs = network.costs([trained.head.cost() for trained in found.trained])
         base = choice.baseline(costs)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from eeaug import candidates, choice, data, graph, hardware, keras_files, locations, model, stored_model
+from eeaug.cache import Cache
 from eeaug.candidates import Source
 from eeaug.choice import Rules
 from eeaug.cost import Costs, Exit
 from eeaug.data import Data, Splits
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError, EeaugError, InputError
-from eeaug.features import Cache
+from eeaug.features import Extraction, Workers
 from eeaug.graph import Block
 from eeaug.hardware import Hardware
 from eeaug.heads import design
@@ -60,8 +61,11 @@ class Ready:
     maps: Heads
 
 
-def prepare(settings: Settings, progress: Progress) -> Ready:
-    """Read and check everything; cheap, and all that can be refused is refused here."""
+def prepare(settings: Settings, progress: Progress, workers: Workers | None = None) -> Ready:
+    """Read and check everything; cheap, and all that can be refused is refused here.
+
+    ``workers`` extract features; None: this process does.
+    """
     labelled = settings.labels == "given"
     target = hardware.read(settings.hardware)
     stored_model.read(settings.model, allow_unsafe=settings.allow_unsafe)
@@ -89,9 +93,10 @@ def prepare(settings: Settings, progress: Progress) -> Ready:
         network = _take_apart(settings, classifier, target)
         dense, maps = _planned(settings, network)
     cache = Cache(settings.cache, settings.max_cache_bytes)
-    source = Source(
-        classifier, splits, given.preprocessing, given.sha256, cache, settings.threads, labelled, priors
-    )
+    cache.make_room(0, "unpacked data")
+    folder = cache.network(classifier.file, classifier.sha256, given.source, given.sha256)
+    extraction = Extraction(classifier, given.preprocessing, cache, folder, settings.threads, workers)
+    source = Source(classifier, splits, extraction, labelled, priors)
     return Ready(network, given, source, names, dense, maps)
 
 

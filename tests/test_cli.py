@@ -48,11 +48,14 @@ def one_line(result: tuple[int, str, str], code: int) -> str:
 # -- start-up -----------------------------------------------------------------------------------------
 
 
-def test_help_imports_nothing_heavy_and_is_quick(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "word"), [(["--help"], "augment"), (["cache", "show", "--cache-dir", "none"], "nothing is kept")]
+)
+def test_help_and_cache_import_nothing_heavy_and_are_quick(tmp_path: Path, arguments: list[str], word: str) -> None:
     code = (
         "import sys\n"
         "from eeaug.cli.main import run\n"
-        "run(['--help'])\n"
+        f"run({arguments})\n"
         "heavy = {'tensorflow', 'keras', 'onnx', 'onnxruntime', 'networkx', 'numpy', 'h5py'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
     )
@@ -62,7 +65,7 @@ def test_help_imports_nothing_heavy_and_is_quick(tmp_path: Path) -> None:
         done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
         took.append(time.perf_counter() - started)
         assert done.returncode == 0, done.stderr
-        assert "augment" in done.stdout
+        assert word in done.stdout
     assert min(took) < 1.0
 
 
@@ -116,6 +119,8 @@ TARGET = ("augment", MODEL, "--hw", "psoc6", "-o", "unused")
         (("inspect", MODEL, "--hw", "psoc7"), "did you mean 'psoc6'"),
         (("evaluate", "nowhere", "--data", "x.npz"), "nowhere is not a bundle"),
         (("report", "nowhere"), "no directory nowhere"),
+        (("cache", "clear", "--older-than", "-1"), "--older-than"),
+        (("cache", "drop"), "No such command 'drop'"),
     ],
 )
 def test_usage_errors(

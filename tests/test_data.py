@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -30,7 +31,11 @@ def arrays(n: int = 60, classes: int = 3, **changes: Any) -> dict[str, np.ndarra
 
 def read(folder: Path, **changes: Any) -> Data:
     np.savez_compressed(folder / "d.npz", **arrays(**changes))
-    return load(str(folder / "d.npz"), folder / "model.h5", cache=folder / "cache")
+    return read_from(folder / "cache", folder)
+
+
+def read_from(cache: Path, folder: Path) -> Data:
+    return load(str(folder / "d.npz"), folder / "model.h5", cache=cache)
 
 
 def refusal(folder: Path, **changes: Any) -> str:
@@ -60,6 +65,23 @@ def test_arrays_are_unpacked_once_for_each_content(tmp_path: Path) -> None:
     before = copy.stat().st_mtime_ns
     assert read(tmp_path).sha256 == first.sha256 and copy.stat().st_mtime_ns == before
     assert read(tmp_path, n=66).sha256 != first.sha256
+
+
+def test_room_is_made_before_unpacking_and_use_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path, int, str]] = []
+    np.savez_compressed(tmp_path / "d.npz", **arrays())
+    monkeypatch.setattr(
+        npz.Cache, "make_room", lambda cache, need, what: asked.append((cache.directory, need, what))
+    )
+    folder = tmp_path / "data" / read_from(tmp_path / "data", tmp_path).sha256
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    assert asked == [(tmp_path, size, f"{tmp_path / 'd.npz'}: unpacked arrays")]
+    os.utime(folder, (0, 0))
+    read_from(tmp_path / "data", tmp_path)
+    assert len(asked) == 1 and folder.stat().st_mtime > 0
+    (folder / "x_train.npy").unlink()
+    read_from(tmp_path / "data", tmp_path)
+    assert 0 < asked[1][1] < size, "only what is not there"
 
 
 def test_a_broken_unpacking_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

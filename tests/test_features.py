@@ -1,10 +1,7 @@
-"""The one pass: what is cached is what Keras gives, once, whole or not at all."""
+"""The one pass: what is kept is what Keras gives; what is there is not computed again, killed or not."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +10,21 @@ import pytest
 from keras_nets import classifier, places
 
 from eeaug import features
+from eeaug.cache import Cache
 from eeaug.data import Part, View
 from eeaug.errors import InputError
-from eeaug.features import Cache, Features, Wanted
+from eeaug.features import Extraction, Features, Wanted, shards
 from eeaug.model import Classifier
 from eeaug.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 
 N = 150  # more than two batches
-PLAIN = Preprocessing()
+
+
+@pytest.fixture(autouse=True)
+def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SHARD", shards.BATCH)
 
 
 def view(given: Classifier, seed: int = 0) -> View:
@@ -32,14 +34,20 @@ def view(given: Classifier, seed: int = 0) -> View:
     return View(part, np.sort(rng.permutation(2 * N)[:N]))
 
 
-def never() -> Any:
-    raise AssertionError("the backbone must not run again")
+def extraction(given: Classifier, place: Path, preprocessing: Preprocessing | None = None) -> Extraction:
+    cache = Cache(place)
+    folder = cache.network("m.h5", given.sha256, "d.npz", "d")
+    return Extraction(given, preprocessing or Preprocessing(), cache, folder, threads=1)
 
 
-def extracted(given: Classifier, wanted: list[Wanted], samples: View, cache: Path, **options: Any) -> Features:
-    options = {"session": lambda: features.extractor(given, wanted, 1), "preprocessing": PLAIN, **options}
-    place = options.pop("cache", None) or Cache(cache)
-    return features.extract(given, wanted, samples, data_sha256="d", cache=place, **options)
+def extracted(given: Classifier, wanted: list[Wanted], samples: View, place: Path, **options: Any) -> Features:
+    made, precision = extraction(given, place), options.get("precision", np.float32)
+    missing = made.missing({samples: precision}, wanted)
+    return made.extract(samples, wanted, (missing, made.convert(missing)) if missing else ((), b""), **options)
+
+
+def kept(place: Path) -> list[str]:
+    return sorted(p.name for p in place.glob("networks/*/features/*"))
 
 
 def expected(net: Any, name: str, x: np.ndarray) -> np.ndarray:
@@ -55,18 +63,17 @@ def test_pooled_values_are_those_of_keras(tmp_path: Path) -> None:
     net, given = classifier("residual", tmp_path)
     at = places(given)
     wanted = [Wanted(at[n], w) for n in ("second_out", "stem") if n in at for w in ((8, 8), (3, 2))]
-    wanted += [Wanted(at["first_out"], (2, 4)), Wanted(at["first_out"], None)]
+    wanted += [Wanted(at["first_out"], (2, 4)), Wanted(at["first_out"])]
     samples = view(given)
     found = extracted(given, wanted, samples, tmp_path)
     x = samples.part.x[samples.indices]
-    assert found.pooled.shape == (N, sum(int(np.prod(w.shape)) for w in wanted if w.window))
+    assert set(found.tensors) == {want.key for want in wanted}
     for want in wanted:
+        assert want.location is not None
         tensor = expected(net, want.location.name, x)
-        if want.window is None:
-            np.testing.assert_allclose(found.maps[want.key], tensor, atol=1e-4)
-        else:
-            pooled = np.asarray(keras.layers.AveragePooling2D(want.window)(tensor)).reshape(N, -1)
-            np.testing.assert_allclose(found.pooled[:, found.columns[want.key]], pooled, atol=1e-4)
+        if want.window:
+            tensor = np.asarray(keras.layers.AveragePooling2D(want.window)(tensor))
+        np.testing.assert_allclose(found.tensors[want.key], tensor, atol=1e-4)
     np.testing.assert_allclose(found.probabilities, np.asarray(net(x, training=False)), atol=1e-5)
     np.testing.assert_array_equal(found.labels, samples.part.y[samples.indices])
 
@@ -79,7 +86,7 @@ def test_signals_and_vectors(tmp_path: Path, kind: str, name: str, window: tuple
     tensor = expected(net, name, samples.part.x[samples.indices])
     if kind == "signal":
         tensor = tensor[:, :30].reshape(N, 6, 5, 8).mean(axis=2)
-    np.testing.assert_allclose(found.pooled, tensor.reshape(N, -1), atol=1e-4)
+    np.testing.assert_allclose(found.tensors[want.key], tensor, atol=1e-4)
 
 
 def test_a_logits_model_gives_probabilities(tmp_path: Path) -> None:
@@ -92,8 +99,8 @@ def test_a_logits_model_gives_probabilities(tmp_path: Path) -> None:
 def test_arrays_stay_on_disk(tmp_path: Path) -> None:
     _, given = classifier("residual", tmp_path)
     at = places(given)["stem"]
-    found = extracted(given, [Wanted(at, (8, 8)), Wanted(at, None)], view(given), tmp_path)
-    for array in (found.pooled, found.probabilities, *found.maps.values()):
+    found = extracted(given, [Wanted(at, (8, 8)), Wanted(at)], view(given), tmp_path)
+    for array in (found.probabilities, *found.tensors.values()):
         assert isinstance(array, np.memmap) and not array.flags.writeable
 
 
@@ -102,51 +109,68 @@ def test_half_precision_clips_what_it_cannot_hold(tmp_path: Path) -> None:
     want, samples = Wanted(places(given)["stem"], (8, 8)), view(given)
     samples.part.x[samples.indices[0]] = 1e9
     found = extracted(given, [want], samples, tmp_path, precision=np.float16)
-    assert found.pooled.dtype == np.float16 and np.isfinite(found.pooled).all()
-    assert found.pooled[0].max() == features.HALF_MAX
+    tensor = found.tensors[want.key]
+    assert tensor.dtype == np.float16 and np.isfinite(tensor).all()
+    assert tensor[0].max() == features.HALF_MAX
     assert found.probabilities.dtype == np.float32
 
 
-# -- the cache ----------------------------------------------------------------------------------------
+# -- what is there, what is missing -------------------------------------------------------------------
 
 
-def test_what_is_cached_is_not_computed_again(tmp_path: Path) -> None:
+def test_what_is_kept_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, given = classifier("residual", tmp_path)
     wanted, samples = [Wanted(places(given)["stem"], (4, 4))], view(given)
     seen: list[tuple[int, int]] = []
     first = extracted(given, wanted, samples, tmp_path, progress=lambda done, of: seen.append((done, of)))
-    assert seen == [(64, N), (128, N), (N, N)]
-    again = extracted(given, wanted, samples, tmp_path, session=never, progress=lambda *at: seen.append(at))
-    assert seen[3:] == [(N, N)]
-    np.testing.assert_array_equal(first.pooled, again.pooled)
+    assert seen == [(64, N), (128, N), (N, N), (N, N)]
+    monkeypatch.setattr(shards, "run", None)
+    again = extracted(given, wanted, samples, tmp_path)
+    np.testing.assert_array_equal(first.tensors[wanted[0].key], again.tensors[wanted[0].key])
 
 
-def test_the_key_is_all_that_the_values_depend_on(tmp_path: Path) -> None:
+def test_only_what_is_missing_is_computed(tmp_path: Path) -> None:
+    """Another grid, a location more: what was there serves again, and so do the answers."""
     _, given = classifier("residual", tmp_path)
-    wanted, samples = [Wanted(places(given)["stem"], (4, 4))], view(given)
-    extracted(given, wanted, samples, tmp_path)
-    changes: list[dict[str, Any]] = [
-        {"preprocessing": Preprocessing(scale=0.5)},
-        {"precision": np.float16},
+    at, samples = places(given), view(given)
+    old, new = Wanted(at["stem"], (4, 4)), Wanted(at["first_out"])
+    extracted(given, [old], samples, tmp_path)
+    before = kept(tmp_path)
+    made = extraction(given, tmp_path)
+    assert made.missing({samples: np.float32}, [old, new]) == [new]
+    both = extracted(given, [old, new], samples, tmp_path)
+    assert set(both.tensors) == {old.key, new.key}
+    assert len(before) == 2 and set(before) < set(kept(tmp_path)) and len(kept(tmp_path)) == 3
+
+
+def test_a_file_stands_for_all_that_its_values_depend_on(tmp_path: Path) -> None:
+    _, given = classifier("residual", tmp_path)
+    at, samples = places(given), view(given)
+    want, plain = Wanted(at["stem"], (4, 4)), extraction(given, tmp_path)
+    files = [
+        plain.file(samples, want, np.float32),
+        plain.file(samples, want, np.float16),
+        plain.file(samples, Wanted(at["stem"], (2, 2)), np.float32),
+        plain.file(samples, Wanted(at["stem"]), np.float32),
+        plain.file(samples, Wanted(at["first_out"], (4, 4)), np.float32),
+        plain.file(View(samples.part, samples.indices[1:]), want, np.float32),
+        extraction(given, tmp_path, Preprocessing(scale=0.5)).file(samples, want, np.float32),
+        Extraction(given, Preprocessing(), Cache(tmp_path), tmp_path, 1).file(samples, want, np.float32),
     ]
-    for change in changes:
-        with pytest.raises(AssertionError, match="must not run again"):
-            extracted(given, wanted, samples, tmp_path, session=never, **change)
-    for other in ([Wanted(places(given)["stem"], (2, 2))], [Wanted(places(given)["first_out"], (4, 4))]):
-        with pytest.raises(AssertionError, match="must not run again"):
-            extracted(given, other, samples, tmp_path, session=never)
-    with pytest.raises(AssertionError, match="must not run again"):
-        extracted(given, wanted, View(samples.part, samples.indices[1:]), tmp_path, session=never)
+    assert len(set(files)) == len(files)
 
 
-def entries(cache: Path) -> list[str]:
-    return sorted(p.name for p in (cache / "features").iterdir())
+class Killed(BaseException):
+    pass
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_an_interrupted_pass_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+@pytest.mark.parametrize("error", [Killed, KeyboardInterrupt])
+def test_a_killed_pass_goes_on_after_its_last_shard(
+    tmp_path: Path, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, given = classifier("residual", tmp_path)
     wanted, samples = [Wanted(places(given)["stem"], (4, 4))], view(given)
+    whole = extracted(given, wanted, samples, tmp_path / "whole")
 
     def stop(done: int, of: int) -> None:
         if done > 64:
@@ -154,13 +178,19 @@ def test_an_interrupted_pass_leaves_nothing(tmp_path: Path, error: type[BaseExce
 
     with pytest.raises(error):
         extracted(given, wanted, samples, tmp_path, progress=stop)
-    assert entries(tmp_path) == []
-    extracted(given, wanted, samples, tmp_path)
-    assert len(entries(tmp_path)) == 1
+    assert all(name.endswith(".part") for name in kept(tmp_path))
+    seen: list[int] = []
+    run = shards.run
+    monkeypatch.setattr(shards, "run", lambda *task: (seen.append(len(task[3])), run(*task))[1])
+    found = extracted(given, wanted, samples, tmp_path)
+    assert sum(seen) == N - 64, "the first shard was there"
+    np.testing.assert_array_equal(found.tensors[wanted[0].key], whole.tensors[wanted[0].key])
+    np.testing.assert_array_equal(found.probabilities, whole.probabilities)
+    assert len(kept(tmp_path)) == 2 and not any(name.endswith(".part") for name in kept(tmp_path))
 
 
 def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
-    """While one writes an entry, another writes the same and ends first."""
+    """While one writes, another starts to write the same and ends first."""
     _, given = classifier("residual", tmp_path)
     wanted, samples = [Wanted(places(given)["stem"], (4, 4))], view(given)
     others: list[Features] = []
@@ -170,9 +200,10 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
             others.append(extracted(given, wanted, samples, tmp_path))
 
     mine = extracted(given, wanted, samples, tmp_path, progress=meanwhile)
-    np.testing.assert_array_equal(mine.pooled, others[0].pooled)
-    assert mine.pooled.any(axis=1).all()
-    assert len(entries(tmp_path)) == 1
+    key = wanted[0].key
+    np.testing.assert_array_equal(mine.tensors[key], others[0].tensors[key])
+    assert mine.tensors[key].reshape(N, -1).any(axis=1).all()
+    assert len(kept(tmp_path)) == 2
 
 
 def test_nan_in_the_data_or_the_model_is_told(tmp_path: Path) -> None:
@@ -184,50 +215,15 @@ def test_nan_in_the_data_or_the_model_is_told(tmp_path: Path) -> None:
     samples.part.x[samples.indices[100]] = 3e38  # finite, and too large for what follows
     with pytest.raises(InputError, match="the given model gives NaN or infinite probabilities on x_train"):
         extracted(given, wanted, samples, tmp_path)
-    assert entries(tmp_path) == []
-
-
-def entry(cache: Path, name: str, size: int, age_s: float) -> Path:
-    folder = cache / "features" / name
-    folder.mkdir(parents=True)
-    (folder / "pooled.npy").write_bytes(bytes(size))
-    os.utime(folder, (time.time() - age_s,) * 2)
-    return folder
-
-
-def test_the_limit_drops_what_was_used_longest_ago(tmp_path: Path) -> None:
-    old, newer = entry(tmp_path, "old", 400, 200), entry(tmp_path, "newer", 400, 100)
-    Cache(tmp_path, 1000).make_room(200)
-    assert old.exists() and newer.exists()
-    Cache(tmp_path, 1000).make_room(300)
-    assert not old.exists() and newer.exists()
-
-
-def test_what_cannot_fit_is_refused_before_anything_is_dropped(tmp_path: Path) -> None:
-    old = entry(tmp_path, "old", 400, 200)
-    with pytest.raises(InputError, match=r"features need 2e-06 GB .* --max-cache allows 1e-06 GB"):
-        Cache(tmp_path, 1000).make_room(2000)
-    assert old.exists()
-
-
-def test_what_killed_runs_left_is_dropped_after_a_day(tmp_path: Path) -> None:
-    left, running = entry(tmp_path, "a.part", 400, 2 * features.STALE_S), entry(tmp_path, "b.part", 400, 60)
-    Cache(tmp_path).make_room(1)
-    assert not left.exists() and running.exists()
-
-
-def test_a_disk_without_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage: Callable[..., Any] = lambda where: type("Usage", (), {"free": 10**9})()  # noqa: E731
-    monkeypatch.setattr(features.shutil, "disk_usage", usage)
-    with pytest.raises(InputError, match=r"features need 2 GB, .* has 1 GB free; name another place"):
-        Cache(tmp_path).make_room(2 * 10**9)
+    assert kept(tmp_path) == []
 
 
 def test_need_is_what_the_files_hold(tmp_path: Path) -> None:
     _, given = classifier("residual", tmp_path)
-    at = places(given)["stem"]
-    wanted = [Wanted(at, (4, 4)), Wanted(at, None)]
-    extracted(given, wanted, view(given), tmp_path)
-    (made,) = (tmp_path / "features").iterdir()
-    held = sum(p.stat().st_size - 128 for p in made.iterdir())  # less the header of every array
-    assert features.need_bytes(wanted, N, given.classes, np.float32) == held
+    at, samples = places(given)["stem"], view(given)
+    wanted, made = [Wanted(at, (4, 4)), Wanted(at)], extraction(given, tmp_path)
+    need = made.need_bytes({samples: np.float16}, wanted)
+    extracted(given, wanted, samples, tmp_path, precision=np.float16)
+    files = list(tmp_path.glob("networks/*/features/*"))
+    assert need == sum(file.stat().st_size - 128 for file in files)  # less the header of every array
+    assert made.need_bytes({samples: np.float16}, wanted) == 0

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from eeaug.data.priors import parse_priors, weights
 from eeaug.data.reading import load, locate
-from eeaug.data.samples import Data, Part, View, batches
+from eeaug.data.samples import Data, Part, View, batches, prepared
 from eeaug.data.splitting import Splits, split
 from eeaug.preprocessing import Preprocessing
 
@@ -30,6 +30,7 @@ __all__ = [
     "load",
     "locate",
     "parse_priors",
+    "prepared",
     "split",
     "weights",
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eeaug.cache import Cache, touch
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, Wanted
 from eeaug.errors import InputError
@@ -22,23 +23,34 @@ KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), 
 
 
 def read(given: str, cache: Path, wanted: Wanted) -> Raw:
-    """The arrays of a ``.npz``, unpacked to ``cache`` under the hash of the file."""
+    """The arrays of a ``.npz``, unpacked to ``cache`` (the folder ``data`` of a Cache) under the file's hash."""
     path = Path(given)
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: not a .npz file, or truncated")
     digest = sha256(path)
+    folder = cache / digest
     arrays: dict[str, np.ndarray] = {}
+    touch(folder)  # before room is made: what is there of it is wanted now
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                key = name.removesuffix(".npy")
-                if key == name:
-                    raise InputError(f"{path}: '{name}' is no array: a .npz holds .npy files")
-                check_key(given, key)
-                arrays[key] = _unpacked(archive, path, key, cache / digest)
+            sizes = {_key(path, member.filename): member.file_size for member in archive.infolist()}
+            need = sum(size for key, size in sizes.items() if not (folder / f"{key}.npy").exists())
+            if need:
+                Cache(cache.parent).make_room(need, f"{path}: unpacked arrays")
+            for key in sizes:
+                arrays[key] = _unpacked(archive, path, key, folder)
     except zipfile.BadZipFile as error:
         raise InputError(f"{path}: damaged: {error}") from error
     return Raw(arrays, digest)
+
+
+def _key(path: Path, name: str) -> str:
+    """The name of an array, of the file that it is in a ``.npz``."""
+    key = name.removesuffix(".npy")
+    if key == name:
+        raise InputError(f"{path}: '{name}' is no array: a .npz holds .npy files")
+    check_key(str(path), key)
+    return key
 
 
 def check_key(where: str, key: str) -> None:

@@ -11,7 +11,7 @@ from eeaug.data import labels
 from eeaug.errors import EeaugError, InputError
 from eeaug.preprocessing import Preprocessing
 
-__all__ = ["PARTS", "Data", "Part", "View", "batches"]
+__all__ = ["PARTS", "Data", "Part", "View", "batches", "prepared"]
 
 PARTS = ("train", "val", "test")
 FINITE_CHUNK = 256  # samples that are looked at in one piece
@@ -125,11 +125,22 @@ def batches(part: Part, indices: np.ndarray, preprocessing: Preprocessing, size:
     """
     for start in range(0, len(indices), size):
         chosen = indices[start : start + size]
-        batch = preprocessing(part.x[chosen])
-        wrong = ~np.isfinite(batch.reshape(len(batch), -1)).all(axis=1)
-        if wrong.any():
-            raise InputError(f"{part.name}: sample {int(chosen[wrong.argmax()])} holds NaN or infinity")
-        yield batch
+        yield prepared(part.name, chosen, part.x[chosen], preprocessing)
+
+
+def prepared(part: str, numbers: np.ndarray, x: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """Samples as stored, (n, ...), as the model takes them: float32. ``numbers`` (n,) name them in the error.
+
+    Raises
+    ------
+    InputError
+        At the first sample that holds NaN or infinity.
+    """
+    batch = preprocessing(x)
+    wrong = ~np.isfinite(batch.reshape(len(batch), -1)).all(axis=1)
+    if wrong.any():
+        raise InputError(f"{part}: sample {int(numbers[wrong.argmax()])} holds NaN or infinity")
+    return batch
 
 
 def _labels_of(part: Part) -> str:

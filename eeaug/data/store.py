@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from eeaug.cache import PARTIAL, touch
 from eeaug.errors import InputError
 
 __all__ = ["Raw", "Wanted", "content", "kept", "key_of_files", "pieces", "write_rows"]
 
 FORMAT = 1  # part of every key: raise it when the same source would be written differently
 FACTS = "facts.json"
-PARTIAL = ".partial"
 PIECE_BYTES = 1 << 22
 
 
@@ -42,6 +42,8 @@ class Raw:
 def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str]]) -> Raw:
     """What ``write`` has put into ``cache / key`` now or in an earlier run: ``.npy`` files, and notes.
 
+    ``cache`` is the folder ``data`` of a :class:`eeaug.cache.Cache`, which bounds what lies there.
+
     Raises
     ------
     InputError
@@ -51,7 +53,7 @@ def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str
     try:
         if not folder.is_dir():
             cache.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(dir=cache, suffix=PARTIAL))
+            partial = Path(tempfile.mkdtemp(dir=cache, prefix=f"{key}.", suffix=PARTIAL))
             try:
                 notes = list(write(partial))
                 facts = {"sha256": content(_mapped(partial)), "notes": notes}
@@ -59,6 +61,7 @@ def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str
                 _publish(partial, folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
+        touch(folder)
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{where}: {error.filename or folder}: {error.strerror or error}") from error

@@ -76,6 +76,10 @@ class Head:
         return f"{self.location.name}/{self.name}"
 
     @property
+    def dense(self) -> tuple[Dense, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Dense))
+
+    @property
     def pooling(self) -> tuple[int, ...] | None:
         """The window of the first pooling if only dense layers follow, else None: needs the whole map."""
         first, *rest = self.steps

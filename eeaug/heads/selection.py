@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from eeaug.heads.design import Head
 from eeaug.locations import Location
 
-__all__ = ["best_by_value", "for_maps", "front", "promising", "saving"]
+__all__ = ["DROPS", "best_by_value", "for_maps", "front", "promising", "saving"]
+
+DROPS = (0.0, 0.005, 0.01, 0.02, 0.03)  # of accuracy, at which heads are compared
 
 
 def promising(heads: Sequence[Head], right: Mapping[str, NDArray[np.bool_]], chance: float) -> set[str]:
@@ -38,18 +40,19 @@ def saving(
     right: NDArray[np.bool_],
     given_right: NDArray[np.bool_],
     total_macs: int,
-    max_drop: float,
 ) -> float:
-    """Largest share of mean MACs that this exit alone saves at a drop of at most ``max_drop``, ≥ 0.
+    """Share of mean MACs that this exit alone saves, ≥ 0: the mean over DROPS, which the drop may not exceed.
 
     confidence, right: (n,), the head's; given_right (n,): where the given model is right. Every confidence is
-    tried as threshold: a ranking of heads, not a promise.
+    tried as threshold: a ranking of heads, not a promise. It does not know the budget of the run, so that heads
+    serve whatever budget comes next.
     """
     order = np.argsort(-confidence, kind="stable")
     lost = given_right.astype(np.int64) - right
     drop = np.concatenate([[0], np.cumsum(lost[order])]) / len(right)
-    leave = np.flatnonzero(drop <= max_drop).max() / len(right)
-    return max(0.0, float(leave * head.location.remaining_macs - _macs(head)) / total_macs)
+    leave = np.array([np.flatnonzero(drop <= most).max() for most in DROPS]) / len(right)
+    saved = leave * head.location.remaining_macs - _macs(head)
+    return float(np.maximum(0.0, saved / total_macs).mean())
 
 
 def front(heads: Sequence[Head], accuracy: Mapping[str, float]) -> tuple[Head, ...]:

@@ -1,0 +1,189 @@
+"""``eeaug cache``: what earlier runs left for later ones."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eeaug.cache import Cache, Item, Network
+from eeaug.errors import EeaugError, InputError
+from eeaug.report import units
+from eeaug.settings import Settings, default_cache
+
+DAY_S = 24 * 3600.0
+UNKNOWN = "unknown"  # names in a damaged about.json
+_COMMON = {"data": "unpacked data", "once": "runs with --no-cache"}  # what belongs to no network
+
+_directory = click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The cache; default: $EEAUG_CACHE_DIR, else $XDG_CACHE_HOME/eeaug.",
+)
+
+
+@click.group()
+def cache() -> None:
+    """The cache: unpacked data, features of frozen models, trained heads.
+
+    A run that finds its part there does not compute it again. Everything in it can go at any time.
+    """
+
+
+@cache.command()
+@_directory
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(cache_dir: Path | None, as_json: bool) -> None:
+    """Show what is kept, its size and its last use."""
+    place = _cache(cache_dir)
+    items, networks = place.items(), place.networks()
+    if as_json:
+        click.echo(json.dumps(_facts(place, items, networks), indent=2, ensure_ascii=False))
+        return
+    if not items and not networks:
+        click.echo(f"{place.directory}: nothing is kept")
+        return
+    rows = [
+        (
+            *_names(network),
+            units.size(_bytes(network.items, "features")),
+            units.size(_bytes(network.items, "heads")),
+            _unfinished(network.items),
+            _time(network.used_s),
+        )
+        for network in networks
+    ]
+    if rows:
+        _print_table(("model", "data", "features", "heads", "unfinished", "last used"), rows)
+        click.echo()
+    for kind, title in _COMMON.items():
+        mine = [item for item in items if item.kind == kind]
+        if mine:
+            click.echo(f"{title}: {units.size(_bytes(mine))} in {len(mine)}, last used {_time(mine[-1].used_s)}")
+    limit = units.size(Settings.max_cache_bytes)
+    click.echo(f"total: {units.size(_bytes(items))} in {place.directory} (--max-cache is {limit} by default)")
+
+
+@cache.command()
+@_directory
+@click.option(
+    "--older-than",
+    type=click.IntRange(0, 36500),
+    metavar="DAYS",
+    help="Only what was not used in the last DAYS days.",
+)
+@click.option("--model", metavar="NAME", help="Only features and heads of the models of this file name.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, drop nothing.")
+def clear(cache_dir: Path | None, older_than: int | None, model: str | None, dry_run: bool) -> None:
+    """Drop what is kept: all of it, or what the options say. A run at work loses what it has not finished.
+
+    \b
+    Examples:
+      eeaug cache clear --older-than 30
+      eeaug cache clear --model resnet8.h5 --dry-run
+    """
+    place = _cache(cache_dir)
+    before_s = float("inf") if older_than is None else time.time() - older_than * DAY_S
+    networks = _of_model(place.networks(), model)
+    parts = [(" on ".join(_names(network)), network.items) for network in networks]
+    if model is None:
+        items = place.items()
+        parts += [(title, tuple(i for i in items if i.kind == kind)) for kind, title in _COMMON.items()]
+    parts = [(title, tuple(item for item in mine if item.used_s < before_s)) for title, mine in parts]
+    kept = [item for _, mine in parts for item in mine if not dry_run and not item.drop()]
+    if not dry_run:
+        for network in networks:
+            if network.opened_s < before_s:
+                network.tidy()
+    for title, mine in parts:
+        if mine:
+            click.echo(f"{title}: {units.size(_bytes(mine))}")
+    done = "would drop" if dry_run else "dropped"
+    gone = sum(_bytes(mine) for _, mine in parts) - _bytes(kept)
+    click.echo(f"{done} {units.size(gone)} ({gone:,} bytes) from {place.directory}")
+    if kept:
+        raise EeaugError(f"{kept[0].path} may not be dropped, {len(kept)} in all: see who owns them")
+
+
+def _cache(directory: Path | None) -> Cache:
+    place = directory or default_cache()
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{place} is not a directory: --cache-dir, or EEAUG_CACHE_DIR, names one")
+    for link in Cache(place).links():
+        click.echo(f"warning: {link} is a symbolic link: left alone", err=True)
+    return Cache(place)
+
+
+def _of_model(networks: Sequence[Network], model: str | None) -> list[Network]:
+    if model is None:
+        return list(networks)
+    found = [network for network in networks if model in network.models]
+    if not found:
+        from eeaug.hardware_file import nearest
+
+        known = sorted({name for network in networks for name in network.models})
+        raise InputError(f"--model {model}: nothing is kept of it{nearest(model, known)}")
+    return found
+
+
+def _facts(place: Cache, items: Sequence[Item], networks: Sequence[Network]) -> dict[str, Any]:
+    common: dict[str, Any] = {}
+    for kind in _COMMON:
+        mine = [item for item in items if item.kind == kind]
+        common[kind] = {
+            "bytes": _bytes(mine),
+            "items": len(mine),
+            "last_used": _iso(mine[-1].used_s) if mine else None,
+        }
+    return {
+        "directory": str(place.directory),
+        "max_cache_bytes": Settings.max_cache_bytes,
+        "bytes": _bytes(items),
+        "networks": [
+            {
+                "models": list(network.models),
+                "data": list(network.data),
+                "features_bytes": _bytes(network.items, "features"),
+                "heads_bytes": _bytes(network.items, "heads"),
+                "unfinished": sum(item.unfinished for item in network.items),
+                "last_used": _iso(network.used_s),
+            }
+            for network in networks
+        ],
+        **common,
+    }
+
+
+def _names(network: Network) -> tuple[str, str]:
+    return ", ".join(network.models) or UNKNOWN, ", ".join(network.data) or UNKNOWN
+
+
+def _bytes(items: Iterable[Item], kind: str | None = None) -> int:
+    return sum(item.bytes for item in items if kind in (None, item.kind))
+
+
+def _unfinished(items: Sequence[Item]) -> str:
+    mine = [item for item in items if item.unfinished]
+    return f"{len(mine)} ({units.size(_bytes(mine))})" if mine else "–"
+
+
+def _time(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M")
+
+
+def _iso(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds")
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    aligned: list[Callable[..., str]] = [str.ljust, str.ljust, str.rjust, str.rjust, str.rjust, str.ljust]
+    for row in (head, *rows):
+        cells = [align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)]
+        click.echo("  ".join(cells).rstrip())

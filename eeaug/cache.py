@@ -1,0 +1,277 @@
+"""Where results of earlier runs are kept, and the room that they may take.
+
+::
+
+    <directory>/data/<key>/                 samples, unpacked once; *.part: unfinished
+    <directory>/networks/<key>/about.json   which models and data: base names
+    <directory>/networks/<key>/features/    tensors of the frozen backbone, a file each; *.part: unfinished passes
+    <directory>/networks/<key>/heads/       trained heads with their answers, a file per location and family
+    <directory>/once-<random>/              a whole cache for one run that wants none, gone when it ends
+
+Whatever is dropped is computed again when it is asked for: the cache changes how long a run takes, nothing else.
+Only names of this layout are looked at, and no symbolic link is followed below the directory: it may hold files
+of somebody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eeaug.errors import InputError
+
+__all__ = ["PARTIAL", "Cache", "Item", "Network", "key", "publishing", "touch"]
+
+PARTIAL = ".part"
+STALE_S = 24 * 3600.0  # what is unfinished and this old is not gone on with
+ABOUT = "about.json"
+NETWORKS = ("networks", r"[0-9a-f]{32}")
+PLACES = {  # kind → names on the way to its items
+    "data": ("data", rf"[0-9a-f]{{64}}(\.\w+\{PARTIAL})?"),
+    "features": (*NETWORKS, "features", r".+"),
+    "heads": (*NETWORKS, "heads", r".+"),
+    "once": (r"once-[0-9a-f]{16}",),
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file or directory that is kept or dropped as one; ``used_s`` is the time of its last use (Unix time)."""
+
+    path: Path
+    kind: str
+    bytes: int
+    used_s: float
+
+    @property
+    def unfinished(self) -> bool:
+        """A run is at work on it, or was killed."""
+        return self.path.suffix == PARTIAL or self.kind == "once"
+
+    def drop(self) -> bool:
+        """Delete it; False if that is not allowed."""
+        try:
+            if self.path.is_dir():
+                shutil.rmtree(self.path)
+            else:
+                self.path.unlink()
+        except FileNotFoundError:  # another run drops it too
+            pass
+        except OSError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is kept of a model on a data set: base names (several if it was given by several), and items."""
+
+    folder: Path
+    models: tuple[str, ...]
+    data: tuple[str, ...]
+    opened_s: float
+    items: tuple[Item, ...]
+
+    @property
+    def used_s(self) -> float:
+        return max((self.opened_s, *(item.used_s for item in self.items)))
+
+    def tidy(self) -> None:
+        """Delete its folder if nothing is kept there any more."""
+        folders = [self.folder / kind for kind in ("features", "heads")]
+        with contextlib.suppress(OSError):  # not empty, or not only ours
+            if {path.name for path in self.folder.iterdir()} <= {ABOUT, *(f.name for f in folders)}:
+                for folder in folders:
+                    with contextlib.suppress(FileNotFoundError):
+                        folder.rmdir()
+                (self.folder / ABOUT).unlink(missing_ok=True)
+                self.folder.rmdir()
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A directory, and how many bytes it may take (None: as many as the disk has)."""
+
+    directory: Path
+    limit_bytes: int | None = None
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    def network(self, model: str, model_sha256: str, data: str, data_sha256: str) -> Path:
+        """The folder of a model on a data set, made if it is not there; names are base names, for people."""
+        folder = self.directory / "networks" / key({"model": model_sha256, "data": data_sha256})
+        for kind in ("features", "heads"):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+        names = _about(folder)
+        if model not in names["models"] or data not in names["data"]:
+            more = {"models": {*names["models"], model}, "data": {*names["data"], data}}
+            with publishing(folder / ABOUT) as partial:
+                partial.write_text(json.dumps({kind: sorted(of) for kind, of in more.items()}), encoding="utf-8")
+        touch(folder / ABOUT)
+        return folder
+
+    def networks(self) -> list[Network]:
+        """Every network that has a folder, what was used longest ago first."""
+        items = self.items()
+        found = []
+        for folder in _find(self.directory, *NETWORKS):
+            names = _about(folder)
+            opened_s = (folder / ABOUT if (folder / ABOUT).is_file() else folder).stat().st_mtime
+            mine = tuple(item for item in items if item.path.is_relative_to(folder))
+            found.append(Network(folder, names["models"], names["data"], opened_s, mine))
+        return sorted(found, key=lambda network: (network.used_s, network.folder))
+
+    def items(self) -> list[Item]:
+        """Everything in the cache, what was used longest ago first."""
+        found = []
+        for kind, names in PLACES.items():
+            for path in _find(self.directory, *names):
+                with contextlib.suppress(FileNotFoundError):  # another run may be tidying up
+                    found.append(Item(path, kind, *_measured(path)))
+        return sorted(found, key=lambda item: (item.used_s, item.path))
+
+    def links(self) -> list[Path]:
+        """Symbolic links where items would be: not made by eeaug, and left alone."""
+        return sorted({path for names in PLACES.values() for path in _find(self.directory, *names, links=True)})
+
+    def make_room(self, need: int, what: str = "features") -> None:
+        """Drop what was used longest ago until ``need`` more bytes fit, first of all what killed runs left.
+
+        Raises
+        ------
+        InputError : they do not fit into the limit, or not onto the disk; or there can be no directory
+        """
+        if self.limit_bytes is not None and need > self.limit_bytes:
+            raise InputError(
+                f"{what} need {need / 1e9:.3g} GB in {self.directory}, --max-cache allows "
+                f"{self.limit_bytes / 1e9:.3g} GB; allow more, or give fewer training samples"
+            )
+        self._make()
+        self._drop_stale()
+        items = self.items()
+        total = sum(item.bytes for item in items)
+        items = [item for item in items if not item.unfinished]
+        free = shutil.disk_usage(self.directory).free
+        if free + sum(item.bytes for item in items) < need:  # said before anything is dropped in vain
+            raise self._full(need, what, free)
+        for item in items:
+            within = self.limit_bytes is None or total + need <= self.limit_bytes
+            if within and shutil.disk_usage(self.directory).free >= need:
+                break
+            if item.drop():
+                total -= item.bytes
+        free = shutil.disk_usage(self.directory).free
+        if free < need:
+            raise self._full(need, what, free)
+
+    @contextlib.contextmanager
+    def once(self) -> Iterator[Path]:
+        """An empty directory for a cache of one run, on the same disk; gone at the end, whatever happens.
+
+        Raises
+        ------
+        InputError : there can be no directory
+        """
+        self._make()
+        self._drop_stale()
+        place = self.directory / f"once-{os.urandom(8).hex()}"
+        try:
+            place.mkdir()
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _make(self) -> None:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"the cache {self.directory} cannot be made: {error.strerror}; name another place with --cache-dir"
+            ) from error
+
+    def _drop_stale(self) -> None:
+        before_s = time.time() - STALE_S
+        for item in self.items():
+            if item.unfinished and item.used_s < before_s:
+                item.drop()
+        for network in self.networks():
+            if not network.items and network.used_s < before_s:
+                network.tidy()
+
+    def _full(self, need: int, what: str, free: int) -> InputError:
+        return InputError(
+            f"{what} need {need / 1e9:.3g} GB, {self.directory} has {free / 1e9:.3g} GB free; name another "
+            "place with --cache-dir"
+        )
+
+
+def key(facts: object) -> str:
+    """Name of what is determined by these facts (anything that JSON can say)."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def touch(path: Path) -> None:
+    """Note that it was used now, for the order in which things are dropped."""
+    with contextlib.suppress(OSError):  # gone, or somebody else's: it is dropped earlier, that is all
+        os.utime(path)
+
+
+@contextlib.contextmanager
+def publishing(path: Path) -> Iterator[Path]:
+    """A place to write a file that appears under its name only when it is whole."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _find(folder: Path, name: str, *below: str, links: bool = False) -> Iterator[Path]:
+    """What has such names (patterns) on its way from ``folder``; with ``links`` the symbolic links on that way."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if re.fullmatch(name, entry.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.is_symlink():
+            if links:
+                yield entry
+        elif below:
+            yield from _find(entry, *below, links=links)
+        elif not links:
+            yield entry
+
+
+def _measured(path: Path) -> tuple[int, float]:
+    """Bytes, and the time of the last change in it."""
+    facts = path.lstat()
+    if not stat.S_ISDIR(facts.st_mode):
+        return facts.st_size, facts.st_mtime
+    total, used_s = 0, facts.st_mtime
+    for entry in path.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            size, changed_s = _measured(entry)
+            total, used_s = total + size, max(used_s, changed_s)
+    return total, used_s
+
+
+def _about(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Names of a network's models and data; none where the file is missing or damaged."""
+    try:
+        stored: Any = json.loads((folder / ABOUT).read_bytes())
+        return {kind: tuple(map(str, stored[kind])) for kind in ("models", "data")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"models": (), "data": ()}

@@ -1,0 +1,259 @@
+"""What earlier runs have left of the one pass, what is missing, and the files that it is kept in.
+
+A tensor of a part of the data is one ``.npy`` file. A pass fills the files that are missing, shard by shard, in a
+directory of its own that every run wanting the same shares: killed, it goes on after its last finished shard.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from math import prod
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug import cache
+from eeaug.cache import PARTIAL, Cache
+from eeaug.data import Preprocessing, View
+from eeaug.errors import InputError
+from eeaug.features import shards
+from eeaug.features.extractor import Wanted, extractor
+from eeaug.model import Classifier
+
+__all__ = ["HALF_MAX", "Extraction", "Features", "Workers"]
+
+FORMAT = 3  # of the cached files; part of their key
+HALF_MAX = float(np.finfo(np.float16).max)
+DONE = "done.npy"  # a byte per shard
+Progress = Callable[[int, int], None]
+Batch = tuple[slice, list[NDArray[np.float32]]]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Tensors of one part of the data, memory-mapped, n samples in the order of the part's indices.
+
+    Parameters
+    ----------
+    tensors : key of a Wanted → (n, *shape)
+    probabilities : float32 (n, outputs), of the given model
+    labels : int64 (n,); (0,) for data that was read without labels
+    """
+
+    tensors: Mapping[str, NDArray[Any]]
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+class Workers(Protocol):
+    """Where shards are computed other than here: yields (index of the shard, its tensors) in any order."""
+
+    def __call__(self, tasks: Iterable[tuple[int, tuple[Any, ...]]]) -> Iterator[tuple[int, list[Any]]]: ...
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The frozen backbone over the data, with a memory.
+
+    Parameters
+    ----------
+    folder : of this model on this data, as ``Cache.network`` gives it
+    workers : computes shards elsewhere; None: here, with ``threads``
+    """
+
+    classifier: Classifier
+    preprocessing: Preprocessing
+    cache: Cache
+    folder: Path
+    threads: int
+    workers: Workers | None = None
+
+    def missing(self, views: Mapping[View, type], wanted: Sequence[Wanted]) -> list[Wanted]:
+        """What at least one of the views lacks; views come with the precision that they are kept in."""
+        return [
+            w for w in self._all(wanted)
+            if not all(self.file(v, w, precision).is_file() for v, precision in views.items())
+        ]  # fmt: skip
+
+    def need_bytes(self, views: Mapping[View, type], wanted: Sequence[Wanted]) -> int:
+        """Disk that the missing files of these views will take; what an unfinished pass holds is there already."""
+        need = 0
+        for view, precision in views.items():
+            lacking = self._lacking(view, wanted, precision)
+            if not self._partial(lacking).is_dir():
+                sizes = (prod(w.shape) * np.dtype(_precision(w, precision)).itemsize for w in lacking)
+                need += len(view) * sum(sizes)
+        return need
+
+    def convert(self, missing: Sequence[Wanted]) -> bytes:
+        """The extractor of :func:`extractor.extractor` for what is missing."""
+        return extractor(self.classifier, missing)
+
+    def extract(
+        self,
+        view: View,
+        wanted: Sequence[Wanted],
+        given: tuple[Sequence[Wanted], bytes] = ((), b""),
+        *,
+        precision: type = np.float32,
+        progress: Progress = lambda done, of: None,
+    ) -> Features:
+        """Open what is there of a part of the data; run the backbone once over it for what is not.
+
+        ``given``: what an extractor extracts, at least what is missing, and the extractor. With half precision,
+        values beyond its range are clipped: only heads are trained on them.
+
+        Raises
+        ------
+        InputError : a sample or an answer that is not finite, or no room for the files
+        """
+        lacking = self._lacking(view, wanted, precision)
+        # what is open stays, even if its file has to make room
+        tensors = {w: _open(self.file(view, w, precision)) for w in self._all(wanted) if w not in lacking}
+        if lacking:
+            self.cache.make_room(self.need_bytes({view: precision}, wanted))
+            self._fill(lacking, view, precision, *given, progress)
+            tensors |= {w: _open(file) for w, file in lacking.items()}
+        progress(len(view), len(view))
+        return Features(
+            tensors={w.key: array for w, array in tensors.items() if w.location is not None},
+            probabilities=next(array for w, array in tensors.items() if w.location is None),
+            labels=np.zeros(0, np.int64) if view.part.y is None else view.y,
+        )
+
+    def file(self, view: View, want: Wanted, precision: type) -> Path:
+        """Where a tensor of a view is kept once it is there."""
+        facts = {
+            "format": FORMAT,
+            "preprocessing": self.preprocessing.as_dict(),
+            "part": view.part.name,
+            "indices": _fingerprint(view),
+            "wanted": want.key,
+            "precision": np.dtype(_precision(want, precision)).name,
+            "versions": [version("onnxruntime"), version("tf2onnx")],
+        }
+        return self.folder / "features" / f"{cache.key(facts)}.npy"
+
+    def _lacking(self, view: View, wanted: Sequence[Wanted], precision: type) -> dict[Wanted, Path]:
+        files = {w: self.file(view, w, precision) for w in self._all(wanted)}
+        return {w: file for w, file in files.items() if not file.is_file()}
+
+    def _all(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Each once, and the given model's probabilities."""
+        return list(dict.fromkeys([*wanted, Wanted(None, outputs=self.classifier.decision.outputs)]))
+
+    def _fill(
+        self, files: Mapping[Wanted, Path], view: View, precision: type, given: Sequence[Wanted], model: bytes,
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        """Fill files and give them their names once they are whole.
+
+        Another run may do the same meanwhile: both write the same bytes to the same places, and each leaves out
+        shards that the other has finished.
+        """
+        partial = self._started(files, view, precision)
+        names = [want for want in given if want in files]
+        outputs = [i for i, want in enumerate(given) if want in files]
+        arrays = {w: np.load(partial / file.name, mmap_mode="r+", allow_pickle=False) for w, file in files.items()}
+        done = np.load(partial / DONE, mmap_mode="r+", allow_pickle=False)
+        starts = [i * shards.SHARD for i in range(len(done))]
+
+        def task(i: int) -> tuple[Any, ...]:
+            numbers = view.indices[starts[i] : starts[i] + shards.SHARD]
+            rows = np.asarray(view.part.x[numbers])
+            return model, self.threads, outputs, rows, numbers, view.part.name, self.preprocessing
+
+        def write(start: int, tensors: Sequence[NDArray[np.float32]]) -> None:
+            for want, tensor in zip(names, tensors, strict=True):
+                if want.location is None and not np.isfinite(tensor).all():
+                    raise InputError(f"the given model gives NaN or infinite probabilities on {view.part.name}")
+                array = arrays[want]
+                if array.dtype == np.float16:
+                    tensor = np.clip(tensor, -HALF_MAX, HALF_MAX)
+                array[start : start + len(tensor)] = tensor
+
+        def finish(i: int) -> None:
+            done[i] = 1
+            cache.touch(partial)
+
+        left = [i for i in range(len(done)) if not done[i]]
+        samples = sum(min(shards.SHARD, len(view) - start) for start, one in zip(starts, done, strict=True) if one)
+        try:
+            if self.workers is not None:
+                for i, tensors in self.workers((i, task(i)) for i in left):
+                    write(starts[i], tensors)
+                    finish(i)
+                    samples += len(tensors[0])
+                    progress(samples, len(view))
+                left = []
+            for i in left:
+                if done[i]:  # by another run, meanwhile
+                    continue
+                for rows, tensors in shards.run(*task(i)):
+                    write(starts[i] + rows.start, tensors)
+                    samples += len(tensors[0])
+                    progress(samples, len(view))
+                finish(i)
+        except InputError:  # bad samples stay bad: there is nothing to go on with
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        for file in files.values():
+            try:
+                (partial / file.name).rename(file)
+            except FileNotFoundError:
+                if not file.is_file():  # else another run was first
+                    raise
+        shutil.rmtree(partial, ignore_errors=True)
+
+    def _partial(self, files: Mapping[Wanted, Path]) -> Path:
+        """The directory of an unfinished pass for exactly these files."""
+        names = sorted(file.name for file in files.values())
+        return self.folder / "features" / (cache.key(names) + PARTIAL)
+
+    def _started(self, files: Mapping[Wanted, Path], view: View, precision: type) -> Path:
+        """That directory, made if it is not there."""
+        partial = self._partial(files)
+        if not partial.is_dir():
+            fresh = Path(tempfile.mkdtemp(dir=partial.parent, suffix=PARTIAL))
+            try:
+                for want, file in files.items():
+                    _create(fresh / file.name, (len(view), *want.shape), _precision(want, precision))
+                _create(fresh / DONE, (-(-len(view) // shards.SHARD),), np.uint8)
+                with contextlib.suppress(OSError):  # another run has just made it
+                    fresh.rename(partial)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+        return partial
+
+
+@lru_cache(maxsize=8)  # of hundreds of tensors of the same few views
+def _fingerprint(view: View) -> str:
+    return hashlib.sha256(np.ascontiguousarray(view.indices).tobytes()).hexdigest()
+
+
+def _precision(want: Wanted, precision: type) -> type:
+    """Answers are kept as they are, whatever serves to train heads."""
+    return np.float32 if want.location is None else precision
+
+
+def _open(file: Path) -> NDArray[Any]:
+    cache.touch(file)
+    return np.load(file, mmap_mode="r", allow_pickle=False)
+
+
+def _create(path: Path, shape: tuple[int, ...], dtype: type) -> None:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array.flush()
+    if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and a crash when the map is written
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

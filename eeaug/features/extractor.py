@@ -1,0 +1,78 @@
+"""An ONNX model from the input to the wanted tensors of the backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eeaug import conversion
+from eeaug.locations import Location, pooled_shape
+from eeaug.model import INPUT, Classifier
+
+__all__ = ["Wanted", "extractor"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A tensor to keep: at a location, averaged over ``window``, or the whole map if that is None.
+
+    Without a location: the probabilities of the given model, (``outputs``,).
+    """
+
+    location: Location | None
+    window: tuple[int, ...] | None = None
+    outputs: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        if self.location is None:
+            return (self.outputs,)
+        return self.location.shape if self.window is None else pooled_shape(self.location.shape, self.window)
+
+    @property
+    def key(self) -> str:
+        return "probabilities" if self.location is None else f"{self.location.name} {self.window}"
+
+
+def extractor(classifier: Classifier, wanted: Sequence[Wanted]) -> bytes:
+    """A serialised ONNX model from the input to the wanted tensors, named ``wanted_0``, ``wanted_1``, ...
+
+    The network is left after the last of them. Pooling is added to the ONNX graph, not to the Keras one: the
+    converter takes minutes for a hundred pooled branches of a deep network, and seconds without them.
+    """
+    import keras
+
+    inputs = keras.Input(classifier.input_shape)
+    names = sorted({w.location.name for w in wanted if w.location is not None})
+    answers = any(w.location is None for w in wanted)
+    made = classifier.replay(None, inputs, [*names, *([classifier.output] if answers else [])])
+    outputs = {f"map_{i}": made[name] for i, name in enumerate(names)}
+    if answers:
+        outputs["answers"] = classifier.probabilities(made[classifier.output])
+    outputs = {name: conversion.as_float32(tensor, f"{name}_float32") for name, tensor in outputs.items()}
+    proto = conversion.to_onnx(inputs, outputs, input_name=INPUT)
+    sources = ["answers" if w.location is None else f"map_{names.index(w.location.name)}" for w in wanted]
+    _add_pooling(proto, wanted, sources)
+    return bytes(proto.SerializeToString())
+
+
+def _add_pooling(proto: Any, wanted: Sequence[Wanted], sources: Sequence[str]) -> None:
+    from onnx import TensorProto, helper
+
+    graph = proto.graph
+    del graph.output[:]
+    for i, (want, source) in enumerate(zip(wanted, sources, strict=True)):
+        name = f"wanted_{i}"
+        if want.window:  # ONNX pools channels-first tensors
+            rank = len(want.shape)
+            first, last = [0, rank, *range(1, rank)], [0, *range(2, rank + 1), 1]
+            window = list(want.window)
+            graph.node.extend([
+                helper.make_node("Transpose", [source], [f"{name}_a"], perm=first),
+                helper.make_node("AveragePool", [f"{name}_a"], [f"{name}_b"], kernel_shape=window, strides=window),
+                helper.make_node("Transpose", [f"{name}_b"], [name], perm=last),
+            ])  # fmt: skip
+        else:
+            graph.node.append(helper.make_node("Identity", [source], [name]))
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *want.shape]))

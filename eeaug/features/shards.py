@@ -1,0 +1,50 @@
+"""One piece of the data through the extractor: what this process does, or a worker of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug import conversion
+from eeaug.data import prepared
+from eeaug.model import INPUT
+from eeaug.preprocessing import Preprocessing
+
+__all__ = ["BATCH", "SHARD", "run", "shard"]
+
+BATCH = 64
+SHARD = 16 * BATCH  # samples; what is lost when a run is killed, and what a worker gets
+
+
+def run(
+    model: bytes, threads: int, outputs: Sequence[int], x: NDArray[Any], numbers: NDArray[np.integer],
+    part: str, preprocessing: Preprocessing,
+) -> Iterator[tuple[slice, list[NDArray[np.float32]]]]:  # fmt: skip
+    """Batches of samples as stored, x (n, ...), through the extractor: (rows, the tensors asked for).
+
+    ``numbers`` are those of the samples in their part, for what is said of bad ones.
+
+    Raises
+    ------
+    InputError : a sample, or an answer of the model, that is not finite
+    """
+    session = _session(model, threads)
+    names = [f"wanted_{i}" for i in outputs]
+    for start in range(0, len(x), BATCH):
+        rows = slice(start, min(start + BATCH, len(x)))
+        yield rows, session.run(names, {INPUT: prepared(part, numbers[rows], x[rows], preprocessing)})
+
+
+def shard(*given: Any) -> list[NDArray[np.float32]]:
+    """All of :func:`run` in one piece, as a worker sends it."""
+    batches = [tensors for _, tensors in run(*given)]
+    return [np.concatenate(tensors) for tensors in zip(*batches, strict=True)]
+
+
+@lru_cache(maxsize=1)
+def _session(model: bytes, threads: int) -> Any:
+    return conversion.session(model, threads)

@@ -1,0 +1,182 @@
+"""Dense heads on pooled values: trained and run by numpy.
+
+A head reads some hundred values, so a step is two small matrix products: the overhead of a framework would be
+most of the work. Heads know nothing of each other: locations can train side by side in threads, and what comes
+out does not depend on their number (BLAS must run on one thread meanwhile).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import pi, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.features import Features
+from eeaug.heads.design import Dense, Head
+from eeaug.heads.training import Keep, Plan, Targets, Trained, wanted
+
+__all__ = ["ACTIVATIONS", "predict", "train"]
+
+Values = NDArray[np.float32]
+EPSILON = 1e-7
+MOMENT_ROWS = 4096  # mean and deviation of a column are known well enough from so many samples
+
+
+def train(
+    heads: Sequence[Head], fit: Features, targets: Targets, screen: Features, plan: Plan, keep: Keep
+) -> list[Trained]:
+    """Train heads on standardised pooled values; Adam with a cosine schedule, the same batches for all.
+
+    ``targets`` gives the probabilities that rows of ``fit`` should get. After the first epoch ``keep`` gets
+    every head's probabilities on ``screen`` and says which go on.
+    """
+    n = len(fit.probabilities)
+    plan = plan.for_samples(n)
+    running = {h.key: _Running(h, fit.tensors[wanted(h).key].reshape(n, -1), plan) for h in heads}
+    for epoch in range(plan.epochs):
+        order = np.random.default_rng([plan.seed, heads[0].location.after, epoch]).permutation(n)
+        for head in running.values():
+            for i in range(n // plan.batch):
+                rows = np.sort(order[i * plan.batch : (i + 1) * plan.batch])
+                head.step(rows, targets(rows))
+        if epoch == 0 and plan.epochs > 1:
+            kept = keep({key: predict(head.trained(), screen) for key, head in running.items()})
+            running = {key: head for key, head in running.items() if key in kept}
+    return [head.trained() for head in running.values()]
+
+
+def predict(trained: Trained, features: Features) -> Values:
+    """Probabilities (n, outputs) of a head on cached features, computed as its deployed form does."""
+    given = features.tensors[wanted(trained.head).key]
+    z = given.reshape(len(given), -1).astype(np.float32)
+    rest = iter(trained.weights)
+    for layer in trained.head.dense:
+        z = ACTIVATIONS[layer.activation][0](z @ next(rest) + next(rest))
+    return z
+
+
+class _Running:
+    """A head in training: weights of standardised values, and Adam's moments."""
+
+    def __init__(self, head: Head, values: NDArray[Any], plan: Plan) -> None:
+        self.head, self.values, self.plan = head, values, plan
+        self.mean, self.std = _moments(values)
+        self.weights = _initial(head, np.random.default_rng([plan.seed, head.location.after]))
+        self.first = [np.zeros_like(w) for w in self.weights]
+        self.second = [np.zeros_like(w) for w in self.weights]
+        self.at, self.total = 0, plan.epochs * (len(values) // plan.batch)
+        self.x = np.empty((plan.batch, values.shape[1]), np.float32)
+
+    def step(self, rows: NDArray[np.integer], y: Values) -> None:
+        x = self.x
+        x[:] = self.values[rows]
+        layers = self.head.dense
+        before, inputs = [], [x]
+        for k, layer in enumerate(layers):
+            kernel, bias = self._layer(k)
+            before.append(inputs[k] @ kernel + bias)
+            inputs.append(ACTIVATIONS[layer.activation][0](before[k]))
+        # cross entropy of a softmax, and of sigmoids: both have this derivative by the logits
+        error = (inputs.pop() - y) / np.float32(len(y))
+        gradients: list[Values] = []
+        for k in range(len(layers) - 1, -1, -1):
+            total = error.sum(axis=0)
+            kernel = inputs[k].T @ error
+            if k == 0:  # of the kernel on standardised values
+                kernel = (kernel - self.mean[:, None] * total) / self.std[:, None]
+            else:
+                error = (error @ self.weights[2 * k].T) * ACTIVATIONS[layers[k - 1].activation][1](before[k - 1])
+            gradients[:0] = [kernel, total]
+        self._adam(gradients)
+
+    def _adam(self, gradients: Sequence[Values]) -> None:
+        self.at += 1
+        rate = self.plan.rate * 0.5 * (1 + np.cos(pi * (self.at - 1) / self.total))
+        pace = np.float32(rate * sqrt(1 - 0.999**self.at) / (1 - 0.9**self.at))
+        for weight, gradient, first, second in zip(self.weights, gradients, self.first, self.second, strict=True):
+            first += np.float32(0.1) * (gradient - first)
+            second += np.float32(0.001) * (gradient * gradient - second)
+            weight -= pace * first / (np.sqrt(second) + np.float32(EPSILON))
+
+    def _layer(self, k: int) -> tuple[Values, Values]:
+        """Kernel and bias on plain values: the standardisation goes into the first layer."""
+        kernel, bias = self.weights[2 * k : 2 * k + 2]
+        if k:
+            return kernel, bias
+        kernel = kernel / self.std[:, None]
+        return kernel, bias - self.mean @ kernel
+
+    def trained(self) -> Trained:
+        return Trained(self.head, (*(np.array(w) for w in self._layer(0)), *(w.copy() for w in self.weights[2:])))
+
+
+def _initial(head: Head, rng: np.random.Generator) -> list[Values]:
+    """Zeros for the last layer (a convex start), He initialisation before it."""
+    made: list[Values] = []
+    for step, before, after in head.shapes():
+        if isinstance(step, Dense):
+            fan_in = int(np.prod(before))
+            scale = 0.0 if step is head.steps[-1] else sqrt(2 / fan_in)
+            made.append((scale * rng.standard_normal((fan_in, *after))).astype(np.float32))
+            made.append(np.zeros(after, np.float32))
+    return made
+
+
+def _moments(values: NDArray[Any]) -> tuple[Values, Values]:
+    """Mean and standard deviation of every column, from evenly spaced rows."""
+    some = values[:: -(-len(values) // MOMENT_ROWS)].astype(np.float32)
+    mean, std = some.mean(axis=0, dtype=np.float64), some.std(axis=0, dtype=np.float64)
+    # a column that hardly varies carries nothing: its scale must not blow up what noise there is
+    floor = 1e-3 * (np.median(std[std > 0]) if (std > 0).any() else 1.0)
+    return mean.astype(np.float32), np.maximum(std, floor).astype(np.float32)
+
+
+def _softmax(z: Values) -> Values:
+    z = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(z / z.sum(axis=1, keepdims=True))
+
+
+def _sigmoid(z: Values) -> Values:
+    return np.asarray((1 + np.tanh(z / 2)) / 2, z.dtype)  # without overflow
+
+
+def _normal(z: Values) -> Values:
+    """The normal distribution function; Abramowitz and Stegun 7.1.26, wrong by 1e-7 at most."""
+    t = 1 / (1 + 0.3275911 * np.abs(z) / sqrt(2))
+    series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    return np.asarray((1 + np.sign(z) * (1 - series * np.exp(-z * z / 2))) / 2, z.dtype)
+
+
+def _gelu_slope(z: Values) -> Values:
+    return np.asarray(_normal(z) + z * np.exp(-z * z / 2) / sqrt(2 * pi), z.dtype)
+
+
+def _elu(scale: float, alpha: float) -> tuple[Callable[[Values], Values], Callable[[Values], Values]]:
+    def value(z: Values) -> Values:
+        return np.asarray(scale * np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))), z.dtype)
+
+    def slope(z: Values) -> Values:
+        return np.asarray(scale * np.where(z > 0, 1, alpha * np.exp(np.minimum(z, 0))), z.dtype)
+
+    return value, slope
+
+
+def _silu_slope(z: Values) -> Values:
+    s = _sigmoid(z)
+    return np.asarray(s * (1 + z * (1 - s)))
+
+
+# name in Keras → (its values, its slope); outputs need no slope, their loss has it
+ACTIVATIONS: Mapping[str, tuple[Callable[[Values], Values], Callable[[Values], Values]]] = {
+    "softmax": (_softmax, _softmax),
+    "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * (1 - _sigmoid(z))),
+    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(z.dtype)),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "gelu": (lambda z: np.asarray(z * _normal(z)), _gelu_slope),
+    "silu": (lambda z: np.asarray(z * _sigmoid(z)), _silu_slope),
+    "elu": _elu(1.0, 1.0),
+    "selu": _elu(1.0507009873554805, 1.6732632423543772),
+}

@@ -1,0 +1,69 @@
+"""Trained heads that earlier runs have left, with what they say of the samples that judge them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug import cache
+from eeaug.heads.design import Head
+from eeaug.heads.training import Plan, Trained
+
+__all__ = ["Judged", "file", "load", "save"]
+
+FORMAT = 1  # of the files and of how heads are trained; part of their key
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A trained head and its probabilities (n, outputs), float32, on screen and choose."""
+
+    trained: Trained
+    screen: NDArray[np.float32]
+    choose: NDArray[np.float32]
+
+
+def file(
+    folder: Path, heads: Sequence[Head], plan: Plan, features: Sequence[Path], facts: Mapping[str, Any]
+) -> Path:
+    """Where heads that train together are kept: ``features`` are the files that they read."""
+    named = {
+        "format": FORMAT,
+        "heads": [[h.key, repr(h.steps)] for h in heads],
+        "plan": dataclasses.asdict(plan),
+        "features": [path.name for path in features],
+        "versions": [version(name) for name in ("numpy", "tensorflow", "keras")],
+        **facts,
+    }
+    return folder / "heads" / f"{cache.key(named)}.npz"
+
+
+def save(path: Path, heads: Sequence[Head], judged: Sequence[Judged]) -> None:
+    """Write what came out of training ``heads``: all of them, or those that were kept."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for one in judged:
+        i = [h.key for h in heads].index(one.trained.head.key)
+        arrays |= {f"{i}.screen": one.screen, f"{i}.choose": one.choose}
+        arrays |= {f"{i}.{k}": weight for k, weight in enumerate(one.trained.weights)}
+    with cache.publishing(path) as partial, partial.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+
+def load(path: Path, heads: Sequence[Head]) -> list[Judged]:
+    """What :func:`save` has written, in the order of ``heads``."""
+    cache.touch(path)
+    found = []
+    with np.load(path, allow_pickle=False) as stored:
+        for i, head in enumerate(heads):
+            if f"{i}.screen" in stored:
+                count = sum(name.startswith(f"{i}.") for name in stored) - 2
+                weights = tuple(stored[f"{i}.{k}"] for k in range(count))
+                found.append(Judged(Trained(head, weights), stored[f"{i}.screen"], stored[f"{i}.choose"]))
+    return found
