@@ -137,7 +137,7 @@ def test_priors_reweight_accuracy_and_leave_rates(kinds: Path, run: Run, work: P
 
 def test_the_dry_run_writes_nothing_and_promises_no_more_than_can_be(run: Run, work: Path) -> None:
     before = sorted(p.name for p in work.iterdir())
-    done = run(*AUGMENT, "--max-latency", "0.3", "--dry-run", "--json", cwd=work)
+    done = run(*AUGMENT, "--max-latency", "0.3", "--dry-run", "--no-cache", "--json", cwd=work)
     assert done.code == 0, done.stderr
     facts = json.loads(done.stdout)
     assert set(before) | {"cache"} == {p.name for p in work.iterdir()} | {"cache"}

@@ -172,7 +172,13 @@ def chained(given: Classifier, x: np.ndarray, at: locations.Location, *, onnx: b
         names = list(outputs)
         if onnx:
             proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
-            made = dict(zip(names, conversion.session(proto, 1).run(names, {stage.input_name: x}), strict=True))
+            made = dict(
+                zip(
+                    names,
+                    conversion.session(proto.SerializeToString(), 1).run(names, {stage.input_name: x}),
+                    strict=True,
+                )
+            )
         else:  # called as anybody would, without saying that this is no training
             made = keras.Model(inputs, outputs)(x)
         x = np.asarray(made[stage.handover or PROBABILITIES])
@@ -210,7 +216,9 @@ def test_names_inside_of_wrappers_become_safe(keras: Any, tmp_path: Path) -> Non
     end = given.replay(None, start, [given.output])[given.output]
     proto = conversion.to_onnx(start, {"y": end}, input_name="x")
     x = np.random.default_rng(0).normal(size=(2, 4, 5)).astype(np.float32)
-    np.testing.assert_allclose(conversion.session(proto, 1).run(["y"], {"x": x})[0], net(x), atol=1e-6)
+    np.testing.assert_allclose(
+        conversion.session(proto.SerializeToString(), 1).run(["y"], {"x": x})[0], net(x), atol=1e-6
+    )
 
 
 def test_a_layer_called_twice_counts_its_weights_once(keras: Any, tmp_path: Path) -> None:

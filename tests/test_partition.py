@@ -62,7 +62,9 @@ def test_stages_monolith_and_given_model_agree(kind: str, early: int, tmp_path: 
         made = keras.Model(inputs, outputs)(tensors[stage.input_name], training=False)
         proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
         names = list(outputs)
-        run = conversion.session(proto, 1).run(names, {stage.input_name: onnx[stage.input_name]})
+        run = conversion.session(proto.SerializeToString(), 1).run(
+            names, {stage.input_name: onnx[stage.input_name]}
+        )
         np.testing.assert_allclose(made[PROBABILITIES], whole[name], atol=coarse)
         np.testing.assert_allclose(run[0], whole[name], atol=coarse)
         tensors, onnx = dict(made), dict(zip(names, run, strict=True))

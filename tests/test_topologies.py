@@ -77,7 +77,7 @@ def onnx_macs(proto: Any) -> int:
     proto.graph.output.extend(onnx.helper.make_empty_tensor_value_info(n) for n in made if n not in known)
     names = [value.name for value in proto.graph.output]
     sample = np.zeros((1, *(d.dim_value for d in start.type.tensor_type.shape.dim[1:])), np.float32)
-    run = conversion.session(proto, 1).run(names, {start.name: sample})
+    run = conversion.session(proto.SerializeToString(), 1).run(names, {start.name: sample})
     shapes = {t.name: tuple(t.dims) for t in proto.graph.initializer} | {start.name: sample.shape}
     shapes |= {name: np.shape(tensor) for name, tensor in zip(names, run, strict=True)}
     count = 0
@@ -122,7 +122,9 @@ def chained(net: Any, given: Classifier, x: np.ndarray, at: list[Location], *, o
             proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
             head = sum(stage.exit.head.cost().macs.values()) if stage.exit else 0
             count += onnx_macs(proto) - head
-            run = conversion.session(proto, 1).run(list(outputs), {stage.input_name: exported[stage.input_name]})
+            run = conversion.session(proto.SerializeToString(), 1).run(
+                list(outputs), {stage.input_name: exported[stage.input_name]}
+            )
             exported = dict(zip(outputs, run, strict=True))
             differences.append(np.abs(exported[PROBABILITIES] - whole[name]).max())
     return float(max(differences)), count
@@ -239,7 +241,7 @@ def test_macs_of_layers_are_those_of_the_exported_graph(name: str, tmp_path: Pat
     given = model.from_keras(keras, net, path)
     proto = conversion.to_onnx(start, {"y": x}, input_name="x")
     sample = np.random.default_rng(0).normal(size=(2, 8, 6)).astype(np.float32)
-    (run,) = conversion.session(proto, 1).run(["y"], {"x": sample})
+    (run,) = conversion.session(proto.SerializeToString(), 1).run(["y"], {"x": sample})
     np.testing.assert_allclose(run, net(sample, training=False), atol=1e-5)
     assert sum(macs.total(macs.count(call)) for call in given.calls) == onnx_macs(proto)
 

@@ -1,0 +1,83 @@
+"""The command and its cache: killed and started again, another budget, none at all, a cluster."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import AS_BUNDLE, AUGMENT, Bundle, Run, command, environment, hashes
+
+
+@pytest.fixture
+def place(work: Path, tmp_path: Path) -> Path:
+    """A directory of its own with the model and its data."""
+    for name in ("model.h5", "model.npz"):
+        shutil.copy(work / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("reached", ["data/*", "networks/*/features/*.part", "networks/*/heads/*.npz"])
+def test_killed_and_started_again_gives_the_same_bytes(place: Path, bundle: Bundle, run: Run, reached: str) -> None:
+    process = subprocess.Popen(
+        command(*AS_BUNDLE, "-o", "made"),
+        cwd=place, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    for _ in range(3000):
+        if any((place / "cache").glob(reached)) or process.poll() is not None:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it had ended before it could be killed"
+    assert any((place / "cache").glob(reached)) and not (place / "made").exists()
+    done = run(*AS_BUNDLE, "-o", "made", cwd=place)
+    assert done.code == 0, done.stderr
+    assert hashes(place / "made") == hashes(bundle.path)
+
+
+def test_another_budget_and_target_extract_and_train_nothing(run: Run, bundle: Bundle, work: Path) -> None:
+    other = [argument if argument != "psoc6" else "stm32l4r5" for argument in AUGMENT]
+    done = run(*other, "--objective", "latency", "--max-accuracy-drop", "0.03", "-o", "other", cwd=work)
+    assert done.code == 0, done.stderr
+    assert "kept from an earlier run" in done.stderr
+    assert "train" not in done.stderr and "write it as ONNX" not in done.stderr
+
+
+def test_another_grid_of_locations_extracts_nothing_new(run: Run, bundle: Bundle, work: Path) -> None:
+    done = run(*AUGMENT, "--forbid", "stem_relu", "--thresholds", "7", "-o", "fewer", cwd=work)
+    assert done.code == 0, done.stderr
+    assert "kept from an earlier run" in done.stderr and "train" not in done.stderr
+
+
+def test_no_cache_leaves_none_and_changes_nothing(place: Path, bundle: Bundle, run: Run) -> None:
+    done = run(*AS_BUNDLE, "--no-cache", "-o", "made", cwd=place)
+    assert done.code == 0, done.stderr
+    assert [p.name for p in (place / "cache").rglob("*")] == []
+    assert hashes(place / "made") == hashes(bundle.path)
+
+
+def test_the_cache_is_shown_and_cleared(place: Path, bundle: Bundle, work: Path, run: Run) -> None:
+    shutil.copytree(work / "cache", place / "cache")
+    shown = run("cache", "show", "--cache-dir", "cache", cwd=place)
+    assert shown.code == 0 and "model.h5" in shown.stdout
+    assert run("cache", "clear", "--cache-dir", "cache", cwd=place).code == 0
+    assert not [p for p in (place / "cache").rglob("*") if p.is_file()]
+
+
+def test_a_cluster_gives_the_same_bytes(place: Path, bundle: Bundle, run: Run) -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra eeaug[distributed] is not installed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local:
+        done = run(*AS_BUNDLE, "--dask", local.scheduler_address, "-o", "made", cwd=place)
+    assert done.code == 0, done.stderr
+    assert hashes(place / "made") == hashes(bundle.path)
+
+
+def test_no_cluster_there_is_one_line(place: Path, run: Run) -> None:
+    done = run(*AUGMENT, "--dask", "tcp://127.0.0.1:1", cwd=place)
+    assert done.code == 2
+    assert done.last_line == "error: --dask tcp://127.0.0.1:1: no Dask scheduler answers there"
+    both = run(*AUGMENT, "--dask", "tcp://127.0.0.1:1", "--dry-run", cwd=place)
+    assert both.code == 2 and "leave --dask out" in both.last_line
