@@ -133,37 +133,46 @@ class Costs:
         exits where they end, None for the final classifier.
         """
         end = np.full_like(start, len(self.blocks)) if head is None else self.after[head]
+        macs, time, energy, weights, tensors = self.body(start, end, processor)
+        if head is not None:
+            more = self.branch(head, processor)
+            macs, time, energy, weights = macs + more[0], time + more[1], energy + more[2], weights + more[3]
+            tensors = np.maximum(tensors, more[4])
+        seconds, joules, sent = self.handover(start, sender, processor)
+        return macs, time + seconds, energy + joules, weights, tensors, sent
+
+    def body(self, start: NDArray[np.intp], end: NDArray[np.intp], processor: int) -> tuple[Floats, ...]:
+        """MACs, seconds, joules, bytes of weights and of tensors of the blocks from start to end, each (N,)."""
         macs = self.block_macs[end] - self.block_macs[start]
         time = self.block_time_s[processor, end] - self.block_time_s[processor, start]
         unknown = self.block_unknown[processor, end] > self.block_unknown[processor, start]
         time = np.where(unknown, np.nan, time)
         weights = self.block_parameters[end] - self.block_parameters[start]
-        activations = self.peak[start, end]
-        if head is not None:
-            macs = macs + self.head_macs[head]
-            time = time + self.head_time_s[processor, head]
-            weights = weights + self.head_parameters[head]
-            # the tensor that may be handed over stays alive while the head runs
-            activations = np.maximum(activations, self.elements[end] + self.head_peak[head])
-        energy = time * self.power_w[processor]
-        handover = np.zeros(len(start))
-        if sender != processor:
-            handover = self.elements[start] * self.width[sender]
-            seconds, joules = self._transfer(sender, processor, handover)
-            wakeup = self.wakeup_s[processor]
-            time = time + seconds + wakeup
-            energy = energy + joules + wakeup * self.power_w[processor]
         width = self.width[processor]
-        return macs, time, energy, weights * width, activations * width, handover
+        return macs, time, time * self.power_w[processor], weights * width, self.peak[start, end] * width
 
-    def _transfer(self, sender: int, receiver: int, sent: Floats) -> tuple[Floats, Floats]:
-        """Seconds and joules for ``sent`` bytes; the sender is the one that works meanwhile."""
+    def branch(self, head: NDArray[np.intp], processor: int) -> tuple[Floats, ...]:
+        """The same of the heads at exits (N,)."""
+        time, width = self.head_time_s[processor, head], self.width[processor]
+        # the tensor that may be handed over stays alive while the head runs
+        tensors = self.elements[self.after[head]] + self.head_peak[head]
+        weights = self.head_parameters[head]
+        return self.head_macs[head], time, time * self.power_w[processor], weights * width, tensors * width
+
+    def handover(self, at: NDArray[np.intp], sender: int, receiver: int) -> tuple[Floats, Floats, Floats]:
+        """Seconds and joules until the receiver is awake and has the tensors at ``at`` (N,), and their bytes."""
+        if sender == receiver:
+            return np.zeros(len(at)), np.zeros(len(at)), np.zeros(len(at))
+        sent = self.elements[at] * self.width[sender]
         names = [p.name for p in self.hardware.processors]
         link = self.hardware.link(names[sender], names[receiver])
         if link is None or link.bandwidth_bytes_per_s is None:
-            return np.full_like(sent, np.nan), np.full_like(sent, np.nan)
+            return np.full_like(sent, np.nan), np.full_like(sent, np.nan), sent
         seconds = link.latency_s + sent / link.bandwidth_bytes_per_s
-        return seconds, seconds * self.power_w[sender] + sent * (link.energy_j_per_byte or 0.0)
+        # the sender is the one that works meanwhile
+        joules = seconds * self.power_w[sender] + sent * (link.energy_j_per_byte or 0.0)
+        wakeup = self.wakeup_s[receiver]
+        return seconds + wakeup, joules + wakeup * self.power_w[receiver], sent
 
     def memory_bytes(self, segments: Segments) -> dict[str, Floats]:
         """Bytes used of every memory, (A,) each: weights of all segments, and working memory.

@@ -20,6 +20,7 @@ from eeaug.cost import Costs, Exit
 from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
 from eeaug.search.space import Design, Problem
+from eeaug.thresholds import Objective
 
 WIDTH = {"int8": 1, "int16": 2, "float32": 4}
 PLENTY = 10**9  # bytes
@@ -52,14 +53,17 @@ def make(
     thresholds: int | None = None,
     samples: int | None = None,
     known: bool = True,
+    weighted: bool = False,
 ) -> Instance:
-    """A random instance; not ``known``: some powers and bandwidths may be null."""
+    """A random instance; not ``known``: some powers and bandwidths may be null; ``weighted``: samples are."""
     count = locations or int(rng.integers(2, 6))
     samples = samples or int(rng.integers(20, 61))
     after = np.sort(rng.choice(np.arange(1, count + 2), count, replace=False))
     blocks = [_block(rng, f"b{b}") for b in range(count + 2)]
     exits = [_exit(rng, int(a), h) for a in after for h in range(1 + (rng.random() < 0.25))]
     outcomes = correlated(rng, len(exits), samples)
+    if weighted:
+        outcomes = replace(outcomes, weights=rng.uniform(0.2, 3.0, samples))
     return Instance(
         hardware=_hardware(rng, known),
         blocks=tuple(blocks),
@@ -258,17 +262,23 @@ class Brute:
         thresholds = np.array(list(product(*(problem.grid[e] for e in arch))), dtype=np.float32)
         rows = [*arch, len(self.exits)]
         right = problem.outcomes.predicted[rows] == problem.outcomes.labels
+        counts = problem.outcomes.weights
+        counts = np.ones(right.shape[1]) if counts is None else counts
         leaves = problem.outcomes.confidence[list(arch)][None] >= thresholds[:, :, None]
+
+        def share(chosen: NDArray[np.bool_]) -> Any:
+            return (chosen * counts).sum(axis=-1) / counts.sum()
+
         if problem.independent:
             reach, accuracy = [np.ones(len(thresholds))], np.zeros(len(thresholds))
             for k in range(m):
-                accuracy = accuracy + reach[k] * (leaves[:, k] & right[k]).mean(axis=1)
-                reach.append(reach[k] * (1 - leaves[:, k].mean(axis=1)))
-            return thresholds, np.stack(reach, axis=1), accuracy + reach[m] * right[m].mean()
+                accuracy = accuracy + reach[k] * share(leaves[:, k] & right[k])
+                reach.append(reach[k] * (1 - share(leaves[:, k])))
+            return thresholds, np.stack(reach, axis=1), accuracy + reach[m] * share(right[m])
         last = np.ones((len(thresholds), 1, right.shape[1]), dtype=bool)
         at = np.concatenate([leaves, last], axis=1).argmax(axis=1)  # (configurations, samples)
-        accuracy = right[at, np.arange(right.shape[1])].mean(axis=1)
-        return thresholds, np.stack([(at >= k).mean(axis=1) for k in range(m + 1)], axis=1), accuracy
+        accuracy = share(right[at, np.arange(right.shape[1])])
+        return thresholds, np.stack([share(at >= k) for k in range(m + 1)], axis=1), accuracy
 
     def _row(self, arch: tuple[int, ...], on: tuple[int, ...], thresholds: Any, reach: Any, accuracy: Any) -> Row:
         sender, start, stages = self.hardware.input_at, 0, []
@@ -349,3 +359,53 @@ class Brute:
             at_once = max if self.hardware.exclusive else sum
             used[name] += at_once(of.values()) if of else 0.0
         return used
+
+
+def random_objective(rng: np.random.Generator, instance: Instance) -> Objective:
+    base = float(instance.outcomes.correct[-1].mean())
+    if rng.random() < 0.4:
+        return Objective(base, float(rng.uniform(0.5, 2.0)) * 10_000, weight=float(rng.uniform(0.1, 0.9)))
+    return Objective(base, 10_000.0, max_accuracy_drop=float(rng.choice([0.0, 0.02, 0.05, 0.1, 0.2])))
+
+
+def random_pins(rng: np.random.Generator, instance: Instance) -> dict[str, int | None]:
+    if rng.random() < 0.7:
+        return {}
+    chosen = rng.choice([e.location for e in instance.exits], int(rng.integers(1, 3)))
+    count = len(instance.hardware.processors)
+    return {str(at): None if rng.random() < 0.5 else int(rng.integers(0, count)) for at in chosen}
+
+
+def random_problem(seed: int, **fixed: Any) -> tuple[Instance, Problem]:
+    """An instance and a search on it; limits are set to what some designs need, so that they just bind."""
+    rng = np.random.default_rng(seed)
+    cost = str(rng.choice(["macs", "latency", "energy"]))
+    max_exits = int(rng.integers(1, 5))
+    timed = bool(rng.random() < 0.5)
+    max_exits = fixed.pop("max_exits", max_exits)
+    known = fixed.pop("known", timed or cost != "macs")
+    made = {key: fixed.pop(key) for key in ("locations", "weighted") if key in fixed}
+    instance = make(rng, known=known, thresholds=2 if max_exits == 4 else None, **made)
+    options: dict[str, Any] = {
+        "objective": random_objective(rng, instance),
+        "cost": cost,
+        "max_exits": max_exits,
+        "one_each": bool(rng.random() < 0.25),
+        "independent": bool(rng.random() < 0.5),
+        "pinned": random_pins(rng, instance),
+        **fixed,
+    }
+    rows = Brute(instance.problem(**options), instance.input_elements).rows
+    if not rows:
+        return instance, instance.problem(**options)
+    if timed:
+        known_s = [row.worst_latency_s for row in rows if not np.isnan(row.worst_latency_s)] or [1.0]
+        worst = np.quantile(known_s, rng.choice([0.0, 0.1, 0.4, 0.9]))
+        options["max_latency_s"] = float(worst) * (0.9 if rng.random() < 0.1 else 1.0)
+    sizes = {}
+    for memory in instance.hardware.memories:
+        if rng.random() < 0.5:
+            used = [row.memory_bytes[memory.name] for row in rows]
+            sizes[memory.name] = max(1, int(np.quantile(used, rng.choice([0.0, 0.3, 0.8]))))
+    instance = instance.with_memories(sizes)
+    return instance, instance.problem(**options)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
+from math import comb
 
 import numpy as np
 import pytest
 from instances import correlated, some_grid
 
+from eeaug import cascade
 from eeaug.cascade import (
     Outcomes,
     Tables,
@@ -20,7 +22,9 @@ from eeaug.cascade import (
 
 
 def tables(outcomes: Outcomes, grid: np.ndarray) -> Tables:
-    return exact_tables(bins(outcomes.confidence[:-1], grid), outcomes.correct, grid.shape[1])
+    """Of the architecture with all exits, without the axis of architectures."""
+    every = np.arange(len(grid))[None]
+    return exact_tables(bins(outcomes.confidence[:-1], grid), outcomes.correct, every, grid.shape[1]).of(0)
 
 
 @pytest.mark.parametrize("exits", [0, 1, 2, 3, 4])
@@ -38,12 +42,32 @@ def test_exact_tables_are_a_replay_of_every_configuration(exits: int) -> None:
             assert counted.reach[k][config[:k]] == pytest.approx((at >= k).mean(), abs=1e-15)
 
 
+def test_tables_of_many_architectures_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(11)
+    outcomes = correlated(rng, 6, 37)
+    grid = some_grid(rng, outcomes, 4)
+    of, leave_right = bins(outcomes.confidence[:-1], grid), outcomes.correct
+    final = float(outcomes.accuracies[-1])
+    marginal = marginals(of, leave_right[:-1], 4)
+    monkeypatch.setattr(cascade, "_CELLS", 37 * 4)  # four architectures at a time
+    for m in range(4):
+        archs = np.array(list(combinations(range(6), m)), dtype=np.intp).reshape(comb(6, m), m)
+        counted = exact_tables(of, leave_right, archs, 4)
+        multiplied = independent_tables(*(table[archs] for table in marginal), final)
+        for row, arch in enumerate(archs):
+            alone = tables(outcomes.rows(list(arch)), grid[arch])
+            apart = independent_tables(*(table[arch][None] for table in marginal), final).of(0)
+            for many, single in ((counted.of(row), alone), (multiplied.of(row), apart)):
+                assert (many.accuracy == single.accuracy).all()
+                assert all((a == b).all() for a, b in zip(many.reach, single.reach, strict=True))
+
+
 def test_independent_tables_are_the_nested_product() -> None:
     rng = np.random.default_rng(7)
     outcomes = correlated(rng, 3, 41)
     grid = some_grid(rng, outcomes, 3)
     leave, right = marginals(bins(outcomes.confidence[:-1], grid), outcomes.correct[:-1], 3)
-    made = independent_tables(leave, right, float(outcomes.correct[-1].mean()))
+    made = independent_tables(leave[None], right[None], float(outcomes.correct[-1].mean())).of(0)
     for i, j, k in product(range(3), repeat=3):
         meets = [outcomes.confidence[e] >= grid[e, t] for e, t in enumerate((i, j, k))]
         a, b, c = (np.mean(m) for m in meets)
@@ -57,8 +81,8 @@ def test_independent_tables_are_the_nested_product() -> None:
 
 def test_mean_weighs_the_costs_with_the_shares_that_reach_them() -> None:
     # two exits of two thresholds: 30 % or 0 % leave at the first, half or none of the rest at the second
-    reach = (np.array(1.0), np.array([0.7, 1.0]), np.array([[0.35, 0.7], [0.5, 1.0]]))
-    mean = Tables(reach, np.zeros((2, 2))).mean([10, 20, 40])
+    reach = (np.ones(1), np.array([[0.7, 1.0]]), np.array([[[0.35, 0.7], [0.5, 1.0]]]))
+    mean = Tables(reach, np.zeros((1, 2, 2))).mean(np.array([[10, 20, 40]]))[0]
     assert mean == pytest.approx(np.array([[10 + 14 + 14, 10 + 14 + 28], [10 + 20 + 20, 10 + 20 + 40]]))
 
 
@@ -98,15 +122,16 @@ def test_weights_count_like_repeated_samples() -> None:
     weights = times * 0.25
     one = (bins(outcomes.confidence[:-1], grid), outcomes.correct)
     many = (bins(repeated.confidence[:-1], grid), repeated.correct)
+    archs = np.array([[0, 1], [0, 2], [1, 2]])
     for weighted, plain in zip(
-        exact_tables(one[0][:2], one[1][[0, 1, 3]], 4, weights).reach,
-        exact_tables(many[0][:2], many[1][[0, 1, 3]], 4).reach,
+        exact_tables(*one, archs, 4, weights).reach,
+        exact_tables(*many, archs, 4).reach,
         strict=True,
     ):
         np.testing.assert_allclose(weighted, plain)
     np.testing.assert_allclose(
-        exact_tables(one[0][:2], one[1][[0, 1, 3]], 4, weights).accuracy,
-        exact_tables(many[0][:2], many[1][[0, 1, 3]], 4).accuracy,
+        exact_tables(*one, archs, 4, weights).accuracy,
+        exact_tables(*many, archs, 4).accuracy,
     )
     for a, b in zip(marginals(one[0], one[1][:-1], 4, weights), marginals(many[0], many[1][:-1], 4), strict=True):
         np.testing.assert_allclose(a, b)

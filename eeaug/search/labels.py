@@ -1,235 +1,230 @@
 """Pareto labels: the best independent cascades when there are too many architectures to enumerate.
 
-Under independence a cascade is built backwards. A label at an exit says what a sample that did not leave
-there still meets: (mean cost, P(wrong), worst latency, bytes of every memory that could overflow).
-Prepending an exit with leave rate a, P(leave, wrong) e and segment cost c maps it to
-(c + (1 − a)·cost, e + (1 − a)·wrong, time + latency, bytes + more), which is monotone in every component
-because 1 − a ≥ 0: dominated labels can be dropped without losing an optimum. A weighted sum of the
-components would miss optima that lie above the front's convex hull.
+Under independence a cascade is built backwards, from place to place. A label says what a sample still meets
+that is at a place, in the midst of a segment on some processor, with some exits left: (mean cost, P(wrong),
+resources). A block of layers adds its row, an exit with leave rate a, P(leave, wrong) e and cost c maps a
+label to (c + (1 − a)·cost, e + (1 − a)·wrong, resources + more). All of it is monotone in every component,
+because 1 − a ≥ 0: dominated labels can be dropped without losing an optimum. (A weighted sum of the
+components would miss optima that lie above the front's convex hull.) Since a label knows neither where its
+segment began nor what came before, all architectures share the labels of their common ends.
+
+Limits make labels many: without them two components are left. Three things keep them few.
+- What can come before, at least and at most, decides for most labels that a limit is met or missed.
+- A first pass keeps few labels and finds good cascades that meet the limits.
+- In the second pass a label must have room: together with the best that could come before, limits aside, it
+  must not be dominated by one of these cascades.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import marginals
-from eeaug.search.space import Problem, placements
+from eeaug.search.pareto import pareto, undominated
+from eeaug.search.space import Problem
+from eeaug.search.steps import COST, RESOURCES, WRONG, State, Steps
 
-__all__ = ["front", "pareto"]
+__all__ = ["front"]
+
+Floats = NDArray[np.float64]
+_SHARES = (0.0, 0.5, 1.0)  # of the labels, by how near they are to a limit: the fronts of the first pass
+_CORNERS = 200  # of the front that rooms are measured from: more are sharper and slower
 
 
 @dataclass(frozen=True)
 class _Labels:
-    """Undominated ways on from one exit: values (F, d), the next exit and its label of each, both (F,)."""
+    """Ways on: rows (F, d), and the exits that they take (F, number of exits left)."""
 
-    values: NDArray[np.float64]
-    exit: NDArray[np.intp]
-    label: NDArray[np.intp]
+    rows: Floats
+    exits: NDArray[np.int32]
+
+    def of(self, chosen: NDArray[np.intp] | NDArray[np.bool_] | slice) -> _Labels:
+        return _Labels(self.rows[chosen], self.exits[chosen])
+
+    def shifted(self, row: Floats, steps: Steps) -> _Labels:
+        return _Labels(steps.add(self.rows, row), self.exits)
 
 
 def front(problem: Problem, m: int) -> NDArray[np.intp]:
     """Architectures with m ≥ 1 exits on the independent Pareto front, best first: (A, m), no repeats.
 
-    First those within the accuracy budget in the order of the objective, then the rest by P(wrong). The
-    first is the independent optimum among architectures with m exits that meet the limits, if any does.
+    The front is that of (mean cost, P(wrong)) over all designs that meet the limits. First those within the
+    accuracy budget in the order of the objective, then the rest by P(wrong). The first is the independent
+    optimum among architectures with m exits that meet the limits, if any does.
     """
-    found: dict[tuple[int, ...], tuple[float, float]] = {}
-    leave, right = marginals(problem.bins, problem.correct[:-1], problem.thresholds, problem.outcomes.weights)
-    for sequence in placements(problem, m):
-        for arch, cost, wrong in _on(problem, sequence, leave, leave - right):
-            value = float(problem.objective.value(cost, 1 - wrong))
-            key = (value, wrong)
-            if arch not in found or key < found[arch]:
-                found[arch] = key
-    ranked = sorted(found, key=lambda arch: (found[arch], arch))
+    steps = Steps(problem, m)
+    rooms = None
+    if steps.limits:
+        found = _Pass(steps, few=True).front()
+        rooms = _rooms(steps, found.rows) if len(found.rows) else None
+    labels = _Pass(steps, few=False, rooms=rooms).front()
+    wrong = labels.rows[:, WRONG]
+    values = problem.objective.value(labels.rows[:, COST], 1 - wrong)
+    best: dict[tuple[int, ...], tuple[float, float]] = {}
+    for *key, arch in zip(values.tolist(), wrong.tolist(), labels.exits.tolist(), strict=True):
+        best[tuple(arch)] = min(best.get(tuple(arch), (np.inf, np.inf)), (key[0], key[1]))
+    ranked = sorted(best, key=lambda arch: (best[arch], arch))
     return np.array(ranked, dtype=np.intp).reshape(-1, m)
 
 
-def pareto(points: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Indices of the rows of (N, d) that no other row dominates (≤ in all components); one of equal rows.
+class _Pass:
+    """One way from the output back to the input.
 
-    Rows are taken in an order in which only an earlier one can dominate a later one. O(N log N) for d = 2,
-    otherwise O(N · F) at worst for a front of F rows; rows of small sum come first and drop most others.
-    """
-    if points.shape[1] == 2:
-        order = np.lexsort(points.T[::-1])
-        second = points[order, 1]
-        before = np.concatenate([[np.inf], np.minimum.accumulate(second)[:-1]])
-        return order[second < before]
-    scale = np.abs(points).max(axis=0, initial=0.0)
-    sums = (points / np.where(scale > 0, scale, 1.0)).sum(axis=1)
-    left = np.lexsort((*points.T[::-1], sums))
-    front = [left[:0]]
-    while len(left):
-        block, left = left[:_PARETO_BLOCK], left[_PARETO_BLOCK:]
-        block = block[~np.tril(_covered(points[block], points[block]), -1).any(axis=1)]
-        left = left[~_covered(points[left], points[block]).any(axis=1)]
-        front.append(block)
-    return np.concatenate(front)
-
-
-def _covered(rows: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """[a, b]: row b of ``by`` is ≤ row a of ``rows`` in all components."""
-    below = by[None, :, 0] <= rows[:, None, 0]
-    for component in range(1, rows.shape[1]):
-        below &= by[None, :, component] <= rows[:, None, component]
-    return below
-
-
-_PARETO_BLOCK = 64
-
-
-def _on(
-    problem: Problem, sequence: tuple[int, ...], leave: NDArray[np.float64], wrong: NDArray[np.float64]
-) -> Iterator[tuple[tuple[int, ...], float, float]]:
-    """Architecture, mean cost and P(wrong) of every undominated design on one processor sequence.
-
-    leave, wrong (C, T): P(A) and P(A, wrong) of every exit and threshold.
-    """
-    count, m = len(problem.costs.exits), len(sequence) - 1
-    final_wrong = 1 - float(problem.outcomes.accuracies[-1])
-    steps = _Steps(problem, sequence)
-    none = np.array([-1])
-    # levels[k][j]: what a sample meets that stayed at exit j, the k-th of the cascade (0: the input)
-    levels: list[list[_Labels | None]] = [
-        [_Labels(np.array([[row[0], final_wrong, *row[1:]]]), none, none) for row in steps.table(m)]
-    ]
-    for k in range(m - 1, -1, -1):
-        table = steps.table(k)
-        here = []
-        for i in range(count) if k else [-1]:
-            here.append(_extend(steps, k, i, table, levels[0], leave, wrong))
-        levels.insert(0, here)
-    root = levels[0][0]
-    for index in range(len(root.values) if root else 0):
-        arch: list[int] = []
-        labels, at = root, index
-        for k in range(1, m + 1):
-            assert labels is not None
-            exit_, at = int(labels.exit[at]), int(labels.label[at])
-            arch.append(exit_)
-            labels = levels[k][exit_]
-        assert root is not None
-        yield tuple(arch), float(root.values[index, 0]), float(root.values[index, 1])
-
-
-def _extend(
-    steps: _Steps,
-    k: int,
-    i: int,
-    table: NDArray[np.float64],
-    following: list[_Labels | None],
-    leave: NDArray[np.float64],
-    wrong: NDArray[np.float64],
-) -> _Labels | None:
-    """Labels at exit i (−1: the input), number k of the cascade, from those at all exits that may follow."""
-    values, exits, labels = [], [], []
-    for j in steps.successors(i, k):
-        onward = following[j]
-        if onward is None:
-            continue
-        stay, old, added = 1 - leave[j], onward.values, table[i, j]
-        new = np.empty((len(stay), *old.shape))
-        new[:, :, 0] = added[0] + stay[:, None] * old[:, 0]
-        new[:, :, 1] = wrong[j][:, None] + stay[:, None] * old[:, 1]
-        new[:, :, 2:] = steps.merge(old[:, 2:], added[1:])
-        values.append(new.reshape(-1, old.shape[1]))
-        exits.append(np.full(len(values[-1]), j))
-        labels.append(np.tile(np.arange(len(old)), len(stay)))
-    if not values:
-        return None
-    stacked = np.concatenate(values)
-    keep = np.flatnonzero(steps.fits(stacked[:, 2:]))
-    if not len(keep):
-        return None
-    keep = keep[pareto(stacked[keep])]
-    return _Labels(stacked[keep], np.concatenate(exits)[keep], np.concatenate(labels)[keep])
-
-
-class _Steps:
-    """Single segments on one processor sequence, and the components of a label that limits need.
-
-    After mean cost and P(wrong): worst latency (a sum), weights of every memory (sums), working memory of
-    every processor (maxima over its stages). Components that no design can bring to a limit are left out.
+    few : keep labels that are promising instead of all that are undominated
+    rooms : what labels must fit into, by state; None: no such test
     """
 
-    def __init__(self, problem: Problem, sequence: tuple[int, ...]) -> None:
-        self.problem, self.sequence, self.costs = problem, sequence, problem.costs
-        self.pins = sorted({e.after for e in self.costs.exits if e.location in problem.pinned})
-        self.pinned_on = [problem.pinned.get(e.location) for e in self.costs.exits]
-        self.used = sorted(set(sequence))
-        self.memories = [memory for memory in self.costs.hardware.memories if self._can_overflow(memory.name)]
-        self.timed = problem.max_latency_s is not None
-        self.sums = self.timed + len(self.memories)
+    def __init__(self, steps: Steps, *, few: bool, rooms: dict[State, Floats] | None = None) -> None:
+        self.steps, self.few, self.rooms = steps, few, rooms
+        self.processors = range(steps.block.shape[1])
 
-    def _can_overflow(self, name: str) -> bool:
-        costs, hardware = self.costs, self.costs.hardware
-        heads = np.sort(costs.head_parameters)[-len(self.sequence) :]
-        weights = float(costs.block_parameters[-1] + heads.sum())
-        tensors = float(max(costs.peak[0, -1], (costs.elements.max() + costs.head_peak.max(initial=0.0))))
-        most = 0.0
-        for p in self.used:
-            processor = hardware.processors[p]
-            most += costs.width[p] * (weights * (processor.flash == name) + tensors * (processor.ram == name))
-        return most > hardware.memory(name).bytes
+    def front(self) -> _Labels:
+        """The undominated cascades with m exits, of those that meet the limits."""
+        steps, m = self.steps, self.steps.m
+        nothing = [_Labels(np.zeros((0, steps.width)), np.zeros((0, r), np.int32)) for r in range(m + 1)]
+        # at[r][q]: labels at a place, in the midst of a segment on processor q, with r exits left
+        at = [[labels] * len(self.processors) for labels in nothing]
+        at[0] = [_Labels(steps.final[None], np.zeros((1, 0), np.int32))] * len(self.processors)
+        for place in range(len(steps.places) - 2, 0, -1):
+            onward = self._before(at, place)
+            # past a pinned location nothing leads on but an exit there
+            at = [[labels] * len(self.processors) for labels in nothing] if steps.pinned[place] else onward
+            at = [list(row) for row in at]
+            for r in range(m):
+                for q in self.processors:
+                    exits = self._exits(onward[r], (1, m - r, place, q))
+                    if exits:
+                        at[r + 1][q] = self._tidied(_join([at[r + 1][q], *exits]), (0, m - r - 1, place, q))
+        first = self._before(at, 0)[m]
+        labels = _join(
+            [nothing[m], *(first[q].shifted(steps.enter[q], steps) for q in self.processors if steps.enter_ok[q])]
+        )
+        for limit in steps.limits:
+            labels = labels.of(limit.used(labels.rows) <= limit.most)
+        return labels.of(pareto(labels.rows[:, :RESOURCES]))
 
-    def table(self, k: int) -> NDArray[np.float64]:
-        """Costs and components of segment k: (C + 1, C, d) from exit i (row −1: the input) to exit j.
-
-        For the final segment (C, d), from every exit.
-        """
-        costs, processor = self.costs, self.sequence[k]
-        sender = self.sequence[k - 1] if k else costs.source
-        count = len(costs.exits)
-        starts = np.append(costs.after, 0)
-        if k == len(self.sequence) - 1:
-            start, head, shape = costs.after, None, (count,)
-        else:
-            rows, columns = np.indices((count + 1, count))
-            # what runs backwards is never used; clipping keeps its costs finite
-            start, head = np.minimum(starts[rows], costs.after[columns]).ravel(), columns.ravel()
-            shape = (count + 1, count)  # type: ignore[assignment]
-        macs, time, energy, weights, tensors, _ = costs.stage(start, head, sender, processor)
-        parts = [{"macs": macs, "latency": time, "energy": energy}[self.problem.cost]]
-        if self.timed:
-            parts.append(time)
-        mine = costs.hardware.processors[processor]
-        parts += [weights * (mine.flash == memory.name) for memory in self.memories]
-        if self.memories:
-            parts += [tensors * (p == processor) for p in self.used]
-        return np.stack(parts, axis=-1).reshape(*shape, -1)
-
-    def merge(self, old: NDArray[np.float64], added: NDArray[np.float64]) -> NDArray[np.float64]:
-        summed = old[:, : self.sums] + added[: self.sums]
-        return np.hstack([summed, np.maximum(old[:, self.sums :], added[self.sums :])])
-
-    def fits(self, extra: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether labels (F, d) can still meet the limits; components only grow, so it may be asked early."""
-        fine = np.ones(len(extra), dtype=bool)
-        if self.timed:
-            fine &= ~(extra[:, 0] > self.problem.max_latency_s * (1 + 1e-12))  # type: ignore[operator]
-        hardware = self.costs.hardware
-        for index, memory in enumerate(self.memories, start=self.timed):
-            arenas = [
-                extra[:, self.sums + n]
-                for n, p in enumerate(self.used)
-                if hardware.processors[p].ram == memory.name
+    def _before(self, at: list[list[_Labels]], place: int) -> list[list[_Labels]]:
+        """Labels at a place from those at the next."""
+        steps = self.steps
+        return [
+            [
+                labels.shifted(steps.block[place, q], steps) if steps.block_ok[place, q] else labels.of(slice(0))
+                for q, labels in enumerate(row)
             ]
-            used = extra[:, index].copy()
-            if arenas:
-                used += np.max(arenas, axis=0) if hardware.exclusive else np.sum(arenas, axis=0)
-            fine &= used <= memory.bytes
-        return fine
+            for row in at
+        ]
 
-    def successors(self, i: int, k: int) -> Iterator[int]:
-        """Exits j that may stand after exit i as number k: later ones, with no pinned location left out."""
-        start = self.costs.after[i] if i >= 0 else 0
-        final = k == len(self.sequence) - 2
-        for j, after in enumerate(self.costs.after):
-            skipped = any(start < pin < after or (final and pin > after) for pin in self.pins)
-            if after > start and not skipped and self.pinned_on[j] in (None, self.sequence[k]):
-                yield j
+    def _exits(self, onward: list[_Labels], state: State) -> list[_Labels]:
+        """Labels of the exits at a place, from those behind it on every processor."""
+        steps, (_, _, place, q) = self.steps, state
+        heads = [h for h in steps.heads[place] if steps.head_ok[h, q]]
+        hops = [
+            onward[p].shifted(steps.hop[place, q, p], steps) for p in self.processors if steps.hop_ok[place, q, p]
+        ]
+        if not heads or not any(len(labels.rows) for labels in hops):
+            return []
+        behind = self._tidied(_join(hops), state)
+        found = []
+        for h in heads:
+            stay = steps.stay[h][:, None]
+            rows = np.repeat(steps.add(behind.rows, steps.head[h, q])[None], len(stay), axis=0)
+            rows[:, :, COST] = steps.head[h, q, COST] + stay * behind.rows[:, COST]
+            rows[:, :, WRONG] = steps.wrong[h][:, None] + stay * behind.rows[:, WRONG]
+            exits = np.empty((len(stay), len(behind.exits), behind.exits.shape[1] + 1), np.int32)
+            exits[:, :, 0], exits[:, :, 1:] = h, behind.exits
+            found.append(_Labels(rows.reshape(-1, steps.width), exits.reshape(-1, exits.shape[2])))
+        return found
+
+    def _tidied(self, labels: _Labels, state: State) -> _Labels:
+        """The labels of a state that may still be of use."""
+        steps = self.steps
+        if self.rooms is not None:
+            room = self.rooms.get(state, np.zeros((0, 2)))
+            # of the corners that are dearer, the first allows the most errors
+            at = np.searchsorted(room[:, 0], labels.rows[:, COST], side="right")
+            labels = labels.of(np.append(room[:, 1], -np.inf)[at] > labels.rows[:, WRONG])
+        if not len(labels.rows) or not steps.reachable[state]:
+            return labels.of(slice(0))
+        nearness = np.full(len(labels.rows), -np.inf)
+        met = np.ones(len(labels.rows), dtype=bool)
+        least, most = (steps.add(labels.rows, bound[state]) for bound in (steps.least, steps.most))
+        for limit in steps.limits:
+            used = limit.used(least)
+            nearness = np.maximum(nearness, used / limit.most)
+            # no beginning saves it: whatever comes before adds at least this much
+            met &= used <= limit.most
+            # no beginning spoils it, not even by rounding: minus infinity is as good and easier to dominate
+            safe = limit.used(most) <= limit.most * (1 - 1e-9)
+            for column in limit.columns:
+                labels.rows[safe, column] = -np.inf
+        labels, nearness = labels.of(met), nearness[met]
+        return labels.of(_few(labels.rows, nearness) if self.few else undominated(labels.rows))
+
+
+def _few(rows: Floats, nearness: Floats) -> NDArray[np.intp]:
+    """The fronts of (mean cost, P(wrong)) of the labels that are far from the limits, less far, and of all."""
+    if not len(rows):
+        return np.zeros(0, np.intp)
+    chosen = []
+    for most in np.unique(np.quantile(nearness, _SHARES, method="lower")):
+        among = np.flatnonzero(nearness <= most)
+        chosen.append(among[pareto(rows[among, :RESOURCES])])
+    return np.unique(np.concatenate(chosen))
+
+
+def _join(parts: list[_Labels]) -> _Labels:
+    return _Labels(np.concatenate([p.rows for p in parts]), np.concatenate([p.exits for p in parts]))
+
+
+def _rooms(steps: Steps, found: Floats) -> dict[State, Floats]:
+    """Where a label must lie to lead to a cascade that none of those found dominates, by state.
+
+    found : (F, ≥ 2), of cascades that meet the limits, by rising mean cost
+
+    A room is a staircase of corners (N, 2), by rising cost and falling P(wrong): a label must lie below one
+    of them in both. At the input these are the corners between the cascades found. A step is monotone, so its
+    inverse leads from what a label must be below after it to what it must be below before it; limits are not
+    looked at, and rooms are joined where several ways lead, so a room is rather too large.
+    """
+    cascades = found[np.unique(np.linspace(0, len(found) - 1, _CORNERS).astype(np.intp)), :RESOURCES]
+    # what is no better than one of them may stay: rounding must not cost a label that is
+    slack = 1 + 1e-9
+    corners = slack * np.stack([np.append(cascades[:, 0], np.inf), np.append(np.inf, cascades[:, 1])], axis=1)
+    rooms: dict[State, Floats] = {}
+    processors, nothing = range(steps.block.shape[1]), np.zeros((0, 2))
+
+    def less(room: Floats, row: Floats) -> Floats:
+        return room - [row[COST], 0.0]
+
+    for place in range(len(steps.places) - 1):
+        for k in range(steps.m):
+            for q in processors:
+                begun = [nothing]
+                if not steps.pinned[place]:
+                    begun.append(rooms.get((0, k, place, q), nothing))
+                if place == 0 and k == 0 and steps.enter_ok[q]:
+                    begun.append(less(corners, steps.enter[q]))
+                for p in processors:
+                    if steps.hop_ok[place, p, q]:
+                        begun.append(less(rooms.get((1, k, place, p), nothing), steps.hop[place, p, q]))
+                if not steps.block_ok[place, q]:
+                    continue
+                room = _staircase(less(np.concatenate(begun), steps.block[place, q]))
+                rooms[0, k, place + 1, q] = room
+                ended = [nothing]
+                for h in steps.heads[place + 1]:
+                    if steps.head_ok[h, q]:
+                        stay, wrong = steps.stay[h][:, None], steps.wrong[h][:, None]
+                        left = less(room, steps.head[h, q])[:, None] - wrong * [0.0, 1.0]
+                        with np.errstate(divide="ignore", invalid="ignore"):
+                            ended.append((left / stay).reshape(-1, 2))
+                rooms[1, k + 1, place + 1, q] = _staircase(np.concatenate(ended))
+    return rooms
+
+
+def _staircase(corners: Floats) -> Floats:
+    """The corners that no other one exceeds, of those above zero: below the others there is nothing."""
+    corners = corners[(corners > 0).all(axis=1)]
+    return corners[pareto(-corners)[::-1]]

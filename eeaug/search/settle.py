@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Tables, exact_tables, independent_tables, marginals
-from eeaug.cost import Segments
+from eeaug.cascade import Tables, exact_tables, independent_tables
 from eeaug.search.space import Design, Problem, placements
 
-__all__ = ["Settled", "settle"]
+__all__ = ["Settled", "front", "score", "settle"]
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 
 @dataclass
@@ -20,7 +22,8 @@ class Settled:
     """What came out: the best design so far, the front, and counts for the report.
 
     ``best_accuracy`` is the highest that any configuration within the limits has, whatever it costs;
-    ``front_macs[i]`` is the lowest mean cost (MACs) seen at i right answers, ``front_designs[i]`` its design.
+    ``front_macs[i]`` is the lowest mean cost (MACs) seen at i right answers, that of configuration
+    ``front_config[i]`` of the architecture ``front_exits[i]`` (−1 behind its last exit).
     """
 
     best: Design | None = None
@@ -30,94 +33,196 @@ class Settled:
     configurations: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     best_accuracy: float = 0.0
-    front_macs: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    front_designs: dict[int, Design] = field(default_factory=dict)
+    front_macs: Floats = field(default_factory=lambda: np.zeros(0))
+    front_config: Indices = field(default_factory=lambda: np.zeros(0, np.intp))
+    front_exits: Indices = field(default_factory=lambda: np.zeros((0, 0), np.intp))
 
 
 @dataclass(frozen=True)
 class _Placed:
-    """The placements of one architecture that meet all limits."""
+    """Architectures (A, m) on all S sequences of processors: which fit, and the costs of the segments."""
 
-    processors: tuple[tuple[int, ...], ...]
-    macs: NDArray[np.float64]  # (m + 1,), the same on every placement
-    cost: NDArray[np.float64]  # (placements, m + 1)
-    time_s: NDArray[np.float64]
-    energy_j: NDArray[np.float64]
+    archs: Indices
+    sequences: tuple[tuple[int, ...], ...]
+    fits: NDArray[np.bool_]  # (A, S)
+    rejected: dict[str, int]
+    macs: Floats  # (A, m + 1), the same on every placement
+    cost: Floats  # (A, S, m + 1), as are the others
+    time_s: Floats
+    energy_j: Floats
+
+    @classmethod
+    def of(cls, problem: Problem, archs: Indices) -> _Placed:
+        sequences = tuple(placements(problem, archs.shape[1]))
+        rejected: dict[str, int] = dict.fromkeys(problem.limits, 0)
+        fitting, parts = [], []
+        for sequence in sequences:
+            segments = problem.costs.segments(archs, sequence)
+            fits = problem.on_pinned_processors(archs, sequence)
+            for limit, over in problem.excess(segments).items():
+                # an unknown latency (NaN) is no reason to reject: limits demand known rates beforehand
+                missed = fits & (over > 0)
+                rejected[limit] += int(missed.sum())
+                fits &= ~missed
+            fitting.append(fits)
+            parts.append((segments.macs, problem.cost_of(segments), segments.time_s, segments.energy_j))
+        if not sequences:
+            nothing = np.zeros((len(archs), 0, archs.shape[1] + 1))
+            return cls(archs, (), np.zeros((len(archs), 0), bool), rejected, nothing[:, :0], *(nothing,) * 3)
+        macs, *others = zip(*parts, strict=True)
+        stacked = (np.stack(other, axis=1) for other in others)
+        return cls(archs, sequences, np.stack(fitting, axis=1), rejected, macs[0], *stacked)
+
+    def rows(self, chosen: Indices) -> _Placed:
+        parts = (self.macs, self.cost, self.time_s, self.energy_j)
+        kept = (part[chosen] for part in parts)
+        return _Placed(self.archs[chosen], self.sequences, self.fits[chosen], self.rejected, *kept)
+
+    def ranked(
+        self, problem: Problem, value: float, row: int, way: int, tables: Tables, config: tuple[int, ...]
+    ) -> tuple[tuple[float, ...], Design]:
+        """What designs are ordered by, and the design; an unknown energy or latency loses against a known."""
+        reach = np.array([r[(row, *config[:k])] for k, r in enumerate(tables.reach)])
+        time_s, energy_j = self.time_s[row, way], self.energy_j[row, way]
+        means = (reach @ energy_j, reach @ time_s, time_s.sum())
+        known = [np.inf if np.isnan(v) else float(f"{v:.12g}") for v in means]
+        used, arch = self.sequences[way], self.archs[row]
+        after = (float(problem.costs.after[e]) for e in arch)
+        key = (float(f"{value:.12g}"), *known, len(set(used)), *after)
+        thresholds = tuple(float(problem.grid[e, t]) for e, t in zip(arch, config, strict=True))
+        return key, Design(tuple(int(e) for e in arch), used, thresholds)
 
 
-def settle(problem: Problem, archs: NDArray[np.intp], into: Settled) -> Settled:
+def front(problem: Problem, settled: Settled) -> tuple[tuple[Design, float, float], ...]:
+    """Undominated designs, from the most accurate (and dearest) down: (design, accuracy, mean MACs).
+
+    Of placements, which all have the same MACs, the first in the order of the ties.
+    """
+    macs = settled.front_macs
+    cheapest_above = np.minimum.accumulate(np.append(np.inf, macs[:0:-1]))[::-1]
+    steps = np.flatnonzero(macs < cheapest_above)[::-1]
+    designs: dict[int, Design] = {}
+    exits = settled.front_exits[steps]
+    lengths = (exits >= 0).sum(axis=1)
+    for m in np.unique(lengths).tolist():
+        of_this_length = steps[lengths == m]
+        for some in _portions(problem, of_this_length, m):
+            placed = _Placed.of(problem, settled.front_exits[some, :m])
+            tables = score(problem, placed.archs)
+            configs = np.unravel_index(settled.front_config[some], (problem.thresholds,) * m) if m else ()
+            for row, step in enumerate(some.tolist()):
+                config = tuple(int(c[row]) for c in configs)
+                ways = np.flatnonzero(placed.fits[row]).tolist()
+                ranked = (placed.ranked(problem, 0.0, row, way, tables, config) for way in ways)
+                designs[step] = min(ranked, key=lambda each: each[0])[1]
+    samples = problem.outcomes.samples
+    return tuple((designs[step], step / samples, float(macs[step])) for step in steps.tolist())
+
+
+def _portions(problem: Problem, items: Indices, m: int) -> Iterator[Indices]:
+    """Architectures with m exits in portions of which all tables stay small."""
+    size = max(1, min(_ARCHITECTURES, _CONFIGURATIONS // problem.thresholds**m))
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+_ARCHITECTURES, _CONFIGURATIONS = 1 << 12, 1 << 20
+
+
+def settle(problem: Problem, archs: Indices, into: Settled) -> Settled:
     """Score every threshold configuration of ``archs`` (A, m) on every placement; keep the best in ``into``.
 
     Scores are exact counts, or independent ones if the problem says so. Ties go to the lower mean energy,
     mean latency, worst latency, number of processors, then the earlier location.
     """
     if not len(into.front_macs):
-        into.front_macs = np.full(problem.outcomes.samples + 1, np.inf)
-    for index, placed in _feasible(problem, archs, into):
-        arch = archs[index]
-        tables = score(problem, arch)
-        into.architectures += 1
-        into.placements += len(placed.processors)
+        samples = problem.outcomes.samples
+        into.front_macs = np.full(samples + 1, np.inf)
+        into.front_config = np.zeros(samples + 1, np.intp)
+        into.front_exits = np.full((samples + 1, problem.max_exits), -1)
+    for some in _portions(problem, archs, archs.shape[1]):
+        placed = _Placed.of(problem, some)
+        for limit, number in placed.rejected.items():
+            into.rejected[limit] = into.rejected.get(limit, 0) + number
+        placed = placed.rows(np.flatnonzero(placed.fits.any(axis=1)))
+        if not len(placed.archs):
+            continue
+        tables = score(problem, placed.archs)
+        into.architectures += len(placed.archs)
+        into.placements += int(placed.fits.sum())
         into.configurations += tables.accuracy.size
         into.best_accuracy = max(into.best_accuracy, float(tables.accuracy.max()))
-        _keep_best(problem, arch, placed, tables, into)
-        _keep_front(problem, arch, placed, tables, into)
+        _keep_best(problem, placed, tables, into)
+        _keep_front(problem, placed, tables, into)
     return into
 
 
-def score(problem: Problem, arch: NDArray[np.intp]) -> Tables:
-    """Reach and accuracy of every threshold configuration of one architecture."""
-    rows, weights = [*arch, len(problem.correct) - 1], problem.outcomes.weights
+def score(problem: Problem, archs: Indices) -> Tables:
+    """Reach and accuracy of every threshold configuration of architectures (A, m)."""
+    weights = problem.outcomes.weights
     if problem.independent:
-        leave, right = marginals(problem.bins[arch], problem.correct[arch], problem.thresholds, weights)
+        leave, right = (table[archs] for table in problem.marginals)
         return independent_tables(leave, right, float(problem.outcomes.accuracies[-1]))
-    return exact_tables(problem.bins[arch], problem.correct[rows], problem.thresholds, weights)
+    return exact_tables(problem.bins, problem.correct, archs, problem.thresholds, weights)
 
 
-def _feasible(problem: Problem, archs: NDArray[np.intp], into: Settled) -> Iterable[tuple[int, _Placed]]:
-    found: list[tuple[tuple[int, ...], Segments, NDArray[np.bool_]]] = []
-    for sequence in placements(problem, archs.shape[1]):
-        segments = problem.costs.segments(archs, sequence)
-        fits = problem.on_pinned_processors(archs, sequence)
-        for limit, over in problem.excess(segments).items():
-            # an unknown latency (NaN) is no reason to reject: limits demand known rates beforehand
-            missed = fits & (over > 0)
-            into.rejected[limit] = into.rejected.get(limit, 0) + int(missed.sum())
-            fits = fits & ~(over > 0)
-        found.append((sequence, segments, fits))
-    for i in range(len(archs)):
-        here = [(sequence, segments) for sequence, segments, fits in found if fits[i]]
-        if here:
-            yield (
-                i,
-                _Placed(
-                    tuple(sequence for sequence, _ in here),
-                    here[0][1].macs[i],
-                    np.array([problem.cost_of(s)[i] for _, s in here]),
-                    np.array([s.time_s[i] for _, s in here]),
-                    np.array([s.energy_j[i] for _, s in here]),
-                ),
-            )
+def _keep_best(problem: Problem, placed: _Placed, tables: Tables, into: Settled) -> None:
+    # MACs do not depend on the placement: one that fits stands for all that do
+    alike = problem.cost == "macs"
+    row, way = np.nonzero(placed.fits)
+    if alike:
+        row, first = np.unique(row, return_index=True)
+        way = way[first]
+    for rows, ways in _promising(problem, placed, tables, row, way, into):
+        mean = tables.of(rows).mean(placed.cost[rows, ways])
+        values = problem.objective.value(mean, tables.accuracy[rows])
+        lowest = values.reshape(len(rows), -1).min(axis=1)
+        for i in np.argsort(lowest, kind="stable").tolist():
+            value, at = float(lowest[i]), int(rows[i])
+            slack = _slack(problem, value)
+            if not np.isfinite(value) or (into.key is not None and value > into.key[0] + slack):
+                break
+            choices = np.flatnonzero(placed.fits[at]).tolist() if alike else [int(ways[i])]
+            for config in np.argwhere(values[i] <= value + slack).tolist():
+                for w in choices:
+                    key, design = placed.ranked(problem, value, at, w, tables, tuple(config))
+                    if into.key is None or key < into.key:
+                        into.key, into.best = key, design
 
 
-def _keep_best(problem: Problem, arch: NDArray[np.intp], placed: _Placed, tables: Tables, into: Settled) -> None:
-    # MACs do not depend on the placement: the table of the first is that of all
-    distinct = range(1) if problem.cost == "macs" else range(len(placed.processors))
-    for which in distinct:
-        values = problem.objective.value(tables.mean(placed.cost[which]), tables.accuracy)
-        lowest = float(values.min())
-        slack = _slack(problem, lowest)
-        if not np.isfinite(lowest) or (into.key is not None and lowest > into.key[0] + slack):
-            continue
-        choices = range(len(placed.processors)) if problem.cost == "macs" else [which]
-        for config in np.argwhere(values <= lowest + slack):
-            reach = np.array([r[tuple(config[:k])] for k, r in enumerate(tables.reach)])
-            for p in choices:
-                key = _key(problem, lowest, arch, placed, p, reach)
-                if into.key is None or key < into.key:
-                    thresholds = tuple(float(problem.grid[e, t]) for e, t in zip(arch, config, strict=True))
-                    into.key = key
-                    into.best = Design(tuple(int(e) for e in arch), placed.processors[p], thresholds)
+def _promising(
+    problem: Problem, placed: _Placed, tables: Tables, row: Indices, way: Indices, into: Settled
+) -> Iterator[tuple[Indices, Indices]]:
+    """Blocks of placed architectures, the most promising first, down to those that cannot be the best.
+
+    No configuration costs less than the lowest P(reach) of every segment times its cost, each taken over
+    all that meet the budget (or, with a weight, less than this and the smallest loss of accuracy).
+    """
+    count, m = placed.archs.shape
+    allowed = problem.objective.allows(tables.accuracy)
+    least = [np.ones(count)]
+    for k in range(1, m + 1):
+        reach = tables.reach[k]
+        reach = np.broadcast_to(reach.reshape(reach.shape + (1,) * (m - k)), allowed.shape)
+        least.append(np.where(allowed, reach, np.inf).reshape(count, -1).min(axis=1))
+    most_accurate = tables.accuracy.reshape(count, -1).max(axis=1)
+    some = problem.objective.allows(most_accurate)[row]
+    row, way = row[some], way[some]
+    cost = (np.stack(least, axis=1)[row] * placed.cost[row, way]).sum(axis=1)
+    bound = problem.objective.value(cost, most_accurate[row])
+    known = np.isfinite(bound)
+    row, way, bound = row[known], way[known], bound[known]
+    order = np.argsort(bound, kind="stable")
+    at_once = max(1, _BLOCK // tables.accuracy[0].size)
+    for start in range(0, len(order), at_once):
+        block = order[start : start + at_once]
+        if into.key is not None:
+            block = block[bound[block] <= into.key[0] + 2 * _slack(problem, into.key[0])]
+        if not len(block):
+            return
+        yield row[block], way[block]
+
+
+_BLOCK = 1 << 14
 
 
 def _slack(problem: Problem, value: float) -> float:
@@ -128,34 +233,16 @@ def _slack(problem: Problem, value: float) -> float:
     return 1e-11 * (abs(value) if problem.objective.weight is None else 1.0)
 
 
-def _key(
-    problem: Problem,
-    value: float,
-    arch: NDArray[np.intp],
-    placed: _Placed,
-    p: int,
-    reach: NDArray[np.float64],
-) -> tuple[float, ...]:
-    """What designs are ordered by; an unknown energy or latency (NaN) loses against a known one."""
-    energy, latency, worst = reach @ placed.energy_j[p], reach @ placed.time_s[p], placed.time_s[p].sum()
-    known = [np.inf if np.isnan(v) else float(f"{v:.12g}") for v in (energy, latency, worst)]
-    used = placed.processors[p]
-    return (float(f"{value:.12g}"), *known, len(set(used)), *(float(problem.costs.after[e]) for e in arch))
-
-
-def _keep_front(problem: Problem, arch: NDArray[np.intp], placed: _Placed, tables: Tables, into: Settled) -> None:
-    """Lower the front where this architecture is cheaper at the same number of right answers."""
+def _keep_front(problem: Problem, placed: _Placed, tables: Tables, into: Settled) -> None:
+    """Lower the front where an architecture is cheaper at the same number of right answers."""
+    samples, m = problem.outcomes.samples, placed.archs.shape[1]
     mean = tables.mean(placed.macs).ravel()
-    right = np.rint(tables.accuracy.ravel() * problem.outcomes.samples).astype(np.intp)
-    right = np.clip(right, 0, problem.outcomes.samples)
-    for flat in np.flatnonzero(mean < into.front_macs[right]):
-        if mean[flat] < into.front_macs[right[flat]]:
-            config = tuple(int(t) for t in np.unravel_index(flat, tables.accuracy.shape)) if arch.size else ()
-            reach = np.array([r[config[:k]] for k, r in enumerate(tables.reach)])
-            count = len(placed.processors)
-            p = min(range(count), key=lambda p: _key(problem, 0.0, arch, placed, p, reach))
-            thresholds = tuple(float(problem.grid[e, t]) for e, t in zip(arch, config, strict=True))
-            into.front_macs[right[flat]] = mean[flat]
-            into.front_designs[int(right[flat])] = Design(
-                tuple(int(e) for e in arch), placed.processors[p], thresholds
-            )
+    right = np.clip(np.rint(tables.accuracy.ravel() * samples).astype(np.intp), 0, samples)
+    lower = np.flatnonzero(mean < into.front_macs[right])
+    lower = lower[np.lexsort((mean[lower], right[lower]))]
+    where, first = np.unique(right[lower], return_index=True)
+    lower = lower[first]
+    into.front_macs[where] = mean[lower]
+    row, into.front_config[where] = np.divmod(lower, tables.accuracy[0].size)
+    into.front_exits[where] = -1
+    into.front_exits[where, :m] = placed.archs[row]

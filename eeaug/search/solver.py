@@ -8,7 +8,7 @@ import numpy as np
 
 from eeaug.errors import InfeasibleError
 from eeaug.search import labels
-from eeaug.search.settle import Settled, settle
+from eeaug.search.settle import Settled, front, settle
 from eeaug.search.space import LATENCY, Design, Problem, architectures, count_architectures, placements
 
 __all__ = ["SETTLED_PER_COUNT", "Result", "check_feasible", "solve"]
@@ -60,7 +60,7 @@ def solve(problem: Problem) -> Result:
         settle(problem, archs, into)
     if into.best is None:
         raise explain(problem, into)
-    return Result(into.best, into, total, placed, complete, _front(problem, into))
+    return Result(into.best, into, total, placed, complete, front(problem, into))
 
 
 def check_feasible(problem: Problem) -> None:
@@ -81,17 +81,6 @@ def check_feasible(problem: Problem) -> None:
                 return
     if problem.max_exits <= 2:  # beyond, more cuts may still fit: solve will tell
         raise explain(problem, Settled())
-
-
-def _front(problem: Problem, into: Settled) -> tuple[tuple[Design, float, float], ...]:
-    """Cost against accuracy, undominated, from the most accurate (and dearest) down."""
-    front = []
-    cheapest = np.inf
-    for right in sorted(into.front_designs, reverse=True):
-        if into.front_macs[right] < cheapest:
-            cheapest = float(into.front_macs[right])
-            front.append((into.front_designs[right], right / problem.outcomes.samples, cheapest))
-    return tuple(front)
 
 
 def explain(problem: Problem, into: Settled) -> InfeasibleError:

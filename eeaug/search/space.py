@@ -11,7 +11,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes, bins
+from eeaug.cascade import Outcomes, bins, marginals
 from eeaug.cost import Costs, Segments
 from eeaug.thresholds import Objective
 
@@ -64,6 +64,11 @@ class Problem:
     @cached_property
     def correct(self) -> NDArray[np.bool_]:
         return self.outcomes.correct
+
+    @cached_property
+    def marginals(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """P(A) and P(A, right) of every exit and threshold, each (C, T)."""
+        return marginals(self.bins, self.correct[:-1], self.thresholds, self.outcomes.weights)
 
     @property
     def thresholds(self) -> int:
