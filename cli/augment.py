@@ -12,6 +12,7 @@ import click
 
 from eeaug.cache import Cache
 from eeaug.cli import forecast_view, show
+from eeaug.decision import MEASURES
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.settings import EFFORTS, Settings, default_cache
 
@@ -86,6 +87,19 @@ _POSITIVE = _Finite(min=0, min_open=True)
     help="Accuracy that may be lost on the choose samples; 0.01 is one point.  [default: 0.01]",
 )
 @click.option(
+    "--max-class-drop",
+    type=_Finite(0, 1),
+    metavar="SHARE",
+    help="Accuracy that any single class may lose on the choose samples; default: not bounded.",
+)
+@click.option(
+    "--risk",
+    type=_Finite(0, 1, min_open=True, max_open=True),
+    metavar="DELTA",
+    help="Prove the budget on samples set aside: the true drop exceeds it with probability DELTA at most "
+    "(0.05 is usual). Two thirds of x_val serve for that.",
+)
+@click.option(
     "--objective",
     type=click.Choice(["macs", "latency", "energy"]),
     default="macs",
@@ -104,6 +118,38 @@ _POSITIVE = _Finite(min=0, min_open=True)
     default="exact",
     show_default=True,
     help="Count cascades on the samples, or treat exits as independent as the paper does.",
+)
+@click.option(
+    "--confidence",
+    type=click.Choice(MEASURES),
+    default=MEASURES[0],
+    show_default=True,
+    help="What is compared with thresholds: the largest probability, its lead over the second, or 1 − entropy.",
+)
+@click.option(
+    "--calibrate-on",
+    type=click.Choice(["held", "train"]),
+    default="held",
+    show_default=True,
+    help="Samples that thresholds are found on: x_val (else half of x_test), or a part of x_train as in the "
+    "paper, on which the model is too sure.",
+)
+@click.option(
+    "--correction",
+    type=_Finite(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    metavar="C",
+    help="Multiplies the found thresholds (the paper: 1, 0.67, 0.5); below 1 more samples leave than the budget "
+    "allows.",
+)
+@click.option(
+    "--points",
+    type=click.Choice(["1", "3", "4", "5"]),
+    default="3",
+    show_default=True,
+    metavar="N",
+    help="Operating points in the bundle: threshold vectors to switch between while it runs (1, 3, 4 or 5).",
 )
 @click.option(
     "--mapping",
@@ -240,6 +286,7 @@ def _settings(options: dict[str, Any]) -> Settings:
     """Options as settings; what click cannot check by itself is checked here."""
     budget, weight = options.pop("max_accuracy_drop"), options.pop("efficiency_weight")
     gigabytes, threads = options.pop("max_cache"), options.pop("threads")
+    options["points"] = int(options["points"])
     given: dict[str, Any] = {"threads": threads} if threads is not None else {}
     return Settings(
         max_accuracy_drop=0.01 if budget is None and weight is None else budget,

@@ -23,18 +23,23 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     features        the one pass over the data, cached
     cascade         outcomes of exits; independent and exact scores
     bounds          confidence bounds on a drop
+    guarantee       a budget kept with a stated probability
     heads           exit heads: design, training, selection
+    calibration     temperatures of exits
     thresholds      the threshold graph and Bellman–Ford
     search          architectures, placements, limits, the solver
     settings        what a run is asked to do
     progress        how it tells what it is doing
     candidates      from locations to trained exits with their outcomes
     choice          from settings to a search problem, from its result to a design
+    certification   from that to a design whose drop is proven
+    operating       threshold vectors to switch between
     preparation     everything before the first pass, and all that can be refused
     partition       stages
     runtime         stages as a cascade
     export          the bundle, verified
     report          one report.json, its renderings
+    delivery        from trained candidates to a written, verified bundle
     pipeline        the flow, one readable list
     forecast        what a search would cost and could bring
     cli             parse, call, render, exit code

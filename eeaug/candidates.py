@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data
+from eeaug import calibration, data
 from eeaug.cascade import Outcomes
 from eeaug.data import Splits, View
 from eeaug.errors import InputError
@@ -32,10 +32,11 @@ from eeaug.settings import Effort
 
 __all__ = ["Candidates", "Source", "dense_plan", "map_plan", "planned", "search"]
 
+COLDEST = 0.5  # a lower temperature would press most confidences of a good exit to 1, where none tells them apart
 WORTH_SAYING = 100_000_000  # bytes on disk
-# Half precision for what only training reads; thresholds are found on full precision. choose first: the given
-# model's accuracy is on it.
-PARTS: Mapping[str, type] = {"choose": np.float32, "screen": np.float32, "fit": np.float16}
+# Half precision for what only training reads; thresholds are found on full precision. held first: the given
+# model's accuracy is on a part of it.
+PARTS: Mapping[str, type] = {"held": np.float32, "screen": np.float32, "fit": np.float16}
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Trained heads ordered by location, then cost; their outcomes on choose, the final classifier last."""
+    """Trained heads ordered by location, then cost; their outcomes, the final classifier last.
+
+    ``outcomes`` are on choose, ``certify`` on the part of that name, if there is one.
+    """
 
     trained: tuple[training.Trained, ...]
     outcomes: Outcomes
+    certify: Outcomes | None
     heads_trained: int
 
 
@@ -109,12 +114,13 @@ def search(
     """Extract, train, screen.
 
     ``given`` sees the given model's outcomes on choose before anything else is done: its accuracy is
-    checked there. ``pinned`` locations keep their heads whatever screening says, and get convolutional ones.
+    checked there. The temperature of every head that goes on is fitted on choose. ``pinned`` locations keep
+    their heads whatever screening says, and get convolutional ones.
     """
-    work = _Work(source, effort, seed, pinned, progress, lambda choose: given(_outcomes(source, (), choose)))
+    work = _Work(source, effort, seed, pinned, progress, lambda held: given(_outcomes(source, (), held)[0]))
     groups = [tuple(heads) for heads in dense_heads.values() if heads]
     if not groups:
-        return Candidates((), _outcomes(source, (), work.answers("choose")), 0)
+        return Candidates((), *_outcomes(source, (), work.answers("held")), 0)
     judge = _Judge(source, work.pooled(groups), backbone_macs, pinned)
     judged = work.dense(groups, judge)
     worth = {at: 0.0 for at in map_heads if map_heads[at]}
@@ -134,9 +140,11 @@ def search(
         progress.detail(f"{head.key}: {accuracy[head.key]:.2%} right on screen, {cost:,} MACs")
     front = set(selection.front([one.trained.head for one in ordered], accuracy))
     kept = [one for one in ordered if one.trained.head in front]
+    held = work.answers("held")
+    calibrated = [_calibrated(source, one, held) for one in kept]
     return Candidates(
-        tuple(one.trained for one in kept),
-        _outcomes(source, kept, work.answers("choose")),
+        tuple(one.trained for one in calibrated),
+        *_outcomes(source, calibrated, held),
         sum(map(len, [*groups, *more])),
     )
 
@@ -146,13 +154,34 @@ def _order(judged: Judged) -> tuple[int, int, str]:
     return head.location.after, sum(head.cost().macs.values()), head.name
 
 
-def _outcomes(source: Source, judged: Sequence[Judged], choose: Features) -> Outcomes:
-    rows = [*(one.choose for one in judged), choose.probabilities]
-    pairs = [source.classifier.decision.answers(np.asarray(row)) for row in rows]
-    labels = source.labels(choose)
-    return Outcomes(
-        np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), labels, source.weights(labels)
+def _calibrated(source: Source, judged: Judged, held: Features) -> Judged:
+    """The head with a temperature in its last layer; ``screen`` has served and stays as it was."""
+    rows, labels = source.splits.rows(source.splits.choose), source.labels(held)
+    decision = source.classifier.decision
+    weights = source.weights(labels[rows])
+    heat = max(COLDEST, calibration.temperature(judged.held[rows], labels[rows], decision, weights))
+    return Judged(
+        calibration.folded(judged.trained, heat), judged.screen, calibration.tempered(judged.held, decision, heat)
     )
+
+
+def _outcomes(source: Source, judged: Sequence[Judged], held: Features) -> tuple[Outcomes, Outcomes | None]:
+    """On choose, and on certify if there is such a part."""
+    rows = [*(one.held for one in judged), held.probabilities]
+    pairs = [source.classifier.decision.answers(np.asarray(row)) for row in rows]
+    labels = source.labels(held)
+
+    def on(view: View) -> Outcomes:
+        mine = source.splits.rows(view)
+        return Outcomes(
+            np.array([c[mine] for c, _ in pairs]),
+            np.array([p[mine] for _, p in pairs]),
+            labels[mine],
+            source.weights(labels[mine]),
+        )
+
+    splits = source.splits
+    return on(splits.choose), None if splits.certify is None else on(splits.certify)
 
 
 class _Judge:
@@ -207,7 +236,7 @@ class _Work:
         """What the dense heads read that are not remembered, on all parts; returns screen."""
         lacking = self.lacking(groups, self.dense_plan)
         wanted = [training.wanted(head) for heads in lacking for head in heads]
-        self.extract(wanted, list(PARTS) if lacking else ["choose", "screen"], _count(len(groups), "location"))
+        self.extract(wanted, list(PARTS) if lacking else ["held", "screen"], _count(len(groups), "location"))
         return self.features["screen"]
 
     def dense(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
@@ -216,10 +245,10 @@ class _Work:
         lacking = self.lacking(groups, plan)
 
         def train(heads: Sequence[Head]) -> None:
-            fit, screen, choose = (features[part] for part in ("fit", "screen", "choose"))
+            fit, screen, held = (features[part] for part in ("fit", "screen", "held"))
             keep = partial(judge.promising, heads)
             trained = dense.train(heads, fit, partial(self.source.targets, fit), screen, plan, keep)
-            made = [Judged(t, dense.predict(t, screen), dense.predict(t, choose)) for t in trained]
+            made = [Judged(t, dense.predict(t, screen), dense.predict(t, held)) for t in trained]
             store.save(self.file(heads, plan), heads, made)
 
         if lacking:
@@ -239,7 +268,7 @@ class _Work:
         for together in self._passes(self.lacking(groups, plan)):
             where = ", ".join(heads[0].location.name for heads in together)
             self.extract([Wanted(heads[0].location) for heads in together], list(PARTS), f"whole maps at {where}")
-            fit, screen, choose = (self.features[part] for part in ("fit", "screen", "choose"))
+            fit, screen, held = (self.features[part] for part in ("fit", "screen", "held"))
             for heads in together:
                 keep = partial(judge.best, self.effort.map_sizes, heads)
                 detail = f"{_count(len(heads), 'convolutional head')} at {heads[0].location.name}"
@@ -247,7 +276,7 @@ class _Work:
                     trained = maps.train(
                         heads, fit, partial(self.source.targets, fit), screen, plan, keep, self.progress.advance
                     )
-                    made = [Judged(t, maps.predict(t, screen), maps.predict(t, choose)) for t in trained]
+                    made = [Judged(t, maps.predict(t, screen), maps.predict(t, held)) for t in trained]
                     store.save(self.file(heads, plan), heads, made)
         return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
 
@@ -276,7 +305,7 @@ class _Work:
         return store.file(extraction.folder, heads, plan, read, facts)
 
     def extract(self, wanted: Sequence[Wanted], parts: Sequence[str], detail: str) -> None:
-        """Tensors on these parts into ``features``; the first pass over choose is shown to ``first``."""
+        """Tensors on these parts into ``features``; the first pass over held is shown to ``first``."""
         extraction, progress = self.source.extraction, self.progress
         views = {name: self.views[name] for name in parts}
         kept = {view: PARTS[name] for name, view in views.items()}
@@ -296,7 +325,7 @@ class _Work:
                     progress=lambda done, of, start=before: progress.advance(start + done, total),  # type: ignore[misc]
                 )  # fmt: skip
                 before += len(view)
-                if name == "choose" and self.first is not None:
+                if name == "held" and self.first is not None:
                     self.first(self.features[name])
                     self.first = None
 

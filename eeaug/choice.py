@@ -173,25 +173,28 @@ def check_limits(settings: Settings, costs: Costs, pins: Rules, blocks: Sequence
     solver.check_feasible(problem(settings, costs, unknown, pins, baseline(costs)))
 
 
-def choose(settings: Settings, task: Problem, pins: Rules) -> tuple[Result, Design]:
-    """Search, then the chosen architecture's thresholds again on a finer grid (003, section 3.2).
-
-    The finer search is Bellman–Ford over the threshold graph; it keeps the coarse thresholds among its
-    choices, so it is never worse.
-    """
+def choose(task: Problem, pins: Rules) -> tuple[Result, Design]:
+    """Search, then the chosen architecture's thresholds again on a finer grid (003, section 3.2)."""
     result = solver.solve(task)
-    design = result.design
-    m = len(design.exits)
-    if not m:
-        return result, design
+    design = refined(task, pins, result.design)
+    assert design is not None, "the coarse thresholds meet the budget and are among the fine ones"
+    return result, design
+
+
+def refined(task: Problem, pins: Rules, design: Design) -> Design | None:
+    """The design with the best thresholds of a finer grid for the objective; None if none meets the budget.
+
+    Bellman–Ford over the threshold graph; the coarse thresholds are among its choices.
+    """
+    if not design.exits:
+        return design
     exits = list(design.exits)
     rows = task.outcomes.rows(exits)
     grid = [_fine(task, rows, pins, e, k) for k, e in enumerate(exits)]
     segments = task.costs.segments(np.array([design.exits]), design.processors)
     network = graph(rows, grid, task.cost_of(segments)[0], task.objective, independent=task.independent)
     solved = solve(network)
-    assert solved is not None, "the coarse thresholds meet the budget and are among the fine ones"
-    return result, replace(design, thresholds=tuple(float(t) for t in solved[1]))
+    return None if solved is None else replace(design, thresholds=tuple(float(t) for t in solved[1]))
 
 
 def _fine(task: Problem, rows: Outcomes, pins: Rules, exit_: int, k: int) -> NDArray[np.float32]:

@@ -6,29 +6,59 @@ number, or for several labels at once a bit mask (bit k is set where label k app
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import log
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KINDS", "Decision"]
+from eeaug.errors import InputError
+
+__all__ = ["KINDS", "MEASURES", "Decision"]
 
 KINDS = ("softmax", "binary", "multilabel")
+MEASURES = ("max-softmax", "margin", "entropy")
 Probabilities = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """How outputs (n, outputs) become a class.
+    """How outputs (n, outputs) become a class and a confidence.
 
-    - ``softmax``: one output per class, the largest wins; confidence is its probability.
-    - ``binary``: a single sigmoid p, read as [1 − p, p]; class 1 at p ≥ 0.5.
-    - ``multilabel``: a sigmoid per label; confidence is the smallest max(p, 1 − p), right when all labels are.
+    - ``softmax``: one output per class, the largest wins.
+    - ``binary``: a single sigmoid p, read as the two classes [1 − p, p]; class 1 at p ≥ 0.5.
+    - ``multilabel``: a sigmoid per label, each read as [1 − p, p]; right when all labels are, so the confidence
+      is that of the least sure label.
+
+    The confidence of one distribution p over K classes (K is 2 for sigmoids) is a float32 in [0, 1]:
+
+    ============= ================================== ============================================
+    ``measure``   formula                            ``metric``: its name in files
+    ============= ================================== ============================================
+    max-softmax   max p                              max-softmax, max-sigmoid, min-max-sigmoid
+    margin        p₁ − p₂, the two largest           margin-softmax, ...-sigmoid, min-...-sigmoid
+    entropy       1 − H / ln K, H = −Σ p · ln p,     entropy-softmax, ...-sigmoid, min-...-sigmoid
+                  0 · ln 0 = 0
+    ============= ================================== ============================================
+
+    The names are those of ``softmax``, ``binary`` and ``multilabel``. In numpy, for stages with a softmax:
+    ``p.max(1)``; ``np.sort(p)[:, -1] - np.sort(p)[:, -2]``;
+    ``1 + (p * np.log(np.maximum(p, 1e-37))).sum(1) / np.log(p.shape[1])``. A sample leaves where the confidence
+    is ≥ the threshold, whatever the measure. Between two classes all three put samples in the same order.
+
+    Raises
+    ------
+    InputError : ``measure`` is none of MEASURES
     """
 
     kind: str
     classes: int
+    measure: str = "max-softmax"
+
+    def __post_init__(self) -> None:
+        if self.measure not in MEASURES:
+            raise InputError(f"confidence {self.measure!r} is not known; one of {', '.join(MEASURES)} would be")
 
     @property
     def outputs(self) -> int:
@@ -42,23 +72,23 @@ class Decision:
     @property
     def metric(self) -> str:
         """The confidence's name in files."""
-        names = {"softmax": "max-softmax", "binary": "max-sigmoid", "multilabel": "min-max-sigmoid"}
-        return names[self.kind]
+        least = "min-" if self.kind == "multilabel" else ""
+        return f"{least}{self.measure.removesuffix('-softmax')}-{self.activation}"
 
     def answers(self, p: Probabilities) -> tuple[Probabilities, NDArray[np.int64]]:
         """Confidence float32 (n,) and predicted code int64 (n,)."""
+        confidence = self._least(_confidence(self.distributions(p), self.measure))
         if self.kind == "softmax":
-            return p.max(axis=-1).astype(np.float32), p.argmax(axis=-1).astype(np.int64)
-        yes = p >= 0.5
-        confidence = np.where(yes, p, 1 - p).min(axis=-1).astype(np.float32)
-        return confidence, (yes * self._bits()).sum(axis=-1)
+            return confidence, p.argmax(axis=-1).astype(np.int64)
+        return confidence, ((p >= 0.5) * self._bits()).sum(axis=-1)
 
     def margins(self, p: Probabilities) -> Probabilities:
-        """By how much each decision is made, (n,): what rounding must reach to turn it."""
-        if self.kind == "softmax":
-            ordered = np.sort(p, axis=-1)
-            return np.asarray(ordered[..., -1] - ordered[..., -2])
-        return np.asarray(np.abs(2 * p - 1).min(axis=-1))
+        """By how much each decision is made, (n,), whatever the measure: what rounding must reach to turn it."""
+        return self._least(_confidence(self.distributions(p), "margin"))
+
+    def distributions(self, p: NDArray[np.floating]) -> NDArray[np.floating]:
+        """What is decided on, each summing to 1: (n, classes), or [1 − p, p] of every sigmoid, (n, outputs, 2)."""
+        return p if self.kind == "softmax" else np.stack([1 - p, p], axis=-1)
 
     def marks(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which classes a code stands for: bool (n, classes)."""
@@ -73,7 +103,22 @@ class Decision:
         return marks[:, 1:] if self.kind == "binary" else marks
 
     def as_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "classes": self.classes}
+        return asdict(self)
+
+    def _least(self, confidence: NDArray[np.floating]) -> Probabilities:
+        return np.asarray(confidence if self.kind == "softmax" else confidence.min(axis=-1), np.float32)
 
     def _bits(self) -> NDArray[np.int64]:
         return np.left_shift(np.int64(1), np.arange(self.outputs, dtype=np.int64))
+
+
+def _confidence(p: NDArray[np.floating], measure: str) -> NDArray[np.floating]:
+    """Of distributions (..., K), shape (...)."""
+    if measure == "max-softmax":
+        return np.asarray(p.max(axis=-1))
+    if measure == "margin":
+        largest = np.partition(p, -2, axis=-1)
+        return np.asarray(largest[..., -1] - largest[..., -2])
+    terms = p * np.log(np.maximum(p, np.finfo(np.float32).tiny))
+    # summed in float64, and never past the ends by rounding: 1 is sure, whoever computes it
+    return np.clip(1 + terms.sum(axis=-1, dtype=np.float64) / log(p.shape[-1]), 0, 1)

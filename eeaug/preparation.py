@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -74,6 +74,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         start_frameworks(settings.threads, settings.seed)
     with progress.step("load", "model"):
         classifier = model.load(settings.model, allow_unsafe=settings.allow_unsafe, output=settings.output_name)
+        classifier = replace(classifier, decision=replace(classifier.decision, measure=settings.confidence))
     # images and saved data sets are read by TensorFlow, whose thread count is fixed by now
     with progress.step("load", "data"):
         decision, shape = classifier.decision, classifier.input_shape
@@ -85,7 +86,12 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
             given = given.labelled(decision.kind, decision.classes)
         given.check(shape, decision.classes)
         names = given.class_names or tuple(str(i) for i in range(decision.classes))
-        splits = data.split(given, seed=settings.seed)
+        splits = data.split(
+            given,
+            seed=settings.seed,
+            certify=settings.risk is not None,
+            on_train=settings.calibrate_on == "train",
+        )
         priors = None if settings.priors is None else _priors(settings, decision, splits, names)
     for note in splits.notes:
         progress.caution(note)
@@ -107,7 +113,7 @@ def _priors(settings: Settings, decision: Decision, splits: Splits, names: tuple
     if settings.labels == "none":
         raise InputError("--priors weigh samples by their labels: there are none with --labels none")
     priors = data.parse_priors(str(settings.priors), names)
-    for view in (splits.choose, splits.test):
+    for view in (splits.choose, splits.certify, splits.test):
         if view is not None:
             data.weights(view.y, priors, decision.classes)
     return priors

@@ -43,6 +43,10 @@ class Settings:
 
     ``max_accuracy_drop`` None with ``efficiency_weight`` w: the weighted objective of thresholds.Objective.
     ``labels`` "none": the given model's answers serve as labels. ``output_name`` picks one of several outputs.
+    ``risk`` δ: the budget is proven to hold with probability 1 − δ. ``confidence``: a measure of
+    decision.MEASURES. ``calibrate_on`` "held" (x_val, else x_test) or "train". ``correction`` multiplies the
+    found thresholds. ``max_class_drop`` bounds the accuracy drop of every class. ``points``: how many
+    operating points the bundle carries.
     ``dask``: address of a scheduler whose workers extract features.
     ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid`` locations.
     """
@@ -64,6 +68,12 @@ class Settings:
     threshold: Mapping[str, float] = field(default_factory=dict)
     forbid: tuple[str, ...] = ()
     labels: str = "given"
+    risk: float | None = None
+    confidence: str = "max-softmax"
+    calibrate_on: str = "held"
+    correction: float = 1.0
+    max_class_drop: float | None = None
+    points: int = 3
     priors: str | None = None
     output_name: str | None = None
     effort: str = "normal"
@@ -81,6 +91,14 @@ class Settings:
             raise InputError(
                 "--efficiency-weight and --max-accuracy-drop are two different objectives: give one of them"
             )
+        if self.risk is None:
+            return
+        if self.max_accuracy_drop is None:
+            raise InputError("--risk guarantees --max-accuracy-drop: with --efficiency-weight there is none")
+        if self.calibrate_on == "train":
+            raise InputError("--risk needs samples that the model was not trained on: not --calibrate-on train")
+        if self.correction != 1.0:
+            raise InputError("--correction changes thresholds after they were found: --risk cannot hold for them")
 
     @property
     def bundle(self) -> Path:
@@ -99,6 +117,12 @@ class Settings:
             "max_exits": max_exits,
             "thresholds": self.thresholds,
             "labels": self.labels,
+            "risk": self.risk,
+            "confidence": self.confidence,
+            "calibrate_on": self.calibrate_on,
+            "correction": self.correction,
+            "max_class_drop": self.max_class_drop,
+            "points": self.points,
             "priors": self.priors,
             "output_name": self.output_name,
             "effort": self.effort,

@@ -14,53 +14,82 @@ __all__ = ["Splits", "split"]
 SCREEN_SHARE = 0.1  # of x_train
 CHOOSE_SHARE_OF_TRAIN = 0.2  # where neither x_val nor x_test is given
 CHOOSE_SHARE_OF_TEST = 0.5  # where x_val is not given
-SPLIT_SEEDS = {"screen": 1, "choose": 2}  # a stream of random numbers for each split
+CHOOSE_SHARE_OF_HELD = 1 / 3  # where the rest has to certify
+SPLIT_SEEDS = {"screen": 1, "choose": 2, "certify": 3}  # a stream of random numbers for each split
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Which samples serve what; ``notes`` say what a user must know about it."""
+    """Which samples serve what; ``notes`` say what a user must know about it.
+
+    ``held`` are choose and certify together: features do not depend on how they are divided.
+    ``choose_unseen`` says that the given model was (probably) not trained on them.
+    """
 
     fit: View
     screen: View
+    held: View
     choose: View
+    certify: View | None
     test: View | None
+    choose_unseen: bool
     notes: tuple[str, ...]
 
+    def rows(self, view: View) -> np.ndarray:
+        """Where the samples of choose or certify are among those of held, (len(view),)."""
+        return np.searchsorted(self.held.indices, view.indices)
 
-def split(data: Data, *, seed: int) -> Splits:
+
+def split(data: Data, *, seed: int, certify: bool = False, on_train: bool = False) -> Splits:
     """Decide which samples serve what; seeded, stratified by label (where there are labels), groups kept whole.
+
+    Parameters
+    ----------
+    certify : two thirds of what would serve as choose prove a guarantee instead
+    on_train : a part of x_train serves as choose, whatever else is given
 
     Raises
     ------
     InputError
-        Without ``x_train``, or where a part cannot be divided (one group, too few samples).
+        Without ``x_train``, where a part cannot be divided (one group, too few samples), or where samples that
+        the model has seen would have to certify.
     """
     if data.train is None:
         raise InputError(f"{data.source}: x_train is missing; exit heads need training data")
     notes = list(data.notes)
     rest = np.arange(len(data.train))
     test = None if data.test is None else View(data.test, np.arange(len(data.test)))
-    if data.val is not None:
-        choose = View(data.val, np.arange(len(data.val)))
-    elif data.test is not None:
-        chosen, remaining = _divide(data.test, np.arange(len(data.test)), "choose", CHOOSE_SHARE_OF_TEST, seed)
-        choose, test = View(data.test, chosen), View(data.test, remaining)
-        notes.append(
-            f"no x_val: half of x_test ({len(choose)} samples) serves as choose, "
-            f"the other half ({len(test)}) as test"
-        )
-    else:
+    unseen = not on_train and (data.val is not None or data.test is not None)
+    if not unseen:
         chosen, rest = _divide(data.train, rest, "choose", CHOOSE_SHARE_OF_TRAIN, seed)
-        choose = View(data.train, chosen)
+        held = View(data.train, chosen)
+        why = "--calibrate-on train" if on_train else "no x_val and no x_test"
         notes.append(
-            f"no x_val and no x_test: a fifth of x_train ({len(choose)} samples) serves as choose; "
+            f"{why}: a fifth of x_train ({len(held)} samples) serves as choose; "
             "the model has probably seen it, so confidences and thresholds found on it are too optimistic"
+        )
+    elif data.val is not None:
+        held = View(data.val, np.arange(len(data.val)))
+    else:
+        assert data.test is not None
+        chosen, remaining = _divide(data.test, np.arange(len(data.test)), "choose", CHOOSE_SHARE_OF_TEST, seed)
+        held, test = View(data.test, chosen), View(data.test, remaining)
+        notes.append(
+            f"no x_val: half of x_test ({len(held)} samples) serves as choose, the other half ({len(test)}) as test"
         )
     if test is None:
         notes.append("no x_test: nothing is measured on samples that no choice has seen")
     screen, fit = _divide(data.train, rest, "screen", SCREEN_SHARE, seed)
-    return Splits(View(data.train, fit), View(data.train, screen), choose, test, tuple(notes))
+    choose, proof = held, None
+    if certify:
+        if not unseen:
+            raise InputError(
+                f"--risk needs samples that the model was not trained on: {data.source} would have to certify on "
+                "x_train; give x_val or x_test"
+            )
+        some, others = _divide(held.part, held.indices, "certify", CHOOSE_SHARE_OF_HELD, seed)
+        choose, proof = View(held.part, some), View(held.part, others)
+    return Splits(View(data.train, fit), View(data.train, screen), held, choose, proof, test, unseen, tuple(notes))
 
 
 def _divide(

@@ -6,17 +6,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eeaug.errors import ConversionError, InputError
-
-if TYPE_CHECKING:  # `eeaug report` reads bundles without NumPy and its like
-    from eeaug.cascade import Outcomes
-    from eeaug.cost import Exit
-    from eeaug.heads.training import Trained
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -26,7 +21,6 @@ __all__ = [
     "dump_json",
     "hashes",
     "read_manifest",
-    "write_search",
 ]
 
 SCHEMA_VERSION = 1
@@ -141,35 +135,3 @@ def check_files(directory: Path, files: Mapping[str, str]) -> None:
             raise ConversionError(f"{directory}: {name} is missing")
         if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
             raise ConversionError(f"{directory}: {name} has changed since it was written (sha256)")
-
-
-def write_search(directory: Path, outcomes: Outcomes, exits: Sequence[Exit], trained: Sequence[Trained]) -> None:
-    """What a later choice needs instead of data and training: outcomes on choose, and all trained heads.
-
-    outcomes.npz: confidence float32 (C + 1, n), predicted (C + 1, n), labels (n,); heads.npz: weights
-    ``<exit>_<i>`` in the order of the head's layers; exits.json: the C exits.
-    """
-    import numpy as np
-
-    folder = directory / "search"
-    folder.mkdir()
-    np.savez_compressed(
-        folder / "outcomes.npz",
-        confidence=outcomes.confidence,
-        predicted=outcomes.predicted.astype(np.int32),
-        labels=outcomes.labels.astype(np.int32),
-    )
-    weights = {f"{i}_{k}": w for i, t in enumerate(trained) for k, w in enumerate(t.weights)}
-    np.savez_compressed(folder / "heads.npz", **weights)  # type: ignore[arg-type]
-    listed = [_exit_entry(exit_) for exit_ in exits]
-    (folder / "exits.json").write_text(dump_json(listed), encoding="utf-8")
-
-
-def _exit_entry(exit_: Exit) -> Mapping[str, Any]:
-    return {
-        "location": exit_.location,
-        "after": exit_.after,
-        "head": exit_.head,
-        "macs": dict(exit_.macs),
-        "parameters": exit_.parameters,
-    }

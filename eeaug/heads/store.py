@@ -23,11 +23,11 @@ FORMAT = 1  # of the files and of how heads are trained; part of their key
 
 @dataclass(frozen=True)
 class Judged:
-    """A trained head and its probabilities (n, outputs), float32, on screen and choose."""
+    """A trained head and its probabilities (n, outputs), float32, on screen, and on choose and certify together."""
 
     trained: Trained
     screen: NDArray[np.float32]
-    choose: NDArray[np.float32]
+    held: NDArray[np.float32]
 
 
 def file(
@@ -50,7 +50,7 @@ def save(path: Path, heads: Sequence[Head], judged: Sequence[Judged]) -> None:
     arrays: dict[str, NDArray[Any]] = {}
     for one in judged:
         i = [h.key for h in heads].index(one.trained.head.key)
-        arrays |= {f"{i}.screen": one.screen, f"{i}.choose": one.choose}
+        arrays |= {f"{i}.screen": one.screen, f"{i}.held": one.held}
         arrays |= {f"{i}.{k}": weight for k, weight in enumerate(one.trained.weights)}
     with cache.publishing(path) as partial, partial.open("wb") as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
@@ -65,5 +65,5 @@ def load(path: Path, heads: Sequence[Head]) -> list[Judged]:
             if f"{i}.screen" in stored:
                 count = sum(name.startswith(f"{i}.") for name in stored) - 2
                 weights = tuple(stored[f"{i}.{k}"] for k in range(count))
-                found.append(Judged(Trained(head, weights), stored[f"{i}.screen"], stored[f"{i}.choose"]))
+                found.append(Judged(Trained(head, weights), stored[f"{i}.screen"], stored[f"{i}.held"]))
     return found

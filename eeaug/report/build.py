@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,13 @@ import numpy as np
 import eeaug
 from eeaug.bounds import mean_upper_bound
 from eeaug.cascade import Outcomes, decide
+from eeaug.certification import Guarantee
 from eeaug.cost import Costs, Segments
 from eeaug.decision import Decision
+from eeaug.guarantee import paired_losses
 from eeaug.hardware import Hardware
 from eeaug.model import Classifier
+from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.report import metrics, units
 from eeaug.search.solver import Result
@@ -55,16 +58,65 @@ def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str
     return alone, metrics.counted(outcomes, chosen.thresholds, chosen.segments, **common)
 
 
-def _bound(chosen: Chosen, test: Outcomes | None, seed: int) -> float | None:
-    """95 % upper bound of the accuracy drop, from the paired losses on samples that no choice has seen.
+def _bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float | None, str | None]:
+    """95 % upper bound of the accuracy drop on samples that no choice has seen; else None and why.
 
-    None without such samples, and with weighted ones, for which the bound would not hold.
+    Certify samples have been looked at by the choice among the chain's designs: what they say is the guarantee.
     """
-    if test is None or test.weights is not None:
+    if test is None:
+        return None, "there are no test samples, which no choice has seen"
+    weights = None if test.weights is None else test.counts / test.counts.mean()
+    losses = paired_losses(test, chosen.thresholds)
+    return mean_upper_bound(losses, error=0.05, seed=seed, weights=weights), None
+
+
+def _guarantee(guarantee: Guarantee | None, labels: str) -> dict[str, Any] | None:
+    """What is proven, in figures and in a sentence."""
+    if guarantee is None:
         return None
-    at = decide(test, chosen.thresholds)
-    right = test.correct[at, np.arange(test.samples)]
-    return mean_upper_bound(test.correct[-1].astype(np.int64) - right, error=0.05, seed=seed)
+    what = "disagreement with the given model" if labels == "none" else "accuracy drop"
+    sure, budget = f"{1 - guarantee.risk:.4g}", units.points(guarantee.budget, signed=False)
+    if guarantee.proven:
+        said = (
+            f"With probability {sure} over the draw of the {guarantee.samples:,} certify samples, the true {what} "
+            f"is at most {budget}."
+        )
+    else:
+        said = f"No early exit could be proven to keep a true {what} of {budget} at most with probability {sure}"
+        if guarantee.smallest_drop is not None:
+            least = units.points(guarantee.smallest_drop, signed=False)
+            said += f"; {guarantee.samples:,} certify samples prove {least} for the safest"
+        said += ". Nothing leaves early: the drop is 0 by construction."
+    return {
+        "max_accuracy_drop": guarantee.budget,
+        "risk": guarantee.risk,
+        "samples": guarantee.samples,
+        "proven": guarantee.proven,
+        "designs_tested": guarantee.tested,
+        "p_value": guarantee.p_value,
+        "smallest_provable_drop": guarantee.smallest_drop,
+        "method": "fixed-sequence Learn-then-Test, betting p-values",
+        "statement": said,
+    }
+
+
+def _points(
+    points: Sequence[Point], chosen: Chosen, choose: Outcomes, test: Outcomes | None, labels: str, seed: int
+) -> list[dict[str, Any]]:
+    """Every operating point with its own figures; ``choose`` and ``test`` are rows of the design."""
+    made = []
+    for point in points:
+        own = replace(chosen, thresholds=tuple(None if np.isinf(t) else t for t in point.thresholds))
+        made.append({
+            "name": point.name,
+            "max_accuracy_drop": point.budget,
+            "thresholds": list(own.thresholds),
+            "predicted": metrics_of(own, choose, "choose")[1],
+            "measured": None if test is None else metrics_of(own, test, "test")[1],
+            "guarantee": _guarantee(point.guarantee, labels),
+            "accuracy_drop_bound_95": _bound(own, test, seed)[0],
+        })  # fmt: skip
+    return made
 
 
 def benefit_curve(
@@ -106,15 +158,17 @@ def build(
     choose: Outcomes,
     test: Outcomes | None,
     result: Result,
+    guarantee: Guarantee | None,
+    points: Sequence[Point],
     search: dict[str, Any],
     verification: dict[str, Any],
-    warnings: Sequence[str],
     parameters: int,
 ) -> dict[str, Any]:
     """The whole report. ``choose`` has all C + 1 rows, ``test`` the m + 1 of the design, or is None."""
     rows = choose.rows(chosen.design.exits)
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
+    bound, why = _bound(chosen, test, settings["seed"])
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -153,11 +207,13 @@ def build(
             "measured": measured,
         },
         "benefit_curve": benefit_curve(result, chosen, choose, costs, base_choose["accuracy"]),
-        "guarantee": None,
-        "accuracy_drop_bound_95": _bound(chosen, test, settings["seed"]),
+        "operating_points": _points(points, chosen, rows, test, settings["labels"], settings["seed"]),
+        "guarantee": _guarantee(guarantee, settings["labels"]),
+        "accuracy_drop_bound_95": bound,
+        "accuracy_drop_bound_95_missing": why,
         "search": search,
         "verification": verification,
-        "warnings": list(warnings),
+        "warnings": [],
     }
 
 

@@ -1,0 +1,81 @@
+"""From the chosen design to one whose accuracy drop is proven on samples that no choice has seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eeaug import guarantee
+from eeaug.cascade import Outcomes
+from eeaug.choice import Rules
+from eeaug.errors import InfeasibleError
+from eeaug.search import solver
+from eeaug.search.space import Design, Problem
+from eeaug.thresholds import NEVER
+
+__all__ = ["Guarantee", "certified"]
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What is proven of a design: P(true drop ≤ ``budget``) ≥ 1 − ``risk`` over the draw of the samples.
+
+    Parameters
+    ----------
+    proven : on the samples; False: of the design without exits alone, whose drop is 0 by construction
+    tested : how many designs were, from the safest on
+    p_value : of the last that passed, or of the first if none did; None if none was tested
+    smallest_drop : where nothing is proven: the smallest budget for which something would have been
+    """
+
+    budget: float
+    risk: float
+    samples: int
+    proven: bool
+    tested: int
+    p_value: float | None
+    smallest_drop: float | None
+
+
+def certified(
+    problem: Problem, rules: Rules, design: Design, outcomes: Outcomes, *, budget: float, risk: float, seed: int
+) -> tuple[Design, Guarantee]:
+    """The cheapest design on the way to ``design`` that is proven to keep the budget (guarantee.chain).
+
+    ``outcomes`` of all C candidates and the final classifier, on certify. Where nothing can be proven, the
+    design without exits is the answer; exits that were pinned stay, and nothing leaves at them.
+    """
+    samples = outcomes.samples
+    if not design.exits:
+        return design, Guarantee(budget, risk, samples, False, 0, None, None)
+    segments = problem.costs.segments(np.array([design.exits]), design.processors)
+    locations = [problem.costs.exits[e].location for e in design.exits]
+    thresholds = guarantee.chain(
+        problem.outcomes.rows(design.exits),
+        design.thresholds,
+        problem.cost_of(segments)[0],
+        problem.objective.base_cost,
+        fixed=[location in rules.thresholds for location in locations],
+    )
+    rows = outcomes.rows(design.exits)
+    found = guarantee.certify(
+        (guarantee.paired_losses(rows, each) for each in thresholds),
+        budget, risk=risk, seed=seed, weights=None if rows.weights is None else rows.counts / rows.counts.mean(),
+    )  # fmt: skip
+    tested = len(found.p_values)
+    if found.index is None:
+        p_value = found.p_values[0] if tested else None
+        return _closed(problem, design), Guarantee(
+            budget, risk, samples, False, tested, p_value, found.smallest_drop
+        )
+    proven = Guarantee(budget, risk, samples, True, tested, found.p_values[found.index], None)
+    return replace(design, thresholds=thresholds[found.index]), proven
+
+
+def _closed(problem: Problem, design: Design) -> Design:
+    """The design without exits, or where pins and limits allow none, these exits without anything leaving."""
+    try:
+        return solver.solve(replace(problem, max_exits=0)).design
+    except InfeasibleError:
+        return replace(design, thresholds=(float(NEVER),) * len(design.exits))

@@ -1,0 +1,234 @@
+"""From trained candidates to a written, verified bundle: the design, its proof, its points, stages and report."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import eeaug
+from eeaug import certification, choice, hardware, operating, partition
+from eeaug.candidates import Candidates
+from eeaug.cascade import Outcomes
+from eeaug.certification import Guarantee
+from eeaug.cost import Costs
+from eeaug.export import bundle, keras_file, search_files, stage_files, verify
+from eeaug.export.search_files import Search
+from eeaug.operating import Point
+from eeaug.partition import Stage
+from eeaug.preparation import Network
+from eeaug.preprocessing import Preprocessing
+from eeaug.progress import Progress
+from eeaug.report import build
+from eeaug.report.build import Chosen
+from eeaug.runtime import Cascade
+from eeaug.search.solver import SETTLED_PER_COUNT, Result
+from eeaug.settings import Settings
+
+__all__ = ["Material", "deliver"]
+
+FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
+STEPS = ("import", "load", "graph", "convert", "features", "heads", "search", "export", "verify")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a design is chosen from and a bundle is written with.
+
+    Parameters
+    ----------
+    inputs, data : as in manifest and report: files with their hashes, samples by part
+    x : float32 (n, *input shape), prepared samples that every written file is run on
+    test : outcomes of a cascade's stages on the test part; None: there is none
+    """
+
+    network: Network
+    found: Candidates
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    inputs: Sequence[dict[str, str]]
+    data: dict[str, Any]
+    x: NDArray[np.float32]
+    test: Callable[[Cascade], Outcomes] | None
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """The design and all that was found out about it without running it."""
+
+    costs: Costs
+    result: Result
+    chosen: Chosen
+    guarantee: Guarantee | None
+    points: tuple[Point, ...]
+    stages: tuple[Stage, ...]
+
+
+def deliver(settings: Settings, material: Material, progress: Progress) -> dict[str, Any]:
+    """Choose, write to ``settings.bundle``, verify, measure; returns the report.
+
+    Raises
+    ------
+    InfeasibleError, ConversionError : as in errors; nothing has been written then
+    """
+    with progress.step("search"):
+        decided = _decide(settings, material)
+    with bundle.being_written(settings.bundle, force=settings.force) as directory:
+        with progress.step("export"):
+            manifest = _export(directory, settings, material, decided)
+        with progress.step("verify"):
+            whole = _load(directory / "augmented.keras")
+            verification = verify.verify(directory, manifest, material.x, whole, settings.threads)
+            test = None
+            if material.test is not None:
+                test = material.test(Cascade.load(directory, manifest, settings.threads))
+        report = build.build(
+            classifier=material.network.classifier,
+            hardware=material.network.hardware,
+            settings=manifest["settings"],
+            data=material.data,
+            chosen=decided.chosen,
+            stages=decided.stages,
+            costs=decided.costs,
+            choose=material.found.outcomes,
+            test=test,
+            result=decided.result,
+            guarantee=decided.guarantee,
+            points=decided.points,
+            search=_search_facts(material, decided.result),
+            verification=verification,
+            parameters=sum(block.parameters for block in material.network.blocks),
+        )
+        _warn(report, settings, progress)
+        report["warnings"] = list(progress.warnings)
+        _finish(directory, manifest, report, progress)
+    return report
+
+
+def _decide(settings: Settings, material: Material) -> _Decided:
+    network, found = material.network, material.found
+    costs = network.costs([trained.head.cost() for trained in found.trained])
+    base = choice.baseline(costs)
+    task = choice.problem(settings, costs, found.outcomes, network.rules, base)
+    result, design = choice.choose(task, network.rules)
+    guarantee = None
+    if settings.risk is not None:
+        assert found.certify is not None and settings.max_accuracy_drop is not None
+        design, guarantee = certification.certified(
+            task, network.rules, design, found.certify,
+            budget=settings.max_accuracy_drop, risk=settings.risk, seed=settings.seed,
+        )  # fmt: skip
+    points = operating.points(settings, task, network.rules, design, guarantee, found.certify)
+    chosen = Chosen(
+        design=design,
+        thresholds=tuple(
+            None if np.isinf(t) else t for t in operating.corrected(design.thresholds, settings.correction)
+        ),
+        segments=costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors),
+        baseline_processor=base.processor,
+        baseline_segments=base.segments,
+        classes=material.classes,
+        decision=network.classifier.decision,
+    )
+    return _Decided(costs, result, chosen, guarantee, points, _stages(network, found, chosen))
+
+
+def _load(path: Any) -> Any:
+    import keras
+
+    return keras.models.load_model(path, compile=False)
+
+
+def _stages(network: Network, found: Candidates, chosen: Chosen) -> tuple[Stage, ...]:
+    processors = [network.hardware.processors[p] for p in chosen.design.processors]
+    return partition.stages(
+        network.classifier,
+        [found.trained[e] for e in chosen.design.exits],
+        chosen.thresholds,
+        [(p.name, p.bytes_per_element) for p in processors],
+        [int(macs) for macs in chosen.segments.macs[0]],
+    )
+
+
+def _export(directory: Path, settings: Settings, material: Material, decided: _Decided) -> dict[str, Any]:
+    """Write everything but the reports; returns the manifest, still without hashes."""
+    network, found, chosen, stages = material.network, material.found, decided.chosen, decided.stages
+    classifier = network.classifier
+    written = [stage_files.write(classifier, stage, directory) for stage in stages]
+    exits = [found.trained[e] for e in chosen.design.exits]
+    keras_file.save(partition.monolith(classifier, exits), directory / "augmented.keras")
+    (directory / "hardware.yaml").write_text(hardware.dump(network.hardware), encoding="utf-8")
+    if not settings.slim:
+        search_files.write(directory, Search(found.trained, found.outcomes, found.certify, material.x))
+    return {
+        "schema_version": bundle.SCHEMA_VERSION,
+        "tool": {"eeaug": eeaug.__version__},
+        "versions": _versions(),
+        "seed": settings.seed,
+        "settings": settings.as_dict(network.rules.max_exits),
+        "classes": list(chosen.classes),
+        "decision": chosen.decision.as_dict(),
+        "preprocessing": material.preprocessing.as_dict(),
+        "inputs": list(material.inputs),
+        "stages": [
+            stage_files.entry(stage, files, chosen.decision.metric)
+            for stage, files in zip(stages, written, strict=True)
+        ],
+        "operating_points": [
+            {"name": point.name, "thresholds": [None if np.isinf(t) else t for t in point.thresholds]}
+            for point in decided.points
+        ],
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = ("tensorflow", "keras", "numpy", "networkx", "onnx", "tf2onnx", "onnxruntime")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _search_facts(material: Material, result: Result) -> dict[str, Any]:
+    rejected = dict(result.settled.rejected)
+    latency = rejected.pop("latency", 0)
+    return {
+        "locations": len(material.network.rules.locations),
+        "heads_trained": material.found.heads_trained,
+        "heads_kept": len(material.found.trained),
+        "architectures": result.architectures,
+        "placements": result.placements,
+        "threshold_configurations": result.settled.configurations,
+        "settled": "all" if result.complete else f"the best {SETTLED_PER_COUNT} per number of exits",
+        "rejected": {"latency": latency, "memory": sum(rejected.values())},
+    }
+
+
+def _warn(report: dict[str, Any], settings: Settings, progress: Progress) -> None:
+    """What a user must know before believing the figures."""
+    design, base = report["design"], report["baseline"]
+    budget, samples = settings.max_accuracy_drop, base["choose"]["samples"]
+    if samples < FEW_SAMPLES:
+        progress.warn(
+            f"the design was chosen on {samples} samples only: one is {100 / samples:.1f} points of accuracy"
+        )
+    if design["measured"] is not None and budget is not None:
+        drop = base["measured"]["accuracy"] - design["measured"]["accuracy"]
+        if drop > budget:
+            progress.warn(
+                f"the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} asked "
+                "for: thresholds were chosen on other samples, and what just fits there often misses elsewhere"
+            )
+
+
+def _finish(directory: Path, manifest: dict[str, Any], report: dict[str, Any], progress: Progress) -> None:
+    """Report, hashes and manifest; last the times, which are outside the promise of equal bytes."""
+    (directory / "report.json").write_text(bundle.dump_json(report), encoding="utf-8")
+    manifest["files"] = bundle.hashes(directory)
+    (directory / "manifest.json").write_text(bundle.dump_json(manifest), encoding="utf-8")
+    times = {name: round(progress.seconds.get(name, 0.0), 3) for name in STEPS}
+    times["total"] = round(progress.total_s, 3)
+    (directory / "timing.json").write_text(bundle.dump_json(times), encoding="utf-8")

@@ -1,0 +1,85 @@
+"""Operating points: threshold vectors of one design to switch between while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eeaug import certification, choice
+from eeaug.cascade import Outcomes, decide
+from eeaug.certification import Guarantee
+from eeaug.choice import Rules
+from eeaug.search.space import Design, Problem
+from eeaug.settings import Settings
+from eeaug.thresholds import NEVER
+
+__all__ = ["DEFAULT", "Point", "corrected", "points"]
+
+DEFAULT = "default"
+# names → their budgets as multiples of the one that was asked for
+SETS: dict[int, dict[str, float]] = {
+    1: {DEFAULT: 1},
+    3: {"careful": 0.5, DEFAULT: 1, "frugal": 2},
+    4: {"careful": 0.5, DEFAULT: 1, "frugal": 2, "most-frugal": 4},
+    5: {"most-careful": 0.25, "careful": 0.5, DEFAULT: 1, "frugal": 2, "most-frugal": 4},
+}
+LEAST_BUDGET = 0.005  # that multiples are taken of, where the one asked for is smaller or none
+
+
+@dataclass(frozen=True)
+class Point:
+    """Thresholds for another budget; the exits and what runs where stay as they are."""
+
+    name: str
+    budget: float | None
+    thresholds: tuple[float, ...]
+    guarantee: Guarantee | None
+
+
+def points(
+    settings: Settings, problem: Problem, rules: Rules, design: Design, guarantee: Guarantee | None,
+    certify: Outcomes | None,
+) -> tuple[Point, ...]:  # fmt: skip
+    """The points of SETS, from the most accurate on; ``design`` and its ``guarantee`` are the default.
+
+    Every other one has the best thresholds for its own budget, proven at the same risk if one was asked for;
+    one for which pinned thresholds leave none is left out.
+    """
+    if not design.exits:
+        return ()
+    asked = settings.max_accuracy_drop
+    rows = problem.outcomes.rows(design.exits)
+    at = decide(rows, design.thresholds)
+    lost = problem.objective.base_accuracy - float(rows.share(rows.correct[at, np.arange(rows.samples)]))
+    base = max(asked if asked is not None else lost, LEAST_BUDGET)
+    found = []
+    for name, multiple in SETS[settings.points].items():
+        if name == DEFAULT:
+            found.append(Point(name, asked, design.thresholds, guarantee))
+            continue
+        budget = round(multiple * base, 12)
+        objective = replace(problem.objective, max_accuracy_drop=budget, weight=None)
+        other = choice.refined(replace(problem, objective=objective), rules, design)
+        if other is not None:  # else pinned thresholds do not allow this budget
+            found.append(_point(name, budget, settings, problem, rules, other, certify))
+    return tuple(found)
+
+
+def _point(
+    name: str, budget: float, settings: Settings, problem: Problem, rules: Rules, design: Design,
+    certify: Outcomes | None,
+) -> Point:  # fmt: skip
+    if certify is None or settings.risk is None:
+        return Point(name, budget, corrected(design.thresholds, settings.correction), None)
+    proven, guarantee = certification.certified(
+        problem, rules, design, certify, budget=budget, risk=settings.risk, seed=settings.seed
+    )
+    closed = (float(NEVER),) * len(design.exits)
+    return Point(name, budget, proven.thresholds if guarantee.proven else closed, guarantee)
+
+
+def corrected(thresholds: Sequence[float], correction: float) -> tuple[float, ...]:
+    """Thresholds × ``correction``, as float32; never stays never."""
+    return tuple(t if np.isinf(t) or correction == 1 else float(np.float32(t * correction)) for t in thresholds)

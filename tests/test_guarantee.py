@@ -1,0 +1,264 @@
+"""The guarantee errs as seldom as it says, stops where it must, and is worth having."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from instances import correlated
+
+from eeaug import bounds
+from eeaug.bounds import GRID, mean_upper_bound
+from eeaug.cascade import Outcomes, decide
+from eeaug.guarantee import certify, chain, p_value, paired_losses
+
+LEVELS = (0.01, 0.05, 0.1, 0.2, 0.5)
+
+
+def draw(rng: np.random.Generator, n: int, worse: float, better: float) -> np.ndarray:
+    return rng.choice([1, -1, 0], size=n, p=[worse, better, 1 - worse - better]).astype(np.int8)
+
+
+def at_most(hits: int, runs: int, rate: float) -> bool:
+    """Whether so many hits are within three standard errors of a rate that is at most this."""
+    return hits <= runs * rate + 3 * np.sqrt(runs * rate * (1 - rate))
+
+
+@pytest.fixture
+def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stakes that are set seldom: a test's validity does not depend on how often, its time does."""
+    monkeypatch.setattr(bounds, "BLOCKS", 12)
+
+
+@pytest.mark.usefixtures("few_blocks")
+@pytest.mark.parametrize(
+    ("worse", "better", "budget"),
+    [
+        (0.02, 0.01, 0.01),  # the mean is the budget, as in all but the last
+        (0.01, 0.0, 0.01),  # disagreement only
+        (0.3, 0.29, 0.01),
+        (0.05, 0.0, 0.05),
+        (0.06, 0.02, 0.01),
+    ],
+)
+def test_p_values_under_the_null_are_not_too_small(worse: float, better: float, budget: float) -> None:
+    rng = np.random.default_rng(1)
+    p = np.array([p_value(draw(rng, 400, worse, better), budget, seed=i) for i in range(2000)])
+    assert p.max() <= 1 and p.min() > 0
+    assert [level for level in LEVELS if not at_most((p <= level).sum(), len(p), level)] == []
+
+
+def test_p_values_of_few_samples_are_not_too_small() -> None:
+    rng = np.random.default_rng(2)
+    p = np.array([p_value(draw(rng, 20, 0.12, 0.02), 0.1, risk=0.2, seed=i) for i in range(2000)])
+    assert [level for level in LEVELS if not at_most((p <= level).sum(), len(p), level)] == []
+    assert (p <= 0.2).mean() > 0.04  # and not all 1
+
+
+@pytest.mark.usefixtures("few_blocks")
+def test_weighted_p_values_under_the_null_are_not_too_small() -> None:
+    # two classes, one in ten samples is of the first; in the field it is every second: weights 5 and 5/9.
+    # The first loses 3 points, the second gains 1: the mean is 1, though without weights it is −0.6.
+    rng = np.random.default_rng(3)
+    p, unweighted = [], []
+    for i in range(2000):
+        first = rng.random(600) < 0.1
+        losses = np.where(first, draw(rng, 600, 0.05, 0.02), draw(rng, 600, 0.01, 0.02))
+        weights = np.where(first, 5, 5 / 9)
+        p.append(p_value(losses, 0.01, seed=i, weights=weights))
+        unweighted.append(p_value(losses, 0.01, seed=i))
+    assert [level for level in LEVELS if not at_most((np.array(p) <= level).sum(), len(p), level)] == []
+    assert not at_most((np.array(unweighted) <= 0.05).sum(), len(p), 0.05)
+
+
+def test_weights_of_one_change_nothing() -> None:
+    losses = draw(np.random.default_rng(4), 900, 0.01, 0.02)
+    assert p_value(losses, 0.01, weights=np.ones(900)) == pytest.approx(p_value(losses, 0.01), rel=1e-9)
+
+
+def test_heavy_weights_are_bet_on_with_care() -> None:
+    losses = np.zeros(2000, dtype=np.int8)
+    weights = np.where(np.arange(2000) < 100, 10.0, 1000 / 1900)
+    assert p_value(losses, 0.01, weights=weights) > p_value(losses, 0.01)
+    losses[:100] = 1  # the heavy ones are lost: half of the field, a twentieth of the samples
+    assert p_value(losses, 0.3) < 0.05 < p_value(losses, 0.3, weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("worse", "better", "n", "least"),
+    [
+        (0.015, 0.015, 3300, 0.90),
+        (0.025, 0.025, 3300, 0.72),
+        (0.005, 0.005, 1300, 0.75),
+        (0.0015, 0.0015, 660, 0.75),
+    ],
+)
+def test_power(worse: float, better: float, n: int, least: float) -> None:
+    # the plug-in of Waudby-Smith and Ramdas (equation 26) reaches 0.88, 0.68, 0.86 and 0.85 here
+    rng = np.random.default_rng(5)
+    proven = [p_value(draw(rng, n, worse, better), 0.01, risk=0.05, seed=i) <= 0.05 for i in range(150)]
+    assert np.mean(proven) > least
+
+
+def test_smallest_number_of_samples_without_any_loss() -> None:
+    # nothing can be proven of a budget m with much fewer than ln(1/risk)/m samples: 300 here
+    assert p_value(np.zeros(290, dtype=np.int8), 0.01) > 0.05
+    assert p_value(np.zeros(330, dtype=np.int8), 0.01) <= 0.05
+    assert p_value(np.zeros(0, dtype=np.int8), 0.01) == 1
+    assert p_value(np.zeros(5000, dtype=np.int8), 0.0) == 1
+
+
+def test_same_seed_same_result_and_order_of_the_chain_kept() -> None:
+    losses = [draw(np.random.default_rng(6), 700, 0.01, 0.012) for _ in range(3)]
+    assert certify(losses, 0.01, risk=0.1, seed=3) == certify(iter(losses), 0.01, risk=0.1, seed=3)
+    p = {p_value(losses[0], 0.01, seed=seed) for seed in range(5)}
+    assert len(p) > 1
+
+
+def test_stops_at_the_first_that_is_not_proven() -> None:
+    good, bad = np.zeros(2000, dtype=np.int8), draw(np.random.default_rng(7), 2000, 0.1, 0.0)
+    asked = []
+
+    def designs() -> Iterator[np.ndarray]:
+        for i, losses in enumerate([good, good, bad, good]):
+            asked.append(i)
+            yield losses
+
+    result = certify(designs(), 0.01, risk=0.05)
+    assert asked == [0, 1, 2]
+    assert result.index == 1
+    assert [p <= 0.05 for p in result.p_values] == [True, True, False]
+    assert (result.samples, result.smallest_drop) == (2000, None)
+    assert certify([good, good], 0.01, risk=0.05).index == 1
+
+
+def test_an_empty_chain_proves_nothing() -> None:
+    result = certify([], 0.01, risk=0.05)
+    assert (result.index, result.p_values, result.smallest_drop) == (None, (), None)
+
+
+@pytest.mark.usefixtures("few_blocks")
+@pytest.mark.parametrize("drops", [(0.02,), (0.02, 0.02, 0.02, 0.02), (-0.05, 0.0, 0.02, 0.025, 0.03)])
+def test_a_design_over_budget_passes_as_seldom_as_the_risk(drops: tuple[float, ...]) -> None:
+    rng, runs, risk, budget = np.random.default_rng(8), 600, 0.1, 0.02
+    broken = 0
+    for i in range(runs):
+        shared = rng.random(500)  # neighbours err on the same samples
+        losses = [(shared < 0.06 + drop).astype(np.int8) - (rng.random(500) < 0.06) for drop in drops]
+        index = certify(losses, budget, risk=risk, seed=i).index
+        broken += index is not None and drops[index] >= budget
+    assert at_most(broken, runs, risk)
+
+
+def test_smallest_drop_is_the_first_that_is_proven() -> None:
+    grid = np.sinh(np.linspace(-5, 5, GRID)) / np.sinh(5)
+    for i in range(5):
+        losses = draw(np.random.default_rng(i), 400, 0.03, 0.01)
+        result = certify([losses, losses], 0.01, risk=0.1, seed=i)
+        assert result.index is None and len(result.p_values) == 1
+        smallest = result.smallest_drop
+        assert smallest is not None and smallest > 0.01
+        above = grid[grid >= smallest - 1e-12]
+        assert all(p_value(losses, float(m), risk=0.1, seed=i) <= 0.1 for m in above[::20])
+        assert p_value(losses, float(above[0]), risk=0.1, seed=i) <= 0.1
+        assert p_value(losses, max(0.01, float(grid[grid < smallest - 1e-12][-1])), risk=0.1, seed=i) > 0.1
+        assert smallest == mean_upper_bound(losses, error=0.1, seed=i)
+    assert certify([np.ones(50, dtype=np.int8)], 0.01, risk=0.1).smallest_drop == 1.0
+
+
+def chosen(
+    rng: np.random.Generator, exits: int = 2, samples: int = 900
+) -> tuple[Outcomes, list[float], list[float]]:
+    """Outcomes of an architecture, its thresholds at the upper third of confidences, its costs."""
+    outcomes = correlated(rng, exits, samples)
+    thresholds = [float(np.quantile(row, 0.67)) for row in outcomes.confidence[:-1]]
+    return outcomes, thresholds, [3.0, 2.0, 5.0][: exits + 1]
+
+
+def test_chain_runs_from_strict_to_loose_and_gets_cheaper() -> None:
+    outcomes, thresholds, costs = chosen(np.random.default_rng(9))
+    designs = chain(outcomes, thresholds, costs, 10.0)
+    assert len(designs) > 5
+    path = np.cumsum(costs)
+    means = [path[decide(outcomes, t)].mean() for t in designs]
+    assert all(a > b for a, b in zip([10.0, *means], means, strict=False))
+    assert all(a >= b for one, next_ in pairwise(designs) for a, b in zip(one, next_, strict=True))
+    # the chosen design's decisions lie on the path: some are stricter, some looser
+    assert means[0] > path[decide(outcomes, thresholds)].mean() > means[-1]
+
+
+def test_chain_thresholds_are_apart_from_every_confidence() -> None:
+    outcomes, thresholds, costs = chosen(np.random.default_rng(10))
+    for design in chain(outcomes, thresholds, costs, 10.0):
+        for row, threshold in zip(outcomes.confidence, design, strict=False):
+            assert threshold == np.float32(threshold) and threshold != 1.0
+            assert threshold not in row or threshold == row.min()
+
+
+def test_chain_leaves_never_and_fixed_thresholds_alone() -> None:
+    outcomes, thresholds, costs = chosen(np.random.default_rng(11))
+    for design in chain(outcomes, [thresholds[0], np.inf], costs, 10.0):
+        assert design[1] == np.inf
+    fixed = chain(outcomes, thresholds, costs, 10.0, fixed=[True, False])
+    assert {design[0] for design in fixed} == {thresholds[0]} and len(fixed) > 2
+    assert chain(outcomes, thresholds, costs, 10.0, fixed=[True, True]) == (tuple(thresholds),)
+    assert chain(outcomes, [np.inf, np.inf], costs, 10.0) == ()
+
+
+def test_chain_holds_nothing_that_costs_more_than_no_exits() -> None:
+    outcomes, thresholds, costs = chosen(np.random.default_rng(12))
+    everything = chain(outcomes, thresholds, costs, 10.0)
+    path = np.cumsum(costs)
+    limit = float(path[decide(outcomes, everything[3])].mean()) + 1e-6
+    assert chain(outcomes, thresholds, costs, limit) == everything[3:]
+    assert chain(outcomes, thresholds, costs, 0.5) == ()
+
+
+def test_chain_counts_samples_by_their_weights() -> None:
+    outcomes, thresholds, costs = chosen(np.random.default_rng(13))
+    # only samples that stay to the end count: until these leave, no threshold saves anything
+    designs = chain(outcomes, thresholds, costs, 10.0)
+    middle = len(designs) // 2
+    stays = decide(outcomes, designs[middle]) == 2
+    weights = stays * len(stays) / stays.sum()
+    weighted = Outcomes(outcomes.confidence, outcomes.predicted, outcomes.labels, weights)
+    cheaper = chain(weighted, thresholds, costs, 10.0)
+    assert 0 < len(cheaper) < len(designs) and not set(cheaper) & set(designs[: middle + 1])
+
+
+def test_paired_losses_are_those_of_a_replay() -> None:
+    outcomes, thresholds, _ = chosen(np.random.default_rng(14), samples=50)
+    right = outcomes.predicted == outcomes.labels
+    for i, loss in enumerate(paired_losses(outcomes, thresholds)):
+        leaves = [k for k in range(2) if outcomes.confidence[k, i] >= np.float32(thresholds[k])]
+        assert loss == int(not right[leaves[0] if leaves else 2, i]) - int(not right[2, i])
+    assert not paired_losses(outcomes, [np.inf, None]).any()
+
+
+@pytest.mark.usefixtures("few_blocks")
+def test_budget_holds_from_choose_to_the_field() -> None:
+    """The whole way: a design is picked where it just fits, its chain tested on other samples."""
+    rng, runs, risk, budget = np.random.default_rng(15), 200, 0.1, 0.03
+    field = correlated(rng, 1, 20000)
+    broken = unguarded = passed = 0
+    grid = np.quantile(field.confidence[0], np.linspace(0, 1, 40)[1:-1]).astype(np.float32)
+    for i in range(runs):
+        drawn = rng.integers(0, field.samples, 1200)
+        choose, test = (
+            Outcomes(field.confidence[:, part], field.predicted[:, part], field.labels[part])
+            for part in (drawn[:400], drawn[400:])
+        )
+        fitting = [t for t in grid if paired_losses(choose, [t]).mean() <= budget]
+        if not fitting:
+            continue
+        unguarded += paired_losses(field, [fitting[0]]).mean() > budget
+        designs = chain(choose, [float(fitting[0])], [1.0, 9.0], 9.9)
+        index = certify((paired_losses(test, t) for t in designs), budget, risk=risk, seed=i).index
+        if index is not None:
+            passed += 1
+            broken += paired_losses(field, designs[index]).mean() > budget
+    assert at_most(broken, runs, risk)
+    assert passed > 0.8 * runs
+    assert unguarded > 0.3 * runs  # what the guarantee is for
