@@ -32,7 +32,7 @@ class Effort:
 # The fewer the steps, the larger the first ones: 2, 4 and 10 passes came to within 0.7, 0.2 and 0 points.
 EFFORTS: Mapping[str, Effort] = {
     "quick": Effort(2, 170, 3e-2, map_locations=0, map_sizes=0, map_epochs=0),
-    "normal": Effort(4, 350, 2e-2, map_locations=3, map_sizes=2, map_epochs=5),
+    "normal": Effort(4, 350, 2e-2, map_locations=3, map_sizes=2, map_epochs=3),
     "thorough": Effort(10, 800, 1e-2, map_locations=6, map_sizes=2, map_epochs=10),
 }
 

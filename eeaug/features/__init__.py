@@ -10,7 +10,7 @@ extraction  what is there from earlier runs, what is missing, and its files
 cluster     shards on the workers of a Dask cluster
 """
 
-from eeaug.features.extraction import HALF_MAX, Extraction, Features, Workers
-from eeaug.features.extractor import Wanted, extractor
+from eeaug.features.extraction import Extraction, Features, Workers
+from eeaug.features.extractor import HALF_MAX, Wanted, extractor
 
 __all__ = ["HALF_MAX", "Extraction", "Features", "Wanted", "Workers", "extractor"]

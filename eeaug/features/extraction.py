@@ -27,16 +27,14 @@ from eeaug.cache import PARTIAL, Cache
 from eeaug.data import Preprocessing, View
 from eeaug.errors import InputError
 from eeaug.features import shards
-from eeaug.features.extractor import Wanted, extractor
+from eeaug.features.extractor import Wanted, extractor, halved
 from eeaug.model import Classifier
 
-__all__ = ["HALF_MAX", "Extraction", "Features", "Workers"]
+__all__ = ["Extraction", "Features", "Workers"]
 
-FORMAT = 3  # of the cached files; part of their key
-HALF_MAX = float(np.finfo(np.float16).max)
+FORMAT = 4  # of the cached files; part of their key
 DONE = "done.npy"  # a byte per shard
 Progress = Callable[[int, int], None]
-Batch = tuple[slice, list[NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -164,6 +162,8 @@ class Extraction:
         partial = self._started(files, view, precision)
         names = [want for want in given if want in files]
         outputs = [i for i, want in enumerate(given) if want in files]
+        if precision is np.float16:
+            model = halved(model, [i for i, want in enumerate(given) if want.location is None])
         arrays = {w: np.load(partial / file.name, mmap_mode="r+", allow_pickle=False) for w, file in files.items()}
         done = np.load(partial / DONE, mmap_mode="r+", allow_pickle=False)
         starts = [i * shards.SHARD for i in range(len(done))]
@@ -173,14 +173,11 @@ class Extraction:
             rows = np.asarray(view.part.x[numbers])
             return model, self.threads, outputs, rows, numbers, view.part.name, self.preprocessing
 
-        def write(start: int, tensors: Sequence[NDArray[np.float32]]) -> None:
+        def write(start: int, tensors: Sequence[NDArray[np.floating]]) -> None:
             for want, tensor in zip(names, tensors, strict=True):
                 if want.location is None and not np.isfinite(tensor).all():
                     raise InputError(f"the given model gives NaN or infinite probabilities on {view.part.name}")
-                array = arrays[want]
-                if array.dtype == np.float16:
-                    tensor = np.clip(tensor, -HALF_MAX, HALF_MAX)
-                array[start : start + len(tensor)] = tensor
+                arrays[want][start : start + len(tensor)] = tensor
 
         def finish(i: int) -> None:
             done[i] = 1

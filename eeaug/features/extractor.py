@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from eeaug import conversion
 from eeaug.locations import Location, pooled_shape
 from eeaug.model import INPUT, Classifier
 
-__all__ = ["Wanted", "extractor"]
+__all__ = ["HALF_MAX", "Wanted", "extractor", "halved"]
+
+HALF_MAX = float(np.finfo(np.float16).max)
+_RANGE = {"half_lowest": -HALF_MAX, "half_highest": HALF_MAX}
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,28 @@ def extractor(classifier: Classifier, wanted: Sequence[Wanted]) -> bytes:
     proto = conversion.to_onnx(inputs, outputs, input_name=INPUT)
     sources = ["answers" if w.location is None else f"map_{names.index(w.location.name)}" for w in wanted]
     _add_pooling(proto, wanted, sources)
+    return bytes(proto.SerializeToString())
+
+
+def halved(model: bytes, kept: Collection[int]) -> bytes:
+    """The same extractor with outputs in half precision, clipped to its range, but those numbered in ``kept``.
+
+    NumPy converts a value at a time; here it is a sixth of the time.
+    """
+    from onnx import TensorProto, helper, load_from_string
+
+    proto = load_from_string(model)
+    graph = proto.graph
+    graph.initializer.extend(helper.make_tensor(name, TensorProto.FLOAT, [], [v]) for name, v in _RANGE.items())
+    for i, output in enumerate(graph.output):
+        if i in kept:
+            continue
+        name = output.name
+        for node in graph.node:
+            node.output[:] = [f"{name}_full" if made == name else made for made in node.output]
+        graph.node.append(helper.make_node("Clip", [f"{name}_full", *_RANGE], [f"{name}_clipped"]))
+        graph.node.append(helper.make_node("Cast", [f"{name}_clipped"], [name], to=TensorProto.FLOAT16))
+        output.type.tensor_type.elem_type = TensorProto.FLOAT16
     return bytes(proto.SerializeToString())
 
 

@@ -23,7 +23,7 @@ SHARD = 16 * BATCH  # samples; what is lost when a run is killed, and what a wor
 def run(
     model: bytes, threads: int, outputs: Sequence[int], x: NDArray[Any], numbers: NDArray[np.integer],
     part: str, preprocessing: Preprocessing,
-) -> Iterator[tuple[slice, list[NDArray[np.float32]]]]:  # fmt: skip
+) -> Iterator[tuple[slice, list[NDArray[np.floating]]]]:  # fmt: skip
     """Batches of samples as stored, x (n, ...), through the extractor: (rows, the tensors asked for).
 
     ``numbers`` are those of the samples in their part, for what is said of bad ones.
@@ -39,7 +39,7 @@ def run(
         yield rows, session.run(names, {INPUT: prepared(part, numbers[rows], x[rows], preprocessing)})
 
 
-def shard(*given: Any) -> list[NDArray[np.float32]]:
+def shard(*given: Any) -> list[NDArray[np.floating]]:
     """All of :func:`run` in one piece, as a worker sends it."""
     batches = [tensors for _, tensors in run(*given)]
     return [np.concatenate(tensors) for tensors in zip(*batches, strict=True)]
