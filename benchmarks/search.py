@@ -81,7 +81,7 @@ def resnet152(directory: Path, work: Path) -> tuple[Path, Path, list[str]]:
     return work / "resnet152.keras", spec, ["--allow-chance"]
 
 
-def one(name: str, effort: str, directory: Path, images: int, threads: int) -> dict[str, Any]:
+def one(name: str, effort: str, directory: Path, images: int, threads: int, passes: int) -> dict[str, Any]:
     """All figures of one row; runs in a process of its own."""
     from eeaug import pipeline, preparation
     from eeaug.cli import show
@@ -129,7 +129,7 @@ def one(name: str, effort: str, directory: Path, images: int, threads: int) -> d
     return {
         "locations": report["search"]["locations"],
         "images": sum(map(len, views)),
-        "floor": min(floor() for _ in range(3)),
+        "floor": min((floor() for _ in range(passes)), default=None),
         "seconds": {**progress.seconds, "import": importing},
         "again": again,
         "memory": peak,
@@ -141,11 +141,14 @@ def one(name: str, effort: str, directory: Path, images: int, threads: int) -> d
 
 def row(name: str, effort: str, made: dict[str, Any]) -> str:
     seconds = {**dict.fromkeys((*STEPS, "import", "export", "verify"), 0.0), **made["seconds"]}
-    ratio = (seconds["features"] + seconds["heads"] + seconds["search"]) / made["floor"]
+    floor, ratio = "–", "–"
+    if made["floor"] is not None:
+        floor = f"{made['floor']:.1f}"
+        ratio = f"{(seconds['features'] + seconds['heads'] + seconds['search']) / made['floor']:.2f}"
     return (
-        f"| {name} | {effort} | {made['locations']} | {made['images']:,} | {made['floor']:.1f} | "
+        f"| {name} | {effort} | {made['locations']} | {made['images']:,} | {floor} | "
         + " | ".join(f"{seconds[step]:.1f}" for step in STEPS)
-        + f" | **{ratio:.2f}** | {seconds['import']:.1f} | {seconds['export'] + seconds['verify']:.1f} | "
+        + f" | **{ratio}** | {seconds['import']:.1f} | {seconds['export'] + seconds['verify']:.1f} | "
         f"{made['again']:.1f} | {made['memory'] / 1e9:.2f} | {made['cache'] / 1e9:.2f} | {made['saved']:.1%} | "
         f"{100 * made['drop']:.2f} |"
     )
@@ -158,11 +161,12 @@ def main() -> None:
     parser.add_argument("--effort", nargs="*", choices=("quick", "normal", "thorough"), default=["quick", "normal"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--images", type=int, default=0, help="training images: repeated or cut to so many")
+    parser.add_argument("--passes", type=int, default=3, help="of the unmodified model; 0: memory only, no ratio")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     known = parser.parse_args()
     directory = known.data_dir.resolve()
     if known.one:
-        print(json.dumps(one(*known.one, directory, known.images, known.threads)))
+        print(json.dumps(one(*known.one, directory, known.images, known.threads, known.passes)))
         return
     print(HEADER + "\n" + "|---" * (HEADER.count("|") - 1) + "|", flush=True)
     for name in known.only:
