@@ -83,16 +83,24 @@ def resnet152(directory: Path, work: Path) -> tuple[Path, Path, list[str]]:
 
 def one(name: str, effort: str, directory: Path, images: int, threads: int, passes: int) -> dict[str, Any]:
     """All figures of one row; runs in a process of its own."""
+    from eeaug import preparation
+
+    start = time.perf_counter()
+    preparation.start_frameworks(threads, 0)
+    importing = time.perf_counter() - start
+    with tempfile.TemporaryDirectory(prefix="eeaug-benchmark-") as scratch:
+        return measured(name, effort, directory, Path(scratch), images, threads, passes, importing)
+
+
+def measured(
+    name: str, effort: str, directory: Path, work: Path, images: int, threads: int, passes: int, importing: float
+) -> dict[str, Any]:
     from eeaug import pipeline, preparation
     from eeaug.cli import show
     from eeaug.features import shards
     from eeaug.progress import Progress
     from eeaug.settings import Settings
 
-    start = time.perf_counter()
-    preparation.start_frameworks(threads, 0)
-    importing = time.perf_counter() - start
-    work = Path(tempfile.mkdtemp(prefix="eeaug-benchmark-"))
     model, spec, options = given(name, directory, work, images)
     common: dict[str, Any] = {
         "model": model, "data": str(spec), "output": work / "out", "effort": effort, "threads": threads,

@@ -128,6 +128,8 @@ def search(
         at = one.trained.head.location
         if at in worth:
             worth[at] = max(worth[at], judge.value(one.trained.head, one.screen))
+    for at, gain in worth.items():
+        progress.detail(f"{at.name}: the best dense head saves {gain:.1%} of the MACs (mean over drops)")
     chosen = selection.for_maps(worth, effort.map_locations, backbone_macs)
     forced = [at for at in worth if at.name in pinned and at not in chosen and effort.map_locations]
     more = [tuple(map_heads[at]) for at in (*chosen, *forced)]

@@ -49,7 +49,8 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     costs = ready.network.costs([head.cost() for head in heads])
     dummy = np.zeros((len(heads) + 1, 1))
     nothing = Outcomes(dummy.astype(np.float32), dummy.astype(np.int64), np.zeros(1, np.int64))
-    task = choice.problem(settings, costs, nothing, ready.network.rules, choice.baseline(costs))
+    base, decision = choice.baseline(costs), ready.network.classifier.decision
+    task = choice.problem(settings, costs, nothing, ready.network.rules, base, decision)
     with progress.step("forecast"):
         estimate = _times(settings, ready)
     counts = [count_architectures(task, m) for m in range(task.max_exits + 1)]
@@ -143,8 +144,8 @@ def _times(settings: Settings, ready: Ready) -> dict[str, Any]:
         for at in places:
             mine = list(ready.maps[at])
             per_epoch = _epoch_s(maps.train, mine, made[-1][0], plan)
-            kept = min(1.0, effort.map_sizes / len(mine))  # the others are dropped half an epoch in
-            passes_each = 0.5 + (plan.for_samples(len(splits.fit)).epochs - 0.5) * kept
+            kept = min(1.0, effort.map_sizes / len(mine))  # the others are dropped early
+            passes_each = maps.SCREENED_AT + (plan.for_samples(len(splits.fit)).epochs - maps.SCREENED_AT) * kept
             seconds["heads_s"] += per_epoch * passes_each * len(splits.fit) / len(view)
     return {**seconds, "total_s": sum(seconds.values()), "timed_samples": len(view)}
 

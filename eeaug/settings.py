@@ -18,7 +18,7 @@ class Effort:
     """How much is spent on heads.
 
     Dense ones: passes over fit, batches at least, learning rate. Convolutional ones: at how many locations,
-    how many sizes go on after half a pass, passes.
+    how many sizes go on after a quarter of a pass, passes.
     """
 
     dense_epochs: int

@@ -13,9 +13,9 @@ from eeaug.heads import keras_head
 from eeaug.heads.design import Head
 from eeaug.heads.training import Keep, Plan, Targets, Trained, wanted
 
-__all__ = ["predict", "train"]
+__all__ = ["SCREENED_AT", "predict", "train"]
 
-SCREENED_AT = 0.5  # of the first epoch: enough to tell sizes apart
+SCREENED_AT = 0.25  # of the first epoch: enough to tell sizes apart
 
 
 def train(
@@ -29,8 +29,8 @@ def train(
 ) -> list[Trained]:
     """Train heads of one location on whole maps; AdamW with a cosine schedule.
 
-    ``targets`` gives the probabilities that rows of ``fit`` should get. Half an epoch in, ``keep`` gets every
-    head's probabilities on ``screen`` and says which go on.
+    ``targets`` gives the probabilities that rows of ``fit`` should get. A quarter of an epoch in, ``keep`` gets
+    every head's probabilities on ``screen`` and says which go on.
     """
     import keras
     import tensorflow as tf
