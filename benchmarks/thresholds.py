@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from eeaug.cascade import Outcomes
+from eeaug.cascade import Outcomes, class_limit
 from eeaug.cost import Costs, Exit
+from eeaug.decision import Decision
 from eeaug.errors import InfeasibleError
 from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
@@ -198,6 +199,12 @@ def main() -> None:
         (10_000, "energy", None), (10_000, "energy", 1.0), (20_000, "macs", 1.0), (50_000, "macs", 1.0),
     ):  # fmt: skip
         print(row(problem(74, 3, samples, cost=cost, max_latency_s=limit), f"{samples:,}", cost, limit or "none"))
+    print("\nThe same, and no class may lose more (ten classes).")
+    table("scoring", "most")
+    for independent, most in product((False, True), (0.02, 0.01, 0.0)):
+        task = problem(74, 3, 10_000, independent=independent)
+        task = replace(task, classes=class_limit(task.outcomes, Decision("softmax", 10), most))
+        print(row(task, "independent" if independent else "exact", most))
     print("\n200 locations, four processors, at most three exits, 10,000 samples.")
     table("cost", "latency limit (s)")
     for cost, limit in (("macs", None), ("macs", 0.5), ("latency", 0.5), ("energy", 0.25), ("energy", 1.0)):

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from eeaug.cli import evaluate_view
 from eeaug.errors import InputError
+
+if TYPE_CHECKING:  # numpy and onnxruntime are imported on use
+    from eeaug.cascade import Outcomes
+    from eeaug.data import Data, Part
+    from eeaug.preprocessing import Preprocessing
+    from eeaug.runtime import Cascade, Decisions
 
 __all__ = ["evaluate"]
 
@@ -24,112 +33,195 @@ __all__ = ["evaluate"]
     type=click.Choice(["test", "val", "train"]),
     help="Which part of it; default: the first of test, val, train that is there.",
 )
+@click.option(
+    "--labels",
+    type=click.Choice(["given", "none"]),
+    default="given",
+    show_default=True,
+    help="none: the data has no labels; no accuracy then, but leave rates, costs and shift.",
+)
+@click.option(
+    "--point",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="The operating point whose thresholds are used; the manifest lists them.",
+)
+@click.option(
+    "--baseline",
+    is_flag=True,
+    help="Run every stage on every sample, and say how much accuracy is lost against the given model.",
+)
 @click.option("--prepared", is_flag=True, help="The samples are preprocessed already.")
 @click.option(
     "--cache-dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where data is unpacked; default: $XDG_CACHE_HOME/eeaug.",
+    help="Where data is unpacked; default: $EEAUG_CACHE_DIR, else $XDG_CACHE_HOME/eeaug.",
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads; default: all.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
-    directory: Path, data: str, part: str | None, prepared: bool, cache_dir: Path | None, threads: int | None,
-    as_json: bool,
+    directory: Path, data: str, part: str | None, labels: str, point: str, baseline: bool, prepared: bool,
+    cache_dir: Path | None, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run the ONNX stages of the bundle in DIR on data, as the cascade that they are.
 
-    Every file's hash is checked first. The bundle's preprocessing is applied unless --prepared.
+    Every file's hash is checked first. The bundle's preprocessing is applied unless --prepared. Leave rates and
+    confidences are compared with those recorded in the bundle: one that is outside its interval means that the
+    data is of another kind than what thresholds were found on. That is a report, so the exit code stays 0.
 
     \b
-    Example:
+    Examples:
       eeaug evaluate model-eeaug --data new.npz
+      eeaug evaluate model-eeaug --data field.npz --labels none --point frugal
     """
     from eeaug import data as samples
     from eeaug.export import bundle
     from eeaug.preprocessing import Preprocessing
+    from eeaug.runtime import Cascade, Decisions
     from eeaug.settings import default_cache
 
     manifest = bundle.read_manifest(directory)
-    stages = manifest["stages"]
-    shape = tuple(stages[0]["input_shape"])
+    cascade = Cascade.load(directory, manifest, threads or os.cpu_count() or 1, point)
+    shape = tuple(manifest["stages"][0]["input_shape"])
     cache = (cache_dir or default_cache()) / "data"
-    given = samples.load(data, directory / "model", cache=cache, input_shape=shape)
+    given = samples.load(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
     preprocessing = Preprocessing() if prepared else Preprocessing.from_dict(manifest["preprocessing"])
     decision = manifest["decision"]
     given = replace(given, preprocessing=preprocessing).labelled(decision["kind"], decision["classes"])
     given.check(shape, len(manifest["classes"]))
-    parts = {name: getattr(given, name) for name in ("test", "val", "train")}
-    chosen = next((p for name, p in parts.items() if p is not None and part in (None, name)), None)
-    if chosen is None:
-        raise InputError(f"--part {part}: {given.source} has no x_{part}")
-    facts = _run(directory, manifest, chosen, preprocessing, threads or os.cpu_count() or 1)
+    chosen = _part(given, part)
+    outcomes = _outcomes(cascade, chosen, preprocessing) if baseline else None
+    decided = Decisions.of(outcomes, cascade.thresholds) if outcomes else _run(cascade, chosen, preprocessing)
+    served = _served(directory, manifest, given, chosen)
+    facts = {
+        **_figures(cascade, chosen, decided),
+        "baseline": None
+        if outcomes is None
+        else _against_model(cascade, outcomes, chosen, served, manifest["seed"]),
+        "reference": _compared(manifest, cascade, decided, served),
+    }
+    facts["verdict"] = evaluate_view.verdict(facts, guaranteed=manifest.get("settings", {}).get("risk") is not None)
     if as_json:
         click.echo(bundle.dump_json(facts).encode(), nl=False)
     else:
-        _print(facts, given.source)
+        evaluate_view.show(facts, given.source)
 
 
-def _run(directory: Path, manifest: dict[str, Any], part: Any, preprocessing: Any, threads: int) -> dict[str, Any]:
+def _part(given: Data, wanted: str | None) -> Part:
+    parts = {name: getattr(given, name) for name in ("test", "val", "train")}
+    chosen: Part | None = next((p for name, p in parts.items() if p is not None and wanted in (None, name)), None)
+    if chosen is None:
+        raise InputError(f"--part {wanted}: {given.source} has no x_{wanted}")
+    return chosen
+
+
+def _batches(part: Part, preprocessing: Preprocessing) -> Any:
     import numpy as np
 
     from eeaug.data import batches
-    from eeaug.runtime import BATCH, Cascade
+    from eeaug.runtime import BATCH
 
-    cascade = Cascade.load(directory, manifest, threads)
-    right, counts, confident = 0, np.zeros(len(cascade.stages)), np.zeros(len(cascade.stages))
-    correct = np.zeros(len(cascade.stages))
-    done = 0
-    for x in batches(part, np.arange(len(part.y)), preprocessing, BATCH):
-        decided = cascade.run(x)
-        hit = decided.predicted == part.y[done : done + len(x)]
-        done += len(x)
-        right += int(hit.sum())
-        counts += np.bincount(decided.exits, minlength=len(counts))
-        correct += np.bincount(decided.exits, weights=hit, minlength=len(counts))
-        confident += np.bincount(decided.exits, weights=decided.confidence, minlength=len(counts))
-    costs = np.cumsum([stage["macs"] for stage in manifest["stages"]])
+    return batches(part, np.arange(len(part)), preprocessing, BATCH)
+
+
+def _run(cascade: Cascade, part: Part, preprocessing: Preprocessing) -> Decisions:
+    from eeaug.runtime import Decisions
+
+    return Decisions.joined([cascade.run(x) for x in _batches(part, preprocessing)])
+
+
+def _outcomes(cascade: Cascade, part: Part, preprocessing: Preprocessing) -> Outcomes:
+    """Of every stage on every sample; without labels, the given model is right."""
+    import numpy as np
+
+    y = np.zeros(len(part), np.int64) if part.y is None else part.y
+    outcomes = cascade.outcomes(_batches(part, preprocessing), y)
+    return outcomes if part.y is not None else replace(outcomes, labels=outcomes.predicted[-1])
+
+
+def _figures(cascade: Cascade, part: Part, decided: Decisions) -> dict[str, Any]:
+    import numpy as np
+
+    n, count = len(part), len(cascade.stages)
+    left = np.bincount(decided.exits, minlength=count)
+    sure = np.bincount(decided.exits, weights=decided.confidence, minlength=count)
+    hit = None if part.y is None else decided.predicted == part.y
+    right = None if hit is None else np.bincount(decided.exits, weights=hit, minlength=count)
+    costs = np.cumsum([stage["macs"] for stage in cascade.stages])
     return {
         "part": part.name,
-        "samples": done,
-        "accuracy": right / done,
-        "mean_macs": float(counts @ costs) / done,
-        "leave_rates": [float(c) / done for c in counts],
+        "point": cascade.point,
+        "samples": n,
+        "accuracy": None if hit is None else float(hit.mean()),
+        "mean_macs": float(left @ costs) / n,
+        "leave_rates": [float(c) / n for c in left],
         "stages": [
             {
                 "name": stage["name"],
-                "left": int(counts[k]),
-                "accuracy": float(correct[k] / counts[k]) if counts[k] else None,
-                "mean_confidence": float(confident[k] / counts[k]) if counts[k] else None,
+                "left": int(left[k]),
+                "accuracy": float(right[k] / left[k]) if right is not None and left[k] else None,
+                "mean_confidence": float(sure[k] / left[k]) if left[k] else None,
                 "macs": int(costs[k]),
             }
-            for k, stage in enumerate(manifest["stages"])
+            for k, stage in enumerate(cascade.stages)
         ],
     }
 
 
-def _print(facts: dict[str, Any], source: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+def _served(directory: Path, manifest: dict[str, Any], given: Data, part: Part) -> list[str]:
+    """What these very samples served as when the bundle was made; empty for new ones."""
+    if given.sha256 not in [source["sha256"] for source in manifest["inputs"]]:
+        return []
+    parts = json.loads((directory / "report.json").read_bytes())["data"]["parts"]
+    return [name for name, view in parts.items() if view is not None and view["of"] == part.name]
 
-    from eeaug.report import units
 
-    table = Table(title=f"{facts['samples']:,} samples of {escape(source)} ({facts['part']})", title_justify="left")
-    for column in ("left at stage", "share", "right of these", "mean confidence", "MACs so far"):
-        table.add_column(column, justify="left" if column == "left at stage" else "right")
-    for stage, rate in zip(facts["stages"], facts["leave_rates"], strict=True):
-        table.add_row(
-            escape(stage["name"]),
-            units.share(rate),
-            "–" if stage["accuracy"] is None else units.share(stage["accuracy"]),
-            "–" if stage["mean_confidence"] is None else f"{stage['mean_confidence']:.4f}",
-            units.macs(stage["macs"]),
-        )
-    console = Console()
-    console.print(table)
-    console.print(
-        f"accuracy {units.share(facts['accuracy'])}, mean MACs {units.macs(facts['mean_macs'])}",
-        highlight=False,
-        soft_wrap=True,
-    )
+def _against_model(
+    cascade: Cascade, outcomes: Outcomes, part: Part, served: Sequence[str], seed: int
+) -> dict[str, Any]:
+    from eeaug.bounds import mean_upper_bound
+    from eeaug.guarantee import paired_losses
+
+    losses = paired_losses(outcomes, cascade.thresholds)
+    seen = [name for name in served if name != "test"]
+    return {
+        "accuracy": None if part.y is None else float(outcomes.accuracies[-1]),
+        "drop": float(losses.mean()),
+        "drop_bound_95": None if seen else mean_upper_bound(losses, error=0.05, seed=seed),
+        "drop_bound_95_missing": f"{part.name} served as {' and '.join(seen)}" if seen else None,
+    }
+
+
+def _compared(
+    manifest: dict[str, Any], cascade: Cascade, decided: Decisions, served: Sequence[str]
+) -> dict[str, Any] | None:
+    """Every statistic against the bundle's reference; None for a bundle without one."""
+    from eeaug import reference
+
+    recorded = manifest.get("reference")
+    if recorded is None:
+        return None
+    new = reference.seen(decided.exits, decided.reached)
+    found = reference.compare(reference.read(recorded, cascade.point), new, cascade.thresholds)
+    return {
+        "part": recorded["part"],
+        "samples": recorded["samples"],
+        "weighted": recorded["weighted"],
+        "level": reference.LEVEL,
+        "samples_served_as": list(served),
+        "outside": sum(c.outside for c in found),
+        "statistics": [
+            {
+                "stage": cascade.stages[c.exit]["name"],
+                "statistic": c.statistic,
+                "expected": c.expected,
+                "interval": c.interval,
+                "observed": c.observed,
+                "p_value": c.p_value,
+                "outside": c.outside,
+            }
+            for c in found
+        ],
+    }

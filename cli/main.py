@@ -26,6 +26,7 @@ LONGEST_REASON = 240  # characters; a Keras error can quote a whole configuratio
 # command → module: imported when it is called, so that `eeaug --help` is quick
 COMMANDS = {
     "augment": ("eeaug.cli.augment", "Turn a trained classifier into an early-exit network for a target."),
+    "retarget": ("eeaug.cli.retarget", "Write a bundle for another budget or target, without data and training."),
     "inspect": ("eeaug.cli.inspect", "Show blocks, costs and where exits can stand; trains nothing."),
     "report": ("eeaug.cli.report", "Show what came out."),
     "evaluate": ("eeaug.cli.evaluate", "Run the exported stages on data, as the cascade they are."),

@@ -10,10 +10,9 @@ import click
 
 from eeaug.errors import InputError
 from eeaug.export import bundle
+from eeaug.report.facts import SCHEMA_VERSION
 
 __all__ = ["find_bundle", "read_report", "report"]
-
-_SCHEMA_VERSION = 1
 
 
 @click.command()
@@ -79,15 +78,15 @@ def read_report(directory: Path) -> tuple[dict[str, Any], bytes]:
         if directory.is_file():
             raise InputError(f"{directory} is a file: give the directory of the bundle")
         raise InputError(f"no directory {directory}: give the directory that `eeaug augment` wrote")
-    manifest, _ = _read(directory / "manifest.json")
+    manifest, _ = _read(directory / "manifest.json", bundle.SCHEMA_VERSION)
     files = manifest.get("files")
     if not isinstance(files, dict) or "report.json" not in files:
         raise InputError(f"{directory / 'manifest.json'} lists no sha256 of report.json: not a bundle of eeaug")
     bundle.check_files(directory, files)  # a report on files that are no longer those is no report
-    return _read(directory / "report.json")
+    return _read(directory / "report.json", SCHEMA_VERSION)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], bytes]:
+def _read(path: Path, reads: int) -> tuple[dict[str, Any], bytes]:
     try:
         raw = path.read_bytes()
         content = json.loads(raw)
@@ -101,8 +100,8 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is broken JSON: not UTF-8 at byte {error.start}") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != _SCHEMA_VERSION:
-        raise InputError(f"{path} has schema_version {version!r}: this eeaug reads {_SCHEMA_VERSION}")
+    if version != reads:
+        raise InputError(f"{path} has schema_version {version!r}: this eeaug reads {reads}; make the bundle anew")
     return content, raw
 
 

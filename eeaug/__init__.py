@@ -24,6 +24,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     cascade         outcomes of exits; independent and exact scores
     bounds          confidence bounds on a drop
     guarantee       a budget kept with a stated probability
+    reference       leave rates and confidences that new data is compared with
     heads           exit heads: design, training, selection
     calibration     temperatures of exits
     thresholds      the threshold graph and Bellman–Ford
@@ -41,6 +42,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     report          one report.json, its renderings
     delivery        from trained candidates to a written, verified bundle
     pipeline        the flow, one readable list
+    retargeting     another bundle from an earlier one
     forecast        what a search would cost and could bring
     cli             parse, call, render, exit code
 """

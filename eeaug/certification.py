@@ -57,6 +57,7 @@ def certified(
         problem.cost_of(segments)[0],
         problem.objective.base_cost,
         fixed=[location in rules.thresholds for location in locations],
+        classes=None if problem.classes is None else problem.classes.rows(design.exits),
     )
     rows = outcomes.rows(design.exits)
     found = guarantee.certify(

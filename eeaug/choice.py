@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import cost
-from eeaug.cascade import Outcomes
+from eeaug.cascade import Outcomes, class_limit
 from eeaug.cost import Costs, Segments
+from eeaug.decision import Decision
 from eeaug.errors import InputError
 from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware
@@ -116,8 +117,10 @@ def problem(
     outcomes: Outcomes,
     pins: Rules,
     base: Baseline,
+    decision: Decision,
 ) -> Problem:
-    """The search problem for these candidates; ``outcomes`` are theirs on choose."""
+    """The search problem for these candidates; ``outcomes`` are theirs on choose, and mean ``decision``."""
+    most = settings.max_class_drop
     base_cost = {
         "macs": costs.total_macs,
         "latency": float(base.segments.time_s.sum()),
@@ -141,6 +144,7 @@ def problem(
         one_each=settings.mapping == "one-each",
         independent=independent,
         pinned=pins.pinned,
+        classes=None if most is None else class_limit(outcomes, decision, most),
     )
 
 
@@ -170,7 +174,8 @@ def check_limits(settings: Settings, costs: Costs, pins: Rules, blocks: Sequence
         cost.require_energies(costs.hardware, "--objective energy")
     nothing = np.zeros((len(costs.exits) + 1, 1))
     unknown = Outcomes(nothing.astype(np.float32), nothing.astype(np.int64), np.zeros(1, np.int64))
-    solver.check_feasible(problem(settings, costs, unknown, pins, baseline(costs)))
+    one_class = Decision("softmax", 1)
+    solver.check_feasible(problem(settings, costs, unknown, pins, baseline(costs), one_class))
 
 
 def choose(task: Problem, pins: Rules) -> tuple[Result, Design]:
@@ -192,7 +197,9 @@ def refined(task: Problem, pins: Rules, design: Design) -> Design | None:
     rows = task.outcomes.rows(exits)
     grid = [_fine(task, rows, pins, e, k) for k, e in enumerate(exits)]
     segments = task.costs.segments(np.array([design.exits]), design.processors)
-    network = graph(rows, grid, task.cost_of(segments)[0], task.objective, independent=task.independent)
+    classes = None if task.classes is None else task.classes.rows(exits)
+    costs = task.cost_of(segments)[0]
+    network = graph(rows, grid, costs, task.objective, independent=task.independent, classes=classes)
     solved = solve(network)
     return None if solved is None else replace(design, thresholds=tuple(float(t) for t in solved[1]))
 

@@ -208,6 +208,8 @@ def _canonical(proto: Any, outside: Mapping[str, str]) -> None:
         node.input[:] = [new.get(name, name) for name in node.input]
         node.output[:] = [new.get(name, name) for name in node.output]
         node.ClearField("doc_string")
+        if not node.domain:  # set to nothing or not set: the same, in other bytes
+            node.ClearField("domain")
     tensors = [initializers[name] for name in order]
     for tensor in tensors:
         tensor.name = new[tensor.name]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
-from eeaug import certification, choice, hardware, operating, partition
+from eeaug import certification, choice, hardware, operating, partition, reference
 from eeaug.candidates import Candidates
 from eeaug.cascade import Outcomes
 from eeaug.certification import Guarantee
@@ -27,14 +27,23 @@ from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
 from eeaug.report import build
 from eeaug.report.build import Chosen
-from eeaug.runtime import Cascade
+from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.settings import Settings
 
-__all__ = ["Material", "deliver"]
+__all__ = ["Earlier", "Material", "deliver", "propose"]
 
 FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
 STEPS = ("import", "load", "graph", "convert", "features", "heads", "search", "export", "verify")
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The bundle that another one is made from: base name, SHA-256 of its manifest, all that its search/ holds."""
+
+    name: str
+    sha256: str
+    search: Search
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class Material:
     inputs, data : as in manifest and report: files with their hashes, samples by part
     x : float32 (n, *input shape), prepared samples that every written file is run on
     test : outcomes of a cascade's stages on the test part; None: there is none
+    earlier : the bundle that all of this was read from, instead of from data
     """
 
     network: Network
@@ -56,6 +66,7 @@ class Material:
     data: dict[str, Any]
     x: NDArray[np.float32]
     test: Callable[[Cascade], Outcomes] | None
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True)
@@ -88,26 +99,47 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
             test = None
             if material.test is not None:
                 test = material.test(Cascade.load(directory, manifest, settings.threads))
-        report = build.build(
-            classifier=material.network.classifier,
-            hardware=material.network.hardware,
-            settings=manifest["settings"],
-            data=material.data,
-            chosen=decided.chosen,
-            stages=decided.stages,
-            costs=decided.costs,
-            choose=material.found.outcomes,
-            test=test,
-            result=decided.result,
-            guarantee=decided.guarantee,
-            points=decided.points,
-            search=_search_facts(material, decided.result),
-            verification=verification,
-            parameters=sum(block.parameters for block in material.network.blocks),
+        shown = material.found.outcomes.rows(decided.chosen.design.exits) if test is None else test
+        manifest["reference"] = reference.recorded(
+            shown, thresholds_by_point(manifest), "choose" if test is None else "test"
         )
-        _warn(report, settings, progress)
-        report["warnings"] = list(progress.warnings)
+        report = _report(settings, material, decided, test, verification, progress)
         _finish(directory, manifest, report, progress)
+    return report
+
+
+def propose(settings: Settings, material: Material, progress: Progress) -> dict[str, Any]:
+    """The report of what :func:`deliver` would write: nothing is written, verified or measured."""
+    with progress.step("search"):
+        decided = _decide(settings, material)
+    return _report(settings, material, decided, None, {}, progress)
+
+
+def _report(
+    settings: Settings, material: Material, decided: _Decided, test: Outcomes | None, verification: dict[str, Any],
+    progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
+    report = build.build(
+        classifier=material.network.classifier,
+        hardware=material.network.hardware,
+        settings=settings.as_dict(material.network.rules.max_exits),
+        data=material.data,
+        chosen=decided.chosen,
+        stages=decided.stages,
+        costs=decided.costs,
+        choose=material.found.outcomes,
+        test=test,
+        result=decided.result,
+        guarantee=decided.guarantee,
+        points=decided.points,
+        search=_search_facts(material, decided.result),
+        verification=verification,
+        parameters=sum(block.parameters for block in material.network.blocks),
+    )
+    if material.earlier is not None:
+        report["accuracy_drop_bound_95_missing"] = "made from an earlier bundle, without test samples"
+    _warn(report, settings, progress)
+    report["warnings"] = list(progress.warnings)
     return report
 
 
@@ -115,7 +147,8 @@ def _decide(settings: Settings, material: Material) -> _Decided:
     network, found = material.network, material.found
     costs = network.costs([trained.head.cost() for trained in found.trained])
     base = choice.baseline(costs)
-    task = choice.problem(settings, costs, found.outcomes, network.rules, base)
+    decision = network.classifier.decision
+    task = choice.problem(settings, costs, found.outcomes, network.rules, base, decision)
     result, design = choice.choose(task, network.rules)
     guarantee = None
     if settings.risk is not None:
@@ -142,7 +175,7 @@ def _decide(settings: Settings, material: Material) -> _Decided:
 def _load(path: Any) -> Any:
     import keras
 
-    return keras.models.load_model(path, compile=False)
+    return keras.models.load_model(path, compile=False, safe_mode=False)  # as in verify
 
 
 def _stages(network: Network, found: Candidates, chosen: Chosen) -> tuple[Stage, ...]:
@@ -165,8 +198,9 @@ def _export(directory: Path, settings: Settings, material: Material, decided: _D
     keras_file.save(partition.monolith(classifier, exits), directory / "augmented.keras")
     (directory / "hardware.yaml").write_text(hardware.dump(network.hardware), encoding="utf-8")
     if not settings.slim:
-        search_files.write(directory, Search(found.trained, found.outcomes, found.certify, material.x))
-    return {
+        here = Search(found.trained, found.outcomes, found.certify, material.x)
+        search_files.write(directory, here if material.earlier is None else material.earlier.search)
+    manifest = {
         "schema_version": bundle.SCHEMA_VERSION,
         "tool": {"eeaug": eeaug.__version__},
         "versions": _versions(),
@@ -185,6 +219,9 @@ def _export(directory: Path, settings: Settings, material: Material, decided: _D
             for point in decided.points
         ],
     }
+    if material.earlier is not None:
+        manifest["retargeted_from"] = {"name": material.earlier.name, "sha256": material.earlier.sha256}
+    return manifest
 
 
 def _versions() -> dict[str, str]:
@@ -195,6 +232,7 @@ def _versions() -> dict[str, str]:
 def _search_facts(material: Material, result: Result) -> dict[str, Any]:
     rejected = dict(result.settled.rejected)
     latency = rejected.pop("latency", 0)
+    partly = f"all up to two exits; beyond, the best {SETTLED_PER_COUNT} of each number and what is near the best"
     return {
         "locations": len(material.network.rules.locations),
         "heads_trained": material.found.heads_trained,
@@ -202,7 +240,7 @@ def _search_facts(material: Material, result: Result) -> dict[str, Any]:
         "architectures": result.architectures,
         "placements": result.placements,
         "threshold_configurations": result.settled.configurations,
-        "settled": "all" if result.complete else f"the best {SETTLED_PER_COUNT} per number of exits",
+        "settled": "all" if result.complete else partly,
         "rejected": {"latency": latency, "memory": sum(rejected.values())},
     }
 
@@ -215,13 +253,31 @@ def _warn(report: dict[str, Any], settings: Settings, progress: Progress) -> Non
         progress.warn(
             f"the design was chosen on {samples} samples only: one is {100 / samples:.1f} points of accuracy"
         )
+    if settings.correction < 1:
+        progress.warn(
+            f"--correction {settings.correction:g} lowers the thresholds that were found: more samples leave than "
+            "the budget allows"
+        )
     if design["measured"] is not None and budget is not None:
         drop = base["measured"]["accuracy"] - design["measured"]["accuracy"]
-        if drop > budget:
+        if drop > budget + 1e-9:
+            why = _why(report["guarantee"], design["measured"]["samples"])
             progress.warn(
                 f"the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} asked "
-                "for: thresholds were chosen on other samples, and what just fits there often misses elsewhere"
+                f"for: {why}"
             )
+
+
+def _why(guarantee: dict[str, Any] | None, samples: int) -> str:
+    if guarantee is None:
+        return (
+            "thresholds were chosen on other samples, and what just fits there often misses elsewhere "
+            "(--risk 0.05 proves the budget)"
+        )
+    return (
+        f"the guarantee is about the true drop, of which {samples:,} test samples are a draw, and fails with "
+        f"probability {guarantee['risk']:g} at most"
+    )
 
 
 def _finish(directory: Path, manifest: dict[str, Any], report: dict[str, Any], progress: Progress) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.bounds import log_capital, mean_upper_bound
-from eeaug.cascade import Outcomes, decide
+from eeaug.cascade import ClassLimit, Outcomes, decide
 
 __all__ = ["Certified", "certify", "chain", "p_value", "paired_losses"]
 
@@ -86,6 +86,7 @@ def chain(
     cost_without_exits: float,
     *,
     fixed: Sequence[bool] | None = None,
+    classes: ClassLimit | None = None,
 ) -> tuple[tuple[float, ...], ...]:
     """The designs to test, from the safest on: the chosen one with its thresholds from strict to loose.
 
@@ -102,6 +103,7 @@ def chain(
     costs : m + 1, of the segments, in the unit of the objective
     cost_without_exits : of the design without exits, which is certified as it stands and comes before the chain
     fixed : m, exits whose thresholds stay as they are
+    classes : of the same rows as ``outcomes``: designs of which a class loses more on choose are left out
 
     Returns
     -------
@@ -117,6 +119,8 @@ def chain(
             for row, t, stay in zip(outcomes.confidence, thresholds, stays, strict=False)
         )
         leaves = decide(outcomes, looser)
+        if classes is not None and not classes.allows(classes.drops(leaves)).all():
+            continue
         cost = float(path[leaves] @ outcomes.counts / outcomes.counts.sum())
         if cost < cheapest * (1 - 1e-9):
             cheapest = cost

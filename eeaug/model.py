@@ -19,7 +19,7 @@ from eeaug.decision import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware_file import nearest
 
-__all__ = ["INPUT", "Call", "Classifier", "load", "sha256"]
+__all__ = ["INPUT", "RESERVED", "Call", "Classifier", "from_keras", "load", "sha256"]
 
 
 INPUT = "input"  # the name of the model's input, in graphs and in files

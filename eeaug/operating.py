@@ -57,7 +57,7 @@ def points(
     found = []
     for name, multiple in SETS[settings.points].items():
         if name == DEFAULT:
-            found.append(Point(name, asked, design.thresholds, guarantee))
+            found.append(Point(name, asked, corrected(design.thresholds, settings.correction), guarantee))
             continue
         budget = round(multiple * base, 12)
         objective = replace(problem.objective, max_accuracy_drop=budget, weight=None)

@@ -21,7 +21,7 @@ from eeaug.settings import EFFORTS, Settings
 
 __all__ = ["augment"]
 
-VERIFY_SAMPLES = 256  # through every file and runtime; all test samples go through the ONNX stages
+VERIFY_SAMPLES = 128  # through every file and runtime; all test samples go through the ONNX stages
 
 
 def augment(settings: Settings, progress: Progress) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,61 +11,119 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import conversion
-from eeaug.cascade import Outcomes
+from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision
+from eeaug.errors import InputError
 
-__all__ = ["Cascade", "Decisions"]
+__all__ = ["DEFAULT", "Cascade", "Decisions", "thresholds_by_point"]
 
 BATCH = 64
+DEFAULT = "default"  # operating.DEFAULT, without importing the search
+Thresholds = tuple[float | None, ...]
+
+
+def thresholds_by_point(manifest: Mapping[str, Any]) -> dict[str, Thresholds]:
+    """The m thresholds of every operating point of a bundle; those of the default are its stages' own."""
+    listed = {point["name"]: tuple(point["thresholds"]) for point in manifest.get("operating_points", ())}
+    return {**listed, DEFAULT: tuple(stage["threshold"] for stage in manifest["stages"][:-1])}
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """What a cascade decided: for n samples, the classifier that each left at, its class and confidence."""
+    """What a cascade decided: for n samples, the classifier that each left at, its class and confidence.
+
+    ``reached[k]`` holds the confidences at classifier k of all samples that reached it, in their order.
+    """
 
     exits: NDArray[np.intp]
     predicted: NDArray[np.intp]
     confidence: NDArray[np.float32]
+    reached: tuple[NDArray[np.float32], ...]
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, thresholds: Sequence[float | None]) -> Decisions:
+        """Of outcomes of m exits and the final classifier."""
+        at = decide(outcomes, thresholds)
+        own = at, np.arange(outcomes.samples)
+        reached = tuple(row[at >= k] for k, row in enumerate(outcomes.confidence))
+        return cls(at, outcomes.predicted[own].astype(np.intp), outcomes.confidence[own], reached)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Decisions]) -> Decisions:
+        """Of batches, one after the other."""
+        return cls(
+            np.concatenate([part.exits for part in parts]),
+            np.concatenate([part.predicted for part in parts]),
+            np.concatenate([part.confidence for part in parts]),
+            tuple(np.concatenate(rows) for rows in zip(*(part.reached for part in parts), strict=True)),
+        )
 
 
 @dataclass(frozen=True)
 class Cascade:
-    """ONNX stages in ONNX Runtime.
+    """ONNX stages in ONNX Runtime, at one of the bundle's operating points.
 
-    ``stages`` are the entries of the manifest, ``sessions`` one per stage.
+    ``stages`` are the entries of the manifest, ``sessions`` one per stage; ``points`` holds the thresholds (m) of
+    every operating point by name, ``point`` is the one that decides.
     """
 
     decision: Decision
 
     stages: tuple[Mapping[str, Any], ...]
     sessions: tuple[Any, ...]
+    points: Mapping[str, Thresholds]
+    point: str = DEFAULT
 
     @classmethod
-    def load(cls, directory: Path, manifest: Mapping[str, Any], threads: int) -> Cascade:
-        """Open the stages of a bundle (or of one that is being written)."""
+    def load(cls, directory: Path, manifest: Mapping[str, Any], threads: int, point: str = DEFAULT) -> Cascade:
+        """Open the stages of a bundle (or of one that is being written).
+
+        Raises
+        ------
+        InputError : there is no such operating point
+        """
+        points = thresholds_by_point(manifest)
+        _check_point(point, points)
         stages = tuple(manifest["stages"])
         paths = [directory / stage["files"]["onnx"] for stage in stages]
         decision = Decision(**manifest["decision"])
-        return cls(decision, stages, tuple(conversion.session(path, threads) for path in paths))
+        return cls(decision, stages, tuple(conversion.session(path, threads) for path in paths), points, point)
+
+    def at(self, point: str) -> Cascade:
+        """The same sessions with the thresholds of another operating point: nothing is loaded again.
+
+        Raises
+        ------
+        InputError : there is no such operating point
+        """
+        _check_point(point, self.points)
+        return replace(self, point=point)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """(m,), None is never."""
+        return self.points[self.point]
 
     def run(self, x: NDArray[np.float32]) -> Decisions:
         """Run prepared samples (n, *input shape); what has left costs nothing more."""
         n = len(x)
         exits, predicted = np.zeros(n, np.intp), np.zeros(n, np.intp)
         confidence = np.zeros(n, np.float32)
+        reached = [np.zeros(0, np.float32) for _ in self.stages]
         rest, tensor = np.arange(n), x
-        for k, stage in enumerate(self.stages):
+        for k in range(len(self.stages)):
             probabilities, onward = self._stage(k, tensor)
             sure, chosen = self.decision.answers(probabilities)
-            leaves = np.ones(len(rest), bool) if k == len(self.stages) - 1 else _leaves(stage, sure)
+            leaves = self._leaves(k, sure)
             gone = rest[leaves]
             exits[gone], predicted[gone], confidence[gone] = k, chosen[leaves], sure[leaves]
+            reached[k] = sure
             rest = rest[~leaves]
             if not len(rest):
                 break
             assert onward is not None
             tensor = onward[~leaves]
-        return Decisions(exits, predicted, confidence)
+        return Decisions(exits, predicted, confidence, tuple(reached))
 
     def outcomes(self, batches: Iterable[NDArray[np.float32]], labels: NDArray[np.integer]) -> Outcomes:
         """Every classifier's answer to every sample, as if none ever left."""
@@ -90,8 +148,13 @@ class Cascade:
         made = self.sessions[k].run(outputs, {stage["inputs"][0]: tensor})
         return made[0], made[1] if len(made) > 1 else None
 
+    def _leaves(self, k: int, confidence: NDArray[np.float32]) -> NDArray[np.bool_]:
+        if k == len(self.stages) - 1:
+            return np.ones(len(confidence), bool)
+        threshold = self.thresholds[k]
+        return np.zeros(len(confidence), bool) if threshold is None else confidence >= np.float32(threshold)
 
-def _leaves(stage: Mapping[str, Any], confidence: NDArray[np.float32]) -> NDArray[np.bool_]:
-    if stage["threshold"] is None:
-        return np.zeros(len(confidence), bool)
-    return confidence >= np.float32(stage["threshold"])
+
+def _check_point(point: str, points: Mapping[str, Thresholds]) -> None:
+    if point not in points:
+        raise InputError(f"the bundle has no operating point '{point}'; it has {', '.join(points)}")

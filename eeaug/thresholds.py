@@ -4,7 +4,7 @@ Sponner et al. (section 3.2, figure 3) turn the search into a shortest path: a n
 threshold, an edge carries what choosing the next threshold adds. The cost of a cascade is a nested product
 (or a count of surviving samples), so edges between neighbours alone are not exact beyond two exits: here a
 node stands for the whole prefix of thresholds. Prefixes that leave the same samples over, with the same
-number of errors, are one node.
+number of errors (of every class, if classes are limited), are one node.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes
+from eeaug.cascade import ClassLimit, Outcomes, bins
 
 __all__ = ["NEVER", "PAPER_GRID", "Objective", "graph", "quantile_grid", "solve"]
 
@@ -88,15 +88,17 @@ def graph(
     objective: Objective,
     *,
     independent: bool = False,
+    classes: ClassLimit | None = None,
 ) -> nx.DiGraph:
     """The threshold graph of one architecture.
 
     Parameters
     ----------
     outcomes : of the m exits and the final classifier
-    grid : the float32 thresholds of each of the m exits
+    grid : the float32 thresholds of each of the m exits, ascending
     costs : m + 1 costs of the segments
     independent : edge weights under independence of the exits instead of counted survivors
+    classes : that of the same rows as ``outcomes``; only prefixes that meet it have an edge into the sink
 
     An edge from a prefix to a longer one carries the cost of the segment that the longer one adds; the edge
     into the sink carries the final segment and, with ``weight``, the penalty for lost accuracy. Under a
@@ -106,41 +108,101 @@ def graph(
     network = nx.DiGraph()
     network.add_node(SOURCE)
     scale = objective.weight / objective.base_cost if objective.weight is not None else 1.0
-    # state of a prefix: (share that reaches the next classifier, accuracy so far, survivors)
+    # state of a prefix: (share that reaches the next classifier, accuracy so far, survivors, classes)
     everyone = np.ones(outcomes.samples, dtype=bool)
-    level: dict[object, tuple[float, float, NDArray[np.bool_]]] = {SOURCE: (1.0, 0.0, everyone)}
+    level: dict[object, tuple[float, float, NDArray[np.bool_], _ClassState]] = {}
+    level[SOURCE] = (1.0, 0.0, everyone, _ClassState.first(classes))
     for k in range(m):
-        following: dict[object, tuple[float, float, NDArray[np.bool_]]] = {}
-        for node, (reach, accuracy, alive) in level.items():
-            for t in grid[k]:
+        following: dict[object, tuple[float, float, NDArray[np.bool_], _ClassState]] = {}
+        by_class = None
+        if classes is not None:
+            by_class = _Leaving(classes, k, outcomes.confidence[k], grid[k], independent=independent)
+        for node, (reach, accuracy, alive, lost) in level.items():
+            thereafter = [lost] * len(grid[k]) if by_class is None else by_class.after(lost, alive)
+            for t, then in zip(grid[k], thereafter, strict=True):
                 leaving = outcomes.confidence[k] >= t
                 if independent:
                     share, right = float(outcomes.share(leaving)), float(outcomes.share(leaving & correct[k]))
-                    state = (reach * (1 - share), accuracy + reach * right, alive)
+                    state = (reach * (1 - share), accuracy + reach * right, alive, then)
                     child: object = (k, node, float(t))
                 else:
                     rest = alive & ~leaving
                     gained = accuracy + float(outcomes.share(alive & leaving & correct[k]))
-                    state = (float(outcomes.share(rest)), gained, rest)
+                    state = (float(outcomes.share(rest)), gained, rest, then)
                     # rounding of sums must not keep equal prefixes apart
-                    child = (k, np.packbits(rest).tobytes(), round(gained, 12))
+                    child = (k, np.packbits(rest).tobytes(), round(gained, 12), then.rounded)
                 if not network.has_edge(node, child):
                     # of equal prefixes the first, that is the lowest threshold, names the edge
                     network.add_edge(node, child, weight=scale * reach * costs[k], threshold=t)
                 following[child] = state
         level = following
-    for node, (reach, accuracy, alive) in level.items():
+    for node, (reach, accuracy, alive, lost) in level.items():
         if independent:
             total = accuracy + reach * float(outcomes.accuracies[m])
         else:
             total = accuracy + float(outcomes.share(alive & correct[m]))
         if not objective.allows(np.float64(total)):
             continue
+        if classes is not None and not classes.allows(lost.drops).all():
+            continue
         weight = scale * reach * costs[m]
         if objective.weight is not None:
             weight += (1 - objective.weight) * max(0.0, objective.base_accuracy - total)
         network.add_edge(node, SINK, weight=weight)
     return network
+
+
+@dataclass(frozen=True)
+class _ClassState:
+    """Of every class, (K,) each: what it would lose if the rest ran to the end, and the share that still runs.
+
+    The share is of use under independence alone, where every class is a cascade of its own.
+    """
+
+    drops: NDArray[np.float64]
+    reach: NDArray[np.float64]
+
+    @classmethod
+    def first(cls, classes: ClassLimit | None) -> _ClassState:
+        number = 0 if classes is None else len(classes.first)
+        return cls(np.zeros(number), np.ones(number))
+
+    @property
+    def rounded(self) -> bytes:
+        """The same for prefixes that lose the same: minus zero is zero."""
+        return bytes((np.round(self.drops, 12) + 0.0).tobytes())
+
+
+class _Leaving:
+    """Those who leave at the k-th exit, by class, for each of its thresholds."""
+
+    def __init__(
+        self, classes: ClassLimit, k: int, confidence: NDArray[np.float32], grid: NDArray[np.float32],
+        *, independent: bool,
+    ) -> None:  # fmt: skip
+        self.shape, self.independent = (len(classes.first), len(grid) + 1), independent
+        right, final, share = classes.right[k], classes.right[-1], classes.share
+        cell = classes.of * self.shape[1] + bins(confidence[None], np.asarray(grid)[None])[0][classes.samples]
+        if independent:
+            self.rate = self._above(cell, share)
+            self.lost = self.rate * classes.sums(share * final) - self._above(cell, share * right)
+        else:
+            differ = np.flatnonzero(right != final)
+            self.cell, self.samples = cell[differ], classes.samples[differ]
+            self.more = share[differ] * np.where(final[differ], 1.0, -1.0)
+
+    def after(self, state: _ClassState, alive: NDArray[np.bool_]) -> list[_ClassState]:
+        """The states of a prefix and each threshold."""
+        if self.independent:
+            drops, reach = state.drops + state.reach * self.lost, state.reach * (1 - self.rate)
+            return [_ClassState(*each) for each in zip(drops, reach, strict=True)]
+        drops = state.drops + self._above(self.cell, self.more * alive[self.samples])
+        return [_ClassState(each, state.reach) for each in drops]
+
+    def _above(self, cell: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums over those of each class that meet each threshold, (T, K)."""
+        table = np.bincount(cell, values, minlength=self.shape[0] * self.shape[1]).reshape(self.shape)
+        return np.asarray(table[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:].T)
 
 
 def solve(network: nx.DiGraph) -> tuple[float, tuple[np.float32, ...]] | None:

@@ -172,6 +172,7 @@ class Row:
     accuracy: NDArray[np.float64]
     mean_energy_j: NDArray[np.float64]
     mean_latency_s: NDArray[np.float64]
+    class_drop: NDArray[np.float64]  # of the class that loses most; 0 if classes are not limited
 
     def fits(self, problem: Problem) -> bool:
         limit = np.inf if problem.max_latency_s is None else problem.max_latency_s * (1 + 1e-9)
@@ -182,10 +183,10 @@ class Row:
 
 
 class Brute:
-    """Every design of a problem, limits aside."""
+    """Every design of a problem, limits aside; ``kind`` as in decision.Decision says what labels mean."""
 
-    def __init__(self, problem: Problem, input_elements: int) -> None:
-        self.problem, self.input_elements = problem, input_elements
+    def __init__(self, problem: Problem, input_elements: int, kind: str = "softmax") -> None:
+        self.problem, self.input_elements, self.kind = problem, input_elements, kind
         self.hardware, self.exits = problem.costs.hardware, problem.costs.exits
         self.blocks = problem.costs.blocks
         self._stages: dict[Any, tuple[float, ...]] = {}
@@ -256,8 +257,8 @@ class Brute:
         wanted = (self.problem.pinned.get(self.exits[e].location) for e in arch)
         return all(pin in (None, p) for pin, p in zip(wanted, on, strict=False))
 
-    def _scores(self, arch: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Of every configuration: its thresholds (·, m), reach (·, m + 1) and accuracy."""
+    def _scores(self, arch: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
+        """Of every configuration: its thresholds (·, m), reach (·, m + 1), accuracy and class drop."""
         problem, m = self.problem, len(arch)
         thresholds = np.array(list(product(*(problem.grid[e] for e in arch))), dtype=np.float32)
         rows = [*arch, len(self.exits)]
@@ -265,22 +266,20 @@ class Brute:
         counts = problem.outcomes.weights
         counts = np.ones(right.shape[1]) if counts is None else counts
         leaves = problem.outcomes.confidence[list(arch)][None] >= thresholds[:, :, None]
+        reach, accuracy = cascaded(leaves, right, counts, independent=problem.independent)
+        lost = np.zeros(len(thresholds))
+        if problem.classes is not None:
+            for own, right_about in by_class(problem.outcomes, self.kind):
+                if own.any():
+                    right = right_about[rows]
+                    _, mine = cascaded(leaves, right, counts * own, independent=problem.independent)
+                    given = (right[m] * counts * own).sum() / (counts * own).sum()
+                    lost = np.maximum(lost, given - mine)
+        return thresholds, reach, accuracy, lost
 
-        def share(chosen: NDArray[np.bool_]) -> Any:
-            return (chosen * counts).sum(axis=-1) / counts.sum()
-
-        if problem.independent:
-            reach, accuracy = [np.ones(len(thresholds))], np.zeros(len(thresholds))
-            for k in range(m):
-                accuracy = accuracy + reach[k] * share(leaves[:, k] & right[k])
-                reach.append(reach[k] * (1 - share(leaves[:, k])))
-            return thresholds, np.stack(reach, axis=1), accuracy + reach[m] * share(right[m])
-        last = np.ones((len(thresholds), 1, right.shape[1]), dtype=bool)
-        at = np.concatenate([leaves, last], axis=1).argmax(axis=1)  # (configurations, samples)
-        accuracy = share(right[at, np.arange(right.shape[1])])
-        return thresholds, np.stack([share(at >= k) for k in range(m + 1)], axis=1), accuracy
-
-    def _row(self, arch: tuple[int, ...], on: tuple[int, ...], thresholds: Any, reach: Any, accuracy: Any) -> Row:
+    def _row(
+        self, arch: tuple[int, ...], on: tuple[int, ...], thresholds: Any, reach: Any, accuracy: Any, lost: Any
+    ) -> Row:
         sender, start, stages = self.hardware.input_at, 0, []
         names = [p.name for p in self.hardware.processors]
         for k, p in enumerate(on):
@@ -295,11 +294,13 @@ class Brute:
             assert objective.max_accuracy_drop is not None
             value = np.where(accuracy >= objective.base_accuracy - objective.max_accuracy_drop - 1e-9, cost, np.inf)
         else:
-            lost = np.maximum(0, objective.base_accuracy - accuracy)
-            value = objective.weight * cost / objective.base_cost + (1 - objective.weight) * lost
+            missing = np.maximum(0, objective.base_accuracy - accuracy)
+            value = objective.weight * cost / objective.base_cost + (1 - objective.weight) * missing
+        if self.problem.classes is not None:
+            value = np.where(lost <= self.problem.classes.most + 1e-9, value, np.inf)
         memory = self._memory(on, weights, tensors)
         return Row(
-            arch, on, time.sum(), memory, thresholds, value, accuracy, reach @ energy, reach @ time
+            arch, on, time.sum(), memory, thresholds, value, accuracy, reach @ energy, reach @ time, lost
         )  # fmt: skip
 
     def _stage(self, start: int, head: int | None, sender: str, p: int) -> tuple[float, ...]:
@@ -359,6 +360,38 @@ class Brute:
             at_once = max if self.hardware.exclusive else sum
             used[name] += at_once(of.values()) if of else 0.0
         return used
+
+
+def cascaded(
+    leaves: NDArray[np.bool_], right: NDArray[np.bool_], counts: NDArray[np.float64], *, independent: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Reach (·, m + 1) and accuracy of configurations; leaves (·, m, n), right (m + 1, n), counts (n,)."""
+    configurations, m, samples = leaves.shape
+
+    def share(chosen: NDArray[np.bool_]) -> Any:
+        return (chosen * counts).sum(axis=-1) / counts.sum()
+
+    if independent:
+        reach, accuracy = [np.ones(configurations)], np.zeros(configurations)
+        for k in range(m):
+            accuracy = accuracy + reach[k] * share(leaves[:, k] & right[k])
+            reach.append(reach[k] * (1 - share(leaves[:, k])))
+        return np.stack(reach, axis=1), accuracy + reach[m] * share(right[m])
+    last = np.ones((configurations, 1, samples), dtype=bool)
+    at = np.concatenate([leaves, last], axis=1).argmax(axis=1)  # (configurations, samples)
+    return np.stack([share(at >= k) for k in range(m + 1)], axis=1), share(right[at, np.arange(samples)])
+
+
+def by_class(outcomes: Outcomes, kind: str) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Of every class of ``correlated``: the samples (n,) that tell, and who is right about it there, (C + 1, n).
+
+    As labels of several classes at once its codes 0 to 3 are two bits.
+    """
+    labels, predicted = outcomes.labels, outcomes.predicted
+    if kind == "multilabel":
+        bits = [bit for bit in (1, 2) if (labels & bit).any()]
+        return [(np.ones(len(labels), bool), (predicted & bit) == (labels & bit)) for bit in bits]
+    return [(labels == c, predicted == labels) for c in range(4)]
 
 
 def random_objective(rng: np.random.Generator, instance: Instance) -> Objective:

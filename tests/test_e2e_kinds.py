@@ -149,3 +149,15 @@ def test_the_dry_run_writes_nothing_and_promises_no_more_than_can_be(run: Run, w
     assert last["ruled_out_by"]["latency"] > 0
     text = run(*AUGMENT, "--dry-run", cwd=work)
     assert "stack2_out" in text.stdout and "scaled from" in text.stdout
+
+
+def test_code_in_a_model_is_run_only_if_that_is_allowed(keras: Any, run: Run, work: Path, tmp_path: Path) -> None:
+    inner = keras.models.load_model(work / "model.h5", compile=False)
+    inputs = keras.Input(inner.input_shape[1:])
+    doubled = keras.layers.Lambda(lambda x: x * 2.0, output_shape=inner.input_shape[1:])(inputs)
+    keras.Model(inputs, inner(keras.layers.Rescaling(0.5)(doubled))).save(tmp_path / "code.keras")
+    options = ("--hw", "psoc6", "--effort", "quick", "--data", work / "model.npz", "--cache-dir", "cache")
+    refused = run("augment", "code.keras", *options, cwd=tmp_path)
+    assert refused.code != 0 and "--allow-unsafe" in refused.last_line
+    done = run("augment", "code.keras", *options, "--allow-unsafe", cwd=tmp_path)
+    assert done.code == 0, done.stderr

@@ -14,7 +14,7 @@ from eeaug.cascade import Tables
 from eeaug.errors import InfeasibleError
 from eeaug.hardware import Link, Memory
 from eeaug.search import settle, solver
-from eeaug.search.space import Problem, architectures, count_architectures
+from eeaug.search.space import Problem, architectures, count_architectures, neighbours
 from eeaug.thresholds import Objective
 
 
@@ -121,7 +121,61 @@ def test_a_search_that_settled_not_all_says_so(monkeypatch: pytest.MonkeyPatch) 
     short = solver.solve(problem)
     assert not short.complete
     assert short.architectures == result.architectures
-    assert short.settled.architectures == sum(count_architectures(problem, m) for m in range(3)) + 1
+    few = sum(count_architectures(problem, m) for m in range(3)) + 1
+    assert few <= short.settled.architectures <= few + count_architectures(problem, 3) - 1
+
+
+@pytest.mark.parametrize("max_exits", [3, 4])
+def test_what_is_one_exit_away_from_the_best_is_settled_beyond_the_independent_front(
+    max_exits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optimum = better = harder = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        instance = make(rng, locations=7, thresholds=2, samples=150)
+        objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, max_accuracy_drop=0.03)
+        pins = random_pins(rng, instance)
+        problem = instance.problem(objective=objective, max_exits=max_exits, pinned=pins)
+        try:
+            whole = solver.solve(problem)
+        except InfeasibleError:
+            continue
+        with monkeypatch.context() as patch:
+            patch.setattr(solver, "SETTLED_PER_COUNT", 1)
+            climbed = solver.solve(problem)
+            assert solver.solve(problem).design == climbed.design
+            patch.setattr(solver, "_ROUNDS", 0)
+            front = solver.solve(problem)
+        best, found, alone = (each.settled.key for each in (whole, climbed, front))
+        assert best is not None and found is not None and alone is not None
+        assert best <= found <= alone, seed
+        assert climbed.settled.architectures <= whole.settled.architectures
+        if not front.complete and best < alone:
+            harder += 1
+            better += found < alone
+            optimum += found == best
+    assert harder >= 5
+    assert better > harder / 2
+    assert optimum > harder / 2, (optimum, harder)
+
+
+def test_neighbours_are_those_one_exit_away() -> None:
+    seen = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        instance = make(rng)
+        problem = instance.problem(
+            objective=Objective(0.5, 1.0, max_accuracy_drop=0.1), pinned=random_pins(rng, instance)
+        )
+        for of in range(1, 4):
+            for m in range(max(1, of - 1), of + 2):
+                for arch in architectures(problem, of).tolist():
+                    common = [len(set(arch) & set(other)) for other in architectures(problem, m).tolist()]
+                    expected = architectures(problem, m)[[c == min(of, m) - (of == m) for c in common]]
+                    near = neighbours(problem, tuple(arch), m)
+                    assert sorted(near.tolist()) == expected.tolist()
+                    seen += len(near)
+    assert seen > 500
 
 
 def test_the_front_is_undominated_and_reaches_from_the_most_accurate_to_the_cheapest() -> None:

@@ -20,13 +20,14 @@ from eeaug.model import Classifier
 from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.report import metrics, units
+from eeaug.report.facts import SCHEMA_VERSION
 from eeaug.search.solver import Result
 from eeaug.search.space import Design
 
-__all__ = ["SCHEMA_VERSION", "Chosen", "benefit_curve", "build", "metrics_of", "summary"]
+__all__ = ["Chosen", "benefit_curve", "build", "drop_bound", "metrics_of", "proof", "summary"]
 
-SCHEMA_VERSION = 1
-CURVE_POINTS = 40
+CURVE_POINTS = 40  # of each front
+CURVE_COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,14 @@ def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str
     return alone, metrics.counted(outcomes, chosen.thresholds, chosen.segments, **common)
 
 
-def _bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float | None, str | None]:
+def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float | None, str | None]:
     """95 % upper bound of the accuracy drop on samples that no choice has seen; else None and why.
 
     Certify samples have been looked at by the choice among the chain's designs: what they say is the guarantee.
+    Where nothing leaves early the drop is 0, whatever samples say.
     """
+    if all(threshold is None for threshold in chosen.thresholds):
+        return 0.0, None
     if test is None:
         return None, "there are no test samples, which no choice has seen"
     weights = None if test.weights is None else test.counts / test.counts.mean()
@@ -70,23 +74,28 @@ def _bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float | No
     return mean_upper_bound(losses, error=0.05, seed=seed, weights=weights), None
 
 
-def _guarantee(guarantee: Guarantee | None, labels: str) -> dict[str, Any] | None:
+def proof(guarantee: Guarantee | None, labels: str) -> dict[str, Any] | None:
     """What is proven, in figures and in a sentence."""
     if guarantee is None:
         return None
     what = "disagreement with the given model" if labels == "none" else "accuracy drop"
     sure, budget = f"{1 - guarantee.risk:.4g}", units.points(guarantee.budget, signed=False)
+    by_construction = f"Nothing leaves early: the {what} is 0 by construction."
     if guarantee.proven:
         said = (
-            f"With probability {sure} over the draw of the {guarantee.samples:,} certify samples, the true {what} "
-            f"is at most {budget}."
+            f"Proven. With probability {sure} over the draw of the {guarantee.samples:,} certify samples, the true "
+            f"{what} is at most {budget}."
         )
-    else:
+    elif guarantee.tested:
         said = f"No early exit could be proven to keep a true {what} of {budget} at most with probability {sure}"
         if guarantee.smallest_drop is not None:
-            least = units.points(guarantee.smallest_drop, signed=False)
-            said += f"; {guarantee.samples:,} certify samples prove {least} for the safest"
-        said += ". Nothing leaves early: the drop is 0 by construction."
+            said += (
+                f"; {guarantee.samples:,} certify samples prove {units.at_most(guarantee.smallest_drop)} for the "
+                "strictest thresholds, and nothing smaller"
+            )
+        said += f". {by_construction}"
+    else:
+        said = by_construction
     return {
         "max_accuracy_drop": guarantee.budget,
         "risk": guarantee.risk,
@@ -113,8 +122,8 @@ def _points(
             "thresholds": list(own.thresholds),
             "predicted": metrics_of(own, choose, "choose")[1],
             "measured": None if test is None else metrics_of(own, test, "test")[1],
-            "guarantee": _guarantee(point.guarantee, labels),
-            "accuracy_drop_bound_95": _bound(own, test, seed)[0],
+            "guarantee": proof(point.guarantee, labels),
+            "accuracy_drop_bound_95": drop_bound(own, test, seed)[0],
         })  # fmt: skip
     return made
 
@@ -122,28 +131,48 @@ def _points(
 def benefit_curve(
     result: Result, chosen: Chosen, outcomes: Outcomes, costs: Costs, base_accuracy: float
 ) -> list[dict[str, Any]]:
-    """The front of drop against mean MACs on choose, thinned; the chosen design is one of its points."""
-    picked = np.unique(np.linspace(0, len(result.front) - 1, CURVE_POINTS).round().astype(int))
-    points: list[dict[str, Any]] = []
-    for design in [*(result.front[i][0] for i in picked), chosen.design]:
-        rows = outcomes.rows(design.exits)
-        limits = [None if np.isinf(t) else t for t in design.thresholds]
-        at = decide(rows, limits)
-        leave = rows.share(at == np.arange(len(design.exits) + 1)[:, None])
-        segments = costs.segments(np.array([design.exits], dtype=np.intp).reshape(1, -1), design.processors)
-        accuracy = float(rows.share(rows.correct[at, np.arange(rows.samples)]))
-        points.append({
-            "drop": base_accuracy - accuracy,
-            "mean_macs": float(leave @ np.cumsum(segments.macs[0])),
-            "mean_latency_s": _known(leave @ np.cumsum(segments.time_s[0])),
-            "mean_energy_j": _known(leave @ np.cumsum(segments.energy_j[0])),
-            "exits": [costs.exits[e].location for e in design.exits],
-            "chosen": design is chosen.design,
-        })  # fmt: skip
-    *coarse, mine = points
-    # the finer threshold search may have gone below the front of the coarse one
-    front = [p for p in coarse if p["mean_macs"] < mine["mean_macs"] or p["drop"] < mine["drop"]]
-    return sorted([*front, mine], key=lambda p: (p["mean_macs"], p["drop"]))
+    """What accuracy drops buy, on choose: the designs with the fewest mean MACs and the chosen one.
+
+    ``fronts`` of a point names the costs for which no other design that the search kept loses as little accuracy
+    for less; the chosen design may be on none. The search keeps the front of mean MACs, each design on its
+    placement of least energy: one that is only faster, or only saves energy, is not among these points.
+    At most CURVE_POINTS of each front.
+    """
+    mine = _on_curve(chosen.design, chosen.thresholds, outcomes, costs, base_accuracy)
+    points = [mine | {"chosen": True}]
+    for design, *_ in result.front:
+        limits = tuple(None if np.isinf(t) else t for t in design.thresholds)
+        points.append(_on_curve(design, limits, outcomes, costs, base_accuracy))
+    shown = {0}
+    for cost in CURVE_COSTS:
+        known = [i for i, point in enumerate(points) if point[cost] is not None]
+        front, least = [], np.inf
+        for i in sorted(known, key=lambda i: (points[i][cost], points[i]["drop"], i)):
+            if points[i]["drop"] < least:
+                front.append(i)
+                least = points[i]["drop"]
+                points[i]["fronts"].append(cost)
+        if front:
+            shown |= {front[i] for i in np.linspace(0, len(front) - 1, CURVE_POINTS).round().astype(int)}
+    return sorted((points[i] for i in shown), key=lambda p: (p["mean_macs"], p["drop"]))
+
+
+def _on_curve(
+    design: Design, thresholds: Sequence[float | None], outcomes: Outcomes, costs: Costs, base_accuracy: float
+) -> dict[str, Any]:
+    rows = outcomes.rows(design.exits)
+    at = decide(rows, thresholds)
+    leave = rows.share(at == np.arange(len(design.exits) + 1)[:, None])
+    segments = costs.segments(np.array([design.exits], dtype=np.intp).reshape(1, -1), design.processors)
+    return {
+        "drop": base_accuracy - float(rows.share(rows.correct[at, np.arange(rows.samples)])),
+        "mean_macs": float(leave @ np.cumsum(segments.macs[0])),
+        "mean_latency_s": _known(leave @ np.cumsum(segments.time_s[0])),
+        "mean_energy_j": _known(leave @ np.cumsum(segments.energy_j[0])),
+        "exits": [costs.exits[e].location for e in design.exits],
+        "fronts": [],
+        "chosen": False,
+    }
 
 
 def build(
@@ -168,7 +197,7 @@ def build(
     rows = choose.rows(chosen.design.exits)
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
-    bound, why = _bound(chosen, test, settings["seed"])
+    bound, why = drop_bound(chosen, test, settings["seed"])
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -197,7 +226,7 @@ def build(
         "data": data,
         "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
         "design": {
-            "summary": summary(chosen, stages, settings["labels"], *shown),
+            "summary": summary(chosen, stages, settings["labels"], *shown, guarantee),
             "segments": _segments(chosen, stages),
             "exits": _exits(chosen, stages, costs, rows),
             "predicted": {
@@ -208,7 +237,7 @@ def build(
         },
         "benefit_curve": benefit_curve(result, chosen, choose, costs, base_choose["accuracy"]),
         "operating_points": _points(points, chosen, rows, test, settings["labels"], settings["seed"]),
-        "guarantee": _guarantee(guarantee, settings["labels"]),
+        "guarantee": proof(guarantee, settings["labels"]),
         "accuracy_drop_bound_95": bound,
         "accuracy_drop_bound_95_missing": why,
         "search": search,
@@ -218,13 +247,16 @@ def build(
 
 
 def summary(
-    chosen: Chosen, stages: Sequence[Stage], labels: str, baseline: dict[str, Any], design: dict[str, Any]
-) -> str:
+    chosen: Chosen, stages: Sequence[Stage], labels: str, baseline: dict[str, Any], design: dict[str, Any],
+    guarantee: Guarantee | None,
+) -> str:  # fmt: skip
     """The answer in one sentence; ``baseline`` and ``design`` are metrics of the same part."""
     where = "on the test part" if design["split"] == "test" else "on the choose part (no test data)"
     if not chosen.design.exits:
+        unproven = guarantee is not None and guarantee.tested > 0
+        why = "could be proven to keep the budget" if unproven else "pays off within the limits"
         return (
-            f"No early exit pays off within the limits: the whole model runs on {stages[0].processor}, "
+            f"No early exit {why}: the whole model runs on {stages[0].processor}, "
             f"{units.macs(design['mean_macs'])} MACs, {units.share(design['accuracy'])} accuracy {where}."
         )
     early = 1 - design["leave_rates"][-1]

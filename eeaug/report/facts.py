@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eeaug.report.units import UNKNOWN, joules, macs, points, relative, seconds, share, size
+from eeaug.report.units import UNKNOWN, at_most, joules, macs, points, relative, seconds, share, size, threshold
 
 __all__ = [
-    "Leave", "Report", "Row", "Stage", "benefits", "benefits_title", "bound", "comparison", "comparison_title",
-    "details", "estimated", "independence_gap", "leaves", "predictions", "stages", "verified",
+    "SCHEMA_VERSION", "Leave", "Report", "Row", "Stage", "benefits", "benefits_note", "benefits_title", "bound",
+    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "operating_points",
+    "operating_points_title", "predictions", "promise", "stages",
 ]  # fmt: skip
+
+SCHEMA_VERSION = 2  # of report.json, as it is built and rendered
 
 Report = Mapping[str, Any]
 
@@ -66,6 +69,33 @@ def estimated(report: Report) -> bool:
     return bool(_shown(report)[1]["basis"] == "profile")
 
 
+def promise(report: Report) -> tuple[str, bool] | None:
+    """What is proven of the accuracy budget, and whether; None where nothing was to be proven or warned of.
+
+    Without --risk: a warning if not even the bound from unseen samples is within the budget.
+    """
+    settings, guarantee = report["settings"], report["guarantee"]
+    if guarantee is not None:
+        return guarantee["statement"], guarantee["proven"]
+    budget, value = settings["max_accuracy_drop"], report["accuracy_drop_bound_95"]
+    if budget is None or value is None or value <= budget:
+        return None
+    given, exact = report["baseline"]["choose"], report["design"]["predicted"]["exact"]
+    missed = given["accuracy"] - exact["accuracy"] - budget
+    said = f"The budget of {points(budget, signed=False)} "
+    if missed > 1e-9:
+        said += f"is missed on the choose samples already, by {points(missed, signed=False)}"
+    else:
+        said += "held on the choose samples only"
+    refused = ["--calibrate-on train"] if settings["calibrate_on"] == "train" else []
+    refused += [f"--correction {settings['correction']:g}"] if settings["correction"] != 1 else []
+    without = f" without {' and '.join(refused)}" if refused else ""
+    return (
+        f"{said}; elsewhere the {drop_name(report)} may be up to {at_most(value)} (95 % bound). "
+        f"For a proof: --risk 0.05{without}."
+    ), False
+
+
 def comparison_title(report: Report) -> str:
     """The split and the number of samples behind the comparison."""
     result = _shown(report)[1]
@@ -99,6 +129,11 @@ def comparison(report: Report) -> tuple[Row, ...]:
 def _accuracy(report: Report) -> str:
     """What the share of right answers is: without labels, the given model is what is right."""
     return "accuracy" if report["settings"]["labels"] == "given" else "agreement"
+
+
+def drop_name(report: Report) -> str:
+    """What the budget is of."""
+    return "accuracy drop" if report["settings"]["labels"] == "given" else "disagreement"
 
 
 def _row(quantity: str, baseline: str, result: str, change: str, *, gain: str) -> Row:
@@ -187,16 +222,58 @@ def bound(report: Report) -> str:
     """The 95 % upper bound of the accuracy drop, in one sentence."""
     value = report["accuracy_drop_bound_95"]
     if value is None:
-        if report["settings"]["priors"]:
-            return "No bound of the accuracy drop: it does not hold for samples weighted by --priors."
-        return "No bound of the accuracy drop: every sample has served some choice."
-    return f"With 95 % confidence the accuracy drop is at most {points(value, signed=False)}."
+        return f"No 95 % bound of the {drop_name(report)}: {report['accuracy_drop_bound_95_missing'] or UNKNOWN}."
+    return f"With 95 % confidence, from the test part alone, the {drop_name(report)} is at most {at_most(value)}."
+
+
+def operating_points_title(report: Report) -> str:
+    """What `operating_points` lists, and whether its latencies and energies are estimates."""
+    note = "; latency and energy estimated" if estimated(report) else ""
+    return f"Operating points (← the design above{note})"
+
+
+def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
+    """Header and rows, one column per operating point; empty where there is only the design itself."""
+    every = report["operating_points"]
+    if len(every) < 2:
+        return ()
+    baseline = _shown(report)[0]
+    shown = [point["measured"] or point["predicted"] for point in every]
+
+    def drops(split: str, metrics: str) -> list[str]:
+        given = report["baseline"][split]
+        return [points(given["accuracy"] - point[metrics]["accuracy"], signed=False) for point in every]
+
+    budgets = [point["max_accuracy_drop"] for point in every]
+    rows = [
+        ("", *(f"{point['name']} ←" if point["name"] == "default" else point["name"] for point in every)),
+        ("budget", *("none" if budget is None else points(budget, signed=False) for budget in budgets)),
+    ]
+    for position, exit_ in enumerate(report["design"]["exits"]):
+        limits = (threshold(point["thresholds"][position]) for point in every)
+        rows.append((f"threshold at {exit_['location']}", *limits))
+    rows += [
+        ("predicted drop", *drops("choose", "predicted")),
+        ("predicted mean MACs", *(macs(point["predicted"]["mean_macs"]) for point in every)),
+    ]
+    if report["design"]["measured"] is not None:
+        rows += [
+            ("measured drop", *drops("measured", "measured")),
+            ("measured mean MACs", *(macs(metrics["mean_macs"]) for metrics in shown)),
+        ]
+    return (
+        *rows,
+        ("MACs against baseline", *(relative(baseline["mean_macs"], metrics["mean_macs"]) for metrics in shown)),
+        ("mean latency", *(seconds(metrics["mean_latency_s"]) for metrics in shown)),
+        ("mean energy", *(joules(metrics["mean_energy_j"]) for metrics in shown)),
+        ("proven", *("yes" if (point["guarantee"] or {}).get("proven") else "no" for point in every)),
+    )
 
 
 def benefits_title(report: Report) -> str:
     """What `benefits` lists, and whether its latencies and energies are estimates."""
     note = " (latency and energy estimated)" if estimated(report) else ""
-    return f"What each accuracy drop buys{note}"
+    return f"What each {drop_name(report)} buys on choose{note}"
 
 
 def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
@@ -204,7 +281,7 @@ def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
 
     Drops that nobody would take are left out, and the rest is thinned to a table that can be read.
     """
-    rows = [("accuracy drop", "mean MACs", "mean latency", "mean energy", "exits")]
+    rows = [(drop_name(report), "mean MACs", "mean latency", "mean energy", "exits")]
     usable = [e for e in report["benefit_curve"] if e["chosen"] or e["drop"] <= _USABLE_DROP]
     every = max(1, -(-len(usable) // _CURVE_ROWS))
     for index, entry in enumerate(usable):
@@ -214,94 +291,23 @@ def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
         rows.append(
             (
                 points(entry["drop"], signed=False),
-                macs(entry["mean_macs"]),
-                seconds(entry["mean_latency_s"]),
-                joules(entry["mean_energy_j"]),
+                _on_front(entry, "mean_macs", macs),
+                _on_front(entry, "mean_latency_s", seconds),
+                _on_front(entry, "mean_energy_j", joules),
                 f"{exits} ← chosen" if entry["chosen"] else exits,
             )
         )
     return tuple(rows)
 
 
-def details(report: Report) -> tuple[tuple[str, str], ...]:
-    """Name and words of what went in and how the design was found."""
-    model, hardware = report["model"], report["hardware"]
-    size_of_model = f"{model['parameters']:,} parameters, {macs(model['macs'])} MACs"
-    return (
-        ("model", f"{model['file']}, {size_of_model}"),
-        ("hardware", _hardware(hardware)),
-        ("data", _data_used(report)),
-        ("asked for", _asked(report)),
-        ("searched", _searched(report)),
-    )
+def _on_front(entry: Report, cost: str, text: Callable[[float | None], str]) -> str:
+    words = text(entry[cost])
+    return words if entry[cost] is None or cost in entry["fronts"] else f"({words})"
 
 
-def _hardware(hardware: Report) -> str:
-    """The profile, the first sentence of its source, and what its estimates leave out."""
-    source = str(hardware["source"] or "").split(". ")[0].rstrip(".")
-    words = hardware["name"] + (f" ({source})" if source else "")
-    missing = ", ".join(hardware["not_counted"])
-    return words + (f"; unknown and counted as 0: {missing}" if missing else "")
-
-
-def _asked(report: Report) -> str:
-    """The settings that shaped the result, in one line."""
-    settings = report["settings"]
-    cost = {"macs": "mean MACs", "latency": "mean latency", "energy": "mean energy"}[settings["objective"]]
-    weight = settings["efficiency_weight"]
-    parts = [f"least {cost}" if weight is None else f"least weighted cost, {weight:g} on {cost}"]
-    if settings["max_accuracy_drop"] is not None:
-        parts.append(f"accuracy drop ≤ {points(settings['max_accuracy_drop'], signed=False)}")
-    if settings["max_latency_s"] is not None:
-        parts.append(f"worst latency ≤ {seconds(settings['max_latency_s'])}")
-    parts.append(f"at most {_count(settings['max_exits'], 'exit')}")
-    for key, word in (("exit_at", "exit at"), ("threshold", "threshold"), ("forbid", "none at")):
-        if settings[key]:
-            parts.append(f"{word} {', '.join(map(str, settings[key]))}")
-    parts += [f"{key} {settings[key]}" for key in ("mapping", "scoring", "effort", "seed")]
-    return "; ".join([*parts, _count(settings["threads"], "thread")])
-
-
-def _searched(report: Report) -> str:
-    """What the search looked at, in one line."""
-    search = report["search"]
-    rejected = [f"{number:,} by {limit}" for limit, number in search["rejected"].items() if number]
-    return "; ".join(
-        [
-            _count(search["locations"], "location"),
-            f"{_count(search['heads_trained'], 'head')} trained, {search['heads_kept']:,} kept",
-            _count(search["architectures"], "architecture"),
-            _count(search["placements"], "placement"),
-            _count(search["threshold_configurations"], "threshold configuration"),
-            f"settled by {report['settings']['scoring']} scoring: {search['settled']}",
-            f"rejected: {', '.join(rejected) or 'none'}",
-        ]
-    )
-
-
-def _data_used(report: Report) -> str:
-    """Which part of the data served what, in one line."""
-    data = report["data"]
-    parts = [
-        f"{name} {part['samples']:,} of {part['of']}" for name, part in data["parts"].items() if part is not None
-    ]
-    return f"{data['source']}: {'; '.join(parts)}"
-
-
-def verified(report: Report) -> tuple[str, bool]:
-    """Whether the exported files decide as the model does: one line, and True if all of them do."""
-    formats = report["verification"]["formats"]
-    if not formats:
-        return f"agreement of the exported files: {UNKNOWN}", False
-    parts = []
-    for name, outcome in formats.items():
-        wrong, near = outcome["disagreements"], outcome["near_threshold"]
-        words = _count(wrong, "decision differs", "decisions differ") if wrong else "agrees"
-        parts.append(f"{name} {words}" + (f" ({near:,} within 1e-4 of a threshold)" if near else ""))
-    agree = all(outcome["disagreements"] == 0 for outcome in formats.values())
-    samples = _count(report["verification"]["samples"], "sample")
-    return f"read back and run as a cascade on {samples}: {', '.join(parts)}", agree
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def benefits_note(report: Report) -> str:
+    """How to read `benefits`, and what is not in it."""
+    note = "Of all designs, those with the fewest MACs for their drop; others may be faster or save more energy."
+    if any("(" in cell for row in benefits(report)[1:] for cell in row[1:4]):
+        note += " In brackets: another of these loses no more accuracy at less."
+    return note

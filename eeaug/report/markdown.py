@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from eeaug.report import facts, units
+from eeaug.report import details, facts, units
 from eeaug.report.facts import Report, Stage
 
 __all__ = ["render"]
 
 
 def render(report: Report) -> str:
-    """The whole report as GitHub Markdown without HTML; `report` is report.json of schema_version 1."""
+    """The whole report as GitHub Markdown without HTML; `report` is report.json of facts.SCHEMA_VERSION."""
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -21,6 +21,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"### {_text(model['name'])} on {_text(hardware['name'])}"
     yield ""
     yield f"**{_text(design['summary'])}**"
+    if (promise := facts.promise(report)) is not None:
+        yield from ("", _text(promise[0]))
     for kind, sentences in (("NOTE", report["data"]["notes"]), ("WARNING", report["warnings"])):
         if sentences:
             yield from ("", f"> [!{kind}]", *(f"> - {_text(sentence)}" for sentence in sentences))
@@ -37,22 +39,25 @@ def _lines(report: Report) -> Iterator[str]:
     yield from ("", f"**{facts.comparison_title(report)}**", "")
     rows = [(row.quantity, row.baseline, row.result, row.change) for row in facts.comparison(report)]
     yield from _table([("", f"baseline ({report['baseline']['processor']})", "result", "change"), *rows])
-    yield from ("", facts.bound(report))
-
     if design["exits"]:
+        yield from ("", facts.bound(report))
         yield from ("", "**Where samples leave**", "")
         leaves = [(leave.place, units.share(leave.rate), units.macs(leave.macs)) for leave in facts.leaves(report)]
         yield from _table([("", "samples", "MACs each"), *leaves])
         yield from ("", "**Predicted and measured**", "")
         yield from _table(facts.predictions(report))
         yield from ("", facts.independence_gap(report))
+    if points := facts.operating_points(report):
+        yield from ("", f"**{facts.operating_points_title(report)}**", "")
+        yield from _table(points)
     if report["benefit_curve"]:
         yield from ("", f"**{facts.benefits_title(report)}**", "")
         yield from _table(facts.benefits(report))
+        yield from ("", facts.benefits_note(report))
 
     yield ""
-    yield from (f"- {name}: {_text(words)}" for name, words in facts.details(report))
-    outcome, agrees = facts.verified(report)
+    yield from (f"- {name}: {_text(words)}" for name, words in details.details(report))
+    outcome, agrees = details.verified(report)
     yield f"- verified: {_text(outcome)}" if agrees else f"- **not verified: {_text(outcome)}**"
 
 

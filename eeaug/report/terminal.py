@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from eeaug.report import facts, units
+from eeaug.report import details, facts, units
 from eeaug.report.facts import Report, Stage
 
 __all__ = ["render"]
@@ -34,7 +34,7 @@ _Write = Callable[..., Text]
 def render(report: Report, width: int | None = None) -> RenderableType:
     """The whole report as one rich renderable.
 
-    `report` is report.json of schema_version 1; `width` is the number of columns to fill, at most (and by
+    `report` is report.json of facts.SCHEMA_VERSION; `width` is the number of columns to fill, at most (and by
     default) those of the console that prints it. Where its encoding is not unicode, the text is plain ASCII.
     """
     return _Page(report, width)
@@ -60,6 +60,9 @@ def _ascii(text: str, style: str = "") -> Text:
 def _parts(report: Report, write: _Write, width: int) -> Iterator[RenderableType]:
     design, baseline = report["design"], report["baseline"]["processor"]
     yield write(design["summary"], "bold")
+    if (promise := facts.promise(report)) is not None:
+        said, proven = promise
+        yield write(said, "green" if proven else "yellow")
     for note in report["data"]["notes"]:
         yield write(f"Note: {note}", "yellow")
 
@@ -68,17 +71,20 @@ def _parts(report: Report, write: _Write, width: int) -> Iterator[RenderableType
 
     yield from _heading(facts.comparison_title(report), write)
     yield _comparison(report, f"baseline ({baseline})", write)
-    yield write(facts.bound(report), "dim")
-
     if design["exits"]:
+        yield write(facts.bound(report), "dim")
         yield from _heading("Where samples leave", write)
         yield _bars(report, write, 20 if width < 100 else 40)
         yield from _heading("Predicted and measured", write)
         yield _table(facts.predictions(report), write)
         yield write(facts.independence_gap(report), "dim")
+    if points := facts.operating_points(report):
+        yield from _heading(facts.operating_points_title(report), write)
+        yield _table(points, write)
     if report["benefit_curve"]:
         yield from _heading(facts.benefits_title(report), write)
         yield _table(facts.benefits(report), write, last_left=True)
+        yield write(facts.benefits_note(report), "dim")
 
     yield from _heading("How it was found", write)
     yield _facts(report, write)
@@ -179,9 +185,9 @@ def _facts(report: Report, write: _Write) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, words in facts.details(report):
+    for name, words in details.details(report):
         table.add_row(write(name), write(words))
-    outcome, agrees = facts.verified(report)
+    outcome, agrees = details.verified(report)
     # in words too: colour is lost in a file
     name, style = ("verified", "green") if agrees else ("NOT VERIFIED", "bold red")
     table.add_row(write(name), write(outcome, style))

@@ -6,7 +6,9 @@ A number that is not known (``None``) reads "unknown", never 0. Prefixes are dec
 
 from __future__ import annotations
 
-__all__ = ["UNKNOWN", "joules", "macs", "points", "relative", "seconds", "share", "size", "threshold"]
+from math import ceil
+
+__all__ = ["UNKNOWN", "at_most", "joules", "macs", "points", "relative", "seconds", "share", "size", "threshold"]
 
 UNKNOWN = "unknown"
 
@@ -78,6 +80,11 @@ def points(difference: float | None, *, signed: bool = True) -> str:
     digits = f"{abs(100 * difference):.2f}".removesuffix("0")
     sign = _sign(digits, difference)
     return f"{sign if signed or sign == '−' else ''}{digits} pp"
+
+
+def at_most(difference: float | None) -> str:
+    """An upper bound in percentage points, never rounded to less: 0.01183 → "1.19 pp"."""
+    return points(None if difference is None else ceil(1e4 * difference - 1e-6) / 1e4, signed=False)
 
 
 def relative(before: float | None, after: float | None) -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Tables, exact_tables, independent_tables
+from eeaug.cascade import Tables, exact_tables, independent_tables, marginals
 from eeaug.search.space import Design, Problem, placements
 
-__all__ = ["Settled", "front", "score", "settle"]
+__all__ = ["Settled", "budgets", "front", "score", "settle"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -165,7 +165,58 @@ def score(problem: Problem, archs: Indices) -> Tables:
     return exact_tables(problem.bins, problem.correct, archs, problem.thresholds, weights)
 
 
+def class_drops(problem: Problem, archs: Indices) -> Floats:
+    """What the class that loses most loses, at least 0, of every configuration of (A, m): (A,) + (T,)·m.
+
+    Under independence every class is a cascade of its own, with P(A) among its samples.
+    """
+    limit, bins, m = problem.classes, problem.bins, archs.shape[1]
+    worst = np.zeros((len(archs),) + (problem.thresholds,) * m)
+    if limit is None:
+        return worst
+    for part in limit.parts:
+        samples, right, share = limit.samples[part], limit.right[:, part], limit.share[part]
+        given = float(share[right[-1]].sum())
+        # a label has all samples, in order: no copy
+        bin_of = bins if len(samples) == bins.shape[1] else bins[:, samples]
+        if problem.independent:
+            leave, hits = marginals(bin_of, right[:-1], problem.thresholds, share)
+            tables = independent_tables(leave[archs], hits[archs], given)
+        else:
+            tables = exact_tables(bin_of, right, archs, problem.thresholds, share)
+        np.maximum(worst, given - tables.accuracy, out=worst)
+    return worst
+
+
+def budgets(problem: Problem, archs: Indices) -> Iterator[tuple[Floats, Floats]]:
+    """Accuracies and :func:`class_drops` of all configurations of those of (A, m) that meet the limits."""
+    for some in _portions(problem, archs, archs.shape[1]):
+        fitting = some[_Placed.of(problem, some).fits.any(axis=1)]
+        if len(fitting):
+            yield score(problem, fitting).accuracy.ravel(), class_drops(problem, fitting).ravel()
+
+
+class _Classes:
+    """Which configurations the limit on classes allows, counted where one would be the best."""
+
+    def __init__(self, problem: Problem, placed: _Placed, tables: Tables) -> None:
+        self.problem, self.archs = problem, placed.archs
+        self.allowed = np.zeros(tables.accuracy.shape, dtype=bool)
+        self.counted = np.zeros(len(placed.archs), dtype=bool)
+
+    def bar(self, values: Floats, rows: Indices, best: float) -> Floats:
+        """Values of rows, infinite where a class loses too much; exact where they are ``best`` or less."""
+        if self.problem.classes is None:
+            return values
+        promising = values.reshape(len(rows), -1).min(axis=1) <= best
+        new = np.unique(rows[promising & ~self.counted[rows]])
+        self.allowed[new] = self.problem.classes.allows(class_drops(self.problem, self.archs[new]))
+        self.counted[new] = True
+        return np.where(self.allowed[rows], values, np.inf)
+
+
 def _keep_best(problem: Problem, placed: _Placed, tables: Tables, into: Settled) -> None:
+    classes = _Classes(problem, placed, tables)
     # MACs do not depend on the placement: one that fits stands for all that do
     alike = problem.cost == "macs"
     row, way = np.nonzero(placed.fits)
@@ -175,6 +226,8 @@ def _keep_best(problem: Problem, placed: _Placed, tables: Tables, into: Settled)
     for rows, ways in _promising(problem, placed, tables, row, way, into):
         mean = tables.of(rows).mean(placed.cost[rows, ways])
         values = problem.objective.value(mean, tables.accuracy[rows])
+        best = np.inf if into.key is None else into.key[0] + _slack(problem, into.key[0])
+        values = classes.bar(values, rows, best)
         lowest = values.reshape(len(rows), -1).min(axis=1)
         for i in np.argsort(lowest, kind="stable").tolist():
             value, at = float(lowest[i]), int(rows[i])

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeaug.errors import InfeasibleError
 from eeaug.search import labels
-from eeaug.search.settle import Settled, front, settle
-from eeaug.search.space import LATENCY, Design, Problem, architectures, count_architectures, placements
+from eeaug.search.settle import Settled, budgets, front, settle
+from eeaug.search.space import (
+    LATENCY,
+    Design,
+    Problem,
+    architectures,
+    count_architectures,
+    neighbours,
+    placements,
+)
 
 __all__ = ["SETTLED_PER_COUNT", "Result", "check_feasible", "solve"]
 
+Indices = NDArray[np.intp]
+
 # Up to two exits every architecture is settled; beyond, this many of the independent front per number of
-# exits, unless there are no more than these anyway.
+# exits, unless there are no more than these anyway, and then what is one exit away from the best.
 SETTLED_PER_COUNT = 200
+_ROUNDS = 10
 # Beyond two exits, architectures are looked at for an explanation if they are no more than these.
 _EXPLAINED = 20_000
 
@@ -45,7 +58,8 @@ def solve(problem: Problem) -> Result:
     """
     into = Settled()
     total = placed = 0
-    complete = True
+    shortlists: dict[int, Indices] = {}
+    looked_at, pair = [], None
     for m in range(problem.max_exits + 1):
         number = count_architectures(problem, m)
         total += number
@@ -55,12 +69,37 @@ def solve(problem: Problem) -> Result:
         if m <= 2 or number <= SETTLED_PER_COUNT:
             archs = architectures(problem, m)
         else:
-            archs = labels.front(problem, m)[:SETTLED_PER_COUNT]
-            complete = False
+            archs = shortlists[m] = labels.front(problem, m)[:SETTLED_PER_COUNT]
         settle(problem, archs, into)
+        looked_at.append(archs)
+        pair = into.best if m <= 2 else pair
+    # labels find the independent optimum as long as classes may lose anything
+    if not problem.independent or problem.classes is not None:
+        _climb(problem, shortlists, pair, into)
     if into.best is None:
-        raise explain(problem, into)
-    return Result(into.best, into, total, placed, complete, front(problem, into))
+        raise explain(problem, into, looked_at)
+    return Result(into.best, into, total, placed, not shortlists, front(problem, into))
+
+
+def _climb(problem: Problem, shortlists: dict[int, Indices], pair: Design | None, into: Settled) -> None:
+    """Settle what is one exit away from ``pair``, then from the best, until that stays the best.
+
+    The independent front knows nothing of exits that err together, so of those it leaves out some are better.
+    """
+    known = {arch for archs in shortlists.values() for arch in map(tuple, archs.tolist())}
+    at = pair or into.best
+    for _ in range(_ROUNDS):
+        if at is None:
+            return
+        for m in shortlists:
+            if abs(m - len(at.exits)) <= 1:
+                near = neighbours(problem, at.exits, m)
+                new = [arch for arch in map(tuple, near.tolist()) if arch not in known]
+                known.update(new)
+                settle(problem, np.array(new, dtype=np.intp).reshape(-1, m), into)
+        if into.best == at:
+            return
+        at = into.best
 
 
 def check_feasible(problem: Problem) -> None:
@@ -83,10 +122,12 @@ def check_feasible(problem: Problem) -> None:
         raise explain(problem, Settled())
 
 
-def explain(problem: Problem, into: Settled) -> InfeasibleError:
+def explain(problem: Problem, into: Settled, looked_at: Sequence[Indices] = ()) -> InfeasibleError:
     """Why nothing fits: the limits that the nearest design misses, and what it needs."""
+    if into.architectures and problem.classes is not None:
+        return _budgets(problem, into, looked_at)
     if into.architectures:
-        return _budget(problem, into)
+        return _budget(problem, into.best_accuracy)
     nearest = _nearest(problem)
     if nearest is None:
         return InfeasibleError(
@@ -158,10 +199,40 @@ def _ceil(seconds: float) -> str:
     return f"{np.ceil(seconds * 10.0**digits) / 10.0**digits:.{max(digits, 0)}f}"
 
 
-def _budget(problem: Problem, into: Settled) -> InfeasibleError:
+def _budgets(problem: Problem, into: Settled, looked_at: Sequence[Indices]) -> InfeasibleError:
+    """Limits can be met, accuracy budget and class drop cannot together: which of them must give way."""
+    assert problem.classes is not None
+    base, budget, given = problem.objective.base_accuracy, problem.objective.max_accuracy_drop, problem.classes.most
+    # smallest class drop within the budget, best accuracy within the class drop, and what misses both by least
+    smallest, most_accurate, nearest = np.inf, -np.inf, (np.inf, 0.0, 0.0)
+    for accuracies, drops in (each for archs in looked_at for each in budgets(problem, archs)):
+        smallest = min(smallest, drops[problem.objective.allows(accuracies)].min(initial=np.inf))
+        most_accurate = max(most_accurate, accuracies[problem.classes.allows(drops)].max(initial=-np.inf))
+        total = base - accuracies + drops
+        i = int(total.argmin())
+        nearest = min(nearest, (float(total[i]), float(base - accuracies[i]), float(drops[i])))
+    if np.isfinite(smallest):
+        best = float(smallest)
+        return InfeasibleError(
+            f"no design that meets the other limits keeps --max-class-drop {given:g}: the class that loses most "
+            f"loses at least {best:.4g} ({best - given:.4g} too much); --max-class-drop {_ceil(best)} would fit",
+            limit="max_class_drop", given=given, best=best,
+        )  # fmt: skip
+    if np.isfinite(most_accurate):
+        return _budget(problem, float(most_accurate))
+    assert budget is not None, "without a budget every accuracy is within it"
+    _, drop, class_drop = nearest
+    return InfeasibleError(
+        f"no design meets the limits; the nearest misses 2 of them: --max-accuracy-drop {budget:g} ({_ceil(drop)} "
+        f"needed) and --max-class-drop {given:g} ({_ceil(class_drop)} needed)",
+        limit="max_accuracy_drop", given=budget, best=None,
+    )  # fmt: skip
+
+
+def _budget(problem: Problem, best_accuracy: float) -> InfeasibleError:
     """Limits can be met, the accuracy budget cannot: for want of a threshold that is never."""
     given = float(problem.objective.max_accuracy_drop or 0.0)
-    best = problem.objective.base_accuracy - into.best_accuracy
+    best = problem.objective.base_accuracy - best_accuracy
     return InfeasibleError(
         f"no design that meets the other limits keeps --max-accuracy-drop {given:g}: the smallest drop is "
         f"{best:.4g}; --max-accuracy-drop {_ceil(best)} would fit",

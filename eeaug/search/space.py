@@ -11,11 +11,11 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes, bins, marginals
+from eeaug.cascade import ClassLimit, Outcomes, bins, marginals
 from eeaug.cost import Costs, Segments
 from eeaug.thresholds import Objective
 
-__all__ = ["LATENCY", "Design", "Problem", "architectures", "count_architectures", "placements"]
+__all__ = ["LATENCY", "Design", "Problem", "architectures", "count_architectures", "neighbours", "placements"]
 
 LATENCY = "latency"  # name of a limit; the others are "memory:" and the name of the memory
 
@@ -44,6 +44,7 @@ class Problem:
     cost : "macs" | "latency" | "energy", what ``objective`` weighs
     max_latency_s : worst case, or None
     pinned : location → processor index or None: an exit must stand there (on that processor)
+    classes : what every class may lose, counted on ``outcomes``; None: any loss
     """
 
     costs: Costs
@@ -56,6 +57,7 @@ class Problem:
     one_each: bool = False
     independent: bool = False
     pinned: Mapping[str, int | None] = field(default_factory=dict)
+    classes: ClassLimit | None = None
 
     @cached_property
     def bins(self) -> NDArray[np.intp]:
@@ -150,8 +152,24 @@ def architectures(problem: Problem, m: int) -> NDArray[np.intp]:
         every = np.stack([first, second], axis=1)
     else:
         every = np.array(list(combinations(range(len(after)), m)), dtype=np.intp).reshape(-1, m)
-    where = after[every]
+    return _valid(every, after, pins)
+
+
+def neighbours(problem: Problem, exits: tuple[int, ...], m: int) -> NDArray[np.intp]:
+    """The architectures with m exits that are one exit away from these, swapped, added or removed: (A, m)."""
+    after, pins = _after_and_pins(problem)
+    others = [e for e in range(len(after)) if e not in exits]
+    if m < len(exits):
+        every = list(combinations(exits, m))
+    else:
+        every = [tuple(sorted((*kept, new))) for kept in combinations(exits, m - 1) for new in others]
+    return _valid(np.array(every, dtype=np.intp).reshape(-1, m), after, pins)
+
+
+def _valid(archs: NDArray[np.intp], after: NDArray[np.intp], pins: set[int]) -> NDArray[np.intp]:
+    """Those of (A, m) with one exit per location and all pins."""
+    where = after[archs]
     keep = (np.diff(where, axis=1) > 0).all(axis=1)
     for pin in pins:
         keep &= (where == pin).any(axis=1)
-    return every[keep]
+    return archs[keep]

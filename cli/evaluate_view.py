@@ -1,0 +1,130 @@
+"""What ``eeaug evaluate`` shows, and what it says of it in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["show", "verdict"]
+
+NAMES = {
+    "leave_rate": "leave at {}",
+    "left_confidence": "  mean confidence of these",
+    "reached_confidence": "  mean confidence of all there",
+}
+
+
+def verdict(facts: dict[str, Any], *, guaranteed: bool) -> str:
+    """Whether the data is of the kind that thresholds were found on, in plain words."""
+    found = facts["reference"]
+    if found is None:
+        return (
+            "This bundle was made without a reference of leave rates and confidences: shift cannot be told. "
+            "A new run of eeaug augment records one."
+        )
+    said = []
+    served = found["samples_served_as"]
+    if served:
+        said.append(
+            f"{facts['part']} is no new data: it served as {' and '.join(served)} when the bundle was made."
+        )
+    part = f"the {found['part']} part"
+    if found["part"] == "choose":
+        part += ", on which thresholds were found, so the intervals are optimistic"
+    outside = [s for s in found["statistics"] if s["outside"]]
+    if outside:
+        # a leave rate says most to a user, then whatever is least likely
+        worst = min(outside, key=lambda s: (s["statistic"] != "leave_rate", s["p_value"]))
+        more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
+        what = "thresholds and the guarantee" if guaranteed else "thresholds"
+        said.append(
+            f"Shift: {_in_words(worst, facts)}{more} (from {part}). {what.capitalize()} were found on other data."
+        )
+    else:
+        said.append(f"Leave rates and confidences are those of {part}.")
+    if found["weighted"]:
+        said.append("The expected values are weighted by --priors, this data is taken as it comes.")
+    return " ".join(said)
+
+
+def _in_words(test: dict[str, Any], facts: dict[str, Any]) -> str:
+    from eeaug.report import units
+
+    stage, (low, high) = test["stage"], test["interval"]
+    if test["statistic"] == "leave_rate":
+        verb = "reach" if stage == facts["stages"][-1]["name"] else "leave at"
+        return f"{units.share(test['observed'])} {verb} {stage}, {100 * low:.2f} to {units.share(high)} expected"
+    who = "leave at" if test["statistic"] == "left_confidence" else "reach"
+    mean = f"the mean confidence of samples that {who} {stage} is {test['observed']:.4f}"
+    return f"{mean}, {low:.4f} to {high:.4f} expected"
+
+
+def show(facts: dict[str, Any], source: str) -> None:
+    """On stdout."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from eeaug.report import units
+
+    at = "" if facts["point"] == "default" else f", operating point {facts['point']}"
+    title = f"{facts['samples']:,} samples of {source} ({facts['part']}){at}"
+    table = Table(title=escape(title), title_justify="left")
+    for column in ("left at stage", "share", "right of these", "mean confidence", "MACs so far"):
+        table.add_column(column, justify="left" if column == "left at stage" else "right")
+    for stage, rate in zip(facts["stages"], facts["leave_rates"], strict=True):
+        table.add_row(
+            escape(stage["name"]),
+            units.share(rate),
+            "–" if stage["accuracy"] is None else units.share(stage["accuracy"]),
+            "–" if stage["mean_confidence"] is None else f"{stage['mean_confidence']:.4f}",
+            units.macs(stage["macs"]),
+        )
+    console = Console()
+    console.print(table)
+    if facts["reference"] is not None:
+        console.print(_comparison(facts))
+    right = "" if facts["accuracy"] is None else f"accuracy {units.share(facts['accuracy'])}, "
+    lines = [f"{right}mean MACs {units.macs(facts['mean_macs'])}"]
+    if facts["baseline"] is not None:
+        lines.append(_drop(facts["baseline"]))
+    for line in [*lines, facts["verdict"]]:
+        console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _comparison(facts: dict[str, Any]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from eeaug.report import units
+
+    found = facts["reference"]
+    title = f"Compared with the {found['part']} part ({found['samples']:,} samples)"
+    table = Table(title=title, title_justify="left")
+    for column in ("", "here", f"{1 - found['level']:.0%}: all are within", ""):
+        table.add_column(column, justify="left" if not column else "right")
+    for test in found["statistics"]:
+        shares = test["statistic"] == "leave_rate"
+        name = NAMES[test["statistic"]]
+        if shares and test["stage"] == facts["stages"][-1]["name"]:
+            name = "reach {}"
+        if shares:
+            low, high = test["interval"]
+            here, expected = units.share(test["observed"]), f"{100 * low:.2f} to {units.share(high)}"
+        else:
+            here = "–" if test["observed"] is None else f"{test['observed']:.4f}"
+            expected = "–" if test["interval"] is None else "{:.4f} to {:.4f}".format(*test["interval"])
+        table.add_row(escape(name.format(test["stage"])), here, expected, "outside" if test["outside"] else "")
+    return table
+
+
+def _drop(baseline: dict[str, Any]) -> str:
+    from eeaug.report import units
+
+    drop, bound = units.points(baseline["drop"], signed=False), baseline["drop_bound_95"]
+    if baseline["accuracy"] is None:
+        said = f"another answer than the given model on {units.share(baseline['drop'])} of samples"
+    else:
+        said = f"the given model is right on {units.share(baseline['accuracy'])}: a drop of {drop}"
+    if bound is None:
+        return f"{said}; no bound: {baseline['drop_bound_95_missing']}"
+    return f"{said}, with 95 % confidence {units.points(bound, signed=False)} at most"

@@ -1,0 +1,135 @@
+"""``eeaug retarget``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eeaug.cli import shared, show
+from eeaug.errors import InfeasibleError
+
+__all__ = ["retarget"]
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@shared.inherited("--hw")
+@shared.option("-o", "Where the new bundle goes.")
+@shared.option("--force")
+@shared.inherited("--max-latency")
+@shared.inherited("--max-accuracy-drop")
+@shared.inherited("--max-class-drop", ".")
+@shared.inherited("--risk", " For bundles made with --risk.")
+@shared.inherited("--objective")
+@shared.inherited("--efficiency-weight")
+@shared.inherited("--scoring")
+@shared.inherited("--correction")
+@shared.inherited("--points")
+@shared.inherited("--mapping")
+@shared.inherited("--max-exits", "; with --hw, where the old target's default holds, the new one's does.")
+@shared.inherited("--thresholds")
+@shared.inherited("--exit-at")
+@shared.inherited("--threshold")
+@shared.inherited("--forbid")
+@shared.inherited("--threads", "Threads of TensorFlow and ONNX Runtime.")
+@shared.option("--dry-run", "Say what would be written, write nothing.")
+@shared.option("--slim")
+@shared.option("--json")
+@shared.option("--quiet")
+@shared.option("--verbose")
+def retarget(
+    directory: Path, output: Path | None, as_json: bool, quiet: bool, verbose: bool, dry_run: bool, **options: Any
+) -> None:
+    """Write the bundle in DIR again, for another budget or target.
+
+    Needs no data and trains nothing: the trained heads and what they say of the calibration samples are in
+    DIR/search. What is not given stays as it was for DIR; where it can be left out, "none" takes it away
+    (--max-latency none, --exit-at none). Nothing is measured: eeaug evaluate does that.
+
+    \b
+    Examples:
+      eeaug retarget model-eeaug --max-accuracy-drop 0.03 -o model-frugal
+      eeaug retarget model-eeaug --hw stm32l4r5 --max-latency none -o model-l4r5
+      eeaug retarget model-eeaug --max-accuracy-drop 0.005 --dry-run
+    """
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose contradict each other")
+    if output is None and not dry_run:
+        raise click.UsageError("-o is missing: the directory that the new bundle goes to")
+    changes = _changes(options) | {"output": output}
+    from eeaug import retargeting
+    from eeaug.export.bundle import dump_json
+    from eeaug.progress import Progress
+
+    try:
+        with show.observer(quiet=quiet, verbose=verbose) as observer:
+            run = retargeting.preview if dry_run else retargeting.retarget
+            report = run(directory, changes, Progress(observer))
+    except InfeasibleError as error:
+        if as_json:
+            click.echo(dump_json(error.as_json()).encode(), nl=False)
+        raise
+    if output is None or dry_run:
+        click.echo(dump_json(report) if as_json else _preview(report), nl=False)
+        return
+    shared.show_result(report, output, as_json=as_json, quiet=quiet)
+
+
+def _changes(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of Settings that were given; what click cannot check by itself is checked here."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    readers: dict[str, Any] = {
+        "exit_at": lambda values: shared.pairs("--exit-at", values, ":", needed=False),
+        "threshold": shared.thresholds,
+        "forbid": tuple,
+        "points": int,
+    }
+    empty: dict[str, Any] = {"exit_at": {}, "threshold": {}, "forbid": ()}
+    return {
+        name: empty.get(name) if value in (shared.NONE, (shared.NONE,)) else readers.get(name, _same)(value)
+        for name, value in given.items()
+    }
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _preview(report: dict[str, Any]) -> str:
+    """The design that would be written, as text."""
+    from eeaug.report import units
+
+    design, base = report["design"], report["baseline"]["choose"]
+    found = design["predicted"]["exact"]
+    lines = [f"{report['model']['file']} on {report['hardware']['name']}: {design['summary']}", ""]
+    exits = [*design["exits"], None]
+    for segment, exit_, leave in zip(design["segments"], exits, found["leave_rates"], strict=True):
+        way = f"{segment['stage']}: {segment['from'] or 'input'} → {segment['to']}"
+        where = f"{units.share(leave)} leave"
+        if exit_ is not None:
+            closed = exit_["threshold"] is None
+            condition = "never" if closed else f"confidence ≥ {units.threshold(exit_['threshold'])}"
+            where = f"exit {exit_['head']}, {condition}: {where}"
+        lines.append(f"  {way}; {where}")
+    lines += [
+        "",
+        f"predicted on the {found['samples']:,} choose samples, against the whole model on "
+        f"{report['baseline']['processor']}:",
+        f"  accuracy {units.share(found['accuracy'])} ({units.points(found['accuracy'] - base['accuracy'])}), "
+        f"mean MACs {units.macs(found['mean_macs'])} ({units.relative(base['mean_macs'], found['mean_macs'])}), "
+        f"mean latency {units.seconds(found['mean_latency_s'])}, worst {units.seconds(found['worst_latency_s'])}, "
+        f"mean energy {units.joules(found['mean_energy_j'])}",
+    ]
+    for point in report["operating_points"]:
+        mine = point["predicted"]
+        thresholds = ", ".join(units.threshold(t) for t in point["thresholds"])
+        lines.append(
+            f"  {point['name']}: thresholds {thresholds}; "
+            f"accuracy {units.points(mine['accuracy'] - base['accuracy'])}, "
+            f"mean MACs {units.relative(base['mean_macs'], mine['mean_macs'])}"
+        )
+    if report["guarantee"] is not None:
+        lines += ["", report["guarantee"]["statement"]]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,192 @@
+"""What ``augment`` and ``retarget`` share: options, how their values are read, how a run ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eeaug.errors import InputError
+
+__all__ = ["NONE", "POSITIVE", "Finite", "inherited", "option", "pairs", "show_result", "thresholds"]
+
+MAX_THREADS = 1024
+NONE = "none"  # takes away what the bundle has
+
+
+class Finite(click.FloatRange):
+    """A range without nan, which compares as inside of every range, and without infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+
+class _OrNone(click.ParamType):
+    """What another type takes, or NONE."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = click.types.convert_type(inner)
+        self.name = self.inner.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == NONE else self.inner.convert(value, param, ctx)
+
+
+POSITIVE = Finite(min=0, min_open=True)
+# long flag → what click.option takes
+_OPTIONS: Mapping[str, dict[str, Any]] = {
+    "--hw": {
+        "names": ["hardware"],
+        "metavar": "NAME|FILE",
+        "help": "Target: a YAML file, or a shipped profile (eeaug hw list).",
+    },
+    "-o": {"names": ["output"], "type": click.Path(path_type=Path), "metavar": "DIR"},
+    "--force": {"is_flag": True, "help": "Replace a bundle that is there."},
+    "--max-latency": {
+        "names": ["max_latency_s"],
+        "type": POSITIVE,
+        "metavar": "SECONDS",
+        "help": "Worst-case latency that no design may exceed.",
+    },
+    "--max-accuracy-drop": {
+        "type": Finite(0, 1),
+        "metavar": "SHARE",
+        "help": "Accuracy that may be lost on the choose samples; 0.01 is one point.",
+    },
+    "--max-class-drop": {
+        "type": Finite(0, 1),
+        "metavar": "SHARE",
+        "help": "Accuracy that any single class may lose on the choose samples",
+    },
+    "--risk": {
+        "type": Finite(0, 1, min_open=True, max_open=True),
+        "metavar": "DELTA",
+        "help": "Prove the budget on samples set aside: the true drop exceeds it with probability DELTA at most "
+        "(0.05 is usual).",
+    },
+    "--objective": {
+        "type": click.Choice(["macs", "latency", "energy"]),
+        "default": "macs",
+        "help": "The mean cost that is minimised.",
+    },
+    "--efficiency-weight": {
+        "type": Finite(0, 1),
+        "metavar": "W",
+        "help": "Instead of a budget: minimise W × relative cost + (1 − W) × accuracy lost.",
+    },
+    "--scoring": {
+        "type": click.Choice(["exact", "independent"]),
+        "default": "exact",
+        "help": "Count cascades on the samples, or treat exits as independent as the paper does.",
+    },
+    "--correction": {
+        "type": Finite(0, 1, min_open=True),
+        "default": 1.0,
+        "metavar": "C",
+        "help": "Multiplies the found thresholds (the paper: 1, 0.67, 0.5); below 1 more samples leave than the "
+        "budget allows.",
+    },
+    "--points": {
+        "type": click.Choice(["1", "3", "4", "5"]),
+        "default": "3",
+        "metavar": "N",
+        "help": "Operating points in the bundle: threshold vectors to switch between while it runs (1, 3, 4 or 5).",
+    },
+    "--mapping": {
+        "type": click.Choice(["free", "one-each"]),
+        "default": "free",
+        "help": "Processors may run several segments or none, or one segment each as in the paper.",
+    },
+    "--max-exits": {"type": click.IntRange(0, 6), "metavar": "N", "help": "Early exits at most"},
+    "--thresholds": {
+        "type": click.IntRange(2, 101),
+        "default": 13,
+        "metavar": "N",
+        "help": "Thresholds tried per exit, 'never' included; the second search is finer.",
+    },
+    "--exit-at": {
+        "multiple": True,
+        "metavar": "LOCATION[:PROCESSOR]",
+        "help": "There must be an exit here (on this processor). Repeatable.",
+    },
+    "--threshold": {
+        "multiple": True,
+        "metavar": "LOCATION=VALUE",
+        "help": "An exit at this location uses this threshold. Repeatable.",
+    },
+    "--forbid": {"multiple": True, "metavar": "LOCATION", "help": "No exit here. Repeatable."},
+    "--threads": {"type": click.IntRange(1, MAX_THREADS), "metavar": "N"},
+    "--dry-run": {"is_flag": True},
+    "--slim": {"is_flag": True, "help": "Leave search/ (outcomes and trained heads) out of the bundle."},
+    "--json": {"names": ["as_json"], "is_flag": True, "help": "Print report.json on stdout, nothing else."},
+    "--quiet": {"names": ["-q"], "is_flag": True, "help": "No progress; warnings and errors only."},
+    "--verbose": {"names": ["-v"], "is_flag": True, "help": "Say more while working."},
+}
+_TAKEN_AWAY = {
+    "--max-latency", "--max-class-drop", "--risk", "--max-exits", "--exit-at", "--threshold", "--forbid",
+}  # fmt: skip
+
+
+def option(flag: str, more: str = "", **changes: Any) -> Callable[[Any], Any]:
+    """The shared option ``flag``; ``more`` is added to its help, ``changes`` are made to what click is told."""
+    declared = {**_OPTIONS[flag], **changes}
+    names = [flag, *declared.pop("names", [])]
+    declared["help"] = declared.get("help", "") + more
+    return click.option(*names, **{"show_default": "default" in declared, **declared})
+
+
+def inherited(flag: str, more: str = "") -> Callable[[Any], Any]:
+    """The same for a command that takes from a bundle what is not given, which is None or empty then."""
+    declared = _OPTIONS[flag]
+    kind = _OrNone(declared.get("type", str)) if flag in _TAKEN_AWAY else declared.get("type")
+    return option(flag, more, type=kind, default=None, show_default=False)
+
+
+def pairs(flag: str, values: tuple[str, ...], separator: str, *, needed: bool) -> dict[str, Any]:
+    """``LOCATION<separator>VALUE`` of a repeatable option, by location; a value that may be left out is None."""
+    found: dict[str, Any] = {}
+    for value in values:
+        name, split, rest = value.rpartition(separator)
+        if needed and not split:
+            raise InputError(f"{flag} {value}: must be LOCATION{separator}VALUE")
+        location = name if split else value
+        if location in found:
+            raise InputError(f"{flag}: {location} is given twice")
+        found[location] = rest if split else None
+    return found
+
+
+def thresholds(values: tuple[str, ...]) -> dict[str, float]:
+    """``--threshold`` by location."""
+    given = pairs("--threshold", values, "=", needed=True)
+    return {location: _confidence(location, text) for location, text in given.items()}
+
+
+def _confidence(location: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 1:
+        raise InputError(f"--threshold {location}={text}: a confidence is a number above 0 and up to 1")
+    return value
+
+
+def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bool) -> None:
+    """On stdout: report.json as it was written, or what it says and where the bundle is."""
+    if as_json:
+        click.echo((place / "report.json").read_bytes(), nl=False)
+        return
+    from rich.console import Console
+
+    from eeaug.report import terminal
+
+    if not quiet:
+        Console().print(terminal.render(report))
+    click.echo(f"bundle: {place}")

@@ -1,0 +1,105 @@
+"""What went in and how the design was found: a report's lines of small print."""
+
+from __future__ import annotations
+
+from eeaug.report.facts import Report, drop_name
+from eeaug.report.units import UNKNOWN, macs, points, seconds
+
+__all__ = ["details", "verified"]
+
+
+def details(report: Report) -> tuple[tuple[str, str], ...]:
+    """Name and words of what went in and how the design was found."""
+    model, hardware = report["model"], report["hardware"]
+    size_of_model = f"{model['parameters']:,} parameters, {macs(model['macs'])} MACs"
+    return (
+        ("model", f"{model['file']}, {size_of_model}"),
+        ("hardware", _hardware(hardware)),
+        ("data", _data_used(report)),
+        ("asked for", _asked(report)),
+        ("searched", _searched(report)),
+    )
+
+
+def _hardware(hardware: Report) -> str:
+    """The profile, the first sentence of its source, and what its estimates leave out."""
+    source = str(hardware["source"] or "").split(". ")[0].rstrip(".")
+    words = hardware["name"] + (f" ({source})" if source else "")
+    missing = ", ".join(hardware["not_counted"])
+    return words + (f"; unknown and counted as 0: {missing}" if missing else "")
+
+
+def _asked(report: Report) -> str:
+    """The settings that shaped the result, in one line."""
+    settings = report["settings"]
+    cost = {"macs": "mean MACs", "latency": "mean latency", "energy": "mean energy"}[settings["objective"]]
+    weight = settings["efficiency_weight"]
+    parts = [f"least {cost}" if weight is None else f"least weighted cost, {weight:g} on {cost}"]
+    if settings["max_accuracy_drop"] is not None:
+        parts.append(f"{drop_name(report)} ≤ {points(settings['max_accuracy_drop'], signed=False)}")
+    if settings["risk"] is not None:
+        parts.append(f"proven at risk {settings['risk']:g}")
+    if settings["max_class_drop"] is not None:
+        parts.append(f"drop of every class ≤ {points(settings['max_class_drop'], signed=False)}")
+    if settings["max_latency_s"] is not None:
+        parts.append(f"worst latency ≤ {seconds(settings['max_latency_s'])}")
+    parts.append(f"at most {_count(settings['max_exits'], 'exit')}")
+    for key, word in (("exit_at", "exit at"), ("threshold", "threshold"), ("forbid", "none at")):
+        if settings[key]:
+            parts.append(f"{word} {', '.join(map(str, settings[key]))}")
+    if settings["confidence"] != "max-softmax":
+        parts.append(f"confidence by {settings['confidence']}")
+    if settings["calibrate_on"] != "held":
+        parts.append(f"thresholds found on {settings['calibrate_on']}ing data")
+    if settings["correction"] != 1:
+        parts.append(f"then multiplied by {settings['correction']:g}")
+    if settings["priors"] is not None:
+        parts.append(f"classes weighted {settings['priors']}")
+    parts.append(_count(settings["points"], "operating point"))
+    parts += [f"{key} {settings[key]}" for key in ("mapping", "scoring", "effort", "seed")]
+    return "; ".join([*parts, _count(settings["threads"], "thread")])
+
+
+def _searched(report: Report) -> str:
+    """What the search looked at, in one line."""
+    search = report["search"]
+    rejected = [f"{number:,} by {limit}" for limit, number in search["rejected"].items() if number]
+    return "; ".join(
+        [
+            _count(search["locations"], "location"),
+            f"{_count(search['heads_trained'], 'head')} trained, {search['heads_kept']:,} kept",
+            _count(search["architectures"], "architecture"),
+            _count(search["placements"], "placement"),
+            _count(search["threshold_configurations"], "threshold configuration"),
+            f"settled by {report['settings']['scoring']} scoring: {search['settled']}",
+            f"rejected: {', '.join(rejected) or 'none'}",
+        ]
+    )
+
+
+def _data_used(report: Report) -> str:
+    """Which part of the data served what, in one line."""
+    data = report["data"]
+    parts = [
+        f"{name} {part['samples']:,} of {part['of']}" for name, part in data["parts"].items() if part is not None
+    ]
+    return f"{data['source']}: {'; '.join(parts)}"
+
+
+def verified(report: Report) -> tuple[str, bool]:
+    """Whether the exported files decide as the model does: one line, and True if all of them do."""
+    formats = report["verification"]["formats"]
+    if not formats:
+        return f"agreement of the exported files: {UNKNOWN}", False
+    parts = []
+    for name, outcome in formats.items():
+        wrong, near = outcome["disagreements"], outcome["near_threshold"]
+        words = _count(wrong, "decision differs", "decisions differ") if wrong else "agrees"
+        parts.append(f"{name} {words}" + (f" ({near:,} within 1e-4 of a threshold)" if near else ""))
+    agree = all(outcome["disagreements"] == 0 for outcome in formats.values())
+    samples = _count(report["verification"]["samples"], "sample")
+    return f"read back and run as a cascade on {samples}: {', '.join(parts)}", agree
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,215 @@
+"""Another bundle from an earlier one: for another budget, target or other pins, without data and training.
+
+The trained heads, what they say of the choose (and certify) samples and some prepared samples are in ``search/``;
+the backbone is the augmented model without its heads. All else that ``augment`` was told is in the manifest and
+stays as it was, unless it is changed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from eeaug import choice, graph, hardware, keras_files, locations, model
+from eeaug.candidates import Candidates
+from eeaug.decision import Decision
+from eeaug.delivery import Earlier, Material, deliver, propose
+from eeaug.errors import ConversionError, InputError
+from eeaug.export import bundle, search_files
+from eeaug.hardware import Hardware
+from eeaug.hardware_file import nearest
+from eeaug.model import Classifier
+from eeaug.partition import FINAL
+from eeaug.preparation import Network, start_frameworks
+from eeaug.preprocessing import Preprocessing
+from eeaug.progress import Progress
+from eeaug.settings import Settings
+
+__all__ = ["backbone", "preview", "retarget"]
+
+# options of the earlier bundle that can be taken away → their settings
+INHERITED = {
+    "--risk": "risk", "--max-latency": "max_latency_s", "--exit-at": "exit_at", "--threshold": "threshold",
+    "--forbid": "forbid",
+}  # fmt: skip
+SHOWN = (
+    "model", "hardware", "settings", "baseline", "design", "operating_points", "guarantee", "warnings",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A bundle that was made with its search/."""
+
+    directory: Path
+    manifest: Mapping[str, Any]
+    report: Mapping[str, Any]
+    earlier: Earlier
+    hardware: Hardware
+
+
+def retarget(directory: Path, changes: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Write the bundle that ``directory`` would be with ``changes``; returns its report.
+
+    Parameters
+    ----------
+    changes : fields of Settings that differ from the bundle's, ``output`` among them. Of ``max_accuracy_drop``
+        and ``efficiency_weight``, the one that is given replaces the other.
+
+    Raises
+    ------
+    InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
+    """
+    source = _read(directory)
+    settings = _settings(source, changes)
+    bundle.check_place(settings.bundle, force=settings.force)
+    material = _material(settings, source, changes, progress)
+    progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
+    if settings.risk is not None:
+        progress.warn(
+            "the certify samples have served an earlier bundle: the guarantee holds for settings that were not "
+            "chosen by what came out there"
+        )
+    return deliver(settings, material, progress)
+
+
+def preview(directory: Path, changes: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """The parts of the report (SHOWN) that say what :func:`retarget` would write; writes nothing."""
+    source = _read(directory)
+    settings = _settings(source, changes)
+    report = propose(settings, _material(settings, source, changes, progress), progress)
+    return {key: report[key] for key in SHOWN}
+
+
+def _read(directory: Path) -> _Source:
+    manifest = bundle.read_manifest(directory)
+    known = Settings(model=Path(), hardware="", cache=Path()).as_dict(0).keys()
+    strange = sorted(known ^ manifest.get("settings", {}).keys())
+    if strange or not manifest.get("inputs"):
+        what = f"settings differ in {', '.join(strange)}" if strange else "inputs are missing"
+        raise InputError(f"{directory / 'manifest.json'}: {what}; made by another version of eeaug?")
+    search = search_files.read(directory)
+    if search is None:
+        raise InputError(
+            f"{directory} has no search/ (made with --slim): without the trained heads and their outcomes only "
+            "eeaug augment can make a bundle for other limits"
+        )
+    return _Source(
+        directory,
+        manifest,
+        json.loads((directory / "report.json").read_text(encoding="utf-8")),
+        Earlier(directory.resolve().name, model.sha256(directory / "manifest.json"), search),
+        hardware.read(str(directory / "hardware.yaml")),
+    )
+
+
+def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
+    """The bundle's settings with the changes."""
+    stored = source.manifest["settings"]
+    kept = dict(stored)
+    split = [text.partition(":") for text in stored["exit_at"]]
+    kept["exit_at"] = {name: processor or None for name, _, processor in split}
+    pinned = [text.rpartition("=") for text in stored["threshold"]]
+    kept["threshold"] = {name: float(value) for name, _, value in pinned}
+    kept["forbid"] = tuple(stored["forbid"])
+    for one, other in (("max_accuracy_drop", "efficiency_weight"), ("efficiency_weight", "max_accuracy_drop")):
+        if changes.get(one) is not None:
+            kept[other] = None
+    if "hardware" in changes and stored["max_exits"] == max(1, len(source.hardware.processors) - 1):
+        kept["max_exits"] = None  # the default of the old target; the new one has its own
+    given = {"hardware": str(source.directory / "hardware.yaml"), **kept, **changes}
+    with _explained(source, changes):
+        settings = Settings(model=Path(source.manifest["inputs"][0]["name"]), cache=Path(), **given)
+    if settings.risk is not None and source.earlier.search.certify is None:
+        raise InputError(
+            f"--risk: {source.directory} has no certify samples, as it was made without --risk: eeaug augment sets "
+            "them aside"
+        )
+    return settings
+
+
+@contextmanager
+def _explained(source: _Source, changes: Mapping[str, Any]) -> Iterator[None]:
+    """A mistake that an option of the earlier bundle has part in says so."""
+    try:
+        yield
+    except InputError as error:
+        for flag, key in INHERITED.items():
+            if re.search(rf"{flag}\b(?!-)", str(error)) and source.manifest["settings"][key] and key not in changes:
+                raise InputError(f"{error} ({flag} is the bundle's; {flag} none takes it away)") from error
+        raise
+
+
+def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], progress: Progress) -> Material:
+    manifest, search = source.manifest, source.earlier.search
+    target = source.hardware if "hardware" not in changes else hardware.read(settings.hardware)
+    with progress.step("import"):
+        start_frameworks(settings.threads, settings.seed)
+    with progress.step("load", "model"):
+        given = manifest["inputs"][0]
+        classifier = replace(
+            backbone(source.directory / "augmented.keras"),
+            name=source.report["model"]["name"],
+            file=given["name"],
+            sha256=given["sha256"],
+            decision=Decision(**manifest["decision"]),
+        )
+    with progress.step("graph"):
+        blocks = graph.blocks(classifier)
+        found, reasons = locations.find(blocks, classifier.decision.outputs)
+        strange = sorted({t.head.location.name for t in search.trained if t.head.location not in found})
+        if strange:
+            raise ConversionError(
+                f"{source.directory}: augmented.keras has no location {', '.join(strange)} as search/ has; "
+                "made by another version of eeaug?"
+            )
+        with _explained(source, changes):
+            rules = choice.rules(settings, target, found, reasons)
+            _check_heads(source, changes)
+            network = Network(classifier, target, blocks, rules)
+            allowed = [i for i, t in enumerate(search.trained) if t.head.location in rules.locations]
+            trained = tuple(search.trained[i] for i in allowed)
+            choice.check_limits(settings, network.costs([t.head.cost() for t in trained]), rules, blocks)
+    certify = None if search.certify is None else search.certify.rows(allowed)
+    return Material(
+        network=network,
+        found=Candidates(trained, search.outcomes.rows(allowed), certify, source.report["search"]["heads_trained"]),
+        classes=tuple(manifest["classes"]),
+        preprocessing=Preprocessing.from_dict(manifest["preprocessing"]),
+        inputs=manifest["inputs"],
+        data=source.report["data"],
+        x=search.x,
+        test=None,
+        earlier=source.earlier,
+    )
+
+
+def backbone(path: Path) -> Classifier:
+    """The given model as it was taken apart, from an augmented model: less its heads, and what came at its end."""
+    keras = keras_files.import_keras()
+    augmented = keras_files.load(path)
+    tensor = augmented.output[FINAL]
+    while tensor._keras_history.operation.name in model.RESERVED:
+        operation, index, _ = tensor._keras_history
+        (tensor,) = operation._inbound_nodes[index].input_tensors
+    return model.from_keras(keras, keras.Model(augmented.inputs, tensor), path)
+
+
+def _check_heads(source: _Source, changes: Mapping[str, Any]) -> None:
+    """Refuse to put an exit where no head was trained, or none was good enough to be kept."""
+    names = list(dict.fromkeys(t.head.location.name for t in source.earlier.search.trained))
+    have = f"it has heads at {', '.join(names)}" if names else "it has none at all"
+    for option, key in (("--exit-at", "exit_at"), ("--threshold", "threshold")):
+        for name in changes.get(key) or ():
+            if name not in names:
+                raise InputError(
+                    f"{option} {name}: {source.directory} has no trained head there{nearest(name, names)}; {have}, "
+                    "eeaug augment trains others"
+                )
+    if changes.get("max_exits") and not names:
+        raise InputError(f"--max-exits {changes['max_exits']}: {source.directory} has no trained heads; {have}")

@@ -1,0 +1,92 @@
+"""search/ gives back what was put into it, in bytes that depend on nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import hashes
+from keras_nets import CLASSES, dense_head, map_head, trained
+
+from eeaug.cascade import Outcomes
+from eeaug.export import search_files
+from eeaug.export.search_files import SAMPLES, Search
+from eeaug.locations import Location
+
+MAP, VECTOR = Location("first_out", 2, (8, 8, 6), 12_345), Location("second", 3, (16,), 678)
+
+
+def outcomes(samples: int, *, weighted: bool) -> Outcomes:
+    rng = np.random.default_rng(samples)
+    return Outcomes(
+        rng.random((4, samples), np.float32),
+        rng.integers(0, CLASSES, (4, samples)),
+        rng.integers(0, CLASSES, samples),
+        rng.random(samples) if weighted else None,
+    )
+
+
+def search(*, certify: bool = True, weighted: bool = True, samples: int = 100) -> Search:
+    exits = (trained(dense_head(MAP)), trained(map_head(MAP), seed=2), trained(dense_head(VECTOR), seed=3))
+    x = np.random.default_rng(0).normal(size=(samples, 8, 8, 3)).astype(np.float32)
+    later = outcomes(7, weighted=weighted) if certify else None
+    return Search(exits, outcomes(11, weighted=weighted), later, x)
+
+
+def assert_equal(one: Outcomes, other: Outcomes | None) -> None:
+    assert other is not None
+    for name in ("confidence", "predicted", "labels", "weights"):
+        a, b = getattr(one, name), getattr(other, name)
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_what_is_read_is_what_was_written(weighted: bool, tmp_path: Path) -> None:
+    given = search(weighted=weighted)
+    search_files.write(tmp_path, given)
+    found = search_files.read(tmp_path)
+    assert found is not None and found.certify is not None and given.certify is not None
+    assert [t.head for t in found.trained] == [t.head for t in given.trained]
+    for one, other in zip(found.trained, given.trained, strict=True):
+        assert one.head.cost() == other.head.cost()
+        assert len(one.weights) == len(other.weights) > 0
+        for a, b in zip(one.weights, other.weights, strict=True):
+            assert a.dtype == np.float32
+            np.testing.assert_array_equal(a, b)
+    assert_equal(given.outcomes, found.outcomes)
+    assert_equal(given.certify, found.certify)
+    assert found.x.dtype == np.float32
+    np.testing.assert_array_equal(found.x, given.x[:SAMPLES])
+
+
+def test_without_certify_and_heads(tmp_path: Path) -> None:
+    alone = outcomes(5, weighted=False).rows([])
+    search_files.write(tmp_path, replace(search(certify=False), trained=(), outcomes=alone))
+    found = search_files.read(tmp_path)
+    assert found is not None
+    assert found.trained == () and found.certify is None
+    assert_equal(alone, found.outcomes)
+
+
+def test_equal_contents_are_equal_bytes_also_after_reading(tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("one", "two", "again", "other")]
+    for place in places:
+        place.mkdir()
+    search_files.write(places[0], search())
+    search_files.write(places[1], search())
+    read = search_files.read(places[0])
+    assert read is not None
+    search_files.write(places[2], read)
+    search_files.write(places[3], search(samples=3))
+    one, two, again, other = map(hashes, places)
+    assert one == two == again
+    assert {name for name in one if one[name] != other[name]} == {"search/samples.npz"}
+
+
+def test_a_slim_bundle_has_none(tmp_path: Path) -> None:
+    assert search_files.read(tmp_path) is None
