@@ -14,7 +14,10 @@ ROOT = Path(eeaug.__file__).parent
 CLI = ROOT.parent / "cli"
 ORDER = re.findall(r"^    (\w+)  +\S", eeaug.__doc__ or "", flags=re.MULTILINE)
 # what only numpy, networkx and the standard library may be needed for
-PURE = {"hardware", "graph", "macs", "cost", "locations", "cascade", "bounds", "guarantee", "thresholds", "search"}
+PURE = {
+    "hardware", "graph", "macs", "cost", "locations", "cascade", "bounds", "guarantee", "reference", "thresholds",
+    "search",
+}  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "onnx", "onnxruntime", "tf2onnx", "h5py"}
 
 

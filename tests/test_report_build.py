@@ -49,7 +49,7 @@ def test_benefit_curve_marks_every_front(seed: int, known: bool) -> None:
     assert [p["mean_macs"] for p in curve] == sorted(p["mean_macs"] for p in curve)
     kept = [
         build.metrics_of(chosen_as(task, d, known_thresholds(d)), task.outcomes.rows(d.exits), "choose")[1]
-        for d in [*(design for design, *_ in result.front), result.design]
+        for d in [*(design for front in result.fronts.values() for design, *_ in front), result.design]
     ]
     for point in curve:
         assert point["fronts"] or point["chosen"]

@@ -66,7 +66,7 @@ def test_settling_in_small_portions_finds_the_same(monkeypatch: pytest.MonkeyPat
             looked_at[0] = 0
             small = solver.solve(problem)
         assert small.design == whole.design, seed
-        assert small.front == whole.front
+        assert small.fronts == whole.fronts
         counted = vars(whole.settled)
         for name in ("key", "architectures", "placements", "configurations", "rejected", "best_accuracy"):
             assert getattr(small.settled, name) == counted[name], (seed, name)
@@ -181,7 +181,7 @@ def test_neighbours_are_those_one_exit_away() -> None:
 def test_the_front_is_undominated_and_reaches_from_the_most_accurate_to_the_cheapest() -> None:
     instance = make(np.random.default_rng(5), locations=4, thresholds=3)
     problem = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=0.1), max_exits=2)
-    front = solver.solve(problem).front
+    front = solver.solve(problem).fronts["macs"]
     accuracies, macs = [a for _, a, _ in front], [c for _, _, c in front]
     assert accuracies == sorted(set(accuracies), reverse=True)
     assert macs == sorted(set(macs), reverse=True)
@@ -190,6 +190,27 @@ def test_the_front_is_undominated_and_reaches_from_the_most_accurate_to_the_chea
     # without a budget the objective is the mean of MACs
     free = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=1.0), max_exits=2)
     assert macs[-1] == pytest.approx(Brute(free, instance.input_elements).best())
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("cost", ["latency", "energy"])
+def test_the_fronts_of_latency_and_energy_are_those_of_all_placements(seed: int, cost: str) -> None:
+    instance = make(np.random.default_rng(seed), locations=3, thresholds=3)
+    problem = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=1.0), max_exits=2)
+    points: list[tuple[float, float]] = []
+    for row in Brute(problem, instance.input_elements).rows:
+        means = row.mean_latency_s if cost == "latency" else row.mean_energy_j
+        if row.fits(problem):
+            pairs = zip(row.accuracy.ravel().tolist(), means.ravel().tolist(), strict=True)
+            points += [(accuracy, mean) for accuracy, mean in pairs if not np.isnan(mean)]
+    expected, least = [], np.inf
+    for accuracy, mean in sorted(points, key=lambda p: (-p[0], p[1])):
+        if mean < least * (1 - 1e-12):
+            expected.append((accuracy, mean))
+            least = mean
+    front = solver.solve(problem).fronts[cost]
+    assert [a for _, a, _ in front] == pytest.approx([a for a, _ in expected])
+    assert [c for _, _, c in front] == pytest.approx([c for _, c in expected])
 
 
 def test_architectures_are_counted_as_they_are_enumerated() -> None:

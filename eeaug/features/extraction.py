@@ -27,7 +27,7 @@ from eeaug.cache import PARTIAL, Cache
 from eeaug.data import Preprocessing, View
 from eeaug.errors import InputError
 from eeaug.features import shards
-from eeaug.features.extractor import Wanted, extractor, halved
+from eeaug.features.extractor import HALF_MAX, Wanted, extractor, halved
 from eeaug.model import Classifier
 
 __all__ = ["Extraction", "Features", "Workers"]
@@ -163,7 +163,8 @@ class Extraction:
         names = [want for want in given if want in files]
         outputs = [i for i, want in enumerate(given) if want in files]
         if precision is np.float16:
-            model = halved(model, [i for i, want in enumerate(given) if want.location is None])
+            whole = [want.location is not None and want.window is None for want in given]
+            model = halved(model, [i for i, is_map in enumerate(whole) if not is_map])
         arrays = {w: np.load(partial / file.name, mmap_mode="r+", allow_pickle=False) for w, file in files.items()}
         done = np.load(partial / DONE, mmap_mode="r+", allow_pickle=False)
         starts = [i * shards.SHARD for i in range(len(done))]
@@ -177,7 +178,10 @@ class Extraction:
             for want, tensor in zip(names, tensors, strict=True):
                 if want.location is None and not np.isfinite(tensor).all():
                     raise InputError(f"the given model gives NaN or infinite probabilities on {view.part.name}")
-                arrays[want][start : start + len(tensor)] = tensor
+                array = arrays[want]
+                if tensor.dtype != array.dtype:
+                    tensor = np.clip(tensor, -HALF_MAX, HALF_MAX)
+                array[start : start + len(tensor)] = tensor
 
         def finish(i: int) -> None:
             done[i] = 1

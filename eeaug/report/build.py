@@ -131,26 +131,27 @@ def _points(
 def benefit_curve(
     result: Result, chosen: Chosen, outcomes: Outcomes, costs: Costs, base_accuracy: float
 ) -> list[dict[str, Any]]:
-    """What accuracy drops buy, on choose: the designs with the fewest mean MACs and the chosen one.
+    """What accuracy drops buy, on choose: the fronts of mean MACs, latency and energy, and the chosen design.
 
-    ``fronts`` of a point names the costs for which no other design that the search kept loses as little accuracy
-    for less; the chosen design may be on none. The search keeps the front of mean MACs, each design on its
-    placement of least energy: one that is only faster, or only saves energy, is not among these points.
-    At most CURVE_POINTS of each front.
+    ``fronts`` of a point names the costs for which no other design loses as little accuracy for less; the chosen
+    design may be on none. At most CURVE_POINTS of each front.
     """
     mine = _on_curve(chosen.design, chosen.thresholds, outcomes, costs, base_accuracy)
     points = [mine | {"chosen": True}]
-    for design, *_ in result.front:
+    for design in dict.fromkeys(design for front in result.fronts.values() for design, *_ in front):
         limits = tuple(None if np.isinf(t) else t for t in design.thresholds)
         points.append(_on_curve(design, limits, outcomes, costs, base_accuracy))
     shown = {0}
     for cost in CURVE_COSTS:
         known = [i for i, point in enumerate(points) if point[cost] is not None]
-        front, least = [], np.inf
+        front: list[int] = []
+        last: tuple[float, float] | None = None
         for i in sorted(known, key=lambda i: (points[i][cost], points[i]["drop"], i)):
-            if points[i]["drop"] < least:
+            here = points[i][cost], points[i]["drop"]
+            if last is None or here[1] < last[1]:
                 front.append(i)
-                least = points[i]["drop"]
+                last = here
+            if here == last:  # equal ones, on other placements, are on it too
                 points[i]["fronts"].append(cost)
         if front:
             shown |= {front[i] for i in np.linspace(0, len(front) - 1, CURVE_POINTS).round().astype(int)}

@@ -307,7 +307,6 @@ def _on_front(entry: Report, cost: str, text: Callable[[float | None], str]) -> 
 
 def benefits_note(report: Report) -> str:
     """How to read `benefits`, and what is not in it."""
-    note = "Of all designs, those with the fewest MACs for their drop; others may be faster or save more energy."
     if any("(" in cell for row in benefits(report)[1:] for cell in row[1:4]):
-        note += " In brackets: another of these loses no more accuracy at less."
-    return note
+        return "In brackets: another design loses no more accuracy at less."
+    return ""

@@ -53,7 +53,8 @@ def _lines(report: Report) -> Iterator[str]:
     if report["benefit_curve"]:
         yield from ("", f"**{facts.benefits_title(report)}**", "")
         yield from _table(facts.benefits(report))
-        yield from ("", facts.benefits_note(report))
+        if note := facts.benefits_note(report):
+            yield from ("", note)
 
     yield ""
     yield from (f"- {name}: {_text(words)}" for name, words in details.details(report))

@@ -84,7 +84,8 @@ def _parts(report: Report, write: _Write, width: int) -> Iterator[RenderableType
     if report["benefit_curve"]:
         yield from _heading(facts.benefits_title(report), write)
         yield _table(facts.benefits(report), write, last_left=True)
-        yield write(facts.benefits_note(report), "dim")
+        if note := facts.benefits_note(report):
+            yield write(note, "dim")
 
     yield from _heading("How it was found", write)
     yield _facts(report, write)

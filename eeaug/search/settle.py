@@ -11,19 +11,42 @@ from numpy.typing import NDArray
 from eeaug.cascade import Tables, exact_tables, independent_tables, marginals
 from eeaug.search.space import Design, Problem, placements
 
-__all__ = ["Settled", "budgets", "front", "score", "settle"]
+__all__ = ["EVERY_FRONT", "Settled", "budgets", "front", "score", "settle"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
+# More placements than these are settled for the front of mean MACs alone, which is the same on all of them.
+EVERY_FRONT = 300_000
+
+
+@dataclass
+class _Front:
+    """The lowest mean cost (MACs, seconds, joules) seen at each number of right answers.
+
+    ``cost[i]`` at i of n right answers is that of configuration ``config[i]`` of the architecture ``exits[i]``
+    (−1 behind its last exit) on the sequence of processors number ``way[i]``; −1: MACs, any that fits.
+    """
+
+    cost: Floats
+    config: Indices
+    exits: Indices
+    way: Indices
+
+    @classmethod
+    def empty(cls, problem: Problem) -> _Front:
+        count = problem.outcomes.samples + 1
+        none = np.zeros(count, np.intp)
+        return cls(np.full(count, np.inf), none, np.full((count, problem.max_exits), -1), none.copy())
+
+
 @dataclass
 class Settled:
-    """What came out: the best design so far, the front, and counts for the report.
+    """What came out: the best design so far, the fronts, and counts for the report.
 
-    ``best_accuracy`` is the highest that any configuration within the limits has, whatever it costs;
-    ``front_macs[i]`` is the lowest mean cost (MACs) seen at i right answers, that of configuration
-    ``front_config[i]`` of the architecture ``front_exits[i]`` (−1 behind its last exit).
+    ``best_accuracy`` is the highest that any configuration within the limits has, whatever it costs.
+    ``fronts`` by cost: "macs", and if ``every_front`` "latency" and "energy".
     """
 
     best: Design | None = None
@@ -33,9 +56,8 @@ class Settled:
     configurations: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     best_accuracy: float = 0.0
-    front_macs: Floats = field(default_factory=lambda: np.zeros(0))
-    front_config: Indices = field(default_factory=lambda: np.zeros(0, np.intp))
-    front_exits: Indices = field(default_factory=lambda: np.zeros((0, 0), np.intp))
+    every_front: bool = True
+    fronts: dict[str, _Front] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,30 +115,33 @@ class _Placed:
         return key, Design(tuple(int(e) for e in arch), used, thresholds)
 
 
-def front(problem: Problem, settled: Settled) -> tuple[tuple[Design, float, float], ...]:
-    """Undominated designs, from the most accurate (and dearest) down: (design, accuracy, mean MACs).
+def front(problem: Problem, settled: Settled, cost: str) -> tuple[tuple[Design, float, float], ...]:
+    """Undominated designs, from the most accurate (and dearest) down: (design, accuracy, mean cost).
 
-    Of placements, which all have the same MACs, the first in the order of the ties.
+    Of placements with the same cost, the first in the order of the ties. Empty for a cost that was not looked at.
     """
-    macs = settled.front_macs
-    cheapest_above = np.minimum.accumulate(np.append(np.inf, macs[:0:-1]))[::-1]
-    steps = np.flatnonzero(macs < cheapest_above)[::-1]
+    if cost not in settled.fronts:
+        return ()
+    kept = settled.fronts[cost]
+    cheapest_above = np.minimum.accumulate(np.append(np.inf, kept.cost[:0:-1]))[::-1]
+    steps = np.flatnonzero(kept.cost < cheapest_above)[::-1]
     designs: dict[int, Design] = {}
-    exits = settled.front_exits[steps]
+    exits = kept.exits[steps]
     lengths = (exits >= 0).sum(axis=1)
     for m in np.unique(lengths).tolist():
         of_this_length = steps[lengths == m]
         for some in _portions(problem, of_this_length, m):
-            placed = _Placed.of(problem, settled.front_exits[some, :m])
+            placed = _Placed.of(problem, kept.exits[some, :m])
             tables = score(problem, placed.archs)
-            configs = np.unravel_index(settled.front_config[some], (problem.thresholds,) * m) if m else ()
+            configs = np.unravel_index(kept.config[some], (problem.thresholds,) * m) if m else ()
             for row, step in enumerate(some.tolist()):
                 config = tuple(int(c[row]) for c in configs)
-                ways = np.flatnonzero(placed.fits[row]).tolist()
-                ranked = (placed.ranked(problem, 0.0, row, way, tables, config) for way in ways)
+                way = int(kept.way[step])
+                ways = np.flatnonzero(placed.fits[row]).tolist() if way < 0 else [way]
+                ranked = (placed.ranked(problem, 0.0, row, each, tables, config) for each in ways)
                 designs[step] = min(ranked, key=lambda each: each[0])[1]
     samples = problem.outcomes.samples
-    return tuple((designs[step], step / samples, float(macs[step])) for step in steps.tolist())
+    return tuple((designs[step], step / samples, float(kept.cost[step])) for step in steps.tolist())
 
 
 def _portions(problem: Problem, items: Indices, m: int) -> Iterator[Indices]:
@@ -134,11 +159,8 @@ def settle(problem: Problem, archs: Indices, into: Settled) -> Settled:
     Scores are exact counts, or independent ones if the problem says so. Ties go to the lower mean energy,
     mean latency, worst latency, number of processors, then the earlier location.
     """
-    if not len(into.front_macs):
-        samples = problem.outcomes.samples
-        into.front_macs = np.full(samples + 1, np.inf)
-        into.front_config = np.zeros(samples + 1, np.intp)
-        into.front_exits = np.full((samples + 1, problem.max_exits), -1)
+    for cost in ("macs", "latency", "energy") if into.every_front else ("macs",):
+        into.fronts.setdefault(cost, _Front.empty(problem))
     for some in _portions(problem, archs, archs.shape[1]):
         placed = _Placed.of(problem, some)
         for limit, number in placed.rejected.items():
@@ -152,7 +174,7 @@ def settle(problem: Problem, archs: Indices, into: Settled) -> Settled:
         into.configurations += tables.accuracy.size
         into.best_accuracy = max(into.best_accuracy, float(tables.accuracy.max()))
         _keep_best(problem, placed, tables, into)
-        _keep_front(problem, placed, tables, into)
+        _keep_fronts(problem, placed, tables, into)
     return into
 
 
@@ -286,16 +308,23 @@ def _slack(problem: Problem, value: float) -> float:
     return 1e-11 * (abs(value) if problem.objective.weight is None else 1.0)
 
 
-def _keep_front(problem: Problem, placed: _Placed, tables: Tables, into: Settled) -> None:
-    """Lower the front where an architecture is cheaper at the same number of right answers."""
+def _keep_fronts(problem: Problem, placed: _Placed, tables: Tables, into: Settled) -> None:
+    """Lower the fronts where an architecture is cheaper at the same number of right answers."""
     samples, m = problem.outcomes.samples, placed.archs.shape[1]
-    mean = tables.mean(placed.macs).ravel()
     right = np.clip(np.rint(tables.accuracy.ravel() * samples).astype(np.intp), 0, samples)
-    lower = np.flatnonzero(mean < into.front_macs[right])
-    lower = lower[np.lexsort((mean[lower], right[lower]))]
-    where, first = np.unique(right[lower], return_index=True)
-    lower = lower[first]
-    into.front_macs[where] = mean[lower]
-    row, into.front_config[where] = np.divmod(lower, tables.accuracy[0].size)
-    into.front_exits[where] = -1
-    into.front_exits[where, :m] = placed.archs[row]
+    by_cost = {"latency": placed.time_s, "energy": placed.energy_j}
+    for name, front in into.fronts.items():
+        for way in [-1] if name == "macs" else range(len(placed.sequences)):
+            costs = placed.macs if way < 0 else by_cost[name][:, way]
+            if way >= 0:  # what does not fit or is unknown is no way
+                costs = np.where(placed.fits[:, way, None] & ~np.isnan(costs), costs, np.inf)
+            with np.errstate(invalid="ignore"):  # 0 · ∞, of what is never reached there
+                mean = np.nan_to_num(tables.mean(costs), nan=np.inf).ravel()
+            lower = np.flatnonzero(mean < front.cost[right])
+            lower = lower[np.lexsort((mean[lower], right[lower]))]
+            where, first = np.unique(right[lower], return_index=True)
+            lower = lower[first]
+            front.cost[where], front.way[where] = mean[lower], way
+            row, front.config[where] = np.divmod(lower, tables.accuracy[0].size)
+            front.exits[where] = -1
+            front.exits[where, :m] = placed.archs[row]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eeaug.errors import InfeasibleError
 from eeaug.search import labels
-from eeaug.search.settle import Settled, budgets, front, settle
+from eeaug.search.settle import EVERY_FRONT, Settled, budgets, front, settle
 from eeaug.search.space import (
     LATENCY,
     Design,
@@ -37,8 +37,9 @@ _EXPLAINED = 20_000
 class Result:
     """The best design and what was looked at.
 
-    ``complete`` says that every architecture was settled. ``front`` are designs by falling mean MACs with
-    their accuracy on the samples of the search: (design, accuracy, mean MACs).
+    ``complete`` says that every architecture was settled. ``fronts`` by cost (macs, latency, energy) are designs
+    by falling mean cost with their accuracy on the samples of the search: (design, accuracy, mean cost); those
+    of latency and energy are empty where figures are unknown or placements more than settle.EVERY_FRONT.
     """
 
     design: Design
@@ -46,7 +47,7 @@ class Result:
     architectures: int
     placements: int
     complete: bool
-    front: tuple[tuple[Design, float, float], ...]
+    fronts: Mapping[str, tuple[tuple[Design, float, float], ...]]
 
 
 def solve(problem: Problem) -> Result:
@@ -56,14 +57,13 @@ def solve(problem: Problem) -> Result:
     ------
     InfeasibleError : no design meets the limits; says which limit, by how much, and what would fit
     """
-    into = Settled()
-    total = placed = 0
+    counts = [count_architectures(problem, m) for m in range(problem.max_exits + 1)]
+    ways = [sum(1 for _ in placements(problem, m)) for m in range(problem.max_exits + 1)]
+    settled = sum(n * w for n, w in zip(counts[:3], ways[:3], strict=True))
+    into = Settled(every_front=settled <= EVERY_FRONT)
     shortlists: dict[int, Indices] = {}
     looked_at, pair = [], None
-    for m in range(problem.max_exits + 1):
-        number = count_architectures(problem, m)
-        total += number
-        placed += number * sum(1 for _ in placements(problem, m))
+    for m, number in enumerate(counts):
         if not number:
             continue
         if m <= 2 or number <= SETTLED_PER_COUNT:
@@ -78,7 +78,9 @@ def solve(problem: Problem) -> Result:
         _climb(problem, shortlists, pair, into)
     if into.best is None:
         raise explain(problem, into, looked_at)
-    return Result(into.best, into, total, placed, not shortlists, front(problem, into))
+    placed = sum(n * w for n, w in zip(counts, ways, strict=True))
+    fronts = {cost: front(problem, into, cost) for cost in into.fronts}
+    return Result(into.best, into, sum(counts), placed, not shortlists, fronts)
 
 
 def _climb(problem: Problem, shortlists: dict[int, Indices], pair: Design | None, into: Settled) -> None:
