@@ -35,7 +35,7 @@ def test_a_budget_that_samples_can_prove(run: Run, work: Path, bundle: Bundle) -
     parts, given = report["data"]["parts"], report["guarantee"]
     assert (parts["choose"]["samples"], parts["certify"]["samples"]) == (100, 200)
     assert given["proven"] and given["samples"] == 200 and given["p_value"] <= 0.1 and given["designs_tested"] >= 1
-    assert "with probability 0.9" in given["statement"] and "at most 8.0 pp" in given["statement"]
+    assert "ith probability 0.9" in given["statement"] and "at most 8.0 pp" in given["statement"]
     assert report["design"]["exits"]
     loose, _ = made(run, work, "unproven", "--max-accuracy-drop", "0.08")
     assert loose["guarantee"] is None

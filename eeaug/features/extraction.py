@@ -162,9 +162,9 @@ class Extraction:
         partial = self._started(files, view, precision)
         names = [want for want in given if want in files]
         outputs = [i for i, want in enumerate(given) if want in files]
-        if precision is np.float16:
-            whole = [want.location is not None and want.window is None for want in given]
-            model = halved(model, [i for i, is_map in enumerate(whole) if not is_map])
+        large = [i for i, want in enumerate(given) if want.location is not None and want.window is None]
+        if precision is np.float16 and large:
+            model = halved(model, large)
         arrays = {w: np.load(partial / file.name, mmap_mode="r+", allow_pickle=False) for w, file in files.items()}
         done = np.load(partial / DONE, mmap_mode="r+", allow_pickle=False)
         starts = [i * shards.SHARD for i in range(len(done))]
