@@ -47,7 +47,7 @@ def test_another_budget_and_target_extract_and_train_nothing(run: Run, bundle: B
 
 
 def test_another_grid_of_locations_extracts_nothing_new(run: Run, bundle: Bundle, work: Path) -> None:
-    done = run(*AUGMENT, "--forbid", "stem_relu", "--thresholds", "7", "-o", "fewer", cwd=work)
+    done = run(*AUGMENT, "--forbid", "stem_relu", "--thresholds", "7", "-o", "fewer-places", cwd=work)
     assert done.code == 0, done.stderr
     assert "kept from an earlier run" in done.stderr and "train" not in done.stderr
 
