@@ -75,7 +75,8 @@ def resnet152(directory: Path, work: Path) -> tuple[Path, Path, list[str]]:
     keras.applications.ResNet152(weights=None, input_shape=(32, 32, 3), classes=10).save(work / "resnet152.keras")
     parts = DATA["cifar10"](directory)
     sizes = {"train": 4500, "val": 500, "test": 500}
-    np.savez(work / "few.npz", **{k: v[: sizes[k.split("_")[1]]] for k, v in parts.items()})
+    few = {f"{k}_{part}": parts[f"{k}_{part}"][:n] for part, n in sizes.items() for k in ("x", "y")}
+    np.savez(work / "few.npz", **few)  # type: ignore[arg-type]
     spec = work / "resnet152.data.yaml"
     spec.write_text(json.dumps({"source": "few.npz", "preprocessing": {"scale": 1 / 255}}))
     return work / "resnet152.keras", spec, ["--allow-chance"]
