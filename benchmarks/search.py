@@ -9,7 +9,8 @@ three. The ratio is (features + heads + search) / floor. ``again`` is a second r
 budget, objective and target: all of its seconds but the import. Memory is the peak of anonymous memory (RssAnon,
 sampled) of the first run. Drops are those of the test samples.
 
-resnet152 is Keras' for 32×32 images, with fresh weights, on 5,000 images: it is about time, not about accuracy.
+resnet152 is Keras' for 32×32 images, with fresh weights, on 5,000 images (on rk3588-cloud, others on psoc6): it is
+about time, not about accuracy.
 dscnn×16 repeats the 3,174 KWS windows sixteen times: what a data set of the usual size would take.
 """
 
@@ -107,16 +108,20 @@ def measured(
         "model": model, "data": str(spec), "output": work / "out", "effort": effort, "threads": threads,
         "cache": work / "cache", "allow_chance": "--allow-chance" in options, "force": True,
     }  # fmt: skip
+    # ResNet-152 needs 58 million bytes for its parameters even at eight bits
+    target, another = ("rk3588-cloud",) * 2 if name == "resnet152" else ("psoc6", "stm32l4r5")
     memory = Memory()
     with show.observer(quiet=False, verbose=False) as observer:
         progress = Progress(observer)
-        settings = Settings(hardware="psoc6", **common)
+        settings = Settings(hardware=target, **common)
         report = pipeline.augment(settings, progress)
         peak = memory.peak
         memory.ended.set()
         other = Progress(observer)
-        changed: dict[str, Any] = {"objective": "latency", "max_accuracy_drop": None, "efficiency_weight": 0.9}
-        pipeline.augment(Settings(hardware="stm32l4r5", **common, **changed), other)
+        changed: dict[str, Any] = {"max_accuracy_drop": None, "efficiency_weight": 0.9}
+        if another != target:  # whose latencies are known
+            changed["objective"] = "latency"
+        pipeline.augment(Settings(hardware=another, **common, **changed), other)
         again = other.total_s
     ready = preparation.prepare(settings, Progress(observer))
     extraction, splits = ready.source.extraction, ready.source.splits
