@@ -23,7 +23,6 @@ class Splits:
     """Which samples serve what; ``notes`` say what a user must know about it.
 
     ``held`` are choose and certify together: features do not depend on how they are divided.
-    ``choose_unseen`` says that the given model was (probably) not trained on them.
     """
 
     fit: View
@@ -32,7 +31,6 @@ class Splits:
     choose: View
     certify: View | None
     test: View | None
-    choose_unseen: bool
     notes: tuple[str, ...]
 
     def rows(self, view: View) -> np.ndarray:
@@ -89,7 +87,7 @@ def split(data: Data, *, seed: int, certify: bool = False, on_train: bool = Fals
             )
         some, others = _divide(held.part, held.indices, "certify", CHOOSE_SHARE_OF_HELD, seed)
         choose, proof = View(held.part, some), View(held.part, others)
-    return Splits(View(data.train, fit), View(data.train, screen), held, choose, proof, test, unseen, tuple(notes))
+    return Splits(View(data.train, fit), View(data.train, screen), held, choose, proof, test, tuple(notes))
 
 
 def _divide(

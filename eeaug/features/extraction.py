@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
@@ -131,16 +131,20 @@ class Extraction:
 
     def file(self, view: View, want: Wanted, precision: type) -> Path:
         """Where a tensor of a view is kept once it is there."""
-        facts = {
-            "format": FORMAT,
-            "preprocessing": self.preprocessing.as_dict(),
-            "part": view.part.name,
-            "indices": _fingerprint(view),
-            "wanted": want.key,
-            "precision": np.dtype(_precision(want, precision)).name,
-            "versions": [version("onnxruntime"), version("tf2onnx")],
-        }
+        facts = [
+            self._common,
+            view.part.name,
+            _fingerprint(view),
+            want.key,
+            np.dtype(_precision(want, precision)).name,
+        ]
         return self.folder / "features" / f"{cache.key(facts)}.npy"
+
+    @cached_property
+    def _common(self) -> str:
+        """What all keys share, once: a mean per pixel and the versions of packages take a millisecond to tell."""
+        versions = [version("onnxruntime"), version("tf2onnx")]
+        return cache.key({"format": FORMAT, "preprocessing": self.preprocessing.as_dict(), "versions": versions})
 
     def _lacking(self, view: View, wanted: Sequence[Wanted], precision: type) -> dict[Wanted, Path]:
         files = {w: self.file(view, w, precision) for w in self._all(wanted)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,15 @@ def file(
         "heads": [[h.key, repr(h.steps)] for h in heads],
         "plan": dataclasses.asdict(plan),
         "features": [path.name for path in features],
-        "versions": [version(name) for name in ("numpy", "tensorflow", "keras")],
+        "versions": _versions(),
         **facts,
     }
     return folder / "heads" / f"{cache.key(named)}.npz"
+
+
+@lru_cache(maxsize=1)
+def _versions() -> list[str]:
+    return [version(name) for name in ("numpy", "tensorflow", "keras")]
 
 
 def save(path: Path, heads: Sequence[Head], judged: Sequence[Judged]) -> None:
