@@ -159,17 +159,12 @@ def test_a_folded_head_is_a_tempered_one(decision: Decision, t: float) -> None:
     tail = (Dense(9, "relu"), Dense(decision.outputs, decision.activation))
     for head in design.dense_heads(Location("here", 1, (6, 6, 4), 10**9), tail, decision, 10**9):
         given = trained(head)
-        tensor = np.random.default_rng(2).normal(0, 1, (40, *head_shape(head))).astype(np.float32)
+        tensor = np.random.default_rng(2).normal(0, 1, (40, *wanted(head).shape)).astype(np.float32)
         features = Features({wanted(head).key: tensor}, np.empty(0, np.float32), np.empty(0, np.int64))
         before, after = dense.predict(given, features), dense.predict(folded(given, t), features)
         np.testing.assert_allclose(after, tempered(before, decision, t), rtol=1e-4, atol=2e-6)
         assert np.abs(after - before).max() > 0.01
         assert all(w.dtype == np.float32 for w in folded(given, t).weights)
-
-
-def head_shape(head: design.Head) -> tuple[int, ...]:
-    """Of the pooled tensor that a dense head reads."""
-    return next(after for step, _, after in head.shapes() if isinstance(step, design.Pool))
 
 
 @kinds

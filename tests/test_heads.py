@@ -141,6 +141,24 @@ def test_map_heads_predict_what_their_layers_do() -> None:
     np.testing.assert_allclose(maps.predict(trained(head), of_tensor(head, x), batch=7), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(8, 8, 3), (9, 10, 3), (14, 14, 2), (25, 5, 2), (16, 4), (4, 4, 4, 2), (5,)])
+def test_coarse_grids_follow_from_the_finest_one(shape: tuple[int, ...]) -> None:
+    heads = design.dense_heads(at(shape), TAIL, DECISION, 10**7)
+    x = np.random.default_rng(3).normal(size=(6, *shape)).astype(np.float32)
+    for head in heads:
+        window = training.wanted(head).window or ()
+        cells = x
+        for axis, size in enumerate(window, start=1):
+            cells = np.add.reduceat(cells, np.arange(0, cells.shape[axis], size), axis=axis)
+            cells = cells.take(range(training.wanted(head).shape[axis - 1]), axis=axis) / size
+        deployed = keras_head.deployed_model(head, trained(head).weights) if len(shape) < 4 else None
+        if deployed is not None:
+            expected = deployed(x, training=False)
+            np.testing.assert_allclose(dense.predict(trained(head), of_tensor(head, cells)), expected, atol=1e-5)
+    kept = {(25, 5, 2): 2, (14, 14, 2): 2, (9, 10, 3): 3}  # where sizes are no multiples
+    assert len({training.wanted(h) for h in heads}) == kept.get(shape, 1)
+
+
 @pytest.mark.parametrize("activation", sorted(set(dense.ACTIVATIONS) - {"softmax"}))
 def test_slopes_are_those_of_the_values(activation: str) -> None:
     value, slope = dense.ACTIVATIONS[activation]
@@ -156,11 +174,11 @@ def test_a_step_goes_down_the_gradient(outputs: str) -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(2, 1.5, (40, 3)).astype(np.float32)
     y = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 40)]
-    run = dense._Running(head, x, Plan(1, 1, 40, 1e-2, 0))
+    run = dense._Running(head, x, Plan(1, 1, 40, 1e-2, 0), 1)
     run.weights = [rng.normal(size=w.shape) for w in run.weights]
     caught: list[Any] = []
     run._adam = caught.extend  # type: ignore[method-assign]
-    run.step(np.arange(40), y)
+    run.step(x, y)
 
     def loss() -> float:
         p = dense.predict(run.trained(), of_tensor(head, x)).astype(np.float64)

@@ -35,13 +35,16 @@ def train(
     """
     n = len(fit.probabilities)
     plan = plan.for_samples(n)
-    running = {h.key: _Running(h, fit.tensors[wanted(h).key].reshape(n, -1), plan) for h in heads}
+    total = plan.epochs * (n // plan.batch)
+    running = {h.key: _Running(h, fit.tensors[wanted(h).key], plan, total) for h in heads}
     for epoch in range(plan.epochs):
         order = np.random.default_rng([plan.seed, heads[0].location.after, epoch]).permutation(n)
-        for head in running.values():
-            for i in range(n // plan.batch):
-                rows = np.sort(order[i * plan.batch : (i + 1) * plan.batch])
-                head.step(rows, targets(rows))
+        for i in range(n // plan.batch):
+            rows = np.sort(order[i * plan.batch : (i + 1) * plan.batch])
+            y = targets(rows)
+            read = {source: _read(fit, source, rows) for source in {wanted(h.head).key for h in running.values()}}
+            for head in running.values():
+                head.step(_pooled(head.head, read[wanted(head.head).key]), y)
         if epoch == 0 and plan.epochs > 1:
             kept = keep({key: predict(head.trained(), screen) for key, head in running.items()})
             running = {key: head for key, head in running.items() if key in kept}
@@ -50,8 +53,7 @@ def train(
 
 def predict(trained: Trained, features: Features) -> Values:
     """Probabilities (n, outputs) of a head on cached features, computed as its deployed form does."""
-    given = features.tensors[wanted(trained.head).key]
-    z = given.reshape(len(given), -1).astype(np.float32)
+    z = _pooled(trained.head, _read(features, wanted(trained.head).key, slice(None)))
     rest = iter(trained.weights)
     for layer in trained.head.dense:
         z = ACTIVATIONS[layer.activation][0](z @ next(rest) + next(rest))
@@ -61,18 +63,16 @@ def predict(trained: Trained, features: Features) -> Values:
 class _Running:
     """A head in training: weights of standardised values, and Adam's moments."""
 
-    def __init__(self, head: Head, values: NDArray[Any], plan: Plan) -> None:
-        self.head, self.values, self.plan = head, values, plan
-        self.mean, self.std = _moments(values)
+    def __init__(self, head: Head, given: NDArray[Any], plan: Plan, total: int) -> None:
+        self.head, self.plan = head, plan
+        some = given[:: -(-len(given) // MOMENT_ROWS)].astype(np.float32)
+        self.mean, self.std = _moments(_pooled(head, some))
         self.weights = _initial(head, np.random.default_rng([plan.seed, head.location.after]))
         self.first = [np.zeros_like(w) for w in self.weights]
         self.second = [np.zeros_like(w) for w in self.weights]
-        self.at, self.total = 0, plan.epochs * (len(values) // plan.batch)
-        self.x = np.empty((plan.batch, values.shape[1]), np.float32)
+        self.at, self.total = 0, total
 
-    def step(self, rows: NDArray[np.integer], y: Values) -> None:
-        x = self.x
-        x[:] = self.values[rows]
+    def step(self, x: Values, y: Values) -> None:
         layers = self.head.dense
         before, inputs = [], [x]
         for k, layer in enumerate(layers):
@@ -125,9 +125,24 @@ def _initial(head: Head, rng: np.random.Generator) -> list[Values]:
     return made
 
 
-def _moments(values: NDArray[Any]) -> tuple[Values, Values]:
-    """Mean and standard deviation of every column, from evenly spaced rows."""
-    some = values[:: -(-len(values) // MOMENT_ROWS)].astype(np.float32)
+def _read(features: Features, source: str, rows: Any) -> Values:
+    """These rows of what is cached, in the precision that heads compute in."""
+    return np.asarray(features.tensors[source][rows], np.float32)
+
+
+def _pooled(head: Head, cells: Values) -> Values:
+    """What the head's first dense layer reads, (n, values), from the cached cells (n, *grid, channels)."""
+    if head.finer is not None:
+        sizes = [w // f for w, f in zip(head.pooling or (), head.finer, strict=True)]
+        for axis, size in enumerate(sizes, start=1):  # slices: a fifth of the time of reshape and mean
+            until, before = cells.shape[axis] // size * size, (slice(None),) * axis
+            parts = [cells[(*before, slice(i, until, size))] for i in range(size)]
+            cells = sum(parts[1:], parts[0]) / np.float32(size) if size > 1 else cells
+    return cells.reshape(len(cells), -1)
+
+
+def _moments(some: Values) -> tuple[Values, Values]:
+    """Mean and standard deviation of every column."""
     mean, std = some.mean(axis=0, dtype=np.float64), some.std(axis=0, dtype=np.float64)
     # a column that hardly varies carries nothing: its scale must not blow up what noise there is
     floor = 1e-3 * (np.median(std[std > 0]) if (std > 0).any() else 1.0)

@@ -59,12 +59,16 @@ Step = Pool | Convolve | Dense
 
 @dataclass(frozen=True)
 class Head:
-    """A head's steps on a tensor of ``shape`` at a location; between the last map and Dense it is flattened."""
+    """A head's steps on a tensor of ``shape`` at a location; between the last map and Dense it is flattened.
+
+    ``finer``: a window whose averages are kept anyway, and which the window of a first pooling is a multiple of.
+    """
 
     location: Location
     family: str
     size: str
     steps: tuple[Step, ...]
+    finer: tuple[int, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -153,12 +157,18 @@ def dense_heads(
     heads: list[Head] = []
     final = Dense(decision.outputs, decision.activation)
     hidden = tuple(d for d in tail[:-1] if d.activation in _HIDDEN)
-    for size, window in _windows(location.shape).items():
-        if prod(pooled_shape(location.shape, window)) > POOLED_LIMIT:
-            continue
-        heads.append(Head(location, "blueprint", size, (Pool(window), final)))
+    windows = {
+        size: window
+        for size, window in _windows(location.shape).items()
+        if prod(pooled_shape(location.shape, window)) <= POOLED_LIMIT
+    }
+    for size, window in windows.items():
+        finer = next(
+            f for f in reversed(windows.values()) if all(w % v == 0 for w, v in zip(window, f, strict=True))
+        )
+        heads.append(Head(location, "blueprint", size, (Pool(window), final), finer))
         if hidden:
-            wide = Head(location, "blueprint", f"{size}-hidden", (Pool(window), *hidden, final))
+            wide = Head(location, "blueprint", f"{size}-hidden", (Pool(window), *hidden, final), finer)
             if sum(wide.cost().macs.values()) <= HIDDEN_SHARE * backbone_macs:
                 heads.append(wide)
     return tuple(h for h in heads if sum(h.cost().macs.values()) < location.remaining_macs)

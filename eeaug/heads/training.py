@@ -43,5 +43,5 @@ class Trained:
 
 
 def wanted(head: Head) -> Wanted:
-    """The tensor that a head reads."""
-    return Wanted(head.location, head.pooling)
+    """The tensor that a head reads, or averages first: one for all grids of a location where they allow it."""
+    return Wanted(head.location, head.finer if head.finer is not None else head.pooling)
