@@ -13,7 +13,7 @@ from eeaug.cache import Cache
 from eeaug.cli import forecast_view, shared, show
 from eeaug.decision import MEASURES
 from eeaug.errors import InfeasibleError
-from eeaug.settings import EFFORTS, Settings, default_cache
+from eeaug.settings import EFFORTS, FAMILIES, Settings, default_cache
 
 __all__ = ["augment"]
 
@@ -81,7 +81,13 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
     type=click.Choice(list(EFFORTS)),
     default="normal",
     show_default=True,
-    help="How much is spent on heads: quick trains dense ones only.",
+    help="How much is spent on heads: quick trains dense ones only, normal separable ones too for about as long "
+    "as a pass of the model over the data takes, thorough all families for ten times that.",
+)
+@click.option(
+    "--heads",
+    metavar="FAMILY[,FAMILY...]",
+    help=f"Families of heads to try: {', '.join(FAMILIES)}; default: those of --effort.",
 )
 @click.option(
     "--seed",
@@ -165,12 +171,14 @@ def _settings(options: dict[str, Any]) -> Settings:
     budget, weight = options.pop("max_accuracy_drop"), options.pop("efficiency_weight")
     gigabytes, threads = options.pop("max_cache"), options.pop("threads")
     options["points"] = int(options["points"])
+    named = options.pop("heads")
     given: dict[str, Any] = {"threads": threads} if threads is not None else {}
     return Settings(
         max_accuracy_drop=0.01 if budget is None and weight is None else budget,
         efficiency_weight=weight,
         exit_at=shared.pairs("--exit-at", options.pop("exit_at"), ":", needed=False),
         threshold=shared.thresholds(options.pop("threshold")),
+        heads=() if named is None else tuple(name.strip() for name in named.split(",")),
         cache=options.pop("cache_dir") or default_cache(),
         max_cache_bytes=int(gigabytes * 1e9),
         **given,

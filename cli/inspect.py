@@ -47,17 +47,23 @@ def inspect(model: Path, hardware: str | None, output_name: str | None, as_json:
 def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None) -> dict[str, Any]:
     import numpy as np
 
-    from eeaug import candidates, graph, locations, model
+    from eeaug import graph, locations, model
     from eeaug.cost import Costs
-    from eeaug.heads import design
+    from eeaug.heads import families
 
     classifier = model.load(path, allow_unsafe=allow_unsafe, output=output_name)
     blocks = graph.blocks(classifier)
     found, reasons = locations.find(blocks, classifier.decision.outputs)
     total = sum(block.total_macs for block in blocks)
-    tail = design.blueprint_units(classifier.calls, blocks)
-    dense, maps = candidates.planned(classifier, found, tail, total)
-    heads = {at.name: [*dense[at], *maps[at]] for at in found}
+    tail = families.blueprint_units(classifier.calls, blocks)
+    decision, every = classifier.decision, list(families.MAP_FAMILIES)
+    heads = {
+        at.name: [
+            *families.dense_heads(at, tail, decision, total),
+            *families.map_heads(at, every, decision, most_macs=np.inf),
+        ]
+        for at in found
+    }
     rows: list[dict[str, Any]] = []
     for block in blocks:
         costs = [sum(h.cost().macs.values()) for h in heads.get(block.name, [])]

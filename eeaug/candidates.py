@@ -21,7 +21,7 @@ from eeaug.cascade import Outcomes
 from eeaug.data import Splits, View
 from eeaug.errors import InputError
 from eeaug.features import Extraction, Features, Wanted
-from eeaug.heads import dense, design, maps, selection, store, training
+from eeaug.heads import dense, design, families, maps, selection, store, training
 from eeaug.heads.design import Head
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan
@@ -33,6 +33,8 @@ from eeaug.settings import Effort
 __all__ = ["Candidates", "Source", "dense_plan", "map_plan", "planned", "search"]
 
 COLDEST = 0.5  # a lower temperature would press most confidences of a good exit to 1, where none tells them apart
+SOFTENED = 2.0  # the temperature at which heads hear the given model
+ENOUGH = 0.9  # of what an exit can save at most: where a dense head reaches it, no other is tried
 WORTH_SAYING = 100_000_000  # bytes on disk
 # Half precision for what only training reads; thresholds are found on full precision. held first: the given
 # model's accuracy is on a part of it.
@@ -60,6 +62,17 @@ class Source:
         if self.labelled:
             return self.classifier.decision.targets(features.labels[rows])
         return np.asarray(features.probabilities[rows])
+
+    def distilled(self, features: Features, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Half of it what the given model says, softened (Hinton et al. 2015, section 2)."""
+        said = np.asarray(features.probabilities[rows])
+        softened = calibration.tempered(said, self.classifier.decision, SOFTENED)
+        return (self.targets(features, rows) + softened) / np.float32(2)
+
+    @property
+    def images(self) -> bool:
+        """Whether samples are images: two axes of space, and colours."""
+        return len(self.classifier.input_shape) == 3 and self.classifier.input_shape[-1] == 3
 
     def weights(self, labels: NDArray[np.integer]) -> NDArray[np.float64] | None:
         """What each sample counts under ``--priors``; None if all count alike."""
@@ -91,12 +104,30 @@ def map_plan(effort: Effort, seed: int) -> Plan:
 
 
 def planned(
-    classifier: Classifier, locations: Sequence[Location], tail: Sequence[design.Dense], backbone_macs: int
+    classifier: Classifier,
+    locations: Sequence[Location],
+    tail: Sequence[design.Dense],
+    backbone_macs: int,
+    chosen: Sequence[str] | None,
+    effort: Effort,
+    samples: int,
+    pinned: Collection[str],
 ) -> tuple[dict[Location, tuple[Head, ...]], dict[Location, tuple[Head, ...]]]:
-    """Dense and convolutional heads by location, before any is trained."""
-    dense = {at: design.dense_heads(at, tail, classifier.decision, backbone_macs) for at in locations}
-    maps = {at: design.map_heads(at, classifier.decision) for at in locations}
-    return dense, maps
+    """Dense and convolutional heads by location, before any is trained.
+
+    ``chosen`` families, by default those of the effort; ``samples`` to train on; ``pinned`` locations get
+    convolutional heads in any case.
+    """
+    families_ = chosen or effort.families
+    decision, dense = classifier.decision, {}
+    if "blueprint" in families_:
+        dense = {at: families.dense_heads(at, tail, decision, backbone_macs) for at in locations}
+    most = max(effort.map_macs, effort.map_share * backbone_macs)
+    of_maps = [family for family in families_ if family in families.MAP_FAMILIES]
+    maps = {at: families.map_heads(at, of_maps, decision, most) for at in locations}
+    seen = samples * map_plan(effort, 0).for_samples(samples).epochs
+    limit = max(effort.map_s, effort.map_passes * selection.pass_s(backbone_macs, samples))
+    return dense, selection.affordable(maps, seen, limit, backbone_macs, pinned)
 
 
 def search(
@@ -119,20 +150,22 @@ def search(
     """
     work = _Work(source, effort, seed, pinned, progress, lambda held: given(_outcomes(source, (), held)[0]))
     groups = [tuple(heads) for heads in dense_heads.values() if heads]
-    if not groups:
+    places = [tuple(heads) for heads in map_heads.values() if heads]
+    if not groups and not places:
         return Candidates((), *_outcomes(source, (), work.answers("held")), 0)
-    judge = _Judge(source, work.pooled(groups), backbone_macs, pinned)
+    judge = _Judge(source, work.read(groups, places), backbone_macs, pinned)
     judged = work.dense(groups, judge)
-    worth = {at: 0.0 for at in map_heads if map_heads[at]}
+    value = {heads[0].location: 0.0 for heads in groups}
     for one in judged:
         at = one.trained.head.location
-        if at in worth:
-            worth[at] = max(worth[at], judge.value(one.trained.head, one.screen))
-    for at, gain in worth.items():
+        value[at] = max(value[at], judge.value(one.trained.head, one.screen))
+    for at, gain in value.items():
         progress.detail(f"{at.name}: the best dense head saves {gain:.1%} of the MACs (mean over drops)")
-    chosen = selection.for_maps(worth, effort.map_locations, backbone_macs)
-    forced = [at for at in worth if at.name in pinned and at not in chosen and effort.map_locations]
-    more = [tuple(map_heads[at]) for at in (*chosen, *forced)]
+    # what all samples leaving would save, is all that a better head can bring
+    more = [
+        heads for heads in places
+        if value.get(at := heads[0].location, 0.0) < ENOUGH * at.remaining_macs / backbone_macs or at.name in pinned
+    ]  # fmt: skip
     judged += work.maps(more, judge)
     ordered = sorted(judged, key=_order)
     accuracy = {one.trained.head.key: judge.accuracy(one.screen) for one in ordered}
@@ -211,9 +244,6 @@ class _Judge:
         anyway = {h.key for h in heads if h.location.name in self.pinned}
         return selection.promising(heads, right, self.chance) | anyway
 
-    def best(self, count: int, heads: Sequence[Head], probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
-        return selection.best_by_value({h.key: self.value(h, probabilities[h.key]) for h in heads}, count)
-
 
 class _Work:
     """Features and heads of one run: what is remembered is opened, what is missing is made."""
@@ -234,12 +264,21 @@ class _Work:
             self.extract([], [part], "the given model alone")
         return self.features[part]
 
-    def pooled(self, groups: Sequence[Sequence[Head]]) -> Features:
-        """What the dense heads read that are not remembered, on all parts; returns screen."""
-        lacking = self.lacking(groups, self.dense_plan)
+    def read(self, groups: Sequence[Sequence[Head]], places: Sequence[Sequence[Head]]) -> Features:
+        """What heads read that are not remembered, on all parts, whole maps too if they have room; gives screen."""
+        lacking = [*self.lacking(groups, self.dense_plan), *self.lacking(places, self.map_plan)]
         wanted = [training.wanted(head) for heads in lacking for head in heads]
-        self.extract(wanted, list(PARTS) if lacking else ["held", "screen"], _count(len(groups), "location"))
+        if not self.fits(wanted):
+            wanted = [want for want in wanted if want.window is not None]
+        self.extract(wanted, list(PARTS) if wanted else ["held", "screen"], _count(len(groups), "location"))
         return self.features["screen"]
+
+    def fits(self, wanted: Sequence[Wanted]) -> bool:
+        """Whether the cache may hold all of it at once."""
+        views = {self.views[name]: precision for name, precision in PARTS.items()}
+        extraction = self.source.extraction
+        limit = extraction.cache.limit_bytes
+        return limit is None or extraction.need_bytes(views, wanted) <= limit
 
     def dense(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
         """Trained dense heads of all groups, a group to a thread."""
@@ -265,30 +304,20 @@ class _Work:
         return [heads for heads in groups if not self.file(heads, plan).is_file()]
 
     def maps(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
-        """Trained convolutional heads, a location after the other; their maps in one pass if they have room."""
+        """Trained convolutional heads, a location after the other; maps that had no room come one by one."""
         plan = self.map_plan
-        for together in self._passes(self.lacking(groups, plan)):
-            where = ", ".join(heads[0].location.name for heads in together)
-            self.extract([Wanted(heads[0].location) for heads in together], list(PARTS), f"whole maps at {where}")
+        for heads in self.lacking(groups, plan):
+            name = heads[0].location.name
+            self.extract([training.wanted(heads[0])], list(PARTS), f"whole maps at {name}")
             fit, screen, held = (self.features[part] for part in ("fit", "screen", "held"))
-            for heads in together:
-                keep = partial(judge.best, self.effort.map_sizes, heads)
-                detail = f"{_count(len(heads), 'convolutional head')} at {heads[0].location.name}"
-                with self.progress.step("heads", detail):
-                    trained = maps.train(
-                        heads, fit, partial(self.source.targets, fit), screen, plan, keep, self.progress.advance
-                    )
-                    made = [Judged(t, maps.predict(t, screen), maps.predict(t, held)) for t in trained]
-                    store.save(self.file(heads, plan), heads, made)
+            with self.progress.step("heads", f"{_count(len(heads), 'convolutional head')} at {name}"):
+                trained = maps.train(
+                    heads, fit, partial(self.source.distilled, fit), screen, plan, partial(judge.promising, heads),
+                    self.progress.advance, images=self.source.images,
+                )  # fmt: skip
+                made = [Judged(t, maps.predict(t, screen), maps.predict(t, held)) for t in trained]
+                store.save(self.file(heads, plan), heads, made)
         return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
-
-    def _passes(self, groups: Sequence[Sequence[Head]]) -> list[Sequence[Sequence[Head]]]:
-        """All in one pass, or each in its own where the cache has no room for all."""
-        views = {self.views[name]: precision for name, precision in PARTS.items()}
-        extraction = self.source.extraction
-        need = extraction.need_bytes(views, [Wanted(heads[0].location) for heads in groups])
-        limit = extraction.cache.limit_bytes
-        return [groups] if groups and (limit is None or need <= limit) else [[heads] for heads in groups]
 
     def file(self, heads: Sequence[Head], plan: Plan) -> Path:
         """Where these heads are kept once they are trained; its name holds all that shaped them."""
@@ -301,7 +330,6 @@ class _Work:
         facts = {
             "labelled": source.labelled,
             "pinned": heads[0].location.name in self.pinned,
-            "sizes": self.effort.map_sizes,
             "threads": extraction.threads,
         }
         return store.file(extraction.folder, heads, plan, read, facts)

@@ -45,7 +45,7 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     if settings.dask is not None:
         raise InputError("--dry-run times this machine: leave --dask out")
     ready = prepare(settings, progress)
-    heads = [h for at in ready.network.rules.locations for h in (*ready.dense[at], *ready.maps[at])]
+    heads = [h for at in ready.network.rules.locations for h in (*ready.dense.get(at, ()), *ready.maps.get(at, ()))]
     costs = ready.network.costs([head.cost() for head in heads])
     dummy = np.zeros((len(heads) + 1, 1))
     nothing = Outcomes(dummy.astype(np.float32), dummy.astype(np.int64), np.zeros(1, np.int64))
@@ -62,12 +62,12 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
         "locations": [_location(ready, task, costs, heads, at.name) for at in ready.network.rules.locations],
         "search": {
             "dense_heads": sum(map(len, ready.dense.values())),
-            "convolutional_heads": _tried_maps(settings, ready),
+            "convolutional_heads": sum(map(len, ready.maps.values())),
             "architectures_at_most": sum(counts),
             "placements_at_most": sum(n * s for n, s in zip(counts, sequences, strict=True)),
         },
         "estimate": estimate,
-        "disk_bytes": _disk(settings, ready),
+        "disk_bytes": _disk(ready),
         "cache": settings.cache.as_posix(),
     }
 
@@ -102,19 +102,18 @@ def _location(ready: Ready, task: Any, costs: Any, heads: Sequence[Head], name: 
     }
 
 
-def _tried_maps(settings: Settings, ready: Ready) -> int:
-    """Convolutional heads at the locations that screening may choose: the ones with most heads at worst."""
-    numbers = sorted((len(heads) for heads in ready.maps.values()), reverse=True)
-    return sum(numbers[: EFFORTS[settings.effort].map_locations])
+def _wanted(ready: Ready) -> list[Wanted]:
+    """What the planned heads read."""
+    return [
+        training.wanted(h) for planned in (ready.dense, ready.maps) for heads in planned.values() for h in heads
+    ]
 
 
-def _disk(settings: Settings, ready: Ready) -> int:
-    """Bytes of what the cache still lacks, with the largest maps that screening may choose."""
-    pooled = [training.wanted(h) for heads in ready.dense.values() for h in heads]
-    largest = sorted((at for at in ready.maps if ready.maps[at]), key=lambda at: -at.elements)
-    wanted = [*pooled, *(Wanted(at) for at in largest[: EFFORTS[settings.effort].map_locations])]
+def _disk(ready: Ready) -> int:
+    """Bytes of what the cache still lacks."""
     splits = ready.source.splits
-    return ready.source.extraction.need_bytes({getattr(splits, name): p for name, p in PARTS.items()}, wanted)
+    parts = {getattr(splits, name): p for name, p in PARTS.items()}
+    return ready.source.extraction.need_bytes(parts, _wanted(ready))
 
 
 def _times(settings: Settings, ready: Ready) -> dict[str, Any]:
@@ -123,30 +122,20 @@ def _times(settings: Settings, ready: Ready) -> dict[str, Any]:
     splits = source.splits
     total = sum(len(getattr(splits, name)) for name in PARTS)
     view = View(splits.fit.part, splits.fit.indices[:SAMPLES])
-    groups = [tuple(heads) for heads in ready.dense.values() if heads]
-    places = sorted((at for at in ready.maps if ready.maps[at]), key=lambda at: -at.elements)
-    places = places[: effort.map_locations]
     seconds = {"features_s": 0.0, "heads_s": 0.0}
     with tempfile.TemporaryDirectory() as scratch:
         for kind in ("features", "heads"):
             (Path(scratch) / kind).mkdir()
         small = replace(source.extraction, cache=Cache(Path(scratch)), folder=Path(scratch))
-        passes = [[training.wanted(h) for heads in groups for h in heads], [Wanted(at) for at in places]]
-        made = [_extract(small, wanted, view) for wanted in passes if wanted]
-        for _, per_sample, fixed in made:
-            seconds["features_s"] += fixed + per_sample * total
-        plan = dense_plan(effort, 0)
-        for heads in groups:
-            per_epoch = _epoch_s(dense.train, heads, made[0][0], plan)
-            epochs = plan.for_samples(len(splits.fit)).epochs
-            seconds["heads_s"] += per_epoch * epochs * len(splits.fit) / len(view) / settings.threads
-        plan = map_plan(effort, 0)
-        for at in places:
-            mine = list(ready.maps[at])
-            per_epoch = _epoch_s(maps.train, mine, made[-1][0], plan)
-            kept = min(1.0, effort.map_sizes / len(mine))  # the others are dropped early
-            passes_each = maps.SCREENED_AT + (plan.for_samples(len(splits.fit)).epochs - maps.SCREENED_AT) * kept
-            seconds["heads_s"] += per_epoch * passes_each * len(splits.fit) / len(view)
+        made, per_sample, fixed = _extract(small, _wanted(ready), view)
+        seconds["features_s"] = fixed + per_sample * total
+        for train, planned, plan, threads in (
+            (dense.train, ready.dense, dense_plan(effort, 0), settings.threads),
+            (maps.train, ready.maps, map_plan(effort, 0), 1),
+        ):
+            passed = plan.for_samples(len(splits.fit)).epochs * len(splits.fit) / len(view)
+            for heads in filter(None, planned.values()):
+                seconds["heads_s"] += _epoch_s(train, heads, made, plan) * passed / threads
     return {**seconds, "total_s": sum(seconds.values()), "timed_samples": len(view)}
 
 

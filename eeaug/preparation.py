@@ -19,12 +19,12 @@ from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.features import Extraction, Workers
 from eeaug.graph import Block
 from eeaug.hardware import Hardware
-from eeaug.heads import design
+from eeaug.heads import families
 from eeaug.heads.design import Head
 from eeaug.locations import Location
 from eeaug.model import Classifier
 from eeaug.progress import Progress
-from eeaug.settings import Settings
+from eeaug.settings import EFFORTS, Settings
 
 __all__ = ["Network", "Ready", "prepare", "start_frameworks"]
 
@@ -97,7 +97,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         progress.caution(note)
     with progress.step("graph"):
         network = _take_apart(settings, classifier, target)
-        dense, maps = _planned(settings, network)
+        dense, maps = _planned(settings, network, len(splits.fit))
     cache = Cache(settings.cache, settings.max_cache_bytes)
     cache.make_room(0, "unpacked data")
     folder = cache.network(classifier.file, classifier.sha256, given.source, given.sha256)
@@ -151,11 +151,14 @@ def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) ->
     return Network(classifier, target, blocks, choice.rules(settings, target, found, reasons))
 
 
-def _planned(settings: Settings, network: Network) -> tuple[Heads, Heads]:
+def _planned(settings: Settings, network: Network, samples: int) -> tuple[Heads, Heads]:
     """The heads that will be tried; refuses limits that none of them can meet."""
-    tail = design.blueprint_units(network.classifier.calls, network.blocks)
+    tail = families.blueprint_units(network.classifier.calls, network.blocks)
     places = network.rules.locations if network.rules.max_exits else ()
-    dense, maps = candidates.planned(network.classifier, places, tail, network.macs)
-    heads = [head for at in places for head in (*dense[at], *maps[at])]
+    dense, maps = candidates.planned(
+        network.classifier, places, tail, network.macs,
+        settings.heads, EFFORTS[settings.effort], samples, network.rules.pinned,
+    )  # fmt: skip
+    heads = [head for by_location in (dense, maps) for mine in by_location.values() for head in mine]
     choice.check_limits(settings, network.costs([h.cost() for h in heads]), network.rules, network.blocks)
     return dense, maps

@@ -9,32 +9,45 @@ from pathlib import Path
 from typing import Any
 
 from eeaug.errors import InputError
+from eeaug.hardware_file import nearest
 
-__all__ = ["EFFORTS", "Effort", "Settings"]
+__all__ = ["EFFORTS", "FAMILIES", "Effort", "Settings"]
+
+FAMILIES = ("blueprint", "separable", "convolutional", "trecx")  # of heads, as heads.families makes them
 
 
 @dataclass(frozen=True)
 class Effort:
     """How much is spent on heads.
 
-    Dense ones: passes over fit, batches at least, learning rate. Convolutional ones: at how many locations,
-    how many sizes go on after a quarter of a pass, passes.
+    Dense ones: passes over fit, batches at least, learning rate. Convolutional ones: passes over fit; what a head
+    may cost, in MACs or as a share of the backbone, whichever is more; how long their training may take together,
+    in seconds or passes of the backbone over the data, whichever is more. Times are estimated from shapes, so
+    that the same run gives the same heads everywhere.
     """
 
+    families: tuple[str, ...]
     dense_epochs: int
     dense_steps: int
     dense_rate: float
-    map_locations: int
-    map_sizes: int
     map_epochs: int
+    map_macs: float
+    map_share: float
+    map_s: float
+    map_passes: float
 
 
 # The fewer the steps, the larger the first ones: 2, 4 and 10 passes came to within 0.7, 0.2 and 0 points.
 EFFORTS: Mapping[str, Effort] = {
-    "quick": Effort(2, 170, 3e-2, map_locations=0, map_sizes=0, map_epochs=0),
-    "normal": Effort(4, 350, 2e-2, map_locations=3, map_sizes=2, map_epochs=3),
-    "thorough": Effort(10, 800, 1e-2, map_locations=6, map_sizes=2, map_epochs=10),
-}
+    "quick": Effort(("blueprint",), 2, 170, 3e-2, 2, map_macs=1e6, map_share=0.01, map_s=20, map_passes=0.3),
+    "normal": Effort(
+        ("blueprint", "separable"), 4, 350, 2e-2, 6, map_macs=1e6, map_share=0.01, map_s=60, map_passes=1
+    ),
+    "thorough": Effort(
+        FAMILIES, 10, 800, 1e-2, 12,
+        map_macs=2e6, map_share=0.08, map_s=600, map_passes=10,
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class Settings:
     decision.MEASURES. ``calibrate_on`` "held" (x_val, else x_test) or "train". ``correction`` multiplies the
     found thresholds. ``max_class_drop`` bounds the accuracy drop of every class. ``points``: how many
     operating points the bundle carries.
+    ``heads``: families of heads, by default those of ``effort``.
     ``dask``: address of a scheduler whose workers extract features.
     ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid`` locations.
     """
@@ -76,6 +90,7 @@ class Settings:
     points: int = 3
     priors: str | None = None
     output_name: str | None = None
+    heads: tuple[str, ...] = ()
     effort: str = "normal"
     seed: int = 0
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -91,6 +106,10 @@ class Settings:
             raise InputError(
                 "--efficiency-weight and --max-accuracy-drop are two different objectives: give one of them"
             )
+        for name in self.heads:
+            if name not in FAMILIES:
+                close = nearest(name, FAMILIES)
+                raise InputError(f"--heads {name}: no such family{close}; there are {', '.join(FAMILIES)}")
         if self.risk is None:
             return
         if self.max_accuracy_drop is None:
@@ -125,6 +144,7 @@ class Settings:
             "points": self.points,
             "priors": self.priors,
             "output_name": self.output_name,
+            "heads": list(self.heads),
             "effort": self.effort,
             "seed": self.seed,
             "threads": self.threads,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from eeaug import graph, keras_files, locations, model
-from eeaug.heads.design import Convolve, Dense, Head, Pool
+from eeaug.heads.design import Convolve, Dense, Head, Pool, convolutions
 from eeaug.heads.training import Trained
 from eeaug.locations import Location
 from eeaug.model import Classifier
@@ -133,7 +133,7 @@ def dense_head(at: Location) -> Head:
 
 def map_head(at: Location) -> Head:
     axes = len(at.shape) - 1
-    steps = (Convolve(7), Convolve(None, stride=2), Pool((2,) * axes), Dense(CLASSES, "softmax"))
+    steps = (Convolve(7), Convolve(None, 2, 3), Pool((2,) * axes), Dense(CLASSES, "softmax"))
     return Head(at, "trecx", "test", steps)
 
 
@@ -143,15 +143,14 @@ def trained(head: Head, seed: int = 1) -> Trained:
     weights: list[np.ndarray] = []
     for step, before, after in head.shapes():
         axes = len(before) - 1
+        for convolution, read in convolutions(step, before):
+            window = (convolution.width,) * axes
+            ends = (read[-1], convolution.filters or 1)
+            weights.append(rng.normal(0, 0.3, window + ends))
+            weights.append(rng.normal(0, 0.3, convolution.shape(read)[-1:]))
         if isinstance(step, Dense):
             weights.append(rng.normal(0, 0.3, (int(np.prod(before)), step.units)))
-        elif isinstance(step, Convolve) and step.filters:
-            weights.append(rng.normal(0, 0.3, ((1,) * axes) + (before[-1], step.filters)))
-        elif isinstance(step, Convolve):
-            weights.append(rng.normal(0, 0.3, ((3,) * axes) + (before[-1], 1)))
-        else:
-            continue
-        weights.append(rng.normal(0, 0.3, after[-1:]))
+            weights.append(rng.normal(0, 0.3, after))
     return Trained(head, tuple(w.astype(np.float32) for w in weights))
 
 

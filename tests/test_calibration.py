@@ -12,7 +12,7 @@ from eeaug import calibration
 from eeaug.calibration import LIMIT, calibration_error, folded, temperature, tempered
 from eeaug.decision import Decision
 from eeaug.features import Features
-from eeaug.heads import dense, design
+from eeaug.heads import dense, families
 from eeaug.heads.design import Dense
 from eeaug.heads.training import wanted
 from eeaug.locations import Location
@@ -157,7 +157,7 @@ def test_among_more_classes_the_order_may_change() -> None:
 @pytest.mark.parametrize("t", [0.5, 3.0])
 def test_a_folded_head_is_a_tempered_one(decision: Decision, t: float) -> None:
     tail = (Dense(9, "relu"), Dense(decision.outputs, decision.activation))
-    for head in design.dense_heads(Location("here", 1, (6, 6, 4), 10**9), tail, decision, 10**9):
+    for head in families.dense_heads(Location("here", 1, (6, 6, 4), 10**9), tail, decision, 10**9):
         given = trained(head)
         tensor = np.random.default_rng(2).normal(0, 1, (40, *wanted(head).shape)).astype(np.float32)
         features = Features({wanted(head).key: tensor}, np.empty(0, np.float32), np.empty(0, np.int64))

@@ -15,7 +15,7 @@ from keras_nets import CLASSES, dense_head, map_head, trained
 from eeaug import keras_files, macs, model
 from eeaug.decision import Decision
 from eeaug.features import Features
-from eeaug.heads import dense, design, keras_head, maps, selection, store, training
+from eeaug.heads import dense, design, families, keras_head, maps, selection, store, training
 from eeaug.heads.design import Dense, Head
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan, Trained
@@ -33,9 +33,9 @@ def at(shape: tuple[int, ...]) -> Location:
 
 
 def heads() -> list[Head]:
-    found = [h for s in SHAPES for h in design.dense_heads(at(s), TAIL, DECISION, 10**7)]
-    found += [h for s in SHAPES for h in design.map_heads(at(s), DECISION)]
-    assert {h.family for h in found} == {"blueprint", "trecx"}
+    found = [h for s in SHAPES for h in families.dense_heads(at(s), TAIL, DECISION, 10**7)]
+    found += [h for s in SHAPES for h in families.map_heads(at(s), list(families.MAP_FAMILIES), DECISION, 1e9)]
+    assert {h.family for h in found} == set(families.FAMILIES)
     return found
 
 
@@ -61,7 +61,10 @@ def test_cost_is_that_of_the_layers_which_are_built(head: Head, tmp_path: Path) 
     assert cost.parameters == net.count_params()
     assert (cost.location, cost.after, cost.head) == ("here/it is", 1, head.name)
     sizes = [prod(c.shapes[0]) for c in calls if c.kind != "Flatten"]
-    assert cost.peak_elements == max([sizes[0], *(a + b for a, b in pairwise(sizes))])
+    chain = max([sizes[0], *(a + b for a, b in pairwise(sizes))])
+    shapes = [(b, a) for step, b, a in head.shapes() if isinstance(step, design.Residual)]
+    blocks = [prod(before) + 2 * prod(after) for before, after in shapes]
+    assert cost.peak_elements == max([chain, *blocks])  # a block's input waits for the end of its branch
 
 
 def test_attached_layers_are_frozen_and_carry_their_place_in_the_name() -> None:
@@ -143,7 +146,7 @@ def test_map_heads_predict_what_their_layers_do() -> None:
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (9, 10, 3), (14, 14, 2), (25, 5, 2), (16, 4), (4, 4, 4, 2), (5,)])
 def test_coarse_grids_follow_from_the_finest_one(shape: tuple[int, ...]) -> None:
-    heads = design.dense_heads(at(shape), TAIL, DECISION, 10**7)
+    heads = families.dense_heads(at(shape), TAIL, DECISION, 10**7)
     x = np.random.default_rng(3).normal(size=(6, *shape)).astype(np.float32)
     for head in heads:
         window = training.wanted(head).window or ()
@@ -213,7 +216,7 @@ def test_training_learns_and_is_the_same_again() -> None:
 
 def test_heads_train_as_if_alone() -> None:
     """Whoever else is at the location, and whoever is dropped: caches of heads rely on it."""
-    small, large = (h for h in design.dense_heads(at((8, 8, 3)), (), DECISION, 10**7) if h.size != "average")
+    small, large = (h for h in families.dense_heads(at((8, 8, 3)), (), DECISION, 10**7) if h.size != "average")
     fit = features(small)
     both = Features({**fit.tensors, **features(large).tensors}, fit.probabilities, fit.labels)
     plan = Plan(2, 40, 32, 1e-2, 0)
@@ -226,7 +229,7 @@ def test_heads_train_as_if_alone() -> None:
 
 def test_map_heads_learn_and_those_not_kept_stop() -> None:
     keras_files.import_keras()
-    tried = design.map_heads(Location("here", 1, (8, 8, 6), 10**6), DECISION)
+    tried = families.map_heads(Location("here", 1, (8, 8, 6), 10**6), ["trecx"], DECISION, 1e6)
     rng = np.random.default_rng(0)
     labels = np.arange(256) % CLASSES
     x = rng.normal(size=(256, 8, 8, 6)).astype(np.float16)
@@ -257,7 +260,7 @@ def test_few_samples_get_smaller_batches_and_more_epochs() -> None:
 
 
 def test_heads_come_back_as_they_were(tmp_path: Path) -> None:
-    heads = design.dense_heads(at((8, 8, 3)), TAIL, DECISION, 10**7)
+    heads = families.dense_heads(at((8, 8, 3)), TAIL, DECISION, 10**7)
     rng = np.random.default_rng(0)
     judged = [
         Judged(trained(h), rng.random((7, CLASSES), np.float32), rng.random((5, CLASSES), np.float32))
@@ -275,7 +278,7 @@ def test_heads_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_file_of_heads_stands_for_all_that_shaped_them(tmp_path: Path) -> None:
-    heads = design.dense_heads(at((8, 8, 3)), TAIL, DECISION, 10**7)
+    heads = families.dense_heads(at((8, 8, 3)), TAIL, DECISION, 10**7)
     plan, read = Plan(3, 1, 64, 1e-2, 0), [Path("a.npy")]
     given: list[tuple[Any, ...]] = [
         (heads, plan, read, {"pinned": False}),
@@ -298,17 +301,17 @@ def test_the_blueprint_is_the_tail_of_the_given_model() -> None:
         model.Call("last", "Dense", ("norm",), ((10,),), ((4,),), ((10, 4), (4,)), activation="softmax"),
     ]
     blocks: Any = [SimpleNamespace(layers=layers) for layers in (("conv",), ("wide", "norm"), ("last",))]
-    assert design.blueprint_units(calls, blocks) == (Dense(10, "relu"), Dense(4, "softmax"))
+    assert families.blueprint_units(calls, blocks) == (Dense(10, "relu"), Dense(4, "softmax"))
 
 
 def test_heads_cost_less_than_what_they_can_save() -> None:
     near = Location("near", 5, (8, 8, 16), 500)
-    assert all(sum(h.cost().macs.values()) < 500 for h in design.dense_heads(near, TAIL, DECISION, 10**6))
-    assert design.map_heads(near, DECISION) == ()
+    assert all(sum(h.cost().macs.values()) < 500 for h in families.dense_heads(near, TAIL, DECISION, 10**6))
+    assert families.map_heads(near, ["separable"], DECISION, 1e9) == ()
 
 
 def test_promising_drops_guessers_and_those_that_a_cheaper_one_beats() -> None:
-    small, large = design.dense_heads(at((8, 8, 3)), (), Decision("softmax", 2), 10**7)[:2]
+    small, large = families.dense_heads(at((8, 8, 3)), (), Decision("softmax", 2), 10**7)[:2]
 
     def kept(a: float, b: float) -> set[str]:
         right = {h.key: np.arange(1000) < share * 1000 for h, share in ((small, a), (large, b))}
@@ -334,6 +337,6 @@ def test_saving_by_hand() -> None:
 
 
 def test_front_keeps_what_no_other_beats() -> None:
-    small, middle, large = design.dense_heads(at((8, 8, 3)), (), DECISION, 10**7)
+    small, middle, large = families.dense_heads(at((8, 8, 3)), (), DECISION, 10**7)
     accuracy = {small.key: 0.5, middle.key: 0.4, large.key: 0.6}
     assert selection.front([small, middle, large], accuracy) == (small, large)

@@ -12,7 +12,7 @@ import pytest
 from keras_nets import trained
 
 from eeaug import conversion, graph, keras_files, locations, macs, model, partition
-from eeaug.heads import design
+from eeaug.heads import families
 from eeaug.locations import Location
 from eeaug.model import INPUT, Classifier
 from eeaug.partition import PROBABILITIES
@@ -104,7 +104,7 @@ def chained(net: Any, given: Classifier, x: np.ndarray, at: list[Location], *, o
     difference of any probability, and the MACs of their backbone by ONNX (0 without)."""
     import keras
 
-    exits = [trained(design.dense_heads(place, (), given.decision, 10**12)[0]) for place in at]
+    exits = [trained(families.dense_heads(place, (), given.decision, 10**12)[0]) for place in at]
     whole = partition.monolith(given, exits)(x, training=False)
     expected = np.asarray(net(x, training=False))
     assert np.ptp(expected, axis=0).max() > 0.01  # else a stage that forgets its input would pass

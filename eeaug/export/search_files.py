@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import Outcomes
 from eeaug.export.bundle import dump_json
-from eeaug.heads.design import Convolve, Dense, Head, Pool
+from eeaug.heads.design import Convolve, Dense, Head, Pool, Residual
 from eeaug.heads.training import Trained
 from eeaug.locations import Location
 
 __all__ = ["SAMPLES", "Search", "read", "write"]
 
 SAMPLES = 64  # prepared ones that go along, so that files written later can be verified
-STEPS: dict[str, Any] = {"pool": Pool, "convolve": Convolve, "dense": Dense}
+STEPS: dict[str, Any] = {"pool": Pool, "convolve": Convolve, "residual": Residual, "dense": Dense}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.heads.design import Convolve, Dense, Head, Pool
+from eeaug.heads.design import Convolve, Dense, Head, Pool, Residual, convolutions
 
 __all__ = ["attach", "deployed_model", "folded", "training_model"]
 
+# of a convolution, the tensor that it reads and a name for it: what it gives
+Convolved = Callable[[Convolve, Any, str], Any]
 BN_EPSILON = 1e-3
 BN_MOMENTUM = 0.9  # heads train for a few epochs only: the running statistics must follow
 
@@ -26,24 +29,31 @@ def attach(head: Head, weights: Sequence[NDArray[np.float32]], tensor: Any, pref
     import keras
 
     rest = iter(weights)
-    flat = len(tensor.shape) == 2
-    for i, (step, _, after) in enumerate(head.shapes()):
+
+    def loaded(layer: Any, read: Any) -> Any:
+        made = layer(read)
+        layer.set_weights([np.asarray(next(rest)), np.asarray(next(rest))])
+        layer.trainable = False
+        return made
+
+    def convolved(convolution: Convolve, read: Any, name: str) -> Any:
+        activation = "relu" if convolution.then == "relu" else None
+        return loaded(_convolution(keras, convolution, axes, name, use_bias=True, activation=activation), read)
+
+    axes = len(head.location.shape) - 1
+    for i, step in enumerate(head.steps):
         name = f"{prefix}_{i}"
         if isinstance(step, Dense):
-            if not flat:
+            if len(tensor.shape) > 2:
                 tensor = keras.layers.Flatten(name=f"{prefix}_flatten")(tensor)
-                flat = True
             layer = keras.layers.Dense(step.units, activation=step.activation, name=f"{name}_dense")
+            tensor = loaded(layer, tensor)
         elif isinstance(step, Pool):
-            if not step.window:
-                continue
-            layer = _pool(keras, step, name)
+            tensor = _pool(keras, step, name)(tensor) if step.window else tensor
+        elif isinstance(step, Residual):
+            tensor = _residual(keras, step, tensor, convolved, name)
         else:
-            layer = _convolution(keras, step, len(after) - 1, name, use_bias=True, activation="relu")
-        tensor = layer(tensor)
-        if layer.weights:
-            layer.set_weights([np.asarray(next(rest)), np.asarray(next(rest))])
-        layer.trainable = False
+            tensor = convolved(step, tensor, f"{name}_{step.kind}")
     return tensor
 
 
@@ -65,39 +75,50 @@ def training_model(head: Head, scale: np.float32) -> Any:
     import keras
 
     inputs = keras.Input(head.location.shape)
+    axes = len(head.location.shape) - 1
+    numbers = count()
+
+    def convolved(convolution: Convolve, read: Any, _: str) -> Any:
+        name = f"weights_{next(numbers)}"
+        made = _convolution(keras, convolution, axes, name, use_bias=False, activation=None)(read)
+        if convolution.then:
+            made = _batch_normalization()(epsilon=BN_EPSILON, momentum=BN_MOMENTUM, name=f"{name}_norm")(made)
+        return keras.layers.ReLU()(made) if convolution.then == "relu" else made
+
     z = keras.layers.Rescaling(float(scale))(inputs)
-    for step, _, after in head.shapes():
+    for step in head.steps:
         if isinstance(step, Pool):
             z = _pool(keras, step, None)(z)
+        elif isinstance(step, Residual):
+            z = _residual(keras, step, z, convolved, None)
         elif isinstance(step, Convolve):
-            z = _convolution(keras, step, len(after) - 1, None, use_bias=False, activation=None)(z)
-            z = _batch_normalization()(epsilon=BN_EPSILON, momentum=BN_MOMENTUM)(z)
-            z = keras.layers.ReLU()(z)
+            z = convolved(step, z, "")
         else:
             activation = None if step is head.steps[-1] else step.activation
-            z = keras.layers.Dense(step.units, activation=activation)(keras.layers.Flatten()(z))
+            layer = keras.layers.Dense(step.units, activation=activation, name=f"weights_{next(numbers)}")
+            z = layer(keras.layers.Flatten()(z))
     return keras.Model(inputs, z)
 
 
 def folded(head: Head, model: Any, scale: np.float32) -> tuple[NDArray[np.float32], ...]:
     """Weights of the deployed head: batch normalisation goes into kernel and bias of its convolution."""
-    out: list[NDArray[np.float32]] = []
-    layers = iter(layer for layer in model.layers if layer.weights)
-    before = np.float64(scale)
-    for step in head.steps:
-        if isinstance(step, Pool):
-            continue
-        layer = next(layers)
-        if isinstance(step, Convolve):
-            (kernel,) = layer.get_weights()
-            gamma, beta, mean, variance = next(layers).get_weights()
-            factor = gamma / np.sqrt(variance + BN_EPSILON)
-            shape = (-1,) if step.filters else (-1, 1)  # depthwise kernels end in (channels, multiplier)
-            out += [kernel * before * factor.reshape(shape), beta - mean * factor]
-        else:
-            kernel, bias = layer.get_weights()
-            out += [kernel * before, bias]
-        before = np.float64(1)
+    out: list[NDArray[np.floating]] = []
+    numbers = count()
+    for step, before, _ in head.shapes():
+        for convolution, read in convolutions(step, before):
+            layer = f"weights_{next(numbers)}"
+            (kernel,) = model.get_layer(layer).get_weights()
+            factor, bias = np.ones(convolution.shape(read)[-1]), np.zeros(convolution.shape(read)[-1])
+            if convolution.then:
+                gamma, beta, mean, variance = model.get_layer(f"{layer}_norm").get_weights()
+                factor = gamma / np.sqrt(variance + BN_EPSILON)
+                bias = beta - mean * factor
+            shape = (-1,) if convolution.filters else (-1, 1)  # depthwise kernels end in (channels, multiplier)
+            out += [kernel * factor.reshape(shape), bias]
+        if isinstance(step, Dense):
+            kernel, bias = model.get_layer(f"weights_{next(numbers)}").get_weights()
+            out += [kernel, bias]
+    out[0] = out[0] * np.float64(scale)  # what reads the map itself
     return tuple(np.asarray(w, np.float32) for w in out)
 
 
@@ -142,6 +163,17 @@ def _convolution(
     options = {"padding": "same", "strides": step.stride, "use_bias": use_bias, "activation": activation}
     if step.filters is None:
         layer = {1: keras.layers.DepthwiseConv1D, 2: keras.layers.DepthwiseConv2D}[axes]
-        return layer(3, name=name and f"{name}_depthwise", **options)
+        return layer(step.width, name=name, **options)
     layer = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}[axes]
-    return layer(step.filters, 1, name=name and f"{name}_pointwise", **options)
+    return layer(step.filters, step.width, name=name, **options)
+
+
+def _residual(keras: Any, step: Residual, tensor: Any, convolved: Convolved, name: str | None) -> Any:
+    """The block on ``tensor``, its convolutions made by ``convolved`` in the order of their weights."""
+    first, second, *shortcut = (convolution for convolution, _ in step.parts(tuple(tensor.shape[1:])))
+    branch = convolved(first, tensor, f"{name}_first")
+    branch = convolved(second, branch, f"{name}_second")
+    if shortcut:
+        tensor = convolved(shortcut[0], tensor, f"{name}_shortcut")
+    layers = [keras.layers.Add(name=name and f"{name}_add"), keras.layers.ReLU(name=name and f"{name}_relu")]
+    return layers[1](layers[0]([branch, tensor]))

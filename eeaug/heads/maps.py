@@ -13,9 +13,10 @@ from eeaug.heads import keras_head
 from eeaug.heads.design import Head
 from eeaug.heads.training import Keep, Plan, Targets, Trained, wanted
 
-__all__ = ["SCREENED_AT", "predict", "train"]
+__all__ = ["predict", "train"]
 
-SCREENED_AT = 0.25  # of the first epoch: enough to tell sizes apart
+SHIFT = 1 / 16  # of a map's size, where images are shifted
+MANY_PASSES = 8  # of the same samples: only then shifting them pays
 
 
 def train(
@@ -26,11 +27,14 @@ def train(
     plan: Plan,
     keep: Keep,
     progress: Callable[[int, int], None] = lambda done, of: None,
+    *,
+    images: bool = False,
 ) -> list[Trained]:
     """Train heads of one location on whole maps; AdamW with a cosine schedule.
 
-    ``targets`` gives the probabilities that rows of ``fit`` should get. A quarter of an epoch in, ``keep`` gets
-    every head's probabilities on ``screen`` and says which go on.
+    ``targets`` gives the probabilities that rows of ``fit`` should get. After the first epoch ``keep`` gets every
+    head's probabilities on ``screen`` and says which go on. ``images``: the maps are of images, and where samples
+    are few and pass often, they pass shifted: a map of a shifted image is almost the shifted map.
     """
     import keras
     import tensorflow as tf
@@ -65,7 +69,7 @@ def train(
         optimizers[h.key].build(models[h.key].trainable_variables)
     step = compiled()
     for at in range(total):
-        if at == max(1, int(SCREENED_AT * steps)):
+        if at == steps and len(alive) > 1:
             now = [Trained(h, keras_head.folded(h, models[h.key], scale)) for h in alive]
             kept = keep({t.head.key: predict(t, screen) for t in now})
             if len(kept) < len(alive):
@@ -74,7 +78,10 @@ def train(
         if at % steps == 0:
             order = rng.permutation(n)
         rows = np.sort(order[at % steps * plan.batch :][: plan.batch])
-        step(tf.constant(maps[rows]), tf.constant(targets(rows)))
+        x = maps[rows]
+        if images and plan.epochs > MANY_PASSES:
+            x = _shifted(x, [rng.integers(-m, m + 1) for m in (round(SHIFT * size) for size in x.shape[1:-1])])
+        step(tf.constant(x), tf.constant(targets(rows)))
         if (at + 1) % steps == 0:
             progress((at + 1) // steps, plan.epochs)
     return [Trained(h, keras_head.folded(h, models[h.key], scale)) for h in alive]
@@ -89,6 +96,18 @@ def predict(trained: Trained, features: Features, batch: int = 256) -> NDArray[n
         for i in range(0, len(maps), batch)
     ]
     return np.concatenate(parts)
+
+
+def _shifted(x: NDArray[Any], by: Sequence[int]) -> NDArray[Any]:
+    """Maps (n, *space, channels) moved along every axis of space, zeros where nothing was."""
+    for axis, far in enumerate(by, start=1):
+        if far:
+            moved = np.zeros_like(x)
+            lead = (slice(None),) * axis
+            to, of = (slice(far, None), slice(None, -far)) if far > 0 else (slice(None, far), slice(-far, None))
+            moved[(*lead, to)] = x[(*lead, of)]
+            x = moved
+    return x
 
 
 def _losses(tf: Any, head: Head, y: Any, logits: Any) -> Any:

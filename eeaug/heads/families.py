@@ -1,0 +1,198 @@
+"""Which heads are tried at a location.
+
+- ``blueprint`` (Sponner et al., section 3.1): the backbone's own classifier on the pooled tensor, or on a
+  grid of pooled cells, which keeps some of the layout;
+- ``separable``: separable convolutions, the first of them strided: most accuracy per MAC;
+- ``convolutional``: a strided convolution and residual blocks, for deep backbones that can pay for them;
+- ``trecx`` (Ghanathe and Wilton, section 4.2): a pointwise convolution that widens the channels, a strided
+  depthwise convolution, pooling, dense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, prod
+
+from eeaug.decision import Decision
+from eeaug.graph import Block
+from eeaug.heads.design import Convolve, Dense, Head, Pool, Residual, Step
+from eeaug.locations import Location, pooled_shape
+from eeaug.model import Call
+
+__all__ = ["FAMILIES", "MAP_FAMILIES", "blueprint_units", "dense_heads", "map_heads"]
+
+# Pooled values per location that are cached and read by dense heads.
+POOLED_LIMIT = 4096
+# A dense head with hidden layers as wide as the backbone's may cost this share of the backbone, no more.
+HIDDEN_SHARE = 0.02
+# A convolutional head may cost this share of the MACs that it can save; on several backbones the best took
+# between a twentieth and a fifth.
+MAP_SHARE = 0.25
+# Sizes of a family at a location: the largest that may be, and those of a third and a ninth of its MACs.
+SIZES = (1, 3, 9)
+# Filters as multiples of the base width, and strides.
+SEPARABLE = (
+    ((1, 2),),
+    ((1, 2), (1, 1)),
+    ((1, 2), (2, 2)),
+    ((1, 2), (2, 2), (4, 1)),
+    ((1, 2), (2, 1), (2, 2), (4, 1)),
+)
+RESIDUAL = (((2, 2),), ((1, 1), (2, 2)), ((1, 1), (2, 2), (4, 2)))
+
+
+def blueprint_units(calls: Sequence[Call], blocks: Sequence[Block]) -> tuple[Dense, ...]:
+    """The backbone's classifier tail: the dense layers at its end that work on vectors, the last included."""
+    by_name = {call.name: call for call in calls}
+    tail: list[Dense] = []
+    for block in reversed(blocks):
+        computing = [by_name[n] for n in block.layers if by_name[n].kind not in _NO_COMPUTE and by_name[n].weights]
+        dense = [c for c in computing if c.kind == "Dense" and len(c.shapes[0]) == 1]
+        norms = [c for c in computing if c.kind.endswith("Normalization")]
+        if not dense or len(dense) + len(norms) != len(computing):
+            break
+        # an activation of its own layer counts as the dense layer's
+        others = [by_name[n].activation for n in block.layers if by_name[n].kind == "Activation"]
+        activation = dense[0].activation if dense[0].activation not in (None, "linear") else None
+        tail.insert(0, Dense(dense[0].shapes[0][0], activation or (others or ["relu"])[0] or "relu"))
+    return tuple(tail)
+
+
+_NO_COMPUTE = {"InputLayer"}
+_HIDDEN = {"relu", "tanh", "gelu", "silu", "elu", "selu", "sigmoid"}
+
+
+def dense_heads(
+    location: Location, tail: Sequence[Dense], decision: Decision, backbone_macs: int
+) -> tuple[Head, ...]:
+    """``blueprint`` heads on pooled values, from the smallest up.
+
+    Down-sampling is aggressive: the finest grid has about four cells per axis and POOLED_LIMIT values. Where
+    the backbone's classifier has hidden layers, a head repeats them if it then costs less than HIDDEN_SHARE
+    of the backbone.
+    """
+    heads: list[Head] = []
+    final = Dense(decision.outputs, decision.activation)
+    hidden = tuple(d for d in tail[:-1] if d.activation in _HIDDEN)
+    windows = {
+        size: window
+        for size, window in _windows(location.shape).items()
+        if prod(pooled_shape(location.shape, window)) <= POOLED_LIMIT
+    }
+    for size, window in windows.items():
+        finer = next(
+            f for f in reversed(windows.values()) if all(w % v == 0 for w, v in zip(window, f, strict=True))
+        )
+        heads.append(Head(location, "blueprint", size, (Pool(window), final), finer))
+        if hidden:
+            wide = Head(location, "blueprint", f"{size}-hidden", (Pool(window), *hidden, final), finer)
+            if sum(wide.cost().macs.values()) <= HIDDEN_SHARE * backbone_macs:
+                heads.append(wide)
+    return tuple(h for h in heads if sum(h.cost().macs.values()) < location.remaining_macs)
+
+
+def map_heads(
+    location: Location, families: Sequence[str], decision: Decision, most_macs: float
+) -> tuple[Head, ...]:
+    """Heads on the whole map, at most len(SIZES) of each family, the dearest first.
+
+    None costs more than ``most_macs``, or more than MAP_SHARE of what an exit here could save.
+    """
+    spatial = location.shape[:-1]
+    if not 1 <= len(spatial) <= 2 or max(spatial) < 4:
+        return ()
+    final = Dense(decision.outputs, decision.activation)
+    most = min(most_macs, MAP_SHARE * location.remaining_macs)
+    heads: list[Head] = []
+    for family in families:
+        made = MAP_FAMILIES[family](location.shape)
+        tried = [Head(location, family, size, (*steps, final)) for size, steps in made]
+        priced = sorted(((sum(h.cost().macs.values()), len(h.steps), h.size, h) for h in tried), reverse=True)
+        priced = [entry for entry in priced if entry[0] <= most]
+        for part in SIZES:
+            fitting = [h for macs, *_, h in priced if macs * part <= priced[0][0]]
+            if fitting and fitting[0] not in heads:
+                heads.append(fitting[0])
+    return tuple(sorted(heads, key=lambda h: -sum(h.cost().macs.values())))
+
+
+def _trecx(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]:
+    """Channels doubled (the paper's choice), kept or halved, 4×4 cells.
+
+    ``2x-pooled`` halves the map first, which brings the cost of the doubled channels down to a quarter.
+    """
+    spatial, channels = shape[:-1], shape[-1]
+    halved = tuple(s // max(1, s // 2) for s in spatial)
+    made = []
+    for size, filters, first in (
+        ("half", channels // 2, None), ("1x", channels, None), ("2x", 2 * channels, None),
+        ("2x-pooled", 2 * channels, halved),
+    ):  # fmt: skip
+        seen = pooled_shape(shape, first or ())[:-1]
+        if filters >= 4 and prod(seen) >= 16:
+            window = tuple(max(1, ceil(s / 2) // 4) for s in seen)
+            steps: tuple[Step, ...] = (Pool(first),) if first else ()
+            made.append((size, (*steps, Convolve(filters), Convolve(None, 2, 3), Pool(window))))
+    return made
+
+
+def _separable(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]:
+    made = []
+    for base in _bases(shape[-1]):
+        for form in SEPARABLE:
+            steps: list[Step] = []
+            names = []
+            now = shape
+            for times, stride in form:
+                stride = stride if max(now[:-1]) >= 4 else 1
+                depthwise, pointwise = Convolve(None, stride, 3, ""), Convolve(times * base)
+                steps += [depthwise, pointwise]
+                now = pointwise.shape(depthwise.shape(now))
+                names.append(f"{times * base}{'s' if stride > 1 else ''}")
+            made.append(("-".join(names), (*steps, _quarters(now))))
+    return made
+
+
+def _convolutional(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]:
+    made = []
+    for base in _bases(shape[-1]):
+        for form in RESIDUAL:
+            stem = Convolve(base, 2, 3)
+            steps: list[Step] = [stem]
+            names = [f"{base}s"]
+            now = stem.shape(shape)
+            for times, stride in form:
+                block = Residual(times * base, stride if max(now[:-1]) >= 4 else 1)
+                steps.append(block)
+                now = block.shape(now)
+                names.append(f"{block.filters}{'s' if block.stride > 1 else ''}")
+            made.append(("-".join(names), (*steps, _quarters(now))))
+    return made
+
+
+MAP_FAMILIES = {"separable": _separable, "convolutional": _convolutional, "trecx": _trecx}
+FAMILIES = ("blueprint", *MAP_FAMILIES)
+
+
+def _bases(channels: int) -> list[int]:
+    """Widths of the first convolution: half, one and two times the channels, at least eight."""
+    return sorted({max(8, channels // 2), max(8, channels), max(8, 2 * channels)})
+
+
+def _quarters(shape: tuple[int, ...]) -> Pool:
+    """Pooling to two cells per axis."""
+    return Pool(tuple(max(1, s // 2) for s in shape[:-1]))
+
+
+def _windows(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """Pooling windows by the size of the grid that they leave, the coarsest first; equal ones once."""
+    spatial = shape[:-1]
+    if not spatial:
+        return {"vector": ()}
+    found: dict[str, tuple[int, ...]] = {}
+    for cells in (1, 2, 4):
+        window = tuple(max(1, s // cells) for s in spatial)
+        if window not in found.values():
+            grid = pooled_shape(shape, window)[:-1]
+            found["x".join(map(str, grid)) if max(grid) > 1 else "average"] = window
+    return found
