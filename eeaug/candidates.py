@@ -34,7 +34,6 @@ __all__ = ["Candidates", "Source", "dense_plan", "map_plan", "planned", "search"
 
 COLDEST = 0.5  # a lower temperature would press most confidences of a good exit to 1, where none tells them apart
 SOFTENED = 2.0  # the temperature at which heads hear the given model
-ENOUGH = 0.9  # of what an exit can save at most: where a dense head reaches it, no other is tried
 WORTH_SAYING = 100_000_000  # bytes on disk
 # Half precision for what only training reads; thresholds are found on full precision. held first: the given
 # model's accuracy is on a part of it.
@@ -161,11 +160,8 @@ def search(
         value[at] = max(value[at], judge.value(one.trained.head, one.screen))
     for at, gain in value.items():
         progress.detail(f"{at.name}: the best dense head saves {gain:.1%} of the MACs (mean over drops)")
-    # what all samples leaving would save, is all that a better head can bring
-    more = [
-        heads for heads in places
-        if value.get(at := heads[0].location, 0.0) < ENOUGH * at.remaining_macs / backbone_macs or at.name in pinned
-    ]  # fmt: skip
+    settled = {one.trained.head.location for one in judged if judge.as_good_as_given(one.screen)}
+    more = [heads for heads in places if heads[0].location not in settled or heads[0].location.name in pinned]
     judged += work.maps(more, judge)
     ordered = sorted(judged, key=_order)
     accuracy = {one.trained.head.key: judge.accuracy(one.screen) for one in ordered}
@@ -234,6 +230,11 @@ class _Judge:
 
     def accuracy(self, probabilities: NDArray[np.float32]) -> float:
         return float(self.right(probabilities).mean())
+
+    def as_good_as_given(self, probabilities: NDArray[np.float32]) -> bool:
+        """Beyond two standard errors: no other head could let more samples leave."""
+        margin = 2 * np.sqrt(0.25 / len(self.labels))
+        return self.accuracy(probabilities) - margin >= float(self.given_right.mean())
 
     def value(self, head: Head, probabilities: NDArray[np.float32]) -> float:
         confidence, predicted = self.answers(probabilities)
@@ -307,8 +308,9 @@ class _Work:
         """Trained convolutional heads, a location after the other; maps that had no room come one by one."""
         plan = self.map_plan
         for heads in self.lacking(groups, plan):
-            name = heads[0].location.name
-            self.extract([training.wanted(heads[0])], list(PARTS), f"whole maps at {name}")
+            name, source = heads[0].location.name, training.wanted(heads[0])
+            if source.key not in self.features["fit"].tensors:
+                self.extract([source], list(PARTS), f"whole maps at {name}")
             fit, screen, held = (self.features[part] for part in ("fit", "screen", "held"))
             with self.progress.step("heads", f"{_count(len(heads), 'convolutional head')} at {name}"):
                 trained = maps.train(

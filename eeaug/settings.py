@@ -39,9 +39,9 @@ class Effort:
 
 # The fewer the steps, the larger the first ones: 2, 4 and 10 passes came to within 0.7, 0.2 and 0 points.
 EFFORTS: Mapping[str, Effort] = {
-    "quick": Effort(("blueprint",), 2, 170, 3e-2, 2, map_macs=1e6, map_share=0.01, map_s=20, map_passes=0.3),
+    "quick": Effort(("blueprint",), 2, 170, 3e-2, 2, map_macs=1e6, map_share=0.005, map_s=20, map_passes=0.3),
     "normal": Effort(
-        ("blueprint", "separable"), 4, 350, 2e-2, 6, map_macs=1e6, map_share=0.01, map_s=60, map_passes=1
+        ("blueprint", "separable"), 4, 350, 2e-2, 6, map_macs=1e6, map_share=0.005, map_s=75, map_passes=1
     ),
     "thorough": Effort(
         FAMILIES, 10, 800, 1e-2, 12,
