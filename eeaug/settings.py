@@ -41,7 +41,7 @@ class Effort:
 EFFORTS: Mapping[str, Effort] = {
     "quick": Effort(("blueprint",), 2, 170, 3e-2, 2, map_macs=1e6, map_share=0.005, map_s=20, map_passes=0.3),
     "normal": Effort(
-        ("blueprint", "separable"), 4, 350, 2e-2, 6, map_macs=1e6, map_share=0.005, map_s=75, map_passes=1
+        ("blueprint", "separable"), 3, 350, 2e-2, 6, map_macs=1e6, map_share=0.005, map_s=75, map_passes=1
     ),
     "thorough": Effort(
         FAMILIES, 10, 800, 1e-2, 12,

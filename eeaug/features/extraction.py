@@ -169,7 +169,7 @@ class Extraction:
         large = [i for i, want in enumerate(given) if want.location is not None and want.window is None]
         if precision is np.float16 and large:
             model = halved(model, large)
-        arrays = {w: np.load(partial / file.name, mmap_mode="r+", allow_pickle=False) for w, file in files.items()}
+        columns = [_Rows(partial / files[want].name) for want in names]
         done = np.load(partial / DONE, mmap_mode="r+", allow_pickle=False)
         starts = [i * shards.SHARD for i in range(len(done))]
 
@@ -179,13 +179,10 @@ class Extraction:
             return model, self.threads, outputs, rows, numbers, view.part.name, self.preprocessing
 
         def write(start: int, tensors: Sequence[NDArray[np.floating]]) -> None:
-            for want, tensor in zip(names, tensors, strict=True):
+            for want, column, tensor in zip(names, columns, tensors, strict=True):
                 if want.location is None and not np.isfinite(tensor).all():
                     raise InputError(f"the given model gives NaN or infinite probabilities on {view.part.name}")
-                array = arrays[want]
-                if tensor.dtype != array.dtype:
-                    tensor = np.clip(tensor, -HALF_MAX, HALF_MAX)
-                array[start : start + len(tensor)] = tensor
+                column.write(start, tensor)
 
         def finish(i: int) -> None:
             done[i] = 1
@@ -212,6 +209,9 @@ class Extraction:
         except InputError:  # bad samples stay bad: there is nothing to go on with
             shutil.rmtree(partial, ignore_errors=True)
             raise
+        finally:
+            for column in columns:
+                column.file.close()
         for file in files.values():
             try:
                 (partial / file.name).rename(file)
@@ -239,6 +239,23 @@ class Extraction:
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
         return partial
+
+
+class _Rows:
+    """Rows of a ``.npy`` file, written in place: half of the time that a memory map takes."""
+
+    def __init__(self, path: Path) -> None:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        self.dtype, self.start = array.dtype, int(array.offset)
+        self.row_bytes = array.dtype.itemsize * prod(array.shape[1:])
+        self.file = path.open("r+b", buffering=0)
+
+    def write(self, at: int, rows: NDArray[np.floating]) -> None:
+        """Rows from number ``at`` on, clipped to what the file's precision can hold."""
+        if rows.dtype != self.dtype:
+            rows = np.clip(rows, -HALF_MAX, HALF_MAX).astype(self.dtype)
+        self.file.seek(self.start + at * self.row_bytes)
+        self.file.write(np.ascontiguousarray(rows).data)
 
 
 @lru_cache(maxsize=8)  # of hundreds of tensors of the same few views
