@@ -138,7 +138,7 @@ def _outcomes(cascade: Cascade, part: Part, preprocessing: Preprocessing) -> Out
 
     y = np.zeros(len(part), np.int64) if part.y is None else part.y
     outcomes = cascade.outcomes(_batches(part, preprocessing), y)
-    return outcomes if part.y is not None else replace(outcomes, labels=outcomes.predicted[-1])
+    return outcomes if part.y is not None else replace(outcomes, labels=outcomes.baseline)
 
 
 def _figures(cascade: Cascade, part: Part, decided: Decisions) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def _against_model(
     losses = paired_losses(outcomes, cascade.thresholds)
     seen = [name for name in served if name != "test"]
     return {
-        "accuracy": None if part.y is None else float(outcomes.accuracies[-1]),
+        "accuracy": None if part.y is None else float(outcomes.alone.accuracies[0]),
         "drop": float(losses.mean()),
         "drop_bound_95": None if seen else mean_upper_bound(losses, error=0.05, seed=seed),
         "drop_bound_95_missing": f"{part.name} served as {' and '.join(seen)}" if seen else None,

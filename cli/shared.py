@@ -104,6 +104,11 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": "Processors may run several segments or none, or one segment each as in the paper.",
     },
     "--max-exits": {"type": click.IntRange(0, 6), "metavar": "N", "help": "Early exits at most"},
+    "--reuse/--no-reuse": {
+        "default": True,
+        "help": "Later decisions use what earlier exits said, where that saves more; not with --risk, "
+        "--max-class-drop, --threshold or --scoring independent, which are about exits by themselves.",
+    },
     "--thresholds": {
         "type": click.IntRange(2, 101),
         "default": 13,

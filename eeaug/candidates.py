@@ -84,13 +84,15 @@ class Source:
 class Candidates:
     """Trained heads ordered by location, then cost; their outcomes, the final classifier last.
 
-    ``outcomes`` are on choose, ``certify`` on the part of that name, if there is one.
+    ``outcomes`` are on choose, ``certify`` on the part of that name, if there is one. ``answers`` gives a head's
+    probabilities on choose, those of −1 are the given model's; None where they are not known.
     """
 
     trained: tuple[training.Trained, ...]
     outcomes: Outcomes
     certify: Outcomes | None
     heads_trained: int
+    answers: Callable[[int], NDArray[np.float32] | None] = lambda _: None
 
 
 def dense_plan(effort: Effort, seed: int) -> Plan:
@@ -173,10 +175,16 @@ def search(
     kept = [one for one in ordered if one.trained.head in front]
     held = work.answers("held")
     calibrated = [_calibrated(source, one, held) for one in kept]
+    rows = source.splits.rows(source.splits.choose)
+
+    def answers(i: int) -> NDArray[np.float32]:
+        return np.asarray(held.probabilities if i < 0 else calibrated[i].held)[rows]
+
     return Candidates(
         tuple(one.trained for one in calibrated),
         *_outcomes(source, calibrated, held),
         sum(map(len, [*groups, *more])),
+        answers,
     )
 
 

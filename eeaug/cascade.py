@@ -34,12 +34,14 @@ class Outcomes:
     predicted : int (C + 1, n), classes (codes of decision.Decision)
     labels : int (n,)
     weights : float (n,) or None: what each sample counts in every mean and rate; None counts all alike
+    given : int (n,) or None: what the given model says, where the last row hears earlier exits (reuse)
     """
 
     confidence: NDArray[np.float32]
     predicted: NDArray[np.integer]
     labels: NDArray[np.integer]
     weights: Floats | None = None
+    given: NDArray[np.integer] | None = None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -53,7 +55,17 @@ class Outcomes:
     def rows(self, exits: Sequence[int]) -> Outcomes:
         """The outcomes of one architecture: these exits, then the final classifier."""
         index = [*exits, len(self.confidence) - 1]
-        return Outcomes(self.confidence[index], self.predicted[index], self.labels, self.weights)
+        return replace(self, confidence=self.confidence[index], predicted=self.predicted[index])
+
+    @property
+    def baseline(self) -> NDArray[np.integer]:
+        """What the given model says, (n,)."""
+        return self.predicted[-1] if self.given is None else self.given
+
+    @property
+    def alone(self) -> Outcomes:
+        """The given model without exits."""
+        return replace(self.rows([]), predicted=self.baseline[None], given=None)
 
     @cached_property
     def counts(self) -> Floats:

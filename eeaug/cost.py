@@ -111,21 +111,24 @@ class Costs:
         names = [p.name for p in self.hardware.processors]
         return sender == receiver or self.hardware.link(names[sender], names[receiver]) is not None
 
-    def segments(self, architectures: NDArray[np.intp], processors: Sequence[int]) -> Segments:
-        """Costs of architectures (A, m) of exit indices, all on the same m + 1 processors."""
+    def segments(self, architectures: NDArray[np.intp], processors: Sequence[int], carried: int = 0) -> Segments:
+        """Costs of architectures (A, m) of exit indices, all on the same m + 1 processors.
+
+        ``carried``: elements that a hand-over has besides the tensor for every exit before it.
+        """
         count, m = architectures.shape
         start = np.zeros(count, dtype=np.intp)
         sender, stages = self.source, []
         for k, processor in enumerate(processors):
             head = architectures[:, k] if k < m else None
-            stages.append(self.stage(start, head, sender, processor))
+            stages.append(self.stage(start, head, sender, processor, k * carried))
             start = self.after[head] if head is not None else start
             sender = processor
         macs, time, energy, weights, tensors, sent = (np.stack(c, axis=1) for c in zip(*stages, strict=True))
         return Segments(macs, time, energy, weights, tensors, sent, tuple(processors))
 
     def stage(
-        self, start: NDArray[np.intp], head: NDArray[np.intp] | None, sender: int, processor: int
+        self, start: NDArray[np.intp], head: NDArray[np.intp] | None, sender: int, processor: int, carried: int = 0
     ) -> tuple[Floats, ...]:
         """Costs of single segments, each (N,), in the order of the fields of :class:`Segments`.
 
@@ -138,7 +141,7 @@ class Costs:
             more = self.branch(head, processor)
             macs, time, energy, weights = macs + more[0], time + more[1], energy + more[2], weights + more[3]
             tensors = np.maximum(tensors, more[4])
-        seconds, joules, sent = self.handover(start, sender, processor)
+        seconds, joules, sent = self.handover(start, sender, processor, carried)
         return macs, time + seconds, energy + joules, weights, tensors, sent
 
     def body(self, start: NDArray[np.intp], end: NDArray[np.intp], processor: int) -> tuple[Floats, ...]:
@@ -159,11 +162,16 @@ class Costs:
         weights = self.head_parameters[head]
         return self.head_macs[head], time, time * self.power_w[processor], weights * width, tensors * width
 
-    def handover(self, at: NDArray[np.intp], sender: int, receiver: int) -> tuple[Floats, Floats, Floats]:
-        """Seconds and joules until the receiver is awake and has the tensors at ``at`` (N,), and their bytes."""
+    def handover(
+        self, at: NDArray[np.intp], sender: int, receiver: int, carried: int = 0
+    ) -> tuple[Floats, Floats, Floats]:
+        """Seconds and joules until the receiver is awake and has the tensors at ``at`` (N,), and their bytes.
+
+        ``carried``: elements that go with each of them.
+        """
         if sender == receiver:
             return np.zeros(len(at)), np.zeros(len(at)), np.zeros(len(at))
-        sent = self.elements[at] * self.width[sender]
+        sent = (self.elements[at] + carried) * self.width[sender]
         names = [p.name for p in self.hardware.processors]
         link = self.hardware.link(names[sender], names[receiver])
         if link is None or link.bandwidth_bytes_per_s is None:

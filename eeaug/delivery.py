@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
-from eeaug import certification, choice, hardware, operating, partition, reference
+from eeaug import certification, choice, hardware, operating, partition, reference, reuse
 from eeaug.candidates import Candidates
 from eeaug.cascade import Outcomes
 from eeaug.certification import Guarantee
@@ -79,6 +79,7 @@ class _Decided:
     guarantee: Guarantee | None
     points: tuple[Point, ...]
     stages: tuple[Stage, ...]
+    rows: Outcomes  # the design's, on choose
 
 
 def deliver(settings: Settings, material: Material, progress: Progress) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
             test = None
             if material.test is not None:
                 test = material.test(Cascade.load(directory, manifest, settings.threads))
-        shown = material.found.outcomes.rows(decided.chosen.design.exits) if test is None else test
+        shown = decided.rows if test is None else test
         manifest["reference"] = reference.recorded(
             shown, thresholds_by_point(manifest), "choose" if test is None else "test"
         )
@@ -128,6 +129,7 @@ def _report(
         stages=decided.stages,
         costs=decided.costs,
         choose=material.found.outcomes,
+        rows=decided.rows,
         test=test,
         result=decided.result,
         guarantee=decided.guarantee,
@@ -150,7 +152,11 @@ def _decide(settings: Settings, material: Material) -> _Decided:
     decision = network.classifier.decision
     task = choice.problem(settings, costs, found.outcomes, network.rules, base, decision)
     result, design = choice.choose(task, network.rules)
-    guarantee = None
+    hears = guarantee = None
+    if settings.reuse and settings.risk is None:
+        better = reuse.improved(task, network.rules, design, found.answers, decision)
+        if better is not None:
+            hears, task, design = better
     if settings.risk is not None:
         assert found.certify is not None and settings.max_accuracy_drop is not None
         design, guarantee = certification.certified(
@@ -163,13 +169,18 @@ def _decide(settings: Settings, material: Material) -> _Decided:
         thresholds=tuple(
             None if np.isinf(t) else t for t in operating.corrected(design.thresholds, settings.correction)
         ),
-        segments=costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors),
+        segments=costs.segments(
+            np.array([design.exits], np.intp).reshape(1, -1), design.processors,
+            carried=decision.outputs if hears else 0,
+        ),
         baseline_processor=base.processor,
         baseline_segments=base.segments,
         classes=material.classes,
-        decision=network.classifier.decision,
-    )
-    return _Decided(costs, result, chosen, guarantee, points, _stages(network, found, chosen))
+        decision=decision,
+        reuse=hears,
+    )  # fmt: skip
+    rows = task.outcomes.rows(design.exits)
+    return _Decided(costs, result, chosen, guarantee, points, _stages(network, found, chosen), rows)
 
 
 def _load(path: Any) -> Any:
@@ -186,6 +197,7 @@ def _stages(network: Network, found: Candidates, chosen: Chosen) -> tuple[Stage,
         chosen.thresholds,
         [(p.name, p.bytes_per_element) for p in processors],
         [int(macs) for macs in chosen.segments.macs[0]],
+        () if chosen.reuse is None else chosen.reuse.weights,
     )
 
 
@@ -198,7 +210,10 @@ def _export(directory: Path, settings: Settings, material: Material, decided: _D
     keras_file.save(partition.monolith(classifier, exits), directory / "augmented.keras")
     (directory / "hardware.yaml").write_text(hardware.dump(network.hardware), encoding="utf-8")
     if not settings.slim:
-        here = Search(found.trained, found.outcomes, found.certify, material.x)
+        answers = {}
+        if chosen.reuse is not None:
+            answers = {i: said for i in (*chosen.design.exits, -1) if (said := found.answers(i)) is not None}
+        here = Search(found.trained, found.outcomes, found.certify, material.x, answers)
         search_files.write(directory, here if material.earlier is None else material.earlier.search)
     manifest = {
         "schema_version": bundle.SCHEMA_VERSION,

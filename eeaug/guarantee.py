@@ -56,7 +56,7 @@ def paired_losses(outcomes: Outcomes, thresholds: Sequence[float | None]) -> NDA
     """
     leaves = decide(outcomes, thresholds)
     right = outcomes.correct[leaves, np.arange(outcomes.samples)]
-    return outcomes.correct[-1].astype(np.int8) - right.astype(np.int8)
+    return (outcomes.baseline == outcomes.labels).astype(np.int8) - right.astype(np.int8)
 
 
 def p_value(

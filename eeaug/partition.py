@@ -37,6 +37,8 @@ class Stage:
     handover_shape: tuple[int, ...]
     bytes_per_element: int
     macs: int
+    weights: tuple[float, ...] = ()
+    carried: int = 0
 
     @property
     def input_name(self) -> str:
@@ -49,7 +51,7 @@ class Stage:
 
     @property
     def handover_bytes(self) -> int:
-        return prod(self.handover_shape) * self.bytes_per_element if self.end is not None else 0
+        return (prod(self.handover_shape) + self.carried) * self.bytes_per_element if self.end is not None else 0
 
 
 def handover_name(location: str) -> str:
@@ -67,6 +69,7 @@ def stages(
     thresholds: Sequence[float | None],
     processors: Sequence[tuple[str, int]],
     macs: Sequence[int],
+    weights: Sequence[tuple[float, ...]] = (),
 ) -> tuple[Stage, ...]:
     """One stage per decision.
 
@@ -74,6 +77,7 @@ def stages(
     ----------
     exits : m trained heads, in order; thresholds : theirs, None for never
     processors : m + 1 pairs (name, bytes per element); macs : m + 1 costs
+    weights : m + 1 rows of reuse.Reuse; none: every classifier decides by itself
     """
     made: list[Stage] = []
     start, shape = None, classifier.input_shape
@@ -92,6 +96,8 @@ def stages(
                 handover_shape=end.shape if end else (),
                 bytes_per_element=width,
                 macs=macs[k],
+                weights=weights[k] if weights and k else (),
+                carried=(k + 1) * classifier.decision.outputs if weights and end else 0,
             )
         )
         if end:

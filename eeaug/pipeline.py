@@ -54,7 +54,7 @@ def _material(ready: Ready, found: candidates.Candidates) -> Material:
         """The test part through the exported stages: once, at the end."""
         unknown = np.zeros(len(view), np.int64)
         outcomes = cascade.outcomes(data.batches(view.part, view.indices, given.preprocessing, 64), unknown)
-        labels = view.y if source.labelled else outcomes.predicted[-1]
+        labels = view.y if source.labelled else outcomes.baseline
         return replace(outcomes, labels=labels, weights=source.weights(labels))
 
     return Material(

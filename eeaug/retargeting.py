@@ -116,7 +116,7 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
     kept["exit_at"] = {name: processor or None for name, _, processor in split}
     pinned = [text.rpartition("=") for text in stored["threshold"]]
     kept["threshold"] = {name: float(value) for name, _, value in pinned}
-    kept["forbid"] = tuple(stored["forbid"])
+    kept["forbid"], kept["heads"] = tuple(stored["forbid"]), tuple(stored["heads"])
     for one, other in (("max_accuracy_drop", "efficiency_weight"), ("efficiency_weight", "max_accuracy_drop")):
         if changes.get(one) is not None:
             kept[other] = None
@@ -176,9 +176,16 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
             trained = tuple(search.trained[i] for i in allowed)
             choice.check_limits(settings, network.costs([t.head.cost() for t in trained]), rules, blocks)
     certify = None if search.certify is None else search.certify.rows(allowed)
+    candidates = Candidates(
+        trained,
+        search.outcomes.rows(allowed),
+        certify,
+        source.report["search"]["heads_trained"],
+        lambda i: search.answers.get(allowed[i] if i >= 0 else -1),
+    )
     return Material(
         network=network,
-        found=Candidates(trained, search.outcomes.rows(allowed), certify, source.report["search"]["heads_trained"]),
+        found=candidates,
         classes=tuple(manifest["classes"]),
         preprocessing=Preprocessing.from_dict(manifest["preprocessing"]),
         inputs=manifest["inputs"],

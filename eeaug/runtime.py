@@ -14,8 +14,9 @@ from eeaug import conversion
 from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision
 from eeaug.errors import InputError
+from eeaug.reuse import combined
 
-__all__ = ["DEFAULT", "Cascade", "Decisions", "thresholds_by_point"]
+__all__ = ["DEFAULT", "Cascade", "Decisions", "heard", "thresholds_by_point"]
 
 BATCH = 64
 DEFAULT = "default"  # operating.DEFAULT, without importing the search
@@ -111,9 +112,11 @@ class Cascade:
         confidence = np.zeros(n, np.float32)
         reached = [np.zeros(0, np.float32) for _ in self.stages]
         rest, tensor = np.arange(n), x
+        said: list[NDArray[np.float32]] = []
         for k in range(len(self.stages)):
             probabilities, onward = self._stage(k, tensor)
-            sure, chosen = self.decision.answers(probabilities)
+            said.append(probabilities)
+            sure, chosen = self.decision.answers(_hearing(self.decision, self.stages[k], said))
             leaves = self._leaves(k, sure)
             gone = rest[leaves]
             exits[gone], predicted[gone], confidence[gone] = k, chosen[leaves], sure[leaves]
@@ -122,25 +125,27 @@ class Cascade:
             if not len(rest):
                 break
             assert onward is not None
-            tensor = onward[~leaves]
+            tensor, said = onward[~leaves], [p[~leaves] for p in said]
         return Decisions(exits, predicted, confidence, tuple(reached))
 
     def outcomes(self, batches: Iterable[NDArray[np.float32]], labels: NDArray[np.integer]) -> Outcomes:
         """Every classifier's answer to every sample, as if none ever left."""
-        confidence: list[list[NDArray[np.float32]]] = [[] for _ in self.stages]
-        predicted: list[list[NDArray[np.intp]]] = [[] for _ in self.stages]
+        pairs: list[list[tuple[NDArray[np.float32], NDArray[np.int64]]]] = []
+        given: list[NDArray[np.int64]] = []
         for x in batches:
             tensor: Any = x
+            said: list[NDArray[np.float32]] = []
             for k in range(len(self.stages)):
                 probabilities, tensor = self._stage(k, tensor)
-                sure, chosen = self.decision.answers(probabilities)
-                confidence[k].append(sure)
-                predicted[k].append(chosen)
-        return Outcomes(
-            np.array([np.concatenate(c) for c in confidence]),
-            np.array([np.concatenate(p) for p in predicted]),
-            labels,
+                said.append(probabilities)
+            pairs.append([self.decision.answers(p) for p in heard(self.decision, self.stages, said)])
+            given.append(self.decision.answers(said[-1])[1])
+        confidence, predicted = (
+            np.array([np.concatenate([batch[k][i] for batch in pairs]) for k in range(len(self.stages))])
+            for i in range(2)
         )
+        hears = any(stage.get("reuse") for stage in self.stages)
+        return Outcomes(confidence, predicted, labels, given=np.concatenate(given) if hears else None)
 
     def _stage(self, k: int, tensor: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         stage = self.stages[k]
@@ -153,6 +158,20 @@ class Cascade:
             return np.ones(len(confidence), bool)
         threshold = self.thresholds[k]
         return np.zeros(len(confidence), bool) if threshold is None else confidence >= np.float32(threshold)
+
+
+def heard(
+    decision: Decision, stages: Sequence[Mapping[str, Any]], said: Sequence[NDArray[np.float32]]
+) -> list[NDArray[np.float32]]:
+    """What every stage of the manifest decides by, of what each says by itself: (n, outputs) each."""
+    return [_hearing(decision, stage, said[: k + 1]) for k, stage in enumerate(stages)]
+
+
+def _hearing(
+    decision: Decision, stage: Mapping[str, Any], said: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    weights = stage.get("reuse")
+    return combined(said, weights, decision) if weights else said[-1]
 
 
 def _check_point(point: str, points: Mapping[str, Thresholds]) -> None:

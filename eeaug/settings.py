@@ -60,6 +60,7 @@ class Settings:
     decision.MEASURES. ``calibrate_on`` "held" (x_val, else x_test) or "train". ``correction`` multiplies the
     found thresholds. ``max_class_drop`` bounds the accuracy drop of every class. ``points``: how many
     operating points the bundle carries.
+    ``reuse``: later decisions may use what earlier exits said.
     ``heads``: families of heads, by default those of ``effort``.
     ``dask``: address of a scheduler whose workers extract features.
     ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid`` locations.
@@ -77,6 +78,7 @@ class Settings:
     scoring: str = "exact"
     mapping: str = "free"
     max_exits: int | None = None
+    reuse: bool = True
     thresholds: int = 13
     exit_at: Mapping[str, str | None] = field(default_factory=dict)
     threshold: Mapping[str, float] = field(default_factory=dict)
@@ -134,6 +136,7 @@ class Settings:
             "scoring": self.scoring,
             "mapping": self.mapping,
             "max_exits": max_exits,
+            "reuse": self.reuse,
             "thresholds": self.thresholds,
             "labels": self.labels,
             "risk": self.risk,

@@ -43,7 +43,9 @@ def test_benefit_curve_marks_every_front(seed: int, known: bool) -> None:
     result = solver.solve(task)
     chosen = chosen_as(task, result.design, known_thresholds(result.design))
     base = task.objective.base_accuracy
-    curve = build.benefit_curve(result, chosen, task.outcomes, task.costs, base)
+    curve = build.benefit_curve(
+        result, chosen, task.outcomes, task.outcomes.rows(result.design.exits), task.costs, base
+    )
     assert sum(p["chosen"] for p in curve) == 1
     assert len({tuple(p[key] for key in ("drop", *COSTS)) for p in curve}) == len(curve)
     assert [p["mean_macs"] for p in curve] == sorted(p["mean_macs"] for p in curve)
@@ -72,7 +74,14 @@ def test_fronts_differ_somewhere() -> None:
         task = problem(seed, known=True)
         result = solver.solve(task)
         chosen = chosen_as(task, result.design, known_thresholds(result.design))
-        curve = build.benefit_curve(result, chosen, task.outcomes, task.costs, task.objective.base_accuracy)
+        curve = build.benefit_curve(
+            result,
+            chosen,
+            task.outcomes,
+            task.outcomes.rows(result.design.exits),
+            task.costs,
+            task.objective.base_accuracy,
+        )
         found |= {tuple(point["fronts"]) for point in curve}
     assert {COSTS[:1], COSTS[:2], COSTS[::2], COSTS} <= found
 
@@ -81,7 +90,14 @@ def test_a_long_front_is_thinned_to_its_ends(monkeypatch: pytest.MonkeyPatch) ->
     task = problem(1, known=True)
     result = solver.solve(task)
     chosen = chosen_as(task, result.design, known_thresholds(result.design))
-    arguments = (result, chosen, task.outcomes, task.costs, task.objective.base_accuracy)
+    arguments = (
+        result,
+        chosen,
+        task.outcomes,
+        task.outcomes.rows(result.design.exits),
+        task.costs,
+        task.objective.base_accuracy,
+    )
     whole = build.benefit_curve(*arguments)
     monkeypatch.setattr(build, "CURVE_POINTS", 2)
     few = build.benefit_curve(*arguments)
@@ -95,7 +111,14 @@ def test_the_curve_has_the_thresholds_that_are_written() -> None:
     result = solver.solve(task)
     assert result.design.exits
     chosen = chosen_as(task, result.design, (0.0,) * len(result.design.exits))
-    curve = build.benefit_curve(result, chosen, task.outcomes, task.costs, task.objective.base_accuracy)
+    curve = build.benefit_curve(
+        result,
+        chosen,
+        task.outcomes,
+        task.outcomes.rows(result.design.exits),
+        task.costs,
+        task.objective.base_accuracy,
+    )
     (mine,) = [p for p in curve if p["chosen"]]
     assert mine["mean_macs"] == chosen.segments.macs[0, 0]  # everything leaves at the first exit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,16 @@ STEPS: dict[str, Any] = {"pool": Pool, "convolve": Convolve, "residual": Residua
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """Trained heads in the order of the outcomes' rows; outcomes on choose and certify; prepared samples."""
+    """Trained heads in the order of the outcomes' rows; outcomes on choose and certify; prepared samples.
+
+    ``answers``: probabilities on choose of exits that use each other, by index, those of −1 the given model's.
+    """
 
     trained: tuple[Trained, ...]
     outcomes: Outcomes
     certify: Outcomes | None
     x: NDArray[np.float32]
+    answers: Mapping[int, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
 
 
 def write(directory: Path, search: Search) -> None:
@@ -37,7 +42,8 @@ def write(directory: Path, search: Search) -> None:
 
     choose.npz and certify.npz: confidence float32 (C + 1, n), predicted (C + 1, n), labels (n,), with priors
     also weights (n,). heads.npz: weights ``<exit>_<i>`` in the order of the head's layers. exits.json: the C
-    exits and their layers. samples.npz: x, at most SAMPLES prepared samples.
+    exits and their layers. samples.npz: x, at most SAMPLES prepared samples. answers.npz: where exits use each
+    other, their probabilities (n, outputs) on choose, and as ``-1`` the given model's.
     """
     folder = directory / "search"
     folder.mkdir()
@@ -50,6 +56,8 @@ def write(directory: Path, search: Search) -> None:
     weights = {f"{i}_{k}": w for i, t in enumerate(search.trained) for k, w in enumerate(t.weights)}
     np.savez_compressed(folder / "heads.npz", **weights)  # type: ignore[arg-type]
     np.savez_compressed(folder / "samples.npz", x=search.x[:SAMPLES])
+    if search.answers:
+        np.savez_compressed(folder / "answers.npz", **{str(i): p for i, p in search.answers.items()})  # type: ignore[arg-type]
     listed = [_entry(trained.head) for trained in search.trained]
     (folder / "exits.json").write_text(dump_json(listed), encoding="utf-8")
 
@@ -69,7 +77,11 @@ def read(directory: Path) -> Search | None:
         x = stored["x"]
     outcomes = _outcomes(folder / "choose.npz")
     assert outcomes is not None
-    return Search(tuple(trained), outcomes, _outcomes(folder / "certify.npz"), x)
+    answers = {}
+    if (folder / "answers.npz").is_file():
+        with np.load(folder / "answers.npz", allow_pickle=False) as stored:
+            answers = {int(name): stored[name] for name in stored}
+    return Search(tuple(trained), outcomes, _outcomes(folder / "certify.npz"), x, answers)
 
 
 def _outcomes(path: Path) -> Outcomes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,15 @@ def entry(stage: Stage, files: dict[str, str], metric: str) -> dict[str, Any]:
     handover = []
     if stage.handover is not None:
         shape = list(stage.handover_shape)
-        handover = [{"name": stage.handover, "shape": shape, "bytes": stage.handover_bytes}]
+        tensor = prod(stage.handover_shape) * stage.bytes_per_element
+        handover = [{"name": stage.handover, "shape": shape, "bytes": tensor}]
     return {
         "name": stage.name,
         "processor": stage.processor,
         "inputs": [stage.input_name],
         "input_shape": list(stage.input_shape),
         "outputs": {"probabilities": PROBABILITIES, "handover": handover},
+        "reuse": list(stage.weights) or None,
         "threshold": stage.threshold,
         "metric": metric,
         "macs": stage.macs,

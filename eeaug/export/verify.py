@@ -13,7 +13,7 @@ from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError
 from eeaug.partition import FINAL, exit_output
-from eeaug.runtime import Cascade
+from eeaug.runtime import Cascade, heard
 
 __all__ = ["TOLERANCE", "compare", "verify"]
 
@@ -39,10 +39,11 @@ def verify(
     # the augmented model is read back too: what is compared is what is shipped
     decision = Decision(**manifest["decision"])
     probabilities = _in_one_piece(monolith, stages, x)
+    probabilities = heard(decision, stages, probabilities)
     reference = _outcomes(decision, probabilities)
     margins = np.array([decision.margins(p) for p in probabilities])
     formats = {
-        "keras": _outcomes(decision, _keras(directory, stages, x)),
+        "keras": _outcomes(decision, heard(decision, stages, _keras(directory, stages, x))),
         "onnx": Cascade.load(directory, manifest, threads).outcomes([x], np.zeros(len(x), np.int64)),
     }
     found = {}

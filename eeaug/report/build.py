@@ -21,6 +21,7 @@ from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.report import metrics, units
 from eeaug.report.facts import SCHEMA_VERSION
+from eeaug.reuse import Reuse
 from eeaug.search.solver import Result
 from eeaug.search.space import Design
 
@@ -44,18 +45,18 @@ class Chosen:
     baseline_segments: Segments
     classes: tuple[str, ...]
     decision: Decision
+    reuse: Reuse | None = None
 
 
 def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Counted metrics of the given model and of the design; ``outcomes`` are the design's m + 1 rows."""
-    given = outcomes.predicted[-1]
     common: dict[str, Any] = {
         "split": split,
         "decision": chosen.decision,
         "classes": chosen.classes,
-        "baseline": given,
+        "baseline": outcomes.baseline,
     }
-    alone = metrics.counted(outcomes.rows([]), (), chosen.baseline_segments, **common)
+    alone = metrics.counted(outcomes.alone, (), chosen.baseline_segments, **common)
     return alone, metrics.counted(outcomes, chosen.thresholds, chosen.segments, **common)
 
 
@@ -65,7 +66,7 @@ def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float 
     Certify samples have been looked at by the choice among the chain's designs: what they say is the guarantee.
     Where nothing leaves early the drop is 0, whatever samples say.
     """
-    if all(threshold is None for threshold in chosen.thresholds):
+    if all(threshold is None for threshold in chosen.thresholds) and chosen.reuse is None:
         return 0.0, None
     if test is None:
         return None, "there are no test samples, which no choice has seen"
@@ -129,18 +130,19 @@ def _points(
 
 
 def benefit_curve(
-    result: Result, chosen: Chosen, outcomes: Outcomes, costs: Costs, base_accuracy: float
+    result: Result, chosen: Chosen, outcomes: Outcomes, own: Outcomes, costs: Costs, base_accuracy: float
 ) -> list[dict[str, Any]]:
     """What accuracy drops buy, on choose: the fronts of mean MACs, latency and energy, and the chosen design.
 
     ``fronts`` of a point names the costs for which no other design loses as little accuracy for less; the chosen
-    design may be on none. At most CURVE_POINTS of each front.
+    design may be on none. At most CURVE_POINTS of each front. ``outcomes`` has all C + 1 rows, ``own`` the m + 1 of
+    the chosen design.
     """
-    mine = _on_curve(chosen.design, chosen.thresholds, outcomes, costs, base_accuracy)
+    mine = _on_curve(chosen.design, chosen.thresholds, own, costs, base_accuracy)
     points = [mine | {"chosen": True}]
     for design in dict.fromkeys(design for front in result.fronts.values() for design, *_ in front):
         limits = tuple(None if np.isinf(t) else t for t in design.thresholds)
-        points.append(_on_curve(design, limits, outcomes, costs, base_accuracy))
+        points.append(_on_curve(design, limits, outcomes.rows(design.exits), costs, base_accuracy))
     shown = {0}
     for cost in CURVE_COSTS:
         known = [i for i, point in enumerate(points) if point[cost] is not None]
@@ -159,9 +161,8 @@ def benefit_curve(
 
 
 def _on_curve(
-    design: Design, thresholds: Sequence[float | None], outcomes: Outcomes, costs: Costs, base_accuracy: float
+    design: Design, thresholds: Sequence[float | None], rows: Outcomes, costs: Costs, base_accuracy: float
 ) -> dict[str, Any]:
-    rows = outcomes.rows(design.exits)
     at = decide(rows, thresholds)
     leave = rows.share(at == np.arange(len(design.exits) + 1)[:, None])
     segments = costs.segments(np.array([design.exits], dtype=np.intp).reshape(1, -1), design.processors)
@@ -186,6 +187,7 @@ def build(
     stages: Sequence[Stage],
     costs: Costs,
     choose: Outcomes,
+    rows: Outcomes,
     test: Outcomes | None,
     result: Result,
     guarantee: Guarantee | None,
@@ -194,8 +196,11 @@ def build(
     verification: dict[str, Any],
     parameters: int,
 ) -> dict[str, Any]:
-    """The whole report. ``choose`` has all C + 1 rows, ``test`` the m + 1 of the design, or is None."""
-    rows = choose.rows(chosen.design.exits)
+    """The whole report.
+
+    ``choose`` has all C + 1 rows, each classifier by itself; ``rows`` the m + 1 of the design on choose, ``test``
+    on test, or is None.
+    """
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
     bound, why = drop_bound(chosen, test, settings["seed"])
@@ -235,8 +240,9 @@ def build(
                 "exact": exact,
             },
             "measured": measured,
+            "reuse": None if chosen.reuse is None else {"weights": [list(w) for w in chosen.reuse.weights]},
         },
-        "benefit_curve": benefit_curve(result, chosen, choose, costs, base_choose["accuracy"]),
+        "benefit_curve": benefit_curve(result, chosen, choose, rows, costs, base_choose["accuracy"]),
         "operating_points": _points(points, chosen, rows, test, settings["labels"], settings["seed"]),
         "guarantee": proof(guarantee, settings["labels"]),
         "accuracy_drop_bound_95": bound,

@@ -1,0 +1,126 @@
+"""Exits that use each other: a later decision hears what the earlier classifiers said of the same sample.
+
+Classifier k decides by q_k, with log q_k = Σ_{j ≤ k} w_kj · log p_j up to a constant: a product of experts (Hinton
+2002, equation 1) with weights. p_j are the probabilities that classifier j gives by itself; what is handed over
+besides the tensor are those of the exits before, some bytes each. The share that earlier classifiers get is fitted
+on choose once the architecture is chosen, by what it saves, then thresholds are sought again. (The weights that
+make the labels likeliest serve accuracy, and save less: what is sure must stay so. And one number cannot learn the
+noise of choose.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade import bins, decide, exact_tables
+from eeaug.choice import Rules, refined
+from eeaug.decision import Decision
+from eeaug.search.space import Design, Problem
+from eeaug.thresholds import quantile_grid
+
+__all__ = ["Answers", "Reuse", "combined", "improved"]
+
+Probabilities = NDArray[np.float32]
+# a candidate's index, −1 for the given model → its probabilities on choose, if they are known
+Answers = Callable[[int], Probabilities | None]
+
+FLOOR = np.float32(1e-7)  # of probabilities: below, logarithms say more of rounding than of the sample
+WORTH = 0.005  # what it must save to be used, as a share of the given model's cost
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # what an earlier classifier counts, against 1 of its own
+COARSE = 4000  # threshold configurations at which shares are compared
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """Of a design with m exits: ``weights[k]`` are the k + 1 of classifier k, its own last."""
+
+    weights: tuple[tuple[float, ...], ...]
+
+
+def combined(answers: Sequence[Probabilities], weights: Sequence[float], decision: Decision) -> Probabilities:
+    """What the last of these classifiers says, hearing the others: (n, outputs) float32 of (n, outputs) each."""
+    if len(answers) == 1:
+        return answers[0]
+    logs = [np.float32(w) * _logs(p, decision) for p, w in zip(answers, weights, strict=True)]
+    made = _softmax(sum(logs[1:], logs[0]))
+    return made if decision.kind == "softmax" else np.asarray(made[..., 1])
+
+
+def improved(
+    problem: Problem, rules: Rules, design: Design, answers: Answers, decision: Decision
+) -> tuple[Reuse, Problem, Design] | None:
+    """Weights and thresholds with which the design's exits, hearing each other, save more on choose; else None.
+
+    The problem that comes with them has the outcomes of this design replaced; all other rows are of exits by
+    themselves. Not for independent scoring, and not under a limit on classes or pinned thresholds, which are about
+    exits by themselves.
+    """
+    if not design.exits or problem.independent or problem.classes is not None or rules.thresholds:
+        return None
+    index = [*design.exits, -1]
+    known = [answers(i) for i in index]
+    found = [p for p in known if p is not None]
+    segments = problem.costs.segments(np.array([design.exits]), design.processors, carried=decision.outputs)
+    if len(found) < len(known) or any(over[0] > 0 for over in problem.excess(segments).values()):
+        return None
+    tried = [_heard(problem, index, found, share, decision) for share in SHARES]
+    best = min(range(len(SHARES)), key=lambda i: _coarse(tried[i], design))
+    better = refined(tried[best], rules, design)
+    if better is None:
+        return None
+    scale = 1.0 if problem.objective.weight is not None else problem.objective.base_cost
+    if _score(tried[best], better) > _score(problem, design) - WORTH * scale:
+        return None
+    return Reuse(tuple(_weights(k, SHARES[best]) for k in range(len(index)))), tried[best], better
+
+
+def _weights(k: int, share: float) -> tuple[float, ...]:
+    return (*(share,) * k, 1.0)
+
+
+def _heard(
+    problem: Problem, index: Sequence[int], found: Sequence[Probabilities], share: float, decision: Decision
+) -> Problem:
+    """The problem in which these exits hear each other."""
+    outcomes = problem.outcomes
+    confidence, predicted, grid = outcomes.confidence.copy(), outcomes.predicted.copy(), problem.grid.copy()
+    for k, i in enumerate(index[1:], start=1):
+        said = combined(found[: k + 1], _weights(k, share), decision)
+        confidence[i], predicted[i] = decision.answers(said)
+        if i >= 0:
+            grid[i] = quantile_grid(confidence[i], problem.thresholds)
+    heard = replace(outcomes, confidence=confidence, predicted=predicted, given=outcomes.baseline)
+    return replace(problem, outcomes=heard, grid=grid)
+
+
+def _coarse(problem: Problem, design: Design) -> float:
+    """The best score of the design's architecture over a grid of thresholds; infinite if none meets the budget."""
+    rows = problem.outcomes.rows(design.exits)
+    m = len(design.exits)
+    count = min(60, int(COARSE ** (1 / m)))
+    grid = np.array([quantile_grid(row, count) for row in rows.confidence[:-1]])
+    tables = exact_tables(bins(rows.confidence[:-1], grid), rows.correct, np.arange(m)[None], count, rows.weights)
+    segments = problem.costs.segments(np.array([design.exits]), design.processors)
+    return float(problem.objective.value(tables.mean(problem.cost_of(segments))[0], tables.accuracy[0]).min())
+
+
+def _score(problem: Problem, design: Design) -> float:
+    """What the objective makes of a design."""
+    rows = problem.outcomes.rows(design.exits)
+    at = decide(rows, design.thresholds)
+    segments = problem.costs.segments(np.array([design.exits]), design.processors)
+    cost = np.cumsum(problem.cost_of(segments)[0])[at] @ rows.counts / rows.counts.sum()
+    return float(problem.objective.value(cost, rows.share(rows.correct[at, np.arange(rows.samples)])))
+
+
+def _logs(p: Probabilities, decision: Decision) -> Probabilities:
+    return np.asarray(np.log(np.maximum(decision.distributions(p), FLOOR)), np.float32)
+
+
+def _softmax(z: NDArray[np.floating]) -> NDArray[np.floating]:
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))

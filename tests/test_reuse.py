@@ -1,0 +1,235 @@
+"""Exits that hear each other: what they say together, when that is used, and a bundle that does it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import AUGMENT, environment
+from instances import random_problem
+
+from eeaug import conversion, reuse
+from eeaug.cascade import Outcomes, class_limit, decide
+from eeaug.choice import Rules, refined
+from eeaug.decision import Decision
+from eeaug.reuse import combined
+from eeaug.search import solver
+from eeaug.search.space import Design, Problem
+from eeaug.thresholds import Objective, quantile_grid
+
+DECISION = Decision("softmax", 5)
+RULES = Rules((), {}, {}, 2)
+
+
+def answers(seed: int, rows: int, n: int = 600) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and probabilities (rows, n, classes) of classifiers that err independently, each better than the last."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, DECISION.classes, n)
+    logits = rng.normal(0, 1, (rows, n, DECISION.classes))
+    logits[:, np.arange(n), labels] += np.linspace(1, 3, rows)[:, None]
+    e = np.exp(logits - logits.max(-1, keepdims=True))
+    return labels, (e / e.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def search(seed: int, **options: Any) -> tuple[Problem, Design, np.ndarray]:
+    """A problem of a random target whose candidates give :func:`answers`, and its best design of two exits."""
+    fixed = {"independent": False, "one_each": False, "pinned": {}, "cost": "macs", "max_exits": 2}
+    instance, _ = random_problem(seed, **fixed, **options)
+    instance = instance.with_memories({memory.name: 10**12 for memory in instance.hardware.memories})
+    problem = instance.problem(**{**fixed, "objective": Objective(0.0, 1.0, 0.02)})
+    labels, said = answers(seed, len(instance.exits) + 1)
+    pairs = [DECISION.answers(p) for p in said]
+    outcomes = Outcomes(np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), labels)
+    problem = replace(
+        problem,
+        outcomes=outcomes,
+        grid=np.array([quantile_grid(row, 7) for row in outcomes.confidence[:-1]]),
+        objective=Objective(float(outcomes.accuracies[-1]), float(problem.costs.total_macs), 0.02),
+        max_latency_s=None,
+    )
+    archs = sorted(
+        {(a, b) for a in range(len(said) - 1) for b in range(a) if problem.costs.after[b] < problem.costs.after[a]}
+    )
+    design = refined(problem, RULES, Design(archs[0][::-1], (0, 0, 0), (np.inf, np.inf)))
+    assert design is not None  # nothing need leave
+    return problem, design, said
+
+
+def test_alone_a_classifier_says_what_it_says() -> None:
+    _, said = answers(0, 2)
+    np.testing.assert_array_equal(combined(said[:1], (1.0,), DECISION), said[0])
+    np.testing.assert_allclose(combined(said, (0.0, 1.0), DECISION), said[1], atol=1e-6)
+
+
+def test_together_they_multiply() -> None:
+    _, said = answers(1, 3)
+    product = said[0] ** 0.3 * said[1] ** 0.3 * said[2]
+    expected = product / product.sum(-1, keepdims=True)
+    np.testing.assert_allclose(combined(said, (0.3, 0.3, 1.0), DECISION), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+def test_sigmoids_add_their_logits(kind: str) -> None:
+    decision = Decision(kind, 2 if kind == "binary" else 3)
+    z = np.random.default_rng(2).normal(0, 2, (2, 50, decision.outputs))
+    said = (1 / (1 + np.exp(-z))).astype(np.float32)
+    expected = 1 / (1 + np.exp(-(0.4 * z[0] + z[1])))
+    np.testing.assert_allclose(combined(said, (0.4, 1.0), decision), expected, rtol=1e-4)
+
+
+@pytest.fixture
+def anyway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Used even where it saves nothing."""
+    monkeypatch.setattr(reuse, "WORTH", -10.0)
+
+
+@pytest.mark.usefixtures("anyway")
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_promised_is_what_the_samples_do(seed: int) -> None:
+    problem, design, said = search(seed)
+    found = reuse.improved(problem, RULES, design, lambda i: said[i], DECISION)
+    assert found is not None
+    hears, other, better = found
+    index = [*design.exits, -1]
+    rows = [combined([said[i] for i in index[: k + 1]], hears.weights[k], DECISION) for k in range(3)]
+    expected = [DECISION.answers(p) for p in rows]
+    mine = other.outcomes.rows(better.exits)
+    np.testing.assert_array_equal(mine.confidence, [c for c, _ in expected])
+    np.testing.assert_array_equal(mine.predicted, [p for _, p in expected])
+    np.testing.assert_array_equal(mine.baseline, problem.outcomes.predicted[-1])
+    at = decide(mine, better.thresholds)
+    right = mine.correct[at, np.arange(mine.samples)].mean()
+    assert right >= problem.outcomes.accuracies[-1] - 0.02 - 1e-9
+    assert (better.exits, better.processors) == (design.exits, design.processors)
+
+
+def test_classifiers_that_err_apart_save_more_together() -> None:
+    """On a target where heads are cheap."""
+    better = 0
+    for seed in range(6):
+        problem, design, said = search(seed)
+        problem.costs.head_macs[:] = 1
+        design = refined(problem, RULES, design) or design
+        better += reuse.improved(problem, RULES, design, said.__getitem__, DECISION) is not None
+    assert better >= 4
+
+
+def test_it_must_be_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, design, said = search(0)
+    monkeypatch.setattr(reuse, "WORTH", 1.0)
+    assert reuse.improved(problem, RULES, design, lambda i: said[i], DECISION) is None
+
+
+@pytest.mark.usefixtures("anyway")
+def test_what_is_about_exits_by_themselves_leaves_them_alone() -> None:
+    problem, design, said = search(0)
+
+    def found(problem: Problem, rules: Rules = RULES, design: Design = design, unknown: int = 99) -> Any:
+        known = {i: said[i] for i in (*design.exits, -1) if i != unknown}
+        return reuse.improved(problem, rules, design, known.get, DECISION)
+
+    assert found(problem) is not None
+    assert found(problem, unknown=-1) is None
+    assert found(replace(problem, independent=True)) is None
+    assert found(replace(problem, classes=class_limit(problem.outcomes, DECISION, 1.0))) is None
+    assert found(problem, Rules((), {}, {"a": 0.5}, 2)) is None
+    assert found(problem, design=Design((), (0,), ())) is None
+
+
+@pytest.mark.usefixtures("anyway")
+def test_a_limit_counts_what_is_carried() -> None:
+    """Hand-overs that just fit without the probabilities of the exits before do not fit with them."""
+    for seed in range(40):
+        problem, design, said = search(seed, known=True)
+        processors = problem.costs.hardware.processors
+        if len(processors) < 2 or not problem.costs.connected(0, 1):
+            continue
+        design = replace(design, processors=(0, 0, 1))
+        worst = problem.costs.segments(np.array([design.exits]), design.processors).worst_latency_s[0]
+        more = problem.costs.segments(np.array([design.exits]), design.processors, carried=5)
+        if np.isnan(worst) or more.worst_latency_s[0] <= worst * (1 + 1e-9):
+            continue
+        assert more.handover_bytes[0, 2] > 0
+        tight, loose = (replace(problem, max_latency_s=float(s)) for s in (worst, more.worst_latency_s[0]))
+        assert reuse.improved(tight, RULES, design, said.__getitem__, DECISION) is None
+        assert reuse.improved(loose, RULES, design, said.__getitem__, DECISION) is not None
+        return
+    pytest.fail("no such target among the seeds")
+
+
+def test_solved_designs_stay_within_the_budget() -> None:
+    problem, _, said = search(3)
+    design = solver.solve(problem).design
+    found = reuse.improved(problem, RULES, design, lambda i: said[i], DECISION)
+    if found is not None:
+        _, other, better = found
+        rows = other.outcomes.rows(better.exits)
+        at = decide(rows, better.thresholds)
+        assert rows.correct[at, np.arange(rows.samples)].mean() >= problem.objective.base_accuracy - 0.02 - 1e-9
+
+
+# -- a bundle -----------------------------------------------------------------------------------------
+
+FORCED = "from eeaug import reuse; reuse.WORTH = -1; from eeaug.cli.main import main; main()"
+
+
+@pytest.fixture(scope="module")
+def hearing(work: Path) -> Path:
+    arguments = [*AUGMENT, "--max-exits", "2", "--max-accuracy-drop", "0.05", "-o", "hearing", "-q"]
+    done = subprocess.run(
+        [sys.executable, "-c", FORCED, *arguments], cwd=work, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return work / "hearing"
+
+
+@pytest.mark.e2e
+def test_stages_say_how_they_hear_and_another_runtime_agrees(hearing: Path, work: Path) -> None:
+    manifest, report = (json.loads((hearing / f"{name}.json").read_bytes()) for name in ("manifest", "report"))
+    stages, weights = manifest["stages"], report["design"]["reuse"]["weights"]
+    assert [stage["reuse"] for stage in stages] == [None, *weights[1:]]
+    assert all(row[-1] == 1 and len(row) == k + 1 for k, row in enumerate(weights))
+    with np.load(work / "model.npz") as stored:
+        x, y = stored["x_test"].astype(np.float32), stored["y_test"]
+    said: list[np.ndarray] = []
+    tensor = x
+    for stage in stages:
+        names = [stage["outputs"]["probabilities"], *(t["name"] for t in stage["outputs"]["handover"])]
+        p, *onward = conversion.session(hearing / stage["files"]["onnx"], 1).run(
+            names, {stage["inputs"][0]: tensor}
+        )
+        said.append(p)
+        tensor = onward[0] if onward else tensor
+    at, answer = np.full(len(x), len(stages) - 1), np.zeros(len(x), int)
+    open_ = np.ones(len(x), bool)
+    for k, stage in enumerate(stages):
+        log = sum(w * np.log(np.maximum(p, 1e-7)) for w, p in zip(weights[k], said, strict=False))
+        q = np.exp(log) / np.exp(log).sum(1, keepdims=True)
+        last = k == len(stages) - 1
+        leaves = open_ & (last or (stage["threshold"] is not None and q.max(1) >= stage["threshold"]))
+        at[leaves], answer[leaves] = k, q[leaves].argmax(1)
+        open_ &= ~leaves
+    measured = report["design"]["measured"]
+    np.testing.assert_allclose(
+        np.bincount(at, minlength=len(stages)) / len(x), measured["leave_rates"], atol=1 / len(x)
+    )
+    assert measured["accuracy"] == pytest.approx((answer == y.ravel()).mean(), abs=1 / len(x))
+    assert report["baseline"]["measured"]["accuracy"] == pytest.approx((said[-1].argmax(1) == y.ravel()).mean())
+
+
+@pytest.mark.e2e
+def test_evaluate_and_retarget_hear_too(hearing: Path, work: Path, run: Any) -> None:
+    done = run("evaluate", "hearing", "--data", "model.npz", "--baseline", "--json", cwd=work)
+    assert done.code == 0, done.stderr
+    facts, report = json.loads(done.stdout), json.loads((hearing / "report.json").read_bytes())
+    assert facts["accuracy"] == report["design"]["measured"]["accuracy"]
+    assert facts["baseline"]["accuracy"] == report["baseline"]["measured"]["accuracy"]
+    again = run("retarget", "hearing", "--no-reuse", "-o", "alone", "-q", cwd=work)
+    assert again.code == 0, again.stderr
+    assert json.loads((work / "alone" / "report.json").read_bytes())["design"]["reuse"] is None
