@@ -28,7 +28,7 @@ RULES = Rules((), {}, {}, 2)
 
 
 def answers(seed: int, rows: int, n: int = 600) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and probabilities (rows, n, classes) of classifiers that err independently, each better than the last."""
+    """Labels and probabilities (rows, n, classes) of classifiers that err apart, each better than the last."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, DECISION.classes, n)
     logits = rng.normal(0, 1, (rows, n, DECISION.classes))

@@ -64,6 +64,10 @@ def _searched(report: Report) -> str:
     """What the search looked at, in one line."""
     search = report["search"]
     rejected = [f"{number:,} by {limit}" for limit, number in search["rejected"].items() if number]
+    reuse = report["design"].get("reuse")
+    heard = (
+        [] if reuse is None else [f"later decisions hear earlier exits, each counts {reuse['weights'][-1][0]:g}"]
+    )
     return "; ".join(
         [
             _count(search["locations"], "location"),
@@ -73,6 +77,7 @@ def _searched(report: Report) -> str:
             _count(search["threshold_configurations"], "threshold configuration"),
             f"settled by {report['settings']['scoring']} scoring: {search['settled']}",
             f"rejected: {', '.join(rejected) or 'none'}",
+            *heard,
         ]
     )
 

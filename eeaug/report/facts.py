@@ -46,7 +46,8 @@ class Leave:
 class Stage:
     """A segment of the design with the exit at its end; `exit` is None where it only hands over or ends.
 
-    `leave_rate` is the share of all samples that leave at its end, `onward_rate` of those that go on.
+    `leave_rate` is the share of all samples that leave at its end, `onward_rate` of those that go on. `hears`:
+    its decision uses what earlier exits said.
     """
 
     segment: Report
@@ -54,6 +55,21 @@ class Stage:
     path: str
     leave_rate: float
     onward_rate: float
+    hears: bool
+
+    @property
+    def rule(self) -> str:
+        """When a sample leaves at its exit."""
+        limit = self.exit["threshold"] if self.exit else None
+        if limit is None:
+            return "never leaves"
+        return f"confidence{' with earlier exits' if self.hears else ''} ≥ {threshold(limit)}"
+
+    @property
+    def right(self) -> str:
+        """How good its exit is over all samples."""
+        alone = "if all leave here" if self.hears else "if used alone"
+        return f"right {share(self.exit['accuracy'] if self.exit else None)} {alone}"
 
 
 def _shown(report: Report) -> tuple[Report, Report]:
@@ -160,12 +176,13 @@ def stages(report: Report) -> Iterator[Stage]:
     design = report["design"]
     exits, rates = iter(design["exits"]), iter(_shown(report)[1]["leave_rates"])
     onward = 1.0
-    for segment in design["segments"]:
+    for k, segment in enumerate(design["segments"]):
         leaves_here = segment["head"] is not None or segment["to"] == "output"
         rate = next(rates) if leaves_here else 0.0
         onward = max(0.0, onward - rate)
         path = f"{segment['from'] or 'input'} → … → {segment['to']}"
-        yield Stage(segment, next(exits) if segment["head"] is not None else None, path, rate, onward)
+        exit_ = next(exits) if segment["head"] is not None else None
+        yield Stage(segment, exit_, path, rate, onward, bool(k and report["design"].get("reuse")))
 
 
 def leaves(report: Report) -> tuple[Leave, ...]:

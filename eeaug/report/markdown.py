@@ -66,9 +66,7 @@ def _stage(stage: Stage) -> tuple[str, ...]:
     segment = stage.segment
     words, macs = f"{segment['processor']}: {stage.path}", units.macs(segment["macs"])
     if stage.exit is not None:
-        limit = stage.exit["threshold"]
-        rule = "never leaves" if limit is None else f"leave if confidence ≥ {units.threshold(limit)}"
-        words += f"; exit {stage.exit['head']}, {rule}, right {units.share(stage.exit['accuracy'])} if used alone"
+        words += f"; exit {stage.exit['head']}, {stage.rule}, {stage.right}"
         macs += f" + {units.macs(segment['head_macs'])}"
     return (
         words,

@@ -129,11 +129,10 @@ def _stage(stage: Stage, note: str, write: _Write) -> Table:
     lines.add_column(justify="right", overflow="fold")
     lines.add_row(write(stage.path), write(f"{units.macs(segment['macs'])} MACs"))
     if stage.exit is not None:
-        head, at = stage.exit["head"], units.threshold(stage.exit["threshold"])
-        rule = "never leaves" if stage.exit["threshold"] is None else f"confidence ≥ {at}"
-        lines.add_row(write(f"exit {head}, {rule}"), write(f"{units.macs(segment['head_macs'])} MACs"))
-        alone = f"right {units.share(stage.exit['accuracy'])} if used alone"
-        lines.add_row(write(f"→ {units.share(stage.leave_rate)} leave here", "green"), write(alone))
+        lines.add_row(
+            write(f"exit {stage.exit['head']}, {stage.rule}"), write(f"{units.macs(segment['head_macs'])} MACs")
+        )
+        lines.add_row(write(f"→ {units.share(stage.leave_rate)} leave here", "green"), write(stage.right))
     elif segment["to"] == "output":
         lines.add_row(write(f"→ {units.share(stage.leave_rate)} reach the output", "green"), Text())
     peak = units.size(segment["peak_activation_bytes"])
