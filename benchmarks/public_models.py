@@ -5,7 +5,7 @@ groups_train: 49×10 MFCC windows of Speech Commands v2) and vww_eembc_1000.npz 
 visual-wake-words images). CIFAR-10 is read from cifar10.npz there, else through keras.datasets.
 
 The test images of CIFAR-10 are halved: the first 5,000 choose, the last 5,000 measure. KWS is split by
-speaker and VWW at random, 60 : 20 : 20 and 50 : 25 : 25.
+speaker and VWW at random, 60 : 20 : 20 and 50 : 25 : 25. Other seeds split otherwise, of CIFAR-10 the test images.
 """
 
 from __future__ import annotations
@@ -36,26 +36,27 @@ MODELS = {
 }
 
 
-def cifar10(directory: Path) -> dict[str, np.ndarray]:
+def cifar10(directory: Path, seed: int = 0) -> dict[str, np.ndarray]:
     if (directory / "cifar10.npz").is_file():
         stored = dict(np.load(directory / "cifar10.npz"))
-        if "x_val" in stored:
-            return stored
-        train, test = ((stored[f"x_{p}"], stored[f"y_{p}"]) for p in ("train", "test"))
+        parts = ("val", "test") if "x_val" in stored else ("test",)
+        train = stored["x_train"], stored["y_train"]
+        test = tuple(np.concatenate([stored[f"{k}_{part}"] for part in parts]) for k in ("x", "y"))
     else:
         import keras
 
         train, test = keras.datasets.cifar10.load_data()
+    order = np.arange(len(test[0])) if seed == 0 else np.random.default_rng(seed).permutation(len(test[0]))
+    x, y = test[0][order], test[1].ravel()[order]
     return {
         "x_train": train[0], "y_train": train[1].ravel(),
-        "x_val": test[0][:5000], "y_val": test[1].ravel()[:5000],
-        "x_test": test[0][5000:], "y_test": test[1].ravel()[5000:],
+        "x_val": x[:5000], "y_val": y[:5000], "x_test": x[5000:], "y_test": y[5000:],
     }  # fmt: skip
 
 
-def kws(directory: Path) -> dict[str, np.ndarray]:
+def kws(directory: Path, seed: int = 0) -> dict[str, np.ndarray]:
     stored = np.load(directory / "kws_mfcc_train.npz")
-    speakers = np.random.default_rng(0).permutation(np.unique(stored["groups_train"]))
+    speakers = np.random.default_rng(seed).permutation(np.unique(stored["groups_train"]))
     shares = np.split(speakers, [int(0.6 * len(speakers)), int(0.8 * len(speakers))])
     out = {}
     for part, names in zip(("train", "val", "test"), shares, strict=True):
@@ -64,9 +65,9 @@ def kws(directory: Path) -> dict[str, np.ndarray]:
     return out
 
 
-def vww(directory: Path) -> dict[str, np.ndarray]:
+def vww(directory: Path, seed: int = 0) -> dict[str, np.ndarray]:
     stored = np.load(directory / "vww_eembc_1000.npz")
-    order = np.random.default_rng(0).permutation(len(stored["y_test"]))
+    order = np.random.default_rng(seed).permutation(len(stored["y_test"]))
     shares = np.split(order, [500, 750])
     return {
         f"{k}_{part}": stored[f"{k}_test"][rows]
@@ -78,15 +79,15 @@ def vww(directory: Path) -> dict[str, np.ndarray]:
 DATA = {"cifar10": cifar10, "kws": kws, "vww": vww}
 
 
-def prepare(name: str, directory: Path, work: Path) -> tuple[Path, Path, list[str]]:
+def prepare(name: str, directory: Path, work: Path, seed: int = 0) -> tuple[Path, Path, list[str]]:
     """The model file, its .data.yaml (written into ``work``, samples beside it) and its latency limit."""
     file, source, preprocessing, options = MODELS[name]
-    data = work / f"{source}.npz"
+    data = work / f"{source}{seed or ''}.npz"
     if not data.exists():
-        np.savez(data, **DATA[source](directory))
+        np.savez(data, **DATA[source](directory, seed))
     sidecar: dict[str, Any] = {"source": data.name, "preprocessing": dict(preprocessing)}
     if isinstance(preprocessing.get("mean"), str):
         sidecar["preprocessing"]["mean"] = str((directory / "models" / preprocessing["mean"]).resolve())
-    spec = work / f"{name}.data.yaml"
+    spec = work / f"{name}{seed or ''}.data.yaml"
     spec.write_text(json.dumps(sidecar))  # JSON is YAML
     return (directory / "models" / file).resolve(), spec, list(options)
