@@ -91,6 +91,14 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
     help=f"Families of heads to try: {', '.join(FAMILIES)}; default: those of --effort.",
 )
 @click.option(
+    "--finetune",
+    type=click.IntRange(0),
+    default=0,
+    metavar="EPOCHS",
+    help="Then train the chosen exits and the backbone together for so many passes over the training data, and "
+    "keep that if it is better on the choose samples.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0, MAX_SEED),
     default=0,

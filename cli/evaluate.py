@@ -83,6 +83,10 @@ def evaluate(
     from eeaug.settings import default_cache
 
     manifest = bundle.read_manifest(directory)
+    if baseline and manifest.get("finetuned"):
+        raise InputError(
+            f"--baseline: the backbone of {directory} was fine-tuned: the given model is not in the bundle"
+        )
     cascade = Cascade.load(directory, manifest, threads or os.cpu_count() or 1, point)
     shape = tuple(manifest["stages"][0]["input_shape"])
     cache = (cache_dir or default_cache()) / "data"

@@ -18,6 +18,7 @@ TITLES = {
     "convert": "write it as ONNX",
     "features": "one pass of the frozen model",
     "heads": "train",
+    "finetune": "train exits and backbone together",
     "forecast": "time a small batch",
     "search": "choose exits, thresholds and processors",
     "export": "write the stages",

@@ -42,6 +42,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     export          the bundle, verified
     report          one report.json, its renderings
     delivery        from trained candidates to a written, verified bundle
+    finetuning      exits and backbone trained together, kept only if better
     pipeline        the flow, one readable list
     retargeting     another bundle from an earlier one
     forecast        what a search would cost and could bring

@@ -127,7 +127,7 @@ def problem(
         "energy": float(base.segments.energy_j.sum()),
     }[settings.objective]
     objective = Objective(
-        base_accuracy=float(outcomes.accuracies[-1]),
+        base_accuracy=float(outcomes.alone.accuracies[0]),
         base_cost=base_cost,
         max_accuracy_drop=settings.max_accuracy_drop,
         weight=settings.efficiency_weight,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
-from eeaug import certification, choice, hardware, operating, partition, reference, reuse
+from eeaug import cascade, certification, choice, hardware, operating, partition, reference, reuse
 from eeaug.candidates import Candidates
 from eeaug.cascade import Outcomes
 from eeaug.certification import Guarantee
@@ -30,11 +30,12 @@ from eeaug.report.build import Chosen
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.settings import Settings
+from eeaug.thresholds import Objective
 
-__all__ = ["Earlier", "Material", "deliver", "propose"]
+__all__ = ["Decided", "Earlier", "Material", "decide", "deliver", "propose"]
 
 FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
-STEPS = ("import", "load", "graph", "convert", "features", "heads", "search", "export", "verify")
+STEPS = ("import", "load", "graph", "convert", "features", "heads", "search", "finetune", "export", "verify")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Material:
     x : float32 (n, *input shape), prepared samples that every written file is run on
     test : outcomes of a cascade's stages on the test part; None: there is none
     earlier : the bundle that all of this was read from, instead of from data
+    finetune : what fine-tuning came to, if it was asked for
     """
 
     network: Network
@@ -67,11 +69,15 @@ class Material:
     x: NDArray[np.float32]
     test: Callable[[Cascade], Outcomes] | None
     earlier: Earlier | None = None
+    finetune: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
-class _Decided:
-    """The design and all that was found out about it without running it."""
+class Decided:
+    """The design and all that was found out about it without running it.
+
+    ``rows``: its outcomes on choose; ``cost`` (1, m + 1) of its segments, what ``objective`` weighs.
+    """
 
     costs: Costs
     result: Result
@@ -79,7 +85,30 @@ class _Decided:
     guarantee: Guarantee | None
     points: tuple[Point, ...]
     stages: tuple[Stage, ...]
-    rows: Outcomes  # the design's, on choose
+    rows: Outcomes
+    cost: NDArray[np.float64]
+    objective: Objective
+
+    @property
+    def leaves(self) -> NDArray[np.intp]:
+        """At which classifier every choose sample leaves, (n,)."""
+        return cascade.decide(self.rows, self.chosen.thresholds)
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.rows.share(self.rows.correct[self.leaves, np.arange(self.rows.samples)]))
+
+    @property
+    def mean_macs(self) -> float:
+        return self._mean(self.chosen.segments.macs)
+
+    @property
+    def score(self) -> float:
+        """What the objective makes of it, on choose."""
+        return float(self.objective.value(self._mean(self.cost), self.accuracy))
+
+    def _mean(self, costs: NDArray[np.float64]) -> float:
+        return float(np.cumsum(costs[0])[self.leaves] @ self.rows.counts / self.rows.counts.sum())
 
 
 def deliver(settings: Settings, material: Material, progress: Progress) -> dict[str, Any]:
@@ -90,7 +119,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
     InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
     with progress.step("search"):
-        decided = _decide(settings, material)
+        decided = decide(settings, material)
     with bundle.being_written(settings.bundle, force=settings.force) as directory:
         with progress.step("export"):
             manifest = _export(directory, settings, material, decided)
@@ -112,12 +141,12 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
 def propose(settings: Settings, material: Material, progress: Progress) -> dict[str, Any]:
     """The report of what :func:`deliver` would write: nothing is written, verified or measured."""
     with progress.step("search"):
-        decided = _decide(settings, material)
+        decided = decide(settings, material)
     return _report(settings, material, decided, None, {}, progress)
 
 
 def _report(
-    settings: Settings, material: Material, decided: _Decided, test: Outcomes | None, verification: dict[str, Any],
+    settings: Settings, material: Material, decided: Decided, test: Outcomes | None, verification: dict[str, Any],
     progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     report = build.build(
@@ -138,6 +167,7 @@ def _report(
         verification=verification,
         parameters=sum(block.parameters for block in material.network.blocks),
     )
+    report["design"]["finetune"] = material.finetune
     if material.earlier is not None:
         report["accuracy_drop_bound_95_missing"] = "made from an earlier bundle, without test samples"
     _warn(report, settings, progress)
@@ -145,7 +175,7 @@ def _report(
     return report
 
 
-def _decide(settings: Settings, material: Material) -> _Decided:
+def decide(settings: Settings, material: Material) -> Decided:
     network, found = material.network, material.found
     costs = network.costs([trained.head.cost() for trained in found.trained])
     base = choice.baseline(costs)
@@ -179,8 +209,10 @@ def _decide(settings: Settings, material: Material) -> _Decided:
         decision=decision,
         reuse=hears,
     )  # fmt: skip
-    rows = task.outcomes.rows(design.exits)
-    return _Decided(costs, result, chosen, guarantee, points, _stages(network, found, chosen), rows)
+    return Decided(
+        costs, result, chosen, guarantee, points, _stages(network, found, chosen),
+        task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective,
+    )  # fmt: skip
 
 
 def _load(path: Any) -> Any:
@@ -201,7 +233,7 @@ def _stages(network: Network, found: Candidates, chosen: Chosen) -> tuple[Stage,
     )
 
 
-def _export(directory: Path, settings: Settings, material: Material, decided: _Decided) -> dict[str, Any]:
+def _export(directory: Path, settings: Settings, material: Material, decided: Decided) -> dict[str, Any]:
     """Write everything but the reports; returns the manifest, still without hashes."""
     network, found, chosen, stages = material.network, material.found, decided.chosen, decided.stages
     classifier = network.classifier
@@ -234,6 +266,8 @@ def _export(directory: Path, settings: Settings, material: Material, decided: _D
             for point in decided.points
         ],
     }
+    if material.finetune is not None and material.finetune["kept"]:
+        manifest["finetuned"] = material.finetune["epochs"]
     if material.earlier is not None:
         manifest["retargeted_from"] = {"name": material.earlier.name, "sha256": material.earlier.sha256}
     return manifest

@@ -12,7 +12,7 @@ from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
 from eeaug.model import INPUT, Classifier
 
-__all__ = ["FINAL", "PROBABILITIES", "Stage", "exit_output", "monolith", "stage_graph", "stages"]
+__all__ = ["FINAL", "PROBABILITIES", "Stage", "exit_name", "exit_output", "monolith", "stage_graph", "stages"]
 
 PROBABILITIES = "probabilities"
 HANDOVER = "handover_"
@@ -61,6 +61,11 @@ def handover_name(location: str) -> str:
 def exit_output(handover: str) -> str:
     """The augmented model's output that belongs to the stage with this hand-over."""
     return f"exit_{handover.removeprefix(HANDOVER)}"
+
+
+def exit_name(trained: Trained) -> str:
+    """The augmented model's output of this exit; the names of the head's layers begin with it."""
+    return exit_output(handover_name(trained.head.location.name))
 
 
 def stages(
@@ -126,8 +131,7 @@ def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
     locations = [trained.head.location.name for trained in exits]
     made = classifier.replay(None, inputs, [*locations, classifier.output])
     outputs = {
-        exit_output(handover_name(name)): _attached(trained, made[name])
-        for name, trained in zip(locations, exits, strict=True)
+        exit_name(trained): _attached(trained, made[name]) for name, trained in zip(locations, exits, strict=True)
     }
     outputs[FINAL] = _final(classifier, made[classifier.output])
     return keras.Model(inputs, outputs, name="augmented")
@@ -138,5 +142,4 @@ def _final(classifier: Classifier, tensor: Any) -> Any:
 
 
 def _attached(trained: Trained, tensor: Any) -> Any:
-    prefix = exit_output(handover_name(trained.head.location.name))
-    return keras_head.attach(trained.head, trained.weights, tensor, prefix)
+    return keras_head.attach(trained.head, trained.weights, tensor, exit_name(trained))

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from eeaug import candidates, data
+from eeaug import candidates, data, finetuning
 from eeaug.cascade import Outcomes
 from eeaug.data import Data, Splits, View
 from eeaug.delivery import Material, deliver
@@ -43,20 +44,27 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             given=lambda outcomes: _given_model(settings, ready.source.splits, outcomes, progress),
             progress=progress,
         )  # fmt: skip
-    return deliver(settings, _material(ready, found), progress)
+    material = _material(ready, found)
+    if settings.finetune:
+        test = ready.source.splits.test
+        measure = None if test is None else partial(_measured, ready, test)
+        material = finetuning.improved(settings, ready.source, material, measure, progress)
+    return deliver(settings, material, progress)
+
+
+def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.integer] | None = None) -> Outcomes:
+    """The test part through the exported stages: once, at the end. ``given``: what the given model says of it,
+    where that is not in them."""
+    unknown = np.zeros(len(view), np.int64)
+    outcomes = cascade.outcomes(data.batches(view.part, view.indices, ready.given.preprocessing, 64), unknown)
+    outcomes = outcomes if given is None else replace(outcomes, given=given)
+    labels = view.y if ready.source.labelled else outcomes.baseline
+    return replace(outcomes, labels=labels, weights=ready.source.weights(labels))
 
 
 def _material(ready: Ready, found: candidates.Candidates) -> Material:
     source, given, classifier = ready.source, ready.given, ready.network.classifier
     choose, test = source.splits.choose, source.splits.test
-
-    def measure(view: View, cascade: Cascade) -> Outcomes:
-        """The test part through the exported stages: once, at the end."""
-        unknown = np.zeros(len(view), np.int64)
-        outcomes = cascade.outcomes(data.batches(view.part, view.indices, given.preprocessing, 64), unknown)
-        labels = view.y if source.labelled else outcomes.baseline
-        return replace(outcomes, labels=labels, weights=source.weights(labels))
-
     return Material(
         network=ready.network,
         found=found,
@@ -68,7 +76,7 @@ def _material(ready: Ready, found: candidates.Candidates) -> Material:
         ],
         data=_data_facts(given, source.splits),
         x=next(data.batches(choose.part, choose.indices, given.preprocessing, min(VERIFY_SAMPLES, len(choose)))),
-        test=None if test is None else partial(measure, test),
+        test=None if test is None else partial(_measured, ready, test),
     )
 
 

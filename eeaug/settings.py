@@ -60,6 +60,7 @@ class Settings:
     decision.MEASURES. ``calibrate_on`` "held" (x_val, else x_test) or "train". ``correction`` multiplies the
     found thresholds. ``max_class_drop`` bounds the accuracy drop of every class. ``points``: how many
     operating points the bundle carries.
+    ``finetune``: passes over fit that exits and backbone are trained together.
     ``reuse``: later decisions may use what earlier exits said.
     ``heads``: families of heads, by default those of ``effort``.
     ``dask``: address of a scheduler whose workers extract features.
@@ -79,6 +80,7 @@ class Settings:
     mapping: str = "free"
     max_exits: int | None = None
     reuse: bool = True
+    finetune: int = 0
     thresholds: int = 13
     exit_at: Mapping[str, str | None] = field(default_factory=dict)
     threshold: Mapping[str, float] = field(default_factory=dict)
@@ -112,8 +114,12 @@ class Settings:
             if name not in FAMILIES:
                 close = nearest(name, FAMILIES)
                 raise InputError(f"--heads {name}: no such family{close}; there are {', '.join(FAMILIES)}")
+        if self.finetune and self.max_class_drop is not None:
+            raise InputError("--max-class-drop compares with the given model, class by class: not with --finetune")
         if self.risk is None:
             return
+        if self.finetune:
+            raise InputError("--risk rests on the given model as the last resort, which --finetune replaces")
         if self.max_accuracy_drop is None:
             raise InputError("--risk guarantees --max-accuracy-drop: with --efficiency-weight there is none")
         if self.calibrate_on == "train":
@@ -137,6 +143,7 @@ class Settings:
             "mapping": self.mapping,
             "max_exits": max_exits,
             "reuse": self.reuse,
+            "finetune": self.finetune,
             "thresholds": self.thresholds,
             "labels": self.labels,
             "risk": self.risk,

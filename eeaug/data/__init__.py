@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from eeaug.data.priors import parse_priors, weights
 from eeaug.data.reading import load, locate
-from eeaug.data.samples import Data, Part, View, batches, prepared
+from eeaug.data.samples import Data, Part, View, batches, prepared, shifted
 from eeaug.data.splitting import Splits, split
 from eeaug.preprocessing import Preprocessing
 
@@ -31,6 +31,7 @@ __all__ = [
     "locate",
     "parse_priors",
     "prepared",
+    "shifted",
     "split",
     "weights",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -141,6 +141,18 @@ def prepared(part: str, numbers: np.ndarray, x: np.ndarray, preprocessing: Prepr
     if wrong.any():
         raise InputError(f"{part}: sample {int(numbers[wrong.argmax()])} holds NaN or infinity")
     return batch
+
+
+def shifted(x: np.ndarray, by: Sequence[int]) -> np.ndarray:
+    """Images or maps (n, *space, channels) moved along every axis of space, zeros where nothing was."""
+    for axis, far in enumerate(by, start=1):
+        if far:
+            moved = np.zeros_like(x)
+            lead = (slice(None),) * axis
+            to, of = (slice(far, None), slice(None, -far)) if far > 0 else (slice(None, far), slice(-far, None))
+            moved[(*lead, to)] = x[(*lead, of)]
+            x = moved
+    return x
 
 
 def _labels_of(part: Part) -> str:

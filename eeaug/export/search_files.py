@@ -41,9 +41,10 @@ def write(directory: Path, search: Search) -> None:
     """Write ``search/`` of the bundle at ``directory``.
 
     choose.npz and certify.npz: confidence float32 (C + 1, n), predicted (C + 1, n), labels (n,), with priors
-    also weights (n,). heads.npz: weights ``<exit>_<i>`` in the order of the head's layers. exits.json: the C
-    exits and their layers. samples.npz: x, at most SAMPLES prepared samples. answers.npz: where exits use each
-    other, their probabilities (n, outputs) on choose, and as ``-1`` the given model's.
+    also weights (n,), with a fine-tuned backbone also given (n,), what the given model says. heads.npz: weights
+    ``<exit>_<i>`` in the order of the head's layers. exits.json: the C exits and their layers. samples.npz: x, at
+    most SAMPLES prepared samples. answers.npz: where exits use each other, their probabilities (n, outputs) on
+    choose, and as ``-1`` the given model's.
     """
     folder = directory / "search"
     folder.mkdir()
@@ -52,6 +53,8 @@ def write(directory: Path, search: Search) -> None:
             arrays = {"confidence": outcomes.confidence, "predicted": outcomes.predicted, "labels": outcomes.labels}
             if outcomes.weights is not None:
                 arrays["weights"] = outcomes.weights
+            if outcomes.given is not None:
+                arrays["given"] = outcomes.given
             np.savez_compressed(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
     weights = {f"{i}_{k}": w for i, t in enumerate(search.trained) for k, w in enumerate(t.weights)}
     np.savez_compressed(folder / "heads.npz", **weights)  # type: ignore[arg-type]
@@ -88,8 +91,8 @@ def _outcomes(path: Path) -> Outcomes | None:
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as stored:
-        weights = stored.get("weights")
-        return Outcomes(stored["confidence"], stored["predicted"], stored["labels"], weights)
+        optional = stored.get("weights"), stored.get("given")
+        return Outcomes(stored["confidence"], stored["predicted"], stored["labels"], *optional)
 
 
 def _entry(head: Head) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eeaug.heads.design import Convolve, Dense, Head, Pool, Residual, convolutions
 
-__all__ = ["attach", "deployed_model", "folded", "training_model"]
+__all__ = ["attach", "deployed_model", "detached", "folded", "training_model"]
 
 # of a convolution, the tensor that it reads and a name for it: what it gives
 Convolved = Callable[[Convolve, Any, str], Any]
@@ -55,6 +55,17 @@ def attach(head: Head, weights: Sequence[NDArray[np.float32]], tensor: Any, pref
         else:
             tensor = convolved(step, tensor, f"{name}_{step.kind}")
     return tensor
+
+
+def detached(head: Head, model: Any, prefix: str) -> tuple[NDArray[np.float32], ...]:
+    """The weights of a head that :func:`attach` has put into ``model`` under this prefix."""
+    weights: list[NDArray[np.float32]] = []
+    for i, (step, before, _) in enumerate(head.shapes()):
+        parts = ["first", "second", "shortcut"] if isinstance(step, Residual) else [getattr(step, "kind", "dense")]
+        number = 1 if isinstance(step, Dense) else len(convolutions(step, before))
+        for part in parts[:number]:
+            weights += model.get_layer(f"{prefix}_{i}_{part}").get_weights()
+    return tuple(np.asarray(w, np.float32) for w in weights)
 
 
 def deployed_model(head: Head, weights: Sequence[NDArray[np.float32]]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.data import shifted
 from eeaug.features import Features
 from eeaug.heads import keras_head
 from eeaug.heads.design import Head
@@ -80,7 +81,7 @@ def train(
         rows = np.sort(order[at % steps * plan.batch :][: plan.batch])
         x = maps[rows]
         if images and plan.epochs > MANY_PASSES:
-            x = _shifted(x, [rng.integers(-m, m + 1) for m in (round(SHIFT * size) for size in x.shape[1:-1])])
+            x = shifted(x, [rng.integers(-m, m + 1) for m in (round(SHIFT * size) for size in x.shape[1:-1])])
         step(tf.constant(x), tf.constant(targets(rows)))
         if (at + 1) % steps == 0:
             progress((at + 1) // steps, plan.epochs)
@@ -96,18 +97,6 @@ def predict(trained: Trained, features: Features, batch: int = 256) -> NDArray[n
         for i in range(0, len(maps), batch)
     ]
     return np.concatenate(parts)
-
-
-def _shifted(x: NDArray[Any], by: Sequence[int]) -> NDArray[Any]:
-    """Maps (n, *space, channels) moved along every axis of space, zeros where nothing was."""
-    for axis, far in enumerate(by, start=1):
-        if far:
-            moved = np.zeros_like(x)
-            lead = (slice(None),) * axis
-            to, of = (slice(far, None), slice(None, -far)) if far > 0 else (slice(None, far), slice(-far, None))
-            moved[(*lead, to)] = x[(*lead, of)]
-            x = moved
-    return x
 
 
 def _losses(tf: Any, head: Head, y: Any, logits: Any) -> Any:

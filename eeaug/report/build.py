@@ -66,7 +66,7 @@ def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float 
     Certify samples have been looked at by the choice among the chain's designs: what they say is the guarantee.
     Where nothing leaves early the drop is 0, whatever samples say.
     """
-    if all(threshold is None for threshold in chosen.thresholds) and chosen.reuse is None:
+    if all(threshold is None for threshold in chosen.thresholds) and (test is None or test.given is None):
         return 0.0, None
     if test is None:
         return None, "there are no test samples, which no choice has seen"

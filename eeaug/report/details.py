@@ -18,6 +18,7 @@ def details(report: Report) -> tuple[tuple[str, str], ...]:
         ("data", _data_used(report)),
         ("asked for", _asked(report)),
         ("searched", _searched(report)),
+        *_finetuned(report),
     )
 
 
@@ -80,6 +81,21 @@ def _searched(report: Report) -> str:
             *heard,
         ]
     )
+
+
+def _finetuned(report: Report) -> tuple[tuple[str, str], ...]:
+    """What fine-tuning came to, if it was asked for."""
+    facts = report["design"].get("finetune")
+    if facts is None:
+        return ()
+    base = report["baseline"]["choose"]["mean_macs"]
+    before, after = (
+        "no design within the limits" if design is None else f"{1 - design['mean_macs'] / base:.1%}"
+        for design in (facts["before"], facts["after"])
+    )
+    kept = "kept" if facts["kept"] else "not kept"
+    epochs = _count(facts["epochs"], "pass", "passes")
+    return (("fine-tuned", f"{epochs}, {kept}: {before} of the mean MACs saved before, {after} after, on choose"),)
 
 
 def _data_used(report: Report) -> str:
