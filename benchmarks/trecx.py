@@ -11,7 +11,7 @@ the threshold for one point from one half of the samples, read on the other, ove
 
 T-RecX trains the whole network again with its exit; eeaug's exits (two at most) stand on the frozen baseline. Both
 are read on the samples that eeaug has chosen nothing on (half of CIFAR-10's test images, a fifth of the KWS
-speakers, a quarter of VWW), T-RecX also on all that its authors read it on, or what is here of them: the 10,000 test
+speakers, a quarter of VWW), T-RecX also on what its authors read it on, or what is here of it: the 10,000 test
 images, all KWS windows (which it was trained on, as the baseline was), all of VWW.
 """
 
