@@ -17,6 +17,7 @@ from eeaug.heads.training import Keep, Plan, Targets, Trained, wanted
 __all__ = ["predict", "train"]
 
 SHIFT = 1 / 16  # of a map's size, where images are shifted
+DECAY = 350  # of weights, over the number of samples: the fewer, the less may be learnt from them
 MANY_PASSES = 8  # of the same samples: only then shifting them pays
 
 
@@ -50,7 +51,9 @@ def train(
     scale = np.float32(1 / max(1e-6, float(np.std(maps[:: max(1, n // 512)].astype(np.float32)))))
     alive, models = list(heads), {h.key: keras_head.training_model(h, scale) for h in heads}
     optimizers = {
-        h.key: keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(plan.rate, total), weight_decay=1e-3)
+        h.key: keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(plan.rate, total), weight_decay=min(DECAY / n, 0.2)
+        )
         for h in heads
     }
 
