@@ -179,6 +179,7 @@ def test_a_step_goes_down_the_gradient(outputs: str) -> None:
     y = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 40)]
     run = dense._Running(head, x, Plan(1, 1, 40, 1e-2, 0), 1)
     run.weights = [rng.normal(size=w.shape) for w in run.weights]
+    run.ridge = np.float32(0)
     caught: list[Any] = []
     run._adam = caught.extend  # type: ignore[method-assign]
     run.step(x, y)
