@@ -142,10 +142,11 @@ def _train(
             loss = tf.add_n([weight * cross_entropy(y, said[name]) for name, weight in weights.items()])
         optimizer.apply(tape.gradient(loss, whole.trainable_variables), whole.trainable_variables)
 
-    for epoch in range(settings.finetune):
-        order = rng.permutation(n)
-        for i in range(steps):
-            rows = np.sort(order[i * batch : (i + 1) * batch])
+    with keras_head.trainable_strides(whole):
+        for at in range(settings.finetune * steps):
+            if at % steps == 0:
+                order = rng.permutation(n)
+            rows = np.sort(order[at % steps * batch :][:batch])
             numbers = fit.indices[rows]
             x = np.asarray(fit.part.x[numbers])
             if source.images:
@@ -154,4 +155,4 @@ def _train(
                 )
             x = data.prepared(fit.part.name, numbers, x, source.extraction.preprocessing)
             step(tf.constant(x), tf.constant(source.distilled(given, rows)))
-            progress.advance(epoch * steps + i + 1, settings.finetune * steps)
+            progress.advance(at + 1, settings.finetune * steps)

@@ -215,6 +215,31 @@ def test_training_learns_and_is_the_same_again() -> None:
     assert np.mean(predicted == screen.labels) > 0.9
 
 
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [7, 8])
+def test_strided_pointwise_convolutions_train_without_stride(keras: Any, padding: str, size: int) -> None:
+    """With it, TensorFlow 2.21's gradient of their weights writes past its memory."""
+    inputs = keras.Input((size, size, 3))
+    layer = keras.layers.Conv2D(4, 1, strides=(2, 3), padding=padding)
+    net = keras.Model(inputs, keras.layers.Conv2D(2, 3, strides=2)(layer(inputs)))
+    x = np.random.default_rng(0).normal(size=(5, size, size, 3)).astype(np.float32)
+    expected = np.asarray(net(x))
+    with keras_head.trainable_strides(net):
+        assert [one for one in net.layers if "convolution_op" in vars(one)] == [layer]
+        np.testing.assert_allclose(np.asarray(net(x)), expected, atol=1e-6)
+    assert "convolution_op" not in vars(layer)
+    np.testing.assert_array_equal(np.asarray(net(x)), expected)
+
+
+def test_residual_heads_train_so(keras: Any) -> None:
+    found = [h for h in heads() if h.family == "convolutional" and h.location.shape == (16, 12, 8)]
+    assert found
+    for head in found:
+        net = keras_head.training_model(head, np.float32(1))
+        strided = [one for one in net.layers if getattr(one, "kernel_size", ()) == (1, 1) and one.strides != (1, 1)]
+        assert strided and all("convolution_op" in vars(one) for one in strided)
+
+
 def test_heads_train_as_if_alone() -> None:
     """Whoever else is at the location, and whoever is dropped: caches of heads rely on it."""
     small, large = (h for h in families.dense_heads(at((8, 8, 3)), (), DECISION, 10**7) if h.size != "average")

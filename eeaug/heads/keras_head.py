@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from eeaug.heads.design import Convolve, Dense, Head, Pool, Residual, convolutions
 
-__all__ = ["attach", "deployed_model", "detached", "folded", "training_model"]
+__all__ = ["attach", "deployed_model", "detached", "folded", "trainable_strides", "training_model"]
 
 # of a convolution, the tensor that it reads and a name for it: what it gives
 Convolved = Callable[[Convolve, Any, str], Any]
@@ -68,6 +69,41 @@ def detached(head: Head, model: Any, prefix: str) -> tuple[NDArray[np.float32], 
     return tuple(np.asarray(w, np.float32) for w in weights)
 
 
+@contextmanager
+def trainable_strides(model: Any) -> Iterator[None]:
+    """Strided pointwise convolutions in ``model`` take every n-th pixel, then have no stride: the same values.
+
+    Their weights' gradient writes past its memory in TensorFlow 2.21 with oneDNN, for most shapes; the process dies
+    or, worse, does not. Functions must be traced inside.
+    """
+    changed = _strided_pointwise(model)
+    for layer in changed:
+        layer.convolution_op = _every_nth(layer)
+    try:
+        yield
+    finally:
+        for layer in changed:
+            del layer.convolution_op
+
+
+def _strided_pointwise(model: Any) -> list[Any]:
+    import keras
+
+    kinds = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+    found = [layer for layer in model.layers if isinstance(layer, kinds)]
+    return [layer for layer in found if set(layer.kernel_size) == {1} and set(layer.strides) != {1}]
+
+
+def _every_nth(layer: Any) -> Callable[[Any, Any], Any]:
+    """What such a layer computes, of inputs and kernel."""
+    import keras
+
+    steps = tuple(slice(None, None, stride) for stride in layer.strides)
+    last = layer.data_format == "channels_last"
+    taken = (slice(None), *steps, slice(None)) if last else (slice(None), slice(None), *steps)
+    return lambda inputs, kernel: keras.ops.conv(inputs[taken], kernel, 1, "valid", layer.data_format)
+
+
 def deployed_model(head: Head, weights: Sequence[NDArray[np.float32]]) -> Any:
     """The deployed head alone, compiled: map → probabilities."""
     import keras
@@ -108,7 +144,10 @@ def training_model(head: Head, scale: np.float32) -> Any:
             activation = None if step is head.steps[-1] else step.activation
             layer = keras.layers.Dense(step.units, activation=activation, name=f"weights_{next(numbers)}")
             z = layer(keras.layers.Flatten()(z))
-    return keras.Model(inputs, z)
+    model = keras.Model(inputs, z)
+    for layer in _strided_pointwise(model):
+        layer.convolution_op = _every_nth(layer)
+    return model
 
 
 def folded(head: Head, model: Any, scale: np.float32) -> tuple[NDArray[np.float32], ...]:
