@@ -138,7 +138,6 @@ def search(
     effort: Effort,
     *,
     seed: int,
-    backbone_macs: int,
     pinned: Collection[str],
     given: Callable[[Outcomes], None],
     progress: Progress,
@@ -154,14 +153,8 @@ def search(
     places = [tuple(heads) for heads in map_heads.values() if heads]
     if not groups and not places:
         return Candidates((), *_outcomes(source, (), work.answers("held")), 0)
-    judge = _Judge(source, work.read(groups, places), backbone_macs, pinned)
+    judge = _Judge(source, work.read(groups, places), pinned)
     judged = work.dense(groups, judge)
-    value = {heads[0].location: 0.0 for heads in groups}
-    for one in judged:
-        at = one.trained.head.location
-        value[at] = max(value[at], judge.value(one.trained.head, one.screen))
-    for at, gain in value.items():
-        progress.detail(f"{at.name}: the best dense head saves {gain:.1%} of the MACs (mean over drops)")
     settled = {one.trained.head.location for one in judged if judge.as_good_as_given(one.screen)}
     more = [heads for heads in places if heads[0].location not in settled or heads[0].location.name in pinned]
     judged += work.maps(more, judge)
@@ -226,12 +219,12 @@ def _outcomes(source: Source, judged: Sequence[Judged], held: Features) -> tuple
 class _Judge:
     """Heads judged on screen, which no head was trained on."""
 
-    def __init__(self, source: Source, screen: Features, backbone_macs: int, pinned: Collection[str]) -> None:
+    def __init__(self, source: Source, screen: Features, pinned: Collection[str]) -> None:
         self.answers = source.classifier.decision.answers
         self.labels = source.labels(screen)
         self.given_right = self.answers(np.asarray(screen.probabilities))[1] == self.labels
         self.chance = float(np.unique(self.labels, return_counts=True)[1].max() / len(self.labels))
-        self.backbone_macs, self.pinned = backbone_macs, pinned
+        self.pinned = pinned
 
     def right(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
         return np.asarray(self.answers(probabilities)[1] == self.labels)
@@ -243,10 +236,6 @@ class _Judge:
         """Beyond two standard errors: no other head could let more samples leave."""
         margin = 2 * np.sqrt(0.25 / len(self.labels))
         return self.accuracy(probabilities) - margin >= float(self.given_right.mean())
-
-    def value(self, head: Head, probabilities: NDArray[np.float32]) -> float:
-        confidence, predicted = self.answers(probabilities)
-        return selection.saving(head, confidence, predicted == self.labels, self.given_right, self.backbone_macs)
 
     def promising(self, heads: Sequence[Head], probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
         right = {key: self.right(p) for key, p in probabilities.items()}

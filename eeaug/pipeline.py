@@ -39,7 +39,6 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             ready.source, ready.dense, ready.maps,
             EFFORTS[settings.effort],
             seed=settings.seed,
-            backbone_macs=ready.network.macs,
             pinned=ready.network.rules.pinned,
             given=lambda outcomes: _given_model(settings, ready.source.splits, outcomes, progress),
             progress=progress,

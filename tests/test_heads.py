@@ -348,18 +348,49 @@ def test_promising_drops_guessers_and_those_that_a_cheaper_one_beats() -> None:
     assert kept(0.51, 0.9) == {large.key}
 
 
-def test_saving_by_hand() -> None:
-    """Ten samples; the head is right on the six it is surest of, the given model on all."""
-    place = Location("here", 1, (4,), 1000)
-    head = Head(place, "blueprint", "vector", (Dense(2, "softmax"),))  # 8 MACs
-    sure, right = np.linspace(0.99, 0.6, 10).astype(np.float32), np.arange(10) < 6
-    given = np.ones(10, dtype=bool)
-    assert max(selection.DROPS) < 0.1
-    assert selection.saving(head, sure, right, given, 2000) == pytest.approx((600 - 8) / 2000)
-    # of a hundred such, a wrong one may leave at a drop of 1 point, 2 at 2, 3 at 3
-    sure, right, given = np.linspace(0.99, 0.6, 100).astype(np.float32), np.arange(100) < 60, np.ones(100, bool)
-    leave = 0.60 + np.array([0, 0, 0.01, 0.02, 0.03])
-    assert selection.saving(head, sure, right, given, 2000) == pytest.approx(np.mean(leave * 1000 - 8) / 2000)
+def row_of(count: int) -> list[Location]:
+    """Locations after each of ``count`` equal blocks of 100 million MACs together."""
+    return [Location(f"b{i}", i, (16, 16, 8), 10**8 * (count - i) // count) for i in range(1, count)]
+
+
+def test_places_are_spread_from_the_front_to_past_the_middle() -> None:
+    places = row_of(100)
+    assert [at.after for at in selection.spread(places, 1, 10**8)] == [8]
+    assert [at.after for at in selection.spread(places, 2, 10**8)] == [8, 63]
+    assert [at.after for at in selection.spread(places, 6, 10**8)] == [8, 19, 30, 41, 52, 63]
+    assert selection.spread(places[:2], 5, 10**8) == tuple(places[:2])
+
+
+@pytest.mark.parametrize("limit_s", [0.0, 5.0, 20.0, 60.0, 1e9])
+def test_training_stays_within_what_it_may_take(limit_s: float) -> None:
+    offered = {at: families.map_heads(at, ["separable"], DECISION, 1e6) for at in row_of(12)}
+    chosen = selection.affordable(offered, 100_000, limit_s, 10**8, ())
+    spent = [selection.training_s(head, 100_000) for heads in chosen.values() for head in heads]
+    assert sum(spent) <= limit_s or len(spent) == 1
+    assert all(heads == offered[at][: len(heads)] for at, heads in chosen.items())
+    assert len(chosen) <= selection.MAP_PLACES
+    if limit_s > 1e6:
+        assert len(chosen) == selection.MAP_PLACES and all(chosen[at] == offered[at] for at in chosen)
+
+
+def test_pinned_places_get_their_heads_whatever_it_takes() -> None:
+    offered = {at: families.map_heads(at, ["separable"], DECISION, 1e6) for at in row_of(12)}
+    chosen = selection.affordable(offered, 100_000, 0.0, 10**8, ["b9", "b11", "elsewhere"])
+    assert {at.name for at in chosen} == {"b9", "b11"}
+    assert selection.affordable({}, 100_000, 1e9, 10**8, ()) == {}
+
+
+def test_sizes_of_a_family_are_apart_and_within_limits() -> None:
+    place = Location("here", 1, (32, 32, 16), 12_000_000)
+    for family in families.MAP_FAMILIES:
+        found = [sum(h.cost().macs.values()) for h in families.map_heads(place, [family], DECISION, 1e6)]
+        assert found == sorted(found, reverse=True) and 1 <= len(found) <= len(families.SIZES)
+        assert found[0] <= 1e6 and all(b * 3 <= found[0] for b in found[1:])
+    tight = Location("here", 1, (32, 32, 16), 400_000)
+    assert all(
+        sum(h.cost().macs.values()) <= families.MAP_SHARE * 400_000
+        for h in families.map_heads(tight, list(families.MAP_FAMILIES), DECISION, 1e9)
+    )
 
 
 def test_front_keeps_what_no_other_beats() -> None:

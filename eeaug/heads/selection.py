@@ -1,4 +1,4 @@
-"""Which heads are worth going on with: judged on the screen part, which no head was trained on."""
+"""Which heads are worth training, and which of them going on with: judged on screen, which none was trained on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from eeaug.heads.design import Dense, Head, Pool
 from eeaug.locations import Location
 
-__all__ = ["DROPS", "affordable", "front", "pass_s", "promising", "saving", "spread", "training_s"]
+__all__ = ["affordable", "front", "pass_s", "promising", "spread", "training_s"]
 
-DROPS = (0.0, 0.005, 0.01, 0.02, 0.03)  # of accuracy, at which heads are compared
 FIRST, LAST = 0.08, 0.63  # shares of the backbone's MACs between which convolutional heads are tried
 MAP_PLACES = 6  # locations with convolutional heads: more would only do the same again
 TRAINED_MACS_PER_S, PASSED_MACS_PER_S = 1e11, 1.5e11
@@ -35,27 +34,6 @@ def promising(heads: Sequence[Head], right: Mapping[str, NDArray[np.bool_]], cha
         if head.key in kept and any(share[r.key] > share[head.key] + spread for r in rivals):
             kept.discard(head.key)
     return kept
-
-
-def saving(
-    head: Head,
-    confidence: NDArray[np.float32],
-    right: NDArray[np.bool_],
-    given_right: NDArray[np.bool_],
-    total_macs: int,
-) -> float:
-    """Share of mean MACs that this exit alone saves, ≥ 0: the mean over DROPS, which the drop may not exceed.
-
-    confidence, right: (n,), the head's; given_right (n,): where the given model is right. Every confidence is
-    tried as threshold: a ranking of heads, not a promise. It does not know the budget of the run, so that heads
-    serve whatever budget comes next.
-    """
-    order = np.argsort(-confidence, kind="stable")
-    lost = given_right.astype(np.int64) - right
-    drop = np.concatenate([[0], np.cumsum(lost[order])]) / len(right)
-    leave = np.array([np.flatnonzero(drop <= most).max() for most in DROPS]) / len(right)
-    saved = leave * head.location.remaining_macs - _macs(head)
-    return float(np.maximum(0.0, saved / total_macs).mean())
 
 
 def front(heads: Sequence[Head], accuracy: Mapping[str, float]) -> tuple[Head, ...]:
