@@ -17,7 +17,7 @@ from eeaug.export import keras_file
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 e2e = pytest.mark.e2e
-EXIT = "stem_relu"  # where the bundle of the fixture has its exit
+EXIT = "stem_relu"  # where a bundle of a loose budget has its exit
 OTHER = "stack2_out"  # where it has trained heads, too
 
 

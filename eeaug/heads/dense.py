@@ -8,6 +8,7 @@ out does not depend on their number (BLAS must run on one thread meanwhile).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import pi, sqrt
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = ["ACTIVATIONS", "predict", "train"]
 
 Values = NDArray[np.float32]
 EPSILON = 1e-7
+IN_MEMORY = 20_000_000  # values that a thread may hold
 # The penalty on squared weights of standardised values, over the number of samples: what a head may learn from few
 # samples. On 500 images with heads of 64 to 512 values the best was 5 to 50; on 45,000 it changes nothing.
 RIDGE = 15.0
@@ -38,6 +40,7 @@ def train(
     """
     n = len(fit.probabilities)
     plan = plan.for_samples(n)
+    fit = replace(fit, tensors={source: _at_hand(fit.tensors[source]) for source in {wanted(h).key for h in heads}})
     total = plan.epochs * (n // plan.batch)
     running = {h.key: _Running(h, fit.tensors[wanted(h).key], plan, total) for h in heads}
     for epoch in range(plan.epochs):
@@ -127,6 +130,11 @@ def _initial(head: Head, rng: np.random.Generator) -> list[Values]:
             made.append((scale * rng.standard_normal((fan_in, *after))).astype(np.float32))
             made.append(np.zeros(after, np.float32))
     return made
+
+
+def _at_hand(values: NDArray[Any]) -> NDArray[Any]:
+    """Few values are converted once, not in every pass."""
+    return np.asarray(values, np.float32) if values.size <= IN_MEMORY else values
 
 
 def _read(features: Features, source: str, rows: Any) -> Values:
