@@ -57,11 +57,11 @@ def improved(
         given = _answers(source, source.splits.fit)
         _train(whole, exits, source, given, settings, progress)
         trained = tuple(Trained(t.head, keras_head.detached(t.head, whole, partition.exit_name(t))) for t in exits)
-        choose = _outcomes(source, whole, trained, source.splits.choose)
+        choose, said = _outcomes(source, whole, trained, source.splits.choose)
     after = replace(
         material,
         network=replace(material.network, classifier=classifier),
-        found=Candidates(trained, choose, None, material.found.heads_trained),
+        found=Candidates(trained, choose, None, material.found.heads_trained, said.__getitem__),
     )
     better = None
     with progress.step("search"), suppress(InfeasibleError):  # the trained network may lose more than the budget
@@ -69,8 +69,8 @@ def improved(
     kept = better is not None and better.score < before.score
     facts = {"epochs": settings.finetune, "kept": kept, "before": _facts(before), "after": _facts(better)}
     outcome = "no design within the limits" if better is None else f"{_saved(better):.1%}"
-    said = "fine-tuning is kept" if kept else "fine-tuning is not kept"
-    progress.note(f"{said}: {_saved(before):.1%} of the mean MACs saved before, {outcome} after, on choose")
+    verdict = "fine-tuning is kept" if kept else "fine-tuning is not kept"
+    progress.note(f"{verdict}: {_saved(before):.1%} of the mean MACs saved before, {outcome} after, on choose")
     if not kept:
         return replace(material, finetune=facts)
     view = source.splits.test
@@ -98,8 +98,10 @@ def _answers(source: Source, view: View) -> Features:
     return extraction.extract(view, [], (missing, extraction.convert(missing) if missing else b""))
 
 
-def _outcomes(source: Source, whole: Any, trained: Sequence[Trained], view: View) -> Outcomes:
-    """Of the trained network on a part; what the given model says of it stands beside."""
+def _outcomes(
+    source: Source, whole: Any, trained: Sequence[Trained], view: View
+) -> tuple[Outcomes, list[NDArray[np.float32]]]:
+    """Of the trained network on a part, beside it what the given model says; and probabilities, the final last."""
     decision = source.classifier.decision
     names = [*(partition.exit_name(t) for t in trained), partition.FINAL]
     parts = [
@@ -109,9 +111,8 @@ def _outcomes(source: Source, whole: Any, trained: Sequence[Trained], view: View
     answers = [decision.answers(p) for p in said]
     given = decision.answers(np.asarray(_answers(source, view).probabilities))[1]
     labels = view.y if source.labelled else given
-    return Outcomes(
-        np.array([c for c, _ in answers]), np.array([p for _, p in answers]), labels, source.weights(labels), given
-    )
+    confidence, predicted = (np.array(rows) for rows in zip(*answers, strict=True))
+    return Outcomes(confidence, predicted, labels, source.weights(labels), given), said
 
 
 def _train(
