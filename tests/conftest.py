@@ -94,6 +94,14 @@ def run() -> Run:
     return run
 
 
+def patched(change: str, *arguments: object, cwd: Path) -> None:
+    """Run the command, which must succeed, after the statement ``change`` in its process."""
+    code = f"{change}; from eeaug.cli.main import main; main()"
+    line = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(line, cwd=cwd, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="session")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with ``model.h5`` and ``model.npz``, a part of the shipped example; tests add to it."""

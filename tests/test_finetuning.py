@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import AUGMENT, Run, environment
+from conftest import AUGMENT, Run, patched
 from keras_nets import classifier, dense_head, map_head, places, trained
 
 from eeaug import partition
@@ -65,19 +63,14 @@ def test_what_it_breaks_is_not_kept(work: Path, run: Run) -> None:
 
 # kept whatever it brings
 FORCED = (
-    "from eeaug import delivery; from eeaug.cli.main import main; "
-    "delivery.Decided.score = property(lambda self: float(self.rows.given is None)); "
-    "main()"
+    "from eeaug import delivery; delivery.Decided.score = property(lambda self: float(self.rows.given is None))"
 )
 
 
 @pytest.fixture(scope="module")
 def tuned(work: Path) -> Path:
     arguments = [*AUGMENT, "--finetune", "1", "--no-reuse", "--max-accuracy-drop", "0.2", "-o", "tuned", "-q"]
-    done = subprocess.run(
-        [sys.executable, "-c", FORCED, *arguments], cwd=work, env=environment(), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    patched(FORCED, *arguments, cwd=work)
     return work / "tuned"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras_nets import CLASSES, dense_head, map_head, trained
 
-from eeaug import keras_files, macs, model
+from eeaug import keras_files, macs, model, settings
 from eeaug.decision import Decision
 from eeaug.features import Features
 from eeaug.heads import dense, design, families, keras_head, maps, selection, store, training
@@ -351,6 +351,10 @@ def test_promising_drops_guessers_and_those_that_a_cheaper_one_beats() -> None:
 def row_of(count: int) -> list[Location]:
     """Locations after each of ``count`` equal blocks of 100 million MACs together."""
     return [Location(f"b{i}", i, (16, 16, 8), 10**8 * (count - i) // count) for i in range(1, count)]
+
+
+def test_settings_name_the_families_that_there_are() -> None:
+    assert set(settings.FAMILIES) == set(families.FAMILIES)
 
 
 def test_places_are_spread_from_the_front_to_past_the_middle() -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import AUGMENT, environment
+from conftest import AUGMENT, patched
 from instances import random_problem
 
 from eeaug import conversion, reuse
@@ -176,16 +174,11 @@ def test_solved_designs_stay_within_the_budget() -> None:
 
 # -- a bundle -----------------------------------------------------------------------------------------
 
-FORCED = "from eeaug import reuse; reuse.WORTH = -1; from eeaug.cli.main import main; main()"
-
 
 @pytest.fixture(scope="module")
 def hearing(work: Path) -> Path:
     arguments = [*AUGMENT, "--max-exits", "2", "--max-accuracy-drop", "0.05", "-o", "hearing", "-q"]
-    done = subprocess.run(
-        [sys.executable, "-c", FORCED, *arguments], cwd=work, env=environment(), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    patched("from eeaug import reuse; reuse.WORTH = -1", *arguments, cwd=work)
     return work / "hearing"
 
 
