@@ -82,8 +82,8 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
     type=click.Choice(list(EFFORTS)),
     default="normal",
     show_default=True,
-    help="How much is spent on heads: quick trains dense ones only, normal separable ones too for about as long "
-    "as a pass of the model over the data takes, thorough all families for ten times that.",
+    help="How much is spent on heads: quick trains dense ones only, at 24 locations at most; normal separable ones "
+    "too, for about as long as a pass of the model over the data takes; thorough all families for ten times that.",
 )
 @click.option(
     "--heads",

@@ -12,10 +12,11 @@ def render(facts: dict[str, Any]) -> str:
     from eeaug.report import units
 
     search, estimate = facts["search"], facts["estimate"]
+    left_out = f" tried, {n} left out by --effort" if (n := search["locations_left_out"]) else ""
     width = max((len(at["location"]) for at in facts["locations"]), default=8)
     lines = [
         f"{facts['model']} on {facts['hardware']}: {units.macs(facts['macs'])} MACs, "
-        f"{len(facts['locations'])} locations",
+        f"{len(facts['locations'])} locations{left_out}",
         f"would train {search['dense_heads']} dense and up to {search['convolutional_heads']} convolutional heads; "
         f"up to {search['architectures_at_most']:,} architectures, {search['placements_at_most']:,} placements",
         f"takes about {units.seconds(estimate['total_s'])}: {units.seconds(estimate['features_s'])} for the passes "

@@ -122,7 +122,8 @@ def planned(
     families_ = chosen or effort.families
     decision, dense = classifier.decision, {}
     if "blueprint" in families_:
-        dense = {at: families.dense_heads(at, tail, decision, backbone_macs) for at in locations}
+        values = min(effort.dense_values * samples, families.POOLED_LIMIT)
+        dense = {at: families.dense_heads(at, tail, decision, backbone_macs, values) for at in locations}
     most = max(effort.map_macs, effort.map_share * backbone_macs)
     of_maps = [family for family in families_ if family in families.MAP_FAMILIES]
     maps = {at: families.map_heads(at, of_maps, decision, most) for at in locations}

@@ -284,6 +284,7 @@ def _search_facts(material: Material, result: Result) -> dict[str, Any]:
     partly = f"all up to two exits; beyond, the best {SETTLED_PER_COUNT} of each number and what is near the best"
     return {
         "locations": len(material.network.rules.locations),
+        "locations_left_out": material.network.left_out,
         "heads_trained": material.found.heads_trained,
         "heads_kept": len(material.found.trained),
         "architectures": result.architectures,

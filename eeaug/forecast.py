@@ -61,6 +61,7 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
         "macs": ready.network.macs,
         "locations": [_location(ready, task, costs, heads, at.name) for at in ready.network.rules.locations],
         "search": {
+            "locations_left_out": ready.network.left_out,
             "dense_heads": sum(map(len, ready.dense.values())),
             "convolutional_heads": sum(map(len, ready.maps.values())),
             "architectures_at_most": sum(counts),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from eeaug.graph import Block
 
-__all__ = ["Location", "find", "pooled_shape"]
+__all__ = ["Location", "find", "pooled_shape", "thinned"]
 
 # A block of so many layers that holds most of the MACs is a network in one piece, not a residual block.
 TANGLED_LAYERS = 50
@@ -57,6 +58,26 @@ def find(blocks: Sequence[Block], outputs: int) -> tuple[tuple[Location, ...], d
         if len(block.layers) >= TANGLED_LAYERS and 2 * block.total_macs > total:
             reasons[block.name] += f"; no single tensor cuts the {len(block.layers)} layers of this block"
     return tuple(found), reasons
+
+
+def thinned(locations: Sequence[Location], most: float, kept: Collection[str] = ()) -> tuple[Location, ...]:
+    """At most ``most`` of the locations, evenly over the MACs between the first and the last; order kept.
+
+    What stands a few blocks further sees nearly the same tensor. ``kept`` names stay in any case, and beyond
+    ``most`` if they are more.
+    """
+    if len(locations) <= most:
+        return tuple(locations)
+    first, last = locations[0].remaining_macs, locations[-1].remaining_macs
+    chosen = {i for i, at in enumerate(locations) if at.name in kept}
+    free = [i for i in range(len(locations)) if i not in chosen]
+    for left in range(max(0, int(most) - len(chosen)), 0, -1):
+        # the next of those that are left, where that many equal steps would put it; enough must remain behind it
+        target = first - (first - last) * (most - left) / max(1, most - 1)
+        at = bisect_left(free, -target, hi=len(free) - left, key=lambda i: -locations[i].remaining_macs)
+        chosen.add(free[at])
+        free = free[at + 1 :]
+    return tuple(locations[i] for i in sorted(chosen))
 
 
 def pooled_shape(shape: tuple[int, ...], window: tuple[int, ...]) -> tuple[int, ...]:

@@ -40,6 +40,7 @@ class Network:
     hardware: Hardware
     blocks: tuple[Block, ...]
     rules: Rules
+    left_out: int = 0  # locations that the effort does not try
 
     @property
     def macs(self) -> int:
@@ -148,7 +149,10 @@ def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) ->
             f"{classifier.file}: no exit can stand in this recurrent network: nothing follows layer "
             f"{recurrent[-1]!r} but the classifier, and its steps cannot be cut"
         )
-    return Network(classifier, target, blocks, choice.rules(settings, target, found, reasons))
+    rules = choice.rules(settings, target, found, reasons)
+    tried = locations.thinned(rules.locations, EFFORTS[settings.effort].places, rules.pinned)
+    left_out = len(rules.locations) - len(tried)
+    return Network(classifier, target, blocks, replace(rules, locations=tried), left_out)
 
 
 def _planned(settings: Settings, network: Network, samples: int) -> tuple[Heads, Heads]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from types import SimpleNamespace
 from typing import cast
 
 import networkx as nx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eeaug import graph, locations, macs
 from eeaug.errors import ConversionError
@@ -347,3 +350,28 @@ def test_a_network_in_one_piece_says_so() -> None:
         "nothing to save: 6 MACs follow, the smallest head costs 6; "
         "no single tensor cuts the 62 layers of this block"
     )
+
+
+@given(
+    st.lists(st.integers(1, 50), min_size=1, max_size=30),
+    st.integers(1, 12),
+    st.sets(st.integers(0, 29), max_size=4),
+)
+def test_thinned_locations_are_spread_over_the_macs(steps: list[int], most: int, kept: set[int]) -> None:
+    after = [sum(steps[i:]) for i in range(len(steps))]
+    every = [locations.Location(str(i), i, (4,), macs) for i, macs in enumerate(after)]
+    pinned = {str(i) for i in kept if i < len(every)}
+    found = locations.thinned(every, most, pinned)
+    assert [at for at in every if at in found] == list(found)  # in order, none twice
+    assert pinned <= {at.name for at in found}
+    assert len(found) == (len(every) if len(every) <= most else max(most, len(pinned)))
+    if not pinned and 2 <= most < len(every):
+        assert {every[0], every[-1]} <= set(found)
+        # no gap is wider than an equal step and the largest step of the network
+        gaps = [a.remaining_macs - b.remaining_macs for a, b in pairwise(found)]
+        assert max(gaps) <= (after[0] - after[-1]) / (most - 1) + max(steps) + 1e-9
+
+
+def test_more_than_every_location_is_every_location() -> None:
+    every = [locations.Location(str(i), i, (4,), 9 - i) for i in range(3)]
+    assert locations.thinned(every, float("inf")) == tuple(every)

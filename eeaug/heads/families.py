@@ -63,21 +63,22 @@ _HIDDEN = {"relu", "tanh", "gelu", "silu", "elu", "selu", "sigmoid"}
 
 
 def dense_heads(
-    location: Location, tail: Sequence[Dense], decision: Decision, backbone_macs: int
+    location: Location, tail: Sequence[Dense], decision: Decision, backbone_macs: int, values: float = POOLED_LIMIT
 ) -> tuple[Head, ...]:
     """``blueprint`` heads on pooled values, from the smallest up.
 
-    Down-sampling is aggressive: the finest grid has about four cells per axis and POOLED_LIMIT values. Where
-    the backbone's classifier has hidden layers, a head repeats them if it then costs less than HIDDEN_SHARE
-    of the backbone.
+    Down-sampling is aggressive: the finest grid has about four cells per axis and at most ``values`` values,
+    but averages are always tried; never more than POOLED_LIMIT. Where the backbone's classifier has hidden
+    layers, a head repeats them if it then costs less than HIDDEN_SHARE of the backbone.
     """
     heads: list[Head] = []
     final = Dense(decision.outputs, decision.activation)
     hidden = tuple(d for d in tail[:-1] if d.activation in _HIDDEN)
+    most = min(POOLED_LIMIT, max(values, location.shape[-1]))
     windows = {
         size: window
         for size, window in _windows(location.shape).items()
-        if prod(pooled_shape(location.shape, window)) <= POOLED_LIMIT
+        if prod(pooled_shape(location.shape, window)) <= most
     }
     for size, window in windows.items():
         finer = next(

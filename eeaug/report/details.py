@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from eeaug.report.facts import Report, drop_name
 from eeaug.report.units import UNKNOWN, macs, points, seconds
 
@@ -71,7 +74,7 @@ def _searched(report: Report) -> str:
     )
     return "; ".join(
         [
-            _count(search["locations"], "location"),
+            _locations(search),
             f"{_count(search['heads_trained'], 'head')} trained, {search['heads_kept']:,} kept",
             _count(search["architectures"], "architecture"),
             _count(search["placements"], "placement"),
@@ -81,6 +84,11 @@ def _searched(report: Report) -> str:
             *heard,
         ]
     )
+
+
+def _locations(search: Mapping[str, Any]) -> str:
+    tried, left_out = search["locations"], search.get("locations_left_out", 0)
+    return _count(tried, "location") if not left_out else f"{tried:,} of {tried + left_out:,} locations"
 
 
 def _finetuned(report: Report) -> tuple[tuple[str, str], ...]:
