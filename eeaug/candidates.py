@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from eeaug import calibration, data
 from eeaug.cascade import Outcomes
 from eeaug.data import Splits, View
+from eeaug.decision import Decision
 from eeaug.errors import InputError
 from eeaug.features import Extraction, Features, Wanted
 from eeaug.heads import dense, design, families, maps, selection, store, training
 from eeaug.heads.design import Head
+from eeaug.heads.specific import Specific
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan
 from eeaug.locations import Location
@@ -32,6 +34,7 @@ from eeaug.settings import Effort
 
 __all__ = ["Candidates", "Source", "dense_plan", "map_plan", "planned", "search"]
 
+PATIENCE, PATIENT_EPOCHS = 10, 200  # passes of heads for a target class
 COLDEST = 0.5  # a lower temperature would press most confidences of a good exit to 1, where none tells them apart
 SOFTENED = 2.0  # the temperature at which heads hear the given model
 WORTH_SAYING = 100_000_000  # bytes on disk
@@ -42,13 +45,32 @@ PARTS: Mapping[str, type] = {"held": np.float32, "screen": np.float32, "fit": np
 
 @dataclass(frozen=True)
 class Source:
-    """The data of a search and how it is read."""
+    """The data of a search and how it is read.
+
+    ``specific``: heads know its classes only; None: all.
+    """
 
     classifier: Classifier
     splits: Splits
     extraction: Extraction
     labelled: bool = True
     priors: Mapping[int, float] | None = None
+    specific: Specific | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """What heads in training answer."""
+        return self.classifier.decision if self.specific is None else self.specific.decision
+
+    def codes(self, features: Features) -> NDArray[np.int64]:
+        """What is right, as heads answer it."""
+        labels = self.labels(features)
+        return labels if self.specific is None else self.specific.codes(labels)
+
+    def said(self, features: Features, rows: NDArray[np.integer] | slice = slice(None)) -> NDArray[np.float32]:
+        """What the given model says, as heads answer it, (rows, outputs)."""
+        p = np.asarray(features.probabilities[rows])
+        return p if self.specific is None else self.specific.narrowed(p)
 
     def labels(self, features: Features) -> NDArray[np.int64]:
         """What is right: the labels, or without any what the given model says."""
@@ -59,13 +81,13 @@ class Source:
     def targets(self, features: Features, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """What heads learn on these rows, (rows, outputs): the labels, or the given model's probabilities."""
         if self.labelled:
-            return self.classifier.decision.targets(features.labels[rows])
-        return np.asarray(features.probabilities[rows])
+            labels = features.labels[rows]
+            return self.decision.targets(labels if self.specific is None else self.specific.codes(labels))
+        return self.said(features, rows)
 
     def distilled(self, features: Features, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Half of it what the given model says, softened (Hinton et al. 2015, section 2)."""
-        said = np.asarray(features.probabilities[rows])
-        softened = calibration.tempered(said, self.classifier.decision, SOFTENED)
+        softened = calibration.tempered(self.said(features, rows), self.decision, SOFTENED)
         return (self.targets(features, rows) + softened) / np.float32(2)
 
     @property
@@ -95,7 +117,10 @@ class Candidates:
     answers: Callable[[int], NDArray[np.float32] | None] = lambda _: None
 
 
-def dense_plan(effort: Effort, seed: int) -> Plan:
+def dense_plan(effort: Effort, seed: int, specific: bool = False) -> Plan:
+    """``specific``: as Bonato and Bouganis train, section 3.2."""
+    if specific:
+        return Plan(PATIENT_EPOCHS, 0, 512, effort.dense_rate / 4, seed, PATIENCE)
     return Plan(effort.dense_epochs, effort.dense_steps, 512, effort.dense_rate, seed)
 
 
@@ -105,27 +130,31 @@ def map_plan(effort: Effort, seed: int) -> Plan:
 
 
 def planned(
-    classifier: Classifier,
+    decision: Decision,
     locations: Sequence[Location],
     tail: Sequence[design.Dense],
     backbone_macs: int,
-    chosen: Sequence[str] | None,
+    chosen: Collection[str],
     effort: Effort,
     samples: int,
     pinned: Collection[str],
+    *,
+    reaching_back: bool,
 ) -> tuple[dict[Location, tuple[Head, ...]], dict[Location, tuple[Head, ...]]]:
-    """Dense and convolutional heads by location, before any is trained.
+    """Dense and convolutional heads by location, before any is trained; they answer as ``decision`` says.
 
-    ``chosen`` families, by default those of the effort; ``samples`` to train on; ``pinned`` locations get
-    convolutional heads in any case.
+    ``chosen`` families; ``samples`` to train on; ``pinned`` locations get convolutional heads in any case.
+    ``reaching_back``: whether heads may read the tensors of earlier locations.
     """
-    families_ = chosen or effort.families
-    decision, dense = classifier.decision, {}
-    if "blueprint" in families_:
-        values = min(effort.dense_values * samples, families.POOLED_LIMIT)
-        dense = {at: families.dense_heads(at, tail, decision, backbone_macs, values) for at in locations}
+    values = min(effort.dense_values * samples, families.POOLED_LIMIT)
+    dense: dict[Location, tuple[Head, ...]] = {}
+    for i, at in enumerate(locations):
+        if "blueprint" in chosen:
+            dense[at] = families.dense_heads(at, tail, decision, backbone_macs, values)
+        if reaching_back and "dense-connection" in chosen:
+            dense[at] = (*dense.get(at, ()), *families.dense_connections(at, locations[:i], decision, values))
     most = max(effort.map_macs, effort.map_share * backbone_macs)
-    of_maps = [family for family in families_ if family in families.MAP_FAMILIES]
+    of_maps = [family for family in chosen if family in families.MAP_FAMILIES]
     maps = {at: families.map_heads(at, of_maps, decision, most) for at in locations}
     seen = samples * map_plan(effort, 0).for_samples(samples).epochs
     limit = max(effort.map_s, effort.map_passes * selection.pass_s(backbone_macs, samples))
@@ -165,10 +194,12 @@ def search(
         head = one.trained.head
         cost = sum(head.cost().macs.values())
         progress.detail(f"{head.key}: {accuracy[head.key]:.2%} right on screen, {cost:,} MACs")
-    front = set(selection.front([one.trained.head for one in ordered], accuracy))
-    kept = [one for one in ordered if one.trained.head in front]
+    kept = ordered
+    if source.specific is None:  # accuracy says little of how surely a head knows a single class
+        front = set(selection.front([one.trained.head for one in ordered], accuracy))
+        kept = [one for one in ordered if one.trained.head in front]
     held = work.answers("held")
-    calibrated = [_calibrated(source, one, held) for one in kept]
+    calibrated = [_deployed(source, _calibrated(source, one, held)) for one in kept]
     rows = source.splits.rows(source.splits.choose)
 
     def answers(i: int) -> NDArray[np.float32]:
@@ -189,13 +220,19 @@ def _order(judged: Judged) -> tuple[int, int, str]:
 
 def _calibrated(source: Source, judged: Judged, held: Features) -> Judged:
     """The head with a temperature in its last layer; ``screen`` has served and stays as it was."""
-    rows, labels = source.splits.rows(source.splits.choose), source.labels(held)
-    decision = source.classifier.decision
-    weights = source.weights(labels[rows])
-    heat = max(COLDEST, calibration.temperature(judged.held[rows], labels[rows], decision, weights))
+    rows, codes, decision = source.splits.rows(source.splits.choose), source.codes(held), source.decision
+    weights = source.weights(source.labels(held)[rows])
+    heat = max(COLDEST, calibration.temperature(judged.held[rows], codes[rows], decision, weights))
     return Judged(
         calibration.folded(judged.trained, heat), judged.screen, calibration.tempered(judged.held, decision, heat)
     )
+
+
+def _deployed(source: Source, judged: Judged) -> Judged:
+    """The head as stages have it, with an output for every class."""
+    if source.specific is None:
+        return judged
+    return Judged(source.specific.deployed(judged.trained), judged.screen, source.specific.widened(judged.held))
 
 
 def _outcomes(source: Source, judged: Sequence[Judged], held: Features) -> tuple[Outcomes, Outcomes | None]:
@@ -221,9 +258,9 @@ class _Judge:
     """Heads judged on screen, which no head was trained on."""
 
     def __init__(self, source: Source, screen: Features, pinned: Collection[str]) -> None:
-        self.answers = source.classifier.decision.answers
-        self.labels = source.labels(screen)
-        self.given_right = self.answers(np.asarray(screen.probabilities))[1] == self.labels
+        self.answers, self.specific = source.decision.answers, source.specific is not None
+        self.labels = source.codes(screen)
+        self.given_right = self.answers(source.said(screen))[1] == self.labels
         self.chance = float(np.unique(self.labels, return_counts=True)[1].max() / len(self.labels))
         self.pinned = pinned
 
@@ -235,12 +272,14 @@ class _Judge:
 
     def as_good_as_given(self, probabilities: NDArray[np.float32]) -> bool:
         """Beyond two standard errors: no other head could let more samples leave."""
+        if self.specific:
+            return False
         margin = 2 * np.sqrt(0.25 / len(self.labels))
         return self.accuracy(probabilities) - margin >= float(self.given_right.mean())
 
     def promising(self, heads: Sequence[Head], probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
         right = {key: self.right(p) for key, p in probabilities.items()}
-        anyway = {h.key for h in heads if h.location.name in self.pinned}
+        anyway = {h.key for h in heads if self.specific or h.location.name in self.pinned}
         return selection.promising(heads, right, self.chance) | anyway
 
 
@@ -252,7 +291,8 @@ class _Work:
         first: Callable[[Features], None],
     ) -> None:  # fmt: skip
         self.source, self.effort, self.pinned, self.progress = source, effort, pinned, progress
-        self.dense_plan, self.map_plan = dense_plan(effort, seed), map_plan(effort, seed)
+        self.dense_plan = dense_plan(effort, seed, source.specific is not None)
+        self.map_plan = map_plan(effort, seed)
         self.views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
         self.first: Callable[[Features], None] | None = first
         self.features: dict[str, Features] = {}
@@ -266,7 +306,7 @@ class _Work:
     def read(self, groups: Sequence[Sequence[Head]], places: Sequence[Sequence[Head]]) -> Features:
         """What heads read that are not remembered, on all parts, whole maps too if they have room; gives screen."""
         lacking = [*self.lacking(groups, self.dense_plan), *self.lacking(places, self.map_plan)]
-        wanted = [training.wanted(head) for heads in lacking for head in heads]
+        wanted = list(dict.fromkeys(w for heads in lacking for head in heads for w in training.sources(head)))
         if not self.fits(wanted):
             wanted = [want for want in wanted if want.window is not None]
         self.extract(wanted, list(PARTS) if wanted else ["held", "screen"], _count(len(groups), "location"))
@@ -287,7 +327,7 @@ class _Work:
         def train(heads: Sequence[Head]) -> None:
             fit, screen, held = (features[part] for part in ("fit", "screen", "held"))
             keep = partial(judge.promising, heads)
-            trained = dense.train(heads, fit, partial(self.source.targets, fit), screen, plan, keep)
+            trained = dense.train(heads, fit, partial(self.source.targets, fit), screen, plan, keep, judge.accuracy)
             made = [Judged(t, dense.predict(t, screen), dense.predict(t, held)) for t in trained]
             store.save(self.file(heads, plan), heads, made)
 
@@ -323,14 +363,16 @@ class _Work:
         """Where these heads are kept once they are trained; its name holds all that shaped them."""
         source, extraction = self.source, self.source.extraction
         read = [
-            extraction.file(self.views[part], training.wanted(head), precision)
+            extraction.file(self.views[part], source_, precision)
             for head in heads
+            for source_ in training.sources(head)
             for part, precision in PARTS.items()
         ]
         facts = {
             "labelled": source.labelled,
             "pinned": heads[0].location.name in self.pinned,
             "threads": extraction.threads,
+            "classes": None if source.specific is None else source.specific.classes,
         }
         return store.file(extraction.folder, heads, plan, read, facts)
 

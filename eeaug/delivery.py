@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
-from eeaug import cascade, certification, choice, hardware, operating, partition, reference, reuse
+from eeaug import cascade, certification, choice, class_specific, hardware, operating, partition, reference, reuse
 from eeaug.candidates import Candidates
 from eeaug.cascade import Outcomes
 from eeaug.certification import Guarantee
 from eeaug.cost import Costs
 from eeaug.export import bundle, keras_file, search_files, stage_files, verify
 from eeaug.export.search_files import Search
+from eeaug.heads.specific import Specific
 from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.preparation import Network
@@ -76,7 +77,8 @@ class Material:
 class Decided:
     """The design and all that was found out about it without running it.
 
-    ``rows``: its outcomes on choose; ``cost`` (1, m + 1) of its segments, what ``objective`` weighs.
+    ``rows``: its outcomes on choose; ``cost`` (1, m + 1) of its segments, what ``objective`` weighs;
+    ``specific``: the classes that its exits are for, None: all.
     """
 
     costs: Costs
@@ -88,6 +90,7 @@ class Decided:
     rows: Outcomes
     cost: NDArray[np.float64]
     objective: Objective
+    specific: Specific | None = None
 
     @property
     def leaves(self) -> NDArray[np.intp]:
@@ -168,11 +171,30 @@ def _report(
         parameters=sum(block.parameters for block in material.network.blocks),
     )
     report["design"]["finetune"] = material.finetune
+    report["design"]["target"] = _target(decided, test)
     if material.earlier is not None:
         report["accuracy_drop_bound_95_missing"] = "made from an earlier bundle, without test samples"
     _warn(report, settings, progress)
     report["warnings"] = list(progress.warnings)
     return report
+
+
+def _target(decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
+    """What the exits bring their classes and cost the others, on choose and test; None if they are for all."""
+    chosen, specific = decided.chosen, decided.specific
+    if specific is None:
+        return None
+    segments, base = chosen.segments, chosen.baseline_segments
+    costs = {
+        "macs": (segments.macs[0], float(base.macs.sum())),
+        "latency": (segments.time_s[0], float(base.time_s.sum())),
+        "energy": (segments.energy_j[0], float(base.energy_j.sum())),
+    }
+
+    def on(rows: Outcomes) -> dict[str, Any]:
+        return class_specific.figures(specific, rows, chosen.thresholds, costs, chosen.classes)
+
+    return {"choose": on(decided.rows), "measured": None if test is None else on(test)}
 
 
 def decide(settings: Settings, material: Material) -> Decided:
@@ -181,9 +203,13 @@ def decide(settings: Settings, material: Material) -> Decided:
     base = choice.baseline(costs)
     decision = network.classifier.decision
     task = choice.problem(settings, costs, found.outcomes, network.rules, base, decision)
-    result, design = choice.choose(task, network.rules)
+    specific = Specific.named(settings.target_class, material.classes, decision)
+    if specific is None:
+        result, design = choice.choose(task, network.rules)
+    else:
+        result, design = class_specific.choose(task, network.rules, specific)
     hears = guarantee = None
-    if settings.reuse and settings.risk is None:
+    if settings.reuse and settings.risk is None and specific is None:
         better = reuse.improved(task, network.rules, design, found.answers, decision)
         if better is not None:
             hears, task, design = better
@@ -193,7 +219,9 @@ def decide(settings: Settings, material: Material) -> Decided:
             task, network.rules, design, found.certify,
             budget=settings.max_accuracy_drop, risk=settings.risk, seed=settings.seed,
         )  # fmt: skip
-    points = operating.points(settings, task, network.rules, design, guarantee, found.certify)
+    points: tuple[Point, ...] = ()
+    if specific is None:
+        points = operating.points(settings, task, network.rules, design, guarantee, found.certify)
     chosen = Chosen(
         design=design,
         thresholds=tuple(
@@ -211,7 +239,7 @@ def decide(settings: Settings, material: Material) -> Decided:
     )  # fmt: skip
     return Decided(
         costs, result, chosen, guarantee, points, _stages(network, found, chosen),
-        task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective,
+        task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective, specific,
     )  # fmt: skip
 
 

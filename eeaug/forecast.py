@@ -105,9 +105,8 @@ def _location(ready: Ready, task: Any, costs: Any, heads: Sequence[Head], name: 
 
 def _wanted(ready: Ready) -> list[Wanted]:
     """What the planned heads read."""
-    return [
-        training.wanted(h) for planned in (ready.dense, ready.maps) for heads in planned.values() for h in heads
-    ]
+    heads = [h for planned in (ready.dense, ready.maps) for heads in planned.values() for h in heads]
+    return list(dict.fromkeys(wanted for head in heads for wanted in training.sources(head)))
 
 
 def _disk(ready: Ready) -> int:
@@ -131,7 +130,12 @@ def _times(settings: Settings, ready: Ready) -> dict[str, Any]:
         made, per_sample, fixed = _extract(small, _wanted(ready), view)
         seconds["features_s"] = fixed + per_sample * total
         for train, planned, plan, threads in (
-            (dense.train, ready.dense, dense_plan(effort, 0), settings.threads),
+            (
+                dense.train,
+                ready.dense,
+                _usual(dense_plan(effort, 0, source.specific is not None)),
+                settings.threads,
+            ),
             (maps.train, ready.maps, map_plan(effort, 0), 1),
         ):
             passed = plan.for_samples(len(splits.fit)).epochs * len(splits.fit) / len(view)
@@ -154,7 +158,7 @@ def _extract(small: Extraction, wanted: Sequence[Wanted], view: View) -> tuple[F
 def _epoch_s(train: Any, heads: Sequence[Head], made: Features, plan: Plan) -> float:
     """Seconds per epoch over the small batch: many less few, so that compilation cancels."""
     spent = []
-    outputs = made.probabilities.shape[1]
+    outputs = heads[0].dense[-1].units
 
     def targets(rows: Any) -> Any:
         return np.full((len(rows), outputs), 1 / outputs, np.float32)
@@ -165,6 +169,11 @@ def _epoch_s(train: Any, heads: Sequence[Head], made: Features, plan: Plan) -> f
         train(heads, made, targets, made, fixed, lambda probabilities: set(probabilities))
         spent.append(time.perf_counter() - start)
     return max(0.0, (spent[1] - spent[0]) / 4)
+
+
+def _usual(plan: Plan) -> Plan:
+    """With the passes that are usual where they end by themselves."""
+    return replace(plan, epochs=min(plan.epochs, 3 * plan.patience)) if plan.patience else plan
 
 
 class _Fixed(Plan):

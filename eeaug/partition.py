@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -116,11 +116,11 @@ def stage_graph(classifier: Classifier, stage: Stage) -> tuple[Any, dict[str, An
 
     inputs = keras.Input(stage.input_shape, name=stage.input_name)
     end = stage.end or classifier.output
-    tensor = classifier.replay(stage.start, inputs, [end])[end]
+    made = classifier.replay(stage.start, inputs, [*_reads(stage.exit), end])
     if stage.exit is None:
-        return inputs, {PROBABILITIES: _final(classifier, tensor)}
-    handover = conversion.as_float32(tensor, "eeaug_handover")
-    return inputs, {PROBABILITIES: _attached(stage.exit, tensor), str(stage.handover): handover}
+        return inputs, {PROBABILITIES: _final(classifier, made[end])}
+    handover = conversion.as_float32(made[end], "eeaug_handover")
+    return inputs, {PROBABILITIES: _attached(stage.exit, made), str(stage.handover): handover}
 
 
 def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
@@ -129,10 +129,9 @@ def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
 
     inputs = keras.Input(classifier.input_shape, name=INPUT)
     locations = [trained.head.location.name for trained in exits]
-    made = classifier.replay(None, inputs, [*locations, classifier.output])
-    outputs = {
-        exit_name(trained): _attached(trained, made[name]) for name, trained in zip(locations, exits, strict=True)
-    }
+    earlier = [name for trained in exits for name in _reads(trained)]
+    made = classifier.replay(None, inputs, list(dict.fromkeys([*earlier, *locations, classifier.output])))
+    outputs = {exit_name(trained): _attached(trained, made) for trained in exits}
     outputs[FINAL] = _final(classifier, made[classifier.output])
     return keras.Model(inputs, outputs, name="augmented")
 
@@ -141,5 +140,11 @@ def _final(classifier: Classifier, tensor: Any) -> Any:
     return conversion.as_float32(classifier.probabilities(tensor), "eeaug_final")
 
 
-def _attached(trained: Trained, tensor: Any) -> Any:
-    return keras_head.attach(trained.head, trained.weights, tensor, exit_name(trained))
+def _reads(trained: Trained | None) -> list[str]:
+    """Earlier locations that the head reads, too; a stage with such a head begins at the input."""
+    return [] if trained is None else [read.location.name for read in trained.head.earlier]
+
+
+def _attached(trained: Trained, made: Mapping[str, Any]) -> Any:
+    head, earlier = trained.head, [made[name] for name in _reads(trained)]
+    return keras_head.attach(head, trained.weights, made[head.location.name], exit_name(trained), earlier)

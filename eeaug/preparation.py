@@ -21,6 +21,7 @@ from eeaug.graph import Block
 from eeaug.hardware import Hardware
 from eeaug.heads import families
 from eeaug.heads.design import Head
+from eeaug.heads.specific import Specific
 from eeaug.locations import Location
 from eeaug.model import Classifier
 from eeaug.progress import Progress
@@ -98,12 +99,13 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         progress.caution(note)
     with progress.step("graph"):
         network = _take_apart(settings, classifier, target)
-        dense, maps = _planned(settings, network, len(splits.fit))
+        specific = Specific.named(settings.target_class, names, decision)
+        dense, maps = _planned(settings, network, len(splits.fit), specific.decision if specific else decision)
     cache = Cache(settings.cache, settings.max_cache_bytes)
     cache.make_room(0, "unpacked data")
     folder = cache.network(classifier.file, classifier.sha256, given.source, given.sha256)
     extraction = Extraction(classifier, given.preprocessing, cache, folder, settings.threads, workers)
-    source = Source(classifier, splits, extraction, labelled, priors)
+    source = Source(classifier, splits, extraction, labelled, priors, specific)
     return Ready(network, given, source, names, dense, maps)
 
 
@@ -155,13 +157,21 @@ def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) ->
     return Network(classifier, target, blocks, replace(rules, locations=tried), left_out)
 
 
-def _planned(settings: Settings, network: Network, samples: int) -> tuple[Heads, Heads]:
+def _planned(settings: Settings, network: Network, samples: int, decision: Decision) -> tuple[Heads, Heads]:
     """The heads that will be tried; refuses limits that none of them can meet."""
+    effort = EFFORTS[settings.effort]
+    reaching_back = bool(settings.target_class) or network.rules.max_exits <= 1
+    if "dense-connection" in settings.heads and not reaching_back:
+        raise InputError(
+            "--heads dense-connection: it reads all tensors up to its own, which would have to be handed over "
+            "behind another exit; it needs --max-exits 1"
+        )
+    chosen = settings.heads or (*effort.families, *(["dense-connection"] if settings.target_class else []))
     tail = families.blueprint_units(network.classifier.calls, network.blocks)
     places = network.rules.locations if network.rules.max_exits else ()
     dense, maps = candidates.planned(
-        network.classifier, places, tail, network.macs,
-        settings.heads, EFFORTS[settings.effort], samples, network.rules.pinned,
+        decision, places, tail, network.macs,
+        chosen, effort, samples, network.rules.pinned, reaching_back=reaching_back,
     )  # fmt: skip
     heads = [head for by_location in (dense, maps) for mine in by_location.values() for head in mine]
     choice.check_limits(settings, network.costs([h.cost() for h in heads]), network.rules, network.blocks)

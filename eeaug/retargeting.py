@@ -116,7 +116,8 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
     kept["exit_at"] = {name: processor or None for name, _, processor in split}
     pinned = [text.rpartition("=") for text in stored["threshold"]]
     kept["threshold"] = {name: float(value) for name, _, value in pinned}
-    kept["forbid"], kept["heads"] = tuple(stored["forbid"]), tuple(stored["heads"])
+    for name in ("forbid", "heads", "target_class"):
+        kept[name] = tuple(stored[name])
     for one, other in (("max_accuracy_drop", "efficiency_weight"), ("efficiency_weight", "max_accuracy_drop")):
         if changes.get(one) is not None:
             kept[other] = None

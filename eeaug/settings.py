@@ -14,7 +14,8 @@ from eeaug.hardware_file import nearest
 
 __all__ = ["EFFORTS", "FAMILIES", "Effort", "Settings"]
 
-FAMILIES = ("blueprint", "separable", "convolutional", "trecx")  # of heads, as heads.families makes them
+# of heads, as heads.families makes them
+FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Settings:
     ``finetune``: passes over fit that exits and backbone are trained together.
     ``reuse``: later decisions may use what earlier exits said.
     ``heads``: families of heads, by default those of ``effort``.
+    ``target_class``: names or numbers of the classes that exits are for; none: all.
     ``dask``: address of a scheduler whose workers extract features.
     ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid`` locations.
     """
@@ -103,6 +105,7 @@ class Settings:
     priors: str | None = None
     output_name: str | None = None
     heads: tuple[str, ...] = ()
+    target_class: tuple[str, ...] = ()
     effort: str = "normal"
     seed: int = 0
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -124,6 +127,8 @@ class Settings:
                 raise InputError(f"--heads {name}: no such family{close}; there are {', '.join(FAMILIES)}")
         if self.finetune and self.max_class_drop is not None:
             raise InputError("--max-class-drop compares with the given model, class by class: not with --finetune")
+        if self.target_class:
+            self._check_target()
         if self.risk is None:
             return
         if self.finetune:
@@ -134,6 +139,25 @@ class Settings:
             raise InputError("--risk needs samples that the model was not trained on: not --calibrate-on train")
         if self.correction != 1.0:
             raise InputError("--correction changes thresholds after they were found: --risk cannot hold for them")
+
+    def _check_target(self) -> None:
+        others = {
+            "--risk": self.risk is not None,
+            "--finetune": bool(self.finetune),
+            "--max-class-drop": self.max_class_drop is not None,
+            "--efficiency-weight": self.efficiency_weight is not None,
+            "--scoring independent": self.scoring != "exact",
+            "--confidence": self.confidence != "max-softmax",
+            "--correction": self.correction != 1,
+        }
+        for option, given in others.items():
+            if given:
+                raise InputError(
+                    f"--target-class chooses exits by gain and loss, at thresholds of 0.95 to 1: not with {option}"
+                )
+        for location, value in self.threshold.items():
+            if value < 0.95:
+                raise InputError(f"--threshold {location}={value:g}: with --target-class it is 0.95 to 1")
 
     @property
     def bundle(self) -> Path:
@@ -163,6 +187,7 @@ class Settings:
             "priors": self.priors,
             "output_name": self.output_name,
             "heads": list(self.heads),
+            "target_class": list(self.target_class),
             "effort": self.effort,
             "seed": self.seed,
             "threads": self.threads,

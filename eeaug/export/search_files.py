@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import Outcomes
 from eeaug.export.bundle import dump_json
-from eeaug.heads.design import Convolve, Dense, Head, Pool, Residual
+from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual
 from eeaug.heads.training import Trained
 from eeaug.locations import Location
 
@@ -103,6 +103,7 @@ def _entry(head: Head) -> dict[str, Any]:
         "head": head.name,
         "family": head.family,
         "size": head.size,
+        "earlier": [dataclasses.asdict(read) for read in head.earlier],
         "steps": [{"step": names[type(step)], **dataclasses.asdict(step)} for step in head.steps],
         "macs": dict(cost.macs),
         "parameters": cost.parameters,
@@ -110,10 +111,16 @@ def _entry(head: Head) -> dict[str, Any]:
 
 
 def _head(entry: dict[str, Any]) -> Head:
-    place = entry["location"]
     steps = []
     for given in entry["steps"]:
         options = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k != "step"}
         steps.append(STEPS[given["step"]](**options))
-    location = Location(place["name"], place["after"], tuple(place["shape"]), place["remaining_macs"])
-    return Head(location, entry["family"], entry["size"], tuple(steps))
+    earlier = tuple(
+        Averages(_location(read["location"]), tuple(read["window"]), tuple(read["finer"]))
+        for read in entry["earlier"]
+    )
+    return Head(_location(entry["location"]), entry["family"], entry["size"], tuple(steps), earlier=earlier)
+
+
+def _location(entry: dict[str, Any]) -> Location:
+    return Location(entry["name"], entry["after"], tuple(entry["shape"]), entry["remaining_macs"])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from eeaug.features import Features
 from eeaug.heads.design import Dense, Head
-from eeaug.heads.training import Keep, Plan, Targets, Trained, wanted
+from eeaug.heads.training import Keep, Plan, Targets, Trained, sources, wanted
 
 __all__ = ["ACTIVATIONS", "predict", "train"]
 
@@ -27,41 +27,59 @@ IN_MEMORY = 20_000_000  # values that a thread may hold
 # The penalty on squared weights of standardised values, over the number of samples: what a head may learn from few
 # samples. On 500 images with heads of 64 to 512 values the best was 5 to 50; on 45,000 it changes nothing.
 RIDGE = 15.0
+JOINED_ROWS = 4096  # that are read from several tensors at once
 MOMENT_ROWS = 4096  # mean and deviation of a column are known well enough from so many samples
 
 
 def train(
-    heads: Sequence[Head], fit: Features, targets: Targets, screen: Features, plan: Plan, keep: Keep
+    heads: Sequence[Head],
+    fit: Features,
+    targets: Targets,
+    screen: Features,
+    plan: Plan,
+    keep: Keep,
+    accuracy: Callable[[Values], float] = lambda _: 0.0,
 ) -> list[Trained]:
     """Train heads on standardised pooled values; Adam with a cosine schedule, the same batches for all.
 
     ``targets`` gives the probabilities that rows of ``fit`` should get. After the first epoch ``keep`` gets
-    every head's probabilities on ``screen`` and says which go on.
+    every head's probabilities on ``screen`` and says which go on. With ``plan.patience`` the rate is constant, and
+    a head goes on as long as its ``accuracy`` there grows.
     """
     n = len(fit.probabilities)
     plan = plan.for_samples(n)
-    fit = replace(fit, tensors={source: _at_hand(fit.tensors[source]) for source in {wanted(h).key for h in heads}})
+    fit, screen = _joined(fit, heads), _joined(screen, heads)
+    fit = replace(fit, tensors={source: _at_hand(fit.tensors[source]) for source in {_source(h) for h in heads}})
     total = plan.epochs * (n // plan.batch)
-    running = {h.key: _Running(h, fit.tensors[wanted(h).key], plan, total) for h in heads}
+    running = {h.key: _Running(h, fit.tensors[_source(h)], plan, total) for h in heads}
+    every = dict(running)
     for epoch in range(plan.epochs):
         order = np.random.default_rng([plan.seed, heads[0].location.after, epoch]).permutation(n)
         for i in range(n // plan.batch):
             rows = np.sort(order[i * plan.batch : (i + 1) * plan.batch])
             y = targets(rows)
-            read = {source: _read(fit, source, rows) for source in {wanted(h.head).key for h in running.values()}}
+            read = {source: _read(fit, source, rows) for source in {_source(h.head) for h in running.values()}}
             for head in running.values():
-                head.step(_pooled(head.head, read[wanted(head.head).key]), y)
+                head.step(_pooled(head.head, read[_source(head.head)]), y)
         if epoch == 0 and plan.epochs > 1:
             kept = keep({key: predict(head.trained(), screen) for key, head in running.items()})
-            running = {key: head for key, head in running.items() if key in kept}
-    return [head.trained() for head in running.values()]
+            running = every = {key: head for key, head in running.items() if key in kept}
+        if plan.patience:
+            running = {
+                key: head for key, head in running.items()
+                if head.grows(accuracy(predict(head.trained(), screen)))
+            }  # fmt: skip
+            if not running:
+                break
+    return [head.best or head.trained() for head in every.values()]
 
 
 def predict(trained: Trained, features: Features) -> Values:
     """Probabilities (n, outputs) of a head on cached features, computed as its deployed form does."""
-    z = _pooled(trained.head, _read(features, wanted(trained.head).key, slice(None)))
+    head = trained.head
+    z = _pooled(head, _read(_joined(features, [head]), _source(head), slice(None)))
     rest = iter(trained.weights)
-    for layer in trained.head.dense:
+    for layer in head.dense:
         z = ACTIVATIONS[layer.activation][0](z @ next(rest) + next(rest))
     return z
 
@@ -77,6 +95,8 @@ class _Running:
         self.first = [np.zeros_like(w) for w in self.weights]
         self.second = [np.zeros_like(w) for w in self.weights]
         self.at, self.total = 0, total
+        self.best: Trained | None = None
+        self.best_accuracy, self.waited = -1.0, 0
         self.ridge = np.float32(RIDGE / len(given))
 
     def step(self, x: Values, y: Values) -> None:
@@ -101,12 +121,22 @@ class _Running:
 
     def _adam(self, gradients: Sequence[Values]) -> None:
         self.at += 1
-        rate = self.plan.rate * 0.5 * (1 + np.cos(pi * (self.at - 1) / self.total))
+        rate = self.plan.rate
+        if not self.plan.patience:
+            rate *= 0.5 * (1 + np.cos(pi * (self.at - 1) / self.total))
         pace = np.float32(rate * sqrt(1 - 0.999**self.at) / (1 - 0.9**self.at))
         for weight, gradient, first, second in zip(self.weights, gradients, self.first, self.second, strict=True):
             first += np.float32(0.1) * (gradient - first)
             second += np.float32(0.001) * (gradient * gradient - second)
             weight -= pace * first / (np.sqrt(second) + np.float32(EPSILON))
+
+    def grows(self, accuracy: float) -> bool:
+        """Whether the accuracy after another pass is a reason to go on; what was best is remembered."""
+        if accuracy > self.best_accuracy:
+            self.best, self.best_accuracy, self.waited = self.trained(), accuracy, 0
+        else:
+            self.waited += 1
+        return self.waited < self.plan.patience
 
     def _layer(self, k: int) -> tuple[Values, Values]:
         """Kernel and bias on plain values: the standardisation goes into the first layer."""
@@ -142,10 +172,39 @@ def _read(features: Features, source: str, rows: Any) -> Values:
     return np.asarray(features.tensors[source][rows], np.float32)
 
 
+def _source(head: Head) -> str:
+    """The tensor that the head reads, after :func:`_joined`."""
+    return head.key if head.earlier else wanted(head).key
+
+
+def _joined(features: Features, heads: Sequence[Head]) -> Features:
+    """With what each head that reads several tensors makes of them, (n, values): once, not in every pass."""
+    made = {}
+    for head in heads:
+        if head.earlier and head.key not in features.tensors:
+            parts = [*((e.window, e.finer) for e in head.earlier), (head.pooling or (), head.finer)]
+            tensors = [features.tensors[source.key] for source in sources(head)]
+            rows = [
+                np.concatenate([
+                    _averaged(np.asarray(tensor[i : i + JOINED_ROWS], np.float32), window, finer)
+                    .astype(tensor.dtype)
+                    for tensor, (window, finer) in zip(tensors, parts, strict=True)
+                ], axis=1)
+                for i in range(0, len(tensors[0]), JOINED_ROWS)
+            ]  # fmt: skip
+            made[head.key] = np.concatenate(rows)
+    return replace(features, tensors={**features.tensors, **made}) if made else features
+
+
 def _pooled(head: Head, cells: Values) -> Values:
     """What the head's first dense layer reads, (n, values), from the cached cells (n, *grid, channels)."""
-    if head.finer is not None:
-        sizes = [w // f for w, f in zip(head.pooling or (), head.finer, strict=True)]
+    return cells if head.earlier else _averaged(cells, head.pooling or (), head.finer)
+
+
+def _averaged(cells: Values, window: Sequence[int], finer: Sequence[int] | None) -> Values:
+    """Averages over windows, flat, from averages over finer ones, (n, *grid, channels)."""
+    if finer is not None:
+        sizes = [w // f for w, f in zip(window, finer, strict=True)]
         for axis, size in enumerate(sizes, start=1):  # slices: a fifth of the time of reshape and mean
             until, before = cells.shape[axis] // size * size, (slice(None),) * axis
             parts = [cells[(*before, slice(i, until, size))] for i in range(size)]

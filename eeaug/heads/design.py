@@ -9,7 +9,7 @@ from math import ceil, prod
 from eeaug.cost import Exit
 from eeaug.locations import Location, pooled_shape
 
-__all__ = ["Convolve", "Dense", "Head", "Pool", "Residual", "Step", "convolutions"]
+__all__ = ["Averages", "Convolve", "Dense", "Head", "Pool", "Residual", "Step", "convolutions"]
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,24 @@ Step = Pool | Convolve | Residual | Dense
 
 
 @dataclass(frozen=True)
+class Averages:
+    """Of the tensor at a location, over windows; ``finer`` as in :class:`Head`."""
+
+    location: Location
+    window: tuple[int, ...]
+    finer: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return pooled_shape(self.location.shape, self.window)
+
+
+@dataclass(frozen=True)
 class Head:
     """A head's steps on a tensor of ``shape`` at a location; between the last map and Dense it is flattened.
 
     ``finer``: a window whose averages are kept anyway, and which the window of a first pooling is a multiple of.
+    ``earlier``: what is read beside it, and joined to the first pooling before Dense, the head's own last.
     """
 
     location: Location
@@ -90,6 +104,7 @@ class Head:
     size: str
     steps: tuple[Step, ...]
     finer: tuple[int, ...] | None = None
+    earlier: tuple[Averages, ...] = ()
 
     @property
     def name(self) -> str:
@@ -117,6 +132,8 @@ class Head:
         for step in self.steps:
             if isinstance(step, Pool):
                 after = pooled_shape(shape, step.window)
+                if self.earlier:
+                    after = (prod(after) + sum(prod(e.shape) for e in self.earlier),)
             elif isinstance(step, Convolve | Residual):
                 after = step.shape(shape)
             else:

@@ -5,7 +5,8 @@
 - ``separable``: separable convolutions, the first of them strided: most accuracy per MAC;
 - ``convolutional``: a strided convolution and residual blocks, for deep backbones that can pay for them;
 - ``trecx`` (Ghanathe and Wilton, section 4.2): a pointwise convolution that widens the channels, a strided
-  depthwise convolution, pooling, dense.
+  depthwise convolution, pooling, dense;
+- ``dense-connection`` (Bonato and Bouganis, section 3.2): a dense layer on averages of all tensors up to here.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from math import ceil, prod
 
 from eeaug.decision import Decision
 from eeaug.graph import Block
-from eeaug.heads.design import Convolve, Dense, Head, Pool, Residual, Step
+from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual, Step
 from eeaug.locations import Location, pooled_shape
 from eeaug.model import Call
 
-__all__ = ["FAMILIES", "MAP_FAMILIES", "blueprint_units", "dense_heads", "map_heads"]
+__all__ = ["FAMILIES", "MAP_FAMILIES", "blueprint_units", "dense_connections", "dense_heads", "map_heads"]
 
 # Pooled values per location that are cached and read by dense heads.
 POOLED_LIMIT = 4096
+# The same of a head that reads several locations: what training has in memory for every sample.
+JOINED_LIMIT = 2048
 # A dense head with hidden layers as wide as the backbone's may cost this share of the backbone, no more.
 HIDDEN_SHARE = 0.02
 # A convolutional head may cost this share of the MACs that it can save; on several backbones the best took
@@ -74,22 +77,38 @@ def dense_heads(
     heads: list[Head] = []
     final = Dense(decision.outputs, decision.activation)
     hidden = tuple(d for d in tail[:-1] if d.activation in _HIDDEN)
-    most = min(POOLED_LIMIT, max(values, location.shape[-1]))
-    windows = {
-        size: window
-        for size, window in _windows(location.shape).items()
-        if prod(pooled_shape(location.shape, window)) <= most
-    }
-    for size, window in windows.items():
-        finer = next(
-            f for f in reversed(windows.values()) if all(w % v == 0 for w, v in zip(window, f, strict=True))
-        )
+    for size, (window, finer) in _grids(location.shape, values).items():
         heads.append(Head(location, "blueprint", size, (Pool(window), final), finer))
         if hidden:
             wide = Head(location, "blueprint", f"{size}-hidden", (Pool(window), *hidden, final), finer)
             if sum(wide.cost().macs.values()) <= HIDDEN_SHARE * backbone_macs:
                 heads.append(wide)
     return tuple(h for h in heads if sum(h.cost().macs.values()) < location.remaining_macs)
+
+
+def dense_connections(
+    location: Location, earlier: Sequence[Location], decision: Decision, values: float = POOLED_LIMIT
+) -> tuple[Head, ...]:
+    """``dense-connection`` heads: one dense layer on the averages here and at all ``earlier`` locations.
+
+    Bonato and Bouganis, section 3.2 (KP = On). A grid is that of as many cells as every tensor has; all of them
+    together have at most JOINED_LIMIT values.
+    """
+    heads = []
+    own = _grids(location.shape, values)
+    for size in own if earlier else ():
+        others = []
+        for at in earlier:
+            grids = _grids(at.shape, values)
+            found = grids.get(size) or grids.get("average") or grids.get("vector")
+            others += [Averages(at, *found)] if found else []
+        window, finer = own[size]
+        steps = (Pool(window), Dense(decision.outputs, decision.activation))
+        head = Head(location, "dense-connection", size, steps, finer, tuple(others))
+        joined = prod(next(head.shapes())[2])
+        if joined <= JOINED_LIMIT and sum(head.cost().macs.values()) < location.remaining_macs:
+            heads.append(head)
+    return tuple(heads)
 
 
 def map_heads(
@@ -172,7 +191,7 @@ def _convolutional(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]
 
 
 MAP_FAMILIES = {"separable": _separable, "convolutional": _convolutional, "trecx": _trecx}
-FAMILIES = ("blueprint", *MAP_FAMILIES)
+FAMILIES = ("blueprint", *MAP_FAMILIES, "dense-connection")
 
 
 def _bases(channels: int) -> list[int]:
@@ -197,3 +216,13 @@ def _windows(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
             grid = pooled_shape(shape, window)[:-1]
             found["x".join(map(str, grid)) if max(grid) > 1 else "average"] = window
     return found
+
+
+def _grids(shape: tuple[int, ...], values: float) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Of ``_windows`` those with few enough values, each with the finest of them that it follows from."""
+    most = min(POOLED_LIMIT, max(values, shape[-1]))
+    windows = {size: w for size, w in _windows(shape).items() if prod(pooled_shape(shape, w)) <= most}
+    return {
+        size: (w, next(f for f in reversed(windows.values()) if all(a % b == 0 for a, b in zip(w, f, strict=True))))
+        for size, w in windows.items()
+    }

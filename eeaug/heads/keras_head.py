@@ -22,10 +22,13 @@ BN_EPSILON = 1e-3
 BN_MOMENTUM = 0.9  # heads train for a few epochs only: the running statistics must follow
 
 
-def attach(head: Head, weights: Sequence[NDArray[np.float32]], tensor: Any, prefix: str) -> Any:
+def attach(
+    head: Head, weights: Sequence[NDArray[np.float32]], tensor: Any, prefix: str, earlier: Sequence[Any] = ()
+) -> Any:
     """The deployed head on ``tensor``; its layers are named ``prefix_…``. Returns probabilities.
 
-    ``weights`` are kernel and bias of every convolution and dense layer, in order.
+    ``weights`` are kernel and bias of every convolution and dense layer, in order; ``earlier`` the tensors that
+    ``head.earlier`` averages.
     """
     import keras
 
@@ -51,11 +54,27 @@ def attach(head: Head, weights: Sequence[NDArray[np.float32]], tensor: Any, pref
             tensor = loaded(layer, tensor)
         elif isinstance(step, Pool):
             tensor = _pool(keras, step, name)(tensor) if step.window else tensor
+            if head.earlier:
+                tensor = _join(keras, head, earlier, tensor, prefix)
         elif isinstance(step, Residual):
             tensor = _residual(keras, step, tensor, convolved, name)
         else:
             tensor = convolved(step, tensor, f"{name}_{step.kind}")
     return tensor
+
+
+def _join(keras: Any, head: Head, earlier: Sequence[Any], own: Any, prefix: str) -> Any:
+    """Averages of the earlier tensors and the head's own, flat and one behind the other."""
+    parts = []
+    for i, (read, tensor) in enumerate(zip(head.earlier, earlier, strict=True)):
+        if read.window:
+            tensor = _pool(keras, Pool(read.window), f"{prefix}_earlier_{i}")(tensor)
+        parts.append(tensor)
+    flat = [
+        keras.layers.Flatten(name=f"{prefix}_flatten_{i}")(part) if len(part.shape) > 2 else part
+        for i, part in enumerate([*parts, own])
+    ]
+    return keras.layers.Concatenate(name=f"{prefix}_joined")(flat)
 
 
 def detached(head: Head, model: Any, prefix: str) -> tuple[NDArray[np.float32], ...]:

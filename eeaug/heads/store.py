@@ -37,7 +37,7 @@ def file(
     """Where heads that train together are kept: ``features`` are the files that they read."""
     named = {
         "format": FORMAT,
-        "heads": [[h.key, repr(h.steps)] for h in heads],
+        "heads": [[h.key, repr(h.steps), repr(h.earlier)] for h in heads],
         "plan": dataclasses.asdict(plan),
         "features": [path.name for path in features],
         "versions": _versions(),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eeaug.features import Wanted
 from eeaug.heads.design import Head
 
-__all__ = ["Keep", "Plan", "Targets", "Trained", "wanted"]
+__all__ = ["Keep", "Plan", "Targets", "Trained", "sources", "wanted"]
 
 Targets = Callable[[NDArray[np.integer]], NDArray[np.float32]]  # rows of fit → what to answer, (rows, outputs)
 # Head.key → its probabilities (n, outputs) on screen; gives the keys of those that go on
@@ -20,13 +20,18 @@ Keep = Callable[[Mapping[str, NDArray[np.float32]]], set[str]]
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how hard heads are trained: passes over fit, but at least ``steps`` batches."""
+    """How long and how hard heads are trained: passes over fit, but at least ``steps`` batches.
+
+    With ``patience``, dense heads stop after so many passes that bring nothing on screen, ``epochs`` at most, and
+    keep what was best.
+    """
 
     epochs: int
     steps: int
     batch: int
     rate: float
     seed: int
+    patience: int = 0
 
     def for_samples(self, n: int) -> Plan:
         """The same effort for n samples: smaller batches and more epochs where there are few."""
@@ -45,3 +50,8 @@ class Trained:
 def wanted(head: Head) -> Wanted:
     """The tensor that a head reads, or averages first: one for all grids of a location where they allow it."""
     return Wanted(head.location, head.finer if head.finer is not None else head.pooling)
+
+
+def sources(head: Head) -> tuple[Wanted, ...]:
+    """All tensors that a head reads, in order, its own last."""
+    return (*(Wanted(e.location, e.finer) for e in head.earlier), wanted(head))
