@@ -97,6 +97,13 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
     "stays, the others pay as little as may be.",
 )
 @click.option(
+    "--max-locations",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Try exits at N locations at most, evenly over the model's MACs; default: all, 24 with --effort quick, 20 "
+    "with --target-class.",
+)
+@click.option(
     "--finetune",
     type=click.IntRange(0),
     default=0,

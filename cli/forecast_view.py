@@ -12,7 +12,7 @@ def render(facts: dict[str, Any]) -> str:
     from eeaug.report import units
 
     search, estimate = facts["search"], facts["estimate"]
-    left_out = f" tried, {n} left out by --effort" if (n := search["locations_left_out"]) else ""
+    left_out = f" tried, {n} left out (--max-locations)" if (n := search["locations_left_out"]) else ""
     width = max((len(at["location"]) for at in facts["locations"]), default=8)
     lines = [
         f"{facts['model']} on {facts['hardware']}: {units.macs(facts['macs'])} MACs, "

@@ -35,10 +35,13 @@ ROUNDING = 1e-9
 
 @dataclass
 class _Best:
-    """The design with the largest gain over loss so far, and how many were looked at."""
+    """The design with the largest gain over loss so far, and how many were looked at.
+
+    ``key``: its score, and what decides between equal ones: mean energy, mean and worst latency.
+    """
 
     design: Design | None = None
-    score: float = np.inf
+    key: tuple[float, ...] = (np.inf,)
     looked_at: int = 0
     placements: int = 0
     configurations: int = 0
@@ -140,11 +143,25 @@ def _settle_some(
         flat = score.reshape(len(archs), -1)
         scores = np.minimum(scores, flat.min(axis=1))
         row, config = np.unravel_index(int(flat.argmin()), flat.shape)
-        if flat[row, config] < best.score * (1 - ROUNDING):
-            index = np.unravel_index(config, (thresholds,) * m)
+        if np.isinf(flat[row, config]):
+            continue
+        index = np.unravel_index(config, (thresholds,) * m)
+        reach = [
+            share * mine.reach[k][row][index[:k]] + (1 - share) * others.reach[k][row][index[:k]]
+            for k in range(m + 1)
+        ]
+        means = (np.dot(reach, segments.energy_j[row]), np.dot(reach, segments.time_s[row]))
+        worst = segments.worst_latency_s[row]
+        key = tuple(_rounded(value) for value in (flat[row, config], *means, worst))
+        if key < best.key:
             limits = tuple(float(grid[e, i]) for e, i in zip(archs[row], index, strict=True))
-            best.design, best.score = Design(tuple(archs[row].tolist()), sequence, limits), float(flat[row, config])
+            best.design, best.key = Design(tuple(archs[row].tolist()), sequence, limits), key
     return scores
+
+
+def _rounded(value: float) -> float:
+    """To what sums in another order agree in; unknown is worst."""
+    return np.inf if np.isnan(value) else float(f"{value:.11e}")
 
 
 def _viable(

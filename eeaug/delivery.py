@@ -26,7 +26,7 @@ from eeaug.partition import Stage
 from eeaug.preparation import Network
 from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
-from eeaug.report import build
+from eeaug.report import build, target
 from eeaug.report.build import Chosen
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
@@ -171,7 +171,9 @@ def _report(
         parameters=sum(block.parameters for block in material.network.blocks),
     )
     report["design"]["finetune"] = material.finetune
-    report["design"]["target"] = _target(decided, test)
+    report["design"]["target"] = specific = _target(decided, test)
+    if specific is not None:
+        report["design"]["summary"] = target.sentence(specific, len(decided.chosen.design.exits))
     if material.earlier is not None:
         report["accuracy_drop_bound_95_missing"] = "made from an earlier bundle, without test samples"
     _warn(report, settings, progress)

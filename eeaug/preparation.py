@@ -152,7 +152,7 @@ def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) ->
             f"{recurrent[-1]!r} but the classifier, and its steps cannot be cut"
         )
     rules = choice.rules(settings, target, found, reasons)
-    tried = locations.thinned(rules.locations, EFFORTS[settings.effort].places, rules.pinned)
+    tried = locations.thinned(rules.locations, settings.most_locations, rules.pinned)
     left_out = len(rules.locations) - len(tried)
     return Network(classifier, target, blocks, replace(rules, locations=tried), left_out)
 

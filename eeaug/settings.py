@@ -14,6 +14,7 @@ from eeaug.hardware_file import nearest
 
 __all__ = ["EFFORTS", "FAMILIES", "Effort", "Settings"]
 
+SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)
 # of heads, as heads.families makes them
 FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")
 
@@ -72,6 +73,7 @@ class Settings:
     ``finetune``: passes over fit that exits and backbone are trained together.
     ``reuse``: later decisions may use what earlier exits said.
     ``heads``: families of heads, by default those of ``effort``.
+    ``max_locations`` that are tried, by default those of ``effort``, and SAMPLED for a target class.
     ``target_class``: names or numbers of the classes that exits are for; none: all.
     ``dask``: address of a scheduler whose workers extract features.
     ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid`` locations.
@@ -106,6 +108,7 @@ class Settings:
     output_name: str | None = None
     heads: tuple[str, ...] = ()
     target_class: tuple[str, ...] = ()
+    max_locations: int | None = None
     effort: str = "normal"
     seed: int = 0
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -160,6 +163,13 @@ class Settings:
                 raise InputError(f"--threshold {location}={value:g}: with --target-class it is 0.95 to 1")
 
     @property
+    def most_locations(self) -> float:
+        """How many locations are tried at most."""
+        if self.max_locations is not None:
+            return self.max_locations
+        return min(EFFORTS[self.effort].places, SAMPLED if self.target_class else inf)
+
+    @property
     def bundle(self) -> Path:
         """Where the bundle goes: ``<stem>-eeaug`` in the current directory unless said otherwise."""
         return self.output or Path(f"{self.model.stem}-eeaug")
@@ -188,6 +198,7 @@ class Settings:
             "output_name": self.output_name,
             "heads": list(self.heads),
             "target_class": list(self.target_class),
+            "max_locations": self.max_locations,
             "effort": self.effort,
             "seed": self.seed,
             "threads": self.threads,

@@ -51,6 +51,8 @@ def _asked(report: Report) -> str:
     for key, word in (("exit_at", "exit at"), ("threshold", "threshold"), ("forbid", "none at")):
         if settings[key]:
             parts.append(f"{word} {', '.join(map(str, settings[key]))}")
+    if settings.get("target_class"):
+        parts.append(f"most gain over loss for {', '.join(settings['target_class'])}")
     if settings["confidence"] != "max-softmax":
         parts.append(f"confidence by {settings['confidence']}")
     if settings["calibrate_on"] != "held":

@@ -47,7 +47,7 @@ class Stage:
     """A segment of the design with the exit at its end; `exit` is None where it only hands over or ends.
 
     `leave_rate` is the share of all samples that leave at its end, `onward_rate` of those that go on. `hears`:
-    its decision uses what earlier exits said.
+    its decision uses what earlier exits said. `target`: the classes that exits are for, none if for all.
     """
 
     segment: Report
@@ -56,6 +56,7 @@ class Stage:
     leave_rate: float
     onward_rate: float
     hears: bool
+    target: tuple[str, ...] = ()
 
     @property
     def rule(self) -> str:
@@ -68,6 +69,8 @@ class Stage:
     @property
     def right(self) -> str:
         """How good its exit is over all samples."""
+        if self.target:
+            return f"knows {' and '.join(self.target)} only"
         alone = "if all leave here" if self.hears else "if used alone"
         return f"right {share(self.exit['accuracy'] if self.exit else None)} {alone}"
 
@@ -176,13 +179,14 @@ def stages(report: Report) -> Iterator[Stage]:
     design = report["design"]
     exits, rates = iter(design["exits"]), iter(_shown(report)[1]["leave_rates"])
     onward = 1.0
+    only = tuple(map(str, (design.get("target") or {"choose": {"classes": ()}})["choose"]["classes"]))
     for k, segment in enumerate(design["segments"]):
         leaves_here = segment["head"] is not None or segment["to"] == "output"
         rate = next(rates) if leaves_here else 0.0
         onward = max(0.0, onward - rate)
         path = f"{segment['from'] or 'input'} → … → {segment['to']}"
         exit_ = next(exits) if segment["head"] is not None else None
-        yield Stage(segment, exit_, path, rate, onward, bool(k and report["design"].get("reuse")))
+        yield Stage(segment, exit_, path, rate, onward, bool(k and report["design"].get("reuse")), only)
 
 
 def leaves(report: Report) -> tuple[Leave, ...]:

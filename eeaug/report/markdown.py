@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from eeaug.report import details, facts, units
+from eeaug.report import details, facts, target, units
 from eeaug.report.facts import Report, Stage
 
 __all__ = ["render"]
@@ -47,6 +47,11 @@ def _lines(report: Report) -> Iterator[str]:
         yield from ("", "**Predicted and measured**", "")
         yield from _table(facts.predictions(report))
         yield from ("", facts.independence_gap(report))
+    if specific := target.rows(report):
+        yield from ("", f"**{target.title(report)}**", "")
+        yield from _table(specific)
+        yield from ("", f"**{target.missed_title(report)}**", "")
+        yield from _table(target.missed(report))
     if points := facts.operating_points(report):
         yield from ("", f"**{facts.operating_points_title(report)}**", "")
         yield from _table(points)

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from eeaug.report import details, facts, units
+from eeaug.report import details, facts, target, units
 from eeaug.report.facts import Report, Stage
 
 __all__ = ["render"]
@@ -78,6 +78,11 @@ def _parts(report: Report, write: _Write, width: int) -> Iterator[RenderableType
         yield from _heading("Predicted and measured", write)
         yield _table(facts.predictions(report), write)
         yield write(facts.independence_gap(report), "dim")
+    if rows := target.rows(report):
+        yield from _heading(target.title(report), write)
+        yield _table(rows, write)
+        yield from _heading(target.missed_title(report), write)
+        yield _table(target.missed(report), write)
     if points := facts.operating_points(report):
         yield from _heading(facts.operating_points_title(report), write)
         yield _table(points, write)

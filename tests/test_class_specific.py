@@ -1,0 +1,255 @@
+"""``--target-class``: heads that know some classes, the choice by gain over loss, a bundle that keeps its word."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import AUGMENT, Run
+from instances import Instance, make
+
+from eeaug import class_specific
+from eeaug.choice import Rules
+from eeaug.class_specific import LEAST
+from eeaug.decision import Decision
+from eeaug.errors import InputError
+from eeaug.heads.design import Dense, Head, Pool
+from eeaug.heads.specific import Specific
+from eeaug.heads.training import Trained
+from eeaug.locations import Location
+from eeaug.search.space import Problem, architectures, placements
+from eeaug.settings import Settings
+from eeaug.thresholds import NEVER, Objective
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
+
+
+# -- heads -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [(2,), (0, 3)])
+def test_the_deployed_head_says_what_the_trained_one_says(classes: tuple[int, ...]) -> None:
+    rng, specific = np.random.default_rng(0), Specific(classes, 6)
+    place = Location("here", 1, (5,), 100)
+    head = Head(place, "blueprint", "vector", (Pool(()), Dense(len(classes) + 1, "softmax")))
+    weights = tuple(
+        rng.normal(0, 3, shape).astype(np.float32) for shape in ((5, len(classes) + 1), len(classes) + 1)
+    )
+    wide = specific.deployed(Trained(head, weights))
+    x = rng.normal(size=(500, 5)).astype(np.float32)
+    inner, outer = (softmax(x @ kernel + bias) for kernel, bias in (weights, wide.weights))
+    np.testing.assert_allclose(outer, specific.widened(inner), atol=1e-6)
+    np.testing.assert_allclose(specific.narrowed(outer), inner, atol=1e-6)
+    assert wide.head.steps[-1] == Dense(6, "softmax")
+    sure, said = Decision("softmax", 6).answers(outer)
+    assert set(said[sure > 0.5]) == set(classes), "sure of a class that it does not know"
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(e / e.sum(axis=1, keepdims=True), np.float32)
+
+
+def test_labels_of_a_head() -> None:
+    specific = Specific((1, 3), 5)
+    np.testing.assert_array_equal(specific.codes(np.arange(5)), [2, 0, 2, 1, 2])
+    np.testing.assert_array_equal(specific.hits(np.arange(5)), [False, True, False, True, False])
+
+
+def test_classes_by_name_or_number() -> None:
+    names = ("cat", "dog", "2", "cow")
+    decision = Decision("softmax", 4)
+    assert Specific.named(("dog", "0"), names, decision) == Specific((0, 1), 4)
+    assert Specific.named((), names, decision) is None
+    with pytest.raises(InputError, match="--target-class dgo: no such class; did you mean 'dog'"):
+        Specific.named(("dgo",), names, decision)
+    with pytest.raises(InputError, match="3 of 4 classes"):
+        Specific.named(("0", "1", "3"), names, decision)
+    with pytest.raises(InputError, match="multilabel"):
+        Specific.named(("dog",), names, Decision("multilabel", 4))
+
+
+# -- the choice ------------------------------------------------------------------------------------------
+
+
+def instance(rng: np.random.Generator) -> tuple[Instance, Specific]:
+    """Exits that are sure of class 1 only, more often rightly than not."""
+    made = make(rng, locations=3, thresholds=3, samples=120, known=True)
+    outcomes, specific = made.outcomes, Specific((1,), 4)
+    confidence, predicted = outcomes.confidence.copy(), outcomes.predicted.copy()
+    hit = outcomes.labels == 1
+    for k in range(len(confidence) - 1):
+        sure = np.where(hit, rng.random(120) < 0.6, rng.random(120) < 0.03)
+        confidence[k] = np.where(sure, rng.uniform(0.95, 1, 120), rng.uniform(0.3, 0.9, 120))
+        predicted[k] = np.where(sure, 1, 0)
+    return replace(made, outcomes=replace(outcomes, confidence=confidence, predicted=predicted)), specific
+
+
+def brute_force(task: Problem, specific: Specific, grid: np.ndarray) -> float:
+    """The smallest product of both means of all viable designs, counted sample by sample; infinite without any."""
+    outcomes, best = task.outcomes, np.inf
+    labels, target = outcomes.labels, outcomes.labels == specific.classes[0]
+    given = outcomes.predicted[-1] == labels
+    beta, eta = given[~target].mean(), given[target].mean()
+    for m in range(1, task.max_exits + 1):
+        for arch in architectures(task, m):
+            for limits in product(*(grid[e] for e in arch)):
+                at = np.full(len(labels), m)
+                for k in reversed(range(m)):
+                    at[outcomes.confidence[arch[k]] >= limits[k]] = k
+                said = outcomes.predicted[[*arch, -1]][at, np.arange(len(labels))]
+                right = said == labels
+                if not (at == m)[~target].any() or right[(at == m) & ~target].mean() < beta - 1e-9:  # (5)
+                    continue
+                binary = [((at == k) == target)[at >= k].mean() for k in range(m)]
+                if min(binary) < eta - 1e-9 or right[target].mean() < eta - 1e-9:  # (6), (7)
+                    continue
+                budget = task.objective.max_accuracy_drop
+                if budget is not None and right.mean() < task.objective.base_accuracy - budget - 1e-9:
+                    continue
+                for sequence in placements(task, m):
+                    segments = task.costs.segments(arch[None], sequence)
+                    if any(over[0] > 0 for over in task.excess(segments).values()):
+                        continue
+                    spent = np.cumsum(task.cost_of(segments)[0])[at]
+                    if spent[target].mean() < task.objective.base_cost:
+                        best = min(best, spent[target].mean() * spent[~target].mean())
+    return float(best)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("cost", ["macs", "latency"])
+def test_the_best_gain_over_loss(seed: int, cost: str) -> None:
+    rng = np.random.default_rng(seed)
+    made, specific = instance(rng)
+    costs = made.problem(objective=Objective(0.5, 1.0, None)).costs
+    whole = costs.segments(np.zeros((1, 0), np.intp), (0,))
+    base = float(whole.macs.sum() if cost == "macs" else whole.time_s.sum())
+    accuracy = float((made.outcomes.predicted[-1] == made.outcomes.labels).mean())
+    budget = [None, 0.02][seed % 2]
+    task = made.problem(objective=Objective(accuracy, base, budget), cost=cost, max_exits=2)
+    # thresholds of the coarse grid alone, so that every configuration can be replayed
+    rules = Rules((), {}, {}, 2)
+    grid = class_specific._grid(task, rules, 4)
+    assert (grid >= np.float32(LEAST)).all() and (grid[:, -1] == NEVER).all()
+    best = class_specific._Best()
+    for m in (1, 2):
+        class_specific._settle(task, specific, architectures(task, m), grid, best)
+    expected = brute_force(task, specific, grid)
+    assert best.key[0] == pytest.approx(expected)
+    assert (best.design is None) == np.isinf(expected)
+
+
+def test_some_instances_have_a_design() -> None:
+    """Or the test above compares nothing with nothing."""
+    found = 0
+    for seed in range(12):
+        made, specific = instance(np.random.default_rng(seed))
+        task = made.problem(
+            objective=Objective(
+                0.5, float(made.problem(objective=Objective(0.5, 1.0, None)).costs.total_macs), None
+            )
+        )
+        result, design = class_specific.choose(task, Rules((), {}, {}, 1), specific)
+        assert result.design == design
+        found += bool(design.exits)
+    assert found >= 4
+
+
+def test_a_head_that_reaches_back_stands_first() -> None:
+    for seed in range(20):
+        made, specific = instance(np.random.default_rng(seed))
+        exits = tuple(replace(e, head="dense-connection-average") for e in made.exits)
+        made = replace(made, exits=exits)
+        base = float(made.problem(objective=Objective(0.5, 1.0, None)).costs.total_macs)
+        task = made.problem(objective=Objective(0.5, base, None), max_exits=2)
+        assert len(class_specific.choose(task, Rules((), {}, {}, 2), specific)[1].exits) <= 1
+
+
+def test_figures_by_hand() -> None:
+    """Eight samples, one exit: three of the target leave, one of them is none."""
+    from eeaug.cascade import Outcomes
+
+    labels = np.array([1, 1, 1, 1, 0, 0, 2, 2])
+    outcomes = Outcomes(
+        confidence=np.array([[0.99, 0.96, 0.5, 0.4, 0.97, 0.2, 0.2, 0.2], [0.9] * 8], np.float32),
+        predicted=np.array([[1, 1, 1, 1, 1, 0, 0, 0], [1, 0, 1, 0, 2, 0, 2, 2]]),
+        labels=labels,
+    )
+    costs = {"macs": (np.array([2.0, 8.0]), 9.0), "latency": (np.array([np.nan, 1.0]), 1.0)}
+    facts = class_specific.figures(Specific((1,), 4), outcomes, [0.95], costs, ["a", "b", "c", "d"])
+    assert facts["given"] == {"others_accuracy": 0.75, "target_accuracy": 0.5, "precision": 1.0}
+    assert facts["others_accuracy_at_output"] == 1.0  # (5): of three that reach it
+    assert facts["target_accuracy"] == 0.75  # (7): two at the exit, one of two at the output
+    (exit_,) = facts["exits"]
+    assert (exit_["true_positives"], exit_["false_positives"], exit_["gamma"]) == (2, 1, 0.75)  # (4)
+    assert exit_["precision"] == pytest.approx(2 / 3)
+    assert exit_["accuracy"] == 5 / 8  # (6): two taken rightly, three left rightly
+    macs = facts["costs"]["macs"]
+    assert macs["gain"] == 9 / 6 and macs["loss"] == pytest.approx(8 / 9)
+    assert macs["gain_by_equation_11"] == 9 / (2 + 0.25 * 8)
+    assert facts["costs"]["latency"] is None
+    assert [(c["class"], c["given"], c["at_output"], c["at_exits"]) for c in facts["false_negatives"]] == [
+        ("a", 1, 0, 1), ("b", 2, 1, 0), ("c", 0, 0, 0),
+    ]  # fmt: skip
+
+
+# -- the command -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"risk": 0.1}, {"finetune": 1}, {"max_class_drop": 0.1}, {"scoring": "independent"}, {"confidence": "margin"}],
+)
+def test_what_contradicts_it_is_refused(other: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="--target-class chooses"):
+        Settings(model=Path("m.h5"), hardware="psoc6", target_class=("1",), **other)
+
+
+@pytest.mark.e2e
+def test_what_leaves_early_is_of_the_target(work: Path, run: Run) -> None:
+    import onnxruntime
+
+    options = ("--target-class", "Bag", "--heads", "blueprint,dense-connection", "-o", "specific")
+    done = run(*AUGMENT, *options, cwd=work)
+    assert done.code == 0, done.stderr
+    report = json.loads((work / "specific" / "report.json").read_bytes())
+    manifest = json.loads((work / "specific" / "manifest.json").read_bytes())
+    target = report["design"]["target"]
+    assert target["choose"]["classes"] == ["Bag"]
+    assert len(report["design"]["exits"]) == 1, "an exit that is used, or the test tests nothing"
+    assert target["choose"]["costs"]["macs"]["gain"] > 1
+    first = manifest["stages"][0]
+    assert first["threshold"] >= np.float32(LEAST)
+    with np.load(work / "model.npz") as data:
+        x, y, number = data["x_test"].astype(np.float32), data["y_test"], list(data["class_names"]).index("Bag")
+    session = onnxruntime.InferenceSession(work / "specific" / first["files"]["onnx"])
+    (p,) = session.run([first["outputs"]["probabilities"]], {first["inputs"][0]: x})
+    leaves = p.max(axis=1) >= np.float32(first["threshold"])
+    assert leaves.any() and set(p[leaves].argmax(axis=1)) == {number}
+    (exit_,) = target["measured"]["exits"]
+    assert exit_["true_positives"] == (leaves & (y == number)).sum()
+    assert exit_["false_positives"] == (leaves & (y != number)).sum()
+    costs = np.cumsum([stage["macs"] for stage in manifest["stages"]])
+    spent = np.where(leaves, *costs)
+    whole = report["model"]["macs"]
+    assert target["measured"]["costs"]["macs"]["gain"] == pytest.approx(whole / spent[y == number].mean())
+    assert target["measured"]["costs"]["macs"]["loss"] == pytest.approx(spent[y != number].mean() / whole)
+    assert {stage["processor"] for stage in manifest["stages"]} == {"cm4f"}, "equal MACs: energy decides"
+    shown = run("report", "specific", cwd=work)
+    assert "Bag" in shown.stdout and "gain" in shown.stdout
+    again = run("retarget", "specific", "--max-accuracy-drop", "0.02", "-o", "specific-again", cwd=work)
+    assert again.code == 0, again.stderr
+
+
+@pytest.mark.e2e
+def test_a_class_that_is_not_there(work: Path, run: Run) -> None:
+    done = run(*AUGMENT, "--target-class", "Trousers", "-o", "nothing", cwd=work)
+    assert done.code == 2
+    assert done.last_line.startswith("error: --target-class Trousers: no such class; did you mean 'Trouser'?")
+    assert not (work / "nothing").exists()
