@@ -13,7 +13,7 @@ from eeaug.cache import Cache
 from eeaug.cli import forecast_view, shared, show
 from eeaug.decision import MEASURES
 from eeaug.errors import InfeasibleError
-from eeaug.settings import EFFORTS, FAMILIES, Settings, default_cache
+from eeaug.settings import EFFORTS, FAMILIES, RECIPES, TRECX_EPOCHS, Settings, default_cache
 
 __all__ = ["augment"]
 
@@ -95,6 +95,26 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
     metavar="CLASS[,CLASS...]",
     help="Exits that are for these classes only (names or numbers): theirs leave early, the given model's accuracy "
     "stays, the others pay as little as may be.",
+)
+@click.option(
+    "--least-alpha",
+    type=shared.Finite(0.5, 1, min_open=True, max_open=True),
+    metavar="A",
+    help="Smallest threshold of --target-class; default: 0.95. Lower ones let more leave, within the same limits.",
+)
+@click.option(
+    "--recipe",
+    type=click.Choice(RECIPES),
+    default=RECIPES[0],
+    show_default=True,
+    help="frozen: exits on the model as it is. trecx: one exit trained together with the model (--finetune passes, "
+    f"{TRECX_EPOCHS} by default), whose convolution also assists the final classifier; kept only if better.",
+)
+@click.option(
+    "--exit-weight",
+    type=shared.Finite(0, 1, min_open=True),
+    metavar="W",
+    help="Of the exit's loss in --recipe trecx; default: 0.3, 0.4 and 0.5 are tried.",
 )
 @click.option(
     "--max-locations",

@@ -39,6 +39,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     operating       threshold vectors to switch between
     preparation     everything before the first pass, and all that can be refused
     partition       stages
+    early_view      the final classifier assisted by an exit's convolution
     runtime         stages as a cascade
     export          the bundle, verified
     report          one report.json, its renderings

@@ -122,7 +122,7 @@ def problem(
     """The search problem for these candidates; ``outcomes`` are theirs on choose, and mean ``decision``."""
     most = settings.max_class_drop
     base_cost = {
-        "macs": costs.total_macs,
+        "macs": float(base.segments.macs.sum()),
         "latency": float(base.segments.time_s.sum()),
         "energy": float(base.segments.energy_j.sum()),
     }[settings.objective]

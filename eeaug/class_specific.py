@@ -25,7 +25,7 @@ from eeaug.thresholds import quantile_grid
 __all__ = ["LEAST", "choose", "figures"]
 
 Floats = NDArray[np.float64]
-LEAST = 0.95  # thresholds α are from here to 1 (section 3.3)
+LEAST = 0.95  # thresholds α are from here to 1 by default (section 3.3)
 REACHES_BACK = "dense-connection"
 FINE = 20_000  # threshold configurations of the second search
 BEST = 50  # architectures that a further exit is added to, beyond two
@@ -48,13 +48,14 @@ class _Best:
     rejected: dict[str, int] = field(default_factory=dict)
 
 
-def choose(task: Problem, rules: Rules, specific: Specific) -> tuple[Result, Design]:
+def choose(task: Problem, rules: Rules, specific: Specific, least: float = LEAST) -> tuple[Result, Design]:
     """The viable design with the largest gain over loss; without exits if none is viable (sections 3.3, 3.4).
 
     Gain: the given model's cost over the mean cost of the target's samples. Loss: the mean cost of the others over
     the given model's. Viable: target samples cost less than before, equations (5) to (7) hold, and the budget, if
     there is one. A head that reaches back to earlier locations is only tried as the first exit: behind another one
-    what it reads would have to be handed over.
+    what it reads would have to be handed over. Thresholds are from ``least`` to 1; the paper's are from 0.95, of
+    outputs without a temperature, which are surer than they are right.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def choose(task: Problem, rules: Rules, specific: Specific) -> tuple[Result, Des
             archs = np.unique(np.concatenate([*near, np.zeros((0, m), np.intp)]), axis=0)
         back = np.array([exit_.head.startswith(REACHES_BACK) for exit_ in task.costs.exits], bool)
         archs = archs[~back[archs[:, 1:]].any(axis=1)]
-        grid = _grid(task, rules, task.thresholds)
+        grid = _grid(task, rules, task.thresholds, least)
         scores = _settle(task, specific, archs, grid, best) if len(archs) else np.zeros(0)
         shortlist = archs[np.argsort(scores, kind="stable")[:BEST]]
     if best.design is None:
@@ -81,21 +82,21 @@ def choose(task: Problem, rules: Rules, specific: Specific) -> tuple[Result, Des
     fine = replace(best)
     exits = best.design.exits
     count = max(task.thresholds, min(400, int(FINE ** (1 / len(exits)))))
-    _settle(task, specific, np.array([exits]), _grid(task, rules, count), fine)
+    _settle(task, specific, np.array([exits]), _grid(task, rules, count, least), fine)
     design = fine.design or best.design
     settled = Settled(design, None, best.looked_at, best.placements, best.configurations, best.rejected)
     return Result(design, settled, best.looked_at, best.placements, task.max_exits <= 2, {}), design
 
 
-def _grid(task: Problem, rules: Rules, count: int) -> NDArray[np.float32]:
-    """LEAST, quantiles of the confidences above it, never: (C, count) ascending; a pinned threshold alone."""
+def _grid(task: Problem, rules: Rules, count: int, least: float) -> NDArray[np.float32]:
+    """``least``, quantiles of the confidences above it, never: (C, count) ascending; a pinned threshold alone."""
     rows = []
     for exit_, confidence in zip(task.costs.exits, task.outcomes.confidence[:-1], strict=True):
         if exit_.location in rules.thresholds:
             rows.append(np.full(count, rules.thresholds[exit_.location], np.float32))
             continue
-        sure = confidence[confidence >= np.float32(LEAST)]
-        rows.append(np.concatenate([[np.float32(LEAST)], quantile_grid(sure, count - 1)]))
+        sure = confidence[confidence >= np.float32(least)]
+        rows.append(np.concatenate([[np.float32(least)], quantile_grid(sure, count - 1)]))
     return np.array(rows, np.float32).reshape(len(rows), count)
 
 

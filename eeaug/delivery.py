@@ -26,7 +26,7 @@ from eeaug.partition import Stage
 from eeaug.preparation import Network
 from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
-from eeaug.report import build, target
+from eeaug.report import build, rho, target
 from eeaug.report.build import Chosen
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
@@ -168,17 +168,29 @@ def _report(
         points=decided.points,
         search=_search_facts(material, decided.result),
         verification=verification,
-        parameters=sum(block.parameters for block in material.network.blocks),
+        parameters=sum(block.parameters for block in material.network.given_blocks),
     )
     report["design"]["finetune"] = material.finetune
     report["design"]["target"] = specific = _target(decided, test)
     if specific is not None:
         report["design"]["summary"] = target.sentence(specific, len(decided.chosen.design.exits))
+    report["design"]["rho"] = _rho(settings, decided, test)
     if material.earlier is not None:
         report["accuracy_drop_bound_95_missing"] = "made from an earlier bundle, without test samples"
     _warn(report, settings, progress)
     report["warnings"] = list(progress.warnings)
     return report
+
+
+def _rho(settings: Settings, decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
+    """T-RecX' benefit curve of its one exit, on choose and test."""
+    if settings.recipe != "trecx" or not decided.chosen.design.exits:
+        return None
+    segments = decided.chosen.segments.macs[0]
+    return {
+        "choose": rho.curve(decided.rows, segments),
+        "measured": None if test is None else rho.curve(test, segments),
+    }
 
 
 def _target(decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
@@ -202,14 +214,16 @@ def _target(decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
 def decide(settings: Settings, material: Material) -> Decided:
     network, found = material.network, material.found
     costs = network.costs([trained.head.cost() for trained in found.trained])
-    base = choice.baseline(costs)
+    base = network.baseline()
     decision = network.classifier.decision
     task = choice.problem(settings, costs, found.outcomes, network.rules, base, decision)
     specific = Specific.named(settings.target_class, material.classes, decision)
     if specific is None:
         result, design = choice.choose(task, network.rules)
     else:
-        result, design = class_specific.choose(task, network.rules, specific)
+        result, design = class_specific.choose(
+            task, network.rules, specific, settings.least_alpha or class_specific.LEAST
+        )
     hears = guarantee = None
     if settings.reuse and settings.risk is None and specific is None:
         better = reuse.improved(task, network.rules, design, found.answers, decision)
@@ -298,6 +312,7 @@ def _export(directory: Path, settings: Settings, material: Material, decided: De
     }
     if material.finetune is not None and material.finetune["kept"]:
         manifest["finetuned"] = material.finetune["epochs"]
+        manifest["early_view"] = network.given is not None
     if material.earlier is not None:
         manifest["retargeted_from"] = {"name": material.earlier.name, "sha256": material.earlier.sha256}
     return manifest

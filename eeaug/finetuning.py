@@ -3,6 +3,9 @@
 The loss is a weighted sum over all classifiers (Teerapittayanon et al. 2016, equation 1), the final one counting 1
 and every exit EXIT_WEIGHT. All of them learn labels half mixed with what the given model says, so that the final
 classifier stays what it was. Batch normalisation keeps the statistics that it was trained with.
+
+``--recipe trecx`` (Ghanathe and Wilton, sections 4.2 and 4.3) is the same with labels alone, the weight of its one
+exit given or searched, and an early view for the final classifier.
 """
 
 from __future__ import annotations
@@ -10,20 +13,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, delivery, model, partition
+from eeaug import data, delivery, early_view, graph, locations, model, partition
 from eeaug.candidates import Candidates, Source
 from eeaug.cascade import Outcomes
 from eeaug.data import View
 from eeaug.delivery import Decided, Material
+from eeaug.early_view import EarlyView
 from eeaug.errors import InfeasibleError
 from eeaug.features import Features
 from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
+from eeaug.preparation import Network
 from eeaug.progress import Progress
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings
@@ -31,6 +37,8 @@ from eeaug.settings import Settings
 __all__ = ["improved"]
 
 EXIT_WEIGHT = 0.5
+WEIGHTS = (0.3, 0.4, 0.5)  # that T-RecX found best for one model each (section 5)
+COPIED = 0.8  # of the batches (section 4.3)
 RATE, BATCH = 5e-4, 64
 SHIFT = 1 / 16  # of an image's size, by which batches are moved
 
@@ -48,39 +56,96 @@ def improved(
         before = delivery.decide(settings, material)
     exits = [material.found.trained[e] for e in before.chosen.design.exits]
     if not exits:
-        progress.note("--finetune: no exit pays off, there is nothing to train")
+        what = "--finetune" if settings.recipe == "frozen" else f"--recipe {settings.recipe}"
+        progress.note(f"{what}: no exit pays off on the model as it is, none is trained; --exit-at demands one")
         return material
     classifier = model.load(settings.model, allow_unsafe=settings.allow_unsafe, output=settings.output_name)
     classifier = replace(classifier, decision=material.network.classifier.decision)
-    with progress.step("finetune", f"{settings.finetune} passes over {len(source.splits.fit):,} samples"):
-        whole = partition.monolith(classifier, exits)
-        given = _answers(source, source.splits.fit)
-        _train(whole, exits, source, given, settings, progress)
-        trained = tuple(Trained(t.head, keras_head.detached(t.head, whole, partition.exit_name(t))) for t in exits)
-        choose, said = _outcomes(source, whole, trained, source.splits.choose)
+    source_given = _answers(source, source.splits.fit)
+    whole = partition.monolith(classifier, exits)
+    view = early_view.assisted(whole, exits[0]) if settings.recipe == "trecx" else None
+    if settings.recipe == "trecx" and view is None:
+        progress.note("--recipe trecx: the final classifier has no place for an early view; trained without")
+    whole = whole if view is None else view.network
+    tried = _best(whole, view, exits, source, source_given, settings, progress)
+    trained = tuple(Trained(t.head, keras_head.detached(t.head, whole, partition.exit_name(t))) for t in exits)
+    network = replace(material.network, classifier=classifier)
+    if view is not None:
+        network, trained = _changed(network, whole, trained)
+    choose, said = _outcomes(source, whole, trained, source.splits.choose)
     after = replace(
         material,
-        network=replace(material.network, classifier=classifier),
+        network=network,
         found=Candidates(trained, choose, None, material.found.heads_trained, said.__getitem__),
     )
     better = None
     with progress.step("search"), suppress(InfeasibleError):  # the trained network may lose more than the budget
         better = delivery.decide(settings, after)
     kept = better is not None and better.score < before.score
-    facts = {"epochs": settings.finetune, "kept": kept, "before": _facts(before), "after": _facts(better)}
+    facts = {
+        "recipe": settings.recipe,
+        "epochs": settings.finetune,
+        "kept": kept,
+        "before": _facts(before),
+        "after": _facts(better),
+        "early_view_channels": None if view is None else view.channels,
+        "exit_weights": tried,
+    }
     outcome = "no design within the limits" if better is None else f"{_saved(better):.1%}"
     verdict = "fine-tuning is kept" if kept else "fine-tuning is not kept"
     progress.note(f"{verdict}: {_saved(before):.1%} of the mean MACs saved before, {outcome} after, on choose")
     if not kept:
         return replace(material, finetune=facts)
-    view = source.splits.test
+    unseen = source.splits.test
 
     def test(cascade: Cascade) -> Outcomes:
-        assert measure is not None and view is not None
-        answers = np.asarray(_answers(source, view).probabilities)
+        assert measure is not None and unseen is not None
+        answers = np.asarray(_answers(source, unseen).probabilities)
         return measure(cascade, source.classifier.decision.answers(answers)[1])
 
     return replace(after, finetune=facts, test=None if measure is None else test)
+
+
+def _best(
+    whole: Any, view: EarlyView | None, exits: Sequence[Trained], source: Source, given: Features,
+    settings: Settings, progress: Progress,
+) -> list[dict[str, float]]:  # fmt: skip
+    """Train in place, with the exits' weight in the loss that leaves the final classifier best on screen.
+
+    Gives every weight that was tried and that accuracy; a single one is not judged by it.
+    """
+    weights: Sequence[float] = (EXIT_WEIGHT,)
+    if settings.recipe == "trecx":
+        weights = WEIGHTS if settings.exit_weight is None else (settings.exit_weight,)
+    start, best, tried = whole.get_weights(), None, []
+    for weight in weights:
+        whole.set_weights(start)
+        detail = f"{settings.finetune} passes over {len(source.splits.fit):,} samples"
+        with progress.step("finetune", detail + (f", exit weighs {weight:g}" if len(weights) > 1 else "")):
+            _train(whole, view, exits, source, given, settings, weight, progress)
+            screen, _ = _outcomes(source, whole, exits, source.splits.screen)
+        tried.append({"weight": weight, "final_accuracy_on_screen": float(screen.accuracies[-1])})
+        if best is None or tried[-1]["final_accuracy_on_screen"] > best[0]:
+            best = tried[-1]["final_accuracy_on_screen"], whole.get_weights()
+    assert best is not None
+    whole.set_weights(best[1])
+    return tried
+
+
+def _changed(network: Network, whole: Any, trained: Sequence[Trained]) -> tuple[Network, tuple[Trained, ...]]:
+    """The network around a model that has more in it than the given one, and the heads at its locations."""
+    old = network.classifier
+    classifier = replace(
+        partition.backbone(whole, Path(old.file)),
+        name=old.name, file=old.file, sha256=old.sha256, decision=old.decision,
+    )  # fmt: skip
+    blocks = graph.blocks(classifier)
+    places = {at.name: at for at in locations.find(blocks, classifier.decision.outputs)[0]}
+    moved = tuple(
+        replace(t, head=replace(t.head, location=places[t.head.location.name])) for t in trained
+    )  # fmt: skip
+    rules = replace(network.rules, locations=tuple(t.head.location for t in moved))
+    return replace(network, classifier=classifier, blocks=blocks, rules=rules, given=network.given_blocks), moved
 
 
 def _facts(decided: Decided | None) -> dict[str, float] | None:
@@ -116,9 +181,13 @@ def _outcomes(
 
 
 def _train(
-    whole: Any, exits: Sequence[Trained], source: Source, given: Features, settings: Settings, progress: Progress
-) -> None:
-    """Adam with a cosine schedule on the network in one piece, in place."""
+    whole: Any, view: EarlyView | None, exits: Sequence[Trained], source: Source, given: Features,
+    settings: Settings, exit_weight: float, progress: Progress,
+) -> None:  # fmt: skip
+    """Adam with a cosine schedule on the network in one piece, in place.
+
+    The early ``view`` is the exit's own after every batch of the first COPIED of all, free after.
+    """
     import keras
     import tensorflow as tf
 
@@ -132,7 +201,8 @@ def _train(
     schedule = keras.optimizers.schedules.CosineDecay(RATE, settings.finetune * steps)
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0)
     optimizer.build(whole.trainable_variables)
-    weights = {partition.FINAL: 1.0, **{partition.exit_name(t): EXIT_WEIGHT for t in exits}}
+    weights = {partition.FINAL: 1.0, **{partition.exit_name(t): exit_weight for t in exits}}
+    targets = source.targets if settings.recipe == "trecx" else source.distilled
     softmax = source.classifier.decision.kind == "softmax"
     cross_entropy = keras.losses.CategoricalCrossentropy() if softmax else keras.losses.BinaryCrossentropy()
 
@@ -155,5 +225,7 @@ def _train(
                     x, [int(rng.integers(-m, m + 1)) for m in (round(SHIFT * s) for s in x.shape[1:3])]
                 )
             x = data.prepared(fit.part.name, numbers, x, source.extraction.preprocessing)
-            step(tf.constant(x), tf.constant(source.distilled(given, rows)))
+            step(tf.constant(x), tf.constant(targets(given, rows)))
+            if view is not None and at < COPIED * settings.finetune * steps:
+                view.copy()
             progress.advance(at + 1, settings.finetune * steps)

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any
 
-from eeaug import conversion
+from eeaug import conversion, keras_files, model
 from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
 from eeaug.model import INPUT, Classifier
 
-__all__ = ["FINAL", "PROBABILITIES", "Stage", "exit_name", "exit_output", "monolith", "stage_graph", "stages"]
+__all__ = [
+    "FINAL",
+    "PROBABILITIES",
+    "Stage",
+    "backbone",
+    "exit_name",
+    "exit_output",
+    "monolith",
+    "stage_graph",
+    "stages",
+]
 
 PROBABILITIES = "probabilities"
 HANDOVER = "handover_"
@@ -134,6 +145,16 @@ def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
     outputs = {exit_name(trained): _attached(trained, made) for trained in exits}
     outputs[FINAL] = _final(classifier, made[classifier.output])
     return keras.Model(inputs, outputs, name="augmented")
+
+
+def backbone(augmented: Any, path: Path) -> Classifier:
+    """The model as it was taken apart, from one in one piece: less its heads, and what came at its end."""
+    keras = keras_files.import_keras()
+    tensor = augmented.output[FINAL]
+    while tensor._keras_history.operation.name in model.RESERVED:
+        operation, index, _ = tensor._keras_history
+        (tensor,) = operation._inbound_nodes[index].input_tensors
+    return model.from_keras(keras, keras.Model(augmented.inputs, tensor), path)
 
 
 def _final(classifier: Classifier, tensor: Any) -> Any:

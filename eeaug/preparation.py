@@ -11,7 +11,7 @@ import numpy as np
 from eeaug import candidates, choice, data, graph, hardware, keras_files, locations, model, stored_model
 from eeaug.cache import Cache
 from eeaug.candidates import Source
-from eeaug.choice import Rules
+from eeaug.choice import Baseline, Rules
 from eeaug.cost import Costs, Exit
 from eeaug.data import Data, Splits
 from eeaug.decision import Decision
@@ -41,11 +41,21 @@ class Network:
     hardware: Hardware
     blocks: tuple[Block, ...]
     rules: Rules
-    left_out: int = 0  # locations that the effort does not try
+    left_out: int = 0  # locations that are not tried
+    given: tuple[Block, ...] | None = None  # blocks of the given model, where ``blocks`` are of one made from it
 
     @property
     def macs(self) -> int:
         return sum(block.total_macs for block in self.blocks)
+
+    @property
+    def given_blocks(self) -> tuple[Block, ...]:
+        return self.blocks if self.given is None else self.given
+
+    def baseline(self) -> Baseline:
+        """The given model on this target."""
+        costs = Costs(self.hardware, self.given_blocks, [], int(np.prod(self.classifier.input_shape)))
+        return choice.baseline(costs)
 
     def costs(self, exits: Sequence[Exit]) -> Costs:
         return Costs(self.hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)))

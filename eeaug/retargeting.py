@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, graph, hardware, keras_files, locations, model
+from eeaug import choice, graph, hardware, keras_files, locations, model, partition
 from eeaug.candidates import Candidates
 from eeaug.decision import Decision
 from eeaug.delivery import Earlier, Material, deliver, propose
@@ -23,14 +23,12 @@ from eeaug.errors import ConversionError, InputError
 from eeaug.export import bundle, search_files
 from eeaug.hardware import Hardware
 from eeaug.hardware_file import nearest
-from eeaug.model import Classifier
-from eeaug.partition import FINAL
 from eeaug.preparation import Network, start_frameworks
 from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
 from eeaug.settings import Settings
 
-__all__ = ["backbone", "preview", "retarget"]
+__all__ = ["preview", "retarget"]
 
 # options of the earlier bundle that can be taken away → their settings
 INHERITED = {
@@ -128,6 +126,11 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
     given = {"hardware": str(source.directory / "hardware.yaml"), **kept, **changes}
     with _explained(source, changes):
         settings = Settings(model=Path(source.manifest["inputs"][0]["name"]), cache=Path(), **given)
+    if source.manifest.get("early_view"):
+        raise InputError(
+            f"{source.directory}: --recipe trecx has changed its final classifier, the given model is not in it: "
+            "another budget or target needs eeaug augment"
+        )
     if settings.risk is not None and source.earlier.search.certify is None:
         raise InputError(
             f"--risk: {source.directory} has no certify samples, as it was made without --risk: eeaug augment sets "
@@ -154,9 +157,9 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
     with progress.step("import"):
         start_frameworks(settings.threads, settings.seed)
     with progress.step("load", "model"):
-        given = manifest["inputs"][0]
+        given, path = manifest["inputs"][0], source.directory / "augmented.keras"
         classifier = replace(
-            backbone(source.directory / "augmented.keras"),
+            partition.backbone(keras_files.load(path), path),
             name=source.report["model"]["name"],
             file=given["name"],
             sha256=given["sha256"],
@@ -198,17 +201,6 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
         earlier=source.earlier,
         finetune=source.report["design"].get("finetune"),
     )
-
-
-def backbone(path: Path) -> Classifier:
-    """The given model as it was taken apart, from an augmented model: less its heads, and what came at its end."""
-    keras = keras_files.import_keras()
-    augmented = keras_files.load(path)
-    tensor = augmented.output[FINAL]
-    while tensor._keras_history.operation.name in model.RESERVED:
-        operation, index, _ = tensor._keras_history
-        (tensor,) = operation._inbound_nodes[index].input_tensors
-    return model.from_keras(keras, keras.Model(augmented.inputs, tensor), path)
 
 
 def _check_heads(source: _Source, changes: Mapping[str, Any]) -> None:

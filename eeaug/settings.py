@@ -12,8 +12,10 @@ from typing import Any
 from eeaug.errors import InputError
 from eeaug.hardware_file import nearest
 
-__all__ = ["EFFORTS", "FAMILIES", "Effort", "Settings"]
+__all__ = ["EFFORTS", "FAMILIES", "RECIPES", "Effort", "Settings"]
 
+RECIPES = ("frozen", "trecx")
+TRECX_EPOCHS = 10
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)
 # of heads, as heads.families makes them
 FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")
@@ -73,8 +75,10 @@ class Settings:
     ``finetune``: passes over fit that exits and backbone are trained together.
     ``reuse``: later decisions may use what earlier exits said.
     ``heads``: families of heads, by default those of ``effort``.
+    ``recipe``: one of RECIPES; ``exit_weight``: of the exit's loss in "trecx", None: the best of some.
     ``max_locations`` that are tried, by default those of ``effort``, and SAMPLED for a target class.
-    ``target_class``: names or numbers of the classes that exits are for; none: all.
+    ``target_class``: names or numbers of the classes that exits are for; none: all. ``least_alpha``: their smallest
+    threshold, None: class_specific.LEAST.
     ``dask``: address of a scheduler whose workers extract features.
     ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid`` locations.
     """
@@ -108,6 +112,9 @@ class Settings:
     output_name: str | None = None
     heads: tuple[str, ...] = ()
     target_class: tuple[str, ...] = ()
+    least_alpha: float | None = None
+    recipe: str = "frozen"
+    exit_weight: float | None = None
     max_locations: int | None = None
     effort: str = "normal"
     seed: int = 0
@@ -130,6 +137,12 @@ class Settings:
                 raise InputError(f"--heads {name}: no such family{close}; there are {', '.join(FAMILIES)}")
         if self.finetune and self.max_class_drop is not None:
             raise InputError("--max-class-drop compares with the given model, class by class: not with --finetune")
+        if self.least_alpha is not None and not self.target_class:
+            raise InputError("--least-alpha is of the thresholds of --target-class, which was not asked for")
+        if self.exit_weight is not None and self.recipe != "trecx":
+            raise InputError("--exit-weight is of the joint training of --recipe trecx, which was not asked for")
+        if self.recipe == "trecx":
+            self._check_trecx()
         if self.target_class:
             self._check_target()
         if self.risk is None:
@@ -142,6 +155,23 @@ class Settings:
             raise InputError("--risk needs samples that the model was not trained on: not --calibrate-on train")
         if self.correction != 1.0:
             raise InputError("--correction changes thresholds after they were found: --risk cannot hold for them")
+
+    def _check_trecx(self) -> None:
+        """One exit of the family ``trecx``, trained with the model; what is given otherwise must agree."""
+        for option, disagrees in {
+            "--target-class": bool(self.target_class),
+            "--heads": self.heads not in ((), ("trecx",)),
+            "--max-exits": self.max_exits not in (None, 1),
+            "--confidence": self.confidence != "max-softmax",
+        }.items():
+            if disagrees:
+                raise InputError(
+                    f"--recipe trecx is one exit of the family trecx, for all classes: not with {option}"
+                )
+        for name, value in (("heads", ("trecx",)), ("max_exits", 1), ("reuse", False)):
+            object.__setattr__(self, name, value)
+        if not self.finetune:
+            object.__setattr__(self, "finetune", TRECX_EPOCHS)
 
     def _check_target(self) -> None:
         others = {
@@ -158,9 +188,10 @@ class Settings:
                 raise InputError(
                     f"--target-class chooses exits by gain and loss, at thresholds of 0.95 to 1: not with {option}"
                 )
+        least = self.least_alpha or 0.95
         for location, value in self.threshold.items():
-            if value < 0.95:
-                raise InputError(f"--threshold {location}={value:g}: with --target-class it is 0.95 to 1")
+            if value < least:
+                raise InputError(f"--threshold {location}={value:g}: with --target-class it is {least:g} to 1")
 
     @property
     def most_locations(self) -> float:
@@ -198,6 +229,9 @@ class Settings:
             "output_name": self.output_name,
             "heads": list(self.heads),
             "target_class": list(self.target_class),
+            "least_alpha": self.least_alpha,
+            "recipe": self.recipe,
+            "exit_weight": self.exit_weight,
             "max_locations": self.max_locations,
             "effort": self.effort,
             "seed": self.seed,

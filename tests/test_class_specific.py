@@ -135,7 +135,7 @@ def test_the_best_gain_over_loss(seed: int, cost: str) -> None:
     task = made.problem(objective=Objective(accuracy, base, budget), cost=cost, max_exits=2)
     # thresholds of the coarse grid alone, so that every configuration can be replayed
     rules = Rules((), {}, {}, 2)
-    grid = class_specific._grid(task, rules, 4)
+    grid = class_specific._grid(task, rules, 4, LEAST)
     assert (grid >= np.float32(LEAST)).all() and (grid[:, -1] == NEVER).all()
     best = class_specific._Best()
     for m in (1, 2):

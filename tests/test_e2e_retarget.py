@@ -12,7 +12,7 @@ import pytest
 from conftest import AUGMENT, Bundle, Done, Run, hashes, left_over
 from keras_nets import NETS, classifier, dense_head, map_head, places, trained
 
-from eeaug import graph, partition, retargeting
+from eeaug import graph, keras_files, partition
 from eeaug.export import keras_file
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
@@ -59,7 +59,7 @@ def test_the_backbone_is_the_model_that_was_given(kind: str, tmp_path: Path) -> 
     at = list(places(given).values())
     heads = [trained(map_head(p) if len(p.shape) > 1 else dense_head(p)) for p in at]
     keras_file.save(partition.monolith(given, heads), tmp_path / "augmented.keras")
-    found = retargeting.backbone(tmp_path / "augmented.keras")
+    found = partition.backbone(keras_files.load(tmp_path / "augmented.keras"), tmp_path / "augmented.keras")
     assert found.calls == given.calls
     assert (found.logits, found.output, found.decision) == (given.logits, given.output, given.decision)
     assert graph.blocks(found) == graph.blocks(given)

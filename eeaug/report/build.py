@@ -213,7 +213,7 @@ def build(
             "sha256": classifier.sha256,
             "name": classifier.name,
             "parameters": parameters,
-            "macs": int(costs.total_macs),
+            "macs": int(chosen.baseline_segments.macs.sum()),
             "input_shape": list(classifier.input_shape),
             "classes": list(chosen.classes),
             "decision": chosen.decision.kind,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eeaug.report.facts import Report, drop_name
-from eeaug.report.units import UNKNOWN, macs, points, seconds
+from eeaug.report.units import UNKNOWN, macs, points, seconds, share
 
 __all__ = ["details", "verified"]
 
@@ -105,6 +105,11 @@ def _finetuned(report: Report) -> tuple[tuple[str, str], ...]:
     )
     kept = "kept" if facts["kept"] else "not kept"
     epochs = _count(facts["epochs"], "pass", "passes")
+    if facts.get("recipe") == "trecx":
+        tried = (f"{w['weight']:g}: {share(w['final_accuracy_on_screen'])}" for w in facts["exit_weights"])
+        channels = facts["early_view_channels"]
+        assisted = f"early view of {channels} channels" if channels else "no place for an early view"
+        epochs += f" as T-RecX, {assisted}; exit's weight: final classifier right on screen, {', '.join(tried)}"
     return (("fine-tuned", f"{epochs}, {kept}: {before} of the mean MACs saved before, {after} after, on choose"),)
 
 

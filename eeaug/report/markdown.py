@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from eeaug.report import details, facts, target, units
+from eeaug.report import details, facts, rho, target, units
 from eeaug.report.facts import Report, Stage
 
 __all__ = ["render"]
@@ -52,6 +52,9 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _table(specific)
         yield from ("", f"**{target.missed_title(report)}**", "")
         yield from _table(target.missed(report))
+    if trade_offs := rho.rows(report):
+        yield from ("", "**Trade-off points of T-RecX**", "")
+        yield from _table(trade_offs)
     if points := facts.operating_points(report):
         yield from ("", f"**{facts.operating_points_title(report)}**", "")
         yield from _table(points)

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from eeaug.report import details, facts, target, units
+from eeaug.report import details, facts, rho, target, units
 from eeaug.report.facts import Report, Stage
 
 __all__ = ["render"]
@@ -83,6 +83,9 @@ def _parts(report: Report, write: _Write, width: int) -> Iterator[RenderableType
         yield _table(rows, write)
         yield from _heading(target.missed_title(report), write)
         yield _table(target.missed(report), write)
+    if rows := rho.rows(report):
+        yield from _heading("Trade-off points of T-RecX (Ghanathe and Wilton, table 1)", write)
+        yield _table(rows, write)
     if points := facts.operating_points(report):
         yield from _heading(facts.operating_points_title(report), write)
         yield _table(points, write)
