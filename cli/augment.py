@@ -73,6 +73,7 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 @shared.option("--mapping")
 @shared.option("--max-exits", "; default: number of processors − 1, at least 1.")
 @shared.option("--reuse/--no-reuse")
+@shared.option("--cross-validate/--no-cross-validate")
 @shared.option("--thresholds")
 @shared.option("--exit-at")
 @shared.option("--threshold")

@@ -30,6 +30,7 @@ __all__ = ["retarget"]
 @shared.inherited("--mapping")
 @shared.inherited("--max-exits", "; with --hw, where the old target's default holds, the new one's does.")
 @shared.inherited("--reuse/--no-reuse")
+@shared.inherited("--cross-validate/--no-cross-validate")
 @shared.inherited("--thresholds")
 @shared.inherited("--exit-at")
 @shared.inherited("--threshold")

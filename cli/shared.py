@@ -109,6 +109,12 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": "Later decisions use what earlier exits said, where that saves more; not with --risk, "
         "--max-class-drop, --threshold or --scoring independent, which are about exits by themselves.",
     },
+    "--cross-validate/--no-cross-validate": {
+        "default": None,
+        "help": "Keep the budget on samples that did not choose the design, as cross-validation estimates, not on "
+        "those that did; default: where there are fewer than 2,000 of them.",
+        "show_default": False,
+    },
     "--thresholds": {
         "type": click.IntRange(2, 101),
         "default": 13,

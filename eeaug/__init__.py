@@ -33,6 +33,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     progress        how it tells what it is doing
     candidates      from locations to trained exits with their outcomes
     choice          from settings to a search problem, from its result to a design
+    cross_validation  the budget on choose that keeps the one asked for elsewhere
     class_specific  exits for a target class, their choice and what they bring
     reuse           exits that use what earlier ones said
     certification   from that to a design whose drop is proven

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
-from eeaug import cascade, certification, choice, class_specific, hardware, operating, partition, reference, reuse
+from eeaug import (
+    cascade,
+    certification,
+    choice,
+    class_specific,
+    cross_validation,
+    hardware,
+    operating,
+    partition,
+    reference,
+    reuse,
+)
 from eeaug.candidates import Candidates
 from eeaug.cascade import Outcomes
 from eeaug.certification import Guarantee
 from eeaug.cost import Costs
+from eeaug.cross_validation import Estimate
+from eeaug.errors import InfeasibleError
 from eeaug.export import bundle, keras_file, search_files, stage_files, verify
 from eeaug.export.search_files import Search
 from eeaug.heads.specific import Specific
@@ -29,7 +42,9 @@ from eeaug.progress import Progress
 from eeaug.report import build, rho, target
 from eeaug.report.build import Chosen
 from eeaug.runtime import Cascade, thresholds_by_point
+from eeaug.search.settle import EVERY_FRONT
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
+from eeaug.search.space import Problem
 from eeaug.settings import Settings
 from eeaug.thresholds import Objective
 
@@ -78,7 +93,8 @@ class Decided:
     """The design and all that was found out about it without running it.
 
     ``rows``: its outcomes on choose; ``cost`` (1, m + 1) of its segments, what ``objective`` weighs;
-    ``specific``: the classes that its exits are for, None: all.
+    ``specific``: the classes that its exits are for, None: all; ``validated``: what it loses on samples that did
+    not choose, None: was not asked.
     """
 
     costs: Costs
@@ -91,6 +107,7 @@ class Decided:
     cost: NDArray[np.float64]
     objective: Objective
     specific: Specific | None = None
+    validated: Estimate | None = None
 
     @property
     def leaves(self) -> NDArray[np.intp]:
@@ -174,6 +191,7 @@ def _report(
     report["design"]["target"] = specific = _target(decided, test)
     if specific is not None:
         report["design"]["summary"] = target.sentence(specific, len(decided.chosen.design.exits))
+    report["design"]["cross_validation"] = None if decided.validated is None else decided.validated.as_dict()
     report["design"]["rho"] = _rho(settings, decided, test)
     if material.earlier is not None:
         report["accuracy_drop_bound_95_missing"] = "made from an earlier bundle, without test samples"
@@ -216,10 +234,24 @@ def decide(settings: Settings, material: Material) -> Decided:
     costs = network.costs([trained.head.cost() for trained in found.trained])
     base = network.baseline()
     decision = network.classifier.decision
-    task = choice.problem(settings, costs, found.outcomes, network.rules, base, decision)
+
+    def problem(outcomes: Outcomes) -> Problem:
+        return choice.problem(settings, costs, outcomes, network.rules, base, decision)
+
+    task = problem(found.outcomes)
     specific = Specific.named(settings.target_class, material.classes, decision)
+    validated = None
     if specific is None:
         result, design = choice.choose(task, network.rules)
+        if settings.cross_validates(task.outcomes.samples) and result.placements <= EVERY_FRONT:
+            validated = cross_validation.estimated(task, problem, settings.seed)
+        if validated is not None and validated.index != 0:
+            task = cross_validation.within(task, validated)
+            try:
+                result, design = choice.choose(task, network.rules)
+            except InfeasibleError:  # without exits nothing is lost, wherever
+                task = replace(task, objective=replace(task.objective, max_accuracy_drop=0.0))
+                result, design = choice.choose(replace(task, max_exits=0), network.rules)
     else:
         result, design = class_specific.choose(
             task, network.rules, specific, settings.least_alpha or class_specific.LEAST
@@ -255,7 +287,7 @@ def decide(settings: Settings, material: Material) -> Decided:
     )  # fmt: skip
     return Decided(
         costs, result, chosen, guarantee, points, _stages(network, found, chosen),
-        task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective, specific,
+        task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective, specific, validated,
     )  # fmt: skip
 
 

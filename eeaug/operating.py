@@ -60,7 +60,10 @@ def points(
             found.append(Point(name, asked, corrected(design.thresholds, settings.correction), guarantee))
             continue
         budget = round(multiple * base, 12)
-        objective = replace(problem.objective, max_accuracy_drop=budget, weight=None)
+        # what is held back on choose, so that the budget is kept elsewhere, is held back of every budget
+        kept = problem.objective.max_accuracy_drop
+        back = 0.0 if asked is None or kept is None else asked - kept
+        objective = replace(problem.objective, max_accuracy_drop=budget - back, weight=None)
         other = choice.refined(replace(problem, objective=objective), rules, design)
         if other is not None:  # else pinned thresholds do not allow this budget
             found.append(_point(name, budget, settings, problem, rules, other, certify))

@@ -16,6 +16,7 @@ __all__ = ["EFFORTS", "FAMILIES", "RECIPES", "Effort", "Settings"]
 
 RECIPES = ("frozen", "trecx")
 TRECX_EPOCHS = 10
+FEW_SAMPLES = 2000  # on choose; with more, luck is worth less than the budgets that people ask for
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)
 # of heads, as heads.families makes them
 FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")
@@ -73,6 +74,8 @@ class Settings:
     found thresholds. ``max_class_drop`` bounds the accuracy drop of every class. ``points``: how many
     operating points the bundle carries.
     ``finetune``: passes over fit that exits and backbone are trained together.
+    ``cross_validate``: keep the budget on samples that did not choose, as cross-validation estimates; None: where
+    there are few.
     ``reuse``: later decisions may use what earlier exits said.
     ``heads``: families of heads, by default those of ``effort``.
     ``recipe``: one of RECIPES; ``exit_weight``: of the exit's loss in "trecx", None: the best of some.
@@ -96,6 +99,7 @@ class Settings:
     mapping: str = "free"
     max_exits: int | None = None
     reuse: bool = True
+    cross_validate: bool | None = None
     finetune: int = 0
     thresholds: int = 13
     exit_at: Mapping[str, str | None] = field(default_factory=dict)
@@ -139,6 +143,11 @@ class Settings:
             raise InputError("--max-class-drop compares with the given model, class by class: not with --finetune")
         if self.least_alpha is not None and not self.target_class:
             raise InputError("--least-alpha is of the thresholds of --target-class, which was not asked for")
+        if self.cross_validate and not self._may_cross_validate:
+            raise InputError(
+                "--cross-validate is about --max-accuracy-drop alone: not with --risk, --efficiency-weight, "
+                "--max-class-drop, --target-class or --scoring independent"
+            )
         if self.exit_weight is not None and self.recipe != "trecx":
             raise InputError("--exit-weight is of the joint training of --recipe trecx, which was not asked for")
         if self.recipe == "trecx":
@@ -194,6 +203,17 @@ class Settings:
                 raise InputError(f"--threshold {location}={value:g}: with --target-class it is {least:g} to 1")
 
     @property
+    def _may_cross_validate(self) -> bool:
+        others = self.risk, self.efficiency_weight, self.max_class_drop, self.target_class or None
+        return self.max_accuracy_drop is not None and self.scoring == "exact" and set(others) == {None}
+
+    def cross_validates(self, samples: int) -> bool:
+        """Whether the budget is cross-validated where there are so many choose samples."""
+        if self.cross_validate is None:
+            return self._may_cross_validate and samples < FEW_SAMPLES
+        return self.cross_validate
+
+    @property
     def most_locations(self) -> float:
         """How many locations are tried at most."""
         if self.max_locations is not None:
@@ -216,6 +236,7 @@ class Settings:
             "mapping": self.mapping,
             "max_exits": max_exits,
             "reuse": self.reuse,
+            "cross_validate": self.cross_validate,
             "finetune": self.finetune,
             "thresholds": self.thresholds,
             "labels": self.labels,

@@ -21,6 +21,7 @@ def details(report: Report) -> tuple[tuple[str, str], ...]:
         ("data", _data_used(report)),
         ("asked for", _asked(report)),
         ("searched", _searched(report)),
+        *_validated(report),
         *_finetuned(report),
     )
 
@@ -91,6 +92,23 @@ def _searched(report: Report) -> str:
 def _locations(search: Mapping[str, Any]) -> str:
     tried, left_out = search["locations"], search.get("locations_left_out", 0)
     return _count(tried, "location") if not left_out else f"{tried:,} of {tried + left_out:,} locations"
+
+
+def _validated(report: Report) -> tuple[tuple[str, str], ...]:
+    """What cross-validation made of the budget, if it was asked."""
+    facts = report["design"].get("cross_validation")
+    if facts is None:
+        return ()
+    asked = points(report["settings"]["max_accuracy_drop"], signed=False)
+    said = f"{asked} on choose would lose {points(facts['drop_at_asked'], signed=False)} elsewhere"
+    if facts["budget_on_choose"] is None:
+        said += "; no smaller budget there was enough"
+    elif facts["budget_on_choose"] < report["settings"]["max_accuracy_drop"]:
+        said += (
+            f", so {points(facts['budget_on_choose'], signed=False)} were allowed there: "
+            f"{points(facts['drop'], signed=False)} elsewhere"
+        )
+    return (("cross-validated", f"{facts['folds']} folds, {facts['repeats']} times: {said} (estimated)"),)
 
 
 def _finetuned(report: Report) -> tuple[tuple[str, str], ...]:
