@@ -197,6 +197,8 @@ def _memory(limit: str) -> str:
 
 def _ceil(seconds: float) -> str:
     """Three significant digits, rounded up: a value that fits when typed."""
+    if seconds <= 0:
+        return f"{seconds:.3g}"
     digits = 2 - int(np.floor(np.log10(seconds)))
     return f"{np.ceil(seconds * 10.0**digits) / 10.0**digits:.{max(digits, 0)}f}"
 
