@@ -1,13 +1,15 @@
-"""``eeaug report``: show what a bundle's report.json says."""
+"""``eeaug report``: show what a bundle's report.json says, or what several of them say side by side."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from eeaug.cli import shared
 from eeaug.errors import InputError
 from eeaug.export import bundle
 from eeaug.report.facts import SCHEMA_VERSION
@@ -16,31 +18,142 @@ __all__ = ["find_bundle", "read_report", "report"]
 
 
 @click.command()
-@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("directories", metavar="[DIR]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json", "markdown"]),
+    type=click.Choice(["text", "json", "markdown", "html"]),
     default="text",
     show_default=True,
-    help="text for a terminal, json as written in the bundle, markdown for a pull request",
+    help="text for a terminal, json as written in the bundle, markdown for a pull request, html with charts in one "
+    "file",
 )
-def report(directory: Path | None, form: str) -> None:
-    """Show the report of the bundle in DIR; by default of the only one in the current directory."""
-    content, raw = read_report(directory or find_bundle(Path()))
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Write it there instead of to stdout."
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option(
+    "--period",
+    type=shared.POSITIVE,
+    metavar="SECONDS",
+    help="One inference that often; with --battery, says how long it lasts.",
+)
+@click.option(
+    "--battery", metavar="CAPACITY", help="2430J, 0.675Wh, or a charge at a voltage, 225mAh@3V; with --period."
+)
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of report.json, with the unit of every field.")
+def report(
+    directories: tuple[Path, ...], form: str, output: Path | None, force: bool, period: float | None,
+    battery: str | None, schema: bool,
+) -> None:  # fmt: skip
+    """Show the report of the bundle in DIR; by default of the only one in the current directory.
+
+    Several DIRs are compared, side by side.
+
+    \b
+    Examples:
+      eeaug report model-eeaug --format html -o report.html
+      eeaug report model-eeaug --period 1 --battery 225mAh@3V
+      eeaug report model-eeaug model-frugal
+    """
+    shared.check_file(output, force=force)
+    if schema:
+        if directories:
+            raise click.UsageError("--schema is that of every report: give no DIR")
+        from eeaug.report.schema import schema as described
+
+        content = bundle.dump_json(described()).encode()
+    else:
+        use = _use(period, battery)
+        if form == "json" and use is not None and len(directories) < 2:
+            raise click.UsageError("--format json is report.json as it was written: without --period and --battery")
+        if form == "html" and output is None and sys.stdout.isatty():
+            raise click.UsageError("--format html is a page for a browser: name a file, -o report.html")
+        if len(set(directories)) < len(directories):
+            raise click.UsageError("the same DIR is given twice")
+        places = directories or (find_bundle(Path()),)
+        read = [(place, *read_report(place)) for place in places]
+        made = _compared(read, form, use, output) if len(read) > 1 else _one(*read[0], form, use, output)
+        if made is None:
+            return
+        content = made
+    shared.give(content, output)
+
+
+def _one(place: Path, content: dict[str, Any], raw: bytes, form: str, use: Any, output: Path | None) -> bytes | None:
+    """The report of one bundle, or None if it was printed."""
     if form == "json":
-        click.echo(raw, nl=False)
-    elif form == "markdown":
+        return raw
+    if form == "markdown":
         from eeaug.report import markdown
 
         # as bytes: the file or the comment it goes to is UTF-8, whatever the terminal is
-        click.echo(markdown.render(content).encode(), nl=False)
-    else:
-        from rich.console import Console
+        return markdown.render(content, use).encode()
+    if form == "html":
+        from eeaug.report import page
 
-        from eeaug.report import terminal
+        name = place.resolve().name
+        manifest, _ = _read(place / "manifest.json", bundle.SCHEMA_VERSION)
+        return page.render(content, manifest, _times(place), name, use).encode()
+    from eeaug.report import terminal
 
-        Console().print(terminal.render(content))
+    return _text(terminal.render(content, use=use), output)
+
+
+def _compared(
+    read: list[tuple[Path, dict[str, Any], bytes]], form: str, use: Any, output: Path | None
+) -> bytes | None:
+    """The comparison of several bundles, or None if it was printed."""
+    from eeaug.report import compare
+
+    designs = [compare.Named(str(place), content) for place, content, _ in read]
+    if form == "json":
+        return bundle.dump_json(compare.as_json(designs, use)).encode()
+    if form == "markdown":
+        from eeaug.report import markdown
+
+        return markdown.compare(designs, use).encode()
+    if form == "html":
+        from eeaug.report import page
+
+        return page.compare(designs, use).encode()
+    from eeaug.report import terminal
+
+    return _text(terminal.compare(designs, use), output)
+
+
+def _text(page: Any, output: Path | None) -> bytes | None:
+    """Printed on the terminal, or as it would be in a file."""
+    from rich.console import Console
+
+    if output is None:
+        Console().print(page)
+        return None
+    import io
+
+    written = io.StringIO()
+    Console(file=written, width=100).print(page)
+    return written.getvalue().encode()
+
+
+def _use(period: float | None, battery: str | None) -> Any:
+    if period is None and battery is None:
+        return None
+    if period is None or battery is None:
+        missing, given = ("--period", "--battery") if period is None else ("--battery", "--period")
+        raise click.UsageError(f"{given} needs {missing}: a battery lasts as long as inferences are rare")
+    from eeaug.report import battery as batteries
+
+    return batteries.Use(period, batteries.capacity_j(battery))
+
+
+def _times(place: Path) -> dict[str, float]:
+    """timing.json, which nothing vouches for: empty if it is not there or not what eeaug writes."""
+    try:
+        content = json.loads((place / "timing.json").read_bytes())
+        return {str(name): float(value) for name, value in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def find_bundle(where: Path) -> Path:

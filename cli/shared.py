@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import click
 
 from eeaug.errors import InputError
 
-__all__ = ["NONE", "POSITIVE", "Finite", "inherited", "option", "pairs", "show_result", "thresholds"]
+__all__ = [
+    "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "option", "pairs", "show_result", "thresholds",
+]  # fmt: skip
 
 MAX_THREADS = 1024
 NONE = "none"  # takes away what the bundle has
@@ -187,6 +190,35 @@ def _confidence(location: str, text: str) -> float:
     if not 0 < value <= 1:
         raise InputError(f"--threshold {location}={text}: a confidence is a number above 0 and up to 1")
     return value
+
+
+def check_file(place: Path | None, *, force: bool) -> None:
+    """Refuse, before any work, a file that :func:`give` could not or should not write."""
+    if place is None:
+        return
+    if place.is_dir():
+        raise InputError(f"-o {place} is a directory: name a file in it")
+    if not place.resolve().parent.is_dir():
+        raise InputError(f"-o {place}: the directory {place.parent} does not exist")
+    if not os.access(place.resolve().parent, os.W_OK):
+        raise InputError(f"-o {place}: cannot write to {place.parent}")
+    if place.exists() and not force:
+        raise InputError(f"-o {place} exists; --force replaces it, -o FILE names another")
+
+
+def give(content: bytes, place: Path | None) -> None:
+    """The result, on stdout or as a file, which is whole or not there."""
+    if place is None:
+        click.echo(content, nl=False)
+        return
+    target = place.resolve()
+    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    click.echo(f"written: {place}", err=True)
 
 
 def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bool) -> None:

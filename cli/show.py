@@ -9,21 +9,9 @@ from typing import Any
 
 import click
 
-__all__ = ["observer"]
+from eeaug.progress import TITLES
 
-TITLES = {
-    "import": "start TensorFlow",
-    "load": "read",
-    "graph": "take the model apart",
-    "convert": "write it as ONNX",
-    "features": "one pass of the frozen model",
-    "heads": "train",
-    "finetune": "train exits and backbone together",
-    "forecast": "time a small batch",
-    "search": "choose exits, thresholds and processors",
-    "export": "write the stages",
-    "verify": "read them back and measure",
-}
+__all__ = ["observer"]
 
 
 def _title(name: str, detail: str) -> str:

@@ -7,7 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["Observer", "Progress"]
+__all__ = ["TITLES", "Observer", "Progress"]
+
+# steps, as timing.json names them, in words
+TITLES = {
+    "import": "start TensorFlow",
+    "load": "read",
+    "graph": "take the model apart",
+    "convert": "write it as ONNX",
+    "features": "one pass of the frozen model",
+    "heads": "train",
+    "finetune": "train exits and backbone together",
+    "forecast": "time a small batch",
+    "search": "choose exits, thresholds and processors",
+    "export": "write the stages",
+    "verify": "read them back and measure",
+}
 
 
 class Observer(Protocol):

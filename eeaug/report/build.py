@@ -205,6 +205,7 @@ def build(
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
     bound, why = drop_bound(chosen, test, settings["seed"])
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
+    seen = rows if test is None else test
     return {
         "schema_version": SCHEMA_VERSION,
         "eeaug": eeaug.__version__,
@@ -226,6 +227,7 @@ def build(
             "baseline": chosen.baseline_processor,
             "exclusive": hardware.exclusive,
             "basis": "profile",
+            "sleep_power_w": {p.name: p.sleep_power_w for p in hardware.processors},
             "not_counted": _not_counted(hardware),
         },
         "settings": settings,
@@ -233,7 +235,7 @@ def build(
         "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
         "design": {
             "summary": summary(chosen, stages, settings["labels"], *shown, guarantee),
-            "segments": _segments(chosen, stages),
+            "segments": _segments(chosen, stages, costs),
             "exits": _exits(chosen, stages, costs, rows),
             "predicted": {
                 "independent": metrics.independent(rows, chosen.thresholds, chosen.segments, split="choose"),
@@ -241,6 +243,11 @@ def build(
             },
             "measured": measured,
             "reuse": None if chosen.reuse is None else {"weights": [list(w) for w in chosen.reuse.weights]},
+            "confidences": metrics.confidences(seen, chosen.thresholds, split=shown[1]["split"]),
+            "classes": metrics.classes(
+                seen, chosen.thresholds,
+                split=shown[1]["split"], decision=chosen.decision, names=chosen.classes,
+            ),  # fmt: skip
         },
         "benefit_curve": benefit_curve(result, chosen, choose, rows, costs, base_choose["accuracy"]),
         "operating_points": _points(points, chosen, rows, test, settings["labels"], settings["seed"]),
@@ -278,10 +285,15 @@ def summary(
     return f"{early:.0%} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, {change} {where}."
 
 
-def _segments(chosen: Chosen, stages: Sequence[Stage]) -> list[dict[str, Any]]:
+def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dict[str, Any]]:
     made = []
+    exits, processors = chosen.design.exits, chosen.design.processors
+    carried = 0 if chosen.reuse is None else chosen.decision.outputs
     for k, stage in enumerate(stages):
         head = stage.exit.head if stage.exit else None
+        start = np.array([costs.after[exits[k - 1]] if k else 0])
+        sender = processors[k - 1] if k else costs.source
+        received_s = costs.handover(start, sender, processors[k], k * carried)[0][0]
         sends = k + 1 < len(stages) and stages[k + 1].processor != stage.processor
         made.append({
             "stage": stage.name,
@@ -294,6 +306,8 @@ def _segments(chosen: Chosen, stages: Sequence[Stage]) -> list[dict[str, Any]]:
             "received_bytes": int(chosen.segments.handover_bytes[0, k]),
             "handover_bytes": stage.handover_bytes if sends else 0,
             "latency_s": _known(chosen.segments.time_s[0, k]),
+            "received_latency_s": _known(received_s),
+            "head_latency_s": _known(costs.head_time_s[processors[k], exits[k]]) if head else 0.0,
             "energy_j": _known(chosen.segments.energy_j[0, k]),
             "storage_bytes": int(chosen.segments.parameters_bytes[0, k]),
             "peak_activation_bytes": int(chosen.segments.activation_bytes[0, k]),

@@ -11,10 +11,10 @@ from eeaug.report.units import UNKNOWN, at_most, joules, macs, points, relative,
 __all__ = [
     "SCHEMA_VERSION", "Leave", "Report", "Row", "Stage", "benefits", "benefits_note", "benefits_title", "bound",
     "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "operating_points",
-    "operating_points_title", "predictions", "promise", "stages",
+    "operating_points_title", "predictions", "promise", "shown", "stages",
 ]  # fmt: skip
 
-SCHEMA_VERSION = 2  # of report.json, as it is built and rendered
+SCHEMA_VERSION = 3  # of report.json, as it is built and rendered
 
 Report = Mapping[str, Any]
 
@@ -24,13 +24,14 @@ _CURVE_ROWS = 10
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the comparison; `better` is None where nothing changed or nothing is known."""
+    """One line of the comparison, of the metric `key`; `better` is None where nothing changed or is known."""
 
     quantity: str
     baseline: str
     result: str
     change: str
     better: bool | None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class Stage:
         return f"right {share(self.exit['accuracy'] if self.exit else None)} {alone}"
 
 
-def _shown(report: Report) -> tuple[Report, Report]:
-    """Metrics of baseline and result: on test if it was measured, else counted exactly on choose."""
+def shown(report: Report) -> tuple[Report, Report]:
+    """Metrics of baseline and result, on the same part: on test if it was measured, else counted exactly on choose."""
     design, baseline = report["design"], report["baseline"]
     if design["measured"] is not None:
         return baseline["measured"] or {}, design["measured"]
@@ -85,7 +86,7 @@ def _shown(report: Report) -> tuple[Report, Report]:
 
 def estimated(report: Report) -> bool:
     """Whether latencies and energies come from the hardware profile instead of a clock."""
-    return bool(_shown(report)[1]["basis"] == "profile")
+    return bool(shown(report)[1]["basis"] == "profile")
 
 
 def promise(report: Report) -> tuple[str, bool] | None:
@@ -117,7 +118,7 @@ def promise(report: Report) -> tuple[str, bool] | None:
 
 def comparison_title(report: Report) -> str:
     """The split and the number of samples behind the comparison."""
-    result = _shown(report)[1]
+    result = shown(report)[1]
     title = f"On {result['samples']:,} {result['split']} samples"
     unseen = report["design"]["measured"] is not None
     return title + (", which no choice has seen" if unseen else ", on which the design was chosen; not measured")
@@ -125,7 +126,7 @@ def comparison_title(report: Report) -> str:
 
 def comparison(report: Report) -> tuple[Row, ...]:
     """Baseline against result, one row per quantity."""
-    baseline, result = _shown(report)
+    baseline, result = shown(report)
     note = ", estimated" if estimated(report) else f", {result['basis']}"
     quality = [("accuracy", _accuracy(report)), ("precision", "precision (macro)"), ("recall", "recall (macro)")]
     costs: list[tuple[str, str, Callable[[float | None], str]]] = [
@@ -137,11 +138,11 @@ def comparison(report: Report) -> tuple[Row, ...]:
         ("storage_bytes", "storage", size),
         ("peak_activation_bytes", "peak activations", size),
     ]
-    rows = [_quality(label, baseline.get(key), result.get(key)) for key, label in quality]
+    rows = [_quality(label, baseline.get(key), result.get(key), key) for key, label in quality]
     rows.insert(1, _worst_class(result.get("worst_class")))
     for key, label, text in costs:
         before, after = baseline.get(key), result.get(key)
-        rows.append(_row(label, text(before), text(after), relative(before, after), gain="−"))
+        rows.append(_row(label, text(before), text(after), relative(before, after), gain="−", key=key))
     return tuple(rows)
 
 
@@ -155,14 +156,14 @@ def drop_name(report: Report) -> str:
     return "accuracy drop" if report["settings"]["labels"] == "given" else "disagreement"
 
 
-def _row(quantity: str, baseline: str, result: str, change: str, *, gain: str) -> Row:
+def _row(quantity: str, baseline: str, result: str, change: str, *, gain: str, key: str = "") -> Row:
     sign = change[0]
-    return Row(quantity, baseline, result, change, better=sign == gain if sign in "+−" else None)
+    return Row(quantity, baseline, result, change, sign == gain if sign in "+−" else None, key)
 
 
-def _quality(label: str, before: float | None, after: float | None) -> Row:
+def _quality(label: str, before: float | None, after: float | None, key: str = "") -> Row:
     difference = None if before is None or after is None else after - before
-    return _row(label, share(before), share(after), points(difference), gain="+")
+    return _row(label, share(before), share(after), points(difference), gain="+", key=key)
 
 
 def _worst_class(worst: Report | None) -> Row:
@@ -177,7 +178,7 @@ def _worst_class(worst: Report | None) -> Row:
 def stages(report: Report) -> Iterator[Stage]:
     """The chain of segments, each with its exit, if it ends in one, and who leaves there."""
     design = report["design"]
-    exits, rates = iter(design["exits"]), iter(_shown(report)[1]["leave_rates"])
+    exits, rates = iter(design["exits"]), iter(shown(report)[1]["leave_rates"])
     onward = 1.0
     only = tuple(map(str, (design.get("target") or {"choose": {"classes": ()}})["choose"]["classes"]))
     for k, segment in enumerate(design["segments"]):
@@ -195,7 +196,7 @@ def leaves(report: Report) -> tuple[Leave, ...]:
     places = [(f"{exit_['location']} ({exit_['processor']})", exit_["macs"]) for exit_ in design["exits"]]
     whole = sum(segment["macs"] + (segment["head_macs"] or 0) for segment in design["segments"])
     places.append((f"output ({design['segments'][-1]['processor']})", whole))
-    rates = _shown(report)[1]["leave_rates"]
+    rates = shown(report)[1]["leave_rates"]
     return tuple(Leave(place, rate, cost) for (place, cost), rate in zip(places, rates, strict=True))
 
 
@@ -258,8 +259,8 @@ def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
     every = report["operating_points"]
     if len(every) < 2:
         return ()
-    baseline = _shown(report)[0]
-    shown = [point["measured"] or point["predicted"] for point in every]
+    baseline = shown(report)[0]
+    best_known = [point["measured"] or point["predicted"] for point in every]
 
     def drops(split: str, metrics: str) -> list[str]:
         given = report["baseline"][split]
@@ -280,13 +281,13 @@ def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
     if report["design"]["measured"] is not None:
         rows += [
             ("measured drop", *drops("measured", "measured")),
-            ("measured mean MACs", *(macs(metrics["mean_macs"]) for metrics in shown)),
+            ("measured mean MACs", *(macs(metrics["mean_macs"]) for metrics in best_known)),
         ]
     return (
         *rows,
-        ("MACs against baseline", *(relative(baseline["mean_macs"], metrics["mean_macs"]) for metrics in shown)),
-        ("mean latency", *(seconds(metrics["mean_latency_s"]) for metrics in shown)),
-        ("mean energy", *(joules(metrics["mean_energy_j"]) for metrics in shown)),
+        ("MACs against baseline", *(relative(baseline["mean_macs"], metrics["mean_macs"]) for metrics in best_known)),
+        ("mean latency", *(seconds(metrics["mean_latency_s"]) for metrics in best_known)),
+        ("mean energy", *(joules(metrics["mean_energy_j"]) for metrics in best_known)),
         ("proven", *("yes" if (point["guarantee"] or {}).get("proven") else "no" for point in every)),
     )
 

@@ -5,18 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from eeaug.report import details, facts, rho, target, units
+from eeaug.report import battery, details, facts, rho, target, units
+from eeaug.report import compare as comparing
+from eeaug.report.battery import Use
+from eeaug.report.compare import Named
 from eeaug.report.facts import Report, Stage
 
-__all__ = ["render"]
+__all__ = ["compare", "render"]
 
 
-def render(report: Report) -> str:
-    """The whole report as GitHub Markdown without HTML; `report` is report.json of facts.SCHEMA_VERSION."""
-    return "\n".join(_lines(report)) + "\n"
+def render(report: Report, use: Use | None = None) -> str:
+    """A report that fits into a comment: the answer, and the rest to unfold; `report` is report.json
+    of facts.SCHEMA_VERSION. `use` adds how long a battery lasts.
+    """
+    return "\n".join(_lines(report, use)) + "\n"
 
 
-def _lines(report: Report) -> Iterator[str]:
+def compare(designs: Sequence[Named], use: Use | None = None) -> str:
+    """Several designs side by side."""
+    rows = [("", *(design.name for design in designs))]
+    rows += [(line.quantity, *line.marked) for line in comparing.lines(designs, use)]
+    notes = [f"- {_text(note)}" for note in comparing.notes(designs, use)]
+    return "\n".join([f"**{_text(comparing.sentence(designs))}**", "", *_table(rows), "", *notes]) + "\n"
+
+
+def _lines(report: Report, use: Use | None) -> Iterator[str]:
     design, model, hardware = report["design"], report["model"], report["hardware"]
     yield f"### {_text(model['name'])} on {_text(hardware['name'])}"
     yield ""
@@ -27,7 +40,30 @@ def _lines(report: Report) -> Iterator[str]:
         if sentences:
             yield from ("", f"> [!{kind}]", *(f"> - {_text(sentence)}" for sentence in sentences))
 
+    yield from ("", f"**{facts.comparison_title(report)}**", "")
+    compared = (*facts.comparison(report), *([battery.row(report, use)] if use else []))
+    rows = [(row.quantity, row.baseline, row.result, row.change) for row in compared]
+    yield from _table([("", f"baseline ({report['baseline']['processor']})", "result", "change"), *rows])
+    if use is not None:
+        yield from ("", _text(battery.note(report, use)))
+    if design["exits"]:
+        yield from ("", facts.bound(report))
+    outcome, agrees = details.verified(report)
+    if not agrees:
+        yield from ("", f"**Not verified: {_text(outcome)}**")
+
+    yield from ("", "<details><summary>The design, what was predicted, and how it was found</summary>", "")
+    yield from _more(report)
     yield ""
+    yield from (f"- {name}: {_text(words)}" for name, words in details.details(report))
+    if agrees:
+        yield f"- verified: {_text(outcome)}"
+    yield from ("", "</details>")
+
+
+def _more(report: Report) -> Iterator[str]:
+    """What a reader of the comment unfolds."""
+    design = report["design"]
     note = ", estimated" if facts.estimated(report) else ""
     yield from _table(
         [
@@ -35,12 +71,7 @@ def _lines(report: Report) -> Iterator[str]:
             *(_stage(stage) for stage in facts.stages(report)),
         ]
     )
-
-    yield from ("", f"**{facts.comparison_title(report)}**", "")
-    rows = [(row.quantity, row.baseline, row.result, row.change) for row in facts.comparison(report)]
-    yield from _table([("", f"baseline ({report['baseline']['processor']})", "result", "change"), *rows])
     if design["exits"]:
-        yield from ("", facts.bound(report))
         yield from ("", "**Where samples leave**", "")
         leaves = [(leave.place, units.share(leave.rate), units.macs(leave.macs)) for leave in facts.leaves(report)]
         yield from _table([("", "samples", "MACs each"), *leaves])
@@ -63,11 +94,6 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _table(facts.benefits(report))
         if note := facts.benefits_note(report):
             yield from ("", note)
-
-    yield ""
-    yield from (f"- {name}: {_text(words)}" for name, words in details.details(report))
-    outcome, agrees = details.verified(report)
-    yield f"- verified: {_text(outcome)}" if agrees else f"- **not verified: {_text(outcome)}**"
 
 
 def _stage(stage: Stage) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ from eeaug.cascade import Outcomes, decide
 from eeaug.cost import Segments
 from eeaug.decision import Decision
 
-__all__ = ["counted", "independent", "percentile_latency_s"]
+__all__ = ["BINS", "classes", "confidences", "counted", "independent", "percentile_latency_s"]
+
+BINS = 20  # of equal width from 0 to 1, in which confidences are counted
 
 
 def counted(
@@ -69,6 +71,61 @@ def _by_class(
         return outcomes.share((labels == marks).T)
     own = labels.T @ outcomes.counts
     return np.asarray((labels & marks).T @ outcomes.counts / np.where(own > 0, own, 1.0))
+
+
+def confidences(outcomes: Outcomes, thresholds: Sequence[float | None], *, split: str) -> dict[str, Any]:
+    """How sure each classifier is of the samples that reach it, by whether it is right; shares of all samples.
+
+    ``outcomes``: of m exits and the final classifier on n samples. A confidence of 1 is in the last bin.
+    """
+    at = decide(outcomes, thresholds)
+    bins = np.minimum((outcomes.confidence * BINS).astype(np.intp), BINS - 1)
+    return {
+        "split": split,
+        "samples": outcomes.samples,
+        "bins": BINS,
+        "exits": [
+            {
+                name: [float(v) for v in outcomes.share((at >= k) & alike & (bins[k] == np.arange(BINS)[:, None]))]
+                for name, alike in (("right", right), ("wrong", ~right))
+            }
+            for k, right in enumerate(outcomes.correct)
+        ],
+    }  # fmt: skip
+
+
+def classes(
+    outcomes: Outcomes, thresholds: Sequence[float | None], *, split: str, decision: Decision, names: Sequence[str]
+) -> dict[str, Any]:
+    """Accuracy of every class that occurs: of the given model, of the cascade, and of what leaves where.
+
+    A class counts its own samples; of several labels at once, each counts all samples, right where that label is.
+    """
+    at = decide(outcomes, thresholds)
+    labels = decision.marks(outcomes.labels)
+    own = np.ones_like(labels) if decision.kind == "multilabel" else labels
+    weighted = own * outcomes.counts[:, None]  # (n, classes)
+    said = decision.marks(outcomes.predicted[at, np.arange(outcomes.samples)])
+    given = decision.marks(outcomes.baseline)
+
+    def share(chosen: NDArray[np.bool_], among: NDArray[np.bool_], c: int) -> float | None:
+        total = weighted[among, c].sum()
+        return float(weighted[chosen & among, c].sum() / total) if total else None
+
+    everyone = np.ones(outcomes.samples, bool)
+    rows = []
+    for c in np.flatnonzero(labels.any(axis=0)):
+        right = said[:, c] == labels[:, c]
+        leaves = [at == k for k in range(len(outcomes.confidence))]
+        rows.append({
+            "name": names[int(c)],
+            "samples": int(labels[:, c].sum()),
+            "baseline_accuracy": share(given[:, c] == labels[:, c], everyone, c),
+            "accuracy": share(right, everyone, c),
+            "leave_rates": [share(leave, everyone, c) for leave in leaves],
+            "accuracies": [share(right, leave, c) for leave in leaves],
+        })  # fmt: skip
+    return {"split": split, "samples": outcomes.samples, "rows": rows}
 
 
 def independent(

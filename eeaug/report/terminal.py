@@ -11,19 +11,23 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from eeaug.report import details, facts, rho, target, units
+from eeaug.report import battery, details, facts, rho, target, units
+from eeaug.report import compare as comparing
+from eeaug.report.battery import Use
+from eeaug.report.compare import Named
 from eeaug.report.facts import Report, Stage
 
-__all__ = ["render"]
+__all__ = ["compare", "render"]
 
 # rich replaces only its own box characters when the output cannot encode unicode
 _ASCII = str.maketrans(
     {
         "→": "->", "←": "<-", "…": "...", "≥": ">=", "≤": "<=", "−": "-", "±": "+-", "µ": "u",
-        "│": "|", "▼": "v", "↓": "v", "█": "#", "░": ".", "·": ",",
+        "│": "|", "▼": "v", "↓": "v", "█": "#", "░": ".", "·": ",", "✓": "+",
     }
 )  # fmt: skip
 
+_NAMES, _NARROWEST = 18, 16  # columns of quantities, and of a design beside others
 _WIDEST = 100  # columns; in a wider box the eye loses the line between words and figures
 
 # text and style → Text; every word goes through it, so none can reach an output that cannot encode it, and
@@ -31,33 +35,42 @@ _WIDEST = 100  # columns; in a wider box the eye loses the line between words an
 _Write = Callable[..., Text]
 
 
-def render(report: Report, width: int | None = None) -> RenderableType:
+def render(report: Report, width: int | None = None, use: Use | None = None) -> RenderableType:
     """The whole report as one rich renderable.
 
     `report` is report.json of facts.SCHEMA_VERSION; `width` is the number of columns to fill, at most (and by
     default) those of the console that prints it. Where its encoding is not unicode, the text is plain ASCII.
+    `use` adds how long a battery lasts.
     """
-    return _Page(report, width)
+    return _Page(lambda write, columns: _parts(report, write, columns, use), width)
+
+
+def compare(designs: Sequence[Named], use: Use | None = None) -> RenderableType:
+    """Several designs side by side; as many of them in a table as the console is wide."""
+    return _Page(lambda write, width: _side_by_side(designs, use, write, width), None)
 
 
 class _Page:
-    """Chooses unicode or ASCII when printed, since only then the encoding is known."""
+    """Chooses unicode or ASCII when printed, since only then the encoding is known.
 
-    def __init__(self, report: Report, width: int | None) -> None:
-        self.report, self.width = report, width
+    `parts`: what is on it, from how words are written and the number of columns.
+    """
+
+    def __init__(self, parts: Callable[[_Write, int], Iterator[RenderableType]], width: int | None) -> None:
+        self.parts, self.width = parts, width
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.width is not None:
             options = options.update(width=min(self.width, options.max_width))
         write = _ascii if options.ascii_only else Text
-        yield from console.render(Group(*_parts(self.report, write, options.max_width)), options)
+        yield from console.render(Group(*self.parts(write, options.max_width)), options)
 
 
 def _ascii(text: str, style: str = "") -> Text:
     return Text(text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii"), style)
 
 
-def _parts(report: Report, write: _Write, width: int) -> Iterator[RenderableType]:
+def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterator[RenderableType]:
     design, baseline = report["design"], report["baseline"]["processor"]
     yield write(design["summary"], "bold")
     if (promise := facts.promise(report)) is not None:
@@ -70,7 +83,9 @@ def _parts(report: Report, write: _Write, width: int) -> Iterator[RenderableType
     yield from _picture(report, write, width)
 
     yield from _heading(facts.comparison_title(report), write)
-    yield _comparison(report, f"baseline ({baseline})", write)
+    yield _comparison(report, f"baseline ({baseline})", write, use)
+    if use is not None:
+        yield write(battery.note(report, use), "dim")
     if design["exits"]:
         yield write(facts.bound(report), "dim")
         yield from _heading("Where samples leave", write)
@@ -100,6 +115,25 @@ def _parts(report: Report, write: _Write, width: int) -> Iterator[RenderableType
     if report["warnings"]:
         yield Text()
         yield _warnings(report["warnings"], write)
+
+
+def _side_by_side(designs: Sequence[Named], use: Use | None, write: _Write, width: int) -> Iterator[RenderableType]:
+    yield write(comparing.sentence(designs), "bold")
+    lines = comparing.lines(designs, use)
+    each = max(max(len(design.name) for design in designs), _NARROWEST) + 2
+    at_once = max(1, (width - _NAMES) // each)
+    for first in range(0, len(designs), at_once):
+        shown = slice(first, first + at_once)
+        yield Text()
+        yield _table(
+            [
+                ("", *(design.name for design in designs[shown])),
+                *((line.quantity, *line.marked[shown]) for line in lines),
+            ],
+            write,
+        )
+    for note in comparing.notes(designs, use):
+        yield write(note, "dim")
 
 
 def _heading(words: str, write: _Write) -> Iterator[Text]:
@@ -150,9 +184,9 @@ def _stage(stage: Stage, note: str, write: _Write) -> Table:
     return lines
 
 
-def _comparison(report: Report, baseline: str, write: _Write) -> Table:
+def _comparison(report: Report, baseline: str, write: _Write, use: Use | None) -> Table:
     table = _columns(("", baseline, "result", "change"), write)
-    for row in facts.comparison(report):
+    for row in (*facts.comparison(report), *([battery.row(report, use)] if use else [])):
         style = {True: "green", False: "red", None: ""}[row.better]
         table.add_row(write(row.quantity), write(row.baseline), write(row.result), write(row.change, style))
     return table

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from math import ceil
 
-__all__ = ["UNKNOWN", "at_most", "joules", "macs", "points", "relative", "seconds", "share", "size", "threshold"]
+__all__ = [
+    "UNKNOWN", "at_most", "duration", "joules", "macs", "points", "relative", "seconds", "share", "size", "threshold",
+]  # fmt: skip
 
 UNKNOWN = "unknown"
 
@@ -47,6 +49,17 @@ def seconds(value: float | None) -> str:
     return _small(value, "s")
 
 
+def duration(value: float | None) -> str:
+    """A long time: "3.42 years", "12.1 days", "5.3 h"; below an hour as `seconds`."""
+    if value is None or value < 3600:
+        return seconds(value)
+    for factor, unit in ((31_557_600, "year"), (86_400, "day")):
+        if value >= factor:
+            digits = _three_digits(value / factor)
+            return f"{digits} {unit}{'' if digits == '1' else 's'}"
+    return f"{_three_digits(value / 3600)} h"
+
+
 def joules(value: float | None) -> str:
     """Joules: "0.51 J", "12.3 mJ", "45 µJ"."""
     return _small(value, "J")
@@ -69,17 +82,18 @@ def share(value: float | None) -> str:
     return UNKNOWN if value is None else f"{100 * value:.2f} %"
 
 
-def points(difference: float | None, *, signed: bool = True) -> str:
+def points(difference: float | None, *, signed: bool = True, digits: int | None = None) -> str:
     """A difference of shares in percentage points: −0.008 → "−0.8 pp", −0.0104 → "−1.04 pp".
 
     The second decimal stays where it says something: 1.04 points miss a budget of 1.0. With ``signed=False``
-    (limits, drops) only a minus is written.
+    (limits, drops) only a minus is written. ``digits`` fixes the number of decimals, for columns.
     """
     if difference is None:
         return UNKNOWN
-    digits = f"{abs(100 * difference):.2f}".removesuffix("0")
-    sign = _sign(digits, difference)
-    return f"{sign if signed or sign == '−' else ''}{digits} pp"
+    number = abs(100 * difference)
+    text = f"{number:.2f}".removesuffix("0") if digits is None else f"{number:.{digits}f}"
+    sign = _sign(text, difference)
+    return f"{sign if signed or sign == '−' else ''}{text} pp"
 
 
 def at_most(difference: float | None) -> str:

@@ -1,0 +1,192 @@
+"""Several designs side by side: what differs, every quantity, and which design is best at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eeaug.report import battery, units
+from eeaug.report.battery import Use
+from eeaug.report.facts import Report, drop_name, shown
+from eeaug.report.reproduce import flag
+
+__all__ = ["BEST", "Line", "Named", "as_json", "differences", "lines", "notes", "sentence"]
+
+BEST = "✓"  # beside the figures that are
+
+Value = float | None
+
+
+@dataclass(frozen=True)
+class Named:
+    """A bundle's report under the name that it was given by."""
+
+    name: str
+    report: Report
+
+
+@dataclass(frozen=True)
+class Line:
+    """One quantity of every design; ``best``: positions of those that nothing beats, none if not comparable."""
+
+    quantity: str
+    key: str
+    values: tuple[Any, ...]
+    cells: tuple[str, ...]
+    best: tuple[int, ...]
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """The cells, the best ones with a mark."""
+        return tuple(f"{cell} {BEST}" if i in self.best else cell for i, cell in enumerate(self.cells))
+
+
+def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
+    """All rows of the comparison, in order."""
+    alike, same_task = _same_samples(designs), len({d.report["data"]["sha256"] for d in designs}) == 1
+    reports = [design.report for design in designs]
+    pairs = [shown(report) for report in reports]
+    quality = "accuracy" if all(r["settings"]["labels"] == "given" for r in reports) else "accuracy or agreement"
+    names = {drop_name(report) for report in reports}
+    # name, key, value of (report, baseline, result), its text, whether less is better, whether samples matter
+    rows: list[tuple[str, str, Callable[[Any, Any, Any], Value], Callable[[Any], str], bool, bool]] = [
+        (quality, "accuracy", lambda r, b, m: m["accuracy"], units.share, False, True),
+        (
+            names.pop() if len(names) == 1 else "drop", "drop", lambda r, b, m: _drop(b, m),
+            lambda v: units.points(v, signed=False), True, True,
+        ),
+        (
+            "95 % bound of it", "accuracy_drop_bound_95", lambda r, b, m: r["accuracy_drop_bound_95"],
+            units.at_most, True, True,
+        ),
+        ("mean MACs", "mean_macs", lambda r, b, m: m["mean_macs"], units.macs, True, True),
+        (
+            "against baseline", "macs_saved", lambda r, b, m: 1 - m["mean_macs"] / b["mean_macs"],
+            lambda v: units.relative(1, 1 - v), False, True,
+        ),
+        ("mean latency*", "mean_latency_s", lambda r, b, m: m["mean_latency_s"], units.seconds, True, True),
+        ("p95 latency*", "p95_latency_s", lambda r, b, m: m["p95_latency_s"], units.seconds, True, True),
+        ("worst latency*", "worst_latency_s", lambda r, b, m: m["worst_latency_s"], units.seconds, True, False),
+        ("mean energy*", "mean_energy_j", lambda r, b, m: m["mean_energy_j"], units.joules, True, True),
+        ("storage", "storage_bytes", lambda r, b, m: m["storage_bytes"], units.size, True, False),
+        (
+            "peak activations", "peak_activation_bytes", lambda r, b, m: m["peak_activation_bytes"],
+            units.size, True, False,
+        ),
+    ]  # fmt: skip
+    if use is not None:
+        life = lambda r, b, m: battery.life_s(r, m, use)  # noqa: E731
+        rows.append(("battery life*", "battery_life_s", life, battery.life_text, False, True))
+    leave = tuple(1 - metrics["leave_rates"][-1] for _, metrics in pairs)
+    exits = tuple([exit_["location"] for exit_ in report["design"]["exits"]] for report in reports)
+    made = [
+        Line("samples", "samples", tuple(m["samples"] for _, m in pairs),
+             tuple(f"{m['samples']:,} {m['split']}" for _, m in pairs), ()),
+        Line("exits", "exits", exits, tuple(", ".join(names) or "none" for names in exits), ()),
+        Line("leave early", "leave_early", leave, tuple(map(units.share, leave)), ()),
+    ]  # fmt: skip
+    for quantity, key, value, text, less, of_samples in rows:
+        values = tuple(value(report, *pair) for report, pair in zip(reports, pairs, strict=True))
+        cells = tuple(map(text, values))
+        best = _best(values, cells, less=less) if alike or (same_task and not of_samples) else ()
+        made.append(Line(quantity, key, values, cells, best))
+    return tuple(made)
+
+
+def _drop(baseline: Report, metrics: Report) -> Value:
+    if baseline.get("accuracy") is None or metrics["accuracy"] is None:
+        return None
+    return float(baseline["accuracy"] - metrics["accuracy"])
+
+
+def _best(values: Sequence[Value], cells: Sequence[str], *, less: bool) -> tuple[int, ...]:
+    """Those that read like the best known value; none where all read alike."""
+    known = [value for value in values if value is not None]
+    if not known or len(set(cells)) == 1:
+        return ()
+    text = cells[values.index(min(known) if less else max(known))]
+    return tuple(i for i, cell in enumerate(cells) if cell == text)
+
+
+def _same_samples(designs: Sequence[Named]) -> bool:
+    """Whether accuracies and means are of the same samples, counted alike."""
+
+    def counted(report: Report) -> tuple[Any, ...]:
+        metrics, settings = shown(report)[1], report["settings"]
+        keys = ("labels", "priors", "seed")  # the seed draws the parts, where they are drawn
+        return (report["data"]["sha256"], metrics["split"], metrics["samples"], *(settings[key] for key in keys))
+
+    return len({counted(design.report) for design in designs}) == 1
+
+
+def differences(designs: Sequence[Named]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What the designs were made from and for, where it is not the same: name, value of each."""
+    reports = [design.report for design in designs]
+    compared: list[tuple[str, list[Any], list[str]]] = [
+        ("model", [r["model"]["sha256"] for r in reports], [r["model"]["file"] for r in reports]),
+        ("data", [r["data"]["sha256"] for r in reports], [r["data"]["source"] for r in reports]),
+        ("hardware", [r["hardware"] for r in reports], [r["hardware"]["name"] for r in reports]),
+        ("eeaug", [r["eeaug"] for r in reports], [r["eeaug"] for r in reports]),
+    ]
+    # the number of threads follows from the machine, by default that of exits from the number of processors
+    follow = {"threads"} if len({len(r["hardware"]["processors"]) for r in reports}) == 1 else {"threads", "max_exits"}
+    for key in (key for key in reports[0]["settings"] if key not in follow):
+        values = [r["settings"][key] for r in reports]
+        compared.append((flag(key), values, [_setting(value) for value in values]))
+    return tuple((name, tuple(words)) for name, values, words in compared if any(v != values[0] for v in values))
+
+
+def _setting(value: Any) -> str:
+    if value in (None, []):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def sentence(designs: Sequence[Named]) -> str:
+    """What differs, in one sentence."""
+    found = differences(designs)
+    if not found:
+        return f"The {len(designs)} designs are of the same model, data and hardware, and were asked for the same."
+    parts = [f"{name} ({' / '.join(words)})" for name, words in found]
+    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    kept = [w for w in ("model", "data", "hardware") if w not in {name for name, _ in found}]
+    same = f"the same {', '.join(kept[:-1]) + ' and ' if kept[1:] else ''}{kept[-1]}" if kept else "nothing in common"
+    return f"The {len(designs)} designs have {same}; they differ in {listed}."
+
+
+def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
+    """How to read the table."""
+    said = [f"{BEST} best" if any(line.best for line in lines(designs, use)) else ""]
+    if not _same_samples(designs):
+        said.append(
+            "Accuracies and means are of different samples, labels or classes' weights: which of them is best cannot be told."
+        )
+    if any(shown(d.report)[1]["basis"] == "profile" for d in designs):
+        said.append("* estimated from the hardware profile.")
+    for design in designs:
+        if design.report["design"]["measured"] is None:
+            said.append(f"{design.name} was not measured: its figures are of the samples it was chosen on.")
+        if (warnings := len(design.report["warnings"])) and len(designs) > 1:
+            said.append(f"{design.name}: {warnings} {'warning' if warnings == 1 else 'warnings'}, see eeaug report {design.name}.")
+    if use is not None:
+        said += dict.fromkeys(battery.note(design.report, use) for design in designs)
+    return tuple(filter(None, said))
+
+
+def as_json(designs: Sequence[Named], use: Use | None = None) -> dict[str, Any]:
+    """The comparison for programs: SI units, null where not known, names of the best by quantity."""
+    return {
+        "designs": [design.name for design in designs],
+        "summary": sentence(designs),
+        "differences": {name: list(words) for name, words in differences(designs)},
+        "quantities": {
+            line.key: {"values": list(line.values), "best": [designs[i].name for i in line.best]}
+            for line in lines(designs, use)
+        },
+        "notes": list(notes(designs, use)),
+    }

@@ -1,0 +1,217 @@
+"""report.json as one HTML page with charts: no network, no script, light and dark, for a phone and for paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from itertools import groupby
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+import eeaug
+from eeaug.progress import TITLES
+from eeaug.report import battery, charts, details, facts, reproduce, units
+from eeaug.report import compare as comparing
+from eeaug.report.battery import Use
+from eeaug.report.compare import Named
+from eeaug.report.facts import Report
+
+__all__ = ["compare", "render"]
+
+MOST_CLASSES = 12  # that are shown unfolded, those that lose most
+# how a figure of report.json is written
+UNITS: dict[str, Callable[[Any], str]] = {
+    "macs": units.macs,
+    "seconds": units.seconds,
+    "joules": units.joules,
+    "size": units.size,
+    "share": units.share,
+    "share1": lambda value: units.UNKNOWN if value is None else f"{100 * value:.1f} %",
+    "at_most": units.at_most,
+    "drop": lambda value: units.points(value, signed=False),
+    "points": units.points,
+    "points1": lambda value: units.points(value, digits=1),
+    "threshold": units.threshold,
+    "count": lambda value: f"{value:,}",
+    "text": str,
+}
+_METRIC_UNITS = {
+    "mean_macs": "macs", "mean_latency_s": "seconds", "p95_latency_s": "seconds", "worst_latency_s": "seconds",
+    "mean_energy_j": "joules", "storage_bytes": "size", "peak_activation_bytes": "size",
+}  # fmt: skip
+
+
+class Figures:
+    """Figures of one report as HTML, each with the place in report.json that it is from.
+
+    <data data-at="design.measured.accuracy" data-unit="share" value="0.8606">86.06 %</data>. A sum has its places
+    in data-at and what is taken away in data-less, a change data-from and data-to.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def __call__(self, at: str, unit: str) -> Markup:
+        return self._figure(self._value(at), UNITS[unit], unit, at=at)
+
+    def sum(self, plus: Sequence[str], less: Sequence[str], unit: str) -> Markup:
+        values = [[self._value(at) for at in places] for places in (plus, less)]
+        known = all(value is not None for place in values for value in place)
+        total = sum(values[0]) - sum(values[1]) if known else None
+        return self._figure(total, UNITS[unit], unit, at=" ".join(plus), less=" ".join(less))
+
+    def change(self, before: str, after: str, unit: str) -> Markup:
+        values = self._value(before), self._value(after)
+        if unit == "relative":
+            return self._figure(None, lambda _: units.relative(*values), unit, **{"from": before, "to": after})
+        difference = None if None in values else values[1] - values[0]
+        return self._figure(difference, UNITS[unit], unit, **{"from": before, "to": after})
+
+    def _value(self, at: str) -> Any:
+        found: Any = self.report
+        for key in at.split("."):
+            found = found[int(key) if isinstance(found, list) else key]
+        return found
+
+    @staticmethod
+    def _figure(value: Any, text: Callable[[Any], str], unit: str, **places: str) -> Markup:
+        attributes = Markup("").join(Markup(' data-{}="{}"').format(k, v) for k, v in places.items() if v)
+        own = Markup("") if value is None else Markup(' value="{}"').format(value)
+        return Markup('<data data-unit="{}"{}{}>{}</data>').format(unit, attributes, own, text(value))
+
+
+def render(report: Report, manifest: Report, times: Report, place: str, use: Use | None = None) -> str:
+    """The page of one bundle.
+
+    Parameters
+    ----------
+    report, manifest, times : report.json of facts.SCHEMA_VERSION, manifest.json, timing.json (empty: not known)
+    place : name of the bundle's directory
+    """
+    design = report["design"]
+    stages = list(_stages(report))
+    runs = [(name, list(group)) for name, group in groupby(stages, key=lambda s: str(s["processor"]))]
+    classes = sorted(
+        enumerate(design["classes"]["rows"]), key=lambda row: row[1]["accuracy"] - row[1]["baseline_accuracy"]
+    )
+    rows = (*facts.comparison(report), *([battery.row(report, use)] if use else []))
+    result = facts.shown(report)[1]
+    part = f"the {result['samples']:,} {result['split']} samples"
+    if design["measured"] is None:
+        part += ", on which the design was chosen (not measured)"
+    return _template("report.html", report).render(
+        report=report, place=place, fig=Figures(report), stages=stages, runs=runs, comparison=rows,
+        classes=classes if design["exits"] else list(enumerate(design["classes"]["rows"])), most_classes=MOST_CLASSES,
+        promise=facts.promise(report), verified=details.verified(report), details=details.details(report),
+        comparison_title=facts.comparison_title(report), seen=f"on {part}", bound=facts.bound(report),
+        gap=facts.independence_gap(report), battery_note=battery.note(report, use) if use else "",
+        estimated=facts.estimated(report), drop_name=facts.drop_name(report),
+        accuracy_name="accuracy" if report["settings"]["labels"] == "given" else "agreement",
+        first_sent=design["segments"][0]["received_bytes"] > 0, charts=_charts(report), times=_times(times),
+        sums=lambda key, k: [f"design.segments.{j}.{key}" for j in range(k + 1)],
+        command=reproduce.command(report, manifest, place), inputs=reproduce.inputs(manifest),
+        sidecar=reproduce.sidecar(report, manifest), sidecar_name=reproduce.sidecar_name(report),
+        versions=reproduce.versions(report, manifest), retargeted="retargeted_from" in manifest, **_paths(report),
+    )  # fmt: skip
+
+
+def compare(designs: Sequence[Named], use: Use | None = None) -> str:
+    """The page of several designs side by side."""
+    return _template("compare.html", None).render(
+        designs=designs, sentence=comparing.sentence(designs), lines=comparing.lines(designs, use),
+        notes=comparing.notes(designs, use), differences=comparing.differences(designs), best=comparing.BEST,
+        chart=Markup(charts.designs(designs)),
+    )  # fmt: skip
+
+
+def _template(name: str, report: Report | None) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_page), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    processors = charts.processors(report) if report else []
+    environment.filters |= {
+        "unit": lambda key: _METRIC_UNITS.get(key, "share"),
+        "tone": lambda better: {True: "good", False: "bad"}.get(better, ""),
+        "sign": lambda change: "" if abs(change) < 5e-5 else "good" if change > 0 else "bad",
+        "css": lambda number: f"{number:.6g}",
+        "tint": lambda processor: f"tint-{processors.index(processor) % 4}",
+    }
+    environment.globals |= {
+        "version": eeaug.__version__,
+        "colours": charts.COLOURS,
+        "style": Markup(_page("style.css")),
+    }
+    return environment.get_template(name)
+
+
+def _page(name: str) -> str:
+    return (resources.files("eeaug.report") / "pages" / name).read_text(encoding="utf-8")
+
+
+def _stages(report: Report) -> Iterator[dict[str, Any]]:
+    arriving = 1.0
+    for k, stage in enumerate(facts.stages(report)):
+        segment = stage.segment
+        yield {
+            "k": k,
+            "stage": stage,
+            "processor": segment["processor"],
+            "arriving": arriving,
+            "received_s": segment["received_latency_s"],
+        }
+        arriving = stage.onward_rate
+
+
+def _charts(report: Report) -> dict[str, Any]:
+    design = report["design"]
+    names = [f"exit {k + 1}, {exit_['location']}" for k, exit_ in enumerate(design["exits"])] + ["output"]
+    known = [
+        cost for cost in charts.COSTS if any(cost in point["fronts"] for point in report["benefit_curve"])
+    ]
+    return {
+        "running": Markup(charts.running(report)) if design["exits"] else "",
+        "benefit": [Markup(charts.benefit(report, cost)) for cost in known],
+        "confidence": [(name, Markup(charts.confidence(report, k, name))) for k, name in enumerate(names)],
+    }
+
+
+def _paths(report: Report) -> dict[str, Any]:
+    """Bars of latency: for every classifier the pieces of its path, as percentages of the longest bar."""
+    design, limit = report["design"], report["settings"]["max_latency_s"]
+    segments = design["segments"]
+    given, _ = facts.shown(report)
+    if any(segment["latency_s"] is None for segment in segments):
+        return {"paths": [], "used": [], "any_sent": False, "limit_shown": None, "baseline_width": 0.0}
+    total = sum(segment["latency_s"] for segment in segments)
+    longest = max(total, given["worst_latency_s"] or 0.0)
+    limit_shown = limit if limit is not None and limit <= 1.5 * longest else None
+    scale = 100 / max(longest, limit_shown or 0.0, 1e-30)
+    pieces: list[dict[str, Any]] = []
+    paths = []
+    for k, segment in enumerate(segments):
+        sent, head = segment["received_latency_s"], segment["head_latency_s"]
+        for kind, seconds in (("sent", sent), ("body", segment["latency_s"] - sent - head), ("head", head)):
+            if seconds > 0:
+                what = {"sent": "hand-over and wake-up", "body": "backbone", "head": "head"}[kind]
+                title = f"{segment['stage']}, {what}: {units.seconds(seconds)}"
+                piece = {"kind": kind, "processor": segment["processor"], "width": scale * seconds, "title": title}
+                pieces.append(piece)
+        exits = design["exits"]
+        name = f"leaving at exit {k + 1}, {exits[k]['location']}" if k < len(exits) else "reaching the output"
+        paths.append({"name": name, "pieces": list(pieces)})
+    return {
+        "paths": paths,
+        "used": list(dict.fromkeys(segment["processor"] for segment in segments)),
+        "any_sent": any(segment["received_latency_s"] > 0 for segment in segments),
+        "limit_shown": None if limit_shown is None else scale * limit_shown,
+        "baseline_width": scale * (given["worst_latency_s"] or 0.0),
+    }
+
+
+def _times(times: Report) -> list[tuple[str, float]]:
+    """Steps that took any time, the whole last."""
+    steps = [(TITLES[name], seconds) for name, seconds in times.items() if name in TITLES and seconds]
+    return [*steps, ("together, with what lies between", times["total"])] if "total" in times else []

@@ -1,0 +1,107 @@
+"""How to get the same bundle again: the command, its inputs, the versions; and settings as options."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from eeaug.report.facts import Report
+from eeaug.settings import Settings
+
+__all__ = ["command", "flag", "inputs", "sidecar", "versions"]
+
+_FLAGS = {"max_latency_s": "--max-latency", "output_name": "--output"}
+# what `eeaug retarget` takes from the earlier bundle unless it is given; of some, "none" takes it away
+_INHERITED = (
+    "max_accuracy_drop", "efficiency_weight", "max_latency_s", "max_class_drop", "risk", "objective", "scoring",
+    "correction", "points", "mapping", "max_exits", "reuse", "thresholds", "exit_at", "threshold", "forbid",
+)  # fmt: skip
+_TAKEN_AWAY = ("max_latency_s", "max_class_drop", "risk", "exit_at", "threshold", "forbid")
+
+
+def flag(setting: str) -> str:
+    """The option that a setting of report.json is given by."""
+    return _FLAGS.get(setting, "--" + setting.replace("_", "-"))
+
+
+def command(report: Report, manifest: Report, place: str) -> str:
+    """The command line that makes this bundle again; ``place`` is the name of its directory.
+
+    The target is the bundle's own hardware.yaml: a profile or a file of that name may have changed since. Model,
+    data and earlier bundle have only their base names.
+    """
+    settings = report["settings"]
+    hardware = f"{place}/hardware.yaml"
+    earlier = manifest.get("retargeted_from")
+    if earlier is not None:
+        words = ["eeaug", "retarget", earlier["name"], "--hw", hardware]
+        given = {key: settings[key] for key in _INHERITED}
+        none = [part for key in _TAKEN_AWAY if not given[key] for part in (flag(key), "none")]
+        words += [*_options({k: v for k, v in given.items() if v not in (None, [])}), *none]
+    else:
+        source = sidecar_name(report) if sidecar(report, manifest) else report["data"]["source"]
+        words = ["eeaug", "augment", report["model"]["file"], "--hw", hardware, "--data", source]
+        words += _options(_changed(report))
+    return shlex.join([*words, "--threads", str(settings["threads"]), "-o", f"{place}-again"])
+
+
+def _changed(report: Report) -> dict[str, Any]:
+    """Settings that differ from what `eeaug augment` takes without options."""
+    usual = {f.name: f.default_factory() if f.default is MISSING else f.default  # type: ignore[misc]
+             for f in fields(Settings) if f.name in report["settings"]}  # fmt: skip
+    usual |= {"max_exits": max(1, len(report["hardware"]["processors"]) - 1), "exit_at": [], "threshold": []}
+    changed = {}
+    for key, value in report["settings"].items():
+        default = list(usual[key]) if isinstance(usual[key], tuple) else usual[key]
+        if key != "threads" and value is not None and value != default:
+            changed[key] = value
+    return changed
+
+
+def _options(settings: Mapping[str, Any]) -> list[str]:
+    words: list[str] = []
+    for key, value in settings.items():
+        if key == "heads":
+            words += [flag(key), ",".join(value)]
+        elif isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{key}")
+        elif isinstance(value, list):
+            words += [word for one in value for word in (flag(key), str(one))]
+        else:
+            words += [flag(key), f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)]
+    return words
+
+
+def sidecar_name(report: Report) -> str:
+    return f"{report['model']['file'].partition('.')[0]}.data.yaml"
+
+
+def sidecar(report: Report, manifest: Report) -> str:
+    """What a .data.yaml must say for the samples to be prepared the same way; empty where they are taken raw."""
+    raw = {"scale": 1.0, "offset": 0.0, "mean": None, "std": None}
+    values = manifest.get("preprocessing") or raw
+    said = [f"  {key}: {_values(value)}" for key, value in values.items() if value != raw.get(key)]
+    return "\n".join([f"source: {report['data']['source']}", "preprocessing:", *said]) if said else ""
+
+
+def _values(value: Any) -> str:
+    if not (isinstance(value, list) and value and isinstance(value[0], list)):
+        return str(value)
+    shape: list[int] = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        value = value[0]
+    return f"array.npy  # {'×'.join(map(str, shape))} values, in manifest.json under preprocessing"
+
+
+def inputs(manifest: Report) -> tuple[tuple[str, str], ...]:
+    """Base name and SHA-256 of what the bundle was made from."""
+    earlier = manifest.get("retargeted_from")
+    return tuple((i["name"], i["sha256"]) for i in [*([earlier] if earlier else []), *manifest["inputs"]])
+
+
+def versions(report: Report, manifest: Report) -> str:
+    """All that equal bytes need besides, in one line."""
+    return ", ".join(f"{name} {version}" for name, version in {"eeaug": report["eeaug"], **manifest["versions"]}.items())
