@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-__all__ = ["inspect"]
+from eeaug.cli import shared
 
+__all__ = ["inspect"]
 
 _ENDS = {
     "softmax": "softmax",
@@ -24,14 +25,33 @@ _ENDS = {
     "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "svg", "html"]),
+    default="text",
+    show_default=True,
+    help="svg or html: a picture of blocks, layers, costs and locations.",
+)
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Write it there instead of to stdout."
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers, which run code from the model file.")
-def inspect(model: Path, hardware: str | None, output_name: str | None, as_json: bool, allow_unsafe: bool) -> None:
+def inspect(
+    model: Path, hardware: str | None, output_name: str | None, as_json: bool, form: str, output: Path | None,
+    force: bool, allow_unsafe: bool,
+) -> None:  # fmt: skip
     """Show the blocks of MODEL, what they cost, and where exits can stand (and why not elsewhere).
 
     \b
-    Example:
+    Examples:
       eeaug inspect model.h5 --hw psoc6
+      eeaug inspect model.h5 --hw psoc6 --format html -o model.html
     """
+    if as_json and form != "text":
+        raise click.UsageError(f"--json and --format {form} contradict each other")
+    shared.check_file(output, force=force)
     from eeaug import hardware as descriptions
 
     target = descriptions.read(hardware) if hardware else None
@@ -39,15 +59,24 @@ def inspect(model: Path, hardware: str | None, output_name: str | None, as_json:
     if as_json:
         from eeaug.export.bundle import dump_json
 
-        click.echo(dump_json(facts).encode(), nl=False)
+        shared.give(dump_json(facts).encode(), output)
+    elif form == "svg":
+        from eeaug.report import block_picture
+
+        shared.give(block_picture.svg(facts).encode(), output)
+    elif form == "html":
+        from eeaug.report import page
+
+        shared.give(page.inspected(facts).encode(), output)
     else:
-        _print(facts)
+        shared.show(lambda console: _print(facts, console), output)
 
 
 def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None) -> dict[str, Any]:
     import numpy as np
 
     from eeaug import graph, locations, model
+    from eeaug import macs as counting
     from eeaug.cost import Costs
     from eeaug.heads import families
 
@@ -93,6 +122,17 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
         "blueprint": [[layer.units, layer.activation] for layer in tail],
         "locations": len(found),
         "blocks": rows,
+        "calls": [
+            {
+                "name": call.name,
+                "kind": call.kind,
+                "inputs": list(call.inputs),
+                "shape": list(call.shapes[0]),
+                "kernel": list(call.weights[0][:-2]) if "Conv" in call.kind and call.weights else [],
+                "macs": counting.total(counting.count(call)),
+            }
+            for call in classifier.calls
+        ],
         "hardware": None,
     }
     if target is not None:
@@ -118,20 +158,21 @@ def _on(target: Any, table: Any) -> dict[str, Any]:
             "peak_activation_bytes": int(segments.activation_bytes[0, 0]),
             "fits": all(bool(used[memory.name][0] <= memory.bytes) for memory in target.memories),
             "block_latency_s": [
-                None if np.isnan(t) else float(t) for t in np.diff(table.block_time_s[p])
+                None if unknown else float(seconds)
+                for seconds, unknown in zip(
+                    np.diff(table.block_time_s[p]), np.diff(table.block_unknown[p]), strict=True
+                )
             ],
         })  # fmt: skip
     return {"name": target.name, "basis": "profile", "processors": processors}
 
 
-def _print(facts: dict[str, Any]) -> None:
-    from rich.console import Console
+def _print(facts: dict[str, Any], console: Any) -> None:
     from rich.markup import escape
     from rich.table import Table
 
     from eeaug.report import units
 
-    console = Console()
     ends = "logits (eeaug adds the softmax)" if facts["logits"] else _ENDS[facts["decision"]]
     console.print(
         f"{facts['model']}: input {_shape(facts['input_shape'])}, {facts['classes']} classes, ends in {ends}; "

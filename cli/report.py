@@ -73,15 +73,16 @@ def report(
             raise click.UsageError("the same DIR is given twice")
         places = directories or (find_bundle(Path()),)
         read = [(place, *read_report(place)) for place in places]
-        made = _compared(read, form, use, output) if len(read) > 1 else _one(*read[0], form, use, output)
-        if made is None:
+        made = _compared(read, form, use) if len(read) > 1 else _one(*read[0], form, use)
+        if not isinstance(made, bytes):
+            shared.show(lambda console: console.print(made), output)
             return
         content = made
     shared.give(content, output)
 
 
-def _one(place: Path, content: dict[str, Any], raw: bytes, form: str, use: Any, output: Path | None) -> bytes | None:
-    """The report of one bundle, or None if it was printed."""
+def _one(place: Path, content: dict[str, Any], raw: bytes, form: str, use: Any) -> Any:
+    """The report of one bundle, as bytes or for a terminal."""
     if form == "json":
         return raw
     if form == "markdown":
@@ -92,18 +93,15 @@ def _one(place: Path, content: dict[str, Any], raw: bytes, form: str, use: Any, 
     if form == "html":
         from eeaug.report import page
 
-        name = place.resolve().name
         manifest, _ = _read(place / "manifest.json", bundle.SCHEMA_VERSION)
-        return page.render(content, manifest, _times(place), name, use).encode()
+        return page.render(content, manifest, _times(place), place.resolve().name, use).encode()
     from eeaug.report import terminal
 
-    return _text(terminal.render(content, use=use), output)
+    return terminal.render(content, use=use)
 
 
-def _compared(
-    read: list[tuple[Path, dict[str, Any], bytes]], form: str, use: Any, output: Path | None
-) -> bytes | None:
-    """The comparison of several bundles, or None if it was printed."""
+def _compared(read: list[tuple[Path, dict[str, Any], bytes]], form: str, use: Any) -> Any:
+    """The comparison of several bundles, as bytes or for a terminal."""
     from eeaug.report import compare
 
     designs = [compare.Named(str(place), content) for place, content, _ in read]
@@ -119,21 +117,7 @@ def _compared(
         return page.compare(designs, use).encode()
     from eeaug.report import terminal
 
-    return _text(terminal.compare(designs, use), output)
-
-
-def _text(page: Any, output: Path | None) -> bytes | None:
-    """Printed on the terminal, or as it would be in a file."""
-    from rich.console import Console
-
-    if output is None:
-        Console().print(page)
-        return None
-    import io
-
-    written = io.StringIO()
-    Console(file=written, width=100).print(page)
-    return written.getvalue().encode()
+    return terminal.compare(designs, use)
 
 
 def _use(period: float | None, battery: str | None) -> Any:

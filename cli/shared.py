@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -13,9 +14,11 @@ import click
 from eeaug.errors import InputError
 
 __all__ = [
-    "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "option", "pairs", "show_result", "thresholds",
+    "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "option", "pairs", "show", "show_result",
+    "thresholds",
 ]  # fmt: skip
 
+FILE_WIDTH = 100  # columns of text that goes to a file
 MAX_THREADS = 1024
 NONE = "none"  # takes away what the bundle has
 
@@ -219,6 +222,18 @@ def give(content: bytes, place: Path | None) -> None:
     finally:
         partial.unlink(missing_ok=True)
     click.echo(f"written: {place}", err=True)
+
+
+def show(printed: Callable[[Any], None], place: Path | None) -> None:
+    """What ``printed`` prints on a rich console: the terminal's, or a file of plain text."""
+    from rich.console import Console
+
+    if place is None:
+        printed(Console())
+        return
+    text = io.StringIO()
+    printed(Console(file=text, width=FILE_WIDTH))
+    give(text.getvalue().encode(), place)
 
 
 def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bool) -> None:

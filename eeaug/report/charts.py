@@ -32,6 +32,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {
 # what matplotlib is told, and what stands for it in the file
 _MARKS = {name: f"#{i + 1:02x}fe{i + 1:02x}" for i, name in enumerate(COLOURS)}
 _PROCESSORS = ("blue", "orange", "green", "purple")
+_CROWDED = 0.27  # of the width: labels that close to each other are numbers only
 _WIDTH = 420  # CSS pixels: fits a phone at nearly its size, two fit beside each other elsewhere
 
 COSTS: Mapping[str, tuple[str, Callable[[float | None], str]]] = {
@@ -104,12 +105,14 @@ def running(report: Report) -> str:
                     at += macs
             share -= rate
             if k < len(segments) - 1:
-                labels.append((at, share, f"exit {k + 1}\n{units.share(rate)} leave"))
+                labels.append((at, share, k, rate))
         whole = report["model"]["macs"]
         axes.plot([0, whole, whole], [1, 1, 0], color=_MARKS["ink"], linewidth=1.2, linestyle=(0, (4, 3)))
         room = max(at, whole)
-        for x, y, words in labels:
+        for i, (x, y, k, rate) in enumerate(labels):
             left = x > 0.72 * room  # no room to the right of it
+            near = [abs(x - other) < _CROWDED * room for j, (other, *_) in enumerate(labels) if j != i]
+            words = f"{k + 1}" if any(near) else f"exit {k + 1}\n{units.share(rate)} leave"
             axes.annotate(
                 words, (x, min(y, 0.8)), xytext=(-5 if left else 5, 4), textcoords="offset points",
                 ha="right" if left else "left", va="bottom", fontsize=11, linespacing=1.3,
@@ -152,7 +155,8 @@ def confidence(report: Report, k: int, name: str) -> str:
         )  # fmt: skip
         axes.axhline(0, color=_MARKS["soft"], linewidth=0.8)
         top, low = max([*right, 1e-9]), max([*wrong, 1e-9])
-        axes.set(xlim=(0, 1), ylim=(-1.15 * low - 0.06 * top, 1.28 * top), xlabel="confidence")
+        top, low = max(top, low / 5), max(low, top / 5)
+        axes.set(xlim=(0, 1), ylim=(-1.2 * low, 1.28 * top), xlabel="confidence")
         axes.set_ylabel("of all samples")
         axes.yaxis.set_major_formatter(lambda v, _: f"{100 * abs(v):.3g} %")
         axes.grid(axis="x", visible=False)
@@ -199,8 +203,9 @@ def benefit(report: Report, cost: str) -> str:
         if mine:
             axes.plot([mine[0][cost]], [mine[0]["drop"]], "D", color=orange, markersize=8, gid="at-chosen",
                       label="this design")  # fmt: skip
-        for name, x, y in marked:
-            axes.annotate(name, (x, y), xytext=(7, 3), textcoords="offset points", fontsize=11)
+        for x, y in dict.fromkeys((x, y) for _, x, y in marked):
+            names = ", ".join(name for name, *at in marked if at == [x, y])
+            axes.annotate(names, (x, y), xytext=(8, -4), textcoords="offset points", fontsize=11)
         if budget is not None:
             axes.axhline(budget, color=soft, linewidth=1, linestyle=(0, (4, 3)))
             axes.text(0.995, budget, f"budget {units.points(budget, signed=False)}", ha="right", va="bottom",

@@ -12,13 +12,13 @@ from markupsafe import Markup
 
 import eeaug
 from eeaug.progress import TITLES
-from eeaug.report import battery, charts, details, facts, reproduce, units
+from eeaug.report import battery, block_picture, charts, details, facts, reproduce, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
 from eeaug.report.compare import Named
 from eeaug.report.facts import Report
 
-__all__ = ["compare", "render"]
+__all__ = ["compare", "inspected", "render"]
 
 MOST_CLASSES = 12  # that are shown unfolded, those that lose most
 # how a figure of report.json is written
@@ -111,7 +111,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         accuracy_name="accuracy" if report["settings"]["labels"] == "given" else "agreement",
         first_sent=design["segments"][0]["received_bytes"] > 0, charts=_charts(report), times=_times(times),
         sums=lambda key, k: [f"design.segments.{j}.{key}" for j in range(k + 1)],
-        command=reproduce.command(report, manifest, place), inputs=reproduce.inputs(manifest),
+        command=reproduce.command(report, manifest, place).replace(" --", " \\\n  --"), inputs=reproduce.inputs(manifest),
         sidecar=reproduce.sidecar(report, manifest), sidecar_name=reproduce.sidecar_name(report),
         versions=reproduce.versions(report, manifest), retargeted="retargeted_from" in manifest, **_paths(report),
     )  # fmt: skip
@@ -123,6 +123,14 @@ def compare(designs: Sequence[Named], use: Use | None = None) -> str:
         designs=designs, sentence=comparing.sentence(designs), lines=comparing.lines(designs, use),
         notes=comparing.notes(designs, use), differences=comparing.differences(designs), best=comparing.BEST,
         chart=Markup(charts.designs(designs)),
+    )  # fmt: skip
+
+
+def inspected(model: Report) -> str:
+    """The page of a model's blocks; ``model`` is what `eeaug inspect --json` prints."""
+    return _template("inspect.html", None).render(
+        model=model, picture=Markup(block_picture.svg(model, heading=False)), macs=units.macs, seconds=units.seconds,
+        joules=units.joules, size=units.size,
     )  # fmt: skip
 
 
