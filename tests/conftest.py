@@ -8,13 +8,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
+
+from eeaug.report.schema import schema
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 QUICK = ("--hw", "psoc6", "--effort", "quick", "--no-cross-validate", "--cache-dir", "cache")
@@ -39,6 +42,25 @@ class Done:
 
 
 Run = Callable[..., Done]
+VALIDATOR = Draft202012Validator(schema())
+
+
+def valid(place: Path) -> dict[str, Any]:
+    """report.json of a bundle (or a file), which must be as `eeaug report --schema` says."""
+    path = place / "report.json" if place.is_dir() else place
+    report: dict[str, Any] = json.loads(path.read_bytes())
+    mistakes = [f"{error.json_path}: {error.message[:200]}" for error in VALIDATOR.iter_errors(report)]
+    assert not mistakes, (place, mistakes[:5])
+    return report
+
+
+def written(arguments: Sequence[str], cwd: Path) -> Path | None:
+    """Where such a command writes a bundle; None: it writes none."""
+    if arguments[0] not in ("augment", "retarget") or "--dry-run" in arguments or "--help" in arguments:
+        return None
+    if "-o" in arguments:
+        return cwd / arguments[arguments.index("-o") + 1]
+    return cwd / f"{Path(arguments[1]).stem}-eeaug"
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -81,7 +103,7 @@ def old(keras: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """Run ``eeaug`` as a process: ``run(*arguments, cwd=..., env={...})``."""
+    """Run ``eeaug`` as a process: ``run(*arguments, cwd=..., env={...})``; reports it writes must be valid."""
 
     def run(*arguments: object, cwd: Path, env: Mapping[str, str | None] | None = None, **options: Any) -> Done:
         done = subprocess.run(
@@ -89,6 +111,9 @@ def run() -> Run:
             cwd=cwd, env=environment(**(env or {})), capture_output=True, text=True, check=False, timeout=120,
             **options,
         )  # fmt: skip
+        place = written([*map(str, arguments)], cwd)
+        if done.returncode == 0 and place is not None:
+            valid(place)
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run
@@ -126,8 +151,7 @@ class Bundle:
 
     @property
     def report(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads((self.path / "report.json").read_bytes())
-        return loaded
+        return valid(self.path)
 
     @property
     def manifest(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import AS_BUNDLE, AUGMENT, QUICK, Bundle, Done, Run, environment, hashes, left_over, small_data
+from conftest import AS_BUNDLE, AUGMENT, QUICK, Bundle, Done, Run, environment, hashes, left_over, small_data, valid
 
 pytestmark = [
     pytest.mark.e2e,
@@ -274,8 +274,7 @@ def autoencoder(path: Path) -> None:
 def choice(batch: dict[str, Done], work: Path) -> Callable[[str], dict[str, Any]]:
     def choice(name: str) -> dict[str, Any]:
         assert batch[name].code == 0, batch[name].stderr
-        loaded: dict[str, Any] = json.loads((work / f"choice-{name}" / "report.json").read_bytes())
-        return loaded
+        return valid(work / f"choice-{name}")
 
     return choice
 
@@ -377,6 +376,7 @@ def test_a_used_process_gives_the_same_bytes(choice: Choice, work: Path, bundle:
 def test_bundles_of_all_choices_are_whole(batch: dict[str, Done], work: Path) -> None:
     for name in CHOICES:
         folder = work / f"choice-{name}"
+        valid(folder)
         manifest = json.loads((folder / "manifest.json").read_bytes())
         found = hashes(folder)
         del found["manifest.json"]

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from eeaug.report import details, facts, markdown, terminal
+from eeaug.report.battery import Use
 
 SAMPLE = Path(__file__).parent / "data" / "report.json"
 
@@ -51,9 +52,13 @@ def two_exits(sample: dict[str, Any]) -> dict[str, Any]:
     return edited
 
 
-def text(report: dict[str, Any], width: int = 80, encoding: str = "utf-8") -> str:
+def text(report: dict[str, Any], width: int = 80, encoding: str = "utf-8", use: Use | None = None) -> str:
+    return printed(terminal.render(report, width, use), width, encoding)
+
+
+def printed(page: RenderableType, width: int = 80, encoding: str = "utf-8") -> str:
     output = io.TextIOWrapper(io.BytesIO(), encoding, newline="\n")  # strict: refuses what it cannot encode
-    Console(file=output, width=width).print(terminal.render(report, width))
+    Console(file=output, width=width).print(page)
     output.seek(0)
     return output.read()
 

@@ -44,6 +44,19 @@ def test_seconds(value: float | None, expected: str) -> None:
     assert units.seconds(value) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(59.0, "59 s"), (7200, "2 h"), (86_400, "1 day"), (5.321 * 86_400, "5.32 days"), (31_557_600, "1 year"),
+     (3e9, "95.1 years"), (None, "unknown")],
+)  # fmt: skip
+def test_duration(value: float | None, expected: str) -> None:
+    assert units.duration(value) == expected
+
+
+def test_points_with_fixed_digits() -> None:
+    assert [units.points(v, digits=1) for v in (-0.0717, 0.0004, 0.1)] == ["−7.2 pp", "±0.0 pp", "+10.0 pp"]
+
+
 def test_joules() -> None:
     assert [units.joules(value) for value in (0.25, 0.00533, 2.2e-9, None)] == [
         "0.25 J",

@@ -113,8 +113,10 @@ class _Canvas:
         style = f"{shapes}{colours(0)}@media screen and (prefers-color-scheme:dark){{{colours(1)}}}"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.wide:g}" height="{high:g}" '
-            f'viewBox="0 0 {self.wide:g} {high:g}" class="blocks" role="img" aria-label="{escape(title)}">\n<style>{style}</style>\n'
-            f'<rect class="ground" width="100%" height="100%"/>\n' + "\n".join(self.parts) + "\n</svg>\n"
+            f'viewBox="0 0 {self.wide:g} {high:g}" class="blocks" role="img" aria-label="{escape(title)}">\n'
+            f'<style>{style}</style>\n<rect class="ground" width="100%" height="100%"/>\n'
+            + "\n".join(self.parts)
+            + "\n</svg>\n"
         )
 
 
@@ -138,9 +140,9 @@ def _block(canvas: _Canvas, facts: Facts, block: Facts, i: int, most: int, calls
     canvas.add(f'<line x1="{_LEFT}" y1="{top:g}" x2="{_LEFT}" y2="{top + high:g}" class="spine"/>')
     y = middle - _LINE * (2 + len(times)) / 2 + 12
     shape = "×".join(map(str, block["shape"]))
-    layers = len(block["layers"])
+    layers = f"{len(block['layers'])} {'layer' if len(block['layers']) == 1 else 'layers'}"
     canvas.text(_TEXT, y, _short(block["block"], 36), "name", full=", ".join(block["layers"]))
-    canvas.text(_TEXT, y + _LINE, f"→ {shape} · {layers} {'layer' if layers == 1 else 'layers'} · {block['parameters']:,} weights", "soft")
+    canvas.text(_TEXT, y + _LINE, f"→ {shape} · {layers} · {block['parameters']:,} weights", "soft")
     canvas.text(_BAR, y, f"{units.macs(block['macs'])} MACs")
     share = 100 * block["macs"] / facts["macs"] if facts["macs"] else 0.0
     part = f"{share:.1f} %" if share >= 0.05 or not share else "< 0.1 %"
@@ -184,7 +186,7 @@ def _boundary(canvas: _Canvas, block: Facts, *, last: bool) -> None:
 
 
 def _groups(layers: Sequence[str], calls: Mapping[str, Facts]) -> nx.DiGraph:
-    """Layers with what follows them in place (normalisation, activation) as one node; START is the block's input."""
+    """Layers, each with what only follows it (normalisation, activation), as nodes; START is the block's input."""
     inside = set(layers)
     consumers: dict[str, int] = {}
     for name in layers:
@@ -216,7 +218,8 @@ def _label(members: Sequence[Facts]) -> tuple[str, str]:
     """What the first layer is; what comes with it, or its MACs."""
     if not members:
         return "", ""
-    first, kinds = members[0], [_SHORT.get(call["kind"], call["kind"]) for call in members]
+    first = members[0]
+    kinds = [_SHORT.get(kind, kind) for kind in (str(call["kind"]) for call in members)]
     kernel = "×".join(map(str, first["kernel"])) if first["kernel"] else ""
     more = ", ".join(dict.fromkeys(kinds[1:]))
     macs = sum(call["macs"] for call in members)
@@ -280,9 +283,7 @@ def _draw(canvas: _Canvas, graph: nx.DiGraph, placed: Mapping[Any, tuple[int, in
     for source, target in graph.edges:
         x1, y1, x2, y2 = end(source), middle(source), start(target), middle(target)
         bow = (x2 - x1) / 2
-        canvas.add(
-            f'<path d="M{x1:g} {y1:g}C{x1 + bow:g} {y1:g} {x2 - bow:g} {y2:g} {x2:g} {y2:g}" class="edge"/>'
-        )
+        canvas.add(f'<path d="M{x1:g} {y1:g}C{x1 + bow:g} {y1:g} {x2 - bow:g} {y2:g} {x2:g} {y2:g}" class="edge"/>')
     for node in graph:
         x, y = start(node), middle(node)
         if node == START:
@@ -300,7 +301,8 @@ def _draw(canvas: _Canvas, graph: nx.DiGraph, placed: Mapping[Any, tuple[int, in
             centre = x + _NODE_WIDE / 2
             canvas.text(centre, y + (-3 if below else 4), _short(first, 21), "", "middle", data["title"])
             if below:
-                canvas.text(centre, y + 12, below if len(below) <= 24 else f"{below[:23]}…", "soft small", "middle", data["title"])
+                below = below if len(below) <= 24 else f"{below[:23]}…"
+                canvas.text(centre, y + 12, below, "soft small", "middle", data["title"])
         canvas.wide = max(canvas.wide, x + _NODE_WIDE + 24)
 
 
@@ -320,4 +322,4 @@ def _short(words: str, most: int) -> str:
     if len(words) <= most:
         return words
     head = (most - 1) // 2
-    return f"{words[:head]}…{words[-(most - 1 - head):]}"
+    return f"{words[:head]}…{words[-(most - 1 - head) :]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ from eeaug.certification import Guarantee
 from eeaug.cost import Costs, Segments
 from eeaug.decision import Decision
 from eeaug.guarantee import paired_losses
-from eeaug.hardware import Hardware
+from eeaug.hardware import Hardware, dump
 from eeaug.model import Classifier
 from eeaug.operating import Point
 from eeaug.partition import Stage
@@ -221,6 +222,7 @@ def build(
         },
         "hardware": {
             "name": hardware.name,
+            "sha256": hashlib.sha256(dump(hardware).encode()).hexdigest(),
             "source": hardware.source,
             "processors": [p.name for p in hardware.processors],
             "input_at": hardware.input_at,
@@ -245,9 +247,12 @@ def build(
             "reuse": None if chosen.reuse is None else {"weights": [list(w) for w in chosen.reuse.weights]},
             "confidences": metrics.confidences(seen, chosen.thresholds, split=shown[1]["split"]),
             "classes": metrics.classes(
-                seen, chosen.thresholds,
-                split=shown[1]["split"], decision=chosen.decision, names=chosen.classes,
-            ),  # fmt: skip
+                seen,
+                chosen.thresholds,
+                split=shown[1]["split"],
+                decision=chosen.decision,
+                names=chosen.classes,
+            ),
         },
         "benefit_curve": benefit_curve(result, chosen, choose, rows, costs, base_choose["accuracy"]),
         "operating_points": _points(points, chosen, rows, test, settings["labels"], settings["seed"]),

@@ -123,14 +123,17 @@ def _same_samples(designs: Sequence[Named]) -> bool:
 def differences(designs: Sequence[Named]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """What the designs were made from and for, where it is not the same: name, value of each."""
     reports = [design.report for design in designs]
-    compared: list[tuple[str, list[Any], list[str]]] = [
-        ("model", [r["model"]["sha256"] for r in reports], [r["model"]["file"] for r in reports]),
-        ("data", [r["data"]["sha256"] for r in reports], [r["data"]["source"] for r in reports]),
-        ("hardware", [r["hardware"] for r in reports], [r["hardware"]["name"] for r in reports]),
-        ("eeaug", [r["eeaug"] for r in reports], [r["eeaug"] for r in reports]),
-    ]
+    versions = [r["eeaug"] for r in reports]
+    compared: list[tuple[str, list[Any], list[str]]] = [("eeaug", versions, versions)]
+    for part, name in (("hardware", "name"), ("data", "source"), ("model", "file")):
+        hashes = [r[part]["sha256"] for r in reports]
+        names = [r[part][name] for r in reports]
+        if len(set(names)) < len(set(hashes)):  # equal names, other contents
+            names = [f"{word} {digest[:8]}" for word, digest in zip(names, hashes, strict=True)]
+        compared.insert(0, (part, hashes, names))
     # the number of threads follows from the machine, by default that of exits from the number of processors
-    follow = {"threads"} if len({len(r["hardware"]["processors"]) for r in reports}) == 1 else {"threads", "max_exits"}
+    processors = {len(r["hardware"]["processors"]) for r in reports}
+    follow = {"threads"} if len(processors) == 1 else {"threads", "max_exits"}
     for key in (key for key in reports[0]["settings"] if key not in follow):
         values = [r["settings"][key] for r in reports]
         compared.append((flag(key), values, [_setting(value) for value in values]))
@@ -155,8 +158,8 @@ def sentence(designs: Sequence[Named]) -> str:
     parts = [f"{name} ({' / '.join(words)})" for name, words in found]
     listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     kept = [w for w in ("model", "data", "hardware") if w not in {name for name, _ in found}]
-    same = f"the same {', '.join(kept[:-1]) + ' and ' if kept[1:] else ''}{kept[-1]}" if kept else "nothing in common"
-    return f"The {len(designs)} designs have {same}; they differ in {listed}."
+    same = f"have the same {' and '.join(kept)}; they differ" if kept else "differ"
+    return f"The {len(designs)} designs {same} in {listed}."
 
 
 def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
@@ -164,7 +167,8 @@ def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
     said = [f"{BEST} best" if any(line.best for line in lines(designs, use)) else ""]
     if not _same_samples(designs):
         said.append(
-            "Accuracies and means are of different samples, labels or classes' weights: which of them is best cannot be told."
+            "Accuracies and means are of different samples, or of samples that count differently: which of them is "
+            "best cannot be told."
         )
     if any(shown(d.report)[1]["basis"] == "profile" for d in designs):
         said.append("* estimated from the hardware profile.")
@@ -172,7 +176,8 @@ def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
         if design.report["design"]["measured"] is None:
             said.append(f"{design.name} was not measured: its figures are of the samples it was chosen on.")
         if (warnings := len(design.report["warnings"])) and len(designs) > 1:
-            said.append(f"{design.name}: {warnings} {'warning' if warnings == 1 else 'warnings'}, see eeaug report {design.name}.")
+            number = f"{warnings} {'warning' if warnings == 1 else 'warnings'}"
+            said.append(f"{design.name}: {number}, see eeaug report {design.name}.")
     if use is not None:
         said += dict.fromkeys(battery.note(design.report, use) for design in designs)
     return tuple(filter(None, said))

@@ -77,7 +77,7 @@ class Stage:
 
 
 def shown(report: Report) -> tuple[Report, Report]:
-    """Metrics of baseline and result, on the same part: on test if it was measured, else counted exactly on choose."""
+    """Metrics of baseline and result on the same part: test if it was measured, else choose, counted exactly."""
     design, baseline = report["design"], report["baseline"]
     if design["measured"] is not None:
         return baseline["measured"] or {}, design["measured"]
@@ -260,7 +260,7 @@ def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
     if len(every) < 2:
         return ()
     baseline = shown(report)[0]
-    best_known = [point["measured"] or point["predicted"] for point in every]
+    known = [point["measured"] or point["predicted"] for point in every]
 
     def drops(split: str, metrics: str) -> list[str]:
         given = report["baseline"][split]
@@ -281,13 +281,16 @@ def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
     if report["design"]["measured"] is not None:
         rows += [
             ("measured drop", *drops("measured", "measured")),
-            ("measured mean MACs", *(macs(metrics["mean_macs"]) for metrics in best_known)),
+            ("measured mean MACs", *(macs(metrics["mean_macs"]) for metrics in known)),
         ]
     return (
         *rows,
-        ("MACs against baseline", *(relative(baseline["mean_macs"], metrics["mean_macs"]) for metrics in best_known)),
-        ("mean latency", *(seconds(metrics["mean_latency_s"]) for metrics in best_known)),
-        ("mean energy", *(joules(metrics["mean_energy_j"]) for metrics in best_known)),
+        (
+            "MACs against baseline",
+            *(relative(baseline["mean_macs"], metrics["mean_macs"]) for metrics in known),
+        ),
+        ("mean latency", *(seconds(metrics["mean_latency_s"]) for metrics in known)),
+        ("mean energy", *(joules(metrics["mean_energy_j"]) for metrics in known)),
         ("proven", *("yes" if (point["guarantee"] or {}).get("proven") else "no" for point in every)),
     )
 

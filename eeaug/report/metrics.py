@@ -114,11 +114,11 @@ def classes(
 
     everyone = np.ones(outcomes.samples, bool)
     rows = []
-    for c in np.flatnonzero(labels.any(axis=0)):
+    for c in np.flatnonzero(labels.any(axis=0)).tolist():
         right = said[:, c] == labels[:, c]
         leaves = [at == k for k in range(len(outcomes.confidence))]
         rows.append({
-            "name": names[int(c)],
+            "name": names[c],
             "samples": int(labels[:, c].sum()),
             "baseline_accuracy": share(given[:, c] == labels[:, c], everyone, c),
             "accuracy": share(right, everyone, c),

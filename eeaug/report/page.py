@@ -103,7 +103,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         part += ", on which the design was chosen (not measured)"
     return _template("report.html", report).render(
         report=report, place=place, fig=Figures(report), stages=stages, runs=runs, comparison=rows,
-        classes=classes if design["exits"] else list(enumerate(design["classes"]["rows"])), most_classes=MOST_CLASSES,
+        classes=classes, most_classes=MOST_CLASSES,
         promise=facts.promise(report), verified=details.verified(report), details=details.details(report),
         comparison_title=facts.comparison_title(report), seen=f"on {part}", bound=facts.bound(report),
         gap=facts.independence_gap(report), battery_note=battery.note(report, use) if use else "",
@@ -111,7 +111,8 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         accuracy_name="accuracy" if report["settings"]["labels"] == "given" else "agreement",
         first_sent=design["segments"][0]["received_bytes"] > 0, charts=_charts(report), times=_times(times),
         sums=lambda key, k: [f"design.segments.{j}.{key}" for j in range(k + 1)],
-        command=reproduce.command(report, manifest, place).replace(" --", " \\\n  --"), inputs=reproduce.inputs(manifest),
+        command=reproduce.command(report, manifest, place).replace(" --", " \\\n  --"),
+        inputs=reproduce.inputs(manifest),
         sidecar=reproduce.sidecar(report, manifest), sidecar_name=reproduce.sidecar_name(report),
         versions=reproduce.versions(report, manifest), retargeted="retargeted_from" in manifest, **_paths(report),
     )  # fmt: skip
@@ -129,8 +130,8 @@ def compare(designs: Sequence[Named], use: Use | None = None) -> str:
 def inspected(model: Report) -> str:
     """The page of a model's blocks; ``model`` is what `eeaug inspect --json` prints."""
     return _template("inspect.html", None).render(
-        model=model, picture=Markup(block_picture.svg(model, heading=False)), macs=units.macs, seconds=units.seconds,
-        joules=units.joules, size=units.size,
+        model=model, picture=Markup(block_picture.svg(model, heading=False)),
+        macs=units.macs, seconds=units.seconds, joules=units.joules, size=units.size,
     )  # fmt: skip
 
 
@@ -176,9 +177,7 @@ def _stages(report: Report) -> Iterator[dict[str, Any]]:
 def _charts(report: Report) -> dict[str, Any]:
     design = report["design"]
     names = [f"exit {k + 1}, {exit_['location']}" for k, exit_ in enumerate(design["exits"])] + ["output"]
-    known = [
-        cost for cost in charts.COSTS if any(cost in point["fronts"] for point in report["benefit_curve"])
-    ]
+    known = [cost for cost in charts.COSTS if any(cost in point["fronts"] for point in report["benefit_curve"])]
     return {
         "running": Markup(charts.running(report)) if design["exits"] else "",
         "benefit": [Markup(charts.benefit(report, cost)) for cost in known],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Any
 
 from eeaug.report.facts import Report
 from eeaug.settings import Settings
 
-__all__ = ["command", "flag", "inputs", "sidecar", "versions"]
+__all__ = ["command", "flag", "inputs", "sidecar", "sidecar_name", "versions"]
 
 _FLAGS = {"max_latency_s": "--max-latency", "output_name": "--output"}
 # what `eeaug retarget` takes from the earlier bundle unless it is given; of some, "none" takes it away
@@ -49,15 +49,10 @@ def command(report: Report, manifest: Report, place: str) -> str:
 
 def _changed(report: Report) -> dict[str, Any]:
     """Settings that differ from what `eeaug augment` takes without options."""
-    usual = {f.name: f.default_factory() if f.default is MISSING else f.default  # type: ignore[misc]
-             for f in fields(Settings) if f.name in report["settings"]}  # fmt: skip
-    usual |= {"max_exits": max(1, len(report["hardware"]["processors"]) - 1), "exit_at": [], "threshold": []}
-    changed = {}
-    for key, value in report["settings"].items():
-        default = list(usual[key]) if isinstance(usual[key], tuple) else usual[key]
-        if key != "threads" and value is not None and value != default:
-            changed[key] = value
-    return changed
+    most_exits = max(1, len(report["hardware"]["processors"]) - 1)
+    usual = Settings(model=Path(), hardware="", cache=Path()).as_dict(most_exits)
+    given = report["settings"].items()
+    return {k: value for k, value in given if k != "threads" and value is not None and value != usual[k]}
 
 
 def _options(settings: Mapping[str, Any]) -> list[str]:
@@ -70,7 +65,7 @@ def _options(settings: Mapping[str, Any]) -> list[str]:
         elif isinstance(value, list):
             words += [word for one in value for word in (flag(key), str(one))]
         else:
-            words += [flag(key), f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)]
+            words += [flag(key), str(value)]
     return words
 
 
@@ -79,7 +74,9 @@ def sidecar_name(report: Report) -> str:
 
 
 def sidecar(report: Report, manifest: Report) -> str:
-    """What a .data.yaml must say for the samples to be prepared the same way; empty where they are taken raw."""
+    """What a .data.yaml must say for the samples to be prepared the same way; empty where that needs no saying."""
+    if "retargeted_from" in manifest:
+        return ""
     raw = {"scale": 1.0, "offset": 0.0, "mean": None, "std": None}
     values = manifest.get("preprocessing") or raw
     said = [f"  {key}: {_values(value)}" for key, value in values.items() if value != raw.get(key)]
@@ -104,4 +101,5 @@ def inputs(manifest: Report) -> tuple[tuple[str, str], ...]:
 
 def versions(report: Report, manifest: Report) -> str:
     """All that equal bytes need besides, in one line."""
-    return ", ".join(f"{name} {version}" for name, version in {"eeaug": report["eeaug"], **manifest["versions"]}.items())
+    every = {"eeaug": report["eeaug"], **manifest["versions"]}
+    return ", ".join(f"{name} {version}" for name, version in every.items())

@@ -143,7 +143,7 @@ _METRICS = _object(
     storage_bytes=_count("Weights of all stages.", "B"),
     peak_activation_bytes=_count("Most tensor bytes that are alive at once on any processor.", "B"),
     leave_rates=_list(f"{_PER_CLASSIFIER}: share of all samples that leave there.", _share("A share.")),
-    basis=_text("Where latency and energy come from: the hardware profile, or a clock.", one_of=("profile", "timed")),
+    basis=_text("Where latency and energy come from: profile or clock.", one_of=("profile", "timed")),
 )
 
 _GUARANTEE = _object(
@@ -177,6 +177,7 @@ _MODEL = _object(
 _HARDWARE = _object(
     "The target, as far as figures depend on it; hardware.yaml in the bundle is all of it.",
     name=_text("Its name."),
+    sha256=_sha256("SHA-256 of hardware.yaml."),
     source=_text("Where its figures come from.", null=True),
     processors=_list("Names, in order of use.", _text("A name.")),
     input_at=_text("The processor where samples arrive."),
@@ -361,7 +362,10 @@ _POINT = _object(
     measured=_or_null(_ref("metrics")),
     guarantee=_or_null(_ref("guarantee")),
     accuracy_drop_bound_95=_number(
-        "95 % upper bound of its true accuracy drop, from samples that no choice has seen.", "1", least=-1, null=True
+        "95 % upper bound of its true accuracy drop, from samples that no choice has seen.",
+        "1",
+        least=-1,
+        null=True,
     ),
 )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from math import ceil
 
 __all__ = [
-    "UNKNOWN", "at_most", "duration", "joules", "macs", "points", "relative", "seconds", "share", "size", "threshold",
+    "UNKNOWN", "at_most", "duration", "joules", "macs", "points", "relative", "seconds", "share", "size",
+    "threshold",
 ]  # fmt: skip
 
 UNKNOWN = "unknown"

@@ -1,0 +1,83 @@
+"""The schema of report.json: strict, described, with units; printed by the command."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from conftest import VALIDATOR, valid
+from jsonschema import Draft202012Validator
+
+from eeaug.cli.report import report as command
+from eeaug.report.schema import schema
+
+SAMPLE = Path(__file__).parent / "data" / "report.json"
+
+
+def parts(node: Any, at: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema inside, with its place."""
+    yield at, node
+    for name, inner in (*node.get("properties", {}).items(), *node.get("$defs", {}).items()):
+        yield from parts(inner, f"{at}.{name}")
+    for i, inner in enumerate(node.get("anyOf", ())):
+        yield from parts(inner, f"{at}|{i}")
+    for key in ("items", "additionalProperties"):
+        if isinstance(node.get(key), dict):
+            yield from parts(node[key], f"{at}[]")
+
+
+PARTS = list(parts(schema()))
+
+
+def test_it_is_a_schema_and_the_sample_follows_it() -> None:
+    Draft202012Validator.check_schema(schema())
+    valid(SAMPLE)
+
+
+def test_everything_is_described_and_numbers_have_units() -> None:
+    assert len(PARTS) > 200
+    for at, part in PARTS:
+        kinds = part.get("type", [])
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        if "$ref" not in part and "anyOf" not in part and part != {"type": "null"}:
+            assert part.get("description", "").endswith((".", ":")), at
+        assert ("unit" in part) == bool({"number", "integer"} & set(kinds)), at
+        if "object" in kinds and "properties" in part:
+            assert part["additionalProperties"] is False, at
+            assert part["required"] == list(part["properties"]), at
+
+
+def objects(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(node, dict):
+        yield path
+    for key, inner in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield from objects(inner, (*path, key))
+
+
+FREE = {("hardware", "sleep_power_w"), ("verification", "formats")}  # by name of a processor, of a format
+
+
+@pytest.mark.parametrize("path", sorted(objects(json.loads(SAMPLE.read_text())), key=str), ids=str)
+def test_a_field_too_many_or_too_few_is_a_mistake(path: tuple[Any, ...]) -> None:
+    sample = json.loads(SAMPLE.read_text())
+    for change in ("more", "fewer"):
+        edited = copy.deepcopy(sample)
+        node = edited
+        for key in path:
+            node = node[key]
+        if change == "more":
+            node["unheard_of"] = "x"
+        elif path not in FREE:
+            del node[next(iter(node))]
+        assert (path in FREE and change == "fewer") == VALIDATOR.is_valid(edited), (path, change)
+
+
+def test_the_command_prints_it() -> None:
+    done = CliRunner().invoke(command, ["--schema"])
+    assert done.exit_code == 0 and json.loads(done.stdout) == schema()
+    assert CliRunner().invoke(command, ["--schema", "somewhere"]).exit_code == 2
