@@ -134,3 +134,68 @@ def test_percentile_without_interpolation(leave: list[float], share: float, expe
 def test_percentile_of_sums_that_round() -> None:
     leave = np.array([0.1] * 10)  # ten tenths, which do not add up to one
     assert metrics.percentile_latency_s(np.arange(10.0), leave, 1.0) == 9.0
+
+
+# -- confidences and classes --------------------------------------------------------------------------
+
+
+def test_histograms_count_who_gets_there() -> None:
+    found = metrics.confidences(outcomes(), [0.7], split="test")
+    assert (found["split"], found["samples"], found["bins"]) == ("test", 10, 20)
+    first, last = found["exits"]
+    # right at the exit are those with 0.95, 0.9, 0.85, 0.6 and 0.5; 0.95 is 19 bins of 0.05 and so in the last
+    assert {b: v for b, v in enumerate(first["right"]) if v} == {10: 0.1, 12: 0.1, 17: 0.1, 18: 0.1, 19: 0.1}
+    assert sum(first["wrong"]) == pytest.approx(0.5)
+    # five go on, all with 0.9; the final classifier is right about four of them
+    assert {b: v for b, v in enumerate(last["right"]) if v} == {18: 0.4} and sum(last["wrong"]) == 0.1
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(1.0, 11.0)])
+@pytest.mark.parametrize("threshold", [None, 0.0, 0.65, 0.95])
+def test_histograms_and_classes_add_up_to_the_metrics(weights: Any, threshold: float | None) -> None:
+    rows = Outcomes(outcomes().confidence, outcomes().predicted, outcomes().labels, weights)
+    common: dict[str, Any] = {"split": "test", "decision": DECISION}
+    whole = metrics.counted(rows, [threshold], segments(), classes=CLASSES, baseline=np.array(FINAL), **common)
+    reach = np.cumsum([1, -whole["leave_rates"][0]])
+    for share, exit_ in zip(reach, metrics.confidences(rows, [threshold], split="test")["exits"], strict=True):
+        assert sum(exit_["right"]) + sum(exit_["wrong"]) == pytest.approx(share)
+    table = metrics.classes(rows, [threshold], names=CLASSES, **common)["rows"]
+    counts = np.ones(10) if weights is None else weights
+    own = [counts[np.array(TRUTH) == c].sum() / counts.sum() for c in range(3)]
+    assert sum(w * row["accuracy"] for w, row in zip(own, table, strict=True)) == pytest.approx(whole["accuracy"])
+    leaving = [sum(w * row["leave_rates"][k] for w, row in zip(own, table, strict=True)) for k in (0, 1)]
+    assert leaving == pytest.approx(whole["leave_rates"])
+    for row in table:
+        parts = [r * a for r, a in zip(row["leave_rates"], row["accuracies"], strict=True) if a is not None]
+        assert sum(parts) == pytest.approx(row["accuracy"])
+        assert all((a is None) == (r == 0) for r, a in zip(row["leave_rates"], row["accuracies"], strict=True))
+
+
+def test_classes_by_hand() -> None:
+    found = metrics.classes(outcomes(), [0.7], split="test", decision=DECISION, names=CLASSES)["rows"]
+    assert [row["name"] for row in found] == list(CLASSES) and [row["samples"] for row in found] == [3, 4, 3]
+    dog = found[1]
+    # of the dogs, two leave (one of them called a cat), two go on (one is called a cat there)
+    assert dog["leave_rates"] == [0.5, 0.5] and dog["accuracies"] == [0.5, 0.5]
+    assert (dog["baseline_accuracy"], dog["accuracy"]) == (0.75, 0.5)
+    assert found[2]["accuracies"] == [None, 1.0]  # no owl leaves
+
+
+def test_classes_that_do_not_occur_are_left_out() -> None:
+    rows = Outcomes(outcomes().confidence, outcomes().predicted, np.zeros(10, int))
+    table = metrics.classes(rows, [0.7], split="test", decision=DECISION, names=CLASSES)["rows"]
+    assert [row["name"] for row in table] == ["cat"]
+
+
+def test_labels_count_all_samples() -> None:
+    """Codes are bit masks: sample 1 has labels 0 and 1, and only label 1 is said of it."""
+    rows = Outcomes(
+        np.array([[0.9, 0.6, 0.2], [0.9] * 3], np.float32), np.array([[1, 2, 0], [1, 3, 2]]), np.array([1, 3, 0])
+    )
+    table = metrics.classes(rows, [0.5], split="test", decision=Decision("multilabel", 2), names=("a", "b"))["rows"]
+    a, b = table
+    assert (a["samples"], b["samples"]) == (2, 1)
+    assert a["accuracy"] == pytest.approx(2 / 3) and a["accuracies"] == [0.5, 1.0]
+    assert b["accuracy"] == pytest.approx(2 / 3) and b["accuracies"] == [1.0, 0.0]
+    assert a["leave_rates"] == b["leave_rates"] == pytest.approx([2 / 3, 1 / 3])
+    assert a["baseline_accuracy"] == 1.0

@@ -155,11 +155,14 @@ def sentence(designs: Sequence[Named]) -> str:
     found = differences(designs)
     if not found:
         return f"The {len(designs)} designs are of the same model, data and hardware, and were asked for the same."
-    parts = [f"{name} ({' / '.join(words)})" for name, words in found]
-    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    listed = _listed([f"{name} ({' / '.join(words)})" for name, words in found])
     kept = [w for w in ("model", "data", "hardware") if w not in {name for name, _ in found}]
-    same = f"have the same {' and '.join(kept)}; they differ" if kept else "differ"
+    same = f"have the same {_listed(kept)}; they differ" if kept else "differ"
     return f"The {len(designs)} designs {same} in {listed}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:

@@ -122,7 +122,7 @@ def compare(designs: Sequence[Named], use: Use | None = None) -> str:
     """The page of several designs side by side."""
     return _template("compare.html", None).render(
         designs=designs, sentence=comparing.sentence(designs), lines=comparing.lines(designs, use),
-        notes=comparing.notes(designs, use), differences=comparing.differences(designs), best=comparing.BEST,
+        notes=comparing.notes(designs, use), differences=comparing.differences(designs),
         chart=Markup(charts.designs(designs)),
     )  # fmt: skip
 

@@ -1,0 +1,97 @@
+"""The command that a page gives asks for what the report says: parsed by the real command line."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from eeaug.report import reproduce
+from eeaug.settings import Settings
+
+SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_text())
+RAW = {"scale": 1.0, "offset": 0.0, "mean": None, "std": None}
+augment: Any = importlib.import_module("eeaug.cli.augment")
+retarget: Any = importlib.import_module("eeaug.cli.retarget")
+
+CHANGES: list[dict[str, Any]] = [
+    {},
+    {"max_latency_s": None, "max_exits": 3, "effort": "quick", "seed": 7, "reuse": False},
+    {"heads": ["trecx", "separable"], "output_name": "x", "thresholds": 9},
+    {"max_accuracy_drop": None, "efficiency_weight": 0.3, "objective": "energy", "scoring": "independent"},
+    {"exit_at": ["a b:cm0p", "c"], "threshold": ["a b=0.8302000164985657"], "forbid": ["d", "e"], "points": 5},
+    {"risk": 0.05, "confidence": "margin", "labels": "none", "max_class_drop": 0.03, "mapping": "one-each"},
+    {"finetune": 3, "correction": 2 / 3, "calibrate_on": "train", "priors": "cat=0.5"},
+]  # fmt: skip
+
+
+def report_with(changes: dict[str, Any]) -> dict[str, Any]:
+    report = copy.deepcopy(SAMPLE)
+    report["settings"] |= changes
+    return report
+
+
+def parsed(command: click.Command, words: list[str]) -> dict[str, Any]:
+    options = command.make_context("x", list(words)).params
+    for name in ("as_json", "quiet", "verbose", "dry_run"):
+        options.pop(name)
+    return options
+
+
+@pytest.mark.parametrize("changes", CHANGES, ids=str)
+def test_augment_is_asked_for_the_same(changes: dict[str, Any]) -> None:
+    report = report_with(changes)
+    words = shlex.split(reproduce.command(report, {"preprocessing": RAW}, "out"))
+    assert words[:2] == ["eeaug", "augment"]
+    options = parsed(augment.augment, words[2:])
+    options.pop("no_cache")
+    settings: Settings = augment._settings(options)
+    assert settings.as_dict(options["max_exits"] or 1) == report["settings"]
+    assert (settings.model.name, settings.hardware, settings.data) == (
+        "resnet8.h5",
+        "out/hardware.yaml",
+        "cifar10.npz",
+    )
+
+
+@pytest.mark.parametrize("changes", [c for c in CHANGES if "finetune" not in c], ids=str)
+def test_retarget_is_asked_for_the_same(changes: dict[str, Any]) -> None:
+    report = report_with(changes)
+    manifest = {"retargeted_from": {"name": "first", "sha256": "ab" * 32}, "inputs": []}
+    words = shlex.split(reproduce.command(report, manifest, "out"))
+    assert words[:3] == ["eeaug", "retarget", "first"]
+    options = parsed(retarget.retarget, words[2:])
+    given = retarget._changes({k: v for k, v in options.items() if k not in ("directory", "output")})
+    wanted = report["settings"]
+    found = Settings(model=Path(), cache=Path(), **{"max_accuracy_drop": None, **given}).as_dict(given["max_exits"])
+    for key in set(wanted) - {
+        "heads",
+        "effort",
+        "seed",
+        "labels",
+        "confidence",
+        "calibrate_on",
+        "priors",
+        "output_name",
+    }:
+        assert found[key] == wanted[key], key
+    assert reproduce.inputs(manifest) == (("first", "ab" * 32),)
+    assert reproduce.sidecar(report, manifest | {"preprocessing": RAW | {"scale": 2.0}}) == ""
+
+
+def test_preprocessing_goes_into_a_sidecar() -> None:
+    manifest = {
+        "preprocessing": RAW | {"scale": 0.5, "mean": [1.0, 2.0], "std": [[[1.0, 2.0]] * 3] * 4},
+        "inputs": [],
+    }
+    assert reproduce.sidecar(SAMPLE, manifest) == (
+        "source: cifar10.npz\npreprocessing:\n  scale: 0.5\n  mean: [1.0, 2.0]\n"
+        "  std: array.npy  # 4×3×2 values, in manifest.json under preprocessing"
+    )
+    assert "--data resnet8.data.yaml " in reproduce.command(SAMPLE, manifest, "out")
