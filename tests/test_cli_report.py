@@ -21,7 +21,12 @@ SAMPLE = Path(__file__).parent / "data" / "report.json"
 def write_bundle(directory: Path, report: bytes = SAMPLE.read_bytes(), version: int = 1) -> Path:
     directory.mkdir(parents=True)
     (directory / "report.json").write_bytes(report)
-    manifest = {"schema_version": version, "files": {"report.json": hashlib.sha256(report).hexdigest()}}
+    manifest = {
+        "schema_version": version,
+        "files": {"report.json": hashlib.sha256(report).hexdigest()},
+        "versions": {"python": "3.11.7"},
+        "inputs": [{"name": "resnet8.h5", "sha256": "ab" * 32}],
+    }
     (directory / "manifest.json").write_text(json.dumps(manifest))
     return directory
 
@@ -104,3 +109,42 @@ def test_starts_without_heavy_imports(tmp_path: Path) -> None:
     )
     assert done.stderr == "set()\n"
     assert "Where samples leave" in done.stdout
+
+
+# -- files and options --------------------------------------------------------------------------------
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    bundle = write_bundle(tmp_path / "out")
+    for form, begins in (("text", ""), ("markdown", "### "), ("html", "<!doctype"), ("json", "{")):
+        done = run(bundle, "--format", form, "-o", f"r.{form}")
+        assert (done.exit_code, done.stdout, done.stderr) == (0, "", f"written: r.{form}\n")
+        content = Path(f"r.{form}").read_text(encoding="utf-8")
+        assert content.startswith(begins) and "\x1b" not in content and len(content) > 2000
+    fails_with(run(bundle, "-o", "r.text"), InputError, "r.text exists", "--force")
+    assert run(bundle, "-o", "r.text", "--force").exit_code == 0
+    fails_with(run(bundle, "-o", "nowhere/r"), InputError, "nowhere does not exist")
+    fails_with(run(bundle, "-o", tmp_path), InputError, "is a directory")
+    assert not [path for path in tmp_path.rglob("*") if "partial" in path.name]
+
+
+def test_times_that_cannot_be_read_are_unknown(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "out")
+    for content in ("{", "[]", '{"total": "x"}'):
+        (bundle / "timing.json").write_text(content)
+        assert "no timing.json" in run(bundle, "--format", "html").stdout
+    (bundle / "timing.json").write_text('{"heads": 51.06, "total": 62.5}')
+    assert "51.1 s" in run(bundle, "--format", "html").stdout
+
+
+def test_battery_options(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "out")
+    use = ("--period", "10", "--battery", "225mAh@3V")
+    for form in ("text", "markdown", "html"):
+        assert "battery life" in run(bundle, "--format", form, *use).stdout
+    assert "--battery needs --period" in run(bundle, *use[2:]).stderr
+    assert "--period needs --battery" in run(bundle, *use[:2]).stderr
+    assert "as it was written" in run(bundle, "--format", "json", *use).stderr
+    fails_with(run(bundle, *use[:3], "225mAh"), InputError, "225mAh", "225mAh@3V")
+    assert run(bundle, "--period", "0", *use[2:]).exit_code == 2
