@@ -140,6 +140,8 @@ def test_the_command_writes_it(form: str, tmp_path: Path, monkeypatch: pytest.Mo
     text = Path(f"x.{form}").read_text(encoding="utf-8")
     assert text.startswith("<svg" if form == "svg" else "<!doctype html>")
     assert "stack1_out" in text and "3 locations for exits" in text if form == "svg" else "9.346 M MACs" in text
+    if form == "svg":  # the picture in README.md
+        assert (EXAMPLES.parent / "docs" / "fashion_resnet.svg").read_text(encoding="utf-8") == text
     again = CliRunner().invoke(command, [model, "--format", form, "-o", f"x.{form}"])
     assert again.exit_code != 0 and "--force" in str(again.exception)
     assert CliRunner().invoke(command, [model, "--format", form, "--json"]).exit_code == 2

@@ -287,7 +287,12 @@ def summary(
     else:
         more_or_less = "less" if drop > 0 else "more"
         change = f"{units.points(abs(drop), signed=False)} {more_or_less} accuracy than the given model"
-    return f"{early:.0%} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, {change} {where}."
+    whole = f"{early:.0%}"
+    if early < 1 and whole == "100%":
+        whole = "More than 99%"
+    elif early > 0 and whole == "0%":
+        whole = "Less than 1%"
+    return f"{whole} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, {change} {where}."
 
 
 def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dict[str, Any]]:

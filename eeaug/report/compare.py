@@ -11,9 +11,10 @@ from eeaug.report.battery import Use
 from eeaug.report.facts import Report, drop_name, shown
 from eeaug.report.reproduce import flag
 
-__all__ = ["BEST", "Line", "Named", "as_json", "differences", "lines", "notes", "sentence"]
+__all__ = ["BEST", "Line", "Named", "as_json", "differences", "lines", "notes", "rows", "sentence"]
 
 BEST = "✓"  # beside the figures that are
+_FEW = 3  # designs whose values fit into a sentence
 
 Value = float | None
 
@@ -42,15 +43,20 @@ class Line:
         return tuple(f"{cell} {BEST}" if i in self.best else cell for i, cell in enumerate(self.cells))
 
 
+def rows(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
+    """The table: what the designs were made from and for, where that differs, and all quantities."""
+    return (*(Line(name, name, words, words, ()) for name, words in differences(designs)), *lines(designs, use))
+
+
 def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
-    """All rows of the comparison, in order."""
+    """All quantities, in order."""
     alike, same_task = _same_samples(designs), len({d.report["data"]["sha256"] for d in designs}) == 1
     reports = [design.report for design in designs]
     pairs = [shown(report) for report in reports]
     quality = "accuracy" if all(r["settings"]["labels"] == "given" for r in reports) else "accuracy or agreement"
     names = {drop_name(report) for report in reports}
     # name, key, value of (report, baseline, result), its text, whether less is better, whether samples matter
-    rows: list[tuple[str, str, Callable[[Any, Any, Any], Value], Callable[[Any], str], bool, bool]] = [
+    wanted: list[tuple[str, str, Callable[[Any, Any, Any], Value], Callable[[Any], str], bool, bool]] = [
         (quality, "accuracy", lambda r, b, m: m["accuracy"], units.share, False, True),
         (
             names.pop() if len(names) == 1 else "drop", "drop", lambda r, b, m: _drop(b, m),
@@ -77,7 +83,7 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
     ]  # fmt: skip
     if use is not None:
         life = lambda r, b, m: battery.life_s(r, m, use)  # noqa: E731
-        rows.append(("battery life*", "battery_life_s", life, battery.life_text, False, True))
+        wanted.append(("battery life*", "battery_life_s", life, battery.life_text, False, True))
     leave = tuple(1 - metrics["leave_rates"][-1] for _, metrics in pairs)
     exits = tuple([exit_["location"] for exit_ in report["design"]["exits"]] for report in reports)
     made = [
@@ -86,7 +92,7 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
         Line("exits", "exits", exits, tuple(", ".join(names) or "none" for names in exits), ()),
         Line("leave early", "leave_early", leave, tuple(map(units.share, leave)), ()),
     ]  # fmt: skip
-    for quantity, key, value, text, less, of_samples in rows:
+    for quantity, key, value, text, less, of_samples in wanted:
         values = tuple(value(report, *pair) for report, pair in zip(reports, pairs, strict=True))
         cells = tuple(map(text, values))
         best = _best(values, cells, less=less) if alike or (same_task and not of_samples) else ()
@@ -151,14 +157,29 @@ def _setting(value: Any) -> str:
 
 
 def sentence(designs: Sequence[Named]) -> str:
-    """What differs, in one sentence."""
+    """What differs, in one sentence, and which design is best, if that can be told."""
+    return " ".join(filter(None, [_what_differs(designs), _who_wins(designs)]))
+
+
+def _what_differs(designs: Sequence[Named]) -> str:
     found = differences(designs)
     if not found:
         return f"The {len(designs)} designs are of the same model, data and hardware, and were asked for the same."
-    listed = _listed([f"{name} ({' / '.join(words)})" for name, words in found])
+    few = len(found) == 1 and len(designs) <= _FEW
+    listed = _listed([f"{name} ({' / '.join(words)})" if few else name for name, words in found])
     kept = [w for w in ("model", "data", "hardware") if w not in {name for name, _ in found}]
     same = f"have the same {_listed(kept)}; they differ" if kept else "differ"
     return f"The {len(designs)} designs {same} in {listed}."
+
+
+def _who_wins(designs: Sequence[Named]) -> str:
+    found = {line.key: line for line in lines(designs) if line.best}
+    said = [
+        f"{what}: {_listed([designs[i].name for i in found[key].best])} ({found[key].cells[found[key].best[0]]})"
+        for key, what in (("mean_macs", "fewest mean MACs"), ("drop", "least accuracy lost"))
+        if key in found
+    ]
+    return f"{said[0][0].upper()}{'; '.join(said)[1:]}." if said else ""
 
 
 def _listed(words: Sequence[str]) -> str:

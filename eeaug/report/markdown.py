@@ -24,7 +24,7 @@ def render(report: Report, use: Use | None = None) -> str:
 def compare(designs: Sequence[Named], use: Use | None = None) -> str:
     """Several designs side by side."""
     rows = [("", *(design.name for design in designs))]
-    rows += [(line.quantity, *line.marked) for line in comparing.lines(designs, use)]
+    rows += [(line.quantity, *line.marked) for line in comparing.rows(designs, use)]
     notes = [f"- {_text(note)}" for note in comparing.notes(designs, use)]
     return "\n".join([f"**{_text(comparing.sentence(designs))}**", "", *_table(rows), "", *notes]) + "\n"
 

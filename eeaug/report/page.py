@@ -121,8 +121,8 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
 def compare(designs: Sequence[Named], use: Use | None = None) -> str:
     """The page of several designs side by side."""
     return _template("compare.html", None).render(
-        designs=designs, sentence=comparing.sentence(designs), lines=comparing.lines(designs, use),
-        notes=comparing.notes(designs, use), differences=comparing.differences(designs),
+        designs=designs, sentence=comparing.sentence(designs), lines=comparing.rows(designs, use),
+        notes=comparing.notes(designs, use),
         chart=Markup(charts.designs(designs)),
     )  # fmt: skip
 

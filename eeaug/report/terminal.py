@@ -119,7 +119,7 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
 
 def _side_by_side(designs: Sequence[Named], use: Use | None, write: _Write, width: int) -> Iterator[RenderableType]:
     yield write(comparing.sentence(designs), "bold")
-    lines = comparing.lines(designs, use)
+    lines = comparing.rows(designs, use)
     each = max(max(len(design.name) for design in designs), _NARROWEST) + 2
     at_once = max(1, (width - _NAMES) // each)
     for first in range(0, len(designs), at_once):
