@@ -7,6 +7,7 @@ only by its texts. Equal reports give equal bytes.
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,11 +46,9 @@ COSTS: Mapping[str, tuple[str, Callable[[float | None], str]]] = {
 @contextmanager
 def _drawing(name: str, height: int) -> Iterator[tuple[Any, Callable[[str], str]]]:
     """Axes to draw on, and what turns them into an element with a description, once drawn."""
-    import logging
-
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it puts its font cache is no news
-    from matplotlib import style
-    from matplotlib.figure import Figure
+    with _quiet():
+        from matplotlib import style
+        from matplotlib.figure import Figure
 
     ink, soft, line = (_MARKS[c] for c in ("ink", "soft", "line"))
     rules: dict[str, Any] = {
@@ -69,6 +68,18 @@ def _drawing(name: str, height: int) -> Iterator[tuple[Any, Callable[[str], str]
             return _element(file.getvalue(), description)
 
         yield figure.add_subplot(), finished
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Where matplotlib puts its font cache, and that it takes a moment, is no news."""
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _element(text: str, description: str) -> str:
