@@ -23,8 +23,9 @@ retarget: Any = importlib.import_module("eeaug.cli.retarget")
 CHANGES: list[dict[str, Any]] = [
     {},
     {"max_latency_s": None, "max_exits": 3, "effort": "quick", "seed": 7, "reuse": False},
-    {"heads": ["trecx", "separable"], "output_name": "x", "thresholds": 9},
+    {"heads": ["trecx", "separable"], "output_name": "x", "thresholds": 9, "max_locations": 4},
     {"max_accuracy_drop": None, "efficiency_weight": 0.3, "objective": "energy", "scoring": "independent"},
+    {"target_class": ["cat", "a b"], "reuse": True},
     {"exit_at": ["a b:cm0p", "c"], "threshold": ["a b=0.8302000164985657"], "forbid": ["d", "e"], "points": 5},
     {"risk": 0.05, "confidence": "margin", "labels": "none", "max_class_drop": 0.03, "mapping": "one-each"},
     {"finetune": 3, "correction": 2 / 3, "calibrate_on": "train", "priors": "cat=0.5"},
@@ -70,16 +71,7 @@ def test_retarget_is_asked_for_the_same(changes: dict[str, Any]) -> None:
     given = retarget._changes({k: v for k, v in options.items() if k not in ("directory", "output")})
     wanted = report["settings"]
     found = Settings(model=Path(), cache=Path(), **{"max_accuracy_drop": None, **given}).as_dict(given["max_exits"])
-    for key in set(wanted) - {
-        "heads",
-        "effort",
-        "seed",
-        "labels",
-        "confidence",
-        "calibrate_on",
-        "priors",
-        "output_name",
-    }:
+    for key in reproduce._INHERITED:
         assert found[key] == wanted[key], key
     assert reproduce.inputs(manifest) == (("first", "ab" * 32),)
     assert reproduce.sidecar(report, manifest | {"preprocessing": RAW | {"scale": 2.0}}) == ""

@@ -58,7 +58,7 @@ def _changed(report: Report) -> dict[str, Any]:
 def _options(settings: Mapping[str, Any]) -> list[str]:
     words: list[str] = []
     for key, value in settings.items():
-        if key == "heads":
+        if key in ("heads", "target_class"):
             words += [flag(key), ",".join(value)]
         elif isinstance(value, bool):
             words.append(f"--{'' if value else 'no-'}{key}")

@@ -5,14 +5,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from eeaug.report.facts import SCHEMA_VERSION
 from eeaug.report.metrics import BINS
+from eeaug.report.schema_words import (
+    Schema,
+    by_name,
+    count,
+    flag,
+    number,
+    or_null,
+    record,
+    ref,
+    rows,
+    sha256,
+    share,
+    text,
+)
 
 __all__ = ["schema"]
-
-Schema = dict[str, Any]
 
 
 def schema() -> Schema:
@@ -21,217 +31,157 @@ def schema() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:eeaug:report:{SCHEMA_VERSION}",
         "title": "report.json of an eeaug bundle",
-        **_object(
+        **record(
             "All that any report shows of one augmented network. Null is not known, or not there; never 0.",
             schema_version={"const": SCHEMA_VERSION, "description": "Of this format."},
-            eeaug=_text("Version of eeaug that wrote it."),
+            eeaug=text("Version of eeaug that wrote it."),
             model=_MODEL,
             hardware=_HARDWARE,
             settings=_SETTINGS,
             data=_DATA,
-            baseline=_object(
+            baseline=record(
                 "The given model, whole, without exits.",
-                processor=_text("Where it runs."),
-                choose=_ref("metrics"),
-                measured=_or_null(_ref("metrics")),
+                processor=text("Where it runs."),
+                choose=ref("metrics"),
+                measured=or_null(ref("metrics")),
             ),
             design=_DESIGN,
-            benefit_curve=_list("What accuracy drops buy, on choose; cheapest first.", _CURVE_POINT),
-            operating_points=_list("Thresholds to switch between while it runs, most accurate first.", _POINT),
-            guarantee=_or_null(_ref("guarantee")),
-            accuracy_drop_bound_95=_number(
+            benefit_curve=rows("What accuracy drops buy, on choose; cheapest first.", _CURVE_POINT),
+            operating_points=rows("Thresholds to switch between while it runs, most accurate first.", _POINT),
+            guarantee=or_null(ref("guarantee")),
+            accuracy_drop_bound_95=number(
                 "95 % upper bound of the true accuracy drop, from samples that no choice has seen.",
                 "1", least=-1, null=True,
             ),
-            accuracy_drop_bound_95_missing=_text("Why there is no such bound.", null=True),
+            accuracy_drop_bound_95_missing=text("Why there is no such bound.", null=True),
             search=_SEARCH,
             verification=_VERIFICATION,
-            warnings=_list("What a user must know before believing the figures.", _text("A sentence.")),
+            warnings=rows("What a user must know before believing the figures.", text("A sentence.")),
         ),
-        "$defs": {"metrics": _METRICS, "guarantee": _GUARANTEE},
+        "$defs": {"metrics": _METRICS, "guarantee": _GUARANTEE, "target": _TARGET},
     }  # fmt: skip
 
 
-def _object(description: str, **properties: Schema) -> Schema:
-    """An object that has these fields, all of them, and no other."""
-    return {
-        "type": "object",
-        "description": description,
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _list(description: str, items: Schema, **limits: Any) -> Schema:
-    return {"type": "array", "description": description, "items": items, **limits}
-
-
-def _by_name(description: str, values: Schema) -> Schema:
-    return {"type": "object", "description": description, "additionalProperties": values}
-
-
-def _type(name: str, null: bool) -> Any:
-    return [name, "null"] if null else name
-
-
-def _text(description: str, *, null: bool = False, one_of: tuple[str, ...] = ()) -> Schema:
-    choices = {"enum": [*one_of, *([None] if null else [])]} if one_of else {}
-    return {"type": _type("string", null), "description": description, **choices}
-
-
-def _flag(description: str) -> Schema:
-    return {"type": "boolean", "description": description}
-
-
-def _number(
-    description: str, unit: str, *, least: float = 0, most: float | None = None, null: bool = False,
-    kind: str = "number",
-) -> Schema:  # fmt: skip
-    upper = {} if most is None else {"maximum": most}
-    return {"type": _type(kind, null), "description": description, "unit": unit, "minimum": least, **upper}
-
-
-def _count(description: str, unit: str, *, null: bool = False) -> Schema:
-    return _number(description, unit, kind="integer", null=null)
-
-
-def _share(description: str, *, null: bool = False) -> Schema:
-    # sums of shares may pass 1 by rounding
-    return _number(description, "1", most=1 + 1e-9, null=null)
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _sha256(description: str) -> Schema:
-    return {"type": "string", "description": description, "pattern": "^[0-9a-f]{64}$"}
-
-
-_SPLIT = _text("The part of the data behind these figures.", one_of=("choose", "certify", "test"))
-_SAMPLES = _count("How many samples that part has.", "samples")
+_SPLIT = text("The part of the data behind these figures.", one_of=("choose", "certify", "test"))
+_SAMPLES = count("How many samples that part has.", "samples")
 _PER_CLASSIFIER = "Per early exit, in order, and last for the final classifier"
-_THRESHOLD = _number(
-    "A sample leaves where the float32 confidence is at least this; null is never.", "1", null=True
-)
+_THRESHOLD = number("A sample leaves where the float32 confidence is at least this; null is never.", "1", null=True)
 
-_METRICS = _object(
+_METRICS = record(
     "Figures of a network on one part of the data. Latency and energy are estimates where basis is profile.",
     split=_SPLIT,
     samples=_SAMPLES,
-    accuracy=_share("Right answers; without labels, those that agree with the given model.", null=True),
-    precision=_share("Mean over classes.", null=True),
-    recall=_share("Mean over classes.", null=True),
-    worst_class=_or_null(
-        _object(
+    accuracy=share("Right answers; without labels, those that agree with the given model.", null=True),
+    precision=share("Mean over classes.", null=True),
+    recall=share("Mean over classes.", null=True),
+    worst_class=or_null(
+        record(
             "The class that loses most against the given model.",
-            name=_text("Its name."),
-            accuracy=_share("Right answers among its samples.", null=True),
-            drop=_number("What it loses against the given model.", "1", least=-1, most=1, null=True),
+            name=text("Its name."),
+            accuracy=share("Right answers among its samples.", null=True),
+            drop=number("What it loses against the given model.", "1", least=-1, most=1, null=True),
         )
     ),
-    mean_macs=_number("Mean over samples.", "MAC"),
-    mean_latency_s=_number("Mean over samples.", "s", null=True),
-    p95_latency_s=_number("Smallest path latency that 95 % of samples meet.", "s", null=True),
-    worst_latency_s=_number("Of the longest path: every segment, head, hand-over and wake-up.", "s", null=True),
-    mean_energy_j=_number("Mean over samples, per inference.", "J", null=True),
-    storage_bytes=_count("Weights of all stages.", "B"),
-    peak_activation_bytes=_count("Most tensor bytes that are alive at once on any processor.", "B"),
-    leave_rates=_list(f"{_PER_CLASSIFIER}: share of all samples that leave there.", _share("A share.")),
-    basis=_text("Where latency and energy come from: profile or clock.", one_of=("profile", "timed")),
+    mean_macs=number("Mean over samples.", "MAC"),
+    mean_latency_s=number("Mean over samples.", "s", null=True),
+    p95_latency_s=number("Smallest path latency that 95 % of samples meet.", "s", null=True),
+    worst_latency_s=number("Of the longest path: every segment, head, hand-over and wake-up.", "s", null=True),
+    mean_energy_j=number("Mean over samples, per inference.", "J", null=True),
+    storage_bytes=count("Weights of all stages.", "B"),
+    peak_activation_bytes=count("Most tensor bytes that are alive at once on any processor.", "B"),
+    leave_rates=rows(f"{_PER_CLASSIFIER}: share of all samples that leave there.", share("A share.")),
+    basis=text("Where latency and energy come from: profile or clock.", one_of=("profile", "timed")),
 )
 
-_GUARANTEE = _object(
+_GUARANTEE = record(
     "What --risk has proven.",
-    max_accuracy_drop=_share("The budget that was to be proven."),
-    risk=_share("Probability with which the proof may fail, over the draw of the certify samples."),
-    samples=_count("Certify samples.", "samples"),
-    proven=_flag("Whether the design is proven to keep the budget."),
-    designs_tested=_count("Designs tested, from the safest on, until one was not proven.", "designs"),
-    p_value=_share("Of the last design that passed its test, or of the first if none did.", null=True),
-    smallest_provable_drop=_number(
+    max_accuracy_drop=share("The budget that was to be proven."),
+    risk=share("Probability with which the proof may fail, over the draw of the certify samples."),
+    samples=count("Certify samples.", "samples"),
+    proven=flag("Whether the design is proven to keep the budget."),
+    designs_tested=count("Designs tested, from the safest on, until one was not proven.", "designs"),
+    p_value=share("Of the last design that passed its test, or of the first if none did.", null=True),
+    smallest_provable_drop=number(
         "Smallest drop that these samples prove for the strictest thresholds, where the budget cannot be.",
-        "1", null=True,
+        "1",
+        null=True,
     ),
-    method=_text("How it was proven."),
-    statement=_text("The same in a sentence."),
-)  # fmt: skip
+    method=text("How it was proven."),
+    statement=text("The same in a sentence."),
+)
 
-_MODEL = _object(
+_MODEL = record(
     "The given model.",
-    file=_text("Base name of its file."),
-    sha256=_sha256("SHA-256 of that file."),
-    name=_text("Its name."),
-    parameters=_count("Weights.", "values"),
-    macs=_count("Of one inference.", "MAC"),
-    input_shape=_list("Of one sample, without batch.", _count("Size of an axis.", "values")),
-    classes=_list("Names of the classes.", _text("A name.")),
-    decision=_text("How its output becomes a class.", one_of=("softmax", "binary", "multilabel")),
+    file=text("Base name of its file."),
+    sha256=sha256("SHA-256 of that file."),
+    name=text("Its name."),
+    parameters=count("Weights.", "values"),
+    macs=count("Of one inference.", "MAC"),
+    input_shape=rows("Of one sample, without batch.", count("Size of an axis.", "values")),
+    classes=rows("Names of the classes.", text("A name.")),
+    decision=text("How its output becomes a class.", one_of=("softmax", "binary", "multilabel")),
 )
 
-_HARDWARE = _object(
+_HARDWARE = record(
     "The target, as far as figures depend on it; hardware.yaml in the bundle is all of it.",
-    name=_text("Its name."),
-    sha256=_sha256("SHA-256 of hardware.yaml."),
-    source=_text("Where its figures come from.", null=True),
-    processors=_list("Names, in order of use.", _text("A name.")),
-    input_at=_text("The processor where samples arrive."),
-    baseline=_text("The processor that the whole model runs on for comparison."),
-    exclusive=_flag("Whether one processor works at a time."),
-    basis=_text("Where latency and energy come from.", one_of=("profile", "timed")),
-    sleep_power_w=_by_name(
-        "By processor: drawn while it does not work.", _number("Null: unknown, counted as 0.", "W", null=True)
+    name=text("Its name."),
+    sha256=sha256("SHA-256 of hardware.yaml."),
+    source=text("Where its figures come from.", null=True),
+    processors=rows("Names, in order of use.", text("A name.")),
+    input_at=text("The processor where samples arrive."),
+    baseline=text("The processor that the whole model runs on for comparison."),
+    exclusive=flag("Whether one processor works at a time."),
+    basis=text("Where latency and energy come from.", one_of=("profile", "timed")),
+    sleep_power_w=by_name(
+        "By processor: drawn while it does not work.", number("Null: unknown, counted as 0.", "W", null=True)
     ),
-    not_counted=_list("What is unknown and counted as 0.", _text("In words.")),
+    not_counted=rows("What is unknown and counted as 0.", text("In words.")),
 )
 
-_SETTINGS = _object(
+_SETTINGS = record(
     "What the run was asked to do; options of eeaug augment.",
-    objective=_text("The mean cost that is minimised.", one_of=("macs", "latency", "energy")),
-    max_latency_s=_number("Limit of the worst latency.", "s", null=True),
-    max_accuracy_drop=_share("Budget on the choose samples.", null=True),
-    efficiency_weight=_share("Weight of cost against accuracy, instead of a budget.", null=True),
-    scoring=_text("How cascades are scored.", one_of=("exact", "independent")),
-    mapping=_text("How segments may go to processors.", one_of=("free", "one-each")),
-    max_exits=_count("Early exits at most.", "exits"),
-    reuse=_flag("Whether later decisions may use what earlier exits said."),
-    finetune=_count("Passes over the training data with exits and backbone together.", "passes"),
-    thresholds=_count("Tried per exit, never included.", "thresholds"),
-    labels=_text("Whether the data has labels; none: the given model's answers serve.", one_of=("given", "none")),
-    risk=_share("Probability that a proven budget is missed; null: nothing was to be proven.", null=True),
-    confidence=_text("What is compared with thresholds.", one_of=("max-softmax", "margin", "entropy")),
-    calibrate_on=_text("Data that thresholds were found on.", one_of=("held", "train")),
-    correction=_number("Multiplies the found thresholds.", "1", most=1),
-    max_class_drop=_share("Limit of the accuracy drop of every class.", null=True),
-    points=_count("Operating points asked for.", "points"),
-    priors=_text("How frequent classes are in the field, CLASS=SHARE,...", null=True),
-    output_name=_text("Which of several outputs is the classifier.", null=True),
-    heads=_list("Families of heads; none named: those of effort.", _text("A family.")),
-    effort=_text("How much is spent on heads.", one_of=("quick", "normal", "thorough")),
-    seed=_count("Of splits and training.", "1"),
-    threads=_count("Of training and extraction.", "threads"),
-    exit_at=_list("Exits that there must be.", _text("LOCATION or LOCATION:PROCESSOR.")),
-    threshold=_list("Thresholds that were given.", _text("LOCATION=VALUE.")),
-    forbid=_list("Locations without exit.", _text("LOCATION.")),
+    objective=text("The mean cost that is minimised.", one_of=("macs", "latency", "energy")),
+    max_latency_s=number("Limit of the worst latency.", "s", null=True),
+    max_accuracy_drop=share("Budget on the choose samples.", null=True),
+    efficiency_weight=share("Weight of cost against accuracy, instead of a budget.", null=True),
+    scoring=text("How cascades are scored.", one_of=("exact", "independent")),
+    mapping=text("How segments may go to processors.", one_of=("free", "one-each")),
+    max_exits=count("Early exits at most.", "exits"),
+    reuse=flag("Whether later decisions may use what earlier exits said."),
+    finetune=count("Passes over the training data with exits and backbone together.", "passes"),
+    thresholds=count("Tried per exit, never included.", "thresholds"),
+    labels=text("Whether the data has labels; none: the given model's answers serve.", one_of=("given", "none")),
+    risk=share("Probability that a proven budget is missed; null: nothing was to be proven.", null=True),
+    confidence=text("What is compared with thresholds.", one_of=("max-softmax", "margin", "entropy")),
+    calibrate_on=text("Data that thresholds were found on.", one_of=("held", "train")),
+    correction=number("Multiplies the found thresholds.", "1", most=1),
+    max_class_drop=share("Limit of the accuracy drop of every class.", null=True),
+    points=count("Operating points asked for.", "points"),
+    priors=text("How frequent classes are in the field, CLASS=SHARE,...", null=True),
+    output_name=text("Which of several outputs is the classifier.", null=True),
+    heads=rows("Families of heads; none named: those of effort.", text("A family.")),
+    target_class=rows("Classes that exits are for; none: all.", text("Name or number.")),
+    max_locations=count("Locations tried at most; null: as effort has it.", "locations", null=True),
+    effort=text("How much is spent on heads.", one_of=("quick", "normal", "thorough")),
+    seed=count("Of splits and training.", "1"),
+    threads=count("Of training and extraction.", "threads"),
+    exit_at=rows("Exits that there must be.", text("LOCATION or LOCATION:PROCESSOR.")),
+    threshold=rows("Thresholds that were given.", text("LOCATION=VALUE.")),
+    forbid=rows("Locations without exit.", text("LOCATION.")),
 )
 
-_PART = _or_null(
-    _object(
+_PART = or_null(
+    record(
         "Null: there is no such part.",
         samples=_SAMPLES,
-        of=_text("The array it was taken from."),
+        of=text("The array it was taken from."),
     )
 )
-_DATA = _object(
+_DATA = record(
     "The data, and which part served what.",
-    source=_text("Base name of what was given."),
-    sha256=_sha256("SHA-256 of its contents."),
-    parts=_object(
+    source=text("Base name of what was given."),
+    sha256=sha256("SHA-256 of its contents."),
+    parts=record(
         "Parts; no sample is in two of them.",
         fit=_PART,
         screen=_PART,
@@ -239,129 +189,190 @@ _DATA = _object(
         certify=_PART,
         test=_PART,
     ),
-    notes=_list("What was done for want of a part.", _text("A sentence.")),
+    notes=rows("What was done for want of a part.", text("A sentence.")),
 )
 
-_SEGMENT = _object(
+_SEGMENT = record(
     "What one processor runs up to one decision.",
-    stage=_text("Its folder under stages/."),
-    processor=_text("Where it runs."),
-    **{"from": _text("Location where it begins; null: the input.", null=True)},
-    to=_text("Location where it ends, or output."),
-    head=_text("The exit's head at its end.", null=True),
-    macs=_count("Of the backbone's part.", "MAC"),
-    head_macs=_count("Of the head.", "MAC"),
-    received_bytes=_count("Handed over to it for each sample.", "B"),
-    handover_bytes=_count("Handed over by it for each sample that goes on to another processor.", "B"),
-    latency_s=_number("Of everything here: hand-over, wake-up, backbone's part, head.", "s", null=True),
-    received_latency_s=_number("Of the hand-over to it and its wake-up, in latency_s.", "s", null=True),
-    head_latency_s=_number("Of the head, in latency_s.", "s", null=True),
-    energy_j=_number("Of everything here, per sample that comes here.", "J", null=True),
-    storage_bytes=_count("Weights.", "B"),
-    peak_activation_bytes=_count("Most tensor bytes that are alive at once.", "B"),
+    stage=text("Its folder under stages/."),
+    processor=text("Where it runs."),
+    **{"from": text("Location where it begins; null: the input.", null=True)},
+    to=text("Location where it ends, or output."),
+    head=text("The exit's head at its end.", null=True),
+    macs=count("Of the backbone's part.", "MAC"),
+    head_macs=count("Of the head.", "MAC"),
+    received_bytes=count("Handed over to it for each sample.", "B"),
+    handover_bytes=count("Handed over by it for each sample that goes on to another processor.", "B"),
+    latency_s=number("Of everything here: hand-over, wake-up, backbone's part, head.", "s", null=True),
+    received_latency_s=number("Of the hand-over to it and its wake-up, in latency_s.", "s", null=True),
+    head_latency_s=number("Of the head, in latency_s.", "s", null=True),
+    energy_j=number("Of everything here, per sample that comes here.", "J", null=True),
+    storage_bytes=count("Weights.", "B"),
+    peak_activation_bytes=count("Most tensor bytes that are alive at once.", "B"),
 )
 
-_EXIT = _object(
+_EXIT = record(
     "An early exit.",
-    location=_text("The layer after which it stands."),
-    processor=_text("Where it runs."),
-    head=_text("Family and size of its head."),
+    location=text("The layer after which it stands."),
+    processor=text("Where it runs."),
+    head=text("Family and size of its head."),
     threshold=_THRESHOLD,
-    macs=_count("From the input to its answer, earlier heads included.", "MAC"),
-    head_macs=_count("Of its own head.", "MAC"),
-    accuracy=_share("On all choose samples, if all left here."),
+    macs=count("From the input to its answer, earlier heads included.", "MAC"),
+    head_macs=count("Of its own head.", "MAC"),
+    accuracy=share("On all choose samples, if all left here."),
 )
 
-_FOUND = _object("On choose.", mean_macs=_number("Mean over samples.", "MAC"), accuracy=_share("Right answers."))
+_FOUND = record("On choose.", mean_macs=number("Mean over samples.", "MAC"), accuracy=share("Right answers."))
 
-_DESIGN = _object(
+_DESIGN = record(
     "What was chosen and written.",
-    summary=_text("The answer in a sentence."),
-    segments=_list("From input to output.", _SEGMENT, minItems=1),
-    exits=_list("Early exits, in order.", _EXIT),
-    predicted=_object(
+    summary=text("The answer in a sentence."),
+    segments=rows("From input to output.", _SEGMENT, minItems=1),
+    exits=rows("Early exits, in order.", _EXIT),
+    predicted=record(
         "What was known before the test part was touched.",
-        independent=_ref("metrics"),
-        exact=_ref("metrics"),
+        independent=ref("metrics"),
+        exact=ref("metrics"),
     ),
-    measured=_or_null(_ref("metrics")),
-    reuse=_or_null(
-        _object(
+    measured=or_null(ref("metrics")),
+    reuse=or_null(
+        record(
             "Later decisions use what earlier exits said.",
-            weights=_list(
+            weights=rows(
                 f"{_PER_CLASSIFIER}: exponents of the product of probabilities.",
-                _list("Of the exits before it, and its own.", _number("An exponent.", "1", least=-100)),
+                rows("Of the exits before it, and its own.", number("An exponent.", "1", least=-100)),
             ),
         )
     ),
-    confidences=_object(
+    confidences=record(
         "Histograms of confidence at each classifier, of the samples that reach it.",
         split=_SPLIT,
         samples=_SAMPLES,
-        bins=_count("Bins of equal width from 0 to 1; 1 itself is in the last.", "bins"),
-        exits=_list(
+        bins=count("Bins of equal width from 0 to 1; 1 itself is in the last.", "bins"),
+        exits=rows(
             f"{_PER_CLASSIFIER}.",
-            _object(
+            record(
                 "Shares of all samples, by bin.",
-                right=_list("Where it is right.", _share("Of one bin."), minItems=BINS, maxItems=BINS),
-                wrong=_list("Where it is wrong.", _share("Of one bin."), minItems=BINS, maxItems=BINS),
+                right=rows("Where it is right.", share("Of one bin."), minItems=BINS, maxItems=BINS),
+                wrong=rows("Where it is wrong.", share("Of one bin."), minItems=BINS, maxItems=BINS),
             ),
         ),
     ),
-    classes=_object(
+    classes=record(
         "Accuracy by class. A class counts its own samples; with several labels at once, each counts all samples.",
         split=_SPLIT,
         samples=_SAMPLES,
-        rows=_list(
+        rows=rows(
             "Classes that occur in this part.",
-            _object(
+            record(
                 "One class.",
-                name=_text("Its name."),
-                samples=_count("Samples of this class, or with this label.", "samples"),
-                baseline_accuracy=_share("Of the given model."),
-                accuracy=_share("Of the design."),
-                leave_rates=_list(f"{_PER_CLASSIFIER}: share of its samples that leave there.", _share("A share.")),
-                accuracies=_list(
+                name=text("Its name."),
+                samples=count("Samples of this class, or with this label.", "samples"),
+                baseline_accuracy=share("Of the given model."),
+                accuracy=share("Of the design."),
+                leave_rates=rows(f"{_PER_CLASSIFIER}: share of its samples that leave there.", share("A share.")),
+                accuracies=rows(
                     f"{_PER_CLASSIFIER}: right answers among its samples that leave there.",
-                    _share("Null: none leaves there.", null=True),
+                    share("Null: none leaves there.", null=True),
                 ),
             ),
         ),
     ),
-    finetune=_or_null(
-        _object(
+    target=or_null(
+        record(
+            "What exits for some classes only bring them and cost the others (Bonato and Bouganis).",
+            choose=ref("target"),
+            measured=or_null(ref("target")),
+        )
+    ),
+    finetune=or_null(
+        record(
             "What training exits and backbone together came to.",
-            epochs=_count("Passes over the training data.", "passes"),
-            kept=_flag("Whether it is what was written."),
+            epochs=count("Passes over the training data.", "passes"),
+            kept=flag("Whether it is what was written."),
             before=_FOUND,
-            after=_or_null(_FOUND),
+            after=or_null(_FOUND),
         )
     ),
 )
 
-_CURVE_POINT = _object(
-    "A design that some accuracy drop buys.",
-    drop=_number("Accuracy drop on choose.", "1", least=-1, most=1),
-    mean_macs=_number("Mean over choose samples.", "MAC"),
-    mean_latency_s=_number("Mean over choose samples.", "s", null=True),
-    mean_energy_j=_number("Mean over choose samples.", "J", null=True),
-    exits=_list("Locations of its early exits.", _text("A location.")),
-    fronts=_list(
-        "Costs for which no other design loses as little accuracy for less.",
-        _text("A cost.", one_of=("mean_macs", "mean_latency_s", "mean_energy_j")),
+_GAIN = or_null(
+    record(
+        "Of one cost.",
+        gain=number("Of the given model over the mean of the target's samples.", "1"),
+        loss=number("Mean of the other samples over that of the given model.", "1"),
+        gain_by_equation_11=number("What the paper's equation gives from the rates.", "1"),
+    )
+)
+_OF_SAMPLES = "sum of weights, where samples have any"
+_TARGET = record(
+    "On one part of the data.",
+    classes=rows("The target.", text("A class.")),
+    target_samples=number(f"Samples of the target; {_OF_SAMPLES}.", "samples"),
+    other_samples=number(f"All others; {_OF_SAMPLES}.", "samples"),
+    given=record(
+        "The given model.",
+        others_accuracy=share("β, on samples of other classes.", null=True),
+        target_accuracy=share("η, on samples of the target.", null=True),
+        precision=share("ζ, of saying the target.", null=True),
     ),
-    chosen=_flag("Whether it is the design that was written."),
+    others_accuracy_at_output=share("Of other classes' samples that reach the output.", null=True),
+    target_accuracy=share("Of the target's samples.", null=True),
+    exits=rows(
+        "Per early exit, in order.",
+        record(
+            "What it takes.",
+            threshold=_THRESHOLD,
+            true_positives=number(f"The target's samples that leave; {_OF_SAMPLES}.", "samples"),
+            false_positives=number(f"Others that leave; {_OF_SAMPLES}.", "samples"),
+            gamma=number(
+                "What leaves, as a share of the target's number less what left before.", "1", least=None, null=True
+            ),
+            precision=share("Of the target among what leaves.", null=True),
+            accuracy=share("As a binary exit, of what gets there.", null=True),
+        ),
+    ),
+    costs=record(
+        "Gain of the target and loss of the others; null: a cost is not known.",
+        macs=_GAIN,
+        latency=_GAIN,
+        energy=_GAIN,
+    ),
+    false_negatives=rows(
+        "Samples that are missed, by class.",
+        record(
+            "One class.",
+            **{"class": text("Its name.")},
+            given=number(f"By the given model; {_OF_SAMPLES}.", "samples"),
+            at_output=number(f"At the output; {_OF_SAMPLES}.", "samples"),
+            at_exits=number(f"By an exit that takes them for the target; {_OF_SAMPLES}.", "samples"),
+        ),
+    ),
 )
 
-_POINT = _object(
+_CURVE_POINT = record(
+    "A design that some accuracy drop buys.",
+    drop=number("Accuracy drop on choose.", "1", least=-1, most=1),
+    mean_macs=number("Mean over choose samples.", "MAC"),
+    mean_latency_s=number("Mean over choose samples.", "s", null=True),
+    mean_energy_j=number("Mean over choose samples.", "J", null=True),
+    exits=rows("Locations of its early exits.", text("A location.")),
+    fronts=rows(
+        "Costs for which no other design loses as little accuracy for less.",
+        text("A cost.", one_of=("mean_macs", "mean_latency_s", "mean_energy_j")),
+    ),
+    chosen=flag("Whether it is the design that was written."),
+)
+
+_POINT = record(
     "Thresholds for another budget; exits and placement stay.",
-    name=_text("Its name."),
-    max_accuracy_drop=_share("Its budget.", null=True),
-    thresholds=_list("Per early exit, in order.", _THRESHOLD),
-    predicted=_ref("metrics"),
-    measured=_or_null(_ref("metrics")),
-    guarantee=_or_null(_ref("guarantee")),
-    accuracy_drop_bound_95=_number(
+    name=text("Its name."),
+    max_accuracy_drop=share("Its budget.", null=True),
+    thresholds=rows("Per early exit, in order.", _THRESHOLD),
+    predicted=ref("metrics"),
+    measured=or_null(ref("metrics")),
+    guarantee=or_null(ref("guarantee")),
+    accuracy_drop_bound_95=number(
         "95 % upper bound of its true accuracy drop, from samples that no choice has seen.",
         "1",
         least=-1,
@@ -369,32 +380,33 @@ _POINT = _object(
     ),
 )
 
-_SEARCH = _object(
+_SEARCH = record(
     "What the search looked at.",
-    locations=_count("Where an exit could stand.", "locations"),
-    heads_trained=_count("Heads that were trained.", "heads"),
-    heads_kept=_count("Those that were not hopeless.", "heads"),
-    architectures=_count("Choices of exits.", "architectures"),
-    placements=_count("Choices of exits and processors within the limits.", "placements"),
-    threshold_configurations=_count("Scored for the architectures that were counted exactly.", "configurations"),
-    settled=_text("Which architectures were counted exactly."),
-    rejected=_object(
+    locations=count("Where an exit was tried.", "locations"),
+    locations_left_out=count("Where one could stand, too, but was not tried.", "locations"),
+    heads_trained=count("Heads that were trained.", "heads"),
+    heads_kept=count("Those that were not hopeless.", "heads"),
+    architectures=count("Choices of exits.", "architectures"),
+    placements=count("Choices of exits and processors within the limits.", "placements"),
+    threshold_configurations=count("Scored for the architectures that were counted exactly.", "configurations"),
+    settled=text("Which architectures were counted exactly."),
+    rejected=record(
         "Choices of exits and processors that a limit ruled out.",
-        latency=_count("By worst latency.", "placements"),
-        memory=_count("By memory.", "placements"),
+        latency=count("By worst latency.", "placements"),
+        memory=count("By memory.", "placements"),
     ),
 )
 
-_VERIFICATION = _object(
+_VERIFICATION = record(
     "Every written file was read back and run as a cascade.",
-    samples=_count("Samples it was run on.", "samples"),
-    tolerance=_number("Decisions may differ where a confidence is that close to a threshold.", "1"),
-    formats=_by_name(
+    samples=count("Samples it was run on.", "samples"),
+    tolerance=number("Decisions may differ where a confidence is that close to a threshold.", "1"),
+    formats=by_name(
         "By file format.",
-        _object(
+        record(
             "Against the augmented model.",
-            disagreements=_count("Other decisions.", "samples"),
-            near_threshold=_count("Those of them so close to a threshold that rounding decides.", "samples"),
+            disagreements=count("Other decisions.", "samples"),
+            near_threshold=count("Those of them so close to a threshold that rounding decides.", "samples"),
         ),
     ),
 )
