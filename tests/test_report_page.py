@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from conftest import VALIDATOR, Bundle, Run, environment, hashes
 
-from eeaug.report import charts, page, units
+from eeaug.report import charts, facts, page, units
 from eeaug.report.battery import Use
 
 SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_text())
@@ -87,7 +87,13 @@ def four_exits(report: Report) -> None:
     names = ["a", "b", "c", "d"]
     design["segments"] = [first | {"to": name, "stage": f"{k}-cm0p"} for k, name in enumerate(names)] + [last]
     design["exits"] = [
-        design["exits"][0] | {"location": name, "threshold": None if name == "c" else 0.7} for name in names
+        design["exits"][0]
+        | {
+            "location": name,
+            "threshold": None if name == "c" else 0.7,
+            "macs": (k + 1) * design["exits"][0]["macs"],
+        }
+        for k, name in enumerate(names)
     ]
     for metrics in every_metrics(report):
         metrics["leave_rates"] = rates if len(metrics["leave_rates"]) > 1 else [1.0]
@@ -159,7 +165,9 @@ class Reader(HTMLParser):
         self.figures: list[tuple[dict[str, str], str]] = []
         self.words: list[str] = []
         self.tags: list[tuple[str, dict[str, str]]] = []
+        self.tables: dict[str, list[list[str]]] = {}  # rows of cells, of the last table of every section
         self._open: list[str] = []
+        self._section = ""
         self.feed(html)
         self.close()
         assert self._open == [], self._open
@@ -169,6 +177,14 @@ class Reader(HTMLParser):
         self.tags.append((tag, attributes))
         if tag not in ("meta", "br"):
             self._open.append(tag)
+        if tag == "section":
+            self._section = attributes.get("id", "")
+        if tag == "table":
+            self.tables[self._section] = []
+        if tag == "tr":
+            self.tables[self._section].append([])
+        if tag in ("th", "td"):
+            self.tables[self._section][-1].append("")
         if tag == "data":
             self.figures.append((attributes, ""))
 
@@ -183,6 +199,9 @@ class Reader(HTMLParser):
             self.figures[-1] = (self.figures[-1][0], self.figures[-1][1] + data)
         if "style" not in self._open:
             self.words.append(data)
+        if "td" in self._open or "th" in self._open:
+            row = self.tables[self._section][-1]
+            row[-1] = " ".join(f"{row[-1]} {data}".split())
 
 
 def at(report: Report, place: str) -> Any:
@@ -246,6 +265,41 @@ def test_what_a_reader_looks_for_is_there() -> None:
     ):  # fmt: skip
         assert expected in words, expected
     assert "train exits and backbone together" not in words  # it took no time
+
+
+def test_tables_say_what_the_terminal_says(report: Report) -> None:
+    """Figures stand under their names: the same rows as facts has them, which text and Markdown show."""
+    tables = Reader(rendered(report)).tables
+    rows = [[row.quantity.replace(", estimated", "*"), row.baseline, row.result, row.change]
+            for row in facts.comparison(report)]  # fmt: skip
+    assert tables["result"][1:] == rows
+    if not report["design"]["exits"]:
+        assert "predicted" not in tables and "leave" not in tables
+        return
+    assert [row[1:] for row in tables["predicted"]][1:] == [list(row[1:]) for row in facts.predictions(report)][1:]
+    leave = [[units.share(leave.rate), units.macs(leave.macs)] for leave in facts.leaves(report)]
+    assert [row[1:3] for row in tables["leave"]][1:-2] == leave
+    curve = report["benefit_curve"]
+    assert [row[1] for row in tables["benefit"][1:]] == [units.macs(point["mean_macs"]) for point in curve]
+    stages = [segment["stage"] for segment in report["design"]["segments"] if segment["latency_s"] is not None]
+    assert [row[0] for row in tables.get("latency", ())[1:]] == stages
+
+
+def test_operating_points_stand_in_their_columns() -> None:
+    report = copy.deepcopy(SAMPLE)
+    report["benefit_curve"] = report["benefit_curve"][:2]
+    html = rendered(report).replace("<details", "<section id='all'><details", 1)
+    html = html.replace("</details>", "</details></section>", 1)
+    found = {row[0]: row[1:] for row in Reader(html).tables["benefit"]}
+    wanted = {row[0]: list(row[1:]) for row in facts.operating_points(report)}
+    for here, there in {
+        "budget": "budget", "threshold at exit 1": "threshold at activation_2",
+        "predicted drop, on choose": "predicted drop", "measured drop, on test": "measured drop",
+        "mean MACs": "measured mean MACs",
+        "against the given model": "MACs against baseline", "mean latency, estimated": "mean latency",
+        "mean energy, estimated": "mean energy", "proven": "proven",
+    }.items():  # fmt: skip
+        assert found[here] == wanted[there], here
 
 
 def test_what_was_not_measured_is_called_so() -> None:
