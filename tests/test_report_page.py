@@ -119,7 +119,9 @@ def proven_and_heard(report: Report) -> None:
     report["settings"]["risk"] = 0.05
     report["design"]["reuse"] = {"weights": [[1.0], [0.4, 1.0]]}
     report["design"]["finetune"] = {
-        "epochs": 3, "kept": True, "before": {"mean_macs": 11e6, "accuracy": 0.86}, "after": None,
+        "recipe": "frozen", "epochs": 3, "kept": True,
+        "before": {"mean_macs": 11e6, "accuracy": 0.86}, "after": None,
+        "early_view_channels": None, "exit_weights": [],
     }  # fmt: skip
 
 

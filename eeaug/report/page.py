@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 import eeaug
 from eeaug.progress import TITLES
-from eeaug.report import battery, block_picture, charts, details, facts, reproduce, target, units
+from eeaug.report import battery, block_picture, charts, details, facts, reproduce, rho, target, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
 from eeaug.report.compare import Named
@@ -115,7 +115,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         inputs=reproduce.inputs(manifest),
         sidecar=reproduce.sidecar(report, manifest), sidecar_name=reproduce.sidecar_name(report),
         versions=reproduce.versions(report, manifest), retargeted="retargeted_from" in manifest, **_paths(report),
-        target=_target(report),
+        recipes=_recipes(report),
     )  # fmt: skip
 
 
@@ -219,10 +219,14 @@ def _paths(report: Report) -> dict[str, Any]:
     }
 
 
-def _target(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
-    """Tables of what exits for a target class bring, each with its title."""
-    rows = target.rows(report)
-    return [(target.title(report), rows), (target.missed_title(report), target.missed(report))] if rows else []
+def _recipes(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
+    """Tables that only some recipes have, each with its title."""
+    made = []
+    if rows := target.rows(report):
+        made = [(target.title(report), rows), (target.missed_title(report), target.missed(report))]
+    if rows := rho.rows(report):
+        made.append(("Trade-off points of T-RecX (Ghanathe and Wilton, table 1)", rows))
+    return made
 
 
 def _times(times: Report) -> list[tuple[str, float]]:

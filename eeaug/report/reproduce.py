@@ -16,7 +16,8 @@ _FLAGS = {"max_latency_s": "--max-latency", "output_name": "--output"}
 # what `eeaug retarget` takes from the earlier bundle unless it is given; of some, "none" takes it away
 _INHERITED = (
     "max_accuracy_drop", "efficiency_weight", "max_latency_s", "max_class_drop", "risk", "objective", "scoring",
-    "correction", "points", "mapping", "max_exits", "reuse", "thresholds", "exit_at", "threshold", "forbid",
+    "correction", "points", "mapping", "max_exits", "reuse", "cross_validate",
+    "thresholds", "exit_at", "threshold", "forbid",
 )  # fmt: skip
 _TAKEN_AWAY = ("max_latency_s", "max_class_drop", "risk", "exit_at", "threshold", "forbid")
 
@@ -61,7 +62,7 @@ def _options(settings: Mapping[str, Any]) -> list[str]:
         if key in ("heads", "target_class"):
             words += [flag(key), ",".join(value)]
         elif isinstance(value, bool):
-            words.append(f"--{'' if value else 'no-'}{key}")
+            words.append(flag(key) if value else flag(key).replace("--", "--no-", 1))
         elif isinstance(value, list):
             words += [word for one in value for word in (flag(key), str(one))]
         else:

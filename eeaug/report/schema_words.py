@@ -39,8 +39,8 @@ def text(description: str, *, null: bool = False, one_of: tuple[str, ...] = ()) 
     return {"type": _type("string", null), "description": description, **choices}
 
 
-def flag(description: str) -> Schema:
-    return {"type": "boolean", "description": description}
+def flag(description: str, *, null: bool = False) -> Schema:
+    return {"type": _type("boolean", null), "description": description}
 
 
 def number(
