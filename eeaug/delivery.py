@@ -31,7 +31,8 @@ from eeaug.certification import Guarantee
 from eeaug.cost import Costs
 from eeaug.cross_validation import Estimate
 from eeaug.errors import InfeasibleError
-from eeaug.export import bundle, keras_file, search_files, stage_files, verify
+from eeaug.export import bundle, formats, keras_file, search_files, stage_files, verify
+from eeaug.export.formats import Work
 from eeaug.export.search_files import Search
 from eeaug.heads.specific import Specific
 from eeaug.operating import Point
@@ -142,10 +143,13 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         decided = decide(settings, material)
     with bundle.being_written(settings.bundle, force=settings.force) as directory:
         with progress.step("export"):
-            manifest = _export(directory, settings, material, decided)
+            work = _export(directory, settings, material, decided)
+            for kind in formats.named(settings.formats).values():
+                kind.write(work)
+        manifest = work.manifest
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
-            verification = verify.verify(directory, manifest, material.x, whole, settings.threads)
+            verification = verify.verify(work, whole, formats.named(settings.formats))
             test = None
             if material.test is not None:
                 test = material.test(Cascade.load(directory, manifest, settings.threads))
@@ -309,8 +313,8 @@ def _stages(network: Network, found: Candidates, chosen: Chosen) -> tuple[Stage,
     )
 
 
-def _export(directory: Path, settings: Settings, material: Material, decided: Decided) -> dict[str, Any]:
-    """Write everything but the reports; returns the manifest, still without hashes."""
+def _export(directory: Path, settings: Settings, material: Material, decided: Decided) -> Work:
+    """Write everything but the reports and the formats that were asked for."""
     network, found, chosen, stages = material.network, material.found, decided.chosen, decided.stages
     classifier = network.classifier
     written = [stage_files.write(classifier, stage, directory) for stage in stages]
@@ -347,11 +351,11 @@ def _export(directory: Path, settings: Settings, material: Material, decided: De
         manifest["early_view"] = network.given is not None
     if material.earlier is not None:
         manifest["retargeted_from"] = {"name": material.earlier.name, "sha256": material.earlier.sha256}
-    return manifest
+    return Work(directory, manifest, classifier, stages, network.hardware, material.x, settings.threads)
 
 
 def _versions() -> dict[str, str]:
-    packages = ("tensorflow", "keras", "numpy", "networkx", "onnx", "tf2onnx", "onnxruntime")
+    packages = ("tensorflow", "keras", "numpy", "networkx", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 

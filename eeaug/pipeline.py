@@ -13,7 +13,7 @@ from eeaug import candidates, data, finetuning
 from eeaug.cascade import Outcomes
 from eeaug.data import Data, Splits, View
 from eeaug.delivery import Material, deliver
-from eeaug.export import bundle
+from eeaug.export import bundle, formats
 from eeaug.features import cluster
 from eeaug.preparation import Ready, prepare
 from eeaug.progress import Progress
@@ -32,6 +32,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     ------
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
+    formats.check_installed(settings.formats)
     bundle.check_place(settings.bundle, force=settings.force)
     with cluster.workers(settings.dask) as workers:
         ready = prepare(settings, progress, workers)

@@ -20,7 +20,7 @@ from eeaug.candidates import Candidates
 from eeaug.decision import Decision
 from eeaug.delivery import Earlier, Material, deliver, propose
 from eeaug.errors import ConversionError, InputError
-from eeaug.export import bundle, search_files
+from eeaug.export import bundle, formats, search_files
 from eeaug.hardware import Hardware
 from eeaug.hardware_file import nearest
 from eeaug.preparation import Network, start_frameworks
@@ -65,6 +65,7 @@ def retarget(directory: Path, changes: Mapping[str, Any], progress: Progress) ->
     """
     source = _read(directory)
     settings = _settings(source, changes)
+    formats.check_installed(settings.formats)
     bundle.check_place(settings.bundle, force=settings.force)
     material = _material(settings, source, changes, progress)
     progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
@@ -114,7 +115,7 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
     kept["exit_at"] = {name: processor or None for name, _, processor in split}
     pinned = [text.rpartition("=") for text in stored["threshold"]]
     kept["threshold"] = {name: float(value) for name, _, value in pinned}
-    for name in ("forbid", "heads", "target_class"):
+    for name in ("forbid", "heads", "target_class", "formats"):
         kept[name] = tuple(stored[name])
     for one, other in (("max_accuracy_drop", "efficiency_weight"), ("efficiency_weight", "max_accuracy_drop")):
         if changes.get(one) is not None:
