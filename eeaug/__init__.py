@@ -20,6 +20,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     locations       where an exit can stand, and why not elsewhere
     cost            MACs, seconds, joules and bytes of a segment on a processor
     conversion      Keras to ONNX
+    tflite_file     what is in a TFLite file
     litert          Keras to TFLite, LiteRT interpreters
     features        the one pass over the data, cached
     cascade         outcomes of exits; independent and exact scores
@@ -43,6 +44,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     partition       stages
     early_view      the final classifier assisted by an exit's convolution
     runtime         stages as a cascade
+    integer         the int8 stages as a cascade of its own
     export          the bundle, verified
     report          one report.json, its renderings
     delivery        from trained candidates to a written, verified bundle

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from eeaug import (
     class_specific,
     cross_validation,
     hardware,
+    integer,
     operating,
     partition,
     reference,
@@ -35,12 +36,13 @@ from eeaug.export import bundle, formats, keras_file, search_files, stage_files,
 from eeaug.export.formats import Work
 from eeaug.export.search_files import Search
 from eeaug.heads.specific import Specific
+from eeaug.integer import Integer
 from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.preparation import Network
 from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
-from eeaug.report import build, rho, target
+from eeaug.report import build, int8, rho, target
 from eeaug.report.build import Chosen
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.settle import EVERY_FRONT
@@ -52,7 +54,19 @@ from eeaug.thresholds import Objective
 __all__ = ["Decided", "Earlier", "Material", "decide", "deliver", "propose"]
 
 FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
-STEPS = ("import", "load", "graph", "convert", "features", "heads", "search", "finetune", "export", "verify")
+STEPS = (
+    "import",
+    "load",
+    "graph",
+    "convert",
+    "features",
+    "heads",
+    "search",
+    "finetune",
+    "export",
+    "quantise",
+    "verify",
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,8 @@ class Material:
     test : outcomes of a cascade's stages on the test part; None: there is none
     earlier : the bundle that all of this was read from, instead of from data
     finetune : what fine-tuning came to, if it was asked for
+    held : the same as ``test`` for choose, and certify if there is such a part, of which there is data
+    calibration : float32 (n, *input shape), prepared choose samples that int8 ranges are taken from
     """
 
     network: Network
@@ -87,6 +103,8 @@ class Material:
     test: Callable[[Cascade], Outcomes] | None
     earlier: Earlier | None = None
     finetune: dict[str, Any] | None = None
+    held: Mapping[str, Callable[[Cascade], Outcomes]] = field(default_factory=dict)
+    calibration: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +112,9 @@ class Decided:
     """The design and all that was found out about it without running it.
 
     ``rows``: its outcomes on choose; ``cost`` (1, m + 1) of its segments, what ``objective`` weighs;
-    ``specific``: the classes that its exits are for, None: all; ``validated``: what it loses on samples that did
-    not choose, None: was not asked.
+    ``task``: the problem that it was chosen in, where exits that use each other do so; ``specific``: the classes
+    that its exits are for, None: all; ``validated``: what it loses on samples that did not choose, None: was not
+    asked.
     """
 
     costs: Costs
@@ -107,6 +126,7 @@ class Decided:
     rows: Outcomes
     cost: NDArray[np.float64]
     objective: Objective
+    task: Problem
     specific: Specific | None = None
     validated: Estimate | None = None
 
@@ -141,15 +161,20 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
     """
     with progress.step("search"):
         decided = decide(settings, material)
+    asked, quantised = formats.named(settings.formats), None
     with bundle.being_written(settings.bundle, force=settings.force) as directory:
         with progress.step("export"):
             work = _export(directory, settings, material, decided)
-            for kind in formats.named(settings.formats).values():
+        for name, kind in asked.items():
+            with progress.step("export", name):
                 kind.write(work)
+            if name == integer.FORMAT:
+                with progress.step("quantise"):
+                    quantised = _int8(settings, material, decided, work)
         manifest = work.manifest
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
-            verification = verify.verify(work, whole, formats.named(settings.formats))
+            verification = verify.verify(work, whole, formats.like("model", asked))
             test = None
             if material.test is not None:
                 test = material.test(Cascade.load(directory, manifest, settings.threads))
@@ -157,7 +182,12 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         manifest["reference"] = reference.recorded(
             shown, thresholds_by_point(manifest), "choose" if test is None else "test"
         )
-        report = _report(settings, material, decided, test, verification, progress)
+        report = _report(settings, material, decided, test, verification)
+        if quantised is not None:
+            with progress.step("verify", "int8"):
+                report["int8"] = _int8_report(settings, material, decided, test, work, quantised)
+        _warn(report, settings, progress)
+        report["warnings"] = list(progress.warnings)
         _finish(directory, manifest, report, progress)
     return report
 
@@ -166,12 +196,13 @@ def propose(settings: Settings, material: Material, progress: Progress) -> dict[
     """The report of what :func:`deliver` would write: nothing is written, verified or measured."""
     with progress.step("search"):
         decided = decide(settings, material)
-    return _report(settings, material, decided, None, {}, progress)
+    report = _report(settings, material, decided, None, {})
+    _warn(report, settings, progress)
+    return {**report, "warnings": list(progress.warnings)}
 
 
 def _report(
-    settings: Settings, material: Material, decided: Decided, test: Outcomes | None, verification: dict[str, Any],
-    progress: Progress,
+    settings: Settings, material: Material, decided: Decided, test: Outcomes | None, verification: dict[str, Any]
 ) -> dict[str, Any]:  # fmt: skip
     report = build.build(
         classifier=material.network.classifier,
@@ -199,8 +230,6 @@ def _report(
     report["design"]["rho"] = _rho(settings, decided, test)
     if material.earlier is not None:
         report["accuracy_drop_bound_95_missing"] = "made from an earlier bundle, without test samples"
-    _warn(report, settings, progress)
-    report["warnings"] = list(progress.warnings)
     return report
 
 
@@ -231,6 +260,38 @@ def _target(decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
         return class_specific.figures(specific, rows, chosen.thresholds, costs, chosen.classes)
 
     return {"choose": on(decided.rows), "measured": None if test is None else on(test)}
+
+
+def _int8(settings: Settings, material: Material, decided: Decided, work: Work) -> Integer:
+    """Thresholds for the int8 stages that were just written, entered in the manifest."""
+    stages = integer.cascade(work.directory, work.manifest, settings.threads)
+    floats = {"choose": decided.rows, "certify": material.found.certify}
+    own = {
+        name: integer.compared(measure(stages), given)
+        for name, measure in material.held.items()
+        if (given := floats[name]) is not None
+    }
+    rules, design = material.network.rules, decided.chosen.design
+    found = integer.sought(settings, decided.task, rules, design, own["choose"], own.get("certify"))
+    integer.entered(work.manifest, found)
+    return found
+
+
+def _int8_report(
+    settings: Settings, material: Material, decided: Decided, test: Outcomes | None, work: Work, found: Integer
+) -> dict[str, Any]:
+    """The int8 cascade as its files are: measured on test, compared with other runtimes."""
+    stages = integer.cascade(work.directory, work.manifest, settings.threads)
+    own = None
+    if test is not None and material.test is not None:
+        own = integer.compared(material.test(stages), test)
+    like = verify.Reference.of(stages.decision, stages.stages, integer.said(stages, work.x), integer.TOLERANCE)
+    asked = formats.like("int8", formats.named(settings.formats))
+    checks = {name: kind.check(work, like) for name, kind in asked.items()}
+    return int8.build(
+        decided.chosen, work, found, floats=decided.rows if test is None else test, test=own, checks=checks,
+        settings=settings,
+    )  # fmt: skip
 
 
 def decide(settings: Settings, material: Material) -> Decided:
@@ -291,7 +352,7 @@ def decide(settings: Settings, material: Material) -> Decided:
     )  # fmt: skip
     return Decided(
         costs, result, chosen, guarantee, points, _stages(network, found, chosen),
-        task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective, specific, validated,
+        task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective, task, specific, validated,
     )  # fmt: skip
 
 
@@ -351,7 +412,16 @@ def _export(directory: Path, settings: Settings, material: Material, decided: De
         manifest["early_view"] = network.given is not None
     if material.earlier is not None:
         manifest["retargeted_from"] = {"name": material.earlier.name, "sha256": material.earlier.sha256}
-    return Work(directory, manifest, classifier, stages, network.hardware, material.x, settings.threads)
+    return Work(
+        directory,
+        manifest,
+        classifier,
+        stages,
+        network.hardware,
+        material.x,
+        settings.threads,
+        material.calibration,
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ import io
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import conversion
+from eeaug import conversion, tflite_file
 from eeaug.errors import ConversionError
 
-__all__ = ["SIGNATURE", "Session", "to_tflite"]
+__all__ = ["SIGNATURE", "Quantisation", "Session", "to_tflite"]
 
 SIGNATURE = "serving_default"  # the signature's name; inputs and outputs are read by theirs in it
 
@@ -63,7 +64,7 @@ def to_tflite(
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = lines[0][:200] if lines else type(error).__name__
             raise ConversionError(f"the graph cannot be written as TFLite: {reason}") from error
-    return _canonical(content)
+    return tflite_file.canonical(content)
 
 
 @dataclass(frozen=True)
@@ -82,41 +83,47 @@ class Quantisation:
 
 
 class Session:
-    """A TFLite file in LiteRT, with the ``run`` of an ONNX Runtime session.
+    """A TFLite file in LiteRT, with the ``run`` of an ONNX Runtime session; samples run side by side.
 
-    ``inputs`` and ``outputs`` by name: how they are quantised, None where they are float32.
+    ``inputs`` and ``outputs`` by name: how they are quantised, None where they are float32. ``reference``: with
+    LiteRT's reference kernels, some ten times slower, which are those of TFLM but for single roundings.
     """
 
-    def __init__(self, model: Path | bytes, threads: int) -> None:
+    def __init__(self, model: Path | bytes, threads: int, *, reference: bool = False) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         content = model.read_bytes() if isinstance(model, Path) else model
-        # not the XNNPACK delegate: its int8 kernels round otherwise than those of LiteRT and TFLM
-        self._interpreter = Interpreter(
-            model_content=content, num_threads=threads,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )  # fmt: skip
-        self._interpreter.allocate_tensors()
-        runner = self._interpreter.get_signature_runner(SIGNATURE)
+        # never the XNNPACK delegate, which is a third way to round
+        kernels = OpResolverType.BUILTIN_REF if reference else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        self._interpreters = [
+            Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=kernels)
+            for _ in range(threads)
+        ]
+        for interpreter in self._interpreters:
+            interpreter.allocate_tensors()
+        runner = self._interpreters[0].get_signature_runner(SIGNATURE)
         self._inputs, self._outputs = runner.get_input_details(), runner.get_output_details()
         self.inputs = {name: _quantisation(tensor) for name, tensor in self._inputs.items()}
         self.outputs = {name: _quantisation(tensor) for name, tensor in self._outputs.items()}
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The named outputs (n, *shape) of inputs (n, *shape), in the file's types; one sample after another."""
-        made: list[list[NDArray[Any]]] = [[] for _ in outputs]
-        for k in range(len(next(iter(feeds.values())))):
-            for name, values in feeds.items():
-                self._interpreter.set_tensor(self._inputs[name]["index"], values[k : k + 1])
-            self._interpreter.invoke()
-            for name, rows in zip(outputs, made, strict=True):
-                rows.append(self._interpreter.get_tensor(self._outputs[name]["index"]))
-        return [
-            np.concatenate(rows)
-            if rows
-            else np.zeros((0, *self._outputs[name]["shape"][1:]), self._outputs[name]["dtype"])
-            for name, rows in zip(outputs, made, strict=True)
-        ]
+        """The named outputs (n, *shape) of inputs (n, *shape), in the file's types."""
+        n = len(next(iter(feeds.values())))
+        wanted = [self._outputs[name] for name in outputs]
+        made = [np.empty((n, *tensor["shape"][1:]), tensor["dtype"]) for tensor in wanted]
+
+        def work(interpreter: Any, rows: range) -> None:
+            for k in rows:
+                for name, values in feeds.items():
+                    interpreter.set_tensor(self._inputs[name]["index"], values[k : k + 1])
+                interpreter.invoke()  # without the lock of Python
+                for tensor, values in zip(wanted, made, strict=True):
+                    values[k] = interpreter.get_tensor(tensor["index"])[0]
+
+        shares = [range(first, n, len(self._interpreters)) for first in range(len(self._interpreters))]
+        with ThreadPoolExecutor(len(shares)) as pool:
+            list(pool.map(work, self._interpreters, shares))
+        return made
 
 
 def _quantisation(tensor: Mapping[str, Any]) -> Quantisation | None:
@@ -124,20 +131,6 @@ def _quantisation(tensor: Mapping[str, Any]) -> Quantisation | None:
         return None
     scale, zero_point = tensor["quantization"]
     return Quantisation(float(scale), int(zero_point))
-
-
-def _canonical(content: bytes) -> bytes:
-    """Tensors numbered in the file's order; what tells of the process that wrote it is dropped."""
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-    for graph in model.subgraphs:
-        for i, tensor in enumerate(graph.tensors):
-            tensor.name = f"tensor_{i}"
-        graph.name = "main"
-    model.description = "eeaug"
-    model.metadata = None
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis
 FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")
 ALWAYS = ("keras", "onnx")
 # of stages, as export.formats writes them, in its order → those that it is made from
-FORMATS: Mapping[str, tuple[str, ...]] = {**dict.fromkeys(ALWAYS, ()), "tflite": ()}
+FORMATS: Mapping[str, tuple[str, ...]] = {**dict.fromkeys(ALWAYS, ()), "tflite": (), "tflite-int8": ("tflite",)}
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,10 @@ class Settings:
             self._check_trecx()
         if self.target_class:
             self._check_target()
+        if "tflite-int8" in self.formats:
+            for flag, given in (("--max-class-drop", self.max_class_drop), ("--target-class", self.target_class)):
+                if given:
+                    raise InputError(f"{flag} is about the float cascade alone: not with --format tflite-int8, tflm")
         if self.risk is None:
             return
         if self.finetune:

@@ -5,7 +5,8 @@ A format is a module of this package with two functions:
     write(work)              writes its files below ``work.directory`` and enters each in ``files`` of its stage
                              in ``work.manifest``
     check(work, reference)   reads them back, runs them on ``work.x`` as the cascade that they are and gives what
-                             verify.Reference.check gives; raises ConversionError where they disagree
+                             verify.Reference.check gives, and what else there is to say of the format; raises
+                             ConversionError where they disagree
 
 Its name stands in settings.FORMATS, too, from where the command line has it.
 """
@@ -27,7 +28,7 @@ from eeaug.hardware import Hardware
 from eeaug.model import Classifier
 from eeaug.partition import Stage
 
-__all__ = ["FORMATS", "Format", "Work", "check_installed", "named"]
+__all__ = ["FORMATS", "Format", "Work", "check_installed", "like", "named"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Work:
     manifest : as bundle.read_manifest gives it, still without hashes; writers add to it
     stages : the same stages as ``manifest["stages"]``, with what they are made of
     x : float32 (n, *input shape), prepared samples of the choose part that files are run on
+    calibration : float32 (n, *input shape), those that int8 ranges are taken from; None: there is no data
     """
 
     directory: Path
@@ -49,14 +51,20 @@ class Work:
     hardware: Hardware
     x: NDArray[np.float32]
     threads: int
+    calibration: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
 class Format:
-    """``module`` of this package; ``needs``: what it imports → what pip installs for it."""
+    """``module`` of this package; ``needs``: what it imports → what pip installs for it.
+
+    ``like``: "model", the files decide as the augmented model does; "int8", as the int8 stages in LiteRT do; None:
+    they are a network of their own, which is measured as one, and there is no ``check``.
+    """
 
     module: str
     needs: Mapping[str, str] = field(default_factory=dict)
+    like: str | None = "model"
 
     def write(self, work: Work) -> None:
         self._module().write(work)
@@ -72,6 +80,7 @@ class Format:
 LITERT = {"ai_edge_litert": "ai-edge-litert"}
 FORMATS: Mapping[str, Format] = {
     "tflite": Format("tflite", LITERT),
+    "tflite-int8": Format("tflite_int8", LITERT, like=None),
 }
 
 
@@ -79,6 +88,11 @@ def named(names: Iterable[str]) -> dict[str, Format]:
     """Those of ``names`` that are not always there, by name, in the order in which they are written."""
     asked = set(names)
     return {name: kind for name, kind in FORMATS.items() if name in asked}
+
+
+def like(what: str, formats: Mapping[str, Format]) -> dict[str, Format]:
+    """Those that are compared with the "model", or with the "int8" stages."""
+    return {name: kind for name, kind in formats.items() if kind.like == what}
 
 
 def check_installed(names: Iterable[str]) -> None:

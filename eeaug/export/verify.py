@@ -37,15 +37,21 @@ class Reference:
     outcomes: Outcomes
     thresholds: Sequence[float | None]
     margins: NDArray[np.float32]
+    tolerance: float = TOLERANCE
 
     @classmethod
     def of(
-        cls, decision: Decision, stages: Sequence[Mapping[str, Any]], probabilities: Sequence[NDArray[np.float32]]
+        cls,
+        decision: Decision,
+        stages: Sequence[Mapping[str, Any]],
+        probabilities: Sequence[NDArray[np.float32]],
+        tolerance: float = TOLERANCE,
     ) -> Reference:
         """Of what every classifier says by itself, (n, outputs) each; ``stages`` are the manifest's."""
         said = heard(decision, stages, probabilities)
         margins = np.array([decision.margins(p) for p in said])
-        return cls(decision, stages, _outcomes(decision, said), [s["threshold"] for s in stages[:-1]], margins)
+        thresholds = [stage["threshold"] for stage in stages[:-1]]
+        return cls(decision, stages, _outcomes(decision, said), thresholds, margins, tolerance)
 
     def check(self, name: str, probabilities: Sequence[NDArray[np.float32]]) -> dict[str, int]:
         """How many decisions of the files of this format differ, where their classifiers say this.
@@ -57,11 +63,11 @@ class Reference:
         return self.check_outcomes(name, _outcomes(self.decision, heard(self.decision, self.stages, probabilities)))
 
     def check_outcomes(self, name: str, outcomes: Outcomes) -> dict[str, int]:
-        different, near = compare(self.outcomes, outcomes, self.thresholds, self.margins)
+        different, near = compare(self.outcomes, outcomes, self.thresholds, self.margins, self.tolerance)
         if different > near:
             raise ConversionError(
                 f"the {name} stages disagree with the model on {different - near} of {outcomes.samples} samples "
-                f"that are further than {TOLERANCE:g} from a threshold; nothing was written"
+                f"that are further than {self.tolerance:g} from a threshold; nothing was written"
             )
         return {"disagreements": different, "near_threshold": near}
 
@@ -89,9 +95,13 @@ def verify(work: Work, monolith: Any, formats: Mapping[str, Format]) -> dict[str
 
 
 def compare(
-    reference: Outcomes, other: Outcomes, thresholds: Sequence[float | None], margins: NDArray[np.float32]
+    reference: Outcomes,
+    other: Outcomes,
+    thresholds: Sequence[float | None],
+    margins: NDArray[np.float32],
+    tolerance: float = TOLERANCE,
 ) -> tuple[int, int]:
-    """How many decisions (exit and class) differ, and how many of these are within TOLERANCE of a tie.
+    """How many decisions (exit and class) differ, and how many of these are within ``tolerance`` of a tie.
 
     A tie is a confidence at a threshold, or two classes that are equally probable at the same exit;
     margins (m + 1, n) are the reference's differences between the two most probable classes.
@@ -99,10 +109,10 @@ def compare(
     n = np.arange(reference.samples)
     a, b = decide(reference, thresholds), decide(other, thresholds)
     different = (a != b) | (reference.predicted[a, n] != other.predicted[b, n])
-    near = (a == b) & (margins[a, n] < TOLERANCE)
+    near = (a == b) & (margins[a, n] < tolerance)
     for k, threshold in enumerate(thresholds):
         if threshold is not None:
-            near |= np.abs(reference.confidence[k] - np.float32(threshold)) < TOLERANCE
+            near |= np.abs(reference.confidence[k] - np.float32(threshold)) < tolerance
     return int(different.sum()), int((different & near).sum())
 
 
