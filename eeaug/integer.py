@@ -60,15 +60,19 @@ class Stage:
     comes: Quantisation | None = None
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        ((name, x),) = feeds.items()
-        takes, gives = self.session.inputs[name], self.session.outputs[outputs[0]]
-        assert takes is not None and gives is not None
-        if x.dtype != np.int8:
-            x = takes.quantised(x)
-        elif self.comes is not None:
-            x = takes.quantised(self.comes.real(x))
-        probabilities, *handed = self.session.run(outputs, {name: x})
+        gives = self.session.outputs[outputs[0]]
+        assert gives is not None
+        inputs = {name: self.taken(name, x) for name, x in feeds.items()}
+        probabilities, *handed = self.session.run(outputs, inputs)
         return [gives.real(probabilities), *handed]
+
+    def taken(self, name: str, x: NDArray[Any]) -> NDArray[np.int8]:
+        """What the file's input of this name is given for x."""
+        takes = self.session.inputs[name]
+        assert takes is not None
+        if x.dtype != np.int8:
+            return takes.quantised(x)
+        return x if self.comes is None else takes.quantised(self.comes.real(x))
 
 
 def cascade(directory: Path, manifest: Mapping[str, Any], threads: int) -> Cascade:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import candidates, data, finetuning, integer
+from eeaug import candidates, data, finetuning, hardware, integer
 from eeaug.cascade import Outcomes
 from eeaug.data import Data, Splits, View
 from eeaug.delivery import Material, deliver
@@ -33,7 +33,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     ------
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
-    formats.check_installed(settings.formats)
+    formats.check_possible(settings.formats, hardware.read(settings.hardware))
     bundle.check_place(settings.bundle, force=settings.force)
     with cluster.workers(settings.dask) as workers:
         ready = prepare(settings, progress, workers)

@@ -65,7 +65,8 @@ def retarget(directory: Path, changes: Mapping[str, Any], progress: Progress) ->
     """
     source = _read(directory)
     settings = _settings(source, changes)
-    formats.check_installed(settings.formats)
+    target = source.hardware if "hardware" not in changes else hardware.read(settings.hardware)
+    formats.check_possible(settings.formats, target)
     bundle.check_place(settings.bundle, force=settings.force)
     material = _material(settings, source, changes, progress)
     if of_data := _of_data(source.manifest["settings"]["formats"]):

@@ -22,7 +22,12 @@ SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis
 FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")
 ALWAYS = ("keras", "onnx")
 # of stages, as export.formats writes them, in its order → those that it is made from
-FORMATS: Mapping[str, tuple[str, ...]] = {**dict.fromkeys(ALWAYS, ()), "tflite": (), "tflite-int8": ("tflite",)}
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(ALWAYS, ()),
+    "tflite": (),
+    "tflite-int8": ("tflite",),
+    "tflm": ("tflite", "tflite-int8"),
+}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["canonical", "operators", "with_input"]
+__all__ = ["canonical", "operators", "outputs", "with_input"]
 
 
 def canonical(content: bytes) -> bytes:
@@ -23,6 +23,14 @@ def operators(content: bytes) -> tuple[str, ...]:
     model = _opened(content)
     names = {number: name for name, number in vars(_schema().BuiltinOperator).items() if isinstance(number, int)}
     return tuple(sorted({names[code.builtinCode] for code in model.operatorCodes}))
+
+
+def outputs(content: bytes) -> tuple[str, ...]:
+    """The signature's outputs in the order in which the file has them, which is TFLM's."""
+    model = _opened(content)
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    names = {entry.tensorIndex: entry.name.decode() for entry in signature.outputs}
+    return tuple(names[index] for index in graph.outputs)
 
 
 def with_input(content: bytes, scale: float, zero_point: int) -> bytes:

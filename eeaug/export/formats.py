@@ -7,6 +7,7 @@ A format is a module of this package with two functions:
     check(work, reference)   reads them back, runs them on ``work.x`` as the cascade that they are and gives what
                              verify.Reference.check gives, and what else there is to say of the format; raises
                              ConversionError where they disagree
+    refuse(target)           may be left out; raises InputError where the hardware is none for this format
 
 Its name stands in settings.FORMATS, too, from where the command line has it.
 """
@@ -28,7 +29,7 @@ from eeaug.hardware import Hardware
 from eeaug.model import Classifier
 from eeaug.partition import Stage
 
-__all__ = ["FORMATS", "Format", "Work", "check_installed", "like", "named"]
+__all__ = ["FORMATS", "Format", "Work", "check_possible", "like", "named"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ class Format:
         """``reference``: a verify.Reference."""
         return dict(self._module().check(work, reference))
 
+    def refuse(self, target: Hardware) -> None:
+        """Raises InputError where the target is none for this format; most have no such function."""
+        getattr(self._module(), "refuse", lambda _: None)(target)
+
     def _module(self) -> Any:
         return import_module(f"eeaug.export.{self.module}")
 
@@ -81,6 +86,7 @@ LITERT = {"ai_edge_litert": "ai-edge-litert"}
 FORMATS: Mapping[str, Format] = {
     "tflite": Format("tflite", LITERT),
     "tflite-int8": Format("tflite_int8", LITERT, like=None),
+    "tflm": Format("tflm", {"tflite_micro": "'eeaug[mcu]'"}, like="int8"),
 }
 
 
@@ -95,8 +101,8 @@ def like(what: str, formats: Mapping[str, Format]) -> dict[str, Format]:
     return {name: kind for name, kind in formats.items() if kind.like == what}
 
 
-def check_installed(names: Iterable[str]) -> None:
-    """Refuse before any work a format whose package is missing.
+def check_possible(names: Iterable[str], target: Hardware) -> None:
+    """Refuse before any work a format whose package is missing, or that is nothing for the target.
 
     Raises
     ------
@@ -106,3 +112,4 @@ def check_installed(names: Iterable[str]) -> None:
         for module, package in kind.needs.items():
             if find_spec(module) is None:
                 raise InputError(f"--format {name} needs a package that is not installed: pip install {package}")
+        kind.refuse(target)

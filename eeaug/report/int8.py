@@ -80,4 +80,10 @@ def _answers(outcomes: Outcomes, thresholds: Any) -> NDArray[np.integer]:
 def _stage(work: Work, entry: Mapping[str, Any]) -> dict[str, Any]:
     size = (work.directory / entry["files"][FORMAT]).stat().st_size
     requantised = entry["int8"]["requantised_from"] is not None
-    return {"stage": entry["name"], "file_bytes": size, "requantised": requantised}
+    return {
+        "stage": entry["name"],
+        "file_bytes": size,
+        "requantised": requantised,
+        "arena_bytes": entry.get("tflm", {}).get("arena_bytes"),
+        "operators": entry.get("tflm", {}).get("operators"),
+    }
