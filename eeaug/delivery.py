@@ -31,6 +31,7 @@ from eeaug.cascade import Outcomes
 from eeaug.certification import Guarantee
 from eeaug.cost import Costs
 from eeaug.cross_validation import Estimate
+from eeaug.decision import STEP
 from eeaug.errors import InfeasibleError
 from eeaug.export import bundle, formats, keras_file, search_files, stage_files, verify
 from eeaug.export.formats import Work
@@ -459,14 +460,29 @@ def _warn(report: dict[str, Any], settings: Settings, progress: Progress) -> Non
             f"--correction {settings.correction:g} lowers the thresholds that were found: more samples leave than "
             "the budget allows"
         )
-    if design["measured"] is not None and budget is not None:
-        drop = base["measured"]["accuracy"] - design["measured"]["accuracy"]
+    cascades = {"": (design["measured"], report["guarantee"])}
+    if report["int8"] is not None:
+        cascades["int8: "] = report["int8"]["measured"], report["int8"]["guarantee"]
+        _warn_of_closed_exits(design["exits"], report["int8"]["exits"], progress)
+    for name, (measured, guarantee) in cascades.items():
+        if measured is None or budget is None:
+            continue
+        drop = base["measured"]["accuracy"] - measured["accuracy"]
         if drop > budget + 1e-9:
-            why = _why(report["guarantee"], design["measured"]["samples"])
             progress.warn(
-                f"the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} asked "
-                f"for: {why}"
+                f"{name}the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} "
+                f"asked for: {_why(guarantee, measured['samples'])}"
             )
+
+
+def _warn_of_closed_exits(
+    exits: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], progress: Progress
+) -> None:
+    """Thresholds that were given, and that no int8 confidence can reach."""
+    for exit_, int8_exit in zip(exits, own, strict=True):
+        given = exit_["threshold"]
+        if given is not None and given > 1 - STEP and int8_exit["threshold"] is None:
+            progress.warn(f"int8: nothing leaves at {exit_['location']}: no int8 confidence is above 255/256")
 
 
 def _why(guarantee: dict[str, Any] | None, samples: int) -> str:

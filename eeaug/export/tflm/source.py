@@ -228,16 +228,19 @@ def _signature(parts: Sequence[Part], stages: int) -> str:
     first, last = parts[0].number, parts[-1].number
     given = f"const Handover{first}& received" if first else "const int8_t* input"
     onward = "" if last + 1 == stages else f"Handover{last + 1}* onward, "
-    return f"Status Run({given}, {onward}Answer* answer, Point point"
+    point = ", Point point" if first + 1 < stages else ""  # the last stage has no threshold
+    return f"Status Run({given}, {onward}Answer* answer{point}"
 
 
 def _declared(cascade: Cascade, name: str, parts: Sequence[Part]) -> str:
     numbers = ", ".join(str(part.number) for part in parts)
+    signature = _signature(parts, len(cascade.stages))
+    declared = f"{signature} = kDefault);" if signature.endswith("point") else f"{signature});"
     return f"""
 // Stage {numbers} on {name}.
 namespace {identifier(name)} {{
 bool Setup();  // false: an arena is too small, or TFLM lacks an operator
-{_signature(parts, len(cascade.stages))} = kDefault);
+{declared}
 }}  // namespace {identifier(name)}
 """
 
