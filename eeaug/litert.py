@@ -40,6 +40,11 @@ def to_tflite(
 
     names = list(outputs)
     model = keras.Model(inputs, [outputs[name] for name in names])
+    halves = sorted({f"{layer.name} ({layer.compute_dtype})" for layer in model.layers if _is_half(layer)})
+    if halves:
+        raise ConversionError(
+            f"the graph cannot be written as TFLite: it computes in half precision at {halves[0]}"
+        )
     module = tf.Module()
     module.variables_held = [variable.value for variable in model.variables]
 
@@ -131,6 +136,10 @@ def _quantisation(tensor: Mapping[str, Any]) -> Quantisation | None:
         return None
     scale, zero_point = tensor["quantization"]
     return Quantisation(float(scale), int(zero_point))
+
+
+def _is_half(layer: Any) -> bool:
+    return getattr(layer, "compute_dtype", None) in ("float16", "bfloat16")
 
 
 @contextlib.contextmanager

@@ -18,11 +18,17 @@ def canonical(content: bytes) -> bytes:
     return _written(model)
 
 
-def operators(content: bytes) -> tuple[str, ...]:
-    """Names of the operators that the file needs, as TensorFlow's schema has them, sorted."""
-    model = _opened(content)
-    names = {number: name for name, number in vars(_schema().BuiltinOperator).items() if isinstance(number, int)}
-    return tuple(sorted({names[code.builtinCode] for code in model.operatorCodes}))
+def operators(content: bytes, *, of_floats: bool = False) -> tuple[str, ...]:
+    """Names of the operators in the file (that give floats), as TensorFlow's schema has them, sorted."""
+    schema, model = _schema(), _opened(content)
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    found = set()
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            kinds = {graph.tensors[t].type for t in operator.outputs}
+            if not of_floats or schema.TensorType.FLOAT32 in kinds:
+                found.add(names[model.operatorCodes[operator.opcodeIndex].builtinCode])
+    return tuple(sorted(found))
 
 
 def outputs(content: bytes) -> tuple[str, ...]:

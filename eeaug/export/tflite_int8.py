@@ -63,11 +63,13 @@ def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[
     ------
     ConversionError : the file is not int8 throughout, or its probabilities are not what softmax and logistic give
     """
-    session = Session(content, 1)
-    tensors = {**session.inputs, **session.outputs}
-    loose = [name for name, quantisation in tensors.items() if quantisation is None]
+    loose = [name for name in tflite_file.operators(content, of_floats=True) if name != "DEQUANTIZE"]
     if loose:
-        raise ConversionError(f"stage {stage.name} cannot be int8 throughout: {', '.join(loose)} stays float32")
+        raise ConversionError(
+            f"stage {stage.name} cannot be int8 throughout: TFLite has no int8 kernel for {', '.join(loose)}; "
+            "leave tflite-int8 and tflm out of --format"
+        )
+    session = Session(content, 1)
     said = session.outputs[PROBABILITIES]
     if said != Quantisation(STEP, ZERO_POINT):
         raise ConversionError(f"stage {stage.name}: int8 probabilities with {said}, not {STEP} and {ZERO_POINT}")
