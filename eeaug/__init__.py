@@ -47,6 +47,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     integer         the int8 stages as a cascade of its own
     export          the bundle, verified
     report          one report.json, its renderings
+    quantising      int8 thresholds sought, int8 files measured
     delivery        from trained candidates to a written, verified bundle
     finetuning      exits and backbone trained together, kept only if better
     pipeline        the flow, one readable list

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from eeaug import (
     integer,
     operating,
     partition,
+    quantising,
     reference,
     reuse,
 )
@@ -31,19 +32,18 @@ from eeaug.cascade import Outcomes
 from eeaug.certification import Guarantee
 from eeaug.cost import Costs
 from eeaug.cross_validation import Estimate
-from eeaug.decision import STEP
 from eeaug.errors import InfeasibleError
 from eeaug.export import bundle, formats, keras_file, search_files, stage_files, verify
 from eeaug.export.formats import Work
 from eeaug.export.search_files import Search
 from eeaug.heads.specific import Specific
-from eeaug.integer import Integer
 from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.preparation import Network
 from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
-from eeaug.report import build, int8, rho, target
+from eeaug.quantising import Measure
+from eeaug.report import build, cautions, rho, target
 from eeaug.report.build import Chosen
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.settle import EVERY_FRONT
@@ -54,7 +54,6 @@ from eeaug.thresholds import Objective
 
 __all__ = ["Decided", "Earlier", "Material", "decide", "deliver", "propose"]
 
-FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
 STEPS = (
     "import",
     "load",
@@ -101,10 +100,10 @@ class Material:
     inputs: Sequence[dict[str, str]]
     data: dict[str, Any]
     x: NDArray[np.float32]
-    test: Callable[[Cascade], Outcomes] | None
+    test: Measure | None
     earlier: Earlier | None = None
     finetune: dict[str, Any] | None = None
-    held: Mapping[str, Callable[[Cascade], Outcomes]] = field(default_factory=dict)
+    held: Mapping[str, Measure] = field(default_factory=dict)
     calibration: NDArray[np.float32] | None = None
 
 
@@ -171,7 +170,10 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
                 kind.write(work)
             if name == integer.FORMAT:
                 with progress.step("quantise"):
-                    quantised = _int8(settings, material, decided, work)
+                    floats = {"choose": decided.rows, "certify": material.found.certify}
+                    quantised = quantising.settle(
+                        settings, work, decided.task, material.network.rules, decided.chosen, material.held, floats
+                    )
         manifest = work.manifest
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
@@ -186,8 +188,11 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         report = _report(settings, material, decided, test, verification)
         if quantised is not None:
             with progress.step("verify", "int8"):
-                report["int8"] = _int8_report(settings, material, decided, test, work, quantised)
-        _warn(report, settings, progress)
+                report["int8"] = quantising.report(
+                    settings, work, quantised, decided.chosen, decided.rows, test, material.test
+                )
+        for sentence in cautions.sentences(report):
+            progress.warn(sentence)
         report["warnings"] = list(progress.warnings)
         _finish(directory, manifest, report, progress)
     return report
@@ -198,7 +203,8 @@ def propose(settings: Settings, material: Material, progress: Progress) -> dict[
     with progress.step("search"):
         decided = decide(settings, material)
     report = _report(settings, material, decided, None, {})
-    _warn(report, settings, progress)
+    for sentence in cautions.sentences(report):
+        progress.warn(sentence)
     return {**report, "warnings": list(progress.warnings)}
 
 
@@ -261,38 +267,6 @@ def _target(decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
         return class_specific.figures(specific, rows, chosen.thresholds, costs, chosen.classes)
 
     return {"choose": on(decided.rows), "measured": None if test is None else on(test)}
-
-
-def _int8(settings: Settings, material: Material, decided: Decided, work: Work) -> Integer:
-    """Thresholds for the int8 stages that were just written, entered in the manifest."""
-    stages = integer.cascade(work.directory, work.manifest, settings.threads)
-    floats = {"choose": decided.rows, "certify": material.found.certify}
-    own = {
-        name: integer.compared(measure(stages), given)
-        for name, measure in material.held.items()
-        if (given := floats[name]) is not None
-    }
-    rules, design = material.network.rules, decided.chosen.design
-    found = integer.sought(settings, decided.task, rules, design, own["choose"], own.get("certify"))
-    integer.entered(work.manifest, found)
-    return found
-
-
-def _int8_report(
-    settings: Settings, material: Material, decided: Decided, test: Outcomes | None, work: Work, found: Integer
-) -> dict[str, Any]:
-    """The int8 cascade as its files are: measured on test, compared with other runtimes."""
-    stages = integer.cascade(work.directory, work.manifest, settings.threads)
-    own = None
-    if test is not None and material.test is not None:
-        own = integer.compared(material.test(stages), test)
-    like = verify.Reference.of(stages.decision, stages.stages, integer.said(stages, work.x), integer.TOLERANCE)
-    asked = formats.like("int8", formats.named(settings.formats))
-    checks = {name: kind.check(work, like) for name, kind in asked.items()}
-    return int8.build(
-        decided.chosen, work, found, floats=decided.rows if test is None else test, test=own, checks=checks,
-        settings=settings,
-    )  # fmt: skip
 
 
 def decide(settings: Settings, material: Material) -> Decided:
@@ -445,56 +419,6 @@ def _search_facts(material: Material, result: Result) -> dict[str, Any]:
         "settled": "all" if result.complete else partly,
         "rejected": {"latency": latency, "memory": sum(rejected.values())},
     }
-
-
-def _warn(report: dict[str, Any], settings: Settings, progress: Progress) -> None:
-    """What a user must know before believing the figures."""
-    design, base = report["design"], report["baseline"]
-    budget, samples = settings.max_accuracy_drop, base["choose"]["samples"]
-    if samples < FEW_SAMPLES:
-        progress.warn(
-            f"the design was chosen on {samples} samples only: one is {100 / samples:.1f} points of accuracy"
-        )
-    if settings.correction < 1:
-        progress.warn(
-            f"--correction {settings.correction:g} lowers the thresholds that were found: more samples leave than "
-            "the budget allows"
-        )
-    cascades = {"": (design["measured"], report["guarantee"])}
-    if report["int8"] is not None:
-        cascades["int8: "] = report["int8"]["measured"], report["int8"]["guarantee"]
-        _warn_of_closed_exits(design["exits"], report["int8"]["exits"], progress)
-    for name, (measured, guarantee) in cascades.items():
-        if measured is None or budget is None:
-            continue
-        drop = base["measured"]["accuracy"] - measured["accuracy"]
-        if drop > budget + 1e-9:
-            progress.warn(
-                f"{name}the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} "
-                f"asked for: {_why(guarantee, measured['samples'])}"
-            )
-
-
-def _warn_of_closed_exits(
-    exits: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], progress: Progress
-) -> None:
-    """Thresholds that were given, and that no int8 confidence can reach."""
-    for exit_, int8_exit in zip(exits, own, strict=True):
-        given = exit_["threshold"]
-        if given is not None and given > 1 - STEP and int8_exit["threshold"] is None:
-            progress.warn(f"int8: nothing leaves at {exit_['location']}: no int8 confidence is above 255/256")
-
-
-def _why(guarantee: dict[str, Any] | None, samples: int) -> str:
-    if guarantee is None:
-        return (
-            "thresholds were chosen on other samples, and what just fits there often misses elsewhere "
-            "(--risk 0.05 proves the budget)"
-        )
-    return (
-        f"the guarantee is about the true drop, of which {samples:,} test samples are a draw, and fails with "
-        f"probability {guarantee['risk']:g} at most"
-    )
 
 
 def _finish(directory: Path, manifest: dict[str, Any], report: dict[str, Any], progress: Progress) -> None:

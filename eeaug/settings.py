@@ -173,7 +173,9 @@ class Settings:
         if "tflite-int8" in self.formats:
             for flag, given in (("--max-class-drop", self.max_class_drop), ("--target-class", self.target_class)):
                 if given:
-                    raise InputError(f"{flag} is about the float cascade alone: not with --format tflite-int8, tflm")
+                    raise InputError(
+                        f"{flag} is about the float cascade alone: not with --format tflite-int8, tflm"
+                    )
         if self.risk is None:
             return
         if self.finetune:

@@ -19,6 +19,7 @@ from eeaug.decision import STEP, Decision, Quantised
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.integer import Integer
 from eeaug.litert import Quantisation
+from eeaug.report import cautions
 from eeaug.search.space import Design, Problem
 from eeaug.settings import FORMATS, Settings
 from eeaug.thresholds import Objective
@@ -191,6 +192,28 @@ def test_unknown_formats_are_refused(asked: tuple[str, ...]) -> None:
         settings(formats=asked)
 
 
-def test_class_limits_are_not_for_int8() -> None:
-    with pytest.raises(InputError, match="--max-class-drop bounds classes of the float cascade alone"):
-        settings(formats=("tflm",), max_class_drop=0.1)
+@pytest.mark.parametrize(
+    ("flag", "given"), [("--max-class-drop", {"max_class_drop": 0.1}), ("--target-class", {"target_class": ("3",)})]
+)
+def test_what_is_about_the_float_cascade_alone(flag: str, given: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"{flag} is about the float cascade alone: not with --format tflite-int8"):
+        settings(formats=("tflm",), **given)
+    settings(formats=("tflite",), **given)
+
+
+def test_warnings_of_the_int8_cascade() -> None:
+    exit_ = {"location": "here", "threshold": 0.999}
+    measured = {"accuracy": 0.8, "samples": 100}
+    report: dict[str, Any] = {
+        "settings": {"max_accuracy_drop": 0.05, "correction": 1.0},
+        "baseline": {"choose": {"samples": 1000}, "measured": {"accuracy": 0.9}},
+        "design": {"exits": [exit_], "measured": {**measured, "accuracy": 0.9}},
+        "guarantee": None,
+        "int8": {"exits": [{**exit_, "threshold": None}], "measured": measured, "guarantee": {"risk": 0.1}},
+    }
+    closed, missed = cautions.sentences(report)
+    assert closed == "int8: nothing leaves at here: no int8 confidence is above 255/256"
+    assert missed.startswith(
+        "int8: the drop on the test part is 10.00 points, more than the 5.00 asked for: the gua"
+    )
+    assert list(cautions.sentences({**report, "int8": None})) == []
