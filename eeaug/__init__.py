@@ -20,6 +20,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     locations       where an exit can stand, and why not elsewhere
     cost            MACs, seconds, joules and bytes of a segment on a processor
     conversion      Keras to ONNX
+    streams         what native code writes past Python
     tflite_file     what is in a TFLite file
     litert          Keras to TFLite, LiteRT interpreters
     features        the one pass over the data, cached

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import conversion, tflite_file
+from eeaug import conversion, streams, tflite_file
 from eeaug.errors import ConversionError
 
 __all__ = ["SIGNATURE", "Quantisation", "Session", "to_tflite"]
@@ -148,7 +148,7 @@ def _quiet() -> Any:
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), streams.overheard():
             yield
     finally:
         logging.disable(disabled)

@@ -21,8 +21,8 @@ def sentences(report: Report) -> Iterator[str]:
         yield f"the design was chosen on {samples} samples only: one is {100 / samples:.1f} points of accuracy"
     if settings["correction"] < 1:
         yield (
-            f"--correction {settings['correction']:g} lowers the thresholds that were found: more samples leave than "
-            "the budget allows"
+            f"--correction {settings['correction']:g} lowers the thresholds that were found: more samples leave "
+            "than the budget allows"
         )
     cascades = {"": (design["measured"], report["guarantee"])}
     if report["int8"] is not None:
@@ -34,8 +34,8 @@ def sentences(report: Report) -> Iterator[str]:
         drop = base["measured"]["accuracy"] - measured["accuracy"]
         if drop > budget + 1e-9:
             yield (
-                f"{name}the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} asked "
-                f"for: {_why(guarantee, measured['samples'])}"
+                f"{name}the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} "
+                f"asked for: {_why(guarantee, measured['samples'])}"
             )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from eeaug import streams
 
 __all__ = ["ROOMY", "Interpreter", "arena_bytes"]
 
@@ -27,15 +25,12 @@ class Interpreter:
     def __init__(self, content: bytes, arena: int) -> None:
         from tflite_micro.python.tflite_micro import runtime
 
-        self._made: Any = None
-
-        def make() -> None:
-            self._made = runtime.Interpreter.from_bytes(content, arena_size=arena)
-
-        said, error = _overheard(make)
-        if error is not None:
-            lines = [line.strip() for line in said.splitlines() if line.strip()]
-            raise RuntimeError(lines[0][:200] if lines else str(error))
+        with streams.overheard() as said:
+            try:
+                self._made = runtime.Interpreter.from_bytes(content, arena_size=arena)
+            except Exception as error:  # what TFLM's binding raises is not documented
+                lines = [line.strip() for line in said().splitlines() if line.strip()]
+                raise RuntimeError(lines[0][:200] if lines else str(error)) from error
 
     def run(self, x: NDArray[np.int8], outputs: int) -> list[NDArray[np.int8]]:
         """All ``outputs`` (n, *shape), in the file's order, of x (n, *shape)."""
@@ -49,7 +44,9 @@ class Interpreter:
     @property
     def allocations(self) -> str:
         """What TFLM reports of the arena."""
-        return _overheard(self._made.print_allocations)[0]
+        with streams.overheard() as said:
+            self._made.print_allocations()
+            return said()
 
 
 def arena_bytes(content: bytes) -> int:
@@ -64,22 +61,3 @@ def arena_bytes(content: bytes) -> int:
     if found is None:
         raise RuntimeError("TFLM does not say what the arena holds; another version of tflite-micro?")
     return -(-int(found[1]) // 16) * 16
-
-
-def _overheard(call: Callable[[], None]) -> tuple[str, Exception | None]:
-    """What the call wrote to the streams of the process, beside Python's, and its exception."""
-    error = None
-    with tempfile.TemporaryFile() as heard:
-        kept = [os.dup(stream) for stream in (1, 2)]
-        try:
-            for stream in (1, 2):
-                os.dup2(heard.fileno(), stream)
-            call()
-        except Exception as raised:  # what TFLM's binding raises is not documented
-            error = raised
-        finally:
-            for stream, before in zip((1, 2), kept, strict=True):
-                os.dup2(before, stream)
-                os.close(before)
-        heard.seek(0)
-        return heard.read().decode(errors="replace"), error
