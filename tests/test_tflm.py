@@ -24,7 +24,7 @@ from eeaug.export.tflm.interpreter import Interpreter, arena_bytes
 from eeaug.runtime import heard
 
 pytest.importorskip("tflite_micro")
-COMPILER = shutil.which("g++")
+COMPILER, ARM = shutil.which("g++"), shutil.which("arm-none-eabi-g++")
 STUB = Path(__file__).parent / "data" / "tflm"  # headers in TFLM's place that play back what TFLM gave
 
 
@@ -133,6 +133,16 @@ def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None
         np.testing.assert_array_equal(found[:, column, 1], predicted[at, n])
         np.testing.assert_array_equal(found[:, column, 2], confidence[at, n] * 256 - 128)
     assert len({tuple(column) for column in found[:, :, 0].T}) > 1  # points differ
+
+
+@pytest.mark.skipif(ARM is None, reason="arm-none-eabi-g++ is not installed")
+@pytest.mark.parametrize("cpu", ["cortex-m0plus", "cortex-m4"])
+def test_everything_compiles_for_the_target(made: Path, tmp_path: Path, cpu: str) -> None:
+    flags = [f"-mcpu={cpu}", "-mthumb", "-std=c++17", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Werror"]
+    for path in (made / "tflm").glob("*.cc"):
+        line = [str(ARM), *flags, f"-I{STUB}", "-c", str(path), "-o", str(tmp_path / "out.o")]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(COMPILER is None, reason="g++ is not installed")
