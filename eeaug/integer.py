@@ -124,9 +124,7 @@ def sought(
     InfeasibleError : whatever leaves where, the int8 stages lose more than the budget
     """
     own = _in_place(problem, rules, design, choose)
-    found = choice.refined(own, rules, design) if design.exits else _within(own, design)
-    if found is None:
-        raise _infeasible(settings, own, rules, design)
+    found = (choice.refined(own, rules, design) if design.exits else None) or _closed(settings, own, rules, design)
     guarantee = None
     everyone = None
     if settings.risk is not None:
@@ -175,9 +173,21 @@ def _rows_in_place(outcomes: Outcomes, design: Design, own: Outcomes) -> Outcome
     return replace(own, confidence=confidence, predicted=predicted)
 
 
-def _within(problem: Problem, design: Design) -> Design | None:
-    """A design without exits, if its int8 model is within the budget."""
-    return design if problem.objective.allows(float(problem.outcomes.accuracies[-1])) else None
+def _closed(settings: Settings, problem: Problem, rules: Rules, design: Design) -> Design:
+    """The design with nothing leaving early, if that keeps the budget that was asked for.
+
+    The problem's own budget may be smaller, because thresholds that just fit on choose lose more elsewhere; here
+    none was fitted.
+
+    Raises
+    ------
+    InfeasibleError : it does not, or pinned thresholds do not allow it
+    """
+    asked = replace(problem.objective, max_accuracy_drop=settings.max_accuracy_drop)
+    pinned = any(problem.costs.exits[e].location in rules.thresholds for e in design.exits)
+    if not pinned and asked.allows(float(problem.outcomes.accuracies[-1])):
+        return replace(design, thresholds=(float(NEVER),) * len(design.exits))
+    raise _infeasible(settings, problem, rules, design)
 
 
 def _infeasible(settings: Settings, problem: Problem, rules: Rules, design: Design) -> InfeasibleError:

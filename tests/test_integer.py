@@ -86,6 +86,18 @@ def test_a_budget_that_int8_misses_is_told_with_what_would_do() -> None:
         integer.sought(settings(max_accuracy_drop=0.0), problem, rules, alone, last, None)
 
 
+def test_nothing_leaves_where_the_budget_is_held_back() -> None:
+    """Cross-validation may leave less of the budget for thresholds; without any, all of it counts."""
+    problem, rules, design, own = case(3, drop=-0.9)
+    lost = problem.objective.base_accuracy - float(own.accuracies[-1])
+    found = integer.sought(
+        settings(max_accuracy_drop=max(0.0, lost) + 1e-6, points=1), problem, rules, design, own, None
+    )
+    assert found.thresholds == (None,) * len(design.exits)
+    with pytest.raises(InfeasibleError):
+        integer.sought(settings(max_accuracy_drop=lost - 0.01, points=1), problem, rules, design, own, None)
+
+
 @pytest.mark.parametrize("wrong", [0.0, 0.2])
 def test_a_proof_starts_where_nothing_leaves(wrong: float) -> None:
     """The last int8 classifier is not the given model: what it loses itself has to be proven, too."""
