@@ -91,6 +91,7 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
     metavar="FAMILY[,FAMILY...]",
     help=f"Families of heads to try: {', '.join(FAMILIES)}; default: those of --effort.",
 )
+@shared.option("--format")
 @click.option(
     "--target-class",
     metavar="CLASS[,CLASS...]",
@@ -214,21 +215,17 @@ def _settings(options: dict[str, Any]) -> Settings:
     budget, weight = options.pop("max_accuracy_drop"), options.pop("efficiency_weight")
     gigabytes, threads = options.pop("max_cache"), options.pop("threads")
     options["points"] = int(options["points"])
-    named, target = options.pop("heads"), options.pop("target_class")
     given: dict[str, Any] = {"threads": threads} if threads is not None else {}
     return Settings(
         max_accuracy_drop=0.01 if budget is None and weight is None else budget,
         efficiency_weight=weight,
         exit_at=shared.pairs("--exit-at", options.pop("exit_at"), ":", needed=False),
         threshold=shared.thresholds(options.pop("threshold")),
-        heads=_listed(named),
-        target_class=_listed(target),
+        target_class=shared.listed(options.pop("target_class")),
+        heads=shared.listed(options.pop("heads")),
+        formats=shared.listed(options.pop("formats")),
         cache=options.pop("cache_dir") or default_cache(),
         max_cache_bytes=int(gigabytes * 1e9),
         **given,
         **options,
     )
-
-
-def _listed(names: str | None) -> tuple[str, ...]:
-    return () if names is None else tuple(name.strip() for name in names.split(","))

@@ -35,6 +35,7 @@ __all__ = ["retarget"]
 @shared.inherited("--exit-at")
 @shared.inherited("--threshold")
 @shared.inherited("--forbid")
+@shared.inherited("--format", " Those of DIR by default.")
 @shared.inherited("--threads", "Threads of TensorFlow and ONNX Runtime.")
 @shared.option("--dry-run", "Say what would be written, write nothing.")
 @shared.option("--slim")
@@ -86,6 +87,7 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
         "exit_at": lambda values: shared.pairs("--exit-at", values, ":", needed=False),
         "threshold": shared.thresholds,
         "forbid": tuple,
+        "formats": shared.listed,
         "points": int,
     }
     empty: dict[str, Any] = {"exit_at": {}, "threshold": {}, "forbid": ()}

@@ -12,10 +12,11 @@ from typing import Any
 import click
 
 from eeaug.errors import InputError
+from eeaug.settings import ALWAYS, FORMATS
 
 __all__ = [
-    "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "option", "pairs", "show", "show_result",
-    "thresholds",
+    "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "listed", "option", "pairs", "show",
+    "show_result", "thresholds",
 ]  # fmt: skip
 
 FILE_WIDTH = 100  # columns of text that goes to a file
@@ -138,6 +139,12 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": "An exit at this location uses this threshold. Repeatable.",
     },
     "--forbid": {"multiple": True, "metavar": "LOCATION", "help": "No exit here. Repeatable."},
+    "--format": {
+        "names": ["formats"],
+        "metavar": "NAME[,NAME...]",
+        "help": f"Write stages in these formats, too: {', '.join(name for name in FORMATS if name not in ALWAYS)}; "
+        f"{' and '.join(ALWAYS)} files are always there.",
+    },
     "--threads": {"type": click.IntRange(1, MAX_THREADS), "metavar": "N"},
     "--dry-run": {"is_flag": True},
     "--slim": {"is_flag": True, "help": "Leave search/ (outcomes and trained heads) out of the bundle."},
@@ -177,6 +184,11 @@ def pairs(flag: str, values: tuple[str, ...], separator: str, *, needed: bool) -
             raise InputError(f"{flag}: {location} is given twice")
         found[location] = rest if split else None
     return found
+
+
+def listed(text: str | None) -> tuple[str, ...]:
+    """``NAME,NAME`` as names."""
+    return () if text is None else tuple(name.strip() for name in text.split(","))
 
 
 def thresholds(values: tuple[str, ...]) -> dict[str, float]:

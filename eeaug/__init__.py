@@ -20,6 +20,9 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     locations       where an exit can stand, and why not elsewhere
     cost            MACs, seconds, joules and bytes of a segment on a processor
     conversion      Keras to ONNX
+    streams         what native code writes past Python
+    tflite_file     what is in a TFLite file
+    litert          Keras to TFLite, LiteRT interpreters
     features        the one pass over the data, cached
     cascade         outcomes of exits; independent and exact scores
     bounds          confidence bounds on a drop
@@ -42,8 +45,10 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     partition       stages
     early_view      the final classifier assisted by an exit's convolution
     runtime         stages as a cascade
+    integer         the int8 stages as a cascade of its own
     export          the bundle, verified
     report          one report.json, its renderings
+    quantising      int8 thresholds sought, int8 files measured
     delivery        from trained candidates to a written, verified bundle
     finetuning      exits and backbone trained together, kept only if better
     pipeline        the flow, one readable list

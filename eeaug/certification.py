@@ -45,12 +45,17 @@ def certified(
 
     ``outcomes`` of all C candidates and the final classifier, on certify. Where nothing can be proven, the
     design without exits is the answer; exits that were pinned stay, and nothing leaves at them.
+
+    Outcomes that tell what the given model says (``given``) end in another classifier, the int8 one: its own drop
+    is not 0, so this architecture with nothing leaving early is what is tested first, and the answer if all fails.
     """
     samples = outcomes.samples
-    if not design.exits:
+    given_last = outcomes.given is None
+    if given_last and not design.exits:
         return design, Guarantee(budget, risk, samples, False, 0, None, None)
-    segments = problem.costs.segments(np.array([design.exits]), design.processors)
+    segments = problem.costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors)
     locations = [problem.costs.exits[e].location for e in design.exits]
+    closed = (float(NEVER),) * len(design.exits)
     thresholds = guarantee.chain(
         problem.outcomes.rows(design.exits),
         design.thresholds,
@@ -59,6 +64,8 @@ def certified(
         fixed=[location in rules.thresholds for location in locations],
         classes=None if problem.classes is None else problem.classes.rows(design.exits),
     )
+    if not given_last:
+        thresholds = (closed, *thresholds) if design.exits else ((),)
     rows = outcomes.rows(design.exits)
     found = guarantee.certify(
         (guarantee.paired_losses(rows, each) for each in thresholds),
@@ -67,7 +74,7 @@ def certified(
     tested = len(found.p_values)
     if found.index is None:
         p_value = found.p_values[0] if tested else None
-        return _closed(problem, design), Guarantee(
+        return _closed(problem, design) if given_last else replace(design, thresholds=closed), Guarantee(
             budget, risk, samples, False, tested, p_value, found.smallest_drop
         )
     proven = Guarantee(budget, risk, samples, True, tested, found.p_values[found.index], None)

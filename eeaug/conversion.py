@@ -11,7 +11,7 @@ from typing import Any
 
 from eeaug.errors import ConversionError
 
-__all__ = ["OPSET", "as_float32", "session", "to_onnx"]
+__all__ = ["OPSET", "as_float32", "inlined", "session", "to_onnx"]
 
 OPSET = 17  # tf2onnx 1.17 writes up to 18; 17 is what most embedded importers read
 
@@ -36,7 +36,7 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
 
     @tf.function(input_signature=[signature])
     def function(x: Any) -> dict[str, Any]:
-        with _inlined(tf):
+        with inlined(tf):
             made = model(x, training=False)
         made = made if isinstance(made, (list, tuple)) else [made]
         return {f"y{i:05d}": tf.identity(tensor) for i, tensor in enumerate(made)}
@@ -229,7 +229,7 @@ def _canonical(proto: Any, outside: Mapping[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def _inlined(tf: Any) -> Any:
+def inlined(tf: Any) -> Any:
     """Functions that layers call are traced in place: one that asks for XLA, as grouped convolutions do, would stay
     a call, which ONNX cannot express."""
     before = tf.config.functions_run_eagerly()

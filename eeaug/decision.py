@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from eeaug.errors import InputError
 
-__all__ = ["KINDS", "MEASURES", "Decision"]
+__all__ = ["KINDS", "MEASURES", "STEP", "ZERO_POINT", "Decision", "Quantised"]
 
 KINDS = ("softmax", "binary", "multilabel")
 MEASURES = ("max-softmax", "margin", "entropy")
+STEP, ZERO_POINT = 1 / 256, -128  # of int8 probabilities: what TFLite's softmax and logistic give
 Probabilities = NDArray[np.float32]
 
 
@@ -102,6 +103,11 @@ class Decision:
         marks = self.marks(codes).astype(np.float32)
         return marks[:, 1:] if self.kind == "binary" else marks
 
+    @property
+    def floor(self) -> float:
+        """What a probability of 0 is taken for in a logarithm: below, it tells of rounding alone."""
+        return 1e-7
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -110,6 +116,33 @@ class Decision:
 
     def _bits(self) -> NDArray[np.int64]:
         return np.left_shift(np.int64(1), np.arange(self.outputs, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Quantised(Decision):
+    """The same on int8 probabilities p = (q + 128) / 256, whose confidences are int8 numbers too.
+
+    The largest that there is stands for 255/256. Where a confidence is more than one of the probabilities (entropy,
+    exits that use each other) it is rounded to the nearest step, half up. A probability of 0 may be anything
+    below half a step.
+    """
+
+    @property
+    def floor(self) -> float:
+        return STEP / 2
+
+    def answers(self, p: Probabilities) -> tuple[Probabilities, NDArray[np.int64]]:
+        confidence, predicted = super().answers(p)
+        return np.minimum(np.floor(confidence / np.float32(STEP) + np.float32(0.5)), 255) * np.float32(
+            STEP
+        ), predicted
+
+    @staticmethod
+    def constant(threshold: float | None) -> int | None:
+        """The least int8 confidence that is ≥ the threshold: q ≥ ceil(256·θ) − 128; None where none is."""
+        if threshold is None or threshold > 1 - STEP:
+            return None
+        return int(np.ceil(np.float32(threshold) / np.float32(STEP))) + ZERO_POINT
 
 
 def _confidence(p: NDArray[np.floating], measure: str) -> NDArray[np.floating]:

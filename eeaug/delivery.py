@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from eeaug import (
     class_specific,
     cross_validation,
     hardware,
+    integer,
     operating,
     partition,
+    quantising,
     reference,
     reuse,
 )
@@ -31,7 +33,8 @@ from eeaug.certification import Guarantee
 from eeaug.cost import Costs
 from eeaug.cross_validation import Estimate
 from eeaug.errors import InfeasibleError
-from eeaug.export import bundle, keras_file, search_files, stage_files, verify
+from eeaug.export import bundle, formats, keras_file, search_files, stage_files, verify
+from eeaug.export.formats import Work
 from eeaug.export.search_files import Search
 from eeaug.heads.specific import Specific
 from eeaug.operating import Point
@@ -39,7 +42,8 @@ from eeaug.partition import Stage
 from eeaug.preparation import Network
 from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
-from eeaug.report import build, rho, target
+from eeaug.quantising import Measure
+from eeaug.report import build, cautions, rho, target
 from eeaug.report.build import Chosen
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.settle import EVERY_FRONT
@@ -50,8 +54,19 @@ from eeaug.thresholds import Objective
 
 __all__ = ["Decided", "Earlier", "Material", "decide", "deliver", "propose"]
 
-FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
-STEPS = ("import", "load", "graph", "convert", "features", "heads", "search", "finetune", "export", "verify")
+STEPS = (
+    "import",
+    "load",
+    "graph",
+    "convert",
+    "features",
+    "heads",
+    "search",
+    "finetune",
+    "export",
+    "quantise",
+    "verify",
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,8 @@ class Material:
     test : outcomes of a cascade's stages on the test part; None: there is none
     earlier : the bundle that all of this was read from, instead of from data
     finetune : what fine-tuning came to, if it was asked for
+    held : the same as ``test`` for choose, and certify if there is such a part, of which there is data
+    calibration : float32 (n, *input shape), prepared choose samples that int8 ranges are taken from
     """
 
     network: Network
@@ -83,9 +100,11 @@ class Material:
     inputs: Sequence[dict[str, str]]
     data: dict[str, Any]
     x: NDArray[np.float32]
-    test: Callable[[Cascade], Outcomes] | None
+    test: Measure | None
     earlier: Earlier | None = None
     finetune: dict[str, Any] | None = None
+    held: Mapping[str, Measure] = field(default_factory=dict)
+    calibration: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,8 +112,9 @@ class Decided:
     """The design and all that was found out about it without running it.
 
     ``rows``: its outcomes on choose; ``cost`` (1, m + 1) of its segments, what ``objective`` weighs;
-    ``specific``: the classes that its exits are for, None: all; ``validated``: what it loses on samples that did
-    not choose, None: was not asked.
+    ``task``: the problem that it was chosen in, where exits that use each other do so; ``specific``: the classes
+    that its exits are for, None: all; ``validated``: what it loses on samples that did not choose, None: was not
+    asked.
     """
 
     costs: Costs
@@ -106,6 +126,7 @@ class Decided:
     rows: Outcomes
     cost: NDArray[np.float64]
     objective: Objective
+    task: Problem
     specific: Specific | None = None
     validated: Estimate | None = None
 
@@ -140,12 +161,23 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
     """
     with progress.step("search"):
         decided = decide(settings, material)
+    asked, quantised = formats.named(settings.formats), None
     with bundle.being_written(settings.bundle, force=settings.force) as directory:
         with progress.step("export"):
-            manifest = _export(directory, settings, material, decided)
+            work = _export(directory, settings, material, decided)
+        for name, kind in asked.items():
+            with progress.step("export", name):
+                kind.write(work)
+            if name == integer.FORMAT:
+                with progress.step("quantise"):
+                    floats = {"choose": decided.rows, "certify": material.found.certify}
+                    quantised = quantising.settle(
+                        settings, work, decided.task, material.network.rules, decided.chosen, material.held, floats
+                    )
+        manifest = work.manifest
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
-            verification = verify.verify(directory, manifest, material.x, whole, settings.threads)
+            verification = verify.verify(work, whole, formats.like("model", asked))
             test = None
             if material.test is not None:
                 test = material.test(Cascade.load(directory, manifest, settings.threads))
@@ -153,7 +185,15 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         manifest["reference"] = reference.recorded(
             shown, thresholds_by_point(manifest), "choose" if test is None else "test"
         )
-        report = _report(settings, material, decided, test, verification, progress)
+        report = _report(settings, material, decided, test, verification)
+        if quantised is not None:
+            with progress.step("verify", "int8"):
+                report["int8"] = quantising.report(
+                    settings, work, quantised, decided.chosen, decided.rows, test, material.test
+                )
+        for sentence in cautions.sentences(report):
+            progress.warn(sentence)
+        report["warnings"] = list(progress.warnings)
         _finish(directory, manifest, report, progress)
     return report
 
@@ -162,12 +202,14 @@ def propose(settings: Settings, material: Material, progress: Progress) -> dict[
     """The report of what :func:`deliver` would write: nothing is written, verified or measured."""
     with progress.step("search"):
         decided = decide(settings, material)
-    return _report(settings, material, decided, None, {}, progress)
+    report = _report(settings, material, decided, None, {})
+    for sentence in cautions.sentences(report):
+        progress.warn(sentence)
+    return {**report, "warnings": list(progress.warnings)}
 
 
 def _report(
-    settings: Settings, material: Material, decided: Decided, test: Outcomes | None, verification: dict[str, Any],
-    progress: Progress,
+    settings: Settings, material: Material, decided: Decided, test: Outcomes | None, verification: dict[str, Any]
 ) -> dict[str, Any]:  # fmt: skip
     report = build.build(
         classifier=material.network.classifier,
@@ -195,8 +237,6 @@ def _report(
     report["design"]["rho"] = _rho(settings, decided, test)
     if material.earlier is not None:
         report["accuracy_drop_bound_95_missing"] = "made from an earlier bundle, without test samples"
-    _warn(report, settings, progress)
-    report["warnings"] = list(progress.warnings)
     return report
 
 
@@ -287,7 +327,7 @@ def decide(settings: Settings, material: Material) -> Decided:
     )  # fmt: skip
     return Decided(
         costs, result, chosen, guarantee, points, _stages(network, found, chosen),
-        task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective, specific, validated,
+        task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective, task, specific, validated,
     )  # fmt: skip
 
 
@@ -309,8 +349,8 @@ def _stages(network: Network, found: Candidates, chosen: Chosen) -> tuple[Stage,
     )
 
 
-def _export(directory: Path, settings: Settings, material: Material, decided: Decided) -> dict[str, Any]:
-    """Write everything but the reports; returns the manifest, still without hashes."""
+def _export(directory: Path, settings: Settings, material: Material, decided: Decided) -> Work:
+    """Write everything but the reports and the formats that were asked for."""
     network, found, chosen, stages = material.network, material.found, decided.chosen, decided.stages
     classifier = network.classifier
     written = [stage_files.write(classifier, stage, directory) for stage in stages]
@@ -347,11 +387,20 @@ def _export(directory: Path, settings: Settings, material: Material, decided: De
         manifest["early_view"] = network.given is not None
     if material.earlier is not None:
         manifest["retargeted_from"] = {"name": material.earlier.name, "sha256": material.earlier.sha256}
-    return manifest
+    return Work(
+        directory,
+        manifest,
+        classifier,
+        stages,
+        network.hardware,
+        material.x,
+        settings.threads,
+        material.calibration,
+    )
 
 
 def _versions() -> dict[str, str]:
-    packages = ("tensorflow", "keras", "numpy", "networkx", "onnx", "tf2onnx", "onnxruntime")
+    packages = ("tensorflow", "keras", "numpy", "networkx", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
@@ -370,41 +419,6 @@ def _search_facts(material: Material, result: Result) -> dict[str, Any]:
         "settled": "all" if result.complete else partly,
         "rejected": {"latency": latency, "memory": sum(rejected.values())},
     }
-
-
-def _warn(report: dict[str, Any], settings: Settings, progress: Progress) -> None:
-    """What a user must know before believing the figures."""
-    design, base = report["design"], report["baseline"]
-    budget, samples = settings.max_accuracy_drop, base["choose"]["samples"]
-    if samples < FEW_SAMPLES:
-        progress.warn(
-            f"the design was chosen on {samples} samples only: one is {100 / samples:.1f} points of accuracy"
-        )
-    if settings.correction < 1:
-        progress.warn(
-            f"--correction {settings.correction:g} lowers the thresholds that were found: more samples leave than "
-            "the budget allows"
-        )
-    if design["measured"] is not None and budget is not None:
-        drop = base["measured"]["accuracy"] - design["measured"]["accuracy"]
-        if drop > budget + 1e-9:
-            why = _why(report["guarantee"], design["measured"]["samples"])
-            progress.warn(
-                f"the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} asked "
-                f"for: {why}"
-            )
-
-
-def _why(guarantee: dict[str, Any] | None, samples: int) -> str:
-    if guarantee is None:
-        return (
-            "thresholds were chosen on other samples, and what just fits there often misses elsewhere "
-            "(--risk 0.05 proves the budget)"
-        )
-    return (
-        f"the guarantee is about the true drop, of which {samples:,} test samples are a draw, and fails with "
-        f"probability {guarantee['risk']:g} at most"
-    )
 
 
 def _finish(directory: Path, manifest: dict[str, Any], report: dict[str, Any], progress: Progress) -> None:

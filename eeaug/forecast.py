@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import choice
+from eeaug import choice, hardware
 from eeaug.cache import Cache
 from eeaug.candidates import PARTS, dense_plan, map_plan
 from eeaug.cascade import Outcomes
 from eeaug.data import View
 from eeaug.errors import InputError
+from eeaug.export import formats
 from eeaug.features import Extraction, Features, Wanted
 from eeaug.heads import dense, maps, training
 from eeaug.heads.design import Head
@@ -44,6 +45,7 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     """
     if settings.dask is not None:
         raise InputError("--dry-run times this machine: leave --dask out")
+    formats.check_possible(settings.formats, hardware.read(settings.hardware))
     ready = prepare(settings, progress)
     heads = [h for at in ready.network.rules.locations for h in (*ready.dense.get(at, ()), *ready.maps.get(at, ()))]
     costs = ready.network.costs([head.cost() for head in heads])

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import candidates, data, finetuning
+from eeaug import candidates, data, finetuning, hardware, integer
 from eeaug.cascade import Outcomes
 from eeaug.data import Data, Splits, View
 from eeaug.delivery import Material, deliver
-from eeaug.export import bundle
+from eeaug.export import bundle, formats
 from eeaug.features import cluster
 from eeaug.preparation import Ready, prepare
 from eeaug.progress import Progress
@@ -22,6 +22,7 @@ from eeaug.settings import EFFORTS, Settings
 
 __all__ = ["augment"]
 
+CALIBRATION = 500  # prepared choose samples that int8 ranges are taken from
 VERIFY_SAMPLES = 128  # through every file and runtime; all test samples go through the ONNX stages
 
 
@@ -32,6 +33,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     ------
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
+    formats.check_possible(settings.formats, hardware.read(settings.hardware))
     bundle.check_place(settings.bundle, force=settings.force)
     with cluster.workers(settings.dask) as workers:
         ready = prepare(settings, progress, workers)
@@ -43,7 +45,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             given=lambda outcomes: _given_model(settings, ready.source.splits, outcomes, progress),
             progress=progress,
         )  # fmt: skip
-    material = _material(ready, found)
+    material = _material(settings, ready, found)
     if settings.finetune:
         test = ready.source.splits.test
         measure = None if test is None else partial(_measured, ready, test)
@@ -61,7 +63,7 @@ def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.inte
     return replace(outcomes, labels=labels, weights=ready.source.weights(labels))
 
 
-def _material(ready: Ready, found: candidates.Candidates) -> Material:
+def _material(settings: Settings, ready: Ready, found: candidates.Candidates) -> Material:
     source, given, classifier = ready.source, ready.given, ready.network.classifier
     choose, test = source.splits.choose, source.splits.test
     return Material(
@@ -76,7 +78,19 @@ def _material(ready: Ready, found: candidates.Candidates) -> Material:
         data=_data_facts(given, source.splits),
         x=next(data.batches(choose.part, choose.indices, given.preprocessing, min(VERIFY_SAMPLES, len(choose)))),
         test=None if test is None else partial(_measured, ready, test),
+        held={
+            name: partial(_measured, ready, view)
+            for name, view in (("choose", choose), ("certify", source.splits.certify))
+            if view is not None
+        },
+        calibration=_spread(ready, choose) if integer.FORMAT in settings.formats else None,
     )
+
+
+def _spread(ready: Ready, view: View) -> NDArray[np.float32]:
+    """CALIBRATION samples from the whole of a part, which may be sorted by class."""
+    rows = np.unique(np.linspace(0, len(view) - 1, CALIBRATION).astype(np.intp))
+    return next(data.batches(view.part, view.indices[rows], ready.given.preprocessing, len(rows)))
 
 
 def _given_model(settings: Settings, splits: Splits, outcomes: Outcomes, progress: Progress) -> None:

@@ -21,6 +21,7 @@ TITLES = {
     "forecast": "time a small batch",
     "search": "choose exits, thresholds and processors",
     "export": "write the stages",
+    "quantise": "seek int8 thresholds",
     "verify": "read them back and measure",
 }
 

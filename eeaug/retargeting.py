@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, graph, hardware, keras_files, locations, model, partition
+from eeaug import choice, graph, hardware, integer, keras_files, locations, model, partition
 from eeaug.candidates import Candidates
 from eeaug.decision import Decision
 from eeaug.delivery import Earlier, Material, deliver, propose
 from eeaug.errors import ConversionError, InputError
-from eeaug.export import bundle, search_files
+from eeaug.export import bundle, formats, search_files
 from eeaug.hardware import Hardware
 from eeaug.hardware_file import nearest
 from eeaug.preparation import Network, start_frameworks
 from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
-from eeaug.settings import Settings
+from eeaug.settings import FORMATS, Settings
 
 __all__ = ["preview", "retarget"]
 
@@ -65,8 +65,12 @@ def retarget(directory: Path, changes: Mapping[str, Any], progress: Progress) ->
     """
     source = _read(directory)
     settings = _settings(source, changes)
+    target = source.hardware if "hardware" not in changes else hardware.read(settings.hardware)
+    formats.check_possible(settings.formats, target)
     bundle.check_place(settings.bundle, force=settings.force)
     material = _material(settings, source, changes, progress)
+    if of_data := _of_data(source.manifest["settings"]["formats"]):
+        progress.warn(f"{', '.join(of_data)} files are left out: what int8 needs is found on data")
     progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
     if settings.risk is not None:
         progress.warn(
@@ -116,6 +120,7 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
     kept["threshold"] = {name: float(value) for name, _, value in pinned}
     for name in ("forbid", "heads", "target_class"):
         kept[name] = tuple(stored[name])
+    kept["formats"] = tuple(name for name in stored["formats"] if name not in _of_data(stored["formats"]))
     for one, other in (("max_accuracy_drop", "efficiency_weight"), ("efficiency_weight", "max_accuracy_drop")):
         if changes.get(one) is not None:
             kept[other] = None
@@ -131,12 +136,22 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
             f"{source.directory}: --recipe trecx has changed its final classifier, the given model is not in it: "
             "another budget or target needs eeaug augment"
         )
+    if of_data := _of_data(settings.formats):
+        raise InputError(
+            f"--format {','.join(of_data)}: int8 ranges and thresholds are found on data, which a bundle has not: "
+            "eeaug augment writes them"
+        )
     if settings.risk is not None and source.earlier.search.certify is None:
         raise InputError(
             f"--risk: {source.directory} has no certify samples, as it was made without --risk: eeaug augment sets "
             "them aside"
         )
     return settings
+
+
+def _of_data(names: Sequence[str]) -> list[str]:
+    """Those of the formats that cannot be written without data."""
+    return [name for name in names if integer.FORMAT in (name, *FORMATS[name])]
 
 
 @contextmanager

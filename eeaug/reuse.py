@@ -28,7 +28,6 @@ Probabilities = NDArray[np.float32]
 # a candidate's index, −1 for the given model → its probabilities on choose, if they are known
 Answers = Callable[[int], Probabilities | None]
 
-FLOOR = np.float32(1e-7)  # of probabilities: below, logarithms say more of rounding than of the sample
 WORTH = 0.005  # what it must save to be used, as a share of the given model's cost
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # what an earlier classifier counts, against 1 of its own
 COARSE = 4000  # threshold configurations at which shares are compared
@@ -118,7 +117,7 @@ def _score(problem: Problem, design: Design) -> float:
 
 
 def _logs(p: Probabilities, decision: Decision) -> Probabilities:
-    return np.asarray(np.log(np.maximum(decision.distributions(p), FLOOR)), np.float32)
+    return np.asarray(np.log(np.maximum(decision.distributions(p), np.float32(decision.floor))), np.float32)
 
 
 def _softmax(z: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -12,7 +12,7 @@ from typing import Any
 from eeaug.errors import InputError
 from eeaug.hardware_file import nearest
 
-__all__ = ["EFFORTS", "FAMILIES", "RECIPES", "Effort", "Settings"]
+__all__ = ["ALWAYS", "EFFORTS", "FAMILIES", "FORMATS", "RECIPES", "Effort", "Settings"]
 
 RECIPES = ("frozen", "trecx")
 TRECX_EPOCHS = 10
@@ -20,6 +20,14 @@ FEW_SAMPLES = 2000  # on choose; with more, luck is worth less than the budgets 
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)
 # of heads, as heads.families makes them
 FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")
+ALWAYS = ("keras", "onnx")
+# of stages, as export.formats writes them, in its order → those that it is made from
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(ALWAYS, ()),
+    "tflite": (),
+    "tflite-int8": ("tflite",),
+    "tflm": ("tflite", "tflite-int8"),
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ class Settings:
     ``max_locations`` that are tried, by default those of ``effort``, and SAMPLED for a target class.
     ``target_class``: names or numbers of the classes that exits are for; none: all. ``least_alpha``: their smallest
     threshold, None: class_specific.LEAST.
+    ``formats``: what stages are written in; what is always written and what they are made from is added.
     ``dask``: address of a scheduler whose workers extract features.
     ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid`` locations.
     """
@@ -121,6 +130,7 @@ class Settings:
     exit_weight: float | None = None
     max_locations: int | None = None
     effort: str = "normal"
+    formats: tuple[str, ...] = ALWAYS
     seed: int = 0
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     cache: Path = field(default_factory=lambda: default_cache())
@@ -139,6 +149,12 @@ class Settings:
             if name not in FAMILIES:
                 close = nearest(name, FAMILIES)
                 raise InputError(f"--heads {name}: no such family{close}; there are {', '.join(FAMILIES)}")
+        for name in self.formats:
+            if name not in FORMATS:
+                close = nearest(name, FORMATS)
+                raise InputError(f"--format {name}: no such format{close}; there are {', '.join(FORMATS)}")
+        asked = {*ALWAYS, *self.formats, *(made for name in self.formats for made in FORMATS[name])}
+        object.__setattr__(self, "formats", tuple(name for name in FORMATS if name in asked))
         if self.finetune and self.max_class_drop is not None:
             raise InputError("--max-class-drop compares with the given model, class by class: not with --finetune")
         if self.least_alpha is not None and not self.target_class:
@@ -154,6 +170,12 @@ class Settings:
             self._check_trecx()
         if self.target_class:
             self._check_target()
+        if "tflite-int8" in self.formats:
+            for flag, given in (("--max-class-drop", self.max_class_drop), ("--target-class", self.target_class)):
+                if given:
+                    raise InputError(
+                        f"{flag} is about the float cascade alone: not with --format tflite-int8, tflm"
+                    )
         if self.risk is None:
             return
         if self.finetune:
@@ -255,6 +277,7 @@ class Settings:
             "exit_weight": self.exit_weight,
             "max_locations": self.max_locations,
             "effort": self.effort,
+            "formats": list(self.formats),
             "seed": self.seed,
             "threads": self.threads,
             "exit_at": [name if on is None else f"{name}:{on}" for name, on in self.exit_at.items()],

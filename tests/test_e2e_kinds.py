@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,10 @@ def answers(folder: Path, x: np.ndarray) -> tuple[list[np.ndarray], list[float]]
 
 @pytest.mark.parametrize("kind", ["binary", "labels"])
 def test_sigmoids_are_read_as_documented(kinds: Path, run: Run, kind: str) -> None:
-    report = augmented(run, kinds, f"{kind}.keras")
+    form = "tflm" if find_spec("tflite_micro") else "tflite-int8"
+    report = augmented(run, kinds, f"{kind}.keras", "--format", form)
+    assert all(check["disagreements"] == 0 for check in report["int8"]["checks"].values())
+    assert report["int8"]["same_answer"] > 0.9
     data = np.load(kinds / f"{kind}.npz")
     y = data["y_test"].reshape(len(data["y_test"]), -1)
     (early, final), (threshold,) = answers(kinds / f"{kind}-eeaug", data["x_test"])
@@ -100,10 +104,12 @@ def test_without_labels_the_given_model_is_right(kinds: Path, run: Run, work: Pa
     done = run(*AUGMENT, "--data", kinds / "plain.npz", "-o", kinds / "unlabelled", cwd=work)
     assert done.code == 2 and "y" in done.last_line
     done = run(
-        *AUGMENT, "--data", kinds / "plain.npz", "-o", kinds / "unlabelled", "--labels", "none", "--json", cwd=work
-    )
+        *AUGMENT, "--data", kinds / "plain.npz", "-o", kinds / "unlabelled", "--labels", "none", "--json",
+        "--format", "tflite-int8", cwd=work,
+    )  # fmt: skip
     assert done.code == 0, done.stderr
     report = json.loads(done.stdout)
+    assert report["int8"]["measured"]["accuracy"] > 0.9
     measured = report["design"]["measured"]
     assert report["baseline"]["measured"]["accuracy"] == 1
     (early, final), (threshold,) = answers(kinds / "unlabelled", np.load(kinds / "plain.npz")["x_test"])

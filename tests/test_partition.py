@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from keras_nets import NETS, classifier, dense_head, map_head, places, trained
 
-from eeaug import conversion, keras_files, partition
-from eeaug.export import keras_file, stage_files, verify
+from eeaug import conversion, hardware, keras_files, partition
+from eeaug.export import formats, keras_file, stage_files, verify
+from eeaug.export.formats import Work
 from eeaug.heads.training import Trained
 from eeaug.model import INPUT, Classifier
 from eeaug.partition import PROBABILITIES, Stage
@@ -24,6 +25,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 def softmax(z: np.ndarray) -> np.ndarray:
     z = np.exp(z - z.max(axis=1, keepdims=True))
     return np.asarray(z / z.sum(axis=1, keepdims=True))
+
+
+TARGET = hardware.read("psoc6")
 
 
 def cut(given: Classifier, exits: list[Trained]) -> tuple[Stage, ...]:
@@ -90,17 +94,26 @@ def test_written_stages_are_read_back_and_compared(tmp_path: Path) -> None:
     exits = [trained(map_head(places(given)["stem"]))]
     stages = cut(given, exits)
     files = [stage_files.write(given, stage, tmp_path) for stage in stages]
-    manifest = {
+    manifest: dict[str, Any] = {
         "decision": given.decision.as_dict(),
         "stages": [stage_files.entry(s, f, "max-softmax") for s, f in zip(stages, files, strict=True)],
     }
-    x = samples(given, 100)
-    facts = verify.verify(tmp_path, manifest, x, partition.monolith(given, exits), 1)
+    work = Work(tmp_path, manifest, given, stages, TARGET, samples(given, 100), 1)
+    asked = formats.named(["tflite"])
+    for kind in asked.values():
+        kind.write(work)
+    assert [set(entry["files"]) for entry in manifest["stages"]] == [{"keras", "onnx", "tflite"}] * 2
+    facts = verify.verify(work, partition.monolith(given, exits), asked)
     assert facts["samples"] == 100
-    assert {name: f["disagreements"] for name, f in facts["formats"].items()} == {"keras": 0, "onnx": 0}
+    assert {name: f["disagreements"] for name, f in facts["formats"].items()} == dict.fromkeys(
+        ("keras", "onnx", "tflite"), 0
+    )
     other = partition.monolith(given, [trained(map_head(places(given)["stem"]), seed=2)])
     with pytest.raises(verify.ConversionError, match="the keras stages disagree with the model on"):
-        verify.verify(tmp_path, manifest, x, other, 1)
+        verify.verify(work, other, {})
+    with pytest.raises(verify.ConversionError, match="the tflite stages disagree with the model on"):
+        wrong = [np.asarray(other(work.x, training=False)[name]) for name in ("exit_stem", "final")]
+        asked["tflite"].check(work, verify.Reference.of(given.decision, manifest["stages"], wrong))
 
 
 # -- equal models, equal bytes ------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError
+from eeaug.export.formats import Format, Work
 from eeaug.partition import FINAL, exit_output
 from eeaug.runtime import Cascade, heard
 
-__all__ = ["TOLERANCE", "compare", "verify"]
+__all__ = ["TOLERANCE", "Reference", "compare", "verify"]
 
 # A decision may differ where |confidence − threshold| is below this. It serves every measure: logits that are off
 # by up to d move max-softmax by d / 2 at most, the margin by d, the entropy by 0.65 · d for any number of classes
@@ -23,10 +25,55 @@ __all__ = ["TOLERANCE", "compare", "verify"]
 TOLERANCE = 1e-4
 
 
-def verify(
-    directory: Path, manifest: Mapping[str, Any], x: NDArray[np.float32], monolith: Any, threads: int
-) -> dict[str, Any]:
-    """Run the Keras and ONNX stages on prepared samples ``x``; compare with the network in one piece.
+@dataclass(frozen=True)
+class Reference:
+    """What files are compared with: outcomes of m exits and the final classifier on n samples.
+
+    ``margins`` (m + 1, n): by how much each decision is made (decision.Decision.margins).
+    """
+
+    decision: Decision
+    stages: Sequence[Mapping[str, Any]]
+    outcomes: Outcomes
+    thresholds: Sequence[float | None]
+    margins: NDArray[np.float32]
+    tolerance: float = TOLERANCE
+
+    @classmethod
+    def of(
+        cls,
+        decision: Decision,
+        stages: Sequence[Mapping[str, Any]],
+        probabilities: Sequence[NDArray[np.float32]],
+        tolerance: float = TOLERANCE,
+    ) -> Reference:
+        """Of what every classifier says by itself, (n, outputs) each; ``stages`` are the manifest's."""
+        said = heard(decision, stages, probabilities)
+        margins = np.array([decision.margins(p) for p in said])
+        thresholds = [stage["threshold"] for stage in stages[:-1]]
+        return cls(decision, stages, _outcomes(decision, said), thresholds, margins, tolerance)
+
+    def check(self, name: str, probabilities: Sequence[NDArray[np.float32]]) -> dict[str, int]:
+        """How many decisions of the files of this format differ, where their classifiers say this.
+
+        Raises
+        ------
+        ConversionError : one differs that is not near a tie
+        """
+        return self.check_outcomes(name, _outcomes(self.decision, heard(self.decision, self.stages, probabilities)))
+
+    def check_outcomes(self, name: str, outcomes: Outcomes) -> dict[str, int]:
+        different, near = compare(self.outcomes, outcomes, self.thresholds, self.margins, self.tolerance)
+        if different > near:
+            raise ConversionError(
+                f"the {name} stages disagree with the model on {different - near} of {outcomes.samples} samples "
+                f"that are further than {self.tolerance:g} from a threshold; nothing was written"
+            )
+        return {"disagreements": different, "near_threshold": near}
+
+
+def verify(work: Work, monolith: Any, formats: Mapping[str, Format]) -> dict[str, Any]:
+    """Run the Keras and ONNX stages and those of ``formats``; compare with the network in one piece.
 
     Returns samples and, per format, how many decisions differed, all of them near a tie.
 
@@ -34,34 +81,27 @@ def verify(
     ------
     ConversionError : a file gives another decision or class away from every threshold
     """
-    stages = manifest["stages"]
-    thresholds = [stage["threshold"] for stage in stages[:-1]]
+    directory, stages, x = work.directory, work.manifest["stages"], work.x
+    decision = Decision(**work.manifest["decision"])
     # the augmented model is read back too: what is compared is what is shipped
-    decision = Decision(**manifest["decision"])
-    probabilities = _in_one_piece(monolith, stages, x)
-    probabilities = heard(decision, stages, probabilities)
-    reference = _outcomes(decision, probabilities)
-    margins = np.array([decision.margins(p) for p in probabilities])
-    formats = {
-        "keras": _outcomes(decision, heard(decision, stages, _keras(directory, stages, x))),
-        "onnx": Cascade.load(directory, manifest, threads).outcomes([x], np.zeros(len(x), np.int64)),
+    reference = Reference.of(decision, stages, _in_one_piece(monolith, stages, x))
+    onnx = Cascade.load(directory, work.manifest, work.threads).outcomes([x], np.zeros(len(x), np.int64))
+    found = {
+        "keras": reference.check("keras", _keras(directory, stages, x)),
+        "onnx": reference.check_outcomes("onnx", onnx),
+        **{name: kind.check(work, reference) for name, kind in formats.items()},
     }
-    found = {}
-    for name, outcomes in formats.items():
-        different, near = compare(reference, outcomes, thresholds, margins)
-        if different > near:
-            raise ConversionError(
-                f"the {name} stages disagree with the model on {different - near} of {len(x)} samples that are "
-                f"further than {TOLERANCE:g} from a threshold; nothing was written"
-            )
-        found[name] = {"disagreements": different, "near_threshold": near}
     return {"samples": len(x), "tolerance": TOLERANCE, "formats": found}
 
 
 def compare(
-    reference: Outcomes, other: Outcomes, thresholds: Sequence[float | None], margins: NDArray[np.float32]
+    reference: Outcomes,
+    other: Outcomes,
+    thresholds: Sequence[float | None],
+    margins: NDArray[np.float32],
+    tolerance: float = TOLERANCE,
 ) -> tuple[int, int]:
-    """How many decisions (exit and class) differ, and how many of these are within TOLERANCE of a tie.
+    """How many decisions (exit and class) differ, and how many of these are within ``tolerance`` of a tie.
 
     A tie is a confidence at a threshold, or two classes that are equally probable at the same exit;
     margins (m + 1, n) are the reference's differences between the two most probable classes.
@@ -69,10 +109,10 @@ def compare(
     n = np.arange(reference.samples)
     a, b = decide(reference, thresholds), decide(other, thresholds)
     different = (a != b) | (reference.predicted[a, n] != other.predicted[b, n])
-    near = (a == b) & (margins[a, n] < TOLERANCE)
+    near = (a == b) & (margins[a, n] < tolerance)
     for k, threshold in enumerate(thresholds):
         if threshold is not None:
-            near |= np.abs(reference.confidence[k] - np.float32(threshold)) < TOLERANCE
+            near |= np.abs(reference.confidence[k] - np.float32(threshold)) < tolerance
     return int(different.sum()), int((different & near).sum())
 
 

@@ -26,7 +26,7 @@ from eeaug.reuse import Reuse
 from eeaug.search.solver import Result
 from eeaug.search.space import Design
 
-__all__ = ["Chosen", "benefit_curve", "build", "drop_bound", "metrics_of", "proof", "summary"]
+__all__ = ["Chosen", "benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "proof", "summary"]
 
 CURVE_POINTS = 40  # of each front
 CURVE_COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
@@ -76,13 +76,15 @@ def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float 
     return mean_upper_bound(losses, error=0.05, seed=seed, weights=weights), None
 
 
-def proof(guarantee: Guarantee | None, labels: str) -> dict[str, Any] | None:
-    """What is proven, in figures and in a sentence."""
+def proof(guarantee: Guarantee | None, labels: str, *, given_last: bool = True) -> dict[str, Any] | None:
+    """What is proven, in figures and in a sentence; ``given_last``: the last classifier is the given model."""
     if guarantee is None:
         return None
     what = "disagreement with the given model" if labels == "none" else "accuracy drop"
     sure, budget = f"{1 - guarantee.risk:.4g}", units.points(guarantee.budget, signed=False)
     by_construction = f"Nothing leaves early: the {what} is 0 by construction."
+    if not given_last:
+        by_construction = "Nothing leaves early."
     if guarantee.proven:
         said = (
             f"Proven. With probability {sure} over the draw of the {guarantee.samples:,} certify samples, the true "
@@ -90,10 +92,12 @@ def proof(guarantee: Guarantee | None, labels: str) -> dict[str, Any] | None:
         )
     elif guarantee.tested:
         said = f"No early exit could be proven to keep a true {what} of {budget} at most with probability {sure}"
+        if not given_last:
+            said = f"A true {what} of {budget} at most could not be proven with probability {sure}"
         if guarantee.smallest_drop is not None:
             said += (
-                f"; {guarantee.samples:,} certify samples prove {units.at_most(guarantee.smallest_drop)} for the "
-                "strictest thresholds, and nothing smaller"
+                f"; {guarantee.samples:,} certify samples prove {units.at_most(guarantee.smallest_drop)} for "
+                f"{'the strictest thresholds' if given_last else 'nothing leaving early'}, and nothing smaller"
             )
         said += f". {by_construction}"
     else:
@@ -111,9 +115,10 @@ def proof(guarantee: Guarantee | None, labels: str) -> dict[str, Any] | None:
     }
 
 
-def _points(
-    points: Sequence[Point], chosen: Chosen, choose: Outcomes, test: Outcomes | None, labels: str, seed: int
-) -> list[dict[str, Any]]:
+def points_of(
+    points: Sequence[Point], chosen: Chosen, choose: Outcomes, test: Outcomes | None, labels: str, seed: int,
+    *, given_last: bool = True,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Every operating point with its own figures; ``choose`` and ``test`` are rows of the design."""
     made = []
     for point in points:
@@ -124,7 +129,7 @@ def _points(
             "thresholds": list(own.thresholds),
             "predicted": metrics_of(own, choose, "choose")[1],
             "measured": None if test is None else metrics_of(own, test, "test")[1],
-            "guarantee": proof(point.guarantee, labels),
+            "guarantee": proof(point.guarantee, labels, given_last=given_last),
             "accuracy_drop_bound_95": drop_bound(own, test, seed)[0],
         })  # fmt: skip
     return made
@@ -255,11 +260,12 @@ def build(
             ),
         },
         "benefit_curve": benefit_curve(result, chosen, choose, rows, costs, base_choose["accuracy"]),
-        "operating_points": _points(points, chosen, rows, test, settings["labels"], settings["seed"]),
+        "operating_points": points_of(points, chosen, rows, test, settings["labels"], settings["seed"]),
         "guarantee": proof(guarantee, settings["labels"]),
         "accuracy_drop_bound_95": bound,
         "accuracy_drop_bound_95_missing": why,
         "search": search,
+        "int8": None,
         "verification": verification,
         "warnings": [],
     }

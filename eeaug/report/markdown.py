@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from eeaug.report import battery, details, facts, rho, target, units
+from eeaug.report import battery, details, facts, quantised, rho, target, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
 from eeaug.report.compare import Named
@@ -89,6 +89,14 @@ def _more(report: Report) -> Iterator[str]:
     if points := facts.operating_points(report):
         yield from ("", f"**{facts.operating_points_title(report)}**", "")
         yield from _table(points)
+    if int8 := quantised.comparison(report):
+        yield from ("", f"**{quantised.title(report)}**", "")
+        yield from _table(int8)
+        yield from ("", _text(quantised.note(report)), "")
+        yield from _table(quantised.files(report))
+        if points := quantised.operating_points(report):
+            yield from ("", f"**{quantised.operating_points_title(report)}**", "")
+            yield from _table(points)
     if report["benefit_curve"]:
         yield from ("", f"**{facts.benefits_title(report)}**", "")
         yield from _table(facts.benefits(report))

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from eeaug.report import battery, details, facts, rho, target, units
+from eeaug.report import battery, details, facts, quantised, rho, target, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
 from eeaug.report.compare import Named
@@ -104,6 +104,15 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
     if points := facts.operating_points(report):
         yield from _heading(facts.operating_points_title(report), write)
         yield _table(points, write)
+    if int8 := quantised.comparison(report):
+        yield from _heading(quantised.title(report), write)
+        yield _table(int8, write)
+        yield write(quantised.note(report), "dim")
+        yield Text()
+        yield _table(quantised.files(report), write)
+        if points := quantised.operating_points(report):
+            yield from _heading(quantised.operating_points_title(report), write)
+            yield _table(points, write)
     if report["benefit_curve"]:
         yield from _heading(facts.benefits_title(report), write)
         yield _table(facts.benefits(report), write, last_left=True)

@@ -1,0 +1,115 @@
+"""The formats that stages are written in, beside Keras and ONNX files, which are always there (stage_files).
+
+A format is a module of this package with two functions:
+
+    write(work)              writes its files below ``work.directory`` and enters each in ``files`` of its stage
+                             in ``work.manifest``
+    check(work, reference)   reads them back, runs them on ``work.x`` as the cascade that they are and gives what
+                             verify.Reference.check gives, and what else there is to say of the format; raises
+                             ConversionError where they disagree
+    refuse(target)           may be left out; raises InputError where the hardware is none for this format
+
+Its name stands in settings.FORMATS, too, from where the command line has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.errors import InputError
+from eeaug.hardware import Hardware
+from eeaug.model import Classifier
+from eeaug.partition import Stage
+
+__all__ = ["FORMATS", "Format", "Work", "check_possible", "like", "named"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A bundle that is being written: its Keras and ONNX stages and its manifest's entries are there.
+
+    Parameters
+    ----------
+    directory : the bundle's
+    manifest : as bundle.read_manifest gives it, still without hashes; writers add to it
+    stages : the same stages as ``manifest["stages"]``, with what they are made of
+    x : float32 (n, *input shape), prepared samples of the choose part that files are run on
+    calibration : float32 (n, *input shape), those that int8 ranges are taken from; None: there is no data
+    """
+
+    directory: Path
+    manifest: dict[str, Any]
+    classifier: Classifier
+    stages: tuple[Stage, ...]
+    hardware: Hardware
+    x: NDArray[np.float32]
+    threads: int
+    calibration: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """``module`` of this package; ``needs``: what it imports → what pip installs for it.
+
+    ``like``: "model", the files decide as the augmented model does; "int8", as the int8 stages in LiteRT do; None:
+    they are a network of their own, which is measured as one, and there is no ``check``.
+    """
+
+    module: str
+    needs: Mapping[str, str] = field(default_factory=dict)
+    like: str | None = "model"
+
+    def write(self, work: Work) -> None:
+        self._module().write(work)
+
+    def check(self, work: Work, reference: Any) -> dict[str, Any]:
+        """``reference``: a verify.Reference."""
+        return dict(self._module().check(work, reference))
+
+    def refuse(self, target: Hardware) -> None:
+        """Raises InputError where the target is none for this format; most have no such function."""
+        getattr(self._module(), "refuse", lambda _: None)(target)
+
+    def _module(self) -> Any:
+        return import_module(f"eeaug.export.{self.module}")
+
+
+LITERT = {"ai_edge_litert": "ai-edge-litert"}
+FORMATS: Mapping[str, Format] = {
+    "tflite": Format("tflite", LITERT),
+    "tflite-int8": Format("tflite_int8", LITERT, like=None),
+    "tflm": Format("tflm", {"tflite_micro": "'eeaug[mcu]'"}, like="int8"),
+}
+
+
+def named(names: Iterable[str]) -> dict[str, Format]:
+    """Those of ``names`` that are not always there, by name, in the order in which they are written."""
+    asked = set(names)
+    return {name: kind for name, kind in FORMATS.items() if name in asked}
+
+
+def like(what: str, formats: Mapping[str, Format]) -> dict[str, Format]:
+    """Those that are compared with the "model", or with the "int8" stages."""
+    return {name: kind for name, kind in formats.items() if kind.like == what}
+
+
+def check_possible(names: Iterable[str], target: Hardware) -> None:
+    """Refuse before any work a format whose package is missing, or that is nothing for the target.
+
+    Raises
+    ------
+    InputError : with the command that installs it
+    """
+    for name, kind in named(names).items():
+        for module, package in kind.needs.items():
+            if find_spec(module) is None:
+                raise InputError(f"--format {name} needs a package that is not installed: pip install {package}")
+        kind.refuse(target)

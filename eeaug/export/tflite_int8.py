@@ -1,0 +1,88 @@
+"""``--format tflite-int8``: every stage quantised to int8 throughout, inputs, outputs and hand-over too.
+
+Ranges are those of the float stages on real samples, and on what these hand over: so a hand-over has the same
+scale and zero point where it is made and where it is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from math import isclose, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug import integer, litert, tflite_file
+from eeaug.decision import STEP, ZERO_POINT
+from eeaug.errors import ConversionError
+from eeaug.export.formats import Work
+from eeaug.litert import Quantisation, Session
+from eeaug.partition import PROBABILITIES, Stage, stage_graph
+
+__all__ = ["write"]
+
+FILE = "model.int8.tflite"
+CALIBRATION_BYTES = 256_000_000  # that samples or what is handed over may take while ranges are sought
+ROUNDING = 1e-4  # scales of one tensor that differ by less, relatively, differ by float rounding alone
+
+
+def write(work: Work) -> None:
+    """Write the files; how inputs and outputs are quantised stands as ``int8`` in the manifest's stages."""
+    tensor = _calibration(work)
+    kernels = "reference" if "tflm" in work.manifest["settings"]["formats"] else "optimised"
+    work.manifest["int8"] = {"kernels": kernels, "calibration_samples": len(tensor)}
+    before: Quantisation | None = None
+    for stage, entry in zip(work.stages, work.manifest["stages"], strict=True):
+        inputs, outputs = stage_graph(work.classifier, stage)
+        content = litert.to_tflite(inputs, outputs, input_name=stage.input_name, samples=tensor)
+        content, facts = _joined(content, stage, before)
+        name = f"stages/{stage.name}/{FILE}"
+        (work.directory / name).write_bytes(content)
+        entry["files"][integer.FORMAT], entry["int8"] = name, facts
+        if stage.handover is not None:
+            before = Quantisation(**facts["outputs"][stage.handover])
+            session = Session(work.directory / entry["files"]["tflite"], work.threads)
+            (tensor,) = session.run([stage.handover], {stage.input_name: tensor})
+
+
+def _calibration(work: Work) -> NDArray[np.float32]:
+    """As many samples as there is room for on the way through the stages, from the whole of what is given."""
+    assert work.calibration is not None
+    largest = 4 * max(prod(shape) for stage in work.stages for shape in (stage.input_shape, stage.handover_shape))
+    most = max(1, CALIBRATION_BYTES // largest)
+    return work.calibration[:: -(-len(work.calibration) // most)]
+
+
+def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[bytes, dict[str, Any]]:
+    """The file, taking what it is handed as ``before`` gives it, and the manifest's entry about its tensors.
+
+    ``requantised_from``: where the two differ by more than rounding, what is to be converted before the stage runs.
+
+    Raises
+    ------
+    ConversionError : the file is not int8 throughout, or its probabilities are not what softmax and logistic give
+    """
+    loose = [name for name in tflite_file.operators(content, of_floats=True) if name != "DEQUANTIZE"]
+    if loose:
+        raise ConversionError(
+            f"stage {stage.name} cannot be int8 throughout: TFLite has no int8 kernel for {', '.join(loose)}; "
+            "leave tflite-int8 and tflm out of --format"
+        )
+    session = Session(content, 1)
+    said = session.outputs[PROBABILITIES]
+    if said != Quantisation(STEP, ZERO_POINT):
+        raise ConversionError(f"stage {stage.name}: int8 probabilities with {said}, not {STEP} and {ZERO_POINT}")
+    takes = session.inputs[stage.input_name]
+    assert takes is not None
+    requantised_from = None
+    if before is not None and before != takes:
+        if before.zero_point == takes.zero_point and isclose(before.scale, takes.scale, rel_tol=ROUNDING):
+            content, takes = tflite_file.with_input(content, before.scale, before.zero_point), before
+        else:
+            requantised_from = asdict(before)
+    return content, {
+        "inputs": {stage.input_name: asdict(takes)},
+        "outputs": {name: asdict(q) for name, q in session.outputs.items() if q is not None},
+        "requantised_from": requantised_from,
+    }

@@ -1,0 +1,116 @@
+"""``--format tflm``: the int8 stages of microcontrollers as C++ for TensorFlow Lite for Microcontrollers.
+
+interpreter  TFLM on this machine
+source       C++ text
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug import integer, tflite_file
+from eeaug.decision import Decision
+from eeaug.errors import ConversionError, InputError
+from eeaug.export.formats import Work
+from eeaug.export.tflm import source
+from eeaug.export.tflm.interpreter import Interpreter, arena_bytes
+from eeaug.export.tflm.source import METHODS, Part
+from eeaug.export.verify import Reference
+from eeaug.hardware import Hardware
+from eeaug.litert import Quantisation
+
+__all__ = ["check", "microcontrollers", "refuse", "write"]
+
+FOLDER = "tflm"
+MOST_RAM = 64 << 20  # bytes: what has more of it is no microcontroller
+PROBABILITY = Quantisation(1 / 256, -128)
+
+
+def microcontrollers(hardware: Hardware) -> set[str]:
+    """Processors with little memory, or that are said to run TFLM."""
+    ram = {memory.name: memory.bytes for memory in hardware.memories}
+    return {p.name for p in hardware.processors if ram[p.ram] <= MOST_RAM or "TFLM" in (p.runtime or "")}
+
+
+def refuse(hardware: Hardware) -> None:
+    """Raises InputError where no processor of the target is a microcontroller."""
+    if not microcontrollers(hardware):
+        raise InputError(
+            f"--format tflm: {hardware.name} has no microcontroller, which is a processor with at most "
+            f"{MOST_RAM >> 20} MiB of RAM, or one whose runtime names TFLM"
+        )
+
+
+def write(work: Work) -> None:
+    """Write ``tflm/``; arena bytes and operators stand as ``tflm`` in the manifest's stages.
+
+    Raises
+    ------
+    ConversionError : TFLM lacks an operator of a stage
+    """
+    folder = work.directory / FOLDER
+    folder.mkdir()
+    on = microcontrollers(work.hardware)
+    parts = []
+    for number, entry in enumerate(work.manifest["stages"]):
+        if entry["processor"] not in on:
+            continue
+        content = (work.directory / entry["files"][integer.FORMAT]).read_bytes()
+        part = _part(number, entry, content)
+        for name, text in source.array(number, content).items():
+            (folder / name).write_text(text, encoding="utf-8")
+        entry["files"]["tflm"] = f"{FOLDER}/stage_{number}_model.cc"
+        entry["tflm"] = {"arena_bytes": part.arena, "operators": list(part.operators)}
+        parts.append(part)
+    points = [(p["name"], p["int8"]["constants"]) for p in work.manifest["operating_points"] if "int8" in p]
+    cascade = source.Cascade(
+        Decision(**work.manifest["decision"]),
+        work.manifest["stages"],
+        points or [("default", [entry["int8"]["constant"] for entry in work.manifest["stages"][:-1]])],
+        {name: list(mine) for name, mine in groupby(parts, key=lambda part: str(part.entry["processor"]))},
+    )
+    (folder / "cascade.h").write_text(source.header(cascade), encoding="utf-8")
+    decide = files("eeaug.export.tflm").joinpath("templates/decide.h").read_text(encoding="utf-8")
+    (folder / "decide.h").write_text(decide, encoding="utf-8")
+    for name in cascade.parts:
+        (folder / f"{source.identifier(name)}.cc").write_text(source.driver(cascade, name), encoding="utf-8")
+
+
+def check(work: Work, reference: Reference) -> dict[str, Any]:
+    """Run the stages of microcontrollers in TFLM, each in the arena that its driver has; others stay in LiteRT."""
+    stages = integer.cascade(work.directory, work.manifest, work.threads)
+    said: list[NDArray[np.float32]] = []
+    tensor: NDArray[Any] = work.x
+    for entry, session in zip(stages.stages, stages.sessions, strict=True):
+        names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
+        x = session.taken(entry["inputs"][0], tensor)
+        if "tflm" in entry:
+            content = (work.directory / entry["files"][integer.FORMAT]).read_bytes()
+            order = tflite_file.outputs(content)
+            made = dict(
+                zip(order, Interpreter(content, entry["tflm"]["arena_bytes"]).run(x, len(order)), strict=True)
+            )
+            said.append(PROBABILITY.real(made[names[0]]))
+            handed = [made[name] for name in names[1:]]
+        else:
+            probabilities, *handed = session.run(names, {entry["inputs"][0]: x})
+            said.append(probabilities)
+        tensor = handed[0] if handed else tensor
+    return {"samples": len(work.x), **reference.check("tflm", said)}
+
+
+def _part(number: int, entry: dict[str, Any], content: bytes) -> Part:
+    operators = tflite_file.operators(content)
+    lacking = [name for name in operators if name not in METHODS]
+    if lacking:
+        raise ConversionError(f"stage {entry['name']} cannot run in TFLM: it needs {', '.join(lacking)}")
+    try:
+        arena = arena_bytes(content)
+    except RuntimeError as error:
+        raise ConversionError(f"stage {entry['name']} cannot run in TFLM: {error}") from error
+    return Part(number, entry, arena, operators, tflite_file.outputs(content))

@@ -1,0 +1,354 @@
+"""C++ for TensorFlow Lite for Microcontrollers: models as arrays, and a driver for every processor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from eeaug.decision import Decision
+
+__all__ = ["METHODS", "Cascade", "Part", "array", "driver", "header", "identifier"]
+
+# operators of TensorFlow's schema → methods of MicroMutableOpResolver that register them
+METHODS: Mapping[str, str] = {
+    name: "Add" + method
+    for name, method in (
+        line.split()
+        for line in """
+        ABS Abs
+        ADD Add
+        ADD_N AddN
+        AVERAGE_POOL_2D AveragePool2D
+        BATCH_MATMUL BatchMatMul
+        CAST Cast
+        CONCATENATION Concatenation
+        CONV_2D Conv2D
+        DEPTHWISE_CONV_2D DepthwiseConv2D
+        DEQUANTIZE Dequantize
+        DIV Div
+        ELU Elu
+        EXP Exp
+        EXPAND_DIMS ExpandDims
+        FULLY_CONNECTED FullyConnected
+        GATHER Gather
+        HARD_SWISH HardSwish
+        L2_NORMALIZATION L2Normalization
+        LEAKY_RELU LeakyRelu
+        LOG Log
+        LOGISTIC Logistic
+        LOG_SOFTMAX LogSoftmax
+        MAXIMUM Maximum
+        MAX_POOL_2D MaxPool2D
+        MEAN Mean
+        MINIMUM Minimum
+        MIRROR_PAD MirrorPad
+        MUL Mul
+        NEG Neg
+        PACK Pack
+        PAD Pad
+        PADV2 PadV2
+        PRELU Prelu
+        QUANTIZE Quantize
+        REDUCE_MAX ReduceMax
+        RELU Relu
+        RELU6 Relu6
+        RESHAPE Reshape
+        RESIZE_BILINEAR ResizeBilinear
+        RESIZE_NEAREST_NEIGHBOR ResizeNearestNeighbor
+        RSQRT Rsqrt
+        SHAPE Shape
+        SLICE Slice
+        SOFTMAX Softmax
+        SPACE_TO_DEPTH SpaceToDepth
+        SPLIT Split
+        SPLIT_V SplitV
+        SQRT Sqrt
+        SQUARE Square
+        SQUARED_DIFFERENCE SquaredDifference
+        SQUEEZE Squeeze
+        STRIDED_SLICE StridedSlice
+        SUB Sub
+        SUM Sum
+        TANH Tanh
+        TRANSPOSE Transpose
+        TRANSPOSE_CONV TransposeConv
+        UNPACK Unpack
+        """.strip().splitlines()
+    )
+}
+MEASURES = {"max-softmax": "kMaxSoftmax", "margin": "kMargin", "entropy": "kEntropy"}
+KINDS = {"softmax": "kSoftmax", "binary": "kBinary", "multilabel": "kMultilabel"}
+PER_LINE = 16
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stage in the driver: its number, its entry in the manifest, and where the file has its outputs."""
+
+    number: int
+    entry: Mapping[str, Any]
+    arena: int
+    operators: Sequence[str]
+    outputs: Sequence[str]
+
+    @property
+    def handover(self) -> Mapping[str, Any] | None:
+        return next(iter(self.entry["outputs"]["handover"]), None)
+
+    def output(self, name: str) -> str:
+        return f"stage.output({self.outputs.index(name)})->data.int8"
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """All stages of the network, those on microcontrollers with their parts."""
+
+    decision: Decision
+    stages: Sequence[Mapping[str, Any]]
+    points: Sequence[tuple[str, Sequence[int | None]]]
+    parts: Mapping[str, Sequence[Part]]  # by processor
+
+    @property
+    def reuse(self) -> bool:
+        return any(stage["reuse"] for stage in self.stages)
+
+
+def identifier(text: str) -> str:
+    """A name that C++ takes."""
+    name = re.sub(r"\W", "_", text, flags=re.ASCII)
+    return f"_{name}" if name[0].isdigit() else name
+
+
+def _constant(text: str) -> str:
+    return "k" + "".join(word.capitalize() for word in re.split(r"\W", text))
+
+
+def array(number: int, content: bytes) -> dict[str, str]:
+    """The files that hold a stage's model, by name."""
+    name = f"stage_{number}_model"
+    lines = (content[i : i + PER_LINE] for i in range(0, len(content), PER_LINE))
+    rows = "\n".join("    " + " ".join(f"0x{byte:02x}," for byte in line) for line in lines)
+    return {
+        f"{name}.h": f"""#ifndef EEAUG_STAGE_{number}_MODEL_H_
+#define EEAUG_STAGE_{number}_MODEL_H_
+
+namespace eeaug {{
+
+extern const unsigned char {name}[];
+extern const unsigned int {name}_size;
+
+}}  // namespace eeaug
+
+#endif  // EEAUG_STAGE_{number}_MODEL_H_
+""",
+        f"{name}.cc": f"""#include "{name}.h"
+
+namespace eeaug {{
+
+alignas(16) const unsigned char {name}[] = {{
+{rows}
+}};
+const unsigned int {name}_size = {len(content)};
+
+}}  // namespace eeaug
+""",
+    }
+
+
+def header(cascade: Cascade) -> str:
+    """``cascade.h``: thresholds, what is handed over, and the functions of every processor."""
+    stages, decision = cascade.stages, cascade.decision
+    exits = len(stages) - 1
+    rows = "\n".join(
+        f"    {{{', '.join('kNever' if c is None else str(c) for c in constants or [None])}}},  // {name}"
+        for name, constants in cascade.points
+    )
+    takes = stages[0]["int8"]["inputs"][stages[0]["inputs"][0]]
+    return f"""// An early-exit network in int8 on TensorFlow Lite for Microcontrollers. Written by eeaug.
+//
+// Build for every processor: <processor>.cc, the stage_<n>_model.cc that it includes, and TFLM. Call Setup() once,
+// then Run() for every sample on the first processor; on kGoesOn send what it hands over to the next one, and call
+// Run() there.
+#ifndef EEAUG_CASCADE_H_
+#define EEAUG_CASCADE_H_
+
+#include <stdint.h>
+
+#include "decide.h"
+
+namespace eeaug {{
+
+constexpr int kStages = {len(stages)};
+constexpr int kOutputs = {decision.outputs};
+constexpr Kind kKind = Kind::{KINDS[decision.kind]};
+constexpr Measure kMeasure = Measure::{MEASURES[decision.measure]};
+
+// Thresholds to switch between while the network runs.
+enum Point {{ {", ".join(_constant(name) for name, _ in cascade.points)} }};
+constexpr int16_t kThresholds[][{max(exits, 1)}] = {{
+{rows}
+}};
+
+// The input, prepared as in training, is given as int8: QuantisedInput(x) of every value.
+constexpr int kInputSize = {prod(stages[0]["input_shape"])};
+inline int8_t QuantisedInput(float x) {{ return Quantised(x, {_float(takes["scale"])}, {takes["zero_point"]}); }}
+{"".join(_handover(cascade, k) for k in range(exits))}
+// kLeft: there is an answer. kGoesOn: the next processor has to go on with what was handed over.
+enum class Status {{ kLeft, kGoesOn, kFailed }};
+
+struct Answer {{
+  int stage;  // where the sample left
+  uint64_t label;
+  int8_t confidence;
+}};
+{"".join(_declared(cascade, name, parts) for name, parts in cascade.parts.items())}
+}}  // namespace eeaug
+
+#endif  // EEAUG_CASCADE_H_
+"""
+
+
+def _handover(cascade: Cascade, k: int) -> str:
+    (tensor,) = cascade.stages[k]["outputs"]["handover"]
+    scale = cascade.stages[k]["int8"]["outputs"][tensor["name"]]
+    said = f"\n  int8_t said[{k + 1}][kOutputs];  // what the exits so far said" if cascade.reuse else ""
+    return f"""
+// From stage {k} to stage {k + 1}: {" × ".join(map(str, tensor["shape"]))}, scale {scale["scale"]:.9g}, \
+zero point {scale["zero_point"]}.
+struct Handover{k + 1} {{
+  int8_t tensor[{prod(tensor["shape"])}];{said}
+}};
+"""
+
+
+def _signature(parts: Sequence[Part], stages: int) -> str:
+    first, last = parts[0].number, parts[-1].number
+    given = f"const Handover{first}& received" if first else "const int8_t* input"
+    onward = "" if last + 1 == stages else f"Handover{last + 1}* onward, "
+    point = ", Point point" if first + 1 < stages else ""  # the last stage has no threshold
+    return f"Status Run({given}, {onward}Answer* answer{point}"
+
+
+def _declared(cascade: Cascade, name: str, parts: Sequence[Part]) -> str:
+    numbers = ", ".join(str(part.number) for part in parts)
+    signature = _signature(parts, len(cascade.stages))
+    declared = f"{signature} = kDefault);" if signature.endswith("point") else f"{signature});"
+    return f"""
+// Stage {numbers} on {name}.
+namespace {identifier(name)} {{
+bool Setup();  // false: an arena is too small, or TFLM lacks an operator
+{declared}
+}}  // namespace {identifier(name)}
+"""
+
+
+def driver(cascade: Cascade, name: str) -> str:
+    """The C++ file of one processor."""
+    parts = cascade.parts[name]
+    last_number = len(cascade.stages) - 1
+    includes = "\n".join(f'#include "stage_{part.number}_model.h"' for part in parts)
+    body = "".join(_stage(cascade, part, parts, last_number) for part in parts)
+    ends = "" if parts[-1].number == last_number else "  return Status::kGoesOn;\n"
+    said = parts[-1].number + 1 if cascade.reuse else 1
+    heard = ""
+    if cascade.reuse and parts[0].number:
+        heard = "  memcpy(said, received.said, sizeof(received.said));\n"
+    return f"""// What {name} runs. Written by eeaug.
+#include <string.h>
+
+#include "cascade.h"
+{includes}
+#include "tensorflow/lite/micro/micro_interpreter.h"
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+#include "tensorflow/lite/schema/schema_generated.h"
+
+namespace eeaug {{
+namespace {identifier(name)} {{
+namespace {{
+
+{"".join(_arena(part) for part in parts)}
+}}  // namespace
+
+bool Setup() {{
+{"".join(_setup(part) for part in parts)}  return true;
+}}
+
+{_signature(parts, len(cascade.stages))}) {{
+  int8_t said[{said}][kOutputs];
+{heard}{body}{ends}}}
+
+}}  // namespace {identifier(name)}
+}}  // namespace eeaug
+"""
+
+
+def _arena(part: Part) -> str:
+    k = part.number
+    return f"""// Measured on a machine of 64 bits; arena_used_bytes() says what this processor needs of it.
+alignas(16) uint8_t arena_{k}[{part.arena}];
+tflite::MicroInterpreter* interpreter_{k} = nullptr;
+"""
+
+
+def _setup(part: Part) -> str:
+    k = part.number
+    added = "".join(f"  resolver_{k}.{METHODS[name]}();\n" for name in part.operators)
+    return f"""  static tflite::MicroMutableOpResolver<{len(part.operators)}> resolver_{k};
+{added}  static tflite::MicroInterpreter stage_{k}(tflite::GetModel(stage_{k}_model), resolver_{k}, arena_{k}, \
+sizeof(arena_{k}));
+  if (stage_{k}.AllocateTensors() != kTfLiteOk) return false;
+  interpreter_{k} = &stage_{k};
+"""
+
+
+def _stage(cascade: Cascade, part: Part, parts: Sequence[Part], last_number: int) -> str:
+    k, entry, first = part.number, part.entry, part is parts[0]
+    before = None if first else parts[parts.index(part) - 1]
+    source = "input" if k == 0 else "received.tensor"
+    if before is not None and before.handover is not None:
+        source = before.output(before.handover["name"]).replace("stage.", f"interpreter_{before.number}->")
+    row = k if cascade.reuse else 0
+    own = part.output(entry["outputs"]["probabilities"])
+    weights = "nullptr"
+    lines = []
+    if entry["reuse"]:
+        weights = f"weights_{k}"
+        lines.append(f"static const float {weights}[] = {{{', '.join(_float(w) for w in entry['reuse'])}}};")
+    lines += [
+        *_fed(entry, source, prod(entry["input_shape"])),
+        "if (stage.Invoke() != kTfLiteOk) return Status::kFailed;",
+        f"memcpy(said[{row}], {own}, kOutputs);",
+        f"const Decision made = Decide<kOutputs>(said, {row + 1}, {weights}, kKind, kMeasure);",
+    ]
+    answer = f"*answer = {{{k}, made.label, made.confidence}};"
+    if k == last_number:
+        lines += [answer, "return Status::kLeft;"]
+    else:
+        lines += [
+            f"if (made.confidence >= kThresholds[point][{k}]) {{", f"  {answer}", "  return Status::kLeft;", "}",
+        ]  # fmt: skip
+    if part is parts[-1] and part.handover is not None:
+        lines.append(f"memcpy(onward->tensor, {part.output(part.handover['name'])}, sizeof(onward->tensor));")
+        if cascade.reuse:
+            lines.append("memcpy(onward->said, said, sizeof(onward->said));")
+    inner = "".join(f"    {line}\n" for line in lines)
+    return f"  {{\n    tflite::MicroInterpreter& stage = *interpreter_{k};\n{inner}  }}\n"
+
+
+def _fed(entry: Mapping[str, Any], source: str, size: int) -> list[str]:
+    """How the input comes to where the stage reads it."""
+    comes = entry["int8"]["requantised_from"]
+    if comes is None:
+        return [f"memcpy(stage.input(0)->data.int8, {source}, {size});"]
+    (takes,) = entry["int8"]["inputs"].values()
+    real = f"({source}[i] - {comes['zero_point']}) * {_float(comes['scale'])}"
+    quantised = f"Quantised({real}, {_float(takes['scale'])}, {takes['zero_point']})"
+    return [f"for (int i = 0; i < {size}; ++i) stage.input(0)->data.int8[i] = {quantised};"]
+
+
+def _float(value: float) -> str:
+    text = f"{value:.9g}"
+    return text + ("f" if "." in text or "e" in text else ".0f")

@@ -1,0 +1,219 @@
+"""The int8 stages as a cascade of its own: how it runs, and the thresholds that are best for it.
+
+Its exits say other things than the float ones, its last classifier is not the given model, and no confidence of it
+is above 255/256: so thresholds are sought again, on what the int8 stages say of the choose samples, by the same
+search and for the same budget against the given float model; exits, processors and shares of reuse stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug import certification, choice, operating
+from eeaug.cascade import Outcomes, decide
+from eeaug.certification import Guarantee
+from eeaug.choice import Rules
+from eeaug.decision import STEP, Quantised
+from eeaug.errors import InfeasibleError
+from eeaug.litert import Quantisation, Session
+from eeaug.operating import Point
+from eeaug.runtime import Cascade, thresholds_by_point
+from eeaug.search.space import Design, Problem
+from eeaug.settings import Settings
+from eeaug.thresholds import NEVER, quantile_grid
+
+__all__ = ["FORMAT", "TOLERANCE", "Integer", "Stage", "cascade", "compared", "entered", "said", "sought"]
+
+FORMAT = "tflite-int8"
+# Another runtime may round int8 logits otherwise by one step, which moves probabilities by some of theirs.
+TOLERANCE = 16 * STEP
+
+
+@dataclass(frozen=True)
+class Integer:
+    """The int8 cascade: thresholds (m, None is never), what it says of choose (m + 1 rows), its points and proof.
+
+    A point whose budget no thresholds meet is left out.
+    """
+
+    thresholds: tuple[float | None, ...]
+    rows: Outcomes
+    points: tuple[Point, ...]
+    guarantee: Guarantee | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An int8 stage with the ``run`` of a session that is asked for probabilities first, then for the hand-over.
+
+    Float32 samples are quantised, int8 tensors are taken as they come, or from ``comes`` requantised; probabilities
+    are given as float32, (q + 128) / 256, the hand-over as int8.
+    """
+
+    session: Session
+    comes: Quantisation | None = None
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        gives = self.session.outputs[outputs[0]]
+        assert gives is not None
+        inputs = {name: self.taken(name, x) for name, x in feeds.items()}
+        probabilities, *handed = self.session.run(outputs, inputs)
+        return [gives.real(probabilities), *handed]
+
+    def taken(self, name: str, x: NDArray[Any]) -> NDArray[np.int8]:
+        """What the file's input of this name is given for x."""
+        takes = self.session.inputs[name]
+        assert takes is not None
+        if x.dtype != np.int8:
+            return takes.quantised(x)
+        return x if self.comes is None else takes.quantised(self.comes.real(x))
+
+
+def cascade(directory: Path, manifest: Mapping[str, Any], threads: int) -> Cascade:
+    """The int8 files of a bundle in LiteRT, at their thresholds (before :func:`entered` there are none)."""
+    stages = [{**entry, "threshold": entry["int8"].get("threshold")} for entry in manifest["stages"]]
+    reference = manifest["int8"]["kernels"] == "reference"
+    sessions = []
+    for entry in stages:
+        session = Session(directory / entry["files"][FORMAT], threads, reference=reference)
+        comes = entry["int8"]["requantised_from"]
+        sessions.append(Stage(session, None if comes is None else Quantisation(**comes)))
+    points = [
+        {"name": point["name"], "thresholds": point["int8"]["thresholds"]}
+        for point in manifest.get("operating_points", ())
+        if "int8" in point
+    ]
+    by_point = thresholds_by_point({"stages": stages, "operating_points": points})
+    return Cascade(Quantised(**manifest["decision"]), tuple(stages), tuple(sessions), by_point)
+
+
+def said(stages: Cascade, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """What every int8 stage says by itself of prepared samples, (n, outputs) each."""
+    found, tensor = [], np.asarray(x)
+    for entry, session in zip(stages.stages, stages.sessions, strict=True):
+        names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
+        probabilities, *handed = session.run(names, {entry["inputs"][0]: tensor})
+        found.append(probabilities)
+        tensor = handed[0] if handed else tensor
+    return found
+
+
+def compared(outcomes: Outcomes, given: Outcomes) -> Outcomes:
+    """Outcomes of int8 stages with the labels and the given model of the float ones, on the same samples."""
+    return replace(outcomes, labels=given.labels, weights=given.weights, given=given.baseline)
+
+
+def sought(
+    settings: Settings, problem: Problem, rules: Rules, design: Design, choose: Outcomes, certify: Outcomes | None
+) -> Integer:
+    """The best thresholds of the design's exits for what its int8 stages say.
+
+    Parameters
+    ----------
+    problem : of the float cascade, which the design was chosen in
+    choose, certify : outcomes of the int8 stages (m + 1 rows), :func:`compared`
+
+    Raises
+    ------
+    InfeasibleError : whatever leaves where, the int8 stages lose more than the budget
+    """
+    own = _in_place(problem, rules, design, choose)
+    found = (choice.refined(own, rules, design) if design.exits else None) or _closed(settings, own, rules, design)
+    guarantee = None
+    everyone = None
+    if settings.risk is not None:
+        assert certify is not None and settings.max_accuracy_drop is not None
+        everyone = _rows_in_place(own.outcomes, design, certify)
+        found, guarantee = certification.certified(
+            own, rules, found, everyone,
+            budget=settings.max_accuracy_drop, risk=settings.risk, seed=settings.seed,
+        )  # fmt: skip
+    points = operating.points(settings, own, rules, found, guarantee, everyone)
+    thresholds = _reachable(operating.corrected(found.thresholds, settings.correction))
+    return Integer(
+        tuple(None if np.isinf(t) else t for t in thresholds),
+        choose,
+        tuple(replace(point, thresholds=_reachable(point.thresholds)) for point in points),
+        guarantee,
+    )
+
+
+def entered(manifest: dict[str, Any], found: Integer) -> None:
+    """Write the thresholds into the manifest, and as int8 constants beside them."""
+    for entry, threshold in zip(manifest["stages"], (*found.thresholds, None), strict=True):
+        entry["int8"] |= {"threshold": threshold, "constant": Quantised.constant(threshold)}
+    by_name = {point.name: point for point in found.points}
+    for point in manifest["operating_points"]:
+        if point["name"] in by_name:
+            thresholds = [None if np.isinf(t) else t for t in by_name[point["name"]].thresholds]
+            constants = [Quantised.constant(t) for t in thresholds]
+            point["int8"] = {"thresholds": thresholds, "constants": constants}
+
+
+def _in_place(problem: Problem, rules: Rules, design: Design, own: Outcomes) -> Problem:
+    """The problem in which the design's exits and the last classifier say what the int8 stages say."""
+    outcomes, grid = _rows_in_place(problem.outcomes, design, own), problem.grid.copy()
+    for e in design.exits:
+        if not problem.independent and problem.costs.exits[e].location not in rules.thresholds:
+            grid[e] = quantile_grid(outcomes.confidence[e], problem.thresholds)
+    return replace(problem, outcomes=outcomes, grid=grid)
+
+
+def _rows_in_place(outcomes: Outcomes, design: Design, own: Outcomes) -> Outcomes:
+    index = [*design.exits, -1]
+    shape = len(outcomes.confidence), own.samples
+    confidence, predicted = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
+    confidence[index], predicted[index] = own.confidence, own.predicted
+    return replace(own, confidence=confidence, predicted=predicted)
+
+
+def _closed(settings: Settings, problem: Problem, rules: Rules, design: Design) -> Design:
+    """The design with nothing leaving early, if that keeps the budget that was asked for.
+
+    The problem's own budget may be smaller, because thresholds that just fit on choose lose more elsewhere; here
+    none was fitted.
+
+    Raises
+    ------
+    InfeasibleError : it does not, or pinned thresholds do not allow it
+    """
+    asked = replace(problem.objective, max_accuracy_drop=settings.max_accuracy_drop)
+    pinned = any(problem.costs.exits[e].location in rules.thresholds for e in design.exits)
+    if not pinned and asked.allows(float(problem.outcomes.accuracies[-1])):
+        return replace(design, thresholds=(float(NEVER),) * len(design.exits))
+    raise _infeasible(settings, problem, rules, design)
+
+
+def _infeasible(settings: Settings, problem: Problem, rules: Rules, design: Design) -> InfeasibleError:
+    most = replace(problem, objective=replace(problem.objective, max_accuracy_drop=None, weight=0.0))
+    best = choice.refined(most, rules, design)
+    assert best is not None
+    rows = problem.outcomes.rows(best.exits)
+    closed = tuple(float(NEVER) for _ in best.exits)
+    drop = problem.objective.base_accuracy - max(
+        float(rows.share(_right(rows, thresholds))) for thresholds in (best.thresholds, closed)
+    )
+    assert settings.max_accuracy_drop is not None
+    return InfeasibleError(
+        f"the int8 stages lose {100 * drop:.2f} points on the choose samples at best, "
+        f"--max-accuracy-drop {settings.max_accuracy_drop:g} allows {100 * settings.max_accuracy_drop:.2f}: "
+        f"allow {np.ceil(drop * 1e4) / 1e4:g}, or leave {FORMAT} out of --format",
+        limit="max_accuracy_drop",
+        given=settings.max_accuracy_drop,
+        best=drop,
+    )
+
+
+def _right(rows: Outcomes, thresholds: Sequence[float]) -> NDArray[np.bool_]:
+    return np.asarray(rows.correct[decide(rows, thresholds), np.arange(rows.samples)])
+
+
+def _reachable(thresholds: Sequence[float]) -> tuple[float, ...]:
+    """Thresholds above the largest int8 confidence are never met."""
+    return tuple(float(NEVER) if t > 1 - STEP else t for t in thresholds)

@@ -1,0 +1,62 @@
+"""int8 stages of a bundle that is being written: their thresholds sought, then measured as the files they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from eeaug import integer
+from eeaug.cascade import Outcomes
+from eeaug.choice import Rules
+from eeaug.export import formats, verify
+from eeaug.export.formats import Work
+from eeaug.integer import Integer
+from eeaug.report import int8
+from eeaug.report.build import Chosen
+from eeaug.runtime import Cascade
+from eeaug.search.space import Problem
+from eeaug.settings import Settings
+
+__all__ = ["Measure", "report", "settle"]
+
+Measure = Callable[[Cascade], Outcomes]  # a cascade's outcomes on one part of the data
+
+
+def settle(
+    settings: Settings, work: Work, task: Problem, rules: Rules, chosen: Chosen, held: Mapping[str, Measure],
+    floats: Mapping[str, Outcomes | None],
+) -> Integer:  # fmt: skip
+    """Thresholds for the int8 stages that were just written, entered in the manifest.
+
+    ``held`` measures, ``floats`` has the outcomes of the float cascade: on choose, and certify if there is one.
+
+    Raises
+    ------
+    InfeasibleError : no thresholds keep the budget
+    """
+    stages = integer.cascade(work.directory, work.manifest, settings.threads)
+    own = {
+        name: integer.compared(measure(stages), given)
+        for name, measure in held.items()
+        if (given := floats[name]) is not None
+    }
+    found = integer.sought(settings, task, rules, chosen.design, own["choose"], own.get("certify"))
+    integer.entered(work.manifest, found)
+    return found
+
+
+def report(
+    settings: Settings, work: Work, found: Integer, chosen: Chosen, choose: Outcomes, test: Outcomes | None,
+    measure: Measure | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The int8 cascade as its files are: measured on test, compared with other runtimes.
+
+    ``choose`` and ``test`` are the float cascade's.
+    """
+    stages = integer.cascade(work.directory, work.manifest, settings.threads)
+    own = None if test is None or measure is None else integer.compared(measure(stages), test)
+    like = verify.Reference.of(stages.decision, stages.stages, integer.said(stages, work.x), integer.TOLERANCE)
+    asked = formats.like("int8", formats.named(settings.formats))
+    checks = {name: kind.check(work, like) for name, kind in asked.items()}
+    floats = choose if test is None else test
+    return int8.build(chosen, work, found, floats=floats, test=own, checks=checks, settings=settings)

@@ -1,0 +1,89 @@
+"""The int8 cascade's part of report.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade import Outcomes, decide
+from eeaug.decision import Quantised
+from eeaug.export.formats import Work
+from eeaug.integer import FORMAT, Integer
+from eeaug.report.build import Chosen, drop_bound, metrics_of, points_of, proof
+from eeaug.settings import Settings
+
+__all__ = ["build"]
+
+# what a float processor's rates and widths say nothing of
+_BY_ARITHMETIC = (
+    "mean_latency_s", "p95_latency_s", "worst_latency_s", "mean_energy_j", "storage_bytes", "peak_activation_bytes",
+)  # fmt: skip
+
+
+def build(
+    chosen: Chosen, work: Work, found: Integer, *, floats: Outcomes, test: Outcomes | None,
+    checks: Mapping[str, Any], settings: Settings,
+) -> dict[str, Any]:  # fmt: skip
+    """The block ``int8`` of the report.
+
+    Parameters
+    ----------
+    floats : what the float cascade's m + 1 classifiers say of test, without such a part of choose
+    test : the same of the int8 stages, with the given float model's answers; None: there is no such part
+    checks : by format, how its decisions compare with those of the int8 stages in LiteRT
+    """
+    own = replace(chosen, thresholds=found.thresholds)
+    exact = metrics_of(own, found.rows, "choose")[1]
+    measured = None if test is None else metrics_of(own, test, "test")[1]
+    bound, why = drop_bound(own, test, settings.seed)
+    mine = found.rows if test is None else test
+    same = _answers(floats, chosen.thresholds) == _answers(mine, found.thresholds)
+    made = points_of(found.points, own, found.rows, test, settings.labels, settings.seed, given_last=False)
+    used = {stage.processor for stage in work.stages}
+    if any(p.arithmetic != "int8" for p in work.hardware.processors if p.name in used):
+        for metrics in (exact, measured, *(point[key] for point in made for key in ("predicted", "measured"))):
+            if metrics is not None:
+                metrics.update(dict.fromkeys(_BY_ARITHMETIC))
+    exits = zip(work.stages, found.thresholds, found.rows.accuracies, strict=False)
+    return {
+        "kernels": work.manifest["int8"]["kernels"],
+        "calibration_samples": work.manifest["int8"]["calibration_samples"],
+        "exits": [
+            {
+                "location": stage.end,
+                "threshold": threshold,
+                "constant": Quantised.constant(threshold),
+                "accuracy": float(accuracy),
+            }
+            for stage, threshold, accuracy in exits
+        ],
+        "predicted": exact,
+        "measured": measured,
+        "same_answer": float(mine.share(same)),
+        "operating_points": made,
+        "guarantee": proof(found.guarantee, settings.labels, given_last=False),
+        "accuracy_drop_bound_95": bound,
+        "accuracy_drop_bound_95_missing": why,
+        "stages": [_stage(work, entry) for entry in work.manifest["stages"]],
+        "checks": dict(checks),
+    }
+
+
+def _answers(outcomes: Outcomes, thresholds: Any) -> NDArray[np.integer]:
+    return np.asarray(outcomes.predicted[decide(outcomes, thresholds), np.arange(outcomes.samples)])
+
+
+def _stage(work: Work, entry: Mapping[str, Any]) -> dict[str, Any]:
+    size = (work.directory / entry["files"][FORMAT]).stat().st_size
+    requantised = entry["int8"]["requantised_from"] is not None
+    return {
+        "stage": entry["name"],
+        "file_bytes": size,
+        "requantised": requantised,
+        "arena_bytes": entry.get("tflm", {}).get("arena_bytes"),
+        "operators": entry.get("tflm", {}).get("operators"),
+    }

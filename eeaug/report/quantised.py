@@ -1,0 +1,120 @@
+"""What every rendering says of the int8 cascade, beside the float one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from eeaug.report import facts
+from eeaug.report.facts import Report
+from eeaug.report.units import UNKNOWN, at_most, macs, points, relative, share, size, threshold
+
+__all__ = ["comparison", "files", "note", "operating_points", "operating_points_title", "title"]
+
+
+def title(report: Report) -> str:
+    shown = _int8(report)["measured"] or _int8(report)["predicted"]
+    unseen = "" if shown["split"] == "test" else ", on which both were chosen"
+    return f"Float and int8 on {shown['samples']:,} {shown['split']} samples{unseen}"
+
+
+def comparison(report: Report) -> tuple[tuple[str, ...], ...]:
+    """Header and rows: both cascades against the given float model; empty where there is no int8 cascade."""
+    if report.get("int8") is None:
+        return ()
+    int8, design = _int8(report), report["design"]
+    split = "measured" if int8["measured"] is not None else "choose"
+    given = report["baseline"][split]
+    both = [design["measured"], int8["measured"]]
+    if split == "choose":
+        both = [design["predicted"]["exact"], int8["predicted"]]
+
+    def row(name: str, text: Callable[[Report], str]) -> tuple[str, ...]:
+        return (name, text(given), *(text(metrics) for metrics in both))
+
+    rows: list[tuple[str, ...]] = [("", f"baseline ({report['baseline']['processor']})", "float", "int8")]
+    for exit_, own in zip(design["exits"], int8["exits"], strict=True):
+        constant = "" if own["constant"] is None else f" (int8 {own['constant']})"
+        limits = threshold(exit_["threshold"]), f"{threshold(own['threshold'])}{constant}"
+        rows.append((f"threshold at {exit_['location']}", "", *limits))
+        rows.append(
+            (
+                f"right at {exit_['location']} if used alone",
+                "",
+                *(share(each["accuracy"]) for each in (exit_, own)),
+            )
+        )
+    word = "accuracy" if report["settings"]["labels"] == "given" else "agreement"
+    rows += [
+        row(word, lambda metrics: share(metrics["accuracy"])),
+        (
+            "against baseline", "",
+            *(points(metrics["accuracy"] - given["accuracy"]) for metrics in both),
+        ),
+        ("worst class", "", *(_worst(metrics["worst_class"]) for metrics in both)),
+        row("mean MACs", lambda metrics: macs(metrics["mean_macs"])),
+        ("MACs against baseline", "", *(relative(given["mean_macs"], m["mean_macs"]) for m in both)),
+    ]  # fmt: skip
+    places = [f"leave at {exit_['location']}" for exit_ in design["exits"]] + ["reach the output"]
+    for k, place in enumerate(places):
+        rows.append((place, "", *(share(metrics["leave_rates"][k]) for metrics in both)))
+    bounds = [block["accuracy_drop_bound_95"] for block in (report, int8)]
+    rows.append((f"{facts.drop_name(report)} at most (95 %)", "", *map(_bound, bounds)))
+    if report["guarantee"] is not None:
+        proofs = [block["guarantee"] for block in (report, int8)]
+        rows.append(("proven", "", *("yes" if (proof or {}).get("proven") else "no" for proof in proofs)))
+    return tuple(rows)
+
+
+def note(report: Report) -> str:
+    """How the int8 stages were made and run, and how their decisions compare."""
+    int8 = _int8(report)
+    shown = int8["measured"] or int8["predicted"]
+    said = [
+        f"Ranges from {int8['calibration_samples']:,} choose samples, thresholds from what int8 stages say of all",
+        f"run in LiteRT with its {int8['kernels']} kernels",
+        f"the same answer as the float cascade on {share(int8['same_answer'])} of {shown['split']}",
+    ]
+    tflm = int8["checks"].get("tflm")
+    if tflm is not None:
+        differ = tflm["disagreements"]
+        outcome = "the same decisions" if not differ else f"other decisions on {differ:,}, each near a threshold,"
+        said.append(f"TFLM gives {outcome} on {tflm['samples']:,} samples")
+    if int8["guarantee"] is not None:
+        return f"{'; '.join(said)}. int8: {int8['guarantee']['statement']}"
+    return f"{'; '.join(said)}."
+
+
+def operating_points_title(report: Report) -> str:
+    return facts.operating_points_title(report).replace("points", "points in int8", 1)
+
+
+def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
+    """Those of the int8 cascade, as facts.operating_points has those of the float one."""
+    if report.get("int8") is None:
+        return ()
+    return facts.operating_points({**report, "operating_points": _int8(report)["operating_points"]})
+
+
+def files(report: Report) -> tuple[tuple[str, ...], ...]:
+    """Header and rows: what every int8 stage takes, measured beside the estimate; empty without int8."""
+    if report.get("int8") is None:
+        return ()
+    rows = [("int8 stage", "file", "peak activations, estimated", "TFLM arena, measured")]
+    for stage, segment in zip(_int8(report)["stages"], report["design"]["segments"], strict=True):
+        estimate = segment["peak_activation_bytes"]
+        rows.append((stage["stage"], size(stage["file_bytes"]), size(estimate), size(stage["arena_bytes"])))
+    arenas = "tflm" in report["settings"]["formats"]
+    return tuple(row if arenas else row[:-1] for row in rows)
+
+
+def _int8(report: Report) -> dict[str, Any]:
+    return dict(report["int8"])
+
+
+def _worst(worst: Report | None) -> str:
+    return UNKNOWN if worst is None else f"{worst['name']} {share(worst['accuracy'])}"
+
+
+def _bound(value: float | None) -> str:
+    return UNKNOWN if value is None else at_most(value)
