@@ -41,6 +41,8 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     preparation     everything before the first pass, and all that can be refused
     partition       stages
     early_view      the final classifier assisted by an exit's convolution
+    manifest        what a bundle says of itself, and whether its files are still those
+    runners         a stage's file in its runtime
     runtime         stages as a cascade
     export          the bundle, verified
     report          one report.json, its renderings
