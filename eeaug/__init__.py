@@ -46,6 +46,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     runtime         stages as a cascade
     export          the bundle, verified
     report          one report.json, its renderings
+    gate            limits on a report, for continuous integration
     delivery        from trained candidates to a written, verified bundle
     finetuning      exits and backbone trained together, kept only if better
     pipeline        the flow, one readable list
