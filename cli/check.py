@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +74,7 @@ def check(
     rows = gate.check(part, given)
     name = directory.absolute().name
     if junit is not None:
-        _write(junit, gate.junit(rows, name))
+        shared.write_whole(junit, gate.junit(rows, name))
     _show(name, part, rows, as_json=as_json)
     failed = [row for row in rows if not row.ok]
     if failed:
@@ -85,16 +84,6 @@ def check(
             f"{len(failed)} of {len(rows)} limits {'is' if len(failed) == 1 else 'are'} not kept: {what}",
             limit=first.limit.name, given=first.given, best=first.found,
         )  # fmt: skip
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _show(name: str, part: Part, rows: Sequence[Row], *, as_json: bool) -> None:

@@ -31,7 +31,7 @@ COMMANDS = {
     "report": ("eeaug.cli.report", "Show what came out."),
     "check": ("eeaug.cli.check", "Compare a bundle's figures with limits: a gate for CI."),
     "evaluate": ("eeaug.cli.evaluate", "Run the exported stages on data, as the cascade they are."),
-    "hw": ("eeaug.cli.hw", "List, show, check and explain hardware descriptions."),
+    "hw": ("eeaug.cli.hw", "List, show, check, fit and explain hardware descriptions."),
     "cache": ("eeaug.cli.cache", "Show or clear what earlier runs left for later ones."),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 from eeaug.errors import InputError
 
-__all__ = ["NONE", "POSITIVE", "Finite", "inherited", "option", "pairs", "show_result", "thresholds"]
+__all__ = ["NONE", "POSITIVE", "Finite", "inherited", "option", "pairs", "show_result", "thresholds", "write_whole"]
 
 MAX_THREADS = 1024
 NONE = "none"  # takes away what the bundle has
@@ -187,6 +188,16 @@ def _confidence(location: str, text: str) -> float:
     if not 0 < value <= 1:
         raise InputError(f"--threshold {location}={text}: a confidence is a number above 0 and up to 1")
     return value
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """A file, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bool) -> None:

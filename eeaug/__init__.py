@@ -19,6 +19,8 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     graph           layer graph and block graph
     locations       where an exit can stand, and why not elsewhere
     cost            MACs, seconds, joules and bytes of a segment on a processor
+    rates           rates and overheads of processors, fitted to measured latencies
+    measurements    measured latencies, read from a file
     conversion      Keras to ONNX
     features        the one pass over the data, cached
     cascade         outcomes of exits; independent and exact scores
