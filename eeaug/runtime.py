@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class Cascade:
     """The stages of a bundle in a runtime, at one of the bundle's operating points.
 
     ``stages`` are the entries of the manifest, ``sessions`` one per stage; ``points`` holds the thresholds (m) of
-    every operating point by name, ``point`` is the one that decides.
+    every operating point by name, ``point`` is the one that decides. :meth:`predict` goes by the ``manifest``, too.
     """
 
     decision: Decision
@@ -98,8 +99,7 @@ class Cascade:
     sessions: tuple[Runner, ...] = field(repr=False)
     points: Mapping[str, Thresholds]
     point: str = DEFAULT
-    classes: tuple[str, ...] = ()
-    preprocessing: Preprocessing = field(default=Preprocessing(), repr=False)
+    manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(
@@ -137,8 +137,7 @@ class Cascade:
             tuple(open_(directory / stage["files"][runtime]) for stage in stages),
             points,
             point,
-            tuple(manifest["classes"]),
-            Preprocessing.from_dict(manifest["preprocessing"]),
+            manifest,
         )
 
     def at(self, point: str) -> Cascade:
@@ -155,6 +154,16 @@ class Cascade:
     def thresholds(self) -> Thresholds:
         """(m,), None is never."""
         return self.points[self.point]
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by number."""
+        return tuple(self.manifest["classes"])
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """What the bundle's samples need before its first stage."""
+        return Preprocessing.from_dict(self.manifest["preprocessing"])
 
     @property
     def input_shape(self) -> tuple[int, ...]:
