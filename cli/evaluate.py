@@ -97,7 +97,10 @@ def evaluate(
     given.check(shape, len(manifest["classes"]))
     chosen = _part(given, part)
     outcomes = _outcomes(cascade, chosen, preprocessing) if baseline else None
-    decided = Decisions.of(outcomes, cascade.thresholds) if outcomes else _run(cascade, chosen, preprocessing)
+    if outcomes is not None:
+        decided = Decisions.of(outcomes, cascade.thresholds)
+    else:
+        decided = cascade.run(_batches(chosen, preprocessing))
     served = _served(directory, manifest, given, chosen)
     facts = {
         **_figures(cascade, chosen, decided),
@@ -128,12 +131,6 @@ def _batches(part: Part, preprocessing: Preprocessing) -> Any:
     from eeaug.runtime import BATCH
 
     return batches(part, np.arange(len(part)), preprocessing, BATCH)
-
-
-def _run(cascade: Cascade, part: Part, preprocessing: Preprocessing) -> Decisions:
-    from eeaug.runtime import Decisions
-
-    return Decisions.joined([cascade.run(x) for x in _batches(part, preprocessing)])
 
 
 def _outcomes(cascade: Cascade, part: Part, preprocessing: Preprocessing) -> Outcomes:

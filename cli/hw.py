@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from eeaug import hardware
+from eeaug.cli.hw_fit import fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,7 @@ UNKNOWN = "unknown"
 
 @click.group()
 def hw() -> None:
-    """Hardware: list and show profiles, check a description, explain its format."""
+    """Hardware: list and show profiles, check a description, fit its rates, explain its format."""
 
 
 @hw.command("list")
@@ -129,10 +130,15 @@ def reference() -> None:
     click.echo(markdown(), nl=False)
 
 
+hw.add_command(fit)
+
+
 def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:
     rows = [("rate (default)", *(_quantity(p.rates_macs_per_s["default"], " MAC/s") for p in processors))]
     rows += [(f"  {kind}", *(_own_rate(p, kind) for p in processors)) for kind in hardware.KINDS]
     rows += [
+        ("  and per layer", *(_quantity(p.overhead_s_per_layer, "s") for p in processors)),
+        ("  and per element", *(_quantity(p.overhead_s_per_element, "s") for p in processors)),
         ("arithmetic", *(p.arithmetic for p in processors)),
         ("RAM", *(p.ram for p in processors)),
         ("flash", *(p.flash for p in processors)),

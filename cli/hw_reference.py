@@ -44,7 +44,8 @@ _HOW = """\
 1. **Rates** are what a runtime really reaches. Run a network whose MACs are known (`eeaug inspect MODEL` counts
    them) on every processor: its MACs over its seconds are the default rate. The same core differs by a factor
    of four between runtimes, and by as much between kinds of layers: give `conv`, `pointwise`, `depthwise` and
-   `dense` where a profiler tells them.
+   `dense` where a profiler tells them, or let `eeaug hw fit` find them from latencies of several networks or
+   layers (below).
 2. **Memories** are hard limits: give what the rest of the firmware leaves for tensors and weights.
 3. **Links** go one way. Without one, no design hands over there.
 4. **What is not known stays null.** Nothing is guessed: a latency or an energy that needs it is not shown, and
@@ -54,10 +55,39 @@ _HOW = """\
 Units are SI and stand in the names. `1e6` is read as a number, although YAML 1.1 takes it for text.
 """
 
+_FIT = """\
+## Rates from measurements
+
+`eeaug hw fit my-board.yaml --measured runs.csv -o my-board-fitted.yaml` finds rates, and what layers take besides
+their MACs, from latencies: of a few networks, or of layers from a profiler.
+
+```csv
+name,     processor, model,     layer,  conv,     pointwise, depthwise, dense,  layers, elements, latency_s
+ResNet,   m4,        resnet.h5, ,       ,         ,          ,          ,       ,       ,         0.165125
+one,      m4,        resnet.h5, conv_1, ,         ,          ,          ,       ,       ,         0.0311
+by hand,  m4,        ,          ,       ,         ,          ,          264192, 10,     1672,     0.005261
+```
+
+- `latency_s`: seconds of one inference; needed.
+- `processor`: which one it ran on; may be left out where there is only one.
+- `model`: a Keras model, relative to the file; what it computes is counted. `layer`: one of its layers, where the
+  latency is that of this one alone.
+- `conv`, `pointwise`, `depthwise`, `dense`: MACs, for what is no model that eeaug reads. With them `layers`, how
+  many layers have MACs, and `elements`, how many elements these give; if they are missing in one row, no overheads
+  are fitted.
+- `name`: for people.
+
+All figures are held to one common rate, as a few measurements do not tell them apart, and depart from it as far as
+the latencies ask for (`eeaug/rates.py` has the model). Overheads that were hardly measured are the usual ones,
+10,000 MACs for a layer and 10 for an element, and `source` says so; a type that was hardly measured gets no rate of
+its own. What to trust is the column "fitted to the others": the error of estimating each row from the other rows.
+`benchmarks/latency_model.py` does that with the published results of MLPerf Tiny.
+"""
+
 
 def markdown() -> str:
     """The whole of docs/hardware.md: how to write a description, every key, the shipped profiles."""
-    parts = [_HEAD, f"```yaml\n{EXAMPLE}```\n", _HOW, *_sections("The file", hardware.FIELDS), _profiles()]
+    parts = [_HEAD, f"```yaml\n{EXAMPLE}```\n", _HOW, _FIT, *_sections("The file", hardware.FIELDS), _profiles()]
     return "\n".join(parts)
 
 

@@ -29,8 +29,9 @@ COMMANDS = {
     "retarget": ("eeaug.cli.retarget", "Write a bundle for another budget or target, without data and training."),
     "inspect": ("eeaug.cli.inspect", "Show blocks, costs and where exits can stand; trains nothing."),
     "report": ("eeaug.cli.report", "Show what came out."),
+    "check": ("eeaug.cli.check", "Compare a bundle's figures with limits: a gate for CI."),
     "evaluate": ("eeaug.cli.evaluate", "Run the exported stages on data, as the cascade they are."),
-    "hw": ("eeaug.cli.hw", "List, show, check and explain hardware descriptions."),
+    "hw": ("eeaug.cli.hw", "List, show, check, fit and explain hardware descriptions."),
     "cache": ("eeaug.cli.cache", "Show or clear what earlier runs left for later ones."),
 }
 

@@ -16,7 +16,7 @@ from eeaug.settings import ALWAYS, FORMATS
 
 __all__ = [
     "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "listed", "option", "pairs", "show",
-    "show_result", "thresholds",
+    "show_result", "thresholds", "write_whole",
 ]  # fmt: skip
 
 FILE_WIDTH = 100  # columns of text that goes to a file
@@ -226,13 +226,7 @@ def give(content: bytes, place: Path | None) -> None:
     if place is None:
         click.echo(content, nl=False)
         return
-    target = place.resolve()
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(place.resolve(), content)
     click.echo(f"written: {place}", err=True)
 
 
@@ -246,6 +240,16 @@ def show(printed: Callable[[Any], None], place: Path | None) -> None:
     text = io.StringIO()
     printed(Console(file=text, width=FILE_WIDTH))
     give(text.getvalue().encode(), place)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """A file, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bool) -> None:

@@ -19,6 +19,8 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     graph           layer graph and block graph
     locations       where an exit can stand, and why not elsewhere
     cost            MACs, seconds, joules and bytes of a segment on a processor
+    rates           rates and overheads of processors, fitted to measured latencies
+    measurements    measured latencies, read from a file
     conversion      Keras to ONNX
     streams         what native code writes past Python
     tflite_file     what is in a TFLite file
@@ -44,11 +46,14 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     preparation     everything before the first pass, and all that can be refused
     partition       stages
     early_view      the final classifier assisted by an exit's convolution
+    manifest        what a bundle says of itself, and whether its files are still those
+    runners         a stage's file in its runtime
     runtime         stages as a cascade
     integer         the int8 stages as a cascade of its own
     export          the bundle, verified
     report          one report.json, its renderings
     quantising      int8 thresholds sought, int8 files measured
+    gate            limits on a report, for continuous integration
     delivery        from trained candidates to a written, verified bundle
     finetuning      exits and backbone trained together, kept only if better
     pipeline        the flow, one readable list

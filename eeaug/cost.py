@@ -28,7 +28,8 @@ class Exit:
     """A head at a location, as far as costs go; ``after`` blocks of the backbone run before it.
 
     ``peak_elements``: the most tensor elements alive at once while it runs, without the tensor at its
-    location, which may be handed over afterwards and is counted besides.
+    location, which may be handed over afterwards and is counted besides. ``operations``, ``results``: as in
+    graph.Block.
     """
 
     location: str
@@ -37,6 +38,8 @@ class Exit:
     macs: Macs
     parameters: int
     peak_elements: int
+    operations: int = 0
+    results: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,13 @@ class Costs:
         self.peak = _range_maxima([b.peak_elements for b in blocks])
         rates = [[p.rate(kind) for kind in KINDS] for p in processors]
         seconds = np.array([[np.nan if r is None else 1.0 / r for r in row] for row in rates])
-        block_time_s = np.array([_times(block_macs, s) for s in seconds])
+        besides = [np.array([p.overhead_s(b.operations, b.results) for b in blocks]) for p in processors]
+        block_time_s = np.array([_times(block_macs, s) + o for s, o in zip(seconds, besides, strict=True)])
         # unknown times are counted apart: a NaN in a prefix sum would spoil all segments behind it
         self.block_time_s = np.array([_prefix(np.nan_to_num(times)) for times in block_time_s])
         self.block_unknown = np.array([_prefix(np.isnan(times)) for times in block_time_s])
-        self.head_time_s = np.array([_times(head_macs, s) for s in seconds])
+        besides = [np.array([p.overhead_s(e.operations, e.results) for e in exits]) for p in processors]
+        self.head_time_s = np.array([_times(head_macs, s) + o for s, o in zip(seconds, besides, strict=True)])
         self.width = np.array([p.bytes_per_element for p in processors], dtype=np.float64)
         self.wakeup_s = np.array([p.wakeup_s or 0.0 for p in processors])
         asleep = np.array([p.sleep_power_w or 0.0 for p in processors])

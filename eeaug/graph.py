@@ -7,9 +7,10 @@ that every path crosses (residual branches, dense and inception blocks), and fus
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import networkx as nx
 
@@ -17,7 +18,7 @@ from eeaug import macs
 from eeaug.errors import ConversionError
 from eeaug.model import INPUT, Call, Classifier
 
-__all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements"]
+__all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements", "work"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Block:
 
     ``name`` is that of its last layer, whose tensor of ``shape`` crosses the boundary. ``peak_elements`` is
     the largest number of tensor elements that are alive at once while it runs, its input and output included.
+    ``operations`` counts its layers with MACs (a separable convolution twice), ``results`` the elements that these
+    give.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Block:
     macs: Mapping[str, int]
     parameters: int
     peak_elements: int
+    operations: int = 0
+    results: int = 0
 
     @property
     def elements(self) -> int:
@@ -125,6 +130,7 @@ def _units(graph: nx.DiGraph, order: Sequence[str]) -> list[list[str]]:
 
 def _block(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> Block:
     by_kind: dict[str, int] = {}
+    operations, results = work([graph.nodes[name] for name in layers])
     for name in layers:
         for kind, number in graph.nodes[name]["macs"].items():
             by_kind[kind] = by_kind.get(kind, 0) + number
@@ -135,7 +141,15 @@ def _block(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> Block:
         macs=by_kind,
         parameters=sum(graph.nodes[name]["parameters"] for name in layers),
         peak_elements=peak_elements(graph, before, layers),
+        operations=operations,
+        results=results,
     )
+
+
+def work(nodes: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """Operations and results (see Block) of nodes of the layer graph."""
+    computing = [node for node in nodes if node["macs"]]
+    return sum(len(node["macs"]) for node in computing), sum(node["elements"] for node in computing)
 
 
 def peak_elements(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> int:

@@ -56,6 +56,22 @@ _PROCESSOR = (
     Field("name", "name", "Names the processor in options, and its folder under `stages/`.", required=True),
     Field("rates_macs_per_s", "mapping", "How fast it computes.", required=True, fields=_RATES),
     Field(
+        "overhead_s_per_layer",
+        "number",
+        "Passes besides the MACs of every convolution or dense layer: calling it.",
+        null="counted as 0, a part of the rates",
+        unit="s",
+        zero=True,
+    ),
+    Field(
+        "overhead_s_per_element",
+        "number",
+        "Passes besides the MACs for every element that such a layer gives: scaling, activation, writing.",
+        null="counted as 0, a part of the rates",
+        unit="s",
+        zero=True,
+    ),
+    Field(
         "arithmetic",
         "choice",
         "Type of weights and tensors. Its width gives the bytes of memory and of hand-overs.",
@@ -162,6 +178,12 @@ class Processor:
     wakeup_s: float | None = None
     runtime: str | None = None
     source: str | None = None
+    overhead_s_per_layer: float | None = None
+    overhead_s_per_element: float | None = None
+
+    def overhead_s(self, layers: float, elements: float) -> float:
+        """Seconds that so many layers with MACs, which give so many elements, take besides their MACs."""
+        return layers * (self.overhead_s_per_layer or 0.0) + elements * (self.overhead_s_per_element or 0.0)
 
     def rate(self, kind: str) -> float | None:
         """MAC/s for an operation type of ``KINDS``: its own rate, else the default; None if unknown."""
@@ -365,6 +387,8 @@ def _processor(section: Section, memory_names: list[str]) -> Processor:
         wakeup_s=section.number("wakeup_s"),
         runtime=section.text("runtime"),
         source=section.text("source"),
+        overhead_s_per_layer=section.number("overhead_s_per_layer"),
+        overhead_s_per_element=section.number("overhead_s_per_element"),
     )
 
 

@@ -1,26 +1,39 @@
-"""The exported stages run as the cascade that they are."""
+"""The exported stages run as the cascade that they are.
+
+from eeaug.runtime import Cascade
+
+cascade = Cascade.load("model-eeaug")
+found = cascade.predict(x)             # raw samples: the bundle's preprocessing is applied
+found.names, found.confidences, found.exits
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import conversion
+from eeaug import runners
 from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision
 from eeaug.errors import InputError
+from eeaug.manifest import read_manifest
+from eeaug.preprocessing import Preprocessing
 from eeaug.reuse import combined
+from eeaug.runners import Runner
 
-__all__ = ["DEFAULT", "Cascade", "Decisions", "heard", "thresholds_by_point"]
+__all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard", "thresholds_by_point"]
 
-BATCH = 64
+BATCH = 32  # larger ones leave the caches of a processor: slower for each sample
 DEFAULT = "default"  # operating.DEFAULT, without importing the search
 Thresholds = tuple[float | None, ...]
+Floats = NDArray[np.float32]
+Rows = tuple[NDArray[Any], ...]  # arrays with a row per sample
 
 
 def thresholds_by_point(manifest: Mapping[str, Any]) -> dict[str, Thresholds]:
@@ -38,8 +51,8 @@ class Decisions:
 
     exits: NDArray[np.intp]
     predicted: NDArray[np.intp]
-    confidence: NDArray[np.float32]
-    reached: tuple[NDArray[np.float32], ...]
+    confidence: Floats
+    reached: tuple[Floats, ...]
 
     @classmethod
     def of(cls, outcomes: Outcomes, thresholds: Sequence[float | None]) -> Decisions:
@@ -49,46 +62,83 @@ class Decisions:
         reached = tuple(row[at >= k] for k, row in enumerate(outcomes.confidence))
         return cls(at, outcomes.predicted[own].astype(np.intp), outcomes.confidence[own], reached)
 
-    @classmethod
-    def joined(cls, parts: Sequence[Decisions]) -> Decisions:
-        """Of batches, one after the other."""
-        return cls(
-            np.concatenate([part.exits for part in parts]),
-            np.concatenate([part.predicted for part in parts]),
-            np.concatenate([part.confidence for part in parts]),
-            tuple(np.concatenate(rows) for rows in zip(*(part.reached for part in parts), strict=True)),
-        )
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a cascade says of n samples.
+
+    Parameters
+    ----------
+    classes : int (n,), numbers of the predicted classes; with several labels at once bool (n, labels)
+    names : n names of these; with several labels n tuples of names
+    confidences : float32 (n,), what was compared with the threshold where the sample left
+    exits : int (n,), the stage at whose end it left, from 0; the last one is the model's own output
+    probabilities : float32 (n, classes) that the decision was made by; with several labels one for each
+    """
+
+    classes: NDArray[np.integer] | NDArray[np.bool_]
+    names: tuple[str, ...] | tuple[tuple[str, ...], ...]
+    confidences: Floats
+    exits: NDArray[np.intp]
+    probabilities: Floats
+
+    def __len__(self) -> int:
+        return len(self.exits)
 
 
 @dataclass(frozen=True)
 class Cascade:
-    """ONNX stages in ONNX Runtime, at one of the bundle's operating points.
+    """The stages of a bundle in a runtime, at one of the bundle's operating points.
 
     ``stages`` are the entries of the manifest, ``sessions`` one per stage; ``points`` holds the thresholds (m) of
-    every operating point by name, ``point`` is the one that decides.
+    every operating point by name, ``point`` is the one that decides. :meth:`predict` goes by the ``manifest``, too.
     """
 
     decision: Decision
-
-    stages: tuple[Mapping[str, Any], ...]
-    sessions: tuple[Any, ...]
+    stages: tuple[Mapping[str, Any], ...] = field(repr=False)
+    sessions: tuple[Runner, ...] = field(repr=False)
     points: Mapping[str, Thresholds]
     point: str = DEFAULT
+    manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def load(cls, directory: Path, manifest: Mapping[str, Any], threads: int, point: str = DEFAULT) -> Cascade:
-        """Open the stages of a bundle (or of one that is being written).
+    def load(
+        cls, directory: str | Path, manifest: Mapping[str, Any] | None = None, threads: int | None = None,
+        point: str = DEFAULT, *, runtime: str = "onnx", allow_unsafe: bool = False,
+    ) -> Cascade:  # fmt: skip
+        """Open the stages of a bundle.
+
+        Parameters
+        ----------
+        manifest : of a bundle that is being written; None reads it, and compares every file with its sha256
+        threads : of ONNX Runtime; None takes all processors
+        point : the operating point whose thresholds decide
+        runtime : onnx, keras or tflite (see runners.RUNTIMES); the bundle must have such stages
+        allow_unsafe : let Lambda layers of Keras stages run code from the file
 
         Raises
         ------
-        InputError : there is no such operating point
+        InputError : no bundle, no such operating point or runtime
+        ConversionError : a file of the bundle is missing or has changed
         """
+        open_ = runners.opener(runtime, threads, allow_unsafe=allow_unsafe)
+        directory = Path(directory)
+        if manifest is None:
+            manifest = read_manifest(directory)
         points = thresholds_by_point(manifest)
         _check_point(point, points)
         stages = tuple(manifest["stages"])
-        paths = [directory / stage["files"]["onnx"] for stage in stages]
-        decision = Decision(**manifest["decision"])
-        return cls(decision, stages, tuple(conversion.session(path, threads) for path in paths), points, point)
+        formats = [name for name in stages[0]["files"] if all(name in stage["files"] for stage in stages)]
+        if runtime not in formats:
+            raise InputError(f"{directory} has no stages for the runtime {runtime!r}; it has {', '.join(formats)}")
+        return cls(
+            Decision(**manifest["decision"]),
+            stages,
+            tuple(open_(directory / stage["files"][runtime]) for stage in stages),
+            points,
+            point,
+            manifest,
+        )
 
     def at(self, point: str) -> Cascade:
         """The same sessions with the thresholds of another operating point: nothing is loaded again.
@@ -105,38 +155,74 @@ class Cascade:
         """(m,), None is never."""
         return self.points[self.point]
 
-    def run(self, x: NDArray[np.float32]) -> Decisions:
-        """Run prepared samples (n, *input shape); what has left costs nothing more."""
-        n = len(x)
-        exits, predicted = np.zeros(n, np.intp), np.zeros(n, np.intp)
-        confidence = np.zeros(n, np.float32)
-        reached = [np.zeros(0, np.float32) for _ in self.stages]
-        rest, tensor = np.arange(n), x
-        said: list[NDArray[np.float32]] = []
-        for k in range(len(self.stages)):
-            probabilities, onward = self._stage(k, tensor)
-            said.append(probabilities)
-            sure, chosen = self.decision.answers(_hearing(self.decision, self.stages[k], said))
-            leaves = self._leaves(k, sure)
-            gone = rest[leaves]
-            exits[gone], predicted[gone], confidence[gone] = k, chosen[leaves], sure[leaves]
-            reached[k] = sure
-            rest = rest[~leaves]
-            if not len(rest):
-                break
-            assert onward is not None
-            tensor, said = onward[~leaves], [p[~leaves] for p in said]
-        return Decisions(exits, predicted, confidence, tuple(reached))
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by number."""
+        return tuple(self.manifest["classes"])
 
-    def outcomes(self, batches: Iterable[NDArray[np.float32]], labels: NDArray[np.integer]) -> Outcomes:
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """What the bundle's samples need before its first stage."""
+        return Preprocessing.from_dict(self.manifest["preprocessing"])
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one sample."""
+        return tuple(self.stages[0]["input_shape"])
+
+    def predict(self, x: NDArray[Any], *, prepared: bool = False, batch: int = BATCH) -> Predictions:
+        """Classify samples (n, *input_shape); what has left costs nothing more.
+
+        Parameters
+        ----------
+        x : real numbers as they were given to ``eeaug augment``: the bundle's preprocessing is applied
+        prepared : that has been done already
+        batch : how many samples a stage runs at once
+
+        Raises
+        ------
+        InputError : samples of another shape, of no real numbers, or not finite
+        """
+        x = np.asarray(x)
+        self._check(x, batch)
+        prepare = _as_float32 if prepared else self.preprocessing
+        batch = min(batch, max(1, len(x)))
+        flow = _Flow(self, batch)
+        for i in range(0, len(x), batch):
+            piece = x[i : i + batch]
+            if x.dtype.kind == "f" and not np.isfinite(piece).all():
+                raise InputError(f"samples must be finite; some of {i} to {i + len(piece) - 1} are not")
+            flow.push(0, None, np.arange(i, i + len(piece)), prepare(piece))
+        made, p = flow.finished()
+        marks = self.decision.marks(made.predicted)
+        if self.decision.kind == "multilabel":
+            names = tuple(tuple(np.array(self.classes)[row].tolist()) for row in marks)
+            return Predictions(marks, names, made.confidence, made.exits, p)
+        if self.decision.kind == "binary":
+            p = np.concatenate([1 - p, p], axis=1)
+        return Predictions(
+            made.predicted, tuple(self.classes[c] for c in made.predicted), made.confidence, made.exits, p
+        )
+
+    def run(self, batches: Iterable[Floats], batch: int = BATCH) -> Decisions:
+        """Run prepared samples (n, *input_shape), in pieces of any size; what has left costs nothing more."""
+        flow, n = _Flow(self, batch), 0
+        for x in batches:
+            for i in range(0, len(x), batch):
+                piece = x[i : i + batch]
+                flow.push(0, None, np.arange(n, n + len(piece)), piece)
+                n += len(piece)
+        return flow.finished()[0]
+
+    def outcomes(self, batches: Iterable[Floats], labels: NDArray[np.integer]) -> Outcomes:
         """Every classifier's answer to every sample, as if none ever left."""
-        pairs: list[list[tuple[NDArray[np.float32], NDArray[np.int64]]]] = []
+        pairs: list[list[tuple[Floats, NDArray[np.int64]]]] = []
         given: list[NDArray[np.int64]] = []
         for x in batches:
             tensor: Any = x
-            said: list[NDArray[np.float32]] = []
+            said: list[Floats] = []
             for k in range(len(self.stages)):
-                probabilities, tensor = self._stage(k, tensor)
+                probabilities, tensor = self.stage(k, tensor)
                 said.append(probabilities)
             pairs.append([self.decision.answers(p) for p in heard(self.decision, self.stages, said)])
             given.append(self.decision.answers(said[-1])[1])
@@ -147,31 +233,123 @@ class Cascade:
         hears = any(stage.get("reuse") for stage in self.stages)
         return Outcomes(confidence, predicted, labels, given=np.concatenate(given) if hears else None)
 
-    def _stage(self, k: int, tensor: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    def stage(self, k: int, tensor: Floats) -> tuple[Floats, Floats | None]:
+        """Probabilities and hand-over of stage ``k`` by itself; there is no hand-over after the last."""
         stage = self.stages[k]
         outputs = [stage["outputs"]["probabilities"], *(h["name"] for h in stage["outputs"]["handover"])]
         made = self.sessions[k].run(outputs, {stage["inputs"][0]: tensor})
         return made[0], made[1] if len(made) > 1 else None
 
-    def _leaves(self, k: int, confidence: NDArray[np.float32]) -> NDArray[np.bool_]:
-        if k == len(self.stages) - 1:
-            return np.ones(len(confidence), bool)
-        threshold = self.thresholds[k]
-        return np.zeros(len(confidence), bool) if threshold is None else confidence >= np.float32(threshold)
+    def _check(self, x: NDArray[Any], batch: int) -> None:
+        if batch < 1:
+            raise InputError(f"batch: must be 1 or more, given {batch}")
+        if x.dtype.kind not in "fiub":
+            raise InputError(f"samples must be real numbers, given {x.dtype}")
+        if x.shape[1:] != self.input_shape:
+            hint = "; x[None] makes a batch of one sample" if x.shape == self.input_shape else ""
+            wanted = ", ".join(map(str, ("n", *self.input_shape)))
+            raise InputError(f"samples must have the shape ({wanted}), given {x.shape}{hint}")
 
 
-def heard(
-    decision: Decision, stages: Sequence[Mapping[str, Any]], said: Sequence[NDArray[np.float32]]
-) -> list[NDArray[np.float32]]:
+class _Flow:
+    """Samples on their way through a cascade.
+
+    Those that go on wait before the next stage until there are ``batch`` of them, so that no stage ever runs on a
+    few left over of each batch: short runs cost more for each sample. One buffer per stage, one copy per hand-over.
+    """
+
+    def __init__(self, cascade: Cascade, batch: int) -> None:
+        self.cascade, self.batch = cascade, batch
+        count = len(cascade.stages)
+        self._waiting = [_Waiting(batch) for _ in range(count)]
+        # what left a run of a stage: numbers of samples, the stage, their classes, confidences, probabilities
+        self._left: list[tuple[NDArray[np.intp], int, NDArray[np.int64], Floats, Floats]] = []
+        self._reached: list[list[Floats]] = [[] for _ in range(count)]
+
+    def push(self, k: int, on: NDArray[np.intp] | None, *arrays: NDArray[Any]) -> None:
+        """Let samples into stage k: of their numbers, tensor, and what each stage before said of them.
+
+        ``on``: only these rows of the arrays; None: all.
+        """
+        for full in self._waiting[k].add(on, arrays):
+            self._run(k, *full)
+
+    def finished(self) -> tuple[Decisions, Floats]:
+        """Run what still waits; the decisions on all, and the probabilities (n, outputs) that they were made by."""
+        for k, waiting in enumerate(self._waiting):
+            if waiting.count:
+                self._run(k, *waiting.take())
+        n = sum(len(rows) for rows, *_ in self._left)
+        exits, predicted, confidence = np.zeros(n, np.intp), np.zeros(n, np.intp), np.zeros(n, np.float32)
+        p = np.zeros((n, self.cascade.decision.outputs), np.float32)
+        for rows, k, chosen, sure, decided_by in self._left:
+            exits[rows], predicted[rows], confidence[rows], p[rows] = k, chosen, sure, decided_by
+        reached = tuple(np.concatenate([np.zeros(0, np.float32), *parts]) for parts in self._reached)
+        return Decisions(exits, predicted, confidence, reached), p
+
+    def _run(self, k: int, rows: NDArray[np.intp], tensor: Floats, *before: Floats) -> None:
+        cascade = self.cascade
+        probabilities, onward = cascade.stage(k, tensor)
+        said = (*before, probabilities)
+        decided_by = _hearing(cascade.decision, cascade.stages[k], said)
+        sure, chosen = cascade.decision.answers(decided_by)
+        self._reached[k].append(sure)
+        threshold = None if onward is None else cascade.thresholds[k]
+        if onward is None:
+            leaves = np.ones(len(sure), bool)
+        elif threshold is None:
+            leaves = np.zeros(len(sure), bool)
+        else:
+            leaves = sure >= np.float32(threshold)
+        self._left.append((rows[leaves], k, chosen[leaves], sure[leaves], decided_by[leaves]))
+        if onward is not None:
+            self.push(k + 1, np.flatnonzero(~leaves), rows, onward, *said)
+
+
+class _Waiting:
+    """Rows until there are ``batch`` of them."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch, self.count = batch, 0
+        self._buffers: list[NDArray[Any]] = []
+
+    def add(self, on: NDArray[np.intp] | None, arrays: Rows) -> Iterator[Rows]:
+        """Every full batch that there is then."""
+        n = len(arrays[0])
+        if on is None:
+            if n == self.batch and not self.count:  # passes as it is
+                yield arrays
+                return
+            on = np.arange(n)
+        if not self._buffers:
+            self._buffers = [np.empty((self.batch, *a.shape[1:]), a.dtype) for a in arrays]
+        while len(on):
+            room = slice(self.count, self.count + min(len(on), self.batch - self.count))
+            many = room.stop - room.start
+            for buffer, array in zip(self._buffers, arrays, strict=True):
+                np.take(array, on[:many], axis=0, out=buffer[room], mode="clip")  # "raise" would copy twice
+            self.count, on = room.stop, on[many:]
+            if self.count == self.batch:
+                yield self.take()
+
+    def take(self) -> Rows:
+        """All that waits; to be used before more comes."""
+        count, self.count = self.count, 0
+        return tuple(buffer[:count] for buffer in self._buffers)
+
+
+def heard(decision: Decision, stages: Sequence[Mapping[str, Any]], said: Sequence[Floats]) -> list[Floats]:
     """What every stage of the manifest decides by, of what each says by itself: (n, outputs) each."""
     return [_hearing(decision, stage, said[: k + 1]) for k, stage in enumerate(stages)]
 
 
-def _hearing(
-    decision: Decision, stage: Mapping[str, Any], said: Sequence[NDArray[np.float32]]
-) -> NDArray[np.float32]:
+def _hearing(decision: Decision, stage: Mapping[str, Any], said: Sequence[Floats]) -> Floats:
     weights = stage.get("reuse")
     return combined(said, weights, decision) if weights else said[-1]
+
+
+def _as_float32(x: NDArray[Any]) -> Floats:
+    return np.ascontiguousarray(x, np.float32)
 
 
 def _check_point(point: str, points: Mapping[str, Thresholds]) -> None:

@@ -71,6 +71,21 @@ def test_one_exit_on_little_and_the_rest_on_big() -> None:
     assert segments.activation_bytes.tolist() == [[300, 1400]]
 
 
+def test_layers_and_elements_take_time_besides_their_macs() -> None:
+    little = replace(LITTLE, overhead_s_per_layer=1e-4, overhead_s_per_element=1e-6)
+    board = replace(BOARD, processors=(little, BIG))
+    blocks = tuple(replace(b, operations=k + 1, results=100 * (k + 1)) for k, b in enumerate(BLOCKS))
+    exits = (replace(EXITS[0], operations=2, results=30), EXITS[1])
+    plain = costs().segments(archs(0), (0, 1))
+    other = Costs(board, blocks, exits, INPUT_ELEMENTS).segments(archs(0), (0, 1))
+    # little: one layer of 100 elements, two of the head of 30; big has no overheads
+    added = np.array([[1e-4 + 100e-6 + 2e-4 + 30e-6, 0.0]])
+    assert other.time_s == pytest.approx(plain.time_s + added)
+    assert other.energy_j == pytest.approx(plain.energy_j + added * 0.025)
+    whole = Costs(board, blocks, exits, INPUT_ELEMENTS).segments(archs(), (0,)).time_s[0, 0]
+    assert whole == pytest.approx(costs().segments(archs(), (0,)).time_s[0, 0] + 6e-4 + 600e-6)
+
+
 def test_the_head_may_need_more_memory_than_the_blocks() -> None:
     segments = costs().segments(archs(1), (0, 0))
     # 100 elements at the location stay alive under the head's 300

@@ -59,6 +59,9 @@ def test_cost_is_that_of_the_layers_which_are_built(head: Head, tmp_path: Path) 
     cost = head.cost()
     assert dict(cost.macs) == counted
     assert cost.parameters == net.count_params()
+    computing = [(macs.count(c), prod(c.shapes[0])) for c in calls if macs.count(c)]
+    assert cost.operations == sum(len(kinds) for kinds, _ in computing)
+    assert cost.results == sum(elements for _, elements in computing)
     assert (cost.location, cost.after, cost.head) == ("here/it is", 1, head.name)
     sizes = [prod(c.shapes[0]) for c in calls if c.kind != "Flatten"]
     chain = max([sizes[0], *(a + b for a, b in pairwise(sizes))])

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import doctest
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import EXAMPLES, Bundle
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eeaug import conversion, operating, runtime
 from eeaug.cascade import decide
 from eeaug.decision import Decision
-from eeaug.errors import InputError
+from eeaug.errors import ConversionError, InputError
+from eeaug.preprocessing import Preprocessing
 from eeaug.runtime import Cascade, Decisions, thresholds_by_point
 
 CLASSES = 4
@@ -20,14 +26,15 @@ POINTS = {"careful": [0.7, 0.75], "default": [0.5, 0.6], "frugal": [0.4, None]}
 
 
 class Session:
-    """Softmax of the first columns; the rest goes on. Counts the samples that it was given."""
+    """Softmax of the first columns; the rest goes on. Notes how many samples each run was given."""
 
     def __init__(self, last: bool) -> None:
-        self.last, self.samples = last, 0
+        self.last = last
+        self.runs: list[int] = []
 
     def run(self, outputs: Sequence[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         (x,) = inputs.values()
-        self.samples += len(x)
+        self.runs.append(len(x))
         assert len(outputs) == (1 if self.last else 2)
         p = np.exp(x[:, :CLASSES])
         return [(p / p.sum(1, keepdims=True)).astype(np.float32), *([] if self.last else [x[:, CLASSES:]])]
@@ -37,7 +44,8 @@ def manifest() -> dict[str, Any]:
     def stage(k: int) -> dict[str, Any]:
         handover = [] if k == 2 else [{"name": f"h{k}"}]
         return {
-            "name": f"{k}-cpu", "inputs": [f"h{k - 1}"], "files": {"onnx": f"{k}.onnx"},
+            "name": f"{k}-cpu", "inputs": [f"h{k - 1}"], "files": {"onnx": f"{k}.onnx"}, "reuse": None,
+            "input_shape": [3 * CLASSES - CLASSES * k],
             "outputs": {"probabilities": "p", "handover": handover},
             "threshold": None if k == 2 else POINTS["default"][k],
         }  # fmt: skip
@@ -45,6 +53,8 @@ def manifest() -> dict[str, Any]:
     return {
         "stages": [stage(k) for k in range(3)],
         "decision": Decision("softmax", CLASSES).as_dict(),
+        "classes": list("abcd"),
+        "preprocessing": Preprocessing(scale=0.5, mean=(1.0,)).as_dict(),
         "operating_points": [{"name": name, "thresholds": values} for name, values in POINTS.items()],
     }
 
@@ -67,7 +77,7 @@ def samples(n: int = 60) -> np.ndarray:
 def test_a_run_decides_as_a_replay_of_all_outcomes(loaded: Any, point: str) -> None:
     cascade, x = loaded(point), samples()
     outcomes = cascade.outcomes([x[:40], x[40:]], np.zeros(60, np.int64))
-    made, replayed = cascade.run(x), Decisions.of(outcomes, POINTS[point])
+    made, replayed = cascade.run([x], batch=16), Decisions.of(outcomes, POINTS[point])
     at = decide(outcomes, POINTS[point])
     assert len(set(at.tolist())) == (2 if point == "frugal" else 3), "or the test tests little"
     assert (made.exits == at).all()
@@ -80,8 +90,40 @@ def test_a_run_decides_as_a_replay_of_all_outcomes(loaded: Any, point: str) -> N
 
 def test_what_has_left_is_not_computed_any_further(loaded: Any) -> None:
     cascade = loaded()
-    made = cascade.run(samples())
-    assert [s.samples for s in cascade.sessions] == [int((made.exits >= k).sum()) for k in range(3)]
+    made = cascade.run([samples()])
+    assert [sum(s.runs) for s in cascade.sessions] == [int((made.exits >= k).sum()) for k in range(3)]
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 16, 40, 200])
+def test_all_runs_but_the_last_are_of_whole_batches(loaded: Any, pieces: int) -> None:
+    cascade, x = loaded(), samples(200)
+    made = cascade.run([x[i : i + pieces] for i in range(0, 200, pieces)], batch=16)
+    for session in cascade.sessions:
+        *full, rest = session.runs
+        assert set(full) <= {16} and 0 < rest <= 16
+    once = loaded().run([x], batch=200)
+    for name in ("exits", "predicted", "confidence"):
+        assert (getattr(made, name) == getattr(once, name)).all(), name
+    assert all((a == b).all() for a, b in zip(made.reached, once.reached, strict=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_rows_wait_in_order_until_a_batch_is_full(data: st.DataObject) -> None:
+    batch = data.draw(st.integers(1, 6))
+    waiting, sent, got = runtime._Waiting(batch), [], []
+    first = 0
+    for n in data.draw(st.lists(st.integers(0, 15), max_size=8)):
+        rows = np.arange(first, first + n)
+        first += n
+        chosen = data.draw(st.none() | st.lists(st.booleans(), min_size=n, max_size=n))
+        on = None if chosen is None else np.flatnonzero(chosen)
+        sent += (rows if on is None else rows[on]).tolist()
+        for full, beside in waiting.add(on, (rows, rows[:, None] * [1.0, 2.0])):
+            assert len(full) == batch and (beside == full[:, None] * [1.0, 2.0]).all()
+            got += full.tolist()
+        assert waiting.count == len(sent) - len(got) < batch
+    assert got + (waiting.take()[0].tolist() if waiting.count else []) == sent
 
 
 def test_points_are_switched_without_loading_again(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,9 +133,9 @@ def test_points_are_switched_without_loading_again(loaded: Any, monkeypatch: pyt
     assert careful.sessions is cascade.sessions
     assert (cascade.point, careful.point) == ("default", "careful")
     x = samples()
-    assert (careful.run(x).exits == loaded_at(careful, "careful").run(x).exits).all()
-    assert careful.run(x).exits.sum() > cascade.run(x).exits.sum(), "the careful one goes on for longer"
-    assert (careful.at("default").run(x).exits == cascade.run(x).exits).all()
+    assert (careful.run([x]).exits == loaded_at(careful, "careful").run([x]).exits).all()
+    assert careful.run([x]).exits.sum() > cascade.run([x]).exits.sum(), "the careful one goes on for longer"
+    assert (careful.at("default").run([x]).exits == cascade.run([x]).exits).all()
 
 
 def loaded_at(cascade: Cascade, point: str) -> Cascade:
@@ -122,9 +164,116 @@ def test_bundles_without_points_have_the_default(listed: dict[str, Any], loaded:
         loaded("careful", operating_points=[])
 
 
-def test_batches_joined_are_the_whole(loaded: Any) -> None:
+def test_predict_names_what_was_decided(loaded: Any) -> None:
     cascade, x = loaded(), samples()
-    whole, joined = cascade.run(x), Decisions.joined([cascade.run(x[i : i + 7]) for i in range(0, 60, 7)])
-    for name in ("exits", "predicted", "confidence"):
-        assert (getattr(whole, name) == getattr(joined, name)).all()
-    assert all((a == b).all() for a, b in zip(whole.reached, joined.reached, strict=True))
+    made, prepared = cascade.run([0.5 * x - 1]), cascade.predict(0.5 * x - 1, prepared=True)
+    found = cascade.predict(x.astype(np.float64), batch=16)
+    assert len(found) == 60 and len(set(found.exits.tolist())) == 3
+    for said in (found, prepared):
+        assert (said.classes == made.predicted).all() and (said.exits == made.exits).all()
+        assert said.names == tuple("abcd"[c] for c in made.predicted)
+        np.testing.assert_allclose(said.confidences, made.confidence, rtol=1e-6)
+        assert (said.probabilities.argmax(1) == said.classes).all()
+        assert (said.probabilities.max(1) == said.confidences).all()
+    assert found.probabilities.shape == (60, CLASSES)
+    assert len(cascade.predict(x[:0])) == 0
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+def test_predictions_of_sigmoids(loaded: Any, kind: str) -> None:
+    outputs, classes = (1, ["no", "yes"]) if kind == "binary" else (CLASSES, list("abcd"))
+    cascade = loaded("careful", decision=Decision(kind, len(classes)).as_dict(), classes=classes)
+    x = samples()
+    for session in cascade.sessions:
+        run = session.run
+        session.run = lambda o, i, run=run: [run(o, i)[0][:, :outputs], *run(o, i)[1:]]
+    found = cascade.predict(x)
+    first = found.exits == 0
+    p = np.exp(0.5 * x[:, :CLASSES] - 1)
+    p = (p / p.sum(1, keepdims=True))[:, :outputs]
+    assert first.any() and not first.all()
+    if kind == "binary":
+        assert found.probabilities.shape == (60, 2)
+        np.testing.assert_allclose(found.probabilities[first, 1:], p[first], rtol=1e-5)
+        assert found.names == tuple(classes[int(q >= 0.5)] for q in found.probabilities[:, 1])
+    else:
+        assert (found.classes == (found.probabilities >= 0.5)).all()
+        assert found.names == tuple(tuple(np.array(classes)[row]) for row in found.classes)
+
+
+@pytest.mark.parametrize("later", [None, [0.5, 1.0]])
+def test_later_decisions_hear_earlier_exits_of_the_same_samples(loaded: Any, later: list[float] | None) -> None:
+    stages = manifest()["stages"]
+    stages[1]["reuse"], stages[2]["reuse"] = later, [0.3, 0.3, 1.0]
+    cascade, x = loaded(stages=stages), samples()
+    found = cascade.predict(x, batch=7, prepared=True)
+    outcomes = cascade.outcomes([x], np.zeros(60, np.int64))
+    at = decide(outcomes, POINTS["default"])
+    assert (found.exits == at).all()
+    assert (found.classes == outcomes.predicted[at, np.arange(60)]).all()
+    np.testing.assert_allclose(found.confidences, outcomes.confidence[at, np.arange(60)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "words"),
+    [
+        (np.zeros((2, 5)), {}, r"shape \(n, 12\), given \(2, 5\)$"),
+        (np.zeros(12), {}, r"given \(12,\); x\[None\] makes a batch"),
+        (np.float32(1), {}, r"given \(\)"),
+        (np.full((2, 12), np.nan), {}, "finite; some of 0 to 1"),
+        (np.array([["a"] * 12]), {}, "real numbers, given <U1"),
+        (np.zeros((1, 12)), {"batch": 0}, "batch: must be 1 or more, given 0"),
+    ],
+)
+def test_samples_that_cannot_be_run_are_refused(loaded: Any, x: Any, options: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        loaded().predict(x, **options)
+
+
+def test_what_a_bundle_does_not_have_is_refused(loaded: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no runtime 'onxx'; one of onnx, keras"):
+        Cascade.load(tmp_path, manifest(), runtime="onxx")
+    with pytest.raises(InputError, match=r"no stages for the runtime 'keras'; it has onnx$"):
+        Cascade.load(tmp_path, manifest(), runtime="keras")
+    with pytest.raises(InputError, match=r"threads: .* leave them out"):
+        Cascade.load(tmp_path, manifest(), 2, runtime="keras")
+    with pytest.raises(InputError, match=r"is not a bundle"):
+        Cascade.load(str(tmp_path))
+
+
+# -- a real bundle ------------------------------------------------------------------------------------
+
+
+@pytest.mark.e2e
+def test_both_runtimes_predict_what_the_report_measured(bundle: Bundle) -> None:
+    with np.load(bundle.data) as data:
+        x, labels = data["x_test"], data["y_test"]
+    measured = bundle.report["design"]["measured"]
+    found = {name: Cascade.load(bundle.path, runtime=name).predict(x) for name in ("onnx", "keras")}
+    for name, said in found.items():
+        assert np.mean(said.classes == labels) == measured["accuracy"], name
+        assert [float(np.mean(said.exits == k)) for k in range(2)] == measured["leave_rates"], name
+    np.testing.assert_allclose(found["onnx"].probabilities, found["keras"].probabilities, atol=1e-5)
+    assert (found["onnx"].names[0],) == (bundle.manifest["classes"][found["onnx"].classes[0]],)
+
+
+@pytest.mark.e2e
+def test_a_changed_file_is_not_run(copied: Path) -> None:
+    (copied / "stages" / "0-cm4f" / "model.onnx").write_bytes(b"another")
+    with pytest.raises(ConversionError, match=r"stages/0-cm4f/model\.onnx has changed"):
+        Cascade.load(copied)
+
+
+@pytest.mark.e2e
+def test_the_readme_s_lines_run(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```pycon\n(.*?)```", text, flags=re.DOTALL)
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "fashion_resnet-eeaug").symlink_to(bundle.path)
+    (tmp_path / "examples" / "fashion_resnet.npz").symlink_to(EXAMPLES / "fashion_resnet.npz")
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest(lines, {}, "README", "README.md", 0)
+    said: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert runner.run(test, out=said.append).failed == 0, "".join(said)
+    assert len(test.examples) > 5

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug import runners
 from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError
@@ -132,20 +133,17 @@ def _in_one_piece(
 
 
 def _keras(
-    directory: Path, stages: Sequence[Mapping[str, Any]], x: NDArray[np.float32]
+    directory: Path, stages: Sequence[Mapping[str, Any]], x: NDArray[np.float32], size: int = 64
 ) -> list[NDArray[np.float32]]:
-    import keras
-
+    # our own files: code in Lambda layers was allowed when the given model was loaded
+    opened = runners.opener("keras", None, allow_unsafe=True)
     probabilities = []
-    tensor: Any = x
+    tensor = x
     for stage in stages:
-        # our own files: code in Lambda layers was allowed when the given model was loaded
-        model = keras.models.load_model(directory / stage["files"]["keras"], compile=False, safe_mode=False)
-        made: dict[str, list[NDArray[np.float32]]] = {}
-        for i in range(0, len(tensor), 64):
-            for name, value in model(tensor[i : i + 64], training=False).items():
-                made.setdefault(name, []).append(np.asarray(value))
-        probabilities.append(np.concatenate(made[stage["outputs"]["probabilities"]]))
-        for handover in stage["outputs"]["handover"]:
-            tensor = np.concatenate(made[handover["name"]])
+        names = [stage["outputs"]["probabilities"], *(h["name"] for h in stage["outputs"]["handover"])]
+        run = opened(directory / stage["files"]["keras"]).run
+        parts = [run(names, {stage["inputs"][0]: tensor[i : i + size]}) for i in range(0, len(tensor), size)]
+        made = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+        probabilities.append(made[0])
+        tensor = made[-1]
     return probabilities

@@ -144,22 +144,28 @@ class Head:
     def cost(self) -> Exit:
         """MACs by operation type, parameters as deployed (batch normalisation folded), working memory."""
         macs: dict[str, int] = {}
-        parameters = peak = 0
+        parameters = peak = operations = results = 0
         first = True
         for step, before, after in self.shapes():
             for convolution, read in convolutions(step, before):
                 kind, channels = convolution.kind, convolution.shape(read)[-1]
                 macs[kind] = macs.get(kind, 0) + convolution.macs(read)
                 parameters += convolution.macs((1,) * (len(read) - 1) + read[-1:]) + channels
+                operations += 1
+                results += prod(convolution.shape(read))
             if isinstance(step, Dense):
                 macs["dense"] = macs.get("dense", 0) + prod(before) * step.units
                 parameters += prod(before) * step.units + step.units
+                operations += 1
+                results += step.units
             if step != Pool(()):
                 # the tensor at the location, which the first step reads, is counted by the segment
                 inside = prod(after) if isinstance(step, Residual) else 0
                 peak = max(peak, prod(after) + inside + (0 if first else prod(before)))
                 first = False
-        return Exit(self.location.name, self.location.after, self.name, macs, parameters, peak)
+        return Exit(
+            self.location.name, self.location.after, self.name, macs, parameters, peak, operations, results
+        )  # fmt: skip
 
 
 def convolutions(step: Step, before: tuple[int, ...]) -> list[tuple[Convolve, tuple[int, ...]]]:

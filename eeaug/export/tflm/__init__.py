@@ -88,6 +88,7 @@ def check(work: Work, reference: Reference) -> dict[str, Any]:
     tensor: NDArray[Any] = work.x
     for entry, session in zip(stages.stages, stages.sessions, strict=True):
         names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
+        assert isinstance(session, integer.Stage)
         x = session.taken(entry["inputs"][0], tensor)
         if "tflm" in entry:
             content = (work.directory / entry["files"][integer.FORMAT]).read_bytes()

@@ -1,0 +1,113 @@
+"""``eeaug check``: limits on a bundle's figures, as a gate for continuous integration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eeaug.cli import shared
+from eeaug.cli.report import find_bundle, read_report
+from eeaug.errors import InfeasibleError, InputError
+
+if TYPE_CHECKING:
+    from eeaug.gate import Part, Row
+
+__all__ = ["check"]
+
+_SHARE = {"type": shared.Finite(0, 1), "metavar": "SHARE"}
+_SECONDS = {"type": shared.POSITIVE, "metavar": "SECONDS"}
+_BYTES = {"type": shared.POSITIVE, "metavar": "BYTES"}
+
+
+@click.command()
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--max-accuracy-drop", **_SHARE, help="Accuracy lost against the given model; 0.01 is one point.")
+@click.option("--max-class-drop", **_SHARE, help="Accuracy that the worst class has lost.")
+@click.option("--min-macs-saved", **_SHARE, help="Saved of the given model's MACs, as a mean; 0.4 is 40 %.")
+@click.option("--max-latency", **_SECONDS, help="Worst-case latency, as for augment.")
+@click.option("--max-p95-latency", **_SECONDS, help="Latency that 95 % of samples keep.")
+@click.option("--max-mean-latency", **_SECONDS, help="Mean latency.")
+@click.option("--max-energy", type=shared.POSITIVE, metavar="JOULES", help="Mean energy of a sample.")
+@click.option("--max-flash", **_BYTES, help="Weights of all stages together; code comes on top of it.")
+@click.option("--max-ram", **_BYTES, help="Most tensor bytes of any stage; what else a program needs comes on top.")
+@click.option(
+    "--on",
+    "samples",
+    type=click.Choice(["test", "choose"]),
+    default="test",
+    show_default=True,
+    help="Samples that the figures are of: test, which no choice has seen, or choose, on which it was made.",
+)
+@click.option(
+    "--point", default="default", show_default=True, metavar="NAME", help="The operating point that is checked."
+)
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit's XML there, too."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(
+    directory: Path | None, samples: str, point: str, junit: Path | None, as_json: bool, **limits: float | None
+) -> None:
+    """Compare the figures of the bundle in DIR with limits; exit code 3 if one is not kept.
+
+    Accuracies and MACs are those that were measured on test samples, latencies and energies what the hardware
+    description makes of them. Every file's hash is compared first. At least one limit must be given.
+
+    \b
+    Examples:
+      eeaug check model-eeaug --max-accuracy-drop 0.01 --min-macs-saved 0.3
+      eeaug check model-eeaug --max-latency 0.2 --max-flash 262144 --junit check.xml
+    """
+    from eeaug import gate
+
+    given = {name.replace("_", "-"): value for name, value in limits.items() if value is not None}
+    if not given:
+        raise click.UsageError("no limit is given; name one or more of " + ", ".join(f"--{k}" for k in gate.LIMITS))
+    directory = directory or find_bundle(Path())
+    if junit is not None and not junit.resolve().parent.is_dir():
+        raise InputError(f"--junit {junit}: the directory {junit.resolve().parent} does not exist")
+    report, _ = read_report(directory)
+    part = gate.part(report, samples, point)
+    rows = gate.check(part, given)
+    name = directory.absolute().name
+    if junit is not None:
+        shared.write_whole(junit, gate.junit(rows, name))
+    _show(name, part, rows, as_json=as_json)
+    failed = [row for row in rows if not row.ok]
+    if failed:
+        first = failed[0]
+        what = "; ".join(f"--{row.limit.name}: {row.sentence}" for row in failed)
+        raise InfeasibleError(
+            f"{len(failed)} of {len(rows)} limits {'is' if len(failed) == 1 else 'are'} not kept: {what}",
+            limit=first.limit.name, given=first.given, best=first.found,
+        )  # fmt: skip
+
+
+def _show(name: str, part: Part, rows: Sequence[Row], *, as_json: bool) -> None:
+    """On stdout."""
+    ok = all(row.ok for row in rows)
+    if as_json:
+        from eeaug.export.bundle import dump_json
+
+        facts: dict[str, Any] = {"bundle": name, "part": part.name, "samples": part.design["samples"]}
+        facts |= {"point": part.point, "ok": ok, "limits": [row.as_dict() for row in rows]}
+        click.echo(dump_json(facts).encode(), nl=False)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    at = "" if part.point == "default" else f", operating point {part.point}"
+    title = f"{name}: {part.design['samples']:,} {part.name} samples{at}"
+    table = Table(title=escape(title), title_justify="left")
+    for column in ("limit", "given", "found", "margin", ""):
+        table.add_column(column, justify="left" if column in ("limit", "") else "right")
+    for row in rows:
+        text, sign = row.text, "−" if row.margin < 0 else ""
+        verdict = "[green]ok[/]" if row.ok else "[red]failed[/]"
+        margin = sign + text(abs(row.margin))
+        table.add_row(f"{row.limit.quantity}, {row.basis}", text(row.given), text(row.found), margin, verdict)
+    Console().print(table)

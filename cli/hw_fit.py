@@ -1,0 +1,156 @@
+"""``eeaug hw fit``: rates from measured latencies."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eeaug import hardware
+from eeaug.cli import shared
+from eeaug.errors import InputError
+
+if TYPE_CHECKING:  # numpy is imported on use
+    from eeaug.hardware import Hardware, Processor
+    from eeaug.rates import Fit, Measurement
+
+__all__ = ["fit"]
+
+
+@click.command()
+@click.argument("target", metavar="NAME|FILE")
+@click.option(
+    "--measured", "csv", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.csv",
+    help="A row per measurement: processor, latency_s, and model (and layer), or MACs as conv, pointwise, "
+    "depthwise, dense (and layers, elements); docs/hardware.md.",
+)  # fmt: skip
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.yaml",
+    help="Where the description with the fitted rates goes; default: stdout.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--name", metavar="NAME", help="What reports call it; default: the old name and -fitted.")
+@click.option("--runtime", metavar="TEXT", help="What it was measured with, for the description.")
+@click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers, which run code from the model file.")
+@click.option("--json", "as_json", is_flag=True, help="Print rates and residuals as JSON.")
+def fit(
+    target: str, csv: Path, output: Path | None, force: bool, name: str | None, runtime: str | None,
+    allow_unsafe: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Fit the rates of processors by operation type to measured latencies.
+
+    Says for every measurement what the old rates, the new ones, and a fit to all other measurements make of it:
+    the last is how wrong an estimate for a network may be that was not measured. A type that was hardly measured
+    gets no rate of its own. Without -o the new description is printed on stdout, and the rest on stderr.
+
+    \b
+    Examples:
+      eeaug hw fit my-board.yaml --measured runs.csv -o my-board-fitted.yaml
+      eeaug hw fit stm32l4r5 --measured runs.csv --runtime "TFLM, -O3" > board.yaml
+    """
+    if as_json and output is None:
+        raise click.UsageError("--json prints rates and residuals: -o FILE says where the description goes")
+    old = hardware.read(target)
+    if output is not None:
+        _check_place(output, force)
+    from eeaug import measurements, rates
+
+    measured = measurements.read(csv, old, allow_unsafe=allow_unsafe)
+    digest = hashlib.sha256(csv.read_bytes()).hexdigest()[:12]
+    source = f"fitted by eeaug hw fit to the latencies in {csv.name} (sha256 {digest}…)"
+    new, fits = rates.fitted(old, measured, source=source, name=name or f"{old.name}-fitted", runtime=runtime)
+    rows = []
+    for p in fits:
+        mine = [m for m in measured if m.processor == p]
+        rows += _residuals(old.processor(p), new.processor(p), mine)
+    text = hardware.dump(new)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        shared.write_whole(output, text.encode())
+    if as_json:
+        from eeaug.export.bundle import dump_json
+
+        shown = {
+            p: {"rates_macs_per_s": f.rates, **f.overheads, "factors": f.factors, "measured": sorted(f.measured)}
+            for p, f in fits.items()
+        }
+        click.echo(dump_json({"name": new.name, "processors": shown, "measurements": rows}), nl=False)
+        return
+    _show(new, fits, rows, stderr=output is None)
+    for processor in old.processors:
+        if processor.name not in fits:
+            click.echo(f"warning: nothing was measured on {processor.name}: its rates stay as they were", err=True)
+
+
+def _check_place(output: Path, force: bool) -> None:
+    if not output.resolve().parent.is_dir():
+        raise InputError(f"-o {output}: the directory {output.resolve().parent} does not exist")
+    if output.exists() and not force:
+        raise InputError(f"-o {output} exists; --force replaces it, -o FILE names another place")
+
+
+def _residuals(old: Processor, new: Processor, measured: Sequence[Measurement]) -> list[dict[str, Any]]:
+    from eeaug import rates
+
+    return [
+        {
+            "name": m.name,
+            "processor": m.processor,
+            "macs": sum(m.macs.values()),
+            "latency_s": m.latency_s,
+            "before_s": rates.estimated(old, m),
+            "fitted_s": rates.estimated(new, m),
+            "left_out_s": others,
+        }
+        for m, others in zip(measured, rates.left_out(new, measured), strict=True)
+    ]
+
+
+def _show(new: Hardware, fits: Mapping[str, Fit], rows: Sequence[Mapping[str, Any]], *, stderr: bool) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from eeaug.report import units
+
+    console = Console(stderr=stderr, highlight=False)
+    table = Table(title=f"Rates of {escape(new.name)}", title_justify="left")
+    for column in ("processor", "type", "rate", "may well be off by"):
+        table.add_column(column, justify="left" if column in ("processor", "type") else "right")
+    for processor, found in fits.items():
+        for kind, rate in found.rates.items():
+            if rate is None:
+                table.add_row(processor, kind, "hardly measured", "the default serves")
+            else:
+                table.add_row(processor, kind, f"{units.macs(rate)}/s", _off(found, kind))
+        for key, seconds in found.overheads.items():
+            if seconds is not None:
+                said = _off(found, key) if key in found.measured else "hardly measured: as a rule"
+                table.add_row(processor, f"per {key.rpartition('_')[2]}", units.seconds(seconds), said)
+    console.print(table)
+    table = Table(title="Measurements, and the errors of estimates", title_justify="left")
+    for column in ("", "processor", "MACs", "measured", "rates before", "fitted", "fitted to the others"):
+        table.add_column(column, justify="left" if column in ("", "processor") else "right")
+    for row in rows:
+        errors = (_error(row[key], row["latency_s"]) for key in ("before_s", "fitted_s", "left_out_s"))
+        shown = units.macs(row["macs"]), units.seconds(row["latency_s"])
+        table.add_row(escape(row["name"]), row["processor"], *shown, *errors)
+    console.print(table)
+    others = [abs(r["left_out_s"] / r["latency_s"] - 1) for r in rows if r["left_out_s"] is not None]
+    if others:
+        console.print(f"median error of what was left out of the fit: {100 * statistics.median(others):.1f} %")
+
+
+def _off(found: Fit, key: str) -> str:
+    return f"{100 * (found.factors[key] - 1):.0f} %"
+
+
+def _error(seconds: float | None, measured: float) -> str:
+    from eeaug.report import units
+
+    return units.relative(measured, seconds)

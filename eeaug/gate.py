@@ -1,0 +1,189 @@
+"""Limits on what a report says, for continuous integration: one row each, and JUnit's XML of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from xml.etree import ElementTree
+
+from eeaug.errors import InputError
+from eeaug.report import units
+
+__all__ = ["LIMITS", "Limit", "Part", "Row", "check", "junit", "part"]
+
+ROUNDING = 1e-9  # of differences of shares, and relative of other figures
+
+
+@dataclass(frozen=True)
+class Part:
+    """Metrics of the given model and of the design on the same samples (see report.metrics)."""
+
+    name: str
+    point: str
+    baseline: Mapping[str, Any]
+    design: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One quantity that can be limited.
+
+    ``read`` gives it, None where the report does not know it, for want of ``needs``; ``text`` puts it into words.
+    ``least``: it must not be smaller than the limit, else not larger. ``basis``: what it rests on, samples, the
+    hardware description, or shapes alone.
+    """
+
+    name: str
+    quantity: str
+    read: Callable[[Part], float | None]
+    text: Callable[[float | None], str]
+    needs: str = ""
+    least: bool = False
+    basis: Literal["samples", "hardware", "shapes"] = "samples"
+
+
+def _metric(key: str) -> Callable[[Part], float | None]:
+    return lambda part: part.design[key]
+
+
+def _share_of_macs(part: Part) -> float:
+    return float(1 - part.design["mean_macs"] / part.baseline["mean_macs"])
+
+
+def _points(value: float | None) -> str:
+    return units.points(value, signed=False)
+
+
+_RATES = "every rate and bandwidth in its hardware description"
+_POWERS = "every rate, bandwidth and active power in its hardware description"
+_LIMITS = (
+    Limit("max-accuracy-drop", "accuracy drop", lambda p: p.baseline["accuracy"] - p.design["accuracy"], _points),
+    Limit("max-class-drop", "worst class's drop", lambda p: p.design["worst_class"]["drop"], _points),
+    Limit("min-macs-saved", "mean MACs saved", _share_of_macs, units.share, least=True),
+    Limit("max-latency", "worst latency", _metric("worst_latency_s"), units.seconds, _RATES, basis="hardware"),
+    Limit("max-p95-latency", "p95 latency", _metric("p95_latency_s"), units.seconds, _RATES, basis="hardware"),
+    Limit("max-mean-latency", "mean latency", _metric("mean_latency_s"), units.seconds, _RATES, basis="hardware"),
+    Limit("max-energy", "mean energy", _metric("mean_energy_j"), units.joules, _POWERS, basis="hardware"),
+    Limit("max-flash", "storage of weights", _metric("storage_bytes"), units.size, basis="shapes"),
+    Limit("max-ram", "peak of tensors", _metric("peak_activation_bytes"), units.size, basis="shapes"),
+)
+LIMITS: Mapping[str, Limit] = {limit.name: limit for limit in _LIMITS}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A limit, what was given and what was found; ``margin`` is what is left of it, negative where it failed.
+
+    ``basis`` of what was found: measured (on test samples), counted (on choose), estimated (latencies, energies),
+    computed (from shapes).
+    """
+
+    limit: Limit
+    given: float
+    found: float
+    basis: str
+
+    @property
+    def margin(self) -> float:
+        return self.found - self.given if self.limit.least else self.given - self.found
+
+    @property
+    def ok(self) -> bool:
+        return self.margin >= -ROUNDING * (1.0 if self.limit.text in (_points, units.share) else self.given)
+
+    @property
+    def text(self) -> Callable[[float | None], str]:
+        """Figures in words; in digits where words do not tell what failed from what was given."""
+        words = self.limit.text
+        return words if self.ok or words(self.found) != words(self.given) else "{:.9g}".format
+
+    @property
+    def sentence(self) -> str:
+        """What is asked for and what was found, in words."""
+        bound = "at least" if self.limit.least else "at most"
+        found, given = self.text(self.found), self.text(self.given)
+        return f"{self.limit.quantity} {found} ({self.basis}), {bound} {given} asked for"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "limit": self.limit.name,
+            "quantity": self.limit.quantity,
+            "given": self.given,
+            "found": self.found,
+            "basis": self.basis,
+            "margin": self.margin,
+            "ok": self.ok,
+        }
+
+
+def part(report: Mapping[str, Any], samples: str, point: str) -> Part:
+    """The figures of an operating point on the ``test`` or ``choose`` part of a report.
+
+    Raises
+    ------
+    InputError : nothing was measured on test samples, or there is no such operating point
+    """
+    points = {entry["name"]: entry for entry in report["operating_points"]}
+    if point != "default" and point not in points:
+        known = ", ".join(dict.fromkeys(["default", *points]))
+        raise InputError(f"the bundle has no operating point '{point}'; it has {known}")
+    design = report["design"]
+    if samples == "choose":
+        found = design["predicted"]["exact"] if point == "default" else points[point]["predicted"]
+        return Part("choose", point, report["baseline"]["choose"], found)
+    if design["measured"] is None:
+        raise InputError(
+            "nothing was measured on test samples, so no limit can be checked: make the bundle with test data, or "
+            "check the samples that it was chosen on with --on choose"
+        )
+    found = design["measured"] if point == "default" else points[point]["measured"]
+    return Part("test", point, report["baseline"]["measured"], found)
+
+
+def check(part: Part, given: Mapping[str, float]) -> list[Row]:
+    """A row for each limit that was given, by name, in the order of LIMITS.
+
+    Raises
+    ------
+    InputError : the report does not know a quantity that was limited
+    """
+    rows = []
+    for name, limit in LIMITS.items():
+        if name not in given:
+            continue
+        found = limit.read(part)
+        if found is None:
+            raise InputError(f"--{name}: the report has no {limit.quantity}: it needs {limit.needs}")
+        rows.append(Row(limit, given[name], float(found), _basis(limit, part)))
+    return rows
+
+
+def _basis(limit: Limit, part: Part) -> str:
+    if limit.basis == "hardware":
+        return "estimated" if part.design["basis"] == "profile" else str(part.design["basis"])
+    if limit.basis == "shapes":
+        return "computed"
+    return "measured" if part.name == "test" else "counted"
+
+
+def junit(rows: Sequence[Row], bundle: str) -> bytes:
+    """JUnit's XML: one test case for each limit.
+
+    What GitLab and Jenkins read of it: the name of a case, which must not change between runs if they are to be
+    compared, so figures stand elsewhere; its class name; the text of a failure, and the output of what passed.
+    """
+    failed = sum(not row.ok for row in rows)
+    counts = {"tests": str(len(rows)), "failures": str(failed), "errors": "0"}
+    top = ElementTree.Element("testsuites", {"name": "eeaug check", **counts})
+    suite = ElementTree.SubElement(top, "testsuite", {"name": bundle, **counts, "skipped": "0", "time": "0"})
+    for row in rows:
+        known = {"classname": f"eeaug check {bundle}", "name": row.limit.name, "time": "0"}
+        case = ElementTree.SubElement(suite, "testcase", known)
+        if row.ok:
+            ElementTree.SubElement(case, "system-out").text = row.sentence
+        else:
+            failure = ElementTree.SubElement(case, "failure", {"message": row.sentence, "type": "limit"})
+            failure.text = row.sentence
+    ElementTree.indent(top)
+    return ElementTree.tostring(top, encoding="utf-8", xml_declaration=True) + b"\n"
