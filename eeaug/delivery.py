@@ -43,7 +43,7 @@ from eeaug.preparation import Network
 from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
 from eeaug.quantising import Measure
-from eeaug.report import build, cautions, rho, target
+from eeaug.report import build, cautions, rho_curve, target
 from eeaug.report.build import Chosen
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.settle import EVERY_FRONT
@@ -233,6 +233,7 @@ def _report(
     report["design"]["target"] = specific = _target(decided, test)
     if specific is not None:
         report["design"]["summary"] = target.sentence(specific, len(decided.chosen.design.exits))
+    report["int8"] = None
     report["design"]["cross_validation"] = None if decided.validated is None else decided.validated.as_dict()
     report["design"]["rho"] = _rho(settings, decided, test)
     if material.earlier is not None:
@@ -246,8 +247,8 @@ def _rho(settings: Settings, decided: Decided, test: Outcomes | None) -> dict[st
         return None
     segments = decided.chosen.segments.macs[0]
     return {
-        "choose": rho.curve(decided.rows, segments),
-        "measured": None if test is None else rho.curve(test, segments),
+        "choose": rho_curve.curve(decided.rows, segments),
+        "measured": None if test is None else rho_curve.curve(test, segments),
     }
 
 

@@ -17,7 +17,7 @@ from eeaug.cascade import Outcomes
 from eeaug.errors import InputError
 from eeaug.heads.design import Convolve, Dense, Head, Pool
 from eeaug.locations import Location
-from eeaug.report import rho
+from eeaug.report import rho_curve
 from eeaug.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
@@ -81,7 +81,7 @@ def test_the_curve_by_hand() -> None:
         predicted=np.array([[0, 0, 1, 1], [0, 1, 0, 0]]),
         labels=np.zeros(4, int),
     )
-    facts = rho.curve(outcomes, np.array([10.0, 90.0]))
+    facts = rho_curve.curve(outcomes, np.array([10.0, 90.0]))
     by_rho = {round(point["rho"], 2): point for point in facts["curve"]}
     assert len(by_rho) == 101
     assert [by_rho[r]["exit_rate"] for r in (0.0, 0.6, 0.8, 0.9, 1.0)] == [1, 0.75, 0.5, 0.25, 0]

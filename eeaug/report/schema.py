@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from eeaug.report.facts import SCHEMA_VERSION
 from eeaug.report.schema_design import CURVE_POINT, DESIGN, GUARANTEE, METRICS, POINT, RHO, SAMPLES, TARGET
+from eeaug.report.schema_int8 import CHECKED, INT8
 from eeaug.report.schema_words import (
     Schema,
     by_name,
@@ -56,6 +57,7 @@ def schema() -> Schema:
             accuracy_drop_bound_95_missing=text("Why there is no such bound.", null=True),
             search=_SEARCH,
             verification=_VERIFICATION,
+            int8=or_null(INT8),
             warnings=rows("What a user must know before believing the figures.", text("A sentence.")),
         ),
         "$defs": {"metrics": METRICS, "guarantee": GUARANTEE, "target": TARGET, "rho": RHO},
@@ -117,6 +119,7 @@ _SETTINGS = record(
     heads=rows("Families of heads; none named: those of effort.", text("A family.")),
     target_class=rows("Classes that exits are for; none: all.", text("Name or number.")),
     least_alpha=share("Smallest threshold for these classes; null: 0.95.", null=True),
+    formats=rows("That stages are written in.", text("A format.")),
     recipe=text("How exits are trained.", one_of=("frozen", "trecx")),
     exit_weight=share("Of the exit's loss in recipe trecx; null: the best of some.", null=True),
     max_locations=count("Locations tried at most; null: as effort has it.", "locations", null=True),
@@ -176,8 +179,7 @@ _VERIFICATION = record(
         "By file format.",
         record(
             "Against the augmented model.",
-            disagreements=count("Other decisions.", "samples"),
-            near_threshold=count("Those of them so close to a threshold that rounding decides.", "samples"),
+            **CHECKED,
         ),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eeaug.report.metrics import BINS
 from eeaug.report.schema_words import Schema, count, flag, number, or_null, record, ref, rows, share, text
 
-__all__ = ["CURVE_POINT", "DESIGN", "GUARANTEE", "METRICS", "POINT", "RHO", "SAMPLES", "TARGET"]
+__all__ = ["CURVE_POINT", "DESIGN", "GUARANTEE", "METRICS", "POINT", "RHO", "SAMPLES", "TARGET", "THRESHOLD"]
 
 _SPLIT = text("The part of the data behind these figures.", one_of=("choose", "certify", "test"))
 
@@ -13,7 +13,7 @@ SAMPLES = count("How many samples that part has.", "samples")
 
 _PER_CLASSIFIER = "Per early exit, in order, and last for the final classifier"
 
-_THRESHOLD = number("A sample leaves where the float32 confidence is at least this; null is never.", "1", null=True)
+THRESHOLD = number("A sample leaves where the float32 confidence is at least this; null is never.", "1", null=True)
 
 
 def _drop(description: str, *, null: bool = False) -> Schema:
@@ -87,7 +87,7 @@ _EXIT = record(
     location=text("The layer after which it stands."),
     processor=text("Where it runs."),
     head=text("Family and size of its head."),
-    threshold=_THRESHOLD,
+    threshold=THRESHOLD,
     macs=count("From the input to its answer, earlier heads included.", "MAC"),
     head_macs=count("Of its own head.", "MAC"),
     accuracy=share("On all choose samples, if all left here."),
@@ -224,7 +224,7 @@ TARGET = record(
         "Per early exit, in order.",
         record(
             "What it takes.",
-            threshold=_THRESHOLD,
+            threshold=THRESHOLD,
             true_positives=number(f"The target's samples that leave; {_OF_SAMPLES}.", "samples"),
             false_positives=number(f"Others that leave; {_OF_SAMPLES}.", "samples"),
             gamma=number(
@@ -290,7 +290,7 @@ POINT = record(
     "Thresholds for another budget; exits and placement stay.",
     name=text("Its name."),
     max_accuracy_drop=share("Its budget.", null=True),
-    thresholds=rows("Per early exit, in order.", _THRESHOLD),
+    thresholds=rows("Per early exit, in order.", THRESHOLD),
     predicted=ref("metrics"),
     measured=or_null(ref("metrics")),
     guarantee=or_null(ref("guarantee")),

@@ -1,0 +1,64 @@
+"""JSON Schema of report.json: the int8 stages, a cascade of their own."""
+
+from __future__ import annotations
+
+from eeaug.report.schema_design import POINT, THRESHOLD
+from eeaug.report.schema_words import (
+    by_name,
+    count,
+    flag,
+    number,
+    or_null,
+    record,
+    ref,
+    rows,
+    share,
+    text,
+)
+
+__all__ = ["CHECKED", "INT8"]
+
+CHECKED = {
+    "disagreements": count("Other decisions.", "samples"),
+    "near_threshold": count("Those of them so close to a threshold that rounding decides.", "samples"),
+}
+
+INT8 = record(
+    "The int8 files as a cascade, compared with the given float model.",
+    kernels=text("LiteRT's kernels that figures are of.", one_of=("optimised", "reference")),
+    calibration_samples=count("Choose samples that ranges were taken from.", "samples"),
+    exits=rows(
+        "Early exits, in order.",
+        record(
+            "An exit with its own threshold.",
+            location=text("The layer after which it stands."),
+            threshold=THRESHOLD,
+            constant=number(
+                "Leaves where the largest int8 probability is at least this; null: never, or decided otherwise.",
+                "1", least=-128, most=127, null=True, kind="integer",
+            ),
+            accuracy=share("On all choose samples, if all left here."),
+        ),
+    ),
+    predicted=ref("metrics"),
+    measured=or_null(ref("metrics")),
+    same_answer=share("Samples (of test, else choose) with the answer of the float cascade."),
+    operating_points=rows("As those of the float cascade.", POINT),
+    guarantee=or_null(ref("guarantee")),
+    accuracy_drop_bound_95=number("As that of the float cascade.", "1", least=-1, null=True),
+    accuracy_drop_bound_95_missing=text("Why there is no such bound.", null=True),
+    stages=rows(
+        "The files.",
+        record(
+            "An int8 stage.",
+            stage=text("Its name."),
+            file_bytes=count("Of its file.", "B"),
+            requantised=flag("Whether its input has another scale than what is handed over."),
+            arena_bytes=count("That TFLM used; null: was not asked for, or no microcontroller.", "B", null=True),
+            operators=or_null(rows("That TFLM must know.", text("A name."))),
+        ),
+    ),
+    checks=by_name(
+        "By runtime: against LiteRT.", record("Of so many samples.", samples=count("Run.", "samples"), **CHECKED)
+    ),
+)  # fmt: skip
