@@ -33,8 +33,8 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     ------
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
-    formats.check_possible(settings.formats, hardware.read(settings.hardware))
     bundle.check_place(settings.bundle, force=settings.force)
+    formats.check_possible(settings.formats, hardware.read(settings.hardware))
     with cluster.workers(settings.dask) as workers:
         ready = prepare(settings, progress, workers)
         found = candidates.search(
