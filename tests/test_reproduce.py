@@ -26,6 +26,7 @@ CHANGES: list[dict[str, Any]] = [
     {"heads": ["trecx", "separable"], "output_name": "x", "thresholds": 9, "max_locations": 4},
     {"max_accuracy_drop": None, "efficiency_weight": 0.3, "objective": "energy", "scoring": "independent"},
     {"target_class": ["cat", "a b"], "least_alpha": 0.9},
+    {"formats": ["keras", "onnx", "tflite"]},
     {"cross_validate": False},
     {"cross_validate": True},
     {"recipe": "trecx", "exit_weight": 0.4, "heads": ["trecx"], "max_exits": 1, "reuse": False, "finetune": 10},

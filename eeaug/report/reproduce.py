@@ -12,11 +12,11 @@ from eeaug.settings import Settings
 
 __all__ = ["command", "flag", "inputs", "sidecar", "sidecar_name", "versions"]
 
-_FLAGS = {"max_latency_s": "--max-latency", "output_name": "--output"}
+_FLAGS = {"max_latency_s": "--max-latency", "output_name": "--output", "formats": "--format"}
 # what `eeaug retarget` takes from the earlier bundle unless it is given; of some, "none" takes it away
 _INHERITED = (
     "max_accuracy_drop", "efficiency_weight", "max_latency_s", "max_class_drop", "risk", "objective", "scoring",
-    "correction", "points", "mapping", "max_exits", "reuse", "cross_validate",
+    "correction", "points", "mapping", "max_exits", "reuse", "cross_validate", "formats",
     "thresholds", "exit_at", "threshold", "forbid",
 )  # fmt: skip
 _TAKEN_AWAY = ("max_latency_s", "max_class_drop", "risk", "exit_at", "threshold", "forbid")
@@ -59,7 +59,7 @@ def _changed(report: Report) -> dict[str, Any]:
 def _options(settings: Mapping[str, Any]) -> list[str]:
     words: list[str] = []
     for key, value in settings.items():
-        if key in ("heads", "target_class"):
+        if key in ("heads", "target_class", "formats"):
             words += [flag(key), ",".join(value)]
         elif isinstance(value, bool):
             words.append(flag(key) if value else flag(key).replace("--", "--no-", 1))

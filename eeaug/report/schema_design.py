@@ -40,8 +40,10 @@ METRICS = record(
     p95_latency_s=number("Smallest path latency that 95 % of samples meet.", "s", null=True),
     worst_latency_s=number("Of the longest path: every segment, head, hand-over and wake-up.", "s", null=True),
     mean_energy_j=number("Mean over samples, per inference.", "J", null=True),
-    storage_bytes=count("Weights of all stages.", "B"),
-    peak_activation_bytes=count("Most tensor bytes that are alive at once on any processor.", "B"),
+    storage_bytes=count(
+        "Weights of all stages; null: int8 on processors that are described in floats.", "B", null=True
+    ),
+    peak_activation_bytes=count("Most tensor bytes that are alive at once on any processor.", "B", null=True),
     leave_rates=rows(f"{_PER_CLASSIFIER}: share of all samples that leave there.", share("A share.")),
     basis=text("Where latency and energy come from: profile or clock.", one_of=("profile", "timed")),
 )
