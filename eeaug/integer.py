@@ -21,16 +21,15 @@ from eeaug.certification import Guarantee
 from eeaug.choice import Rules
 from eeaug.decision import STEP, Quantised
 from eeaug.errors import InfeasibleError
-from eeaug.litert import Quantisation, Session
 from eeaug.operating import Point
-from eeaug.runtime import Cascade, thresholds_by_point
+from eeaug.runners import INT8 as FORMAT
+from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Settings
 from eeaug.thresholds import NEVER, quantile_grid
 
-__all__ = ["FORMAT", "TOLERANCE", "Integer", "Stage", "cascade", "compared", "entered", "said", "sought"]
+__all__ = ["FORMAT", "TOLERANCE", "Integer", "cascade", "compared", "entered", "said", "sought"]
 
-FORMAT = "tflite-int8"
 # Another runtime may round int8 logits otherwise by one step, which moves probabilities by some of theirs.
 TOLERANCE = 16 * STEP
 
@@ -48,49 +47,9 @@ class Integer:
     guarantee: Guarantee | None
 
 
-@dataclass(frozen=True)
-class Stage:
-    """An int8 stage with the ``run`` of a session that is asked for probabilities first, then for the hand-over.
-
-    Float32 samples are quantised, int8 tensors are taken as they come, or from ``comes`` requantised; probabilities
-    are given as float32, (q + 128) / 256, the hand-over as int8.
-    """
-
-    session: Session
-    comes: Quantisation | None = None
-
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        gives = self.session.outputs[outputs[0]]
-        assert gives is not None
-        inputs = {name: self.taken(name, x) for name, x in feeds.items()}
-        probabilities, *handed = self.session.run(outputs, inputs)
-        return [gives.real(probabilities), *handed]
-
-    def taken(self, name: str, x: NDArray[Any]) -> NDArray[np.int8]:
-        """What the file's input of this name is given for x."""
-        takes = self.session.inputs[name]
-        assert takes is not None
-        if x.dtype != np.int8:
-            return takes.quantised(x)
-        return x if self.comes is None else takes.quantised(self.comes.real(x))
-
-
 def cascade(directory: Path, manifest: Mapping[str, Any], threads: int) -> Cascade:
     """The int8 files of a bundle in LiteRT, at their thresholds (before :func:`entered` there are none)."""
-    stages = [{**entry, "threshold": entry["int8"].get("threshold")} for entry in manifest["stages"]]
-    reference = manifest["int8"]["kernels"] == "reference"
-    sessions = []
-    for entry in stages:
-        session = Session(directory / entry["files"][FORMAT], threads, reference=reference)
-        comes = entry["int8"]["requantised_from"]
-        sessions.append(Stage(session, None if comes is None else Quantisation(**comes)))
-    points = [
-        {"name": point["name"], "thresholds": point["int8"]["thresholds"]}
-        for point in manifest.get("operating_points", ())
-        if "int8" in point
-    ]
-    by_point = thresholds_by_point({"stages": stages, "operating_points": points})
-    return Cascade(Quantised(**manifest["decision"]), tuple(stages), tuple(sessions), by_point)
+    return Cascade.load(directory, manifest, threads, runtime=FORMAT)
 
 
 def said(stages: Cascade, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:

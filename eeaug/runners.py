@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from eeaug import conversion, litert
 from eeaug.errors import InputError
 from eeaug.keras_files import import_keras
 
-__all__ = ["RUNTIMES", "Runner", "opener"]
+__all__ = ["INT8", "RUNTIMES", "Asked", "Int8", "Runner", "opened"]
 
 
 class Runner(Protocol):
@@ -27,29 +28,57 @@ class Runner(Protocol):
         """The outputs of these names, each (n, ...), of inputs (n, ...) by name."""
 
 
-Opener = Callable[[Path], Runner]
+@dataclass(frozen=True)
+class Asked:
+    """How files are to be opened: ``threads`` None takes all processors; see runtime.Cascade.load."""
+
+    directory: Path
+    manifest: Mapping[str, Any]
+    threads: int | None
+    allow_unsafe: bool
+
+    @property
+    def cores(self) -> int:
+        return self.threads or os.cpu_count() or 1
 
 
-def opener(runtime: str, threads: int | None, *, allow_unsafe: bool) -> Opener:
-    """What opens a stage's file of this runtime.
+def opened(runtime: str, asked: Asked) -> tuple[Runner, ...]:
+    """The bundle's stages in this runtime.
 
     Raises
     ------
-    InputError : there is no such runtime, or its threads cannot be given
+    InputError : there is no such runtime, its threads cannot be given, or the bundle has no files for it
     """
     if runtime not in RUNTIMES:
         raise InputError(f"there is no runtime {runtime!r}; one of {', '.join(RUNTIMES)} would be")
-    return RUNTIMES[runtime](threads, allow_unsafe)
+    stages = asked.manifest["stages"]
+    formats = [name for name in stages[0]["files"] if all(name in stage["files"] for stage in stages)]
+    if runtime not in formats:
+        raise InputError(
+            f"{asked.directory} has no stages for the runtime {runtime!r}; it has {', '.join(formats)}"
+        )
+    return tuple(RUNTIMES[runtime](asked, asked.directory / stage["files"][runtime], stage) for stage in stages)
 
 
-def _onnx(threads: int | None, allow_unsafe: bool) -> Opener:
-    return lambda path: conversion.session(path, threads or os.cpu_count() or 1)
+def _onnx(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
+    runner: Runner = conversion.session(path, asked.cores)
+    return runner
 
 
-def _keras(threads: int | None, allow_unsafe: bool) -> Opener:
-    if threads is not None:
+def _keras(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
+    if asked.threads is not None:
         raise InputError("threads: TensorFlow's are those of the whole process; leave them out for runtime 'keras'")
-    return lambda path: _Keras(path, allow_unsafe)
+    return _Keras(path, asked.allow_unsafe)
+
+
+def _tflite(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
+    return litert.Session(path, asked.cores)
+
+
+def _int8(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
+    session = litert.Session(path, asked.cores, reference=asked.manifest["int8"]["kernels"] == "reference")
+    comes = stage["int8"]["requantised_from"]
+    return Int8(session, None if comes is None else litert.Quantisation(**comes))
 
 
 class _Keras:
@@ -71,8 +100,34 @@ class _Keras:
         return [np.asarray(made[name]) for name in outputs]
 
 
-def _tflite(threads: int | None, allow_unsafe: bool) -> Opener:
-    return lambda path: litert.Session(path, threads or os.cpu_count() or 1)
+@dataclass(frozen=True)
+class Int8:
+    """An int8 stage with the ``run`` of a session that is asked for probabilities first, then for the hand-over.
+
+    Float32 samples are quantised, int8 tensors are taken as they come, or from ``comes`` requantised; probabilities
+    are given as float32, (q + 128) / 256, the hand-over as int8.
+    """
+
+    session: litert.Session
+    comes: litert.Quantisation | None = None
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        gives = self.session.outputs[outputs[0]]
+        assert gives is not None
+        taken = {name: self.taken(name, x) for name, x in inputs.items()}
+        probabilities, *handed = self.session.run(outputs, taken)
+        return [gives.real(probabilities), *handed]
+
+    def taken(self, name: str, x: NDArray[Any]) -> NDArray[np.int8]:
+        """What the file's input of this name is given for x."""
+        takes = self.session.inputs[name]
+        assert takes is not None
+        if x.dtype != np.int8:
+            return takes.quantised(x)
+        return x if self.comes is None else takes.quantised(self.comes.real(x))
 
 
-RUNTIMES: Mapping[str, Callable[[int | None, bool], Opener]] = {"onnx": _onnx, "keras": _keras, "tflite": _tflite}
+INT8 = "tflite-int8"
+RUNTIMES: Mapping[str, Callable[[Asked, Path, Mapping[str, Any]], Runner]] = {
+    "onnx": _onnx, "keras": _keras, "tflite": _tflite, INT8: _int8,
+}  # fmt: skip

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from eeaug import runners
 from eeaug.cascade import Outcomes, decide
-from eeaug.decision import Decision
+from eeaug.decision import Decision, Quantised
 from eeaug.errors import InputError
 from eeaug.manifest import read_manifest
 from eeaug.preprocessing import Preprocessing
@@ -113,7 +113,8 @@ class Cascade:
         manifest : of a bundle that is being written; None reads it, and compares every file with its sha256
         threads : of ONNX Runtime; None takes all processors
         point : the operating point whose thresholds decide
-        runtime : onnx, keras or tflite (see runners.RUNTIMES); the bundle must have such stages
+        runtime : onnx, keras, tflite or tflite-int8, which has thresholds and points of its own (see
+            runners.RUNTIMES); the bundle must have such stages
         allow_unsafe : let Lambda layers of Keras stages run code from the file
 
         Raises
@@ -121,24 +122,18 @@ class Cascade:
         InputError : no bundle, no such operating point or runtime
         ConversionError : a file of the bundle is missing or has changed
         """
-        open_ = runners.opener(runtime, threads, allow_unsafe=allow_unsafe)
         directory = Path(directory)
         if manifest is None:
             manifest = read_manifest(directory)
-        points = thresholds_by_point(manifest)
+        stages, points = tuple(manifest["stages"]), thresholds_by_point(manifest)
+        decision = Decision(**manifest["decision"])
+        sessions = runners.opened(runtime, runners.Asked(directory, manifest, threads, allow_unsafe))
+        if runtime == runners.INT8:
+            decision, stages = Quantised(**manifest["decision"]), tuple(map(_int8, stages))
+            own = [{**p, **p["int8"]} for p in manifest.get("operating_points", ()) if "int8" in p]
+            points = thresholds_by_point({"stages": stages, "operating_points": own})
         _check_point(point, points)
-        stages = tuple(manifest["stages"])
-        formats = [name for name in stages[0]["files"] if all(name in stage["files"] for stage in stages)]
-        if runtime not in formats:
-            raise InputError(f"{directory} has no stages for the runtime {runtime!r}; it has {', '.join(formats)}")
-        return cls(
-            Decision(**manifest["decision"]),
-            stages,
-            tuple(open_(directory / stage["files"][runtime]) for stage in stages),
-            points,
-            point,
-            manifest,
-        )
+        return cls(decision, stages, sessions, points, point, manifest)
 
     def at(self, point: str) -> Cascade:
         """The same sessions with the thresholds of another operating point: nothing is loaded again.
@@ -350,6 +345,11 @@ def _hearing(decision: Decision, stage: Mapping[str, Any], said: Sequence[Floats
 
 def _as_float32(x: NDArray[Any]) -> Floats:
     return np.ascontiguousarray(x, np.float32)
+
+
+def _int8(stage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The stage with the threshold of its int8 file; there is none before it was sought."""
+    return {**stage, "threshold": stage["int8"].get("threshold")}
 
 
 def _check_point(point: str, points: Mapping[str, Thresholds]) -> None:

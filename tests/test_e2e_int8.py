@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from conftest import AS_BUNDLE, AUGMENT, Run, hashes, patched
 
+from eeaug.runtime import Cascade
+
 pytestmark = pytest.mark.e2e
 INT8 = (*AS_BUNDLE, "--format", "tflite-int8", "--thresholds", "20")
 
@@ -59,6 +61,22 @@ def cascade(bundle: Path, x: np.ndarray, kernels: Any) -> tuple[np.ndarray, np.n
             tensor = given[stage["outputs"]["handover"][0]["name"]]
     exits, classes = np.array(found).T
     return exits, classes
+
+
+def test_the_runtime_predicts_what_the_report_measured(made: Path, work: Path) -> None:
+    data, report = np.load(work / "model.npz"), read(made, "report")
+    rates = {}
+    for runtime, facts in (("tflite", report["design"]), ("tflite-int8", report["int8"])):
+        loaded = Cascade.load(made, runtime=runtime)
+        found = loaded.predict(data["x_test"], batch=48)
+        measured = facts["measured"]
+        assert np.mean(found.classes == data["y_test"]) == pytest.approx(measured["accuracy"], abs=1e-9), runtime
+        rates[runtime] = [float(np.mean(found.exits == k)) for k in range(len(loaded.stages))]
+        assert rates[runtime] == pytest.approx(measured["leave_rates"], abs=1e-9), runtime
+    int8 = Cascade.load(made, runtime="tflite-int8")
+    assert int8.thresholds == tuple(exit_["threshold"] for exit_ in report["int8"]["exits"])
+    for point in report["int8"]["operating_points"]:
+        assert int8.at(point["name"]).thresholds == tuple(point["thresholds"])
 
 
 def test_the_report_is_what_the_files_do(made: Path, work: Path) -> None:

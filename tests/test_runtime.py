@@ -231,12 +231,15 @@ def test_samples_that_cannot_be_run_are_refused(loaded: Any, x: Any, options: An
 
 
 def test_what_a_bundle_does_not_have_is_refused(loaded: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no runtime 'onxx'; one of onnx, keras"):
+    with pytest.raises(InputError, match=r"no runtime 'onxx'; one of onnx, keras, tflite, tflite-int8"):
         Cascade.load(tmp_path, manifest(), runtime="onxx")
     with pytest.raises(InputError, match=r"no stages for the runtime 'keras'; it has onnx$"):
         Cascade.load(tmp_path, manifest(), runtime="keras")
+    both = manifest()
+    for stage in both["stages"]:
+        stage["files"]["keras"] = "none.keras"
     with pytest.raises(InputError, match=r"threads: .* leave them out"):
-        Cascade.load(tmp_path, manifest(), 2, runtime="keras")
+        Cascade.load(tmp_path, both, 2, runtime="keras")
     with pytest.raises(InputError, match=r"is not a bundle"):
         Cascade.load(str(tmp_path))
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import runners
 from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError
@@ -88,7 +87,7 @@ def verify(work: Work, monolith: Any, formats: Mapping[str, Format]) -> dict[str
     reference = Reference.of(decision, stages, _in_one_piece(monolith, stages, x))
     onnx = Cascade.load(directory, work.manifest, work.threads).outcomes([x], np.zeros(len(x), np.int64))
     found = {
-        "keras": reference.check("keras", _keras(directory, stages, x)),
+        "keras": reference.check("keras", _keras(directory, work.manifest, x)),
         "onnx": reference.check_outcomes("onnx", onnx),
         **{name: kind.check(work, reference) for name, kind in formats.items()},
     }
@@ -133,17 +132,15 @@ def _in_one_piece(
 
 
 def _keras(
-    directory: Path, stages: Sequence[Mapping[str, Any]], x: NDArray[np.float32], size: int = 64
+    directory: Path, manifest: Mapping[str, Any], x: NDArray[np.float32], size: int = 64
 ) -> list[NDArray[np.float32]]:
+    """What every Keras stage says by itself, each on what the one before hands over."""
     # our own files: code in Lambda layers was allowed when the given model was loaded
-    opened = runners.opener("keras", None, allow_unsafe=True)
-    probabilities = []
+    cascade = Cascade.load(directory, manifest, runtime="keras", allow_unsafe=True)
+    said = []
     tensor = x
-    for stage in stages:
-        names = [stage["outputs"]["probabilities"], *(h["name"] for h in stage["outputs"]["handover"])]
-        run = opened(directory / stage["files"]["keras"]).run
-        parts = [run(names, {stage["inputs"][0]: tensor[i : i + size]}) for i in range(0, len(tensor), size)]
-        made = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-        probabilities.append(made[0])
-        tensor = made[-1]
-    return probabilities
+    for k in range(len(cascade.stages)):
+        parts = [cascade.stage(k, tensor[i : i + size]) for i in range(0, len(tensor), size)]
+        said.append(np.concatenate([p for p, _ in parts]))
+        tensor = np.concatenate([t for _, t in parts if t is not None] or [tensor])
+    return said

@@ -23,6 +23,7 @@ from eeaug.export.tflm.source import METHODS, Part
 from eeaug.export.verify import Reference
 from eeaug.hardware import Hardware
 from eeaug.litert import Quantisation
+from eeaug.runners import Int8
 
 __all__ = ["check", "microcontrollers", "refuse", "write"]
 
@@ -88,7 +89,7 @@ def check(work: Work, reference: Reference) -> dict[str, Any]:
     tensor: NDArray[Any] = work.x
     for entry, session in zip(stages.stages, stages.sessions, strict=True):
         names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
-        assert isinstance(session, integer.Stage)
+        assert isinstance(session, Int8)
         x = session.taken(entry["inputs"][0], tensor)
         if "tflm" in entry:
             content = (work.directory / entry["files"][integer.FORMAT]).read_bytes()
