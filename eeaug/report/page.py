@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 import eeaug
 from eeaug.progress import TITLES
-from eeaug.report import battery, block_picture, charts, details, facts, reproduce, rho, target, units
+from eeaug.report import battery, block_picture, charts, details, facts, quantised, reproduce, rho, target, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
 from eeaug.report.compare import Named
@@ -220,12 +220,14 @@ def _paths(report: Report) -> dict[str, Any]:
 
 
 def _recipes(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
-    """Tables that only some recipes have, each with its title."""
+    """Tables that only some recipes and formats have, each with its title."""
     made = []
     if rows := target.rows(report):
         made = [(target.title(report), rows), (target.missed_title(report), target.missed(report))]
     if rows := rho.rows(report):
         made.append(("Trade-off points of T-RecX (Ghanathe and Wilton, table 1)", rows))
+    if rows := quantised.comparison(report):
+        made += [(quantised.title(report), rows), ("The int8 files", quantised.files(report))]
     return made
 
 
