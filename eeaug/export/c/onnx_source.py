@@ -14,6 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from eeaug import conversion
 from eeaug.errors import ConversionError
 
 __all__ = ["Call", "Parameter", "Source", "generated", "simplified"]
@@ -95,7 +96,7 @@ class Source:
 def simplified(path: Path) -> Any:
     """The stage's graph for one sample, constants folded and batch norms in the convolutions, by ONNX Runtime.
 
-    Only its basic optimisations, which leave standard operators; names depend on the graph alone.
+    Only its basic optimisations, which leave standard operators; names and order depend on the graph alone.
     """
     import onnx
     import onnxruntime
@@ -118,6 +119,8 @@ def simplified(path: Path) -> Any:
     kept = [opset for opset in model.opset_import if opset.domain in used | {""}]
     del model.opset_import[:]
     model.opset_import.extend(kept)
+    # ONNX Runtime's order of weights differs between processes
+    conversion.canonical(model, {value.name: value.name for value in (*model.graph.input, *model.graph.output)})
     return model
 
 

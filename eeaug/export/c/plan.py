@@ -10,44 +10,66 @@ from eeaug.export.c import arena
 from eeaug.export.c.arena import Buffer
 from eeaug.export.c.onnx_source import Call, Source
 
-__all__ = ["OUTSIDE", "Plan", "Stage", "order", "plan"]
+__all__ = ["Plan", "Stage", "order", "plan"]
 
-STATES = 20_000  # sets of finished calls that the search for an order looks at
-OUTSIDE = -1  # instead of an offset: the tensor lies where the caller says
+STATES = 5_000  # sets of finished calls that the search for an order looks at
 
 
 @dataclass(frozen=True)
 class Stage:
     """One stage of a processor.
 
-    ``outside``: names of those of its outer tensors that lie outside of the arena. ``hears``: how many classifiers
-    of this processor before it its decision uses. ``outputs``: elements of its classifier's output.
+    ``received``: its input lies outside of the arena; ``sent``: its hand-over does. ``hears``: how many classifiers
+    before it on this processor its decision uses; ``combines``: it uses any.
     """
 
     source: Source
-    input: str
-    probabilities: str
-    handover: str | None
-    outside: frozenset[str]
+    received: bool
+    sent: bool
     input_bytes: int
+    probabilities_bytes: int
     handover_bytes: int
     hears: int
-    outputs: int
+    combines: bool
+
+    @property
+    def input(self) -> str:
+        return self.source.outside[0]
+
+    @property
+    def probabilities(self) -> str:
+        return self.source.outside[1]
+
+    @property
+    def handover(self) -> str | None:
+        return self.source.outside[2] if len(self.source.outside) > 2 else None
+
+    @property
+    def outside(self) -> set[str]:
+        """Names of tensors that are not in the arena."""
+        return ({self.input} if self.received else set()) | ({self.handover or ""} if self.sent else set())
 
 
 @dataclass(frozen=True)
 class Plan:
     """A processor's arena.
 
-    ``calls``: per stage, those that are left, in order. ``offsets``: per stage, of every tensor by name, in bytes, or
-    OUTSIDE. ``scratch``: per stage, of the calls that need scratch memory, by function. ``heard``: per stage, of what
-    its decision is made of. ``bytes``: of the arena; no layout of these lives could have fewer than ``least``.
+    Parameters
+    ----------
+    calls : per stage, those that are left, in order
+    offsets : per stage, of its tensors in the arena by name, in bytes
+    scratch : per stage, of the scratch memory of calls that need some, by function
+    probabilities, heard : per stage, offsets of what its classifier says, and of what that becomes with earlier ones
+    handovers : per stage, the offset of its hand-over; None where that is sent to another processor, or there is none
+    bytes : of the arena; no layout of these lives could have fewer than ``least``
     """
 
     calls: tuple[tuple[Call, ...], ...]
     offsets: tuple[Mapping[str, int], ...]
     scratch: tuple[Mapping[str, int], ...]
-    heard: tuple[int, ...]
+    probabilities: tuple[int, ...]
+    heard: tuple[int | None, ...]
+    handovers: tuple[int | None, ...]
     bytes: int
     least: int
 
@@ -84,8 +106,8 @@ def order(calls: Sequence[Call], sizes: Mapping[str, int], kept: Collection[str]
                 continue
             more = {name for name in call.writes if name in sizes} - alive
             dies = [name for name in call.over if name in alive and name not in kept and readers[name] - done == {i}]
-            bytes_alive = sum(sizes[name] for name in alive | more) + call.scratch
-            bytes_alive -= sum(sizes[name] for name in more) if dies else 0
+            written = 0 if dies or (call.copy and call.over[0] in alive) else sum(sizes[name] for name in more)
+            bytes_alive = sum(sizes[name] for name in alive) + written + call.scratch
             heapq.heappush(queue, (max(peak, bytes_alive), -len(done) - 1, (*path, i), done | {i}))
     return list(range(len(calls)))
 
@@ -98,7 +120,7 @@ def plan(stages: Sequence[Stage]) -> Plan:
         timeline.run(k, stage)
     buffers = timeline.buffers()
     found = arena.layout(buffers)
-    offsets = [dict.fromkeys(sorted(stage.outside), OUTSIDE) for stage in ordered]
+    offsets: list[dict[str, int]] = [{} for _ in ordered]
     for (k, name), storage in timeline.storage.items():
         offsets[k][name] = found.offsets[storage]
     scratch: list[dict[str, int]] = [{} for _ in ordered]
@@ -108,7 +130,9 @@ def plan(stages: Sequence[Stage]) -> Plan:
         calls=tuple(tuple(calls) for calls in timeline.calls),
         offsets=tuple(offsets),
         scratch=tuple(scratch),
-        heard=tuple(found.offsets.get(f"{k}/heard()", 0) for k in range(len(ordered))),
+        probabilities=tuple(mine[stage.probabilities] for mine, stage in zip(offsets, ordered, strict=True)),
+        heard=tuple(found.offsets.get(f"{k}/heard()") for k in range(len(ordered))),
+        handovers=tuple(mine.get(stage.handover or "") for mine, stage in zip(offsets, ordered, strict=True)),
         bytes=found.bytes,
         least=arena.lower_bound(buffers),
     )
@@ -151,7 +175,7 @@ class _Timeline:
             shared = self._shared(k, stage, call, i, last_read)
             for name in call.writes:
                 if name not in stage.outside:
-                    size = {stage.probabilities: 4 * stage.outputs, stage.handover: stage.handover_bytes}
+                    size = {stage.probabilities: stage.probabilities_bytes, stage.handover: stage.handover_bytes}
                     self._store(k, name, size[name] if name in size else source.tensors[name], shared)
             for name in (*call.reads, *call.writes):
                 self._use(k, name)
@@ -166,11 +190,10 @@ class _Timeline:
     def _decide(self, k: int, stage: Stage) -> None:
         """The step at which the answers of this stage, and of those that it hears, are read."""
         self._said.append(self.storage[k, stage.probabilities])
-        # all that are heard, and at a processor's end those that are handed over, which are among them
         for storage in self._said[-1 - stage.hears :]:
             self._extend(storage)
-        if stage.hears or stage.outside >= {stage.input, stage.handover or ""}:
-            self._once(f"{k}/heard()", 4 * stage.outputs)
+        if stage.combines:
+            self._once(f"{k}/heard()", stage.probabilities_bytes)
         self._handed = self.storage.get((k, stage.handover or ""))
         if self._handed is not None:
             self._extend(self._handed)
@@ -184,9 +207,9 @@ class _Timeline:
             storage = self.storage.get((k, name))
             if storage is None:
                 continue
-            mine = [n for (j, n), s in self.storage.items() if j == k and s == storage]
-            free = max(last_read.get(n, -1) for n in mine) == i and stage.handover not in mine
-            if free or (call.copy and stage.handover not in call.writes):
+            mine = {n for (j, n), s in self.storage.items() if j == k and s == storage}
+            kept = mine & {stage.handover, stage.probabilities}
+            if call.copy or (max(last_read.get(n, -1) for n in mine) == i and not kept):
                 return storage
         return None
 
