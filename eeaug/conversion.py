@@ -189,8 +189,8 @@ def _reads(node: Any) -> list[str]:
 
 
 def canonical(proto: Any, outside: Mapping[str, str]) -> None:
-    """Rename everything in node order, inputs and outputs as ``outside`` says; drop what tells of the machine or the
-    moment."""
+    """Rename everything in node order, inputs and outputs as ``outside`` says; drop what tells of the machine or
+    the moment."""
     graph = proto.graph
     _sort(graph)
     new = dict(outside)

@@ -1,8 +1,8 @@
 """Where tensors live: liveness is known, offsets are sought that keep the arena small.
 
-Dynamic storage allocation of intervals, which is NP-hard (Garey and Johnson, SR2). Placing the largest buffer first,
-each at the lowest offset that is free while it lives (Pisarchyk and Lee 2020, "greedy by size", as in TensorFlow Lite
-Micro), is close to the bound on networks; where it misses it, other orders are tried.
+Dynamic storage allocation of intervals, which is NP-hard (Garey and Johnson, SR2). Placing the largest buffer
+first, each at the lowest offset that is free while it lives (Pisarchyk and Lee 2020, "greedy by size"; TensorFlow
+Lite Micro does so, too), is close to the bound on networks; where it misses it, other orders are tried.
 """
 
 from __future__ import annotations

@@ -15,7 +15,19 @@ from eeaug.decision import Decision
 from eeaug.export.c import decisions
 from eeaug.export.c.plan import Plan
 
-__all__ = ["Facts", "Processor", "alone", "c_name", "filled", "implementation", "interface", "literal", "point", "run", "values"]
+__all__ = [
+    "Facts",
+    "Processor",
+    "alone",
+    "c_name",
+    "filled",
+    "implementation",
+    "interface",
+    "literal",
+    "point",
+    "run",
+    "values",
+]
 
 
 @dataclass(frozen=True)
@@ -98,10 +110,8 @@ def implementation(facts: Facts, processors: Sequence[Processor]) -> str:
         "/* A sample leaves where its confidence is at least this: by operating point and exit. */",
         f"static const float thresholds[CASCADE_POINTS][{exits}] = {{", *rows, "};\n",
     ])  # fmt: skip
-    arenas = [
-        f"static union {{ double aligned; int64_t whole; unsigned char bytes[{max(p.plan.bytes, 1)}]; }} arena_{p.stem};"
-        for p in processors
-    ]
+    union = "static union {{ double aligned; int64_t whole; unsigned char bytes[{}]; }} arena_{};"
+    arenas = [union.format(max(p.plan.bytes, 1), p.stem) for p in processors]
     return filled(
         "cascade.c",
         title=facts.title,

@@ -87,7 +87,7 @@ static uint64_t predicted(const float *p)
     return labels;
 }"""
 _HEAR = """\
-/* q = softmax of the sum of weights[j] * ln said[j]: what the last of count classifiers says, hearing the others. */
+/* q = softmax of the sum of weights[j] * ln said[j]: what the last of count classifiers says that hears others. */
 static void hear(const float *const *said, const float *weights, int count, float *q)
 {
     float largest = -FLT_MAX;

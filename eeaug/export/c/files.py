@@ -37,7 +37,7 @@ EXAMPLE = ("mps2/startup.c", "mps2/mps2.ld")
 
 
 def write(work: Work) -> None:
-    """Write ``c/``; enter ``c`` in the files of every stage and ``c`` in the manifest: what each processor needs."""
+    """Write ``c/``; enter ``c`` in the files of every stage, and in the manifest what each processor needs."""
     folder = work.directory / FOLDER
     (folder / "mps2").mkdir(parents=True)
     stages = work.manifest["stages"]
@@ -93,23 +93,28 @@ def write(work: Work) -> None:
 def check(work: Work, reference: Reference) -> dict[str, Any]:
     """Compile the files and run them on prepared samples; compare decisions, and measure what the target needs.
 
-    What no compiler is here for is None, and ``not_run`` and ``not_measured`` say why.
+    What no compiler is here for is None; ``warnings`` and ``not_measured`` say why.
     """
     folder = work.directory / FOLDER
     facts = _facts(work)
     macs = sum(stage["macs"] for stage in work.manifest["stages"])
     count = min(len(work.x), max(FEW, MACS // max(macs, 1)))
-    found: dict[str, Any] = {"disagreements": None, "near_threshold": None, "samples": count}
+    found: dict[str, Any] = {"disagreements": None, "near_threshold": None, "samples": 0, "warnings": []}
     compiler = toolchain.host()
     with tempfile.TemporaryDirectory() as place:
         if compiler is None:
-            found["not_run"] = f"no C compiler ({', '.join(toolchain.HOSTS)}) is on this machine"
+            found["warnings"].append(
+                f"the C files were written and not run: this machine has no compiler ({', '.join(toolchain.HOSTS)})"
+            )
         else:
-            program = filled("run_samples.c", run=cascade_source.run(_stems(work), "input"), default_point=_default(facts))
+            program = filled(
+                "run_samples.c", run=cascade_source.run(_stems(work), "input"), default_point=_default(facts)
+            )
             decided = toolchain.decisions(compiler, folder, program, work.x[:count], Path(place))
             found.update(_first(reference, count).check_outcomes("c", _outcomes(*decided, len(facts.stages))))
-            found["compiler"] = toolchain.version(compiler)
+            found |= {"samples": count, "compiler": toolchain.version(compiler)}
         found["memory"] = _memory(work, folder, Path(place))
+    found["warnings"] += _too_large(work, found["memory"])
     return found
 
 
@@ -159,7 +164,7 @@ def _processors(facts: Facts, sources: Sequence[Source]) -> list[Processor]:
 
 
 def _stage(facts: Facts, source: Source, k: int, mine: range) -> Stage:
-    """The stage as its processor's plan sees it: what comes from elsewhere or goes there is outside of the arena."""
+    """The stage as its processor's plan sees it: what comes from elsewhere, or goes there, is not in the arena."""
     entry = facts.stages[k]
     handover = _handover(entry)
     return Stage(
@@ -224,7 +229,10 @@ def _samples(work: Work, facts: Facts) -> dict[str, str]:
     return {
         "samples.h": filled("samples.h", count=len(chosen), predicted_type=facts.predicted_type),
         "samples.c": filled(
-            "samples.c", samples=rows, exits=_table(exits), classes=_table(classes),
+            "samples.c",
+            samples=rows,
+            exits=_table(exits),
+            classes=_table(classes),
             predicted_type=facts.predicted_type,
         ),
     }
@@ -273,3 +281,22 @@ def _memory(work: Work, folder: Path, place: Path) -> list[dict[str, Any]]:
             }  # fmt: skip
         found.append(entry)
     return found
+
+
+def _too_large(work: Work, memory: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for every memory of the target that is smaller than what the C files need of it.
+
+    They are float32, whatever the processor's arithmetic is. Arenas are static: those of processors that share a
+    memory add up. What was not measured counts by its weights and its arena.
+    """
+    needed: dict[str, int] = {}
+    for entry in memory:
+        processor = work.hardware.processor(entry["processor"])
+        measured = entry["measured"] or {"flash_bytes": entry["weights_bytes"], "ram_bytes": entry["arena_bytes"]}
+        for name, key in ((processor.flash, "flash_bytes"), (processor.ram, "ram_bytes")):
+            needed[name] = needed.get(name, 0) + measured[key]
+    return [
+        f"the C files (float32) need {size:,} bytes of {name}, which has {work.hardware.memory(name).bytes:,}"
+        for name, size in needed.items()
+        if size > work.hardware.memory(name).bytes
+    ]

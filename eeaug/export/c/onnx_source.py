@@ -1,7 +1,8 @@
 """One stage's ONNX graph as C functions, whose tensors have no place yet.
 
 emx-onnx-cgen writes a function per node and one that calls them, with an array on the stack for every tensor. The
-functions are kept, the caller is not: it is read as a list of calls, so that tensors can be given places in an arena.
+functions are kept, the caller is not: it is read as a list of calls, so that tensors can be given places in an
+arena.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from eeaug.errors import ConversionError
 
 __all__ = ["Call", "Parameter", "Source", "generated", "simplified"]
 
-SIZES = {"float": 4, "double": 8, "int64_t": 8, "uint64_t": 8, "int32_t": 4, "uint32_t": 4, "idx_t": 4, "int16_t": 2,
-         "uint16_t": 2, "int8_t": 1, "uint8_t": 1, "bool": 1, "_Bool": 1}  # fmt: skip
+SIZES = {"float": 4, "double": 8, "int64_t": 8, "uint64_t": 8, "int32_t": 4, "uint32_t": 4, "idx_t": 4,
+         "int16_t": 2, "uint16_t": 2, "int8_t": 1, "uint8_t": 1, "bool": 1, "_Bool": 1}  # fmt: skip
 ELEMENTWISE = {"Abs", "Add", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu",
                "Max", "Min", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus",
                "Softsign", "Sqrt", "Sub", "Tanh"}  # fmt: skip
@@ -32,7 +33,8 @@ _DIMS = r"(?:\[\d+\])+"
 _WEIGHT = re.compile(rf"^const EMX_UNUSED (\w+) (\w+)({_DIMS}) = (\{{.*?\}});\n", re.M | re.S)
 _COMMENT = r"^/\*\n(?: \*[^\n]*\n)*? \*/\n"
 _NODE = re.compile(
-    r"^/\*\n \* Node \d+:\n \* OpType: (\w+)\n(?: \*[^\n]*\n)*? \*/\n(EMX_NODE_FN void (\w+)\((.*?)\) \{\n.*?^\}\n)",
+    r"^/\*\n \* Node \d+:\n \* OpType: (\w+)\n(?: \*[^\n]*\n)*? \*/\n"
+    r"(EMX_NODE_FN void (\w+)\((.*?)\) \{\n.*?^\}\n)",
     re.M | re.S,
 )
 _PARAMETER = re.compile(rf"^(const )?(\w+) (\w+)({_DIMS})$")

@@ -59,8 +59,9 @@ class Plan:
     calls : per stage, those that are left, in order
     offsets : per stage, of its tensors in the arena by name, in bytes
     scratch : per stage, of the scratch memory of calls that need some, by function
-    probabilities, heard : per stage, offsets of what its classifier says, and of what that becomes with earlier ones
-    handovers : per stage, the offset of its hand-over; None where that is sent to another processor, or there is none
+    probabilities : per stage, the offset of what its classifier says
+    heard : per stage, the offset of what that becomes with earlier ones; None where it decides alone
+    handovers : per stage, the offset of its hand-over; None where it is sent to another processor, or there is none
     bytes : of the arena; no layout of these lives could have fewer than ``least``
     """
 
@@ -89,7 +90,7 @@ def order(calls: Sequence[Call], sizes: Mapping[str, int], kept: Collection[str]
     needs = [frozenset(maker[name] for name in call.reads if name in maker) for call in calls]
     start: frozenset[int] = frozenset()
     queue: list[tuple[int, int, tuple[int, ...], frozenset[int]]] = [(0, 0, (), start)]
-    seen = set()
+    seen: set[frozenset[int]] = set()
     while queue and len(seen) < STATES:
         peak, _, path, done = heapq.heappop(queue)
         if done in seen:
@@ -105,7 +106,9 @@ def order(calls: Sequence[Call], sizes: Mapping[str, int], kept: Collection[str]
             if i in done or not needs[i] <= done:
                 continue
             more = {name for name in call.writes if name in sizes} - alive
-            dies = [name for name in call.over if name in alive and name not in kept and readers[name] - done == {i}]
+            dies = [
+                name for name in call.over if name in alive and name not in kept and readers[name] - done == {i}
+            ]
             written = 0 if dies or (call.copy and call.over[0] in alive) else sum(sizes[name] for name in more)
             bytes_alive = sum(sizes[name] for name in alive) + written + call.scratch
             heapq.heappush(queue, (max(peak, bytes_alive), -len(done) - 1, (*path, i), done | {i}))
@@ -144,7 +147,7 @@ def _ordered(stage: Stage) -> Source:
     for name, size in ((stage.input, stage.input_bytes), (stage.handover, stage.handover_bytes)):
         if name is not None and name not in stage.outside:
             sizes[name] = size
-    found = order(source.calls, sizes, {stage.handover} & set(sizes))
+    found = order(source.calls, sizes, {stage.handover or ""} & set(sizes))
     return replace(source, calls=tuple(source.calls[i] for i in found))
 
 

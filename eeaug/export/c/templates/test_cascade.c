@@ -1,6 +1,6 @@
 /* Runs the recorded samples through the cascade and compares with what ONNX Runtime decided.
- * DEFAULT_POINT_ONLY: leave out the other operating points. SAMPLES_RUN: how many samples. STACK_PAINTED: the startup
- * code has filled the free stack, and tells how much of it was used. */
+ * SAMPLES_RUN: how many samples. STACK_PAINTED: the startup code has filled the free stack, and tells how much of it
+ * was used. */
 #include <stdio.h>
 
 #include "cascade.h"
@@ -36,11 +36,6 @@ int main(void)
     for (int point = 0; point < CASCADE_POINTS; ++point) {
         long agreed = 0;
         long left[CASCADE_STAGES] = {0};
-#ifdef DEFAULT_POINT_ONLY
-        if (point != @{default_point}) {
-            continue;
-        }
-#endif
         for (int i = 0; i < count; ++i) {
             cascade_result result;
             run(samples[i], (cascade_point)point, &result);
