@@ -135,7 +135,6 @@ def generated(model: Any, name: str) -> Source:
     """
     from emx_onnx_cgen import Compiler
     from emx_onnx_cgen.compiler import CompilerOptions
-    from emx_onnx_cgen.errors import CompilerError
 
     # the thresholds: no weights in a file beside the program, no malloc
     options = CompilerOptions(
@@ -143,8 +142,8 @@ def generated(model: Any, name: str) -> Source:
     )
     try:
         text = Compiler(options).compile(model)
-    except CompilerError as error:
-        reason = " ".join(str(error).split())[:200]
+    except Exception as error:  # its own errors, and whatever its lowerings raise
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ConversionError(f"emx-onnx-cgen cannot write {name} as C: {reason}") from error
     return parsed(text, name, [v.name for v in (*model.graph.input, *model.graph.output)])
 
