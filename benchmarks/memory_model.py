@@ -4,11 +4,11 @@
     python benchmarks/memory_model.py --data-dir DIR [BUNDLE ...]
 
 DIR holds `models/`; BUNDLEs are directories that `eeaug augment` wrote, of which every stage is one more row. Every
-model is quantised throughout by TensorFlow's converter (ranges from noise: memory does not depend on them) and read by
-the package `tflite-micro` (pip install 'eeaug[mcu]'), whose allocator tells what it takes: *tensors*, the part that
-lives while a layer runs, scratch buffers included; and *arena*, all of it, with what the runtime keeps of every tensor
-and operator. *Estimate* is what eeaug limits and reports as peak activations, with one byte per element. Figures are
-printed as a Markdown table, in bytes; errors are (estimate − TFLM) / TFLM.
+model is quantised throughout by TensorFlow's converter (ranges from noise: memory does not depend on them) and read
+by the package `tflite-micro` (pip install 'eeaug[mcu]'), whose allocator tells what it takes: *tensors*, the part
+that lives while a layer runs, scratch buffers included; and *arena*, all of it, with what the runtime keeps of
+every tensor and operator. *Estimate* is what eeaug limits and reports as peak activations, with one byte per
+element. Figures are printed as a Markdown table, in bytes; errors are (estimate − TFLM) / TFLM.
 """
 
 from __future__ import annotations

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from eeaug import schedule
 from eeaug.export.c import arena
 from eeaug.export.c.arena import Buffer
 from eeaug.export.c.onnx_source import Call, Source
 
-__all__ = ["Plan", "Stage", "order", "plan"]
-
-STATES = 5_000  # sets of finished calls that the search for an order looks at
+__all__ = ["Plan", "Stage", "plan"]
 
 
 @dataclass(frozen=True)
@@ -75,46 +73,6 @@ class Plan:
     least: int
 
 
-def order(calls: Sequence[Call], sizes: Mapping[str, int], kept: Collection[str]) -> list[int]:
-    """The order of calls with the smallest peak of bytes alive; as given if the search would take too long.
-
-    Parameters
-    ----------
-    sizes : bytes of all tensors in the arena; what is not in it costs nothing
-    kept : those that live on when all is done
-
-    The narrowest path through the sets of finished calls, by Dijkstra's algorithm: exact.
-    """
-    readers = {name: {i for i, call in enumerate(calls) if name in call.reads} for name in sizes}
-    maker = {name: i for i, call in enumerate(calls) for name in call.writes}
-    needs = [frozenset(maker[name] for name in call.reads if name in maker) for call in calls]
-    start: frozenset[int] = frozenset()
-    queue: list[tuple[int, int, tuple[int, ...], frozenset[int]]] = [(0, 0, (), start)]
-    seen: set[frozenset[int]] = set()
-    while queue and len(seen) < STATES:
-        peak, _, path, done = heapq.heappop(queue)
-        if done in seen:
-            continue
-        seen.add(done)
-        if len(path) == len(calls):
-            return list(path)
-        alive = {
-            name for name in sizes
-            if (maker.get(name, -1) in done or name not in maker) and (name in kept or readers[name] - done)
-        }  # fmt: skip
-        for i, call in enumerate(calls):
-            if i in done or not needs[i] <= done:
-                continue
-            more = {name for name in call.writes if name in sizes} - alive
-            dies = [
-                name for name in call.over if name in alive and name not in kept and readers[name] - done == {i}
-            ]
-            written = 0 if dies or (call.copy and call.over[0] in alive) else sum(sizes[name] for name in more)
-            bytes_alive = sum(sizes[name] for name in alive) + written + call.scratch
-            heapq.heappush(queue, (max(peak, bytes_alive), -len(done) - 1, (*path, i), done | {i}))
-    return list(range(len(calls)))
-
-
 def plan(stages: Sequence[Stage]) -> Plan:
     """One arena for stages that run one after the other on one processor, hand-overs between them included."""
     ordered = [replace(stage, source=_ordered(stage)) for stage in stages]
@@ -147,7 +105,7 @@ def _ordered(stage: Stage) -> Source:
     for name, size in ((stage.input, stage.input_bytes), (stage.handover, stage.handover_bytes)):
         if name is not None and name not in stage.outside:
             sizes[name] = size
-    found = order(source.calls, sizes, {stage.handover or ""} & set(sizes))
+    found, _ = schedule.order(source.calls, sizes, {stage.handover or ""})
     return replace(source, calls=tuple(source.calls[i] for i in found))
 
 
