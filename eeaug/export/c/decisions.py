@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import log
 
 from eeaug.decision import Decision
-from eeaug.reuse import FLOOR
 
 __all__ = ["confidence", "hear", "predicted", "sure"]
 
@@ -143,4 +142,4 @@ def predicted(decision: Decision) -> str:
 def hear(decision: Decision) -> str:
     """What a classifier says that uses earlier ones."""
     code = _HEAR if decision.kind == "softmax" else _HEAR_PAIRS
-    return code.replace("@floor", f"{float(FLOOR):.9g}f")
+    return code.replace("@floor", f"{decision.floor:.9g}f")
