@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import AUGMENT, Bundle, Run, environment, hashes
 
 from eeaug import conversion, hardware
 from eeaug.decision import Decision
@@ -23,7 +24,6 @@ from eeaug.export.bundle import read_manifest
 from eeaug.export.c import toolchain
 from eeaug.export.formats import Work
 from eeaug.export.verify import Reference
-from tests.conftest import AUGMENT, Bundle, Run, environment, hashes
 
 pytestmark = pytest.mark.e2e
 pytest.importorskip("emx_onnx_cgen")

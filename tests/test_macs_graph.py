@@ -297,6 +297,32 @@ def test_peak_elements_by_hand() -> None:
     assert residual().blocks()[1].peak_elements == 96
 
 
+@pytest.mark.parametrize(
+    ("padded", "stride", "peak"),
+    [
+        ((9, 9), 2, 128 + 32),  # what "same" pads: (4 − 1) · 2 + 3 − 8 = 1, so the convolution does it
+        ((10, 10), 2, 128 + 200),  # one on either side is more than that: a tensor of its own
+        ((9, 10), 2, 128 + 180),
+    ],
+)
+def test_padding_of_its_own_takes_memory(padded: tuple[int, int], stride: int, peak: int) -> None:
+    net = Net((8, 8, 2))
+    net.add("pad", "ZeroPadding2D", INPUT, (*padded, 2))
+    net.add("conv", "Conv2D", "pad", (4, 4, 2), (3, 3, 2, 2), (2,))
+    assert net.blocks()[0].peak_elements == peak
+
+
+def test_branches_run_in_the_order_that_needs_least() -> None:
+    net = Net((10,))
+    net.dense("wide", INPUT, 40)
+    net.dense("back", "wide", 10)
+    net.dense("short", INPUT, 5)
+    net.dense("shorter", "back", 5)
+    net.same("add", "Add", "short", "shorter")
+    # short first: input 10 + 5; then, without the input only once wide is made, 10 + 5 + 40; as given: 10 + 40 + 10
+    assert net.blocks()[0].peak_elements == 55
+
+
 def test_an_activation_is_not_in_place_while_its_input_is_still_needed() -> None:
     net = Net((10,))
     net.dense("a", INPUT, 10)
