@@ -18,6 +18,7 @@ import eeaug
 from eeaug import conversion
 from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision
+from eeaug.errors import ConversionError
 from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
 from eeaug.export.c.cascade_source import Facts, Processor, filled
 from eeaug.export.c.onnx_source import Source
@@ -258,29 +259,37 @@ def _first(reference: Reference, count: int) -> Reference:
 
 def _memory(work: Work, folder: Path, place: Path) -> list[dict[str, Any]]:
     """What every processor's part of the cascade takes; measured where its compiler is here."""
-    compiler, found, stems = toolchain.arm(), [], _stems(work)
+    found, stems = [], _stems(work)
     for i, processor in enumerate(work.manifest["c"]["processors"]):
-        cpu = next(p.cpu for p in work.hardware.processors if p.name == processor["name"])
         entry: dict[str, Any] = {
             "processor": processor["name"],
             "arena_bytes": processor["arena_bytes"],
             "weights_bytes": processor["weights_bytes"],
-            "cpu": cpu,
+            "cpu": work.hardware.processor(processor["name"]).cpu,
             "measured": None,
         }
-        if cpu is None:
-            entry["not_measured"] = f"the hardware description names no cpu for {processor['name']}"
-        elif compiler is None:
-            entry["not_measured"] = f"{toolchain.ARM} with its C library is not on this machine"
-        else:
-            program = cascade_source.alone(stems, i)
-            size = toolchain.measured(compiler, folder, processor["function"], program, cpu, place)
-            entry["measured"] = {
-                "compiler": toolchain.version(compiler), "text_bytes": size.text, "data_bytes": size.data,
-                "bss_bytes": size.bss, "stack_bytes": size.stack, "flash_bytes": size.flash, "ram_bytes": size.ram,
-            }  # fmt: skip
+        try:
+            entry["measured"] = _measured(
+                folder, place, entry, processor["function"], cascade_source.alone(stems, i)
+            )
+        except ConversionError as error:
+            entry["not_measured"] = str(error)
         found.append(entry)
     return found
+
+
+def _measured(folder: Path, place: Path, entry: Mapping[str, Any], function: str, program: str) -> dict[str, Any]:
+    """Sizes of a linked program. ConversionError: there is no compiler, no CPU to link for, or it does not link."""
+    compiler, cpu = toolchain.arm(), entry["cpu"]
+    if cpu is None:
+        raise ConversionError(f"the hardware description names no cpu for {entry['processor']}")
+    if compiler is None:
+        raise ConversionError(f"{toolchain.ARM} with its C library is not on this machine")
+    size = toolchain.measured(compiler, folder, function, program, cpu, place)
+    return {
+        "compiler": toolchain.version(compiler), "text_bytes": size.text, "data_bytes": size.data,
+        "bss_bytes": size.bss, "stack_bytes": size.stack, "flash_bytes": size.flash, "ram_bytes": size.ram,
+    }  # fmt: skip
 
 
 def _too_large(work: Work, memory: Sequence[Mapping[str, Any]]) -> list[str]:
