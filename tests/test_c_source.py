@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eeaug import conversion
 from eeaug.decision import KINDS, MEASURES, Decision
 from eeaug.errors import ConversionError
-from eeaug.export.c import cascade_source, decisions, onnx_source, toolchain
+from eeaug.export.c import cascade_source, decisions, onnx_source, stage_source, toolchain
+from eeaug.export.c.plan import Stage, plan
 from eeaug.reuse import combined
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
@@ -147,6 +149,14 @@ def test_large_arrays_of_functions_become_scratch_memory() -> None:
     assert code.splitlines()[0].endswith("float output[1][4], unsigned char *scratch) {")
 
 
+def test_parameters_without_use_are_left_out() -> None:
+    idle = "const int64_t repeats[2], "
+    calls = "    int64_t tmp0[2];\n    node0_a(input, tmp0, probabilities);"
+    source = read(LOOP % "output[i0][i1] = input0[i0][i1];", calls, operator="Tile", more=idle)
+    assert "(const float input0[1][4], float output[1][4]) {" in source.functions["node0_a"]
+    assert source.calls[0].reads == ("input",)
+
+
 @pytest.mark.parametrize(
     ("calls", "says"),
     [
@@ -184,3 +194,61 @@ def test_literals_are_exact(value: float) -> None:
 def test_names_in_c_are_apart() -> None:
     assert cascade_source.c_name("Cortex-M4.0") == "cortex_m4_0"
     assert cascade_source.c_name("a-b", ["a_b"]) == "a_b_2"
+
+
+# --- whole networks
+
+PROGRAM = """
+#include <stdio.h>
+#include "stage_0.h"
+static double arena[{words}];
+static float input[{inputs}];
+int main(void)
+{{
+    float out[4];
+    if (fread(input, sizeof input, 1, stdin) != 1) {{
+        return 1;
+    }}
+    stage_0(arena, input, out);
+    return fwrite(out, sizeof out, 1, stdout) != 1;
+}}
+"""
+
+
+def branches(keras: Any) -> Any:
+    """Layers of which the generator makes other loops than of convolutions, and two branches."""
+    layers = keras.layers
+    inputs = keras.Input((16, 16, 3))
+    x = layers.MaxPooling2D()(layers.Conv2D(8, 3, activation="elu")(inputs))
+    x = layers.UpSampling2D()(layers.Conv2DTranspose(4, 2, strides=2)(x))
+    x = layers.Concatenate()([layers.Conv2D(3, 1, activation="hard_swish")(x), layers.Cropping2D(0)(x)])
+    x = layers.Flatten()(
+        layers.AveragePooling2D(7)(layers.LayerNormalization()(layers.PReLU(shared_axes=[1, 2])(x)))
+    )
+    return keras.Model(inputs, layers.Dense(4, activation="softmax")(x))
+
+
+@needs_compiler
+def test_other_layers_give_what_onnx_runtime_gives(keras: Any, tmp_path: Path) -> None:
+    pytest.importorskip("emx_onnx_cgen")
+    keras.utils.set_random_seed(3)
+    net = branches(keras)
+    proto = conversion.to_onnx(net.inputs[0], {"probabilities": net.outputs[0]}, input_name="input")
+    (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
+    source = onnx_source.generated(onnx_source.simplified(tmp_path / "model.onnx"), "stage_0")
+    made = plan([Stage(source, True, False, 4 * 768, 16, 0, 0, False)])
+    assert made.bytes <= 1.05 * made.least
+    code = stage_source.implementation(0, "branches", source, made.calls[0], made.offsets[0], made.scratch[0])
+    (tmp_path / "stage_0.c").write_text(code, encoding="utf-8")
+    (tmp_path / "stage_0.h").write_text(
+        stage_source.header(0, "branches", made.bytes, 768, 4, None), encoding="utf-8"
+    )
+    (tmp_path / "main.c").write_text(PROGRAM.format(words=made.bytes // 8, inputs=768), encoding="utf-8")
+    build = [str(compiler), *STRICT, "-O2", "-o", "main", "main.c", "stage_0.c", "-lm"]
+    subprocess.run(build, cwd=tmp_path, check=True)
+    x = np.random.default_rng(0).normal(size=(20, 16, 16, 3)).astype("<f4")
+    said = [subprocess.run([tmp_path / "main"], input=one.tobytes(), capture_output=True, check=True) for one in x]
+    found = np.array([np.frombuffer(done.stdout, "<f4") for done in said])
+    (expected,) = conversion.session(tmp_path / "model.onnx", 1).run(None, {"input": x})
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert np.ptp(expected, axis=0).max() > 0.1, "samples differ"

@@ -175,7 +175,7 @@ def parsed(text: str, name: str, outside: Sequence[str]) -> Source:
         if len(parameters) != len(arguments):
             raise ConversionError(f"{name}: {function} is called with {len(arguments)} arguments")
         operator = nodes[function][1]
-        pairs = tuple(zip(parameters, arguments, strict=True))
+        code, pairs = _without_idle(code, tuple(zip(parameters, arguments, strict=True)))
         functions[function] = code
         calls.append(Call(function, operator, pairs, _over(operator, pairs, code), operator in COPIES, scratch))
     used = {argument for _, arguments in called for argument in arguments}
@@ -244,6 +244,18 @@ def _without_arrays(code: str) -> tuple[str, int]:
     if taken:
         changed = changed.replace(") {\n", ", unsigned char *scratch) {\n", 1)
     return changed, taken
+
+
+def _without_idle(
+    code: str, pairs: tuple[tuple[Parameter, str], ...]
+) -> tuple[str, tuple[tuple[Parameter, str], ...]]:
+    """A node function without the parameters that it does not use (numbers of Tile, known by now), of which
+    compilers warn."""
+    head, body = code.split("{\n", 1)
+    kept = tuple((parameter, name) for parameter, name in pairs if _places(parameter.name, body))
+    for parameter, _ in set(pairs) - set(kept):
+        head = re.sub(rf"const \w+ {parameter.name}(?:{_DIMS}), |, const \w+ {parameter.name}{_DIMS}", "", head)
+    return f"{head}{{\n{body}", kept
 
 
 def _over(operator: str, pairs: Sequence[tuple[Parameter, str]], code: str) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ extern "C" {{
 #endif
 
 /* arena: {arena_bytes} bytes, aligned to 8; input: {inputs} floats; probabilities: {outputs} floats;{also}
-   those that cascade.c keeps in the arena, too, lie where this stage leaves them alone. */
+   cascade.c keeps some of them in the arena, too, where this stage leaves them alone. */
 void stage_{k}(void *arena, const float *input, float *probabilities{handed});
 
 #ifdef __cplusplus
