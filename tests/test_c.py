@@ -50,8 +50,8 @@ class Made:
     folder: Path
 
     @property
-    def checked(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.report["verification"]["formats"]["c"]
+    def details(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.report["c"]
         return found
 
 
@@ -104,9 +104,9 @@ def test_the_arena_has_no_gaps_worth_speaking_of(made: Made) -> None:
 
 @needs_host
 def test_it_was_run_and_agrees(made: Made) -> None:
-    assert made.checked["disagreements"] == 0
-    assert made.checked["samples"] == made.report["verification"]["samples"] == 128
-    assert made.checked["warnings"] == []
+    assert made.report["verification"]["formats"]["c"]["disagreements"] == 0
+    assert made.details["samples"] == made.report["verification"]["samples"] == 128
+    assert made.details["warnings"] == []
 
 
 @needs_host
@@ -180,14 +180,14 @@ def test_no_heap_no_files_no_large_stack_on_arm(made: Made, tmp_path: Path, cpu:
 @needs_arm
 def test_flash_and_ram_are_those_of_a_linked_program(made: Made) -> None:
     manifest = read_manifest(made.path)
-    for entry, facts in zip(made.checked["memory"], manifest["c"]["processors"], strict=True):
+    for entry, facts in zip(made.details["processors"], manifest["c"]["processors"], strict=True):
         found = entry["measured"]
         assert found["compiler"].startswith("arm-none-eabi-gcc")
         assert facts["weights_bytes"] < found["flash_bytes"] < facts["weights_bytes"] + 20_000
         assert found["ram_bytes"] == found["data_bytes"] + found["bss_bytes"] + found["stack_bytes"]
         assert found["bss_bytes"] > entry["arena_bytes"] == facts["arena_bytes"]
         assert 0 < found["stack_bytes"] < 2 * STACK
-    assert [entry["cpu"] for entry in made.checked["memory"]] == ["cortex-m0plus", "cortex-m4"]
+    assert [entry["cpu"] for entry in made.details["processors"]] == ["cortex-m0plus", "cortex-m4"]
 
 
 @needs_arm
@@ -251,7 +251,7 @@ def test_one_processor_or_two_with_or_without_reuse(
     c.write(work)
     found = c.check(work, reference)
     assert found["disagreements"] == found["near_threshold"]
-    assert len(found["memory"]) == len(set(processors))
+    assert len(found["details"]["processors"]) == len(set(processors))
     code = (tmp_path / "c" / "cascade.c").read_text(encoding="utf-8")
     assert ("hear(said" in code) == (reuse[1] is not None)
     make(tmp_path / "c", "test", STRICT)
@@ -283,7 +283,7 @@ def test_too_small_a_memory_is_said(made: Made, tmp_path: Path) -> None:
     small.write_text(text, encoding="utf-8")
     object.__setattr__(work, "hardware", hardware.read(str(small)))
     c.write(work)
-    (said,) = [text for text in c.check(work, reference)["warnings"] if "need" in text]
+    (said,) = [text for text in c.check(work, reference)["details"]["warnings"] if "need" in text]
     assert re.fullmatch(r"the C files \(float32\) need [\d,]+ bytes of sram, which has 20,000", said)
 
 
@@ -303,9 +303,8 @@ def test_without_compilers_nothing_is_claimed(made: Made, work: Path, run: Run, 
     done = run(*WITH_C, "-o", "with-c-unrun", cwd=work, env={"PATH": str(tmp_path)})
     assert done.code == 0, done.stderr
     report = json.loads(done.stdout)
-    found = report["verification"]["formats"]["c"]
-    assert found["disagreements"] is None
-    assert [entry["measured"] for entry in found["memory"]] == [None, None]
+    assert report["verification"]["formats"]["c"] == {"disagreements": None, "near_threshold": None}
+    assert [entry["measured"] for entry in report["c"]["processors"]] == [None, None]
     sentence = "the C files were written and not run: this machine has no compiler (cc, gcc, clang)"
     assert sentence in report["warnings"]
     assert sentence in done.stderr

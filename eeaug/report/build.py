@@ -266,6 +266,7 @@ def build(
         "accuracy_drop_bound_95_missing": why,
         "search": search,
         "int8": None,
+        "c": None,
         "verification": verification,
         "warnings": [],
     }

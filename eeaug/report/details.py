@@ -153,8 +153,8 @@ def verified(report: Report) -> tuple[str, bool]:
             continue
         words = _count(wrong, "decision differs", "decisions differ") if wrong else "agrees"
         words += f" ({near:,} within 1e-4 of a threshold)" if near else ""
-        fewer = outcome.get("samples", report["verification"]["samples"])
-        words += f" on {fewer:,} of them" if fewer < report["verification"]["samples"] else ""
+        if name == "c" and report["c"]["samples"] < report["verification"]["samples"]:
+            words += f" on {report['c']['samples']:,} of them"
         parts.append(f"{name} {words}")
     agree = all(outcome["disagreements"] == 0 for outcome in formats.values())
     samples = _count(report["verification"]["samples"], "sample")

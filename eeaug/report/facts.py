@@ -346,12 +346,11 @@ def c_memory_title() -> str:
 
 def c_memory(report: Report) -> tuple[tuple[str, ...], ...]:
     """What the C files of every processor take, against the estimates in their width; empty if there are none."""
-    entries = report["verification"].get("formats", {}).get("c", {}).get("memory", ())
-    if not entries:
+    if report.get("c") is None:
         return ()
     titles = ("", "flash, estimated", "linked", "RAM, estimated", "linked", "arena", "stack")
     rows = []
-    for entry in entries:
+    for entry in report["c"]["processors"]:
         mine = [s for s in report["design"]["segments"] if s["processor"] == entry["processor"]]
         weights = sum(C_WIDTH * s["storage_bytes"] // s["bytes_per_element"] for s in mine)
         tensors = max(C_WIDTH * s["peak_activation_bytes"] // s["bytes_per_element"] for s in mine)
@@ -367,7 +366,7 @@ def c_memory(report: Report) -> tuple[tuple[str, ...], ...]:
 
 def c_memory_note(report: Report) -> str:
     """What the columns are, and why some are unknown."""
-    entries = report["verification"]["formats"]["c"]["memory"]
+    entries = report["c"]["processors"]
     compilers = {entry["measured"]["compiler"] for entry in entries if entry["measured"]}
     cpus = dict.fromkeys(str(entry["cpu"]) for entry in entries if entry["measured"])
     said = "Float32: weights and tensors by the cost model"

@@ -94,29 +94,30 @@ def write(work: Work) -> None:
 def check(work: Work, reference: Reference) -> dict[str, Any]:
     """Compile the files and run them on prepared samples; compare decisions, and measure what the target needs.
 
-    What no compiler is here for is None; ``warnings`` and ``not_measured`` say why.
+    Counts of decisions are None where no compiler is here; ``details`` are the report's block ``c``.
     """
     folder = work.directory / FOLDER
-    facts = _facts(work)
     macs = sum(stage["macs"] for stage in work.manifest["stages"])
     count = min(len(work.x), max(FEW, MACS // max(macs, 1)))
-    found: dict[str, Any] = {"disagreements": None, "near_threshold": None, "samples": 0, "warnings": []}
+    found: dict[str, Any] = {"disagreements": None, "near_threshold": None}
+    details: dict[str, Any] = {"samples": 0, "compiler": None, "warnings": []}
     compiler = toolchain.host()
     with tempfile.TemporaryDirectory() as place:
         if compiler is None:
-            found["warnings"].append(
+            details["warnings"].append(
                 f"the C files were written and not run: this machine has no compiler ({', '.join(toolchain.HOSTS)})"
             )
         else:
+            facts = _facts(work)
             program = filled(
                 "run_samples.c", run=cascade_source.run(_stems(work), "input"), default_point=_default(facts)
             )
             decided = toolchain.decisions(compiler, folder, program, work.x[:count], Path(place))
-            found.update(_first(reference, count).check_outcomes("c", _outcomes(*decided, len(facts.stages))))
-            found |= {"samples": count, "compiler": toolchain.version(compiler)}
-        found["memory"] = _memory(work, folder, Path(place))
-    found["warnings"] += _too_large(work, found["memory"])
-    return found
+            found = dict(_first(reference, count).check_outcomes("c", _outcomes(*decided, len(facts.stages))))
+            details |= {"samples": count, "compiler": toolchain.version(compiler)}
+        details["processors"] = _memory(work, folder, Path(place))
+    details["warnings"] += _too_large(work, details["processors"])
+    return {**found, "details": details}
 
 
 def _stems(work: Work) -> list[str]:
@@ -266,6 +267,7 @@ def _memory(work: Work, folder: Path, place: Path) -> list[dict[str, Any]]:
             "arena_bytes": processor["arena_bytes"],
             "weights_bytes": processor["weights_bytes"],
             "cpu": work.hardware.processor(processor["name"]).cpu,
+            "not_measured": None,
             "measured": None,
         }
         try:
