@@ -146,6 +146,7 @@ def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:
         ("sleep power", *(_quantity(p.sleep_power_w, "W") for p in processors)),
         ("wake-up", *(_quantity(p.wakeup_s, "s") for p in processors)),
         ("runtime", *(p.runtime or UNKNOWN for p in processors)),
+        ("CPU", *(p.cpu or UNKNOWN for p in processors)),
     ]
     return _table("Processors, in order of use", ("", *(p.name for p in processors)), rows)
 

@@ -16,6 +16,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     preprocessing   how stored samples become what the model takes
     data            samples, checked and split into what serves what
     macs            multiply-accumulate operations of a layer
+    schedule        an order of computing that needs little memory
     graph           layer graph and block graph
     locations       where an exit can stand, and why not elsewhere
     cost            MACs, seconds, joules and bytes of a segment on a processor

@@ -11,7 +11,7 @@ from typing import Any
 
 from eeaug.errors import ConversionError
 
-__all__ = ["OPSET", "as_float32", "inlined", "session", "to_onnx"]
+__all__ = ["OPSET", "as_float32", "canonical", "inlined", "session", "to_onnx"]
 
 OPSET = 17  # tf2onnx 1.17 writes up to 18; 17 is what most embedded importers read
 
@@ -54,7 +54,10 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
     _bind_captured(proto, function.get_concrete_function())
     _replace_erfc(proto)
     _check_operators(proto)
-    _canonical(proto, {"x": input_name, **{f"y{i:05d}": name for i, name in enumerate(names)}})
+    canonical(proto, {"x": input_name, **{f"y{i:05d}": name for i, name in enumerate(names)}})
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].Clear()
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
     return proto
 
 
@@ -185,8 +188,9 @@ def _reads(node: Any) -> list[str]:
     return [*node.input, *(name for body in bodies for inner in body.node for name in _reads(inner))]
 
 
-def _canonical(proto: Any, outside: Mapping[str, str]) -> None:
-    """Rename everything in node order; drop what tells of the machine or the moment."""
+def canonical(proto: Any, outside: Mapping[str, str]) -> None:
+    """Rename everything in node order, inputs and outputs as ``outside`` says; drop what tells of the machine or
+    the moment."""
     graph = proto.graph
     _sort(graph)
     new = dict(outside)
@@ -218,8 +222,6 @@ def _canonical(proto: Any, outside: Mapping[str, str]) -> None:
     del graph.value_info[:]
     for value in (*graph.input, *graph.output):
         value.name = new[value.name]
-        value.type.tensor_type.shape.dim[0].Clear()
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
     values = sorted(graph.output, key=lambda v: list(outside.values()).index(v.name))
     del graph.output[:]
     graph.output.extend(values)

@@ -185,7 +185,9 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         manifest["reference"] = reference.recorded(
             shown, thresholds_by_point(manifest), "choose" if test is None else "test"
         )
+        c_files = verification["formats"].get("c", {}).pop("details", None)
         report = _report(settings, material, decided, test, verification)
+        report["c"] = c_files
         if quantised is not None:
             with progress.step("verify", "int8"):
                 report["int8"] = quantising.report(

@@ -14,11 +14,14 @@ from typing import Any
 
 import networkx as nx
 
-from eeaug import macs
+from eeaug import macs, schedule
 from eeaug.errors import ConversionError
 from eeaug.model import INPUT, Call, Classifier
 
 __all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements", "work"]
+
+# that pad by themselves
+_PADDING = {"Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
 
 
 @dataclass(frozen=True)
@@ -152,27 +155,48 @@ def work(nodes: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
     return sum(len(node["macs"]) for node in computing), sum(node["elements"] for node in computing)
 
 
-def peak_elements(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> int:
-    """Most tensor elements alive at once when ``layers`` run in this order on the tensor of ``before``.
+@dataclass(frozen=True)
+class _Layer:
+    """A layer as a step of a schedule."""
 
-    A layer without MACs that keeps the size of its only input works in place, as runtimes for
-    microcontrollers do, if nothing else reads that input later.
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    over: tuple[str, ...]
+    scratch: int = 0
+
+
+def peak_elements(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> int:
+    """Most tensor elements alive at once when ``layers`` run on the tensor of ``before``, in the best order.
+
+    As runtimes for microcontrollers do it: a layer without MACs that keeps the size of its only input works in
+    place if nothing else reads that input later, and padding that only makes a convolution give as many outputs as
+    its stride says is part of that convolution.
     """
-    inside = set(layers)
-    last_use = {name: i for i, layer in enumerate(layers) for name in graph.predecessors(layer)}
-    # What is read after the block (only its own output is) lives to the end.
-    last_use[layers[-1]] = len(layers)
-    alive = {before: graph.nodes[before]["elements"]}
-    peak = 0
-    for i, name in enumerate(layers):
-        node = graph.nodes[name]
-        sources = [s for s in graph.predecessors(name) if s in inside or s == before]
-        dead = [s for s in sources if last_use[s] == i]
-        in_place = not node["macs"] and len(dead) == len(sources) == 1 and alive[dead[0]] == node["elements"]
-        alive[name] = 0 if in_place else node["elements"]
-        peak = max(peak, sum(alive.values()))
-        for source in dead:
-            freed = alive.pop(source)
-            if in_place:
-                alive[name] = freed
-    return peak
+    fused = {name for name in layers if _is_fused(graph, name)}
+    sizes = {name: graph.nodes[name]["elements"] for name in (before, *layers) if name not in fused}
+    steps = []
+    for name in layers:
+        if name in fused:
+            continue
+        reads = tuple(s for p in graph.predecessors(name) for s in (graph.predecessors(p) if p in fused else (p,)))
+        same = len(reads) == 1 and sizes[reads[0]] == sizes[name] and not graph.nodes[name]["macs"]
+        steps.append(_Layer(reads, (name,), reads if same else ()))
+    return schedule.order(steps, sizes, (layers[-1],))[1]
+
+
+def _is_fused(graph: nx.DiGraph, name: str) -> bool:
+    """Whether this is zero padding that a convolution with padding "same" would do itself."""
+    readers = list(graph.successors(name))
+    if not graph.nodes[name]["call"].kind.startswith("ZeroPadding") or len(readers) != 1:
+        return False
+    pad, convolution = graph.nodes[name]["call"], graph.nodes[readers[0]]["call"]
+    if not graph.nodes[readers[0]]["macs"] or convolution.kind not in _PADDING:
+        return False
+    return all(
+        any(after == -(-size // stride) and padded - size == max((after - 1) * stride + window - size, 0)
+            for stride in range(1, window + 1))
+        for size, padded, after, window in zip(
+            pad.input_shapes[0][:-1], pad.shapes[0][:-1], convolution.shapes[0][:-1], convolution.weights[0],
+            strict=False,
+        )
+    )  # fmt: skip

@@ -18,6 +18,7 @@ from eeaug.errors import InputError
 from eeaug.hardware_file import Field, Mistakes, Section, nearest, parse
 
 __all__ = [
+    "CPUS",
     "FIELDS",
     "KINDS",
     "Hardware",
@@ -33,6 +34,10 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 KINDS = ("conv", "pointwise", "depthwise", "dense")  # operation types with a rate of their own
+CPUS = (
+    "cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3", "cortex-m4", "cortex-m4+nofp", "cortex-m7",
+    "cortex-m7+nofp.dp", "cortex-m7+nofp", "cortex-m23", "cortex-m33", "cortex-m33+nofp", "cortex-m55",
+)  # fmt: skip
 _BYTES_PER_ELEMENT = {"int8": 1, "int16": 2, "float16": 2, "float32": 4}
 # Slower than any processor by orders of magnitude, so most likely given in millions per second.
 _SLOWEST_MACS_PER_S = 1e4
@@ -99,6 +104,13 @@ _PROCESSOR = (
         zero=True,
     ),
     Field("runtime", "text", "What the rates were measured with.", null="not said"),
+    Field(
+        "cpu",
+        "choice",
+        "Which Cortex-M it is, as `arm-none-eabi-gcc -mcpu` names it; `--format c` measures the C files for it.",
+        options=CPUS,
+        null="the C files are not measured for it",
+    ),
     _SOURCE,
 )
 _MEMORY = (
@@ -180,6 +192,7 @@ class Processor:
     source: str | None = None
     overhead_s_per_layer: float | None = None
     overhead_s_per_element: float | None = None
+    cpu: str | None = None
 
     def overhead_s(self, layers: float, elements: float) -> float:
         """Seconds that so many layers with MACs, which give so many elements, take besides their MACs."""
@@ -386,6 +399,7 @@ def _processor(section: Section, memory_names: list[str]) -> Processor:
         sleep_power_w=section.number("sleep_power_w"),
         wakeup_s=section.number("wakeup_s"),
         runtime=section.text("runtime"),
+        cpu=section.choice("cpu") or None,
         source=section.text("source"),
         overhead_s_per_layer=section.number("overhead_s_per_layer"),
         overhead_s_per_element=section.number("overhead_s_per_element"),

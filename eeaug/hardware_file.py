@@ -230,9 +230,9 @@ class Section:
         return name
 
     def choice(self, key: str) -> str:
-        """One of the field's words; the empty string after a mistake."""
+        """One of the field's words; the empty string after a mistake, or for null."""
         field, value = self._take(key)
-        if value is _NOTHING:
+        if value is _NOTHING or value is None:
             return ""
         if not isinstance(value, str) or value not in field.options:
             self._refuse(field, value, nearest(value, field.options) if isinstance(value, str) else "")

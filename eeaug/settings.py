@@ -27,6 +27,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "tflite": (),
     "tflite-int8": ("tflite",),
     "tflm": ("tflite", "tflite-int8"),
+    "c": (),
 }
 
 

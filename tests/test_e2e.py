@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from conftest import AS_BUNDLE, AUGMENT, QUICK, Bundle, Done, Run, environment, hashes, left_over, small_data, valid
 
+from eeaug import hardware
+
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # TensorFlow on NumPy 2
@@ -203,6 +205,8 @@ def broken(work: Path) -> Path:
     write("shape", x_test=good["x_test"][:, :14])
     write("chance", **{f"x_{part}": good[f"x_{part}"][:, ::-1, :] // 64 for part in ("train", "val", "test")})
     write("names", class_names=good["class_names"][:3])
+    board = hardware.dump(hardware.read("psoc6")).replace("bytes: 1048576", "bytes: 30000")
+    (folder / "small.yaml").write_text(board, encoding="utf-8")
     whole = (work / "model.npz").read_bytes()
     (folder / "cut.npz").write_bytes(whole[: len(whole) // 2])
     return folder
@@ -236,6 +240,11 @@ REFUSED: dict[str, tuple[int, tuple[str, ...], str]] = {
     "names": (2, (*AUGMENT, "--data", "broken/names.npz"), "class_names has 3 names"),
     "cut": (2, (*AUGMENT, "--data", "broken/cut.npz"), "truncated"),
     "latency": (3, (*AUGMENT, "--max-latency", "0.1"), "--max-latency 0.125 would fit"),
+    "memory": (
+        3,
+        (*AUGMENT, "--hw", "broken/small.yaml"),
+        "memory 'sram' of psoc6: it has 30,000 bytes, the small",
+    ),
     "budget": (
         3,
         (*AUGMENT, "--exit-at", STEM, "--threshold", f"{STEM}=0.4", "--max-accuracy-drop", "0"),
@@ -391,6 +400,12 @@ def test_refusals(batch: dict[str, Done], work: Path, name: str) -> None:
     assert (done.code, done.stdout) == (code, ""), done
     assert done.last_line.startswith("error: ") and words in done.last_line, done.last_line
     assert not (work / "refused").exists() and not left_over(work)
+
+
+def test_what_fits_no_processor_is_refused_before_training(batch: dict[str, Done]) -> None:
+    for name in ("memory", "latency"):
+        said = batch[f"refused-{name}"].stderr
+        assert "train" not in said and "one pass" not in said
 
 
 def test_a_limit_that_cannot_be_met_as_json(batch: dict[str, Done]) -> None:

@@ -79,9 +79,11 @@ def answers(folder: Path, x: np.ndarray) -> tuple[list[np.ndarray], list[float]]
 @pytest.mark.parametrize("kind", ["binary", "labels"])
 def test_sigmoids_are_read_as_documented(kinds: Path, run: Run, kind: str) -> None:
     form = "tflm" if find_spec("tflite_micro") else "tflite-int8"
-    report = augmented(run, kinds, f"{kind}.keras", "--format", form)
+    c = ",c" if find_spec("emx_onnx_cgen") else ""
+    report = augmented(run, kinds, f"{kind}.keras", "--format", f"{form}{c}")
     assert all(check["disagreements"] == 0 for check in report["int8"]["checks"].values())
     assert report["int8"]["same_answer"] > 0.9
+    assert not c or report["verification"]["formats"]["c"]["disagreements"] in (0, None)  # None: no C compiler
     data = np.load(kinds / f"{kind}.npz")
     y = data["y_test"].reshape(len(data["y_test"]), -1)
     (early, final), (threshold,) = answers(kinds / f"{kind}-eeaug", data["x_test"])

@@ -381,6 +381,7 @@ def targets(draw: st.DrawFn) -> Hardware:
             active_power_w=draw(rates),
             wakeup_s=draw(rates),
             runtime=draw(notes),
+            cpu=draw(st.none() | st.sampled_from(hardware.CPUS)),
             source=draw(notes),
         )
         for name in processor_names

@@ -289,12 +289,38 @@ def test_peak_elements_by_hand() -> None:
     first, second, third = plain().blocks()
     # a: 192 in, 256 out = 448 (normalisation and ReLU work in place); pool: 256 + 64
     assert first.peak_elements == 448
-    # pad: 64 + 144 = 208; b: 144 + 128 = 272; gap: 128 + 8
-    assert second.peak_elements == 272
+    # b pads by itself: 64 + 128 = 192; gap: 128 + 8
+    assert second.peak_elements == 192
     # dense: 8 + 10; softmax in place
     assert third.peak_elements == 18
     # left: 32 + 32 (in place twice); left2: skip 32 + 32 + 32 = 96; add: skip 32 + left2 32 + 32 = 96
     assert residual().blocks()[1].peak_elements == 96
+
+
+@pytest.mark.parametrize(
+    ("padded", "stride", "peak"),
+    [
+        ((9, 9), 2, 128 + 32),  # what "same" pads: (4 − 1) · 2 + 3 − 8 = 1, so the convolution does it
+        ((10, 10), 2, 128 + 200),  # one on either side is more than that: a tensor of its own
+        ((9, 10), 2, 128 + 180),
+    ],
+)
+def test_padding_of_its_own_takes_memory(padded: tuple[int, int], stride: int, peak: int) -> None:
+    net = Net((8, 8, 2))
+    net.add("pad", "ZeroPadding2D", INPUT, (*padded, 2))
+    net.add("conv", "Conv2D", "pad", (4, 4, 2), (3, 3, 2, 2), (2,))
+    assert net.blocks()[0].peak_elements == peak
+
+
+def test_branches_run_in_the_order_that_needs_least() -> None:
+    net = Net((10,))
+    net.dense("wide", INPUT, 40)
+    net.dense("back", "wide", 10)
+    net.dense("short", INPUT, 5)
+    net.dense("shorter", "back", 5)
+    net.same("add", "Add", "short", "shorter")
+    # short first: input 10 + 5; then, without the input only once wide is made, 10 + 5 + 40; as given: 10 + 40 + 10
+    assert net.blocks()[0].peak_elements == 55
 
 
 def test_an_activation_is_not_in_place_while_its_input_is_still_needed() -> None:

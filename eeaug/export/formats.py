@@ -87,6 +87,7 @@ FORMATS: Mapping[str, Format] = {
     "tflite": Format("tflite", LITERT),
     "tflite-int8": Format("tflite_int8", LITERT, like=None),
     "tflm": Format("tflm", {"tflite_micro": "'eeaug[mcu]'"}, like="int8"),
+    "c": Format("c", {"emx_onnx_cgen": "'eeaug[c]'"}),
 }
 
 

@@ -266,6 +266,7 @@ def build(
         "accuracy_drop_bound_95_missing": why,
         "search": search,
         "int8": None,
+        "c": None,
         "verification": verification,
         "warnings": [],
     }
@@ -325,6 +326,7 @@ def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dic
             "received_latency_s": _known(received_s),
             "head_latency_s": _known(costs.head_time_s[processors[k], exits[k]]) if head else 0.0,
             "energy_j": _known(chosen.segments.energy_j[0, k]),
+            "bytes_per_element": stage.bytes_per_element,
             "storage_bytes": int(chosen.segments.parameters_bytes[0, k]),
             "peak_activation_bytes": int(chosen.segments.activation_bytes[0, k]),
         })  # fmt: skip

@@ -148,8 +148,14 @@ def verified(report: Report) -> tuple[str, bool]:
     parts = []
     for name, outcome in formats.items():
         wrong, near = outcome["disagreements"], outcome["near_threshold"]
+        if wrong is None:
+            parts.append(f"{name} was not run")
+            continue
         words = _count(wrong, "decision differs", "decisions differ") if wrong else "agrees"
-        parts.append(f"{name} {words}" + (f" ({near:,} within 1e-4 of a threshold)" if near else ""))
+        words += f" ({near:,} within 1e-4 of a threshold)" if near else ""
+        if name == "c" and report["c"]["samples"] < report["verification"]["samples"]:
+            words += f" on {report['c']['samples']:,} of them"
+        parts.append(f"{name} {words}")
     agree = all(outcome["disagreements"] == 0 for outcome in formats.values())
     samples = _count(report["verification"]["samples"], "sample")
     return f"read back and run as a cascade on {samples}: {', '.join(parts)}", agree

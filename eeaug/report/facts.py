@@ -10,6 +10,7 @@ from eeaug.report.units import UNKNOWN, at_most, joules, macs, points, relative,
 
 __all__ = [
     "SCHEMA_VERSION", "Leave", "Report", "Row", "Stage", "benefits", "benefits_note", "benefits_title", "bound",
+    "c_memory", "c_memory_note", "c_memory_title",
     "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "operating_points",
     "operating_points_title", "predictions", "promise", "shown", "stages",
 ]  # fmt: skip
@@ -17,6 +18,8 @@ __all__ = [
 SCHEMA_VERSION = 3  # of report.json, as it is built and rendered
 
 Report = Mapping[str, Any]
+
+C_WIDTH = 4  # bytes of an element in C files
 
 _USABLE_DROP = 0.05
 _CURVE_ROWS = 10
@@ -335,3 +338,42 @@ def benefits_note(report: Report) -> str:
     if any("(" in cell for row in benefits(report)[1:] for cell in row[1:4]):
         return "In brackets: another design loses no more accuracy at less."
     return ""
+
+
+def c_memory_title() -> str:
+    return "Memory of the C files"
+
+
+def c_memory(report: Report) -> tuple[tuple[str, ...], ...]:
+    """What the C files of every processor take, against the estimates in their width; empty if there are none."""
+    if report.get("c") is None:
+        return ()
+    titles = ("", "flash, estimated", "linked", "RAM, estimated", "linked", "arena", "stack")
+    rows = []
+    for entry in report["c"]["processors"]:
+        mine = [s for s in report["design"]["segments"] if s["processor"] == entry["processor"]]
+        weights = sum(C_WIDTH * s["storage_bytes"] // s["bytes_per_element"] for s in mine)
+        tensors = max(C_WIDTH * s["peak_activation_bytes"] // s["bytes_per_element"] for s in mine)
+        found = entry["measured"] or {}
+        flash, ram, stack = (
+            size(found[key]) if found else UNKNOWN for key in ("flash_bytes", "ram_bytes", "stack_bytes")
+        )
+        rows.append(
+            (str(entry["processor"]), size(weights), flash, size(tensors), ram, size(entry["arena_bytes"]), stack)
+        )
+    return (titles, *rows)
+
+
+def c_memory_note(report: Report) -> str:
+    """What the columns are, and why some are unknown."""
+    entries = report["c"]["processors"]
+    compilers = {entry["measured"]["compiler"] for entry in entries if entry["measured"]}
+    cpus = dict.fromkeys(str(entry["cpu"]) for entry in entries if entry["measured"])
+    said = "Float32: weights and tensors by the cost model"
+    if compilers:
+        said += (
+            f"; linked for {', '.join(cpus)} by {', '.join(sorted(compilers))}: code and constants; variables with "
+            "arena, input and hand-over, and the stack of its own functions"
+        )
+    missing = list(dict.fromkeys(entry["not_measured"] for entry in entries if not entry["measured"]))
+    return ". ".join([said, *(f"Not linked: {why}" for why in missing)]) + "."

@@ -97,6 +97,10 @@ def _more(report: Report) -> Iterator[str]:
         if points := quantised.operating_points(report):
             yield from ("", f"**{quantised.operating_points_title(report)}**", "")
             yield from _table(points)
+    if memory := facts.c_memory(report):
+        yield from ("", f"**{facts.c_memory_title()}**", "")
+        yield from _table(memory)
+        yield from ("", facts.c_memory_note(report))
     if report["benefit_curve"]:
         yield from ("", f"**{facts.benefits_title(report)}**", "")
         yield from _table(facts.benefits(report))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from eeaug.report.facts import SCHEMA_VERSION
 from eeaug.report.schema_design import CURVE_POINT, DESIGN, GUARANTEE, METRICS, POINT, RHO, SAMPLES, TARGET
-from eeaug.report.schema_int8 import CHECKED, INT8
+from eeaug.report.schema_int8 import INT8
 from eeaug.report.schema_words import (
     Schema,
     by_name,
@@ -56,6 +56,7 @@ def schema() -> Schema:
             ),
             accuracy_drop_bound_95_missing=text("Why there is no such bound.", null=True),
             search=_SEARCH,
+            c=or_null(_C),
             verification=_VERIFICATION,
             int8=or_null(INT8),
             warnings=rows("What a user must know before believing the figures.", text("A sentence.")),
@@ -171,6 +172,36 @@ _SEARCH = record(
     ),
 )
 
+_C = record(
+    "The C files, which are float32; null: there are none.",
+    samples=count("They decided on these of those of the verification; 0: nothing here could run them.", "samples"),
+    compiler=text("What compiled them to run here.", null=True),
+    warnings=rows("What else must be known of them.", text("A sentence.")),
+    processors=rows(
+        "What each processor's part takes.",
+        record(
+            "A processor.",
+            processor=text("Its name."),
+            arena_bytes=count("Static memory that all its tensors share.", "B"),
+            weights_bytes=count("Weights.", "B"),
+            cpu=text("What it is linked for, as the hardware description says.", null=True),
+            not_measured=text("Why it was not linked.", null=True),
+            measured=or_null(
+                record(
+                    "A linked program that only calls it.",
+                    compiler=text("What linked it."),
+                    text_bytes=count("Code and constants.", "B"),
+                    data_bytes=count("Variables with a value at the start.", "B"),
+                    bss_bytes=count("Other variables: arena, input, hand-over.", "B"),
+                    stack_bytes=count("Deepest chain of its functions, without those of the C library.", "B"),
+                    flash_bytes=count("Code, constants and values at the start.", "B"),
+                    ram_bytes=count("Variables and stack.", "B"),
+                )
+            ),
+        ),
+    ),
+)
+
 _VERIFICATION = record(
     "Every written file was read back and run as a cascade.",
     samples=count("Samples it was run on.", "samples"),
@@ -179,7 +210,10 @@ _VERIFICATION = record(
         "By file format.",
         record(
             "Against the augmented model.",
-            **CHECKED,
+            disagreements=count("Other decisions. Null: nothing here could run them.", "samples", null=True),
+            near_threshold=count(
+                "Those of them so close to a threshold that rounding decides.", "samples", null=True
+            ),
         ),
     ),
 )

@@ -80,6 +80,7 @@ _SEGMENT = record(
     received_latency_s=number("Of the hand-over to it and its wake-up, in latency_s.", "s", null=True),
     head_latency_s=number("Of the head, in latency_s.", "s", null=True),
     energy_j=number("Of everything here, per sample that comes here.", "J", null=True),
+    bytes_per_element=count("Width of its processor's arithmetic, in which the bytes here are.", "B"),
     storage_bytes=count("Weights.", "B"),
     peak_activation_bytes=count("Most tensor bytes that are alive at once.", "B"),
 )

@@ -1,0 +1,313 @@
+"""The C files of a bundle: written, compiled and run on this machine, measured for the target."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import groupby
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import eeaug
+from eeaug import conversion
+from eeaug.cascade import Outcomes, decide
+from eeaug.decision import Decision
+from eeaug.errors import ConversionError
+from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
+from eeaug.export.c.cascade_source import Facts, Processor, filled
+from eeaug.export.c.onnx_source import Source
+from eeaug.export.c.plan import Stage, plan
+from eeaug.export.formats import Work
+from eeaug.export.verify import TOLERANCE, Reference
+from eeaug.runtime import DEFAULT, heard, thresholds_by_point
+
+__all__ = ["FOLDER", "check", "write"]
+
+FOLDER = "c"
+SAMPLES = 100  # recorded ones, at most
+SAMPLE_FLOATS = 1_000_000  # of all recorded samples: some MB of text
+MACS = 30_000_000_000  # that verification may cost on this machine, where convolutions are plain loops
+FEW = 8  # samples that it runs however large the model is
+EXAMPLE = ("mps2/startup.c", "mps2/mps2.ld")
+
+
+def write(work: Work) -> None:
+    """Write ``c/``; enter ``c`` in the files of every stage, and in the manifest what each processor needs."""
+    folder = work.directory / FOLDER
+    (folder / "mps2").mkdir(parents=True)
+    stages = work.manifest["stages"]
+    sources = [
+        onnx_source.generated(onnx_source.simplified(work.directory / stage["files"]["onnx"]), f"stage_{k}")
+        for k, stage in enumerate(stages)
+    ]
+    facts = _facts(work)
+    processors = _processors(facts, sources)
+    for processor in processors:
+        for k in processor.stages:
+            _write_stage(folder, facts, k, sources[k], processor)
+            stages[k]["files"]["c"] = f"{FOLDER}/stage_{k}.c"
+    main = _default(facts)
+    texts = {
+        "cascade.h": cascade_source.interface(facts, processors),
+        "cascade.c": cascade_source.implementation(facts, processors),
+        "test_cascade.c": filled(
+            "test_cascade.c",
+            point_names=",\n".join(f'    "{name}"' for name in facts.points),
+            run=cascade_source.run([p.stem for p in processors], "sample"),
+            default_point=main,
+        ),
+        **{
+            name: filled(
+                name,
+                stage_sources=" ".join(f"stage_{k}.c" for k in range(len(stages))),
+                stage_headers=" ".join(f"stage_{k}.h" for k in range(len(stages))),
+            )
+            for name in ("Makefile", "CMakeLists.txt")
+        },
+        **{name: filled(name) for name in EXAMPLE},
+        **_samples(work, facts),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    work.manifest["versions"]["emx-onnx-cgen"] = version("emx-onnx-cgen")
+    work.manifest["c"] = {
+        "processors": [
+            {
+                "name": processor.name,
+                "function": f"cascade_{processor.stem}",
+                "stages": list(processor.stages),
+                "arena_bytes": processor.plan.bytes,
+                "arena_lower_bound_bytes": processor.plan.least,
+                "weights_bytes": sum(sum(sources[k].weight_bytes.values()) for k in processor.stages),
+            }
+            for processor in processors
+        ]
+    }
+
+
+def check(work: Work, reference: Reference) -> dict[str, Any]:
+    """Compile the files and run them on prepared samples; compare decisions, and measure what the target needs.
+
+    Counts of decisions are None where no compiler is here; ``details`` are the report's block ``c``.
+    """
+    folder = work.directory / FOLDER
+    macs = sum(stage["macs"] for stage in work.manifest["stages"])
+    count = min(len(work.x), max(FEW, MACS // max(macs, 1)))
+    found: dict[str, Any] = {"disagreements": None, "near_threshold": None}
+    details: dict[str, Any] = {"samples": 0, "compiler": None, "warnings": []}
+    compiler = toolchain.host()
+    with tempfile.TemporaryDirectory() as place:
+        if compiler is None:
+            details["warnings"].append(
+                f"the C files were written and not run: this machine has no compiler ({', '.join(toolchain.HOSTS)})"
+            )
+        else:
+            facts = _facts(work)
+            program = filled(
+                "run_samples.c", run=cascade_source.run(_stems(work), "input"), default_point=_default(facts)
+            )
+            decided = toolchain.decisions(compiler, folder, program, work.x[:count], Path(place))
+            found = dict(_first(reference, count).check_outcomes("c", _outcomes(*decided, len(facts.stages))))
+            details |= {"samples": count, "compiler": toolchain.version(compiler)}
+        details["processors"] = _memory(work, folder, Path(place))
+    details["warnings"] += _too_large(work, details["processors"])
+    return {**found, "details": details}
+
+
+def _stems(work: Work) -> list[str]:
+    return [p["function"].removeprefix("cascade_") for p in work.manifest["c"]["processors"]]
+
+
+def _facts(work: Work) -> Facts:
+    manifest = work.manifest
+    steps = manifest["preprocessing"]
+    mean, std = ("none" if steps[key] is None else _brief(steps[key]) for key in ("mean", "std"))
+    name = manifest["inputs"][0]["name"]
+    return Facts(
+        title=f"{len(manifest['stages'])} stages of {_plain(name)}, written by eeaug {eeaug.__version__}.",
+        preparation=f"((x * {steps['scale']:.9g} + {steps['offset']:.9g}) - mean) / std, mean: {mean}, std: {std}",
+        decision=Decision(**manifest["decision"]),
+        classes=tuple(manifest["classes"]),
+        stages=manifest["stages"],
+        points=thresholds_by_point(manifest),
+        said=any(stage["reuse"] for stage in manifest["stages"]),
+    )
+
+
+def _brief(value: Any) -> str:
+    flat = np.ravel(value)
+    return ", ".join(f"{v:.9g}" for v in flat) if flat.size <= 4 else "see manifest.json"
+
+
+def _plain(text: str) -> str:
+    """Text that can stand in a comment of C."""
+    return text.encode("ascii", "replace").decode().replace("*/", "").replace("\\", "/")
+
+
+def _groups(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, range]]:
+    """Processors in order, each with the numbers of its stages."""
+    numbered = groupby(enumerate(stages), key=lambda pair: str(pair[1]["processor"]))
+    found = [(name, [k for k, _ in pairs]) for name, pairs in numbered]
+    return [(name, range(mine[0], mine[-1] + 1)) for name, mine in found]
+
+
+def _processors(facts: Facts, sources: Sequence[Source]) -> list[Processor]:
+    made: list[Processor] = []
+    for name, mine in _groups(facts.stages):
+        stem = cascade_source.c_name(name, [other.stem for other in made])
+        made.append(Processor(name, stem, mine, plan([_stage(facts, sources[k], k, mine) for k in mine])))
+    return made
+
+
+def _stage(facts: Facts, source: Source, k: int, mine: range) -> Stage:
+    """The stage as its processor's plan sees it: what comes from elsewhere, or goes there, is not in the arena."""
+    entry = facts.stages[k]
+    handover = _handover(entry)
+    return Stage(
+        source=source,
+        received=k == mine[0],
+        sent=k == mine[-1] and handover is not None,
+        input_bytes=4 * prod(entry["input_shape"]),
+        probabilities_bytes=4 * facts.decision.outputs,
+        handover_bytes=4 * (handover or 0),
+        hears=k - mine[0] if facts.said else 0,
+        combines=bool(entry["reuse"]),
+    )
+
+
+def _handover(entry: Mapping[str, Any]) -> int | None:
+    """Floats that the stage hands over; None in the last."""
+    return next((prod(handover["shape"]) for handover in entry["outputs"]["handover"]), None)
+
+
+def _write_stage(folder: Path, facts: Facts, k: int, source: Source, processor: Processor) -> None:
+    entry, own, i = facts.stages[k], processor.plan, k - processor.stages[0]
+    what = (
+        f"Stage {k}, on {_plain(processor.name)}: {entry['macs']} MACs. Written by eeaug {eeaug.__version__}; the\n"
+        f"   functions of nodes are those of emx-onnx-cgen {version('emx-onnx-cgen')}."
+    )
+    header = stage_source.header(
+        k, what, own.bytes, prod(entry["input_shape"]), facts.decision.outputs, _handover(entry)
+    )
+    (folder / f"stage_{k}.h").write_text(header, encoding="utf-8")
+    code = stage_source.implementation(k, what, source, own.calls[i], own.offsets[i], own.scratch[i])
+    (folder / f"stage_{k}.c").write_text(code, encoding="utf-8")
+
+
+def _default(facts: Facts) -> str:
+    return cascade_source.point(DEFAULT)
+
+
+def _samples(work: Work, facts: Facts) -> dict[str, str]:
+    """samples.h and .c: prepared samples and what ONNX Runtime decides on them, at every operating point.
+
+    Those that are near a tie anywhere are left out: there, rounding decides.
+    """
+    x, said, tensor = work.x, [], np.asarray(work.x)
+    for entry in facts.stages:
+        names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
+        session = conversion.session(work.directory / entry["files"]["onnx"], work.threads)
+        answer, *handed = session.run(names, {entry["inputs"][0]: tensor})
+        said.append(answer)
+        tensor = handed[0] if handed else tensor
+    combined = heard(facts.decision, facts.stages, said)
+    answers = [facts.decision.answers(p) for p in combined]
+    outcomes = Outcomes(np.array([c for c, _ in answers]), np.array([p for _, p in answers]), np.zeros(len(x), int))
+    near = np.any([facts.decision.margins(p) < TOLERANCE for p in combined], axis=0)
+    for row in facts.points.values():
+        for confidence, threshold in zip(outcomes.confidence, row, strict=False):
+            if threshold is not None:
+                near |= np.abs(confidence - np.float32(threshold)) < TOLERANCE
+    chosen = np.flatnonzero(~near)[: min(SAMPLES, max(1, SAMPLE_FLOATS // prod(x.shape[1:])))]
+    exits = np.array([decide(outcomes, row)[chosen] for row in facts.points.values()])
+    classes = np.array([outcomes.predicted[row, chosen] for row in exits])
+    rows = ",\n".join(f"{{\n{cascade_source.values(sample)}\n}}" for sample in x[chosen])
+    return {
+        "samples.h": filled("samples.h", count=len(chosen), predicted_type=facts.predicted_type),
+        "samples.c": filled(
+            "samples.c",
+            samples=rows,
+            exits=_table(exits),
+            classes=_table(classes),
+            predicted_type=facts.predicted_type,
+        ),
+    }
+
+
+def _table(rows: NDArray[np.integer]) -> str:
+    return ",\n".join("    {" + ", ".join(map(str, row)) + "}" for row in rows)
+
+
+def _outcomes(exits: NDArray[np.int64], predicted: NDArray[np.int64], classifiers: int) -> Outcomes:
+    """Decisions as outcomes that lead to them: sure of the class where the sample left, and nowhere else."""
+    at = np.arange(classifiers)[:, None] == exits
+    confidence = np.where(at, np.inf, -np.inf).astype(np.float32)
+    return Outcomes(confidence, np.where(at, predicted, -1), np.zeros(len(exits), np.int64))
+
+
+def _first(reference: Reference, count: int) -> Reference:
+    """The reference for the first samples only."""
+    rows = reference.outcomes
+    fewer = Outcomes(rows.confidence[:, :count], rows.predicted[:, :count], rows.labels[:count])
+    return replace(reference, outcomes=fewer, margins=reference.margins[:, :count])
+
+
+def _memory(work: Work, folder: Path, place: Path) -> list[dict[str, Any]]:
+    """What every processor's part of the cascade takes; measured where its compiler is here."""
+    found, stems = [], _stems(work)
+    for i, processor in enumerate(work.manifest["c"]["processors"]):
+        entry: dict[str, Any] = {
+            "processor": processor["name"],
+            "arena_bytes": processor["arena_bytes"],
+            "weights_bytes": processor["weights_bytes"],
+            "cpu": work.hardware.processor(processor["name"]).cpu,
+            "not_measured": None,
+            "measured": None,
+        }
+        try:
+            entry["measured"] = _measured(
+                folder, place, entry, processor["function"], cascade_source.alone(stems, i)
+            )
+        except ConversionError as error:
+            entry["not_measured"] = str(error)
+        found.append(entry)
+    return found
+
+
+def _measured(folder: Path, place: Path, entry: Mapping[str, Any], function: str, program: str) -> dict[str, Any]:
+    """Sizes of a linked program. ConversionError: there is no compiler, no CPU to link for, or it does not link."""
+    compiler, cpu = toolchain.arm(), entry["cpu"]
+    if cpu is None:
+        raise ConversionError(f"the hardware description names no cpu for {entry['processor']}")
+    if compiler is None:
+        raise ConversionError(f"{toolchain.ARM} with its C library is not on this machine")
+    size = toolchain.measured(compiler, folder, function, program, cpu, place)
+    return {
+        "compiler": toolchain.version(compiler), "text_bytes": size.text, "data_bytes": size.data,
+        "bss_bytes": size.bss, "stack_bytes": size.stack, "flash_bytes": size.flash, "ram_bytes": size.ram,
+    }  # fmt: skip
+
+
+def _too_large(work: Work, memory: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for every memory of the target that is smaller than what the C files need of it.
+
+    They are float32, whatever the processor's arithmetic is. Arenas are static: those of processors that share a
+    memory add up. What was not measured counts by its weights and its arena.
+    """
+    needed: dict[str, int] = {}
+    for entry in memory:
+        processor = work.hardware.processor(entry["processor"])
+        measured = entry["measured"] or {"flash_bytes": entry["weights_bytes"], "ram_bytes": entry["arena_bytes"]}
+        for name, key in ((processor.flash, "flash_bytes"), (processor.ram, "ram_bytes")):
+            needed[name] = needed.get(name, 0) + measured[key]
+    return [
+        f"the C files (float32) need {size:,} bytes of {name}, which has {work.hardware.memory(name).bytes:,}"
+        for name, size in needed.items()
+        if size > work.hardware.memory(name).bytes
+    ]

@@ -1,0 +1,81 @@
+"""``stage_<n>.c`` and ``.h``: a stage's functions, its weights, and the calls with places in the arena."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from eeaug.export.c.onnx_source import Call, Parameter, Source
+
+__all__ = ["header", "implementation"]
+
+
+def header(k: int, what: str, arena_bytes: int, inputs: int, outputs: int, handover: int | None) -> str:
+    """The declaration of ``stage_<k>``; inputs, outputs and hand-over are numbers of floats."""
+    handed = "" if handover is None else ", float *handover"
+    also = "" if handover is None else f"\n   handover: {handover} floats;"
+    return f"""\
+/* {what} */
+#ifndef STAGE_{k}_H
+#define STAGE_{k}_H
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* arena: {arena_bytes} bytes, aligned to 8; input: {inputs} floats; probabilities: {outputs} floats;{also}
+   cascade.c keeps some of them in the arena, too, where this stage leaves them alone. */
+void stage_{k}(void *arena, const float *input, float *probabilities{handed});
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def implementation(
+    k: int, what: str, source: Source, calls: Sequence[Call], offsets: Mapping[str, int], scratch: Mapping[str, int]
+) -> str:
+    """The stage with ``calls`` on tensors at ``offsets`` in bytes of the arena."""
+    outer = dict(zip(source.outside, ("input", "probabilities", "handover"), strict=False))
+    functions, lines = [], []
+    for i, call in enumerate(calls):
+        name = f"node_{i}_{call.operator.lower()}"
+        functions.append(re.sub(rf"\b{call.function}\b", name, source.functions[call.function]))
+        arguments = [_argument(parameter, tensor, source, outer, offsets) for parameter, tensor in call.arguments]
+        if call.scratch:
+            arguments.append(f"AT({scratch[call.function]})")
+        lines.append(f"    {name}({', '.join(arguments)});")
+    if not any("AT(" in line for line in lines):
+        lines.insert(0, "    (void)arena;")
+    parameters = ", ".join(["void *arena", "const float *input", *(f"float *{p}" for p in [*outer.values()][1:])])
+    used = {tensor for call in calls for _, tensor in call.arguments}
+    weights = "\n".join(text for name, text in source.weights.items() if name in used)
+    body = "\n".join(functions)
+    return f"""\
+/* {what} */
+#include "stage_{k}.h"
+{source.preamble}
+{weights}
+{body}
+#define AT(offset) ((void *)((unsigned char *)arena + (offset)))
+
+void stage_{k}({parameters})
+{{
+{chr(10).join(lines)}
+}}
+"""
+
+
+def _argument(
+    parameter: Parameter, tensor: str, source: Source, outer: Mapping[str, str], offsets: Mapping[str, int]
+) -> str:
+    if tensor in source.weights:
+        return tensor
+    if tensor not in outer:
+        return f"AT({offsets[tensor]})"
+    inner = "".join(f"[{n}]" for n in parameter.shape[1:])
+    qualified = f"{'const ' if parameter.const else ''}{parameter.type}"
+    return f"({qualified} (*){inner}){outer[tensor]}" if inner else f"({qualified} *){outer[tensor]}"

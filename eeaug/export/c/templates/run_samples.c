@@ -1,0 +1,21 @@
+/* Float32 samples from stdin; a line for each: where it left, the predicted class, the confidence. */
+#include <stdio.h>
+
+#include "cascade.h"
+
+static float sample[CASCADE_INPUT];
+
+static void run(const float *input, cascade_point point, cascade_result *result)
+{
+@{run}
+}
+
+int main(void)
+{
+    while (fread(sample, sizeof sample, 1, stdin) == 1) {
+        cascade_result result;
+        run(sample, @{default_point}, &result);
+        printf("%ld %lld %.9g\n", (long)result.exit, (long long)result.predicted, (double)result.confidence);
+    }
+    return 0;
+}

@@ -1,0 +1,58 @@
+/* Runs the recorded samples through the cascade and compares with what ONNX Runtime decided.
+ * SAMPLES_RUN: how many samples. STACK_PAINTED: the startup code has filled the free stack, and tells how much of it
+ * was used. */
+#include <stdio.h>
+
+#include "cascade.h"
+#include "samples.h"
+
+#ifndef SAMPLES_RUN
+#define SAMPLES_RUN SAMPLES
+#endif
+
+#ifdef STACK_PAINTED
+unsigned long stack_used(void);
+#endif
+
+static const char *const point_names[CASCADE_POINTS] = {
+@{point_names}
+};
+
+static void run(const float *sample, cascade_point point, cascade_result *result)
+{
+@{run}
+}
+
+int main(void)
+{
+    long failed = 0;
+    const int count = SAMPLES_RUN < SAMPLES ? SAMPLES_RUN : SAMPLES;
+#ifdef STACK_PAINTED
+    cascade_result first;
+    run(samples[0], @{default_point}, &first);
+    const unsigned long used = stack_used();
+    printf("stack used: %lu bytes\n", used);
+#endif
+    for (int point = 0; point < CASCADE_POINTS; ++point) {
+        long agreed = 0;
+        long left[CASCADE_STAGES] = {0};
+        for (int i = 0; i < count; ++i) {
+            cascade_result result;
+            run(samples[i], (cascade_point)point, &result);
+            ++left[result.exit];
+            if (result.predicted == expected_class[point][i] && result.exit == expected_exit[point][i]) {
+                ++agreed;
+            } else {
+                printf("sample %d: class %ld at exit %ld, not %ld at exit %ld\n", i, (long)result.predicted,
+                       (long)result.exit, (long)expected_class[point][i], (long)expected_exit[point][i]);
+            }
+        }
+        printf("%s: %ld of %d samples decided as in ONNX Runtime; left at exits", point_names[point], agreed, count);
+        for (int k = 0; k < CASCADE_STAGES; ++k) {
+            printf(" %ld", left[k]);
+        }
+        printf("\n");
+        failed += count - agreed;
+    }
+    return failed ? 1 : 0;
+}

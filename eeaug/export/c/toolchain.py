@@ -1,0 +1,143 @@
+"""Compilers on this machine: the C files run here, and measured as they would be linked for an Arm Cortex-M."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.errors import ConversionError
+
+__all__ = ["ARM", "Size", "arm", "decisions", "host", "measured", "version"]
+
+HOSTS = ("cc", "gcc", "clang")
+ARM = "arm-none-eabi-gcc"
+OPTIONS = ("-O2", "-std=c99")
+WITHOUT_FPU = ("cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m23", "cortex-m3")
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of a linked program with one processor's part of the cascade.
+
+    ``data`` are initialised variables, which lie in flash and are copied; ``bss`` the others, arena, input and
+    hand-over included; ``stack`` the deepest chain of its functions, those of the C library not included.
+    """
+
+    text: int
+    data: int
+    bss: int
+    stack: int
+
+    @property
+    def flash(self) -> int:
+        return self.text + self.data
+
+    @property
+    def ram(self) -> int:
+        return self.data + self.bss + self.stack
+
+
+def host() -> str | None:
+    """A C compiler for this machine, if it has one."""
+    return next((found for name in HOSTS if (found := shutil.which(name))), None)
+
+
+def arm() -> str | None:
+    """The compiler for Arm Cortex-M, if it is here with its C library."""
+    return shutil.which(ARM) if shutil.which(ARM) and _has_library() else None
+
+
+def version(compiler: str) -> str:
+    """The first line of what it says of itself."""
+    return _run([compiler, "--version"]).splitlines()[0]
+
+
+def decisions(
+    compiler: str, folder: Path, program: str, x: NDArray[np.float32], work: Path
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where every sample (n, ...) leaves and its predicted class, (n,) each, by the C files of ``folder``.
+
+    ``program`` is a main function that reads samples; it is built in ``work``.
+    """
+    main, binary = work / "run_samples.c", work / "run_samples"
+    main.write_text(program, encoding="utf-8")
+    sources = [*_sources(folder), main]
+    _run([compiler, *OPTIONS, "-I", str(folder), "-o", str(binary), *map(str, sources), "-lm"])
+    said = _run([str(binary)], np.ascontiguousarray(x, dtype="<f4").tobytes())
+    rows = np.array([line.split()[:2] for line in said.splitlines()], dtype=np.int64).reshape(-1, 2)
+    if len(rows) != len(x):
+        raise ConversionError(f"the C files decided on {len(rows)} of {len(x)} samples; nothing was written")
+    return rows[:, 0], rows[:, 1]
+
+
+def measured(compiler: str, folder: Path, function: str, program: str, cpu: str, work: Path) -> Size:
+    """The size of a program for ``cpu`` that calls one processor's ``function`` from its main function."""
+    main = work / "main.c"
+    main.write_text(program, encoding="utf-8")
+    floats = () if cpu.endswith("+nofp") or cpu in WITHOUT_FPU else ("-mfloat-abi=hard",)
+    target = (f"-mcpu={cpu}", "-mthumb", *floats)
+    sections = ("-ffunction-sections", "-fdata-sections", "-fcallgraph-info=su")
+    objects = []
+    for source in (*_sources(folder), main):
+        made = work / f"{source.stem}.o"
+        _run([compiler, *OPTIONS, *target, *sections, "-I", str(folder), "-c", "-o", str(made), str(source)])
+        objects.append(made)
+    binary = work / "program.elf"
+    link = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,-e,main", "--specs=nosys.specs")
+    _run([compiler, *target, *link, "-o", str(binary), *map(str, objects), "-lm"])
+    text, data, bss = _sections(_run([compiler.replace("gcc", "size"), str(binary)]))
+    return Size(text, data, bss, _deepest([made.with_suffix(".ci") for made in objects], function))
+
+
+def _sources(folder: Path) -> list[Path]:
+    return [folder / "cascade.c", *sorted(folder.glob("stage_*.c"))]
+
+
+def _sections(said: str) -> tuple[int, int, int]:
+    """text, data and bss, of what ``size`` prints."""
+    text, data, bss = (int(number) for number in said.splitlines()[1].split()[:3])
+    return text, data, bss
+
+
+def _deepest(graphs: Sequence[Path], function: str) -> int:
+    """Bytes of stack along the deepest chain of calls from ``function``, by the compiler's own account."""
+    calls = nx.DiGraph()
+    frames: dict[str, int] = {}
+    for path in graphs:
+        text = path.read_text(encoding="utf-8")
+        for name, frame in re.findall(r'^node: \{ title: "([^"]+)".*?\\n(\d+) bytes', text, re.M):
+            frames[name] = int(frame)
+        calls.add_edges_from(re.findall(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text, re.M))
+    calls.add_node(function)
+    reached = calls.subgraph({function} | nx.descendants(calls, function))
+    deep: dict[str, int] = {}
+    for name in reversed(list(nx.topological_sort(reached))):
+        deep[name] = frames.get(name, 0) + max((deep[after] for after in reached.successors(name)), default=0)
+    return deep[function]
+
+
+@cache
+def _has_library() -> bool:
+    """Debian has the compiler's C library in a package of its own."""
+    found = subprocess.run(
+        [ARM, "-E", "-"], input=b"#include <math.h>\n", capture_output=True, check=False
+    )  # fmt: skip
+    return found.returncode == 0
+
+
+def _run(command: Sequence[str], given: bytes | None = None) -> str:
+    done = subprocess.run(command, input=given, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        wrong = [line for line in said if "error" in line] or said or [f"exit code {done.returncode}"]
+        raise ConversionError(f"{Path(command[0]).name} failed on the C files: {wrong[0][:300]}")
+    return done.stdout.decode("utf-8", "replace")

@@ -1,0 +1,315 @@
+"""--format c: the real command, its files under compilers and in QEMU, what it says where something is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import AUGMENT, Bundle, Run, environment, hashes
+
+from eeaug import conversion, hardware
+from eeaug.decision import Decision
+from eeaug.errors import ConversionError
+from eeaug.export import c
+from eeaug.export.bundle import read_manifest
+from eeaug.export.c import toolchain
+from eeaug.export.formats import Work
+from eeaug.export.verify import Reference
+
+pytestmark = pytest.mark.e2e
+pytest.importorskip("emx_onnx_cgen")
+
+STRICT = "CFLAGS=-O2 -Werror"
+ALLOWED = {"expf", "fmaxf", "logf", "memcpy", "memset"}  # of the C library
+STACK = 512  # bytes, of every function
+host, arm = toolchain.host(), toolchain.arm()
+needs_host = pytest.mark.skipif(host is None or not shutil.which("make"), reason="no C compiler or no make is here")
+needs_arm = pytest.mark.skipif(arm is None, reason=f"{toolchain.ARM} with its C library is not on this machine")
+needs_qemu = pytest.mark.skipif(
+    not shutil.which("qemu-system-arm"), reason="qemu-system-arm is not on this machine"
+)
+
+WITH_C = (*AUGMENT, "--mapping", "one-each", "--format", "c", "--json")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A bundle with C files; ``folder`` is a copy of these, to be built in."""
+
+    path: Path
+    report: Mapping[str, Any]
+    folder: Path
+
+    @property
+    def details(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.report["c"]
+        return found
+
+
+@pytest.fixture(scope="module")
+def made(bundle: Bundle, work: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    done = run(*WITH_C, "-o", "with-c", cwd=work)
+    assert done.code == 0, done.stderr
+    folder = shutil.copytree(work / "with-c" / "c", tmp_path_factory.mktemp("c") / "c")
+    return Made(work / "with-c", json.loads(done.stdout), Path(folder))
+
+
+def make(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["make", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stderr
+    return done.stdout
+
+
+# --- what is written
+
+
+def test_the_files_are_in_the_manifest(made: Made) -> None:
+    manifest = read_manifest(made.path)  # looks at every hash
+    assert [stage["files"]["c"] for stage in manifest["stages"]] == ["c/stage_0.c", "c/stage_1.c"]
+    assert {p.name for p in (made.path / "c").iterdir()} == {
+        "cascade.h", "cascade.c", "stage_0.h", "stage_0.c", "stage_1.h", "stage_1.c", "samples.h", "samples.c",
+        "test_cascade.c", "Makefile", "CMakeLists.txt", "mps2",
+    }  # fmt: skip
+    assert [p["function"] for p in manifest["c"]["processors"]] == ["cascade_cm0p", "cascade_cm4f"]
+    assert "emx-onnx-cgen" in manifest["versions"]
+    header = (made.path / "c" / "cascade.h").read_text(encoding="utf-8")
+    for point in manifest["operating_points"]:
+        assert f"CASCADE_{point['name'].upper()} = " in header
+
+
+def test_equal_runs_write_equal_bytes(made: Made, work: Path, run: Run) -> None:
+    done = run(*WITH_C, "-o", "with-c-again", cwd=work, env={"PYTHONHASHSEED": "7"})
+    assert done.code == 0, done.stderr
+    assert hashes(work / "with-c-again") == hashes(made.path)
+
+
+def test_the_arena_has_no_gaps_worth_speaking_of(made: Made) -> None:
+    for processor in read_manifest(made.path)["c"]["processors"]:
+        assert processor["arena_lower_bound_bytes"] <= processor["arena_bytes"]
+        assert processor["arena_bytes"] <= 1.05 * processor["arena_lower_bound_bytes"]
+
+
+# --- on this machine
+
+
+@needs_host
+def test_it_was_run_and_agrees(made: Made) -> None:
+    assert made.report["verification"]["formats"]["c"]["disagreements"] == 0
+    assert made.details["samples"] == made.report["verification"]["samples"] == 128
+    assert made.details["warnings"] == []
+
+
+@needs_host
+def test_the_recorded_samples_decide_as_in_onnx_runtime(made: Made) -> None:
+    said = make(made.folder, "test", STRICT)
+    lines = re.findall(r"(\w+): (\d+) of (\d+) samples decided as in ONNX Runtime; left at exits (\d+) (\d+)", said)
+    assert [name for name, *_ in lines] == [p["name"] for p in read_manifest(made.path)["operating_points"]]
+    for _, agreed, count, early, late in lines:
+        assert agreed == count == "100"
+        assert int(early) + int(late) == 100
+    assert len({early for *_, early, _ in lines}) > 1, "points leave different samples"
+
+
+@needs_host
+def test_a_wrong_expectation_fails(made: Made, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(made.folder, tmp_path / "c", ignore=shutil.ignore_patterns("build")))
+    code = (folder / "cascade.c").read_text(encoding="utf-8")
+    (folder / "cascade.c").write_text(code.replace("p[i] > p[best]", "p[i] < p[best]"), encoding="utf-8")
+    done = subprocess.run(["make", "-C", str(folder), "test"], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "0 of 100 samples decided as in ONNX Runtime" in done.stdout
+
+
+@pytest.mark.skipif(not (host and shutil.which("cmake")), reason="no C compiler or no cmake is on this machine")
+def test_cmake_builds_and_tests_it(made: Made, tmp_path: Path) -> None:
+    flags = "-DCMAKE_C_FLAGS=-Wall -Wextra -Wpedantic -Werror"
+    for line in (["cmake", "-S", made.folder, "-B", ".", flags], ["cmake", "--build", "."], ["ctest"]):
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "100% tests passed" in done.stdout
+
+
+def stack_and_symbols(folder: Path, compiler: str, tools: str, *options: str) -> None:
+    """Compile every file strictly; no frame is large, and nothing of the system is called."""
+    sources = [p.name for p in folder.glob("*.c") if p.name not in ("test_cascade.c", "samples.c")]
+    strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O2", "-fstack-usage", *options]
+    done = subprocess.run(
+        [compiler, *strict, "-c", *sources], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    frames = [line.split("\t") for p in folder.glob("*.su") for line in p.read_text().splitlines()]
+    assert frames
+    assert {kind for _, _, kind in frames} == {"static"}
+    assert max(int(size) for _, size, _ in frames) <= STACK
+    objects = [p.name for p in folder.glob("*.o")]
+    table = subprocess.run([f"{tools}nm", *objects], cwd=folder, capture_output=True, text=True, check=True).stdout
+    undefined = set(re.findall(r"^ +U (\w+)", table, re.M))
+    own = set(re.findall(r" T (\w+)", table))
+    library = {
+        name for name in undefined - own if not name.startswith("__aeabi_") and name != "_GLOBAL_OFFSET_TABLE_"
+    }
+    assert library <= ALLOWED
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc, which tells what stack it uses, is not on this machine")
+def test_no_heap_no_files_no_large_stack_here(made: Made, tmp_path: Path) -> None:
+    stack_and_symbols(Path(shutil.copytree(made.path / "c", tmp_path / "c")), "gcc", "")
+
+
+@needs_arm
+@pytest.mark.parametrize("cpu", ["cortex-m0plus", "cortex-m4"])
+def test_no_heap_no_files_no_large_stack_on_arm(made: Made, tmp_path: Path, cpu: str) -> None:
+    folder = Path(shutil.copytree(made.path / "c", tmp_path / "c"))
+    stack_and_symbols(folder, toolchain.ARM, "arm-none-eabi-", f"-mcpu={cpu}", "-mthumb")
+
+
+# --- measured for the target
+
+
+@needs_arm
+def test_flash_and_ram_are_those_of_a_linked_program(made: Made) -> None:
+    manifest = read_manifest(made.path)
+    for entry, facts in zip(made.details["processors"], manifest["c"]["processors"], strict=True):
+        found = entry["measured"]
+        assert found["compiler"].startswith("arm-none-eabi-gcc")
+        assert facts["weights_bytes"] < found["flash_bytes"] < facts["weights_bytes"] + 20_000
+        assert found["ram_bytes"] == found["data_bytes"] + found["bss_bytes"] + found["stack_bytes"]
+        assert found["bss_bytes"] > entry["arena_bytes"] == facts["arena_bytes"]
+        assert 0 < found["stack_bytes"] < 2 * STACK
+    assert [entry["cpu"] for entry in made.details["processors"]] == ["cortex-m0plus", "cortex-m4"]
+
+
+@needs_arm
+def test_the_report_shows_it_beside_the_estimates(made: Made, run: Run) -> None:
+    for kind in ("text", "markdown"):
+        said = run("report", made.path, "--format", kind, cwd=made.path.parent).stdout
+        assert "Memory of the C files" in said
+        assert "linked for cortex-m0plus, cortex-m4 by arm-none-eabi-gcc" in " ".join(said.split())
+
+
+@needs_arm
+@needs_qemu
+def test_qemu_decides_as_onnx_runtime(made: Made) -> None:
+    said = make(made.folder, "qemu", STRICT, "QEMU_SAMPLES=10")
+    assert re.findall(r"(\d+) of (\d+) samples decided", said) == [("10", "10")] * 3
+    used = re.search(r"stack used: (\d+) bytes", said)
+    assert used is not None
+    assert int(used[1]) < 2048
+
+
+# --- other shapes of cascades, on the same stages
+
+
+def written(made: Made, place: Path, **changes: Any) -> tuple[Work, Reference]:
+    """The bundle's stages once more, with other entries in its manifest."""
+    manifest = read_manifest(made.path)
+    shutil.copytree(made.path / "stages", place / "stages")
+    for stage, processor, reuse in zip(
+        manifest["stages"],
+        changes.get("processors", ("cm0p", "cm4f")),
+        changes.get("reuse", (None, None)),
+        strict=True,
+    ):
+        stage["processor"], stage["reuse"] = processor, reuse
+    x = np.load(made.path / "search" / "samples.npz")["x"]
+    work = Work(place, manifest, None, (), hardware.read("psoc6"), x, 1)  # type: ignore[arg-type]
+    said, tensor = [], x
+    for entry in manifest["stages"]:
+        names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
+        session = conversion.session(place / entry["files"]["onnx"], 1)
+        answer, *handed = session.run(names, {entry["inputs"][0]: tensor})
+        said.append(answer)
+        tensor = handed[0] if handed else tensor
+    return work, Reference.of(Decision(**manifest["decision"]), manifest["stages"], said)
+
+
+@needs_host
+@pytest.mark.parametrize(
+    ("processors", "reuse"),
+    [
+        (("cm0p", "cm4f"), (None, [0.4, 1.0])),
+        (("cm4f", "cm4f"), (None, [0.4, 1.0])),
+        (("cm4f", "cm4f"), (None, None)),
+    ],
+    ids=["two-reuse", "one-reuse", "one"],
+)
+def test_one_processor_or_two_with_or_without_reuse(
+    made: Made, tmp_path: Path, processors: tuple[str, str], reuse: tuple[Any, Any]
+) -> None:
+    work, reference = written(made, tmp_path, processors=processors, reuse=reuse)
+    c.write(work)
+    found = c.check(work, reference)
+    assert found["disagreements"] == found["near_threshold"]
+    assert len(found["details"]["processors"]) == len(set(processors))
+    code = (tmp_path / "c" / "cascade.c").read_text(encoding="utf-8")
+    assert ("hear(said" in code) == (reuse[1] is not None)
+    make(tmp_path / "c", "test", STRICT)
+
+
+@needs_host
+def test_files_that_disagree_are_refused(made: Made, tmp_path: Path) -> None:
+    work, reference = written(made, tmp_path)
+    c.write(work)
+    path = tmp_path / "c" / "cascade.c"
+    path.write_text(path.read_text(encoding="utf-8").replace(">= thresholds", "< thresholds"), encoding="utf-8")
+    with pytest.raises(ConversionError, match=r"the c stages disagree with the model on .* nothing was written"):
+        c.check(work, reference)
+
+
+@needs_host
+def test_files_that_do_not_compile_are_refused(made: Made, tmp_path: Path) -> None:
+    work, reference = written(made, tmp_path)
+    c.write(work)
+    (tmp_path / "c" / "stage_0.h").write_text("#error broken\n", encoding="utf-8")
+    with pytest.raises(ConversionError, match=r"failed on the C files: .*broken"):
+        c.check(work, reference)
+
+
+def test_too_small_a_memory_is_said(made: Made, tmp_path: Path) -> None:
+    work, reference = written(made, tmp_path)
+    small = tmp_path / "small.yaml"
+    text = hardware.dump(work.hardware).replace("bytes: 1048576", "bytes: 20000")
+    small.write_text(text, encoding="utf-8")
+    object.__setattr__(work, "hardware", hardware.read(str(small)))
+    c.write(work)
+    (said,) = [text for text in c.check(work, reference)["details"]["warnings"] if "need" in text]
+    assert re.fullmatch(r"the C files \(float32\) need [\d,]+ bytes of sram, which has 20,000", said)
+
+
+# --- where something is missing
+
+
+def test_without_the_generator_it_is_refused_before_any_work(work: Path) -> None:
+    code = "import sys; sys.modules['emx_onnx_cgen'] = None; from eeaug.cli.main import main; main()"
+    line = [sys.executable, "-c", code, *WITH_C, "-o", "never"]
+    done = subprocess.run(line, cwd=work, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: --format c needs a package that is not installed: pip install 'eeaug[c]'\n"
+    assert not (work / "never").exists()
+
+
+def test_without_compilers_nothing_is_claimed(made: Made, work: Path, run: Run, tmp_path: Path) -> None:
+    done = run(*WITH_C, "-o", "with-c-unrun", cwd=work, env={"PATH": str(tmp_path)})
+    assert done.code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["verification"]["formats"]["c"] == {"disagreements": None, "near_threshold": None}
+    assert [entry["measured"] for entry in report["c"]["processors"]] == [None, None]
+    sentence = "the C files were written and not run: this machine has no compiler (cc, gcc, clang)"
+    assert sentence in report["warnings"]
+    assert sentence in done.stderr
+    said = " ".join(run("report", "with-c-unrun", cwd=work).stdout.split())
+    assert "NOT VERIFIED" in said
+    assert "c was not run" in said
+    assert f"Not linked: {toolchain.ARM} with its C library is not on this machine" in said
+    assert hashes(work / "with-c-unrun" / "c") == hashes(made.path / "c")
