@@ -123,6 +123,8 @@ def test_both_cascades_stand_side_by_side(made: Path, run: Run) -> None:
         assert "Float and int8 on 300 test samples" in shown
         assert f"(int8 {report['int8']['exits'][0]['constant']})" in shown
         assert "Operating points in int8" in shown
+    page = run("report", made, "--format", "html", cwd=made.parent).stdout
+    assert "<h2>Float and int8 on 300 test samples</h2>" in page and "the same answer as the float cascade" in page
     (row,) = [line for line in shown.split("Float and int8")[1].splitlines() if line.startswith("| accuracy | ")]
     accuracies = [report["baseline"], report["design"], report["int8"]]
     assert row.count("%") == 3

@@ -115,7 +115,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         inputs=reproduce.inputs(manifest),
         sidecar=reproduce.sidecar(report, manifest), sidecar_name=reproduce.sidecar_name(report),
         versions=reproduce.versions(report, manifest), retargeted="retargeted_from" in manifest, **_paths(report),
-        recipes=_recipes(report),
+        tables=_tables(report),
     )  # fmt: skip
 
 
@@ -219,15 +219,18 @@ def _paths(report: Report) -> dict[str, Any]:
     }
 
 
-def _recipes(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
-    """Tables that only some recipes and formats have, each with its title."""
+def _tables(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...], str]]:
+    """Tables that only some bundles have, each with its title and what is to be said of it."""
     made = []
     if rows := target.rows(report):
-        made = [(target.title(report), rows), (target.missed_title(report), target.missed(report))]
+        made = [(target.title(report), rows, ""), (target.missed_title(report), target.missed(report), "")]
     if rows := rho.rows(report):
-        made.append(("Trade-off points of T-RecX (Ghanathe and Wilton, table 1)", rows))
+        made.append(("Trade-off points of T-RecX (Ghanathe and Wilton, table 1)", rows, ""))
     if rows := quantised.comparison(report):
-        made += [(quantised.title(report), rows), ("The int8 files", quantised.files(report))]
+        made.append((quantised.title(report), rows, quantised.note(report)))
+        made.append(("int8 files", quantised.files(report), ""))
+        if points := quantised.operating_points(report):
+            made.append((quantised.operating_points_title(report), points, ""))
     return made
 
 
