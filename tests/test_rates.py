@@ -113,6 +113,11 @@ def test_left_out_is_fitted_to_the_others() -> None:
     others = left_out(truth, runs)
     assert others[7] == pytest.approx(runs[7].latency_s / 3, rel=0.05)
     assert left_out(truth, runs[:1]) == [None]
+    few = runs[5:8]
+    for k, seconds in enumerate(left_out(truth, few)):
+        others = [m for i, m in enumerate(few) if i != k]
+        assert seconds == pytest.approx(float(estimated(rates.with_fit(truth, fit(others)), few[k]) or 0))
+        assert seconds != pytest.approx(few[k].latency_s, rel=0.01)
 
 
 def test_only_measured_processors_change() -> None:

@@ -204,7 +204,7 @@ def test_predictions_of_sigmoids(loaded: Any, kind: str) -> None:
 @pytest.mark.parametrize("later", [None, [0.5, 1.0]])
 def test_later_decisions_hear_earlier_exits_of_the_same_samples(loaded: Any, later: list[float] | None) -> None:
     stages = manifest()["stages"]
-    stages[1]["reuse"], stages[2]["reuse"] = later, [0.3, 0.3, 1.0]
+    stages[1]["reuse"], stages[2]["reuse"] = later, [0.1, 0.6, 1.0]
     cascade, x = loaded(stages=stages), samples()
     found = cascade.predict(x, batch=7, prepared=True)
     outcomes = cascade.outcomes([x], np.zeros(60, np.int64))
