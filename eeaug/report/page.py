@@ -231,6 +231,8 @@ def _tables(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...], str]
         made.append(("int8 files", quantised.files(report), ""))
         if points := quantised.operating_points(report):
             made.append((quantised.operating_points_title(report), points, ""))
+    if rows := facts.c_memory(report):
+        made.append((facts.c_memory_title(), rows, facts.c_memory_note(report)))
     return made
 
 
