@@ -64,7 +64,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--max-accuracy-drop": {
         "type": Finite(0, 1),
         "metavar": "SHARE",
-        "help": "Accuracy that may be lost on the choose samples; 0.01 is one point.",
+        "help": "Accuracy that may be lost, 0.01 is one point: on the choose samples, or see --cross-validate.",
     },
     "--max-class-drop": {
         "type": Finite(0, 1),

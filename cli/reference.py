@@ -1,0 +1,70 @@
+"""All commands and options as Markdown, from what click knows: ``python -m eeaug.cli.reference > docs/cli.md``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import click
+
+from eeaug.cli.main import group
+
+__all__ = ["render"]
+
+
+def render() -> str:
+    """docs/cli.md."""
+    title = "# Commands and options\n\nMade from the code by `python -m eeaug.cli.reference`.\n"
+    with click.Context(group, info_name="eeaug") as context:
+        return title + "".join(_section(command, inner) for command, inner in _commands(group, context))
+
+
+def _commands(command: click.Command, context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
+    """Those that do something, with contexts that know their full names."""
+    if not isinstance(command, click.Group):
+        yield command, context
+        return
+    for name in command.list_commands(context):
+        inner = command.get_command(context, name)
+        assert inner is not None
+        yield from _commands(inner, click.Context(inner, parent=context, info_name=name))
+
+
+def _section(command: click.Command, context: click.Context) -> str:
+    words, *examples = (command.help or "").split("\b\n")
+    lines = [f"\n## {context.command_path}\n", f"```\n{_usage(command, context)}\n```\n", _paragraphs(words)]
+    lines += [f"```sh\n{_shell(example)}\n```\n" for example in examples]
+    rows = [_option(option) for option in command.params if isinstance(option, click.Option) and not option.hidden]
+    if rows:
+        lines += ["| option | |\n|---|---|", *rows, ""]
+    return "\n".join(lines)
+
+
+def _usage(command: click.Command, context: click.Context) -> str:
+    return " ".join([context.command_path, *command.collect_usage_pieces(context)])
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n") if part.strip()) + "\n"
+
+
+def _shell(example: str) -> str:
+    lines = (line.strip() for line in example.splitlines())
+    return "\n".join(line for line in lines if line and not re.fullmatch(r"Examples?:", line))
+
+
+def _option(option: click.Option) -> str:
+    flags = " / ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
+    value = "" if option.is_flag or option.count else f" {option.make_metavar(click.Context(group))}"
+    default = option.default
+    shown = option.show_default and default not in (None, (), False) and not callable(default)
+    words = f"{' '.join((option.help or '').split())}{f' [default: {default}]' if shown else ''}"
+    return f"| {flags}{_escaped(value)} | {_escaped(words)} |"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[|<*_\[\]]", r"\\\g<0>", text)
+
+
+if __name__ == "__main__":
+    print(render(), end="")
