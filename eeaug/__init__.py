@@ -37,6 +37,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     search          architectures, placements, limits, the solver
     settings        what a run is asked to do
     progress        how it tells what it is doing
+    source          the data of a search, and what heads learn from it
     candidates      from locations to trained exits with their outcomes
     choice          from settings to a search problem, from its result to a design
     cross_validation  the budget on choose that keeps the one asked for elsewhere
@@ -55,7 +56,8 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     report          one report.json, its renderings
     quantising      int8 thresholds sought, int8 files measured
     gate            limits on a report, for continuous integration
-    delivery        from trained candidates to a written, verified bundle
+    deciding        from trained candidates to the design, its proof and its points
+    delivery        from the design to a written, verified bundle
     finetuning      exits and backbone trained together, kept only if better
     pipeline        the flow, one readable list
     retargeting     another bundle from an earlier one

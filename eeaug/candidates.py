@@ -16,90 +16,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import calibration, data
+from eeaug import calibration
 from eeaug.cascade import Outcomes
-from eeaug.data import Splits, View
+from eeaug.data import View
 from eeaug.decision import Decision
 from eeaug.errors import InputError
-from eeaug.features import Extraction, Features, Wanted
+from eeaug.features import Features, Wanted
 from eeaug.heads import dense, design, families, maps, selection, store, training
 from eeaug.heads.design import Head
-from eeaug.heads.specific import Specific
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan
 from eeaug.locations import Location
-from eeaug.model import Classifier
 from eeaug.progress import Progress
 from eeaug.settings import Effort
+from eeaug.source import Source
 
-__all__ = ["Candidates", "Source", "dense_plan", "map_plan", "planned", "search"]
+__all__ = ["Candidates", "dense_plan", "map_plan", "planned", "search"]
 
 PATIENCE, PATIENT_EPOCHS = 10, 200  # passes of heads for a target class
 COLDEST = 0.5  # a lower temperature would press most confidences of a good exit to 1, where none tells them apart
-SOFTENED = 2.0  # the temperature at which heads hear the given model
 WORTH_SAYING = 100_000_000  # bytes on disk
 # Half precision for what only training reads; thresholds are found on full precision. held first: the given
 # model's accuracy is on a part of it.
 PARTS: Mapping[str, type] = {"held": np.float32, "screen": np.float32, "fit": np.float16}
-
-
-@dataclass(frozen=True)
-class Source:
-    """The data of a search and how it is read.
-
-    ``specific``: heads know its classes only; None: all.
-    """
-
-    classifier: Classifier
-    splits: Splits
-    extraction: Extraction
-    labelled: bool = True
-    priors: Mapping[int, float] | None = None
-    specific: Specific | None = None
-
-    @property
-    def decision(self) -> Decision:
-        """What heads in training answer."""
-        return self.classifier.decision if self.specific is None else self.specific.decision
-
-    def codes(self, features: Features) -> NDArray[np.int64]:
-        """What is right, as heads answer it."""
-        labels = self.labels(features)
-        return labels if self.specific is None else self.specific.codes(labels)
-
-    def said(self, features: Features, rows: NDArray[np.integer] | slice = slice(None)) -> NDArray[np.float32]:
-        """What the given model says, as heads answer it, (rows, outputs)."""
-        p = np.asarray(features.probabilities[rows])
-        return p if self.specific is None else self.specific.narrowed(p)
-
-    def labels(self, features: Features) -> NDArray[np.int64]:
-        """What is right: the labels, or without any what the given model says."""
-        if self.labelled:
-            return features.labels
-        return self.classifier.decision.answers(np.asarray(features.probabilities))[1]
-
-    def targets(self, features: Features, rows: NDArray[np.integer]) -> NDArray[np.float32]:
-        """What heads learn on these rows, (rows, outputs): the labels, or the given model's probabilities."""
-        if self.labelled:
-            labels = features.labels[rows]
-            return self.decision.targets(labels if self.specific is None else self.specific.codes(labels))
-        return self.said(features, rows)
-
-    def distilled(self, features: Features, rows: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Half of it what the given model says, softened (Hinton et al. 2015, section 2)."""
-        softened = calibration.tempered(self.said(features, rows), self.decision, SOFTENED)
-        return (self.targets(features, rows) + softened) / np.float32(2)
-
-    @property
-    def images(self) -> bool:
-        """Whether samples are images: two axes of space, and colours."""
-        return len(self.classifier.input_shape) == 3 and self.classifier.input_shape[-1] == 3
-
-    def weights(self, labels: NDArray[np.integer]) -> NDArray[np.float64] | None:
-        """What each sample counts under ``--priors``; None if all count alike."""
-        if self.priors is None:
-            return None
-        return data.weights(labels, self.priors, self.classifier.classes)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, delivery, early_view, graph, locations, model, partition
-from eeaug.candidates import Candidates, Source
+from eeaug import data, deciding, early_view, graph, locations, model, partition
+from eeaug.candidates import Candidates
 from eeaug.cascade import Outcomes
 from eeaug.data import View
-from eeaug.delivery import Decided, Material
+from eeaug.deciding import Decided, Material
 from eeaug.early_view import EarlyView
 from eeaug.errors import InfeasibleError
 from eeaug.features import Features
@@ -33,6 +33,7 @@ from eeaug.preparation import Network
 from eeaug.progress import Progress
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings
+from eeaug.source import Source
 
 __all__ = ["improved"]
 
@@ -53,7 +54,7 @@ def improved(
     such part.
     """
     with progress.step("search"):
-        before = delivery.decide(settings, material)
+        before = deciding.decide(settings, material)
     exits = [material.found.trained[e] for e in before.chosen.design.exits]
     if not exits:
         what = "--finetune" if settings.recipe == "frozen" else f"--recipe {settings.recipe}"
@@ -80,7 +81,7 @@ def improved(
     )
     better = None
     with progress.step("search"), suppress(InfeasibleError):  # the trained network may lose more than the budget
-        better = delivery.decide(settings, after)
+        better = deciding.decide(settings, after)
     kept = better is not None and better.score < before.score
     facts = {
         "recipe": settings.recipe,

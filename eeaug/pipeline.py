@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from eeaug import candidates, data, finetuning, hardware, integer
 from eeaug.cascade import Outcomes
 from eeaug.data import Data, Splits, View
-from eeaug.delivery import Material, deliver
+from eeaug.deciding import Material
+from eeaug.delivery import deliver
 from eeaug.export import bundle, formats
 from eeaug.features import cluster
 from eeaug.preparation import Ready, prepare

@@ -10,7 +10,6 @@ import numpy as np
 
 from eeaug import candidates, choice, data, graph, hardware, keras_files, locations, model, stored_model
 from eeaug.cache import Cache
-from eeaug.candidates import Source
 from eeaug.choice import Baseline, Rules
 from eeaug.cost import Costs, Exit
 from eeaug.data import Data, Splits
@@ -26,6 +25,7 @@ from eeaug.locations import Location
 from eeaug.model import Classifier
 from eeaug.progress import Progress
 from eeaug.settings import EFFORTS, Settings
+from eeaug.source import Source
 
 __all__ = ["Network", "Ready", "prepare", "start_frameworks"]
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from eeaug import choice, graph, hardware, integer, keras_files, locations, model, partition
 from eeaug.candidates import Candidates
+from eeaug.deciding import Earlier, Material
 from eeaug.decision import Decision
-from eeaug.delivery import Earlier, Material, deliver, propose
+from eeaug.delivery import deliver, propose
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import bundle, formats, search_files
 from eeaug.hardware import Hardware
