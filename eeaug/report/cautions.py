@@ -24,7 +24,7 @@ def sentences(report: Report) -> Iterator[str]:
             f"--correction {settings['correction']:g} lowers the thresholds that were found: more samples leave "
             "than the budget allows"
         )
-    yield from (report["c"] or {}).get("warnings", ())
+    yield from (report.get("c") or {}).get("warnings", ())
     cascades = {"": (design["measured"], report["guarantee"])}
     if report["int8"] is not None:
         yield from _closed(report)
