@@ -11,6 +11,7 @@ import click
 
 from eeaug.cache import Cache
 from eeaug.cli import forecast_view, shared, show
+from eeaug.cli.grouped import Grouped
 from eeaug.decision import MEASURES
 from eeaug.errors import InfeasibleError
 from eeaug.settings import EFFORTS, FAMILIES, RECIPES, TRECX_EPOCHS, Settings, default_cache
@@ -18,9 +19,19 @@ from eeaug.settings import EFFORTS, FAMILIES, RECIPES, TRECX_EPOCHS, Settings, d
 __all__ = ["augment"]
 
 MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
+EXAMPLES = {
+    "Input": "--hw board.yaml --data recorded.npz --priors silence=0.95",
+    "What to keep": "--max-accuracy-drop 0.005 --max-latency 0.2",
+    "What to minimise": "--objective energy",
+    "Exits and heads": "--max-exits 2 --effort thorough",
+    "Thresholds and proof": "--risk 0.05 --points 5",
+    "Placement": "--exit-at activation_2:cm0p --forbid activation_1",
+    "Output and formats": "-o out --force --format tflite,c",
+    "Running": "--dry-run --threads 4",
+}
 
 
-@click.command()
+@click.command(cls=Grouped, examples=EXAMPLES)
 @click.argument("model", type=click.Path(path_type=Path))
 @shared.option("--hw", required=True)
 @click.option(
@@ -136,6 +147,7 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 @click.option(
     "--seed",
     type=click.IntRange(0, MAX_SEED),
+    metavar="N",
     default=0,
     show_default=True,
     help="Of splits and training: equal seeds give equal bytes.",
@@ -187,6 +199,8 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
       eeaug augment model.h5 --hw psoc6 --max-latency 2.5
       eeaug augment model.h5 --hw board.yaml --objective energy --max-accuracy-drop 0.005
       eeaug augment model.h5 --hw psoc6 --exit-at activation_2:cm0p --data other.npz
+
+    Every option may come from the environment, too: --max-latency from $EEAUG_AUGMENT_MAX_LATENCY.
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other")

@@ -8,12 +8,24 @@ from typing import Any
 import click
 
 from eeaug.cli import shared, show
+from eeaug.cli.grouped import Grouped
 from eeaug.errors import InfeasibleError
 
 __all__ = ["retarget"]
 
+EXAMPLES = {
+    "Input": "--hw stm32l4r5",
+    "What to keep": "--max-accuracy-drop 0.02 --max-latency none",
+    "What to minimise": "--objective energy",
+    "Exits and heads": "--max-exits 2",
+    "Thresholds and proof": "--points 5 --threshold activation_2=0.9",
+    "Placement": "--exit-at activation_2:cm0p --mapping one-each",
+    "Output and formats": "-o model-frugal --format tflite",
+    "Running": "--dry-run",
+}
 
-@click.command()
+
+@click.command(cls=Grouped, examples=EXAMPLES)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @shared.inherited("--hw")
 @shared.option("-o", "Where the new bundle goes.")
@@ -56,6 +68,8 @@ def retarget(
       eeaug retarget model-eeaug --max-accuracy-drop 0.03 -o model-frugal
       eeaug retarget model-eeaug --hw stm32l4r5 --max-latency none -o model-l4r5
       eeaug retarget model-eeaug --max-accuracy-drop 0.005 --dry-run
+
+    Every option may come from the environment, too: --max-latency from $EEAUG_RETARGET_MAX_LATENCY.
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other")

@@ -1,0 +1,65 @@
+"""Help in groups of purpose, and environment variables named as options are: of commands with many options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+__all__ = ["GROUPS", "Grouped", "flag"]
+
+# tests/test_cli_help.py holds that every option is in one of them, once
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Input": ("--hw", "--data", "--output", "--labels", "--priors", "--allow-chance", "--allow-unsafe"),
+    "What to keep": ("--max-accuracy-drop", "--max-class-drop", "--max-latency"),
+    "What to minimise": ("--objective", "--efficiency-weight", "--scoring"),
+    "Exits and heads": (
+        "--max-exits", "--max-locations", "--effort", "--heads", "--reuse", "--finetune", "--target-class",
+        "--recipe", "--exit-weight",
+    ),
+    "Thresholds and proof": (
+        "--risk", "--cross-validate", "--confidence", "--calibrate-on", "--points", "--threshold", "--thresholds",
+        "--correction", "--least-alpha",
+    ),
+    "Placement": ("--exit-at", "--forbid", "--mapping"),
+    "Output and formats": ("-o", "--force", "--format", "--slim", "--json"),
+    "Running": (
+        "--dry-run", "--seed", "--threads", "--dask", "--cache-dir", "--max-cache", "--no-cache", "--quiet",
+        "--verbose", "--help",
+    ),
+}  # fmt: skip
+NAMES_WIDTH = 26  # columns; what is wider has a line of its own
+
+
+def flag(option: click.Parameter) -> str:
+    """``--max-latency`` of an option: the longest of its names."""
+    return max(option.opts, key=len)
+
+
+class Grouped(click.Command):
+    """A command whose help shows options by GROUPS.
+
+    ``examples``: title of each group that it has options of → such options, as they may be given.
+
+    An option ``--max-latency`` of the command ``augment`` may come from ``$EEAUG_AUGMENT_MAX_LATENCY``: click's own
+    names are those of parameters, which differ, and of which ``-o`` and ``--output`` would have the same.
+    """
+
+    def __init__(self, *args: Any, examples: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+        for option in self.params:
+            if isinstance(option, click.Option):
+                own = f"EEAUG_{self.name}_{flag(option).lstrip('-')}".upper().replace("-", "_")
+                others = [option.envvar] if isinstance(option.envvar, str) else option.envvar or []
+                option.envvar, option.allow_from_autoenv = [own, *others], False
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        records = {flag(p): shown for p in self.get_params(ctx) if (shown := p.get_help_record(ctx)) is not None}
+        for title, names in GROUPS.items():
+            rows = [records[name] for name in names if name in records]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows, col_max=NAMES_WIDTH)
+                    formatter.write_text(f"Example: {self.examples[title]}")
