@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from eeaug.cache import Cache
-from eeaug.cli import forecast_view, shared, show
+from eeaug.cli import config, forecast_view, shared, show
 from eeaug.cli.grouped import Grouped
 from eeaug.decision import MEASURES
 from eeaug.errors import InfeasibleError
@@ -40,6 +40,7 @@ EXAMPLES = {
     help="A .npz, .data.yaml, directory, keras:NAME, tfds:NAME or module:function; default: <model>.data.yaml "
     "or <model>.npz beside the model.",
 )
+@config.option()
 @shared.option("-o", "Where the bundle goes; default: <model>-eeaug in the current directory.")
 @click.option(
     "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
@@ -99,12 +100,14 @@ EXAMPLES = {
 )
 @click.option(
     "--heads",
+    type=shared.NAMES,
     metavar="FAMILY[,FAMILY...]",
     help=f"Families of heads to try: {', '.join(FAMILIES)}; default: those of --effort.",
 )
 @shared.option("--format")
 @click.option(
     "--target-class",
+    type=shared.NAMES,
     metavar="CLASS[,CLASS...]",
     help="Exits that are for these classes only (names or numbers): theirs leave early, the given model's accuracy "
     "stays, the others pay as little as may be.",
@@ -165,6 +168,7 @@ EXAMPLES = {
     "--cache-dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
+    envvar="EEAUG_CACHE_DIR",
     help="Where data, features and heads are kept between runs; default: $EEAUG_CACHE_DIR, else "
     "$XDG_CACHE_HOME/eeaug.",
 )
@@ -200,7 +204,8 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
       eeaug augment model.h5 --hw board.yaml --objective energy --max-accuracy-drop 0.005
       eeaug augment model.h5 --hw psoc6 --exit-at activation_2:cm0p --data other.npz
 
-    Every option may come from the environment, too: --max-latency from $EEAUG_AUGMENT_MAX_LATENCY.
+    Every option may come from the environment, too, --max-latency from $EEAUG_AUGMENT_MAX_LATENCY; and from a
+    file (--config).
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other")
@@ -235,9 +240,9 @@ def _settings(options: dict[str, Any]) -> Settings:
         efficiency_weight=weight,
         exit_at=shared.pairs("--exit-at", options.pop("exit_at"), ":", needed=False),
         threshold=shared.thresholds(options.pop("threshold")),
-        target_class=shared.listed(options.pop("target_class")),
-        heads=shared.listed(options.pop("heads")),
-        formats=shared.listed(options.pop("formats")),
+        target_class=options.pop("target_class") or (),
+        heads=options.pop("heads") or (),
+        formats=options.pop("formats") or (),
         cache=options.pop("cache_dir") or default_cache(),
         max_cache_bytes=int(gigabytes * 1e9),
         **given,

@@ -101,7 +101,6 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
         "exit_at": lambda values: shared.pairs("--exit-at", values, ":", needed=False),
         "threshold": shared.thresholds,
         "forbid": tuple,
-        "formats": shared.listed,
         "points": int,
     }
     empty: dict[str, Any] = {"exit_at": {}, "threshold": {}, "forbid": ()}

@@ -15,7 +15,7 @@ from eeaug.errors import InputError
 from eeaug.settings import ALWAYS, FORMATS
 
 __all__ = [
-    "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "listed", "option", "pairs", "show",
+    "NAMES", "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "option", "pairs", "show",
     "show_result", "thresholds", "write_whole",
 ]  # fmt: skip
 
@@ -45,6 +45,16 @@ class _OrNone(click.ParamType):
         return value if value == NONE else self.inner.convert(value, param, ctx)
 
 
+class _Names(click.ParamType):
+    """``NAME,NAME`` as names; a list of a configuration file is one."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else tuple(value)
+
+
+NAMES = _Names()
 POSITIVE = Finite(min=0, min_open=True)
 # long flag → what click.option takes
 _OPTIONS: Mapping[str, dict[str, Any]] = {
@@ -141,6 +151,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--forbid": {"multiple": True, "metavar": "LOCATION", "help": "No exit here. Repeatable."},
     "--format": {
         "names": ["formats"],
+        "type": NAMES,
         "metavar": "NAME[,NAME...]",
         "help": f"Write stages in these formats, too: {', '.join(name for name in FORMATS if name not in ALWAYS)}; "
         f"{' and '.join(ALWAYS)} files are always there.",
@@ -184,11 +195,6 @@ def pairs(flag: str, values: tuple[str, ...], separator: str, *, needed: bool) -
             raise InputError(f"{flag}: {location} is given twice")
         found[location] = rest if split else None
     return found
-
-
-def listed(text: str | None) -> tuple[str, ...]:
-    """``NAME,NAME`` as names."""
-    return () if text is None else tuple(name.strip() for name in text.split(","))
 
 
 def thresholds(values: tuple[str, ...]) -> dict[str, float]:
