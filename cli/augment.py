@@ -198,14 +198,14 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
     Trains exit heads on the frozen model, finds the exits, their thresholds and processors that save most
     within the limits, and writes the network as one stage per decision, verified, with a report.
 
+    Every option may come from the environment, too, --max-latency from $EEAUG_AUGMENT_MAX_LATENCY; and from a
+    file (--config).
+
     \b
     Examples:
       eeaug augment model.h5 --hw psoc6 --max-latency 2.5
       eeaug augment model.h5 --hw board.yaml --objective energy --max-accuracy-drop 0.005
       eeaug augment model.h5 --hw psoc6 --exit-at activation_2:cm0p --data other.npz
-
-    Every option may come from the environment, too, --max-latency from $EEAUG_AUGMENT_MAX_LATENCY; and from a
-    file (--config).
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -55,11 +55,17 @@ class Grouped(click.Command):
                 others = [option.envvar] if isinstance(option.envvar, str) else option.envvar or []
                 option.envvar, option.allow_from_autoenv = [own, *others], False
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        records = {flag(p): shown for p in self.get_params(ctx) if (shown := p.get_help_record(ctx)) is not None}
+    def grouped(self, ctx: click.Context) -> Iterator[tuple[str, list[click.Option]]]:
+        """Title and options of every group that this command has options of."""
+        options = {flag(p): p for p in self.get_params(ctx) if isinstance(p, click.Option)}
         for title, names in GROUPS.items():
-            rows = [records[name] for name in names if name in records]
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows, col_max=NAMES_WIDTH)
-                    formatter.write_text(f"Example: {self.examples[title]}")
+            found = [options[name] for name in names if name in options]
+            if found:
+                yield title, found
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, options in self.grouped(ctx):
+            records = (option.get_help_record(ctx) for option in options)
+            with formatter.section(title):
+                formatter.write_dl([record for record in records if record is not None], col_max=NAMES_WIDTH)
+                formatter.write_text(f"Example: {self.examples[title]}")

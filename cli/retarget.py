@@ -63,13 +63,13 @@ def retarget(
     DIR/search. What is not given stays as it was for DIR; where it can be left out, "none" takes it away
     (--max-latency none, --exit-at none). Nothing is measured: eeaug evaluate does that.
 
+    Every option may come from the environment, too: --max-latency from $EEAUG_RETARGET_MAX_LATENCY.
+
     \b
     Examples:
       eeaug retarget model-eeaug --max-accuracy-drop 0.03 -o model-frugal
       eeaug retarget model-eeaug --hw stm32l4r5 --max-latency none -o model-l4r5
       eeaug retarget model-eeaug --max-accuracy-drop 0.005 --dry-run
-
-    Every option may come from the environment, too: --max-latency from $EEAUG_RETARGET_MAX_LATENCY.
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other")
