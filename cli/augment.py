@@ -19,6 +19,7 @@ from eeaug.settings import EFFORTS, FAMILIES, RECIPES, TRECX_EPOCHS, Settings, d
 __all__ = ["augment"]
 
 MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
+GO_ON = "; the cache keeps what is finished, the same command goes on from there"
 EXAMPLES = {
     "Input": "--hw board.yaml --data recorded.npz --priors silence=0.95",
     "What to keep": "--max-accuracy-drop 0.005 --max-latency 0.2",
@@ -215,18 +216,19 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
     from eeaug.progress import Progress
 
     place = Cache(settings.cache).once() if no_cache else nullcontext(settings.cache)
-    try:
-        with show.observer(quiet=quiet, verbose=verbose) as observer, place as cache:
-            run = forecast.forecast if dry_run else pipeline.augment
-            report = run(replace(settings, cache=cache), Progress(observer))
-    except InfeasibleError as error:
-        if as_json:
-            click.echo(dump_json(error.as_json()).encode(), nl=False)
-        raise
-    if dry_run:
-        click.echo(dump_json(report) if as_json else forecast_view.render(report), nl=False)
-        return
-    shared.show_result(report, settings.bundle, as_json=as_json, quiet=quiet)
+    with shared.interruptible(None if dry_run else settings.bundle, "" if no_cache else GO_ON):
+        try:
+            with show.observer(quiet=quiet, verbose=verbose) as observer, place as cache:
+                run = forecast.forecast if dry_run else pipeline.augment
+                report = run(replace(settings, cache=cache), Progress(observer))
+        except InfeasibleError as error:
+            if as_json:
+                click.echo(dump_json(error.as_json()).encode(), nl=False)
+            raise
+        if dry_run:
+            click.echo(dump_json(report) if as_json else forecast_view.render(report), nl=False)
+            return
+        shared.show_result(report, settings.bundle, as_json=as_json, quiet=quiet)
 
 
 def _settings(options: dict[str, Any]) -> Settings:

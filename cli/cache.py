@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from eeaug.cache import Cache, Item, Network
+from eeaug.cli.grouped import Suggesting
 from eeaug.errors import EeaugError, InputError
 from eeaug.report import units
 from eeaug.settings import Settings, default_cache
@@ -28,7 +29,7 @@ _directory = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def cache() -> None:
     """The cache: unpacked data, features of frozen models, trained heads.
 

@@ -1,13 +1,13 @@
-"""Help in groups of purpose, and environment variables named as options are: of commands with many options."""
+"""Help in groups of purpose and environment variables named as options are, of commands with many; suggestions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
 
-__all__ = ["GROUPS", "Grouped", "flag"]
+__all__ = ["GROUPS", "Grouped", "Suggesting", "flag", "grouped"]
 
 # tests/test_cli_help.py holds that every option is in one of them, once
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -37,6 +37,15 @@ def flag(option: click.Parameter) -> str:
     return max(option.opts, key=len)
 
 
+def grouped(params: Iterable[click.Parameter]) -> Iterator[tuple[str, list[click.Option]]]:
+    """Title and options of every group that there are options of."""
+    options = {flag(param): param for param in params if isinstance(param, click.Option)}
+    for title, names in GROUPS.items():
+        found = [options[name] for name in names if name in options]
+        if found:
+            yield title, found
+
+
 class Grouped(click.Command):
     """A command whose help shows options by GROUPS.
 
@@ -55,17 +64,22 @@ class Grouped(click.Command):
                 others = [option.envvar] if isinstance(option.envvar, str) else option.envvar or []
                 option.envvar, option.allow_from_autoenv = [own, *others], False
 
-    def grouped(self, ctx: click.Context) -> Iterator[tuple[str, list[click.Option]]]:
-        """Title and options of every group that this command has options of."""
-        options = {flag(p): p for p in self.get_params(ctx) if isinstance(p, click.Option)}
-        for title, names in GROUPS.items():
-            found = [options[name] for name in names if name in options]
-            if found:
-                yield title, found
-
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, options in self.grouped(ctx):
+        for title, options in grouped(self.get_params(ctx)):
             records = (option.get_help_record(ctx) for option in options)
             with formatter.section(title):
                 formatter.write_dl([record for record in records if record is not None], col_max=NAMES_WIDTH)
                 formatter.write_text(f"Example: {self.examples[title]}")
+
+
+class Suggesting(click.Group):
+    """A group that says which of its commands may have been meant, in every version of click."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from eeaug.hardware_file import nearest
+
+            hint = nearest(args[0], self.list_commands(ctx)) if args else ""
+            raise click.UsageError(error.message.rstrip(".") + hint, ctx) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from eeaug import hardware
+from eeaug.cli.grouped import Suggesting
 from eeaug.cli.hw_fit import fit
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def hw() -> None:
     """Hardware: list and show profiles, check a description, fit its rates, explain its format.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from eeaug.cli.grouped import Grouped
+from eeaug.cli.grouped import Grouped, grouped
 from eeaug.cli.main import group
 
 __all__ = ["render"]
@@ -36,7 +36,7 @@ def _section(command: click.Command, context: click.Context) -> str:
     lines = [f"\n## {context.command_path}\n", f"```\n{_usage(command, context)}\n```\n", _paragraphs(words)]
     lines += [f"```sh\n{_shell(example)}\n```\n" for example in examples]
     if isinstance(command, Grouped):
-        for title, options in command.grouped(context):
+        for title, options in grouped(command.params):
             lines += [f"### {title}\n", *_table(options), f"Example: `{command.examples[title]}`\n"]
     else:
         lines += _table(option for option in command.params if isinstance(option, click.Option))

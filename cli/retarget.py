@@ -80,18 +80,19 @@ def retarget(
     from eeaug.export.bundle import dump_json
     from eeaug.progress import Progress
 
-    try:
-        with show.observer(quiet=quiet, verbose=verbose) as observer:
-            run = retargeting.preview if dry_run else retargeting.retarget
-            report = run(directory, changes, Progress(observer))
-    except InfeasibleError as error:
-        if as_json:
-            click.echo(dump_json(error.as_json()).encode(), nl=False)
-        raise
-    if output is None or dry_run:
-        click.echo(dump_json(report) if as_json else _preview(report), nl=False)
-        return
-    shared.show_result(report, output, as_json=as_json, quiet=quiet)
+    with shared.interruptible(None if dry_run else output):
+        try:
+            with show.observer(quiet=quiet, verbose=verbose) as observer:
+                run = retargeting.preview if dry_run else retargeting.retarget
+                report = run(directory, changes, Progress(observer))
+        except InfeasibleError as error:
+            if as_json:
+                click.echo(dump_json(error.as_json()).encode(), nl=False)
+            raise
+        if output is None or dry_run:
+            click.echo(dump_json(report) if as_json else _preview(report), nl=False)
+            return
+        shared.show_result(report, output, as_json=as_json, quiet=quiet)
 
 
 def _changes(options: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from eeaug.errors import InputError
 from eeaug.settings import ALWAYS, FORMATS
 
 __all__ = [
-    "NAMES", "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "option", "pairs", "show",
-    "show_result", "thresholds", "write_whole",
+    "NAMES", "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "interruptible", "option", "pairs",
+    "show", "show_result", "thresholds", "write_whole",
 ]  # fmt: skip
 
 FILE_WIDTH = 100  # columns of text that goes to a file
@@ -256,6 +257,26 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def interruptible(place: Path | None, hint: str = "") -> Iterator[None]:
+    """Ctrl-C within says whether the bundle at ``place`` is written already, and, if not, how to go on."""
+    before = _written(place)
+    try:
+        yield
+    except KeyboardInterrupt:
+        complete = _written(place) not in (None, before)
+        raise KeyboardInterrupt(f"{place} is complete" if complete else f"nothing was written{hint}") from None
+
+
+def _written(place: Path | None) -> tuple[int, int] | None:
+    """Tells a bundle from one that was there before; None: there is none."""
+    try:
+        found = None if place is None else (place / "manifest.json").stat()
+    except OSError:
+        return None
+    return found and (found.st_ino, found.st_mtime_ns)
 
 
 def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bool) -> None:
