@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from eeaug.cache import Cache
-from eeaug.cli import forecast_view, shared, show
+from eeaug.cli import config, forecast_view, shared, show
+from eeaug.cli.grouped import Grouped
 from eeaug.decision import MEASURES
 from eeaug.errors import InfeasibleError
 from eeaug.settings import EFFORTS, FAMILIES, RECIPES, TRECX_EPOCHS, Settings, default_cache
@@ -18,9 +19,20 @@ from eeaug.settings import EFFORTS, FAMILIES, RECIPES, TRECX_EPOCHS, Settings, d
 __all__ = ["augment"]
 
 MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
+GO_ON = "; the cache keeps what is finished, the same command goes on from there"
+EXAMPLES = {
+    "Input": "--hw board.yaml --data recorded.npz --priors silence=0.95",
+    "What to keep": "--max-accuracy-drop 0.005 --max-latency 0.2",
+    "What to minimise": "--objective energy",
+    "Exits and heads": "--max-exits 2 --effort thorough",
+    "Thresholds and proof": "--risk 0.05 --points 5",
+    "Placement": "--exit-at activation_2:cm0p --forbid activation_1",
+    "Output and formats": "-o out --force --format tflite,c",
+    "Running": "--dry-run --threads 4",
+}
 
 
-@click.command()
+@click.command(cls=Grouped, examples=EXAMPLES)
 @click.argument("model", type=click.Path(path_type=Path))
 @shared.option("--hw", required=True)
 @click.option(
@@ -29,6 +41,7 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
     help="A .npz, .data.yaml, directory, keras:NAME, tfds:NAME or module:function; default: <model>.data.yaml "
     "or <model>.npz beside the model.",
 )
+@config.option()
 @shared.option("-o", "Where the bundle goes; default: <model>-eeaug in the current directory.")
 @click.option(
     "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
@@ -88,12 +101,14 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 )
 @click.option(
     "--heads",
+    type=shared.NAMES,
     metavar="FAMILY[,FAMILY...]",
     help=f"Families of heads to try: {', '.join(FAMILIES)}; default: those of --effort.",
 )
 @shared.option("--format")
 @click.option(
     "--target-class",
+    type=shared.NAMES,
     metavar="CLASS[,CLASS...]",
     help="Exits that are for these classes only (names or numbers): theirs leave early, the given model's accuracy "
     "stays, the others pay as little as may be.",
@@ -136,6 +151,7 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 @click.option(
     "--seed",
     type=click.IntRange(0, MAX_SEED),
+    metavar="N",
     default=0,
     show_default=True,
     help="Of splits and training: equal seeds give equal bytes.",
@@ -153,6 +169,7 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
     "--cache-dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
+    envvar="EEAUG_CACHE_DIR",
     help="Where data, features and heads are kept between runs; default: $EEAUG_CACHE_DIR, else "
     "$XDG_CACHE_HOME/eeaug.",
 )
@@ -182,6 +199,9 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
     Trains exit heads on the frozen model, finds the exits, their thresholds and processors that save most
     within the limits, and writes the network as one stage per decision, verified, with a report.
 
+    Every option may come from the environment, too, --max-latency from $EEAUG_AUGMENT_MAX_LATENCY; and from a
+    file (--config).
+
     \b
     Examples:
       eeaug augment model.h5 --hw psoc6 --max-latency 2.5
@@ -196,18 +216,19 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
     from eeaug.progress import Progress
 
     place = Cache(settings.cache).once() if no_cache else nullcontext(settings.cache)
-    try:
-        with show.observer(quiet=quiet, verbose=verbose) as observer, place as cache:
-            run = forecast.forecast if dry_run else pipeline.augment
-            report = run(replace(settings, cache=cache), Progress(observer))
-    except InfeasibleError as error:
-        if as_json:
-            click.echo(dump_json(error.as_json()).encode(), nl=False)
-        raise
-    if dry_run:
-        click.echo(dump_json(report) if as_json else forecast_view.render(report), nl=False)
-        return
-    shared.show_result(report, settings.bundle, as_json=as_json, quiet=quiet)
+    with shared.interruptible(None if dry_run else settings.bundle, "" if no_cache else GO_ON):
+        try:
+            with show.observer(quiet=quiet, verbose=verbose) as observer, place as cache:
+                run = forecast.forecast if dry_run else pipeline.augment
+                report = run(replace(settings, cache=cache), Progress(observer))
+        except InfeasibleError as error:
+            if as_json:
+                click.echo(dump_json(error.as_json()).encode(), nl=False)
+            raise
+        if dry_run:
+            click.echo(dump_json(report) if as_json else forecast_view.render(report), nl=False)
+            return
+        shared.show_result(report, settings.bundle, as_json=as_json, quiet=quiet)
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -221,9 +242,9 @@ def _settings(options: dict[str, Any]) -> Settings:
         efficiency_weight=weight,
         exit_at=shared.pairs("--exit-at", options.pop("exit_at"), ":", needed=False),
         threshold=shared.thresholds(options.pop("threshold")),
-        target_class=shared.listed(options.pop("target_class")),
-        heads=shared.listed(options.pop("heads")),
-        formats=shared.listed(options.pop("formats")),
+        target_class=options.pop("target_class") or (),
+        heads=options.pop("heads") or (),
+        formats=options.pop("formats") or (),
         cache=options.pop("cache_dir") or default_cache(),
         max_cache_bytes=int(gigabytes * 1e9),
         **given,

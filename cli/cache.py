@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from eeaug.cache import Cache, Item, Network
+from eeaug.cli.grouped import Suggesting
 from eeaug.errors import EeaugError, InputError
 from eeaug.report import units
 from eeaug.settings import Settings, default_cache
@@ -28,11 +29,15 @@ _directory = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def cache() -> None:
     """The cache: unpacked data, features of frozen models, trained heads.
 
     A run that finds its part there does not compute it again. Everything in it can go at any time.
+
+    \b
+    Example:
+      eeaug cache show && eeaug cache clear --older-than 30
     """
 
 
@@ -40,7 +45,12 @@ def cache() -> None:
 @_directory
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(cache_dir: Path | None, as_json: bool) -> None:
-    """Show what is kept, its size and its last use."""
+    """Show what is kept, its size and its last use.
+
+    \b
+    Example:
+      eeaug cache show --cache-dir /data/eeaug
+    """
     place = _cache(cache_dir)
     items, networks = place.items(), place.networks()
     if as_json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from eeaug import hardware
+from eeaug.cli.grouped import Suggesting
 from eeaug.cli.hw_fit import fit
 
 if TYPE_CHECKING:
@@ -19,15 +20,25 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def hw() -> None:
-    """Hardware: list and show profiles, check a description, fit its rates, explain its format."""
+    """Hardware: list and show profiles, check a description, fit its rates, explain its format.
+
+    \b
+    Example:
+      eeaug hw show psoc6 && eeaug hw check board.yaml
+    """
 
 
 @hw.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List the profiles that come with eeaug."""
+    """List the profiles that come with eeaug.
+
+    \b
+    Example:
+      eeaug hw list --json
+    """
     profiles = [hardware.read(name) for name in hardware.shipped()]
     if as_json:
         entries = [
@@ -57,7 +68,12 @@ def list_(as_json: bool) -> None:
 @click.argument("name", metavar="NAME|FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the keys of the file format.")
 def show(name: str, as_json: bool) -> None:
-    """Show everything that is known about a profile or a hardware file."""
+    """Show everything that is known about a profile or a hardware file.
+
+    \b
+    Example:
+      eeaug hw show psoc6
+    """
     target = hardware.read(name)
     if as_json:
         click.echo(json.dumps(hardware.as_dict(target), indent=2, ensure_ascii=False))
@@ -110,7 +126,12 @@ def show(name: str, as_json: bool) -> None:
 @hw.command()
 @click.argument("name", metavar="NAME|FILE")
 def check(name: str) -> None:
-    """Check a hardware file: all mistakes at once, and warnings about what stays unknown."""
+    """Check a hardware file: all mistakes at once, and warnings about what stays unknown.
+
+    \b
+    Example:
+      eeaug hw check board.yaml
+    """
     target = hardware.read(name)
     counts = [
         _count(target.processors, "processor", "processors"),
@@ -124,7 +145,12 @@ def check(name: str) -> None:
 
 @hw.command()
 def reference() -> None:
-    """Print what a hardware file may say, as Markdown: every key, its unit, range, default and meaning."""
+    """Print what a hardware file may say, as Markdown: every key, its unit, range, default and meaning.
+
+    \b
+    Example:
+      eeaug hw reference > hardware.md
+    """
     from eeaug.cli.hw_reference import markdown
 
     click.echo(markdown(), nl=False)

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 import eeaug
+from eeaug.cli.grouped import Suggesting
 from eeaug.errors import EeaugError
 
 __all__ = ["main"]
@@ -36,7 +37,7 @@ COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
+class _Lazy(Suggesting):
     """A group whose commands are imported on use; their help lines stand here."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -54,15 +55,6 @@ class _Lazy(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            from eeaug.hardware_file import nearest
-
-            hint = nearest(args[0], COMMANDS) if args else ""
-            raise click.UsageError(error.message.rstrip(".") + hint, ctx) from None
 
 
 @click.group(
@@ -119,11 +111,20 @@ def run(arguments: list[str]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()  # a full disk or a closed pipe shows here, not when Python ends
         return int(code or 0)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        return _fail("interrupted: nothing was written", INTERRUPTED)
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        interrupt = error.__cause__ if isinstance(error, click.exceptions.Abort) else error  # Abort is click's own
+        return _fail(
+            f"interrupted: {interrupt if interrupt and interrupt.args else 'nothing was written'}", INTERRUPTED
+        )
     except NO_ARGUMENTS as error:
         error.show()
         return error.exit_code
+    except click.NoSuchOption as error:
+        from eeaug.hardware_file import nearest
+
+        hint = nearest(error.option_name, error.possibilities or ())
+        path = "eeaug" if error.ctx is None else error.ctx.command_path
+        return _fail(f"error: no such option {error.option_name}{hint or f'; see {path} --help'}", error.exit_code)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"; see {context.command_path} --help" if context is not None else ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
+from eeaug.cli.grouped import Grouped, grouped
 from eeaug.cli.main import group
 
 __all__ = ["render"]
@@ -34,10 +35,17 @@ def _section(command: click.Command, context: click.Context) -> str:
     words, *examples = (command.help or "").split("\b\n")
     lines = [f"\n## {context.command_path}\n", f"```\n{_usage(command, context)}\n```\n", _paragraphs(words)]
     lines += [f"```sh\n{_shell(example)}\n```\n" for example in examples]
-    rows = [_option(option) for option in command.params if isinstance(option, click.Option) and not option.hidden]
-    if rows:
-        lines += ["| option | |\n|---|---|", *rows, ""]
+    if isinstance(command, Grouped):
+        for title, options in grouped(command.params):
+            lines += [f"### {title}\n", *_table(options), f"Example: `{command.examples[title]}`\n"]
+    else:
+        lines += _table(option for option in command.params if isinstance(option, click.Option))
     return "\n".join(lines)
+
+
+def _table(options: Iterable[click.Option]) -> list[str]:
+    rows = [_option(option) for option in options if not option.hidden]
+    return ["| option | |\n|---|---|", *rows, ""] if rows else []
 
 
 def _usage(command: click.Command, context: click.Context) -> str:

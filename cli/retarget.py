@@ -8,12 +8,24 @@ from typing import Any
 import click
 
 from eeaug.cli import shared, show
+from eeaug.cli.grouped import Grouped
 from eeaug.errors import InfeasibleError
 
 __all__ = ["retarget"]
 
+EXAMPLES = {
+    "Input": "--hw stm32l4r5",
+    "What to keep": "--max-accuracy-drop 0.02 --max-latency none",
+    "What to minimise": "--objective energy",
+    "Exits and heads": "--max-exits 2",
+    "Thresholds and proof": "--points 5 --threshold activation_2=0.9",
+    "Placement": "--exit-at activation_2:cm0p --mapping one-each",
+    "Output and formats": "-o model-frugal --format tflite",
+    "Running": "--dry-run",
+}
 
-@click.command()
+
+@click.command(cls=Grouped, examples=EXAMPLES)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @shared.inherited("--hw")
 @shared.option("-o", "Where the new bundle goes.")
@@ -51,6 +63,8 @@ def retarget(
     DIR/search. What is not given stays as it was for DIR; where it can be left out, "none" takes it away
     (--max-latency none, --exit-at none). Nothing is measured: eeaug evaluate does that.
 
+    Every option may come from the environment, too: --max-latency from $EEAUG_RETARGET_MAX_LATENCY.
+
     \b
     Examples:
       eeaug retarget model-eeaug --max-accuracy-drop 0.03 -o model-frugal
@@ -66,18 +80,19 @@ def retarget(
     from eeaug.export.bundle import dump_json
     from eeaug.progress import Progress
 
-    try:
-        with show.observer(quiet=quiet, verbose=verbose) as observer:
-            run = retargeting.preview if dry_run else retargeting.retarget
-            report = run(directory, changes, Progress(observer))
-    except InfeasibleError as error:
-        if as_json:
-            click.echo(dump_json(error.as_json()).encode(), nl=False)
-        raise
-    if output is None or dry_run:
-        click.echo(dump_json(report) if as_json else _preview(report), nl=False)
-        return
-    shared.show_result(report, output, as_json=as_json, quiet=quiet)
+    with shared.interruptible(None if dry_run else output):
+        try:
+            with show.observer(quiet=quiet, verbose=verbose) as observer:
+                run = retargeting.preview if dry_run else retargeting.retarget
+                report = run(directory, changes, Progress(observer))
+        except InfeasibleError as error:
+            if as_json:
+                click.echo(dump_json(error.as_json()).encode(), nl=False)
+            raise
+        if output is None or dry_run:
+            click.echo(dump_json(report) if as_json else _preview(report), nl=False)
+            return
+        shared.show_result(report, output, as_json=as_json, quiet=quiet)
 
 
 def _changes(options: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +102,6 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
         "exit_at": lambda values: shared.pairs("--exit-at", values, ":", needed=False),
         "threshold": shared.thresholds,
         "forbid": tuple,
-        "formats": shared.listed,
         "points": int,
     }
     empty: dict[str, Any] = {"exit_at": {}, "threshold": {}, "forbid": ()}

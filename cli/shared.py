@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from eeaug.errors import InputError
 from eeaug.settings import ALWAYS, FORMATS
 
 __all__ = [
-    "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "listed", "option", "pairs", "show",
-    "show_result", "thresholds", "write_whole",
+    "NAMES", "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "interruptible", "option", "pairs",
+    "show", "show_result", "thresholds", "write_whole",
 ]  # fmt: skip
 
 FILE_WIDTH = 100  # columns of text that goes to a file
@@ -45,6 +46,16 @@ class _OrNone(click.ParamType):
         return value if value == NONE else self.inner.convert(value, param, ctx)
 
 
+class _Names(click.ParamType):
+    """``NAME,NAME`` as names; a list of a configuration file is one."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else tuple(value)
+
+
+NAMES = _Names()
 POSITIVE = Finite(min=0, min_open=True)
 # long flag → what click.option takes
 _OPTIONS: Mapping[str, dict[str, Any]] = {
@@ -141,6 +152,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--forbid": {"multiple": True, "metavar": "LOCATION", "help": "No exit here. Repeatable."},
     "--format": {
         "names": ["formats"],
+        "type": NAMES,
         "metavar": "NAME[,NAME...]",
         "help": f"Write stages in these formats, too: {', '.join(name for name in FORMATS if name not in ALWAYS)}; "
         f"{' and '.join(ALWAYS)} files are always there.",
@@ -184,11 +196,6 @@ def pairs(flag: str, values: tuple[str, ...], separator: str, *, needed: bool) -
             raise InputError(f"{flag}: {location} is given twice")
         found[location] = rest if split else None
     return found
-
-
-def listed(text: str | None) -> tuple[str, ...]:
-    """``NAME,NAME`` as names."""
-    return () if text is None else tuple(name.strip() for name in text.split(","))
 
 
 def thresholds(values: tuple[str, ...]) -> dict[str, float]:
@@ -250,6 +257,26 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def interruptible(place: Path | None, hint: str = "") -> Iterator[None]:
+    """Ctrl-C within says whether the bundle at ``place`` is written already, and, if not, how to go on."""
+    before = _written(place)
+    try:
+        yield
+    except KeyboardInterrupt:
+        complete = _written(place) not in (None, before)
+        raise KeyboardInterrupt(f"{place} is complete" if complete else f"nothing was written{hint}") from None
+
+
+def _written(place: Path | None) -> tuple[int, int] | None:
+    """Tells a bundle from one that was there before; None: there is none."""
+    try:
+        found = None if place is None else (place / "manifest.json").stat()
+    except OSError:
+        return None
+    return found and (found.st_ino, found.st_mtime_ns)
 
 
 def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bool) -> None:

@@ -1,8 +1,7 @@
-"""Progress on a terminal: a bar and a time per step; off a terminal plain lines. Everything on stderr."""
+"""Progress on a terminal: a bar and a time per step; off it, and in CI, plain lines. Everything on stderr."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from eeaug.progress import TITLES
+from eeaug.streams import live
 
 __all__ = ["observer"]
 
@@ -21,7 +21,7 @@ def _title(name: str, detail: str) -> str:
 @contextmanager
 def observer(*, quiet: bool, verbose: bool) -> Iterator[Any]:
     """What the command shows while it works."""
-    if not quiet and sys.stderr.isatty():
+    if not quiet and live():
         with _Bars(verbose) as bars:
             yield bars
     else:

@@ -4,6 +4,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
 
     errors          what can go wrong, and the exit code it ends with
     cache           what earlier runs have left, and the room that it may take
+    streams         whether stderr may be drawn on; what native code writes past Python
     hardware_file   strict reading of YAML: all mistakes at once, each with its path
     hardware        the target: processors, memories, links
     decision        what a classifier's output means
@@ -23,7 +24,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     rates           rates and overheads of processors, fitted to measured latencies
     measurements    measured latencies, read from a file
     conversion      Keras to ONNX
-    streams         what native code writes past Python
     tflite_file     what is in a TFLite file
     litert          Keras to TFLite, LiteRT interpreters
     features        the one pass over the data, cached

@@ -18,7 +18,7 @@ import yaml
 
 from eeaug.errors import InputError
 
-__all__ = ["Field", "Mistakes", "Section", "as_number", "nearest", "parse"]
+__all__ = ["Field", "Mistakes", "Section", "as_number", "nearest", "parse", "quotes", "shown"]
 
 # Names become folders (stages/0-<name>) and parts of options (--exit-at LOCATION:PROCESSOR).
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -145,7 +145,8 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as messages quote it."""
     match value:
         case None:
             return "null"
@@ -171,7 +172,7 @@ class Section:
         self._values: dict[Any, object] | None = value if isinstance(value, dict) else None
         known = ", ".join(self._fields)
         if self._values is None:
-            mistakes.add(path or "the file", f"must be a mapping with the keys {known}, given {_shown(value)}")
+            mistakes.add(path or "the file", f"must be a mapping with the keys {known}, given {shown(value)}")
             return
         for key in self._values:
             if key not in self._fields:
@@ -197,7 +198,7 @@ class Section:
         return field, value
 
     def _refuse(self, field: Field, value: object, hint: str = "") -> None:
-        self.note(field.key, f"must be {field.wanted}, given {_shown(value)}{hint}")
+        self.note(field.key, f"must be {field.wanted}, given {shown(value)}{hint}")
 
     def text(self, key: str) -> str | None:
         """Free text on one line; None after a mistake, or for null."""
@@ -205,7 +206,7 @@ class Section:
         if value is _NOTHING or value is None:
             return None
         if not isinstance(value, str) or not value.strip():
-            self._refuse(field, value, _quotes(value))
+            self._refuse(field, value, quotes(value))
             return None
         return " ".join(value.split())
 
@@ -215,7 +216,7 @@ class Section:
         if value is _NOTHING or value is None:
             return ""
         if not isinstance(value, str) or not _NAME.fullmatch(value):
-            self._refuse(field, value, _quotes(value))
+            self._refuse(field, value, quotes(value))
             return ""
         return value
 
@@ -307,6 +308,6 @@ def as_number(value: object) -> float:
         return math.nan
 
 
-def _quotes(value: object) -> str:
-    """YAML 1.1 reads on, no, 0017 and 2024-01-01 as something else than text."""
+def quotes(value: object) -> str:
+    """A hint for what should be text: YAML 1.1 reads on, no, 0017 and 2024-01-01 as something else."""
     return "" if value is None or isinstance(value, dict | list | str) else "; put it in quotes"

@@ -1,13 +1,20 @@
-"""What native code writes to the streams of this process, past Python."""
+"""The streams of this process: whether they may be drawn on, and what native code writes to them past Python."""
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["overheard"]
+__all__ = ["live", "overheard"]
+
+
+def live() -> bool:
+    """Whether stderr is a terminal where lines may be drawn again; continuous integration keeps every drawing."""
+    terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    return terminal and os.environ.get("CI", "").lower() in ("", "0", "false")
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -94,6 +93,12 @@ TARGET = ("augment", MODEL, "--hw", "psoc6", "-o", "unused")
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("hw", "lst"), "did you mean 'list'"),
+        (("cache", "claer"), "did you mean 'clear'"),
+        ((*TARGET, "--max-latancy", "2"), "no such option --max-latancy; did you mean '--max-latency'?"),
+        (("retarget", "x", "--exitat", "a"), "did you mean '--exit-at'?"),
+        ((*TARGET, "-m"), "no such option -m; see eeaug augment --help"),
+        (("augment", MODEL, "--hw", "stm32l4r6.yaml", "-o", "unused"), "did you mean 'stm32l4r5'"),
         (("repot",), "did you mean 'report'"),
         (("augment",), "Missing argument 'MODEL'; see eeaug augment --help"),
         (("augment", MODEL), "Missing option '--hw'"),
@@ -170,6 +175,7 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (InfeasibleError("no", limit="x", given=1.0, best=None), 3, "error: no"),
         (ConversionError("unsupported"), 4, "error: unsupported"),
         (KeyboardInterrupt(), 130, "interrupted: nothing was written"),
+        (KeyboardInterrupt("x is complete"), 130, "interrupted: x is complete"),
         (MemoryError(), 1, "error: out of memory"),
         (OSError(28, "No space left on device"), 1, "error: No space left on device"),
         (OSError(13, "Permission denied", "a/b"), 1, "error: Permission denied: a/b"),
@@ -273,30 +279,6 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
 def test_a_terminal_of_another_encoding_gets_what_it_can_show(run: Run, tmp_path: Path, encoding: str) -> None:
     done = run("hw", "show", "psoc6", cwd=tmp_path, env={"PYTHONIOENCODING": encoding})
     assert (done.code, done.stderr) == (0, "")
-
-
-def test_no_colours_off_a_terminal(run: Run, tmp_path: Path) -> None:
-    assert "\x1b" not in run("hw", "list", cwd=tmp_path, env={"TERM": "xterm-256color"}).stdout
-
-
-# -- interruption -------------------------------------------------------------------------------------
-
-
-def test_a_second_interrupt_right_after_the_first_does_not_disturb_the_cleaning_up() -> None:
-    interrupt = entry._interrupt()
-    with pytest.raises(KeyboardInterrupt):
-        interrupt(signal.SIGINT, None)
-    interrupt(signal.SIGINT, None)
-
-
-def test_a_later_interrupt_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupt = entry._interrupt()
-    now = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        interrupt(signal.SIGINT, None)
-    monkeypatch.setattr(time, "monotonic", lambda: now + 10)
-    with pytest.raises(KeyboardInterrupt):
-        interrupt(signal.SIGINT, None)
 
 
 def test_the_small_data_of_these_tests_is_as_described() -> None:

@@ -48,7 +48,9 @@ def loading_tensorflow(pid: int) -> None:
         ("write the stages", 2),  # the partial directory is there
     ],
 )
-def test_an_interrupt_leaves_nothing_behind(work: Path, tmp_path: Path, when: str | None, times: int) -> None:
+def test_an_interrupt_leaves_nothing_behind(
+    work: Path, tmp_path: Path, run: Run, bundle: Bundle, when: str | None, times: int
+) -> None:
     process = subprocess.Popen(
         command(*AS_BUNDLE, "--cache-dir", tmp_path / "cache", "-o", tmp_path / "out"),
         cwd=work, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -64,9 +66,15 @@ def test_an_interrupt_leaves_nothing_behind(work: Path, tmp_path: Path, when: st
         time.sleep(0.05)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, ""), err
-    assert err.splitlines()[-1] == "interrupted: nothing was written"
+    assert err.splitlines()[-1] == (
+        "interrupted: nothing was written; the cache keeps what is finished, the same command goes on from there"
+    )
     assert "Traceback" not in err and "Exception" not in err
     assert not (tmp_path / "out").exists() and not left_over(tmp_path)
+    if when is not None and when.startswith("train"):  # it goes on as it said
+        done = run(*AS_BUNDLE, "--cache-dir", tmp_path / "cache", "-o", tmp_path / "out", cwd=work)
+        assert done.code == 0 and "kept from an earlier run" in done.stderr and "train" not in done.stderr
+        assert hashes(tmp_path / "out") == hashes(bundle.path)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from eeaug import streams
 from eeaug.data.store import FORMAT, Raw, Wanted, kept, write_rows
 from eeaug.errors import InputError
 from eeaug.hardware_file import nearest
@@ -121,7 +122,7 @@ def read_tfds(given: str, cache: Path, wanted: Wanted) -> Raw:
         raise InputError(f"{given}: needs TensorFlow Datasets: pip install 'eeaug[tfds]' ({error})") from error
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            if not sys.stderr.isatty():
+            if not streams.live():
                 tfds.disable_progress_bar()
             builder = tfds.builder(given.removeprefix("tfds:"))
     except Exception as error:  # unknown names and versions: of many types
