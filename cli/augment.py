@@ -13,11 +13,9 @@ from eeaug.cache import Cache
 from eeaug.cli import forecast_view, shared, show
 from eeaug.decision import MEASURES
 from eeaug.errors import InfeasibleError
-from eeaug.settings import EFFORTS, FAMILIES, RECIPES, TRECX_EPOCHS, Settings, default_cache
+from eeaug.settings import EFFORTS, FAMILIES, MAX_SEED, RECIPES, TRECX_EPOCHS, Settings, default_cache
 
 __all__ = ["augment"]
-
-MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 
 
 @click.command()
