@@ -66,15 +66,16 @@ def augment(settings: Settings, observer: Observer) -> None:
 
 def _ended(worker: subprocess.Popen[bytes]) -> None:
     """Interrupt what still runs, and wait until it has cleaned up."""
-    if worker.poll() is None:
-        worker.send_signal(signal.SIGINT)
-        try:
+    try:
+        if worker.poll() is None:
+            worker.send_signal(signal.SIGINT)
             worker.wait(CLEANING_S)
-        finally:
-            worker.kill()
-            worker.wait()
-    if worker.stdout:
-        worker.stdout.close()
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+    finally:
+        if worker.stdout:
+            worker.stdout.close()
 
 
 def _raised(kind: str, message: str, facts: dict[str, Any], told: str) -> EeaugError:

@@ -193,7 +193,8 @@ def test_an_interrupt_ends_the_run_when_it_has_cleaned_up(tmp_path: Path, monkey
     worker_that(
         "def augment(settings, progress):\n"
         "    mark = settings.cache / 'begun'\n    mark.touch()\n"
-        "    try: progress.note('begun'); time.sleep(60)\n    finally: time.sleep(0.2); mark.rename(settings.cache / 'tidy')\n"
+        "    try: progress.note('begun'); time.sleep(60)\n"
+        "    finally: time.sleep(0.2); mark.rename(settings.cache / 'tidy')\n"
         "eeaug.pipeline.augment = augment",
         monkeypatch,
     )
