@@ -14,11 +14,10 @@ from eeaug.cli import config, forecast_view, shared, show
 from eeaug.cli.grouped import Grouped
 from eeaug.decision import MEASURES
 from eeaug.errors import InfeasibleError
-from eeaug.settings import EFFORTS, FAMILIES, RECIPES, TRECX_EPOCHS, Settings, default_cache
+from eeaug.settings import EFFORTS, FAMILIES, MAX_SEED, RECIPES, TRECX_EPOCHS, Settings, default_cache
 
 __all__ = ["augment"]
 
-MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 GO_ON = "; the cache keeps what is finished, the same command goes on from there"
 EXAMPLES = {
     "Input": "--hw board.yaml --data recorded.npz --priors silence=0.95",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eeaug.cli import shared
-from eeaug.cli.report import find_bundle, read_report
+from eeaug.cli.report import find_bundle
 from eeaug.errors import InfeasibleError, InputError
+from eeaug.report import stored
 
 if TYPE_CHECKING:
     from eeaug.gate import Part, Row
@@ -69,7 +70,7 @@ def check(
     directory = directory or find_bundle(Path())
     if junit is not None and not junit.resolve().parent.is_dir():
         raise InputError(f"--junit {junit}: the directory {junit.resolve().parent} does not exist")
-    report, _ = read_report(directory)
+    report, _ = stored.read(directory)
     part = gate.part(report, samples, point)
     rows = gate.check(part, given)
     name = directory.absolute().name

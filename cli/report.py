@@ -12,9 +12,9 @@ import click
 from eeaug.cli import shared
 from eeaug.errors import InputError
 from eeaug.export import bundle
-from eeaug.report.facts import SCHEMA_VERSION
+from eeaug.report import stored
 
-__all__ = ["find_bundle", "read_report", "report"]
+__all__ = ["find_bundle", "report"]
 
 
 @click.command()
@@ -72,7 +72,7 @@ def report(
         if len(set(directories)) < len(directories):
             raise click.UsageError("the same DIR is given twice")
         places = directories or (find_bundle(Path()),)
-        read = [(place, *read_report(place)) for place in places]
+        read = [(place, *stored.read(place)) for place in places]
         made = _compared(read, form, use) if len(read) > 1 else _one(*read[0], form, use)
         if not isinstance(made, bytes):
             shared.show(lambda console: console.print(made), output)
@@ -93,8 +93,8 @@ def _one(place: Path, content: dict[str, Any], raw: bytes, form: str, use: Any) 
     if form == "html":
         from eeaug.report import page
 
-        manifest, _ = _read(place / "manifest.json", bundle.SCHEMA_VERSION)
-        return page.render(content, manifest, _times(place), place.resolve().name, use).encode()
+        name = place.resolve().name
+        return page.render(content, stored.manifest(place), stored.times(place), name, use).encode()
     from eeaug.report import terminal
 
     return terminal.render(content, use=use)
@@ -131,15 +131,6 @@ def _use(period: float | None, battery: str | None) -> Any:
     return batteries.Use(period, batteries.capacity_j(battery))
 
 
-def _times(place: Path) -> dict[str, float]:
-    """timing.json, which nothing vouches for: empty if it is not there or not what eeaug writes."""
-    try:
-        content = json.loads((place / "timing.json").read_bytes())
-        return {str(name): float(value) for name, value in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
-
-
 def find_bundle(where: Path) -> Path:
     """The only bundle in the directory `where`, itself included.
 
@@ -161,49 +152,8 @@ def find_bundle(where: Path) -> Path:
     return found[0]
 
 
-def read_report(directory: Path) -> tuple[dict[str, Any], bytes]:
-    """report.json of a bundle, parsed and as stored, checked against the manifest's sha256.
-
-    Raises
-    ------
-    InputError
-        `directory` is no bundle, a file cannot be read, or it has another schema_version.
-    ConversionError
-        report.json or another file of the bundle is not what eeaug wrote.
-    """
-    if not directory.is_dir():
-        if directory.is_file():
-            raise InputError(f"{directory} is a file: give the directory of the bundle")
-        raise InputError(f"no directory {directory}: give the directory that `eeaug augment` wrote")
-    manifest, _ = _read(directory / "manifest.json", bundle.SCHEMA_VERSION)
-    files = manifest.get("files")
-    if not isinstance(files, dict) or "report.json" not in files:
-        raise InputError(f"{directory / 'manifest.json'} lists no sha256 of report.json: not a bundle of eeaug")
-    bundle.check_files(directory, files)  # a report on files that are no longer those is no report
-    return _read(directory / "report.json", SCHEMA_VERSION)
-
-
-def _read(path: Path, reads: int) -> tuple[dict[str, Any], bytes]:
-    try:
-        raw = path.read_bytes()
-        content = json.loads(raw)
-    except FileNotFoundError as error:
-        message = f"{path.parent} is no bundle, it has no {path.name}: give what `eeaug augment` wrote"
-        raise InputError(message) from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is broken JSON at line {error.lineno}: {error.msg}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is broken JSON: not UTF-8 at byte {error.start}") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != reads:
-        raise InputError(f"{path} has schema_version {version!r}: this eeaug reads {reads}; make the bundle anew")
-    return content, raw
-
-
 def _is_bundle(directory: Path) -> bool:
-    """Whether it looks like a bundle, of any schema_version: a strange one is for `read_report` to name."""
+    """Whether it looks like a bundle, of any schema_version: a strange one is for `stored.read` to name."""
     try:
         manifest = json.loads((directory / "manifest.json").read_bytes())
         return "schema_version" in manifest and (directory / "report.json").is_file()

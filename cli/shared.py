@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -13,15 +12,13 @@ from typing import Any
 import click
 
 from eeaug.errors import InputError
-from eeaug.settings import ALWAYS, FORMATS
+from eeaug.settings import ALWAYS, FORMATS, MAX_THREADS
 
 __all__ = [
     "NAMES", "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "interruptible", "option", "pairs",
     "show", "show_result", "thresholds", "write_whole",
 ]  # fmt: skip
 
-FILE_WIDTH = 100  # columns of text that goes to a file
-MAX_THREADS = 1024
 NONE = "none"  # takes away what the bundle has
 
 
@@ -239,14 +236,14 @@ def give(content: bytes, place: Path | None) -> None:
 
 def show(printed: Callable[[Any], None], place: Path | None) -> None:
     """What ``printed`` prints on a rich console: the terminal's, or a file of plain text."""
-    from rich.console import Console
-
     if place is None:
+        from rich.console import Console
+
         printed(Console())
         return
-    text = io.StringIO()
-    printed(Console(file=text, width=FILE_WIDTH))
-    give(text.getvalue().encode(), place)
+    from eeaug.report import terminal
+
+    give(terminal.plain(printed).encode(), place)
 
 
 def write_whole(path: Path, content: bytes) -> None:

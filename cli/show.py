@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import click
 
-from eeaug.progress import TITLES
+from eeaug.progress import Lines, title
 from eeaug.streams import live
 
 __all__ = ["observer"]
-
-
-def _title(name: str, detail: str) -> str:
-    return f"{TITLES[name]}: {detail}" if detail else TITLES[name]
 
 
 @contextmanager
@@ -25,33 +22,7 @@ def observer(*, quiet: bool, verbose: bool) -> Iterator[Any]:
         with _Bars(verbose) as bars:
             yield bars
     else:
-        yield _Lines(quiet, verbose)
-
-
-class _Lines:
-    """One line per finished step; no cursor movement."""
-
-    def __init__(self, quiet: bool, verbose: bool) -> None:
-        self.quiet, self.verbose = quiet, verbose
-
-    def step(self, name: str, detail: str) -> None: ...
-
-    def advance(self, done: int, of: int) -> None: ...
-
-    def finished(self, name: str, detail: str, seconds: float) -> None:
-        if not self.quiet:
-            click.echo(f"{_title(name, detail)}: {seconds:.1f} s", err=True)
-
-    def note(self, text: str) -> None:
-        if not self.quiet:
-            click.echo(text, err=True)
-
-    def detail(self, text: str) -> None:
-        if self.verbose:
-            click.echo(f"  {text}", err=True)
-
-    def warning(self, text: str) -> None:
-        click.echo(f"warning: {text}", err=True)
+        yield Lines(partial(click.echo, err=True), quiet=quiet, verbose=verbose)
 
 
 class _Bars:
@@ -77,7 +48,7 @@ class _Bars:
         self.live.stop()
 
     def step(self, name: str, detail: str) -> None:
-        self.current = self.live.add_task(_title(name, detail), total=None)
+        self.current = self.live.add_task(title(name, detail), total=None)
 
     def advance(self, done: int, of: int) -> None:
         self.live.update(self.current, completed=done, total=of)

@@ -1,5 +1,8 @@
 """eeaug: early exits for trained Keras classifiers, split over the processors of a target.
 
+From Python, eeaug.augment(model, hardware, data, ...) makes a bundle and eeaug.open(DIR) opens one; both give its
+eeaug.Report. They are imported when they are asked for.
+
 The order of the pipeline is the order of imports; tests/test_architecture.py reads this list and holds it:
 
     errors          what can go wrong, and the exit code it ends with
@@ -36,6 +39,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     thresholds      the threshold graph and Bellman–Ford
     search          architectures, placements, limits, the solver
     settings        what a run is asked to do
+    options         its options as Python values
     progress        how it tells what it is doing
     source          the data of a search, and what heads learn from it
     candidates      from locations to trained exits with their outcomes
@@ -62,7 +66,33 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     pipeline        the flow, one readable list
     retargeting     another bundle from an earlier one
     forecast        what a search would cost and could bring
+    isolated        a run in a process of its own
+    api             all that from Python: a run, a bundle that is there, and its report
     cli             parse, call, render, exit code
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eeaug.api import Exit, Report, augment, open
+    from eeaug.errors import ConversionError, EeaugError, InfeasibleError, InputError
+
+__all__ = [
+    "ConversionError", "EeaugError", "Exit", "InfeasibleError", "InputError", "Report", "augment", "open",
+]  # fmt: skip
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module("eeaug.errors" if name.endswith("Error") else "eeaug.api"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

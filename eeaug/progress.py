@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["TITLES", "Observer", "Progress"]
+__all__ = ["TITLES", "Lines", "Observer", "Progress", "title"]
 
 # steps, as timing.json names them, in words
 TITLES = {
@@ -35,6 +35,37 @@ class Observer(Protocol):
     def note(self, text: str) -> None: ...
     def detail(self, text: str) -> None: ...
     def warning(self, text: str) -> None: ...
+
+
+def title(name: str, detail: str) -> str:
+    """A step in words."""
+    return f"{TITLES[name]}: {detail}" if detail else TITLES[name]
+
+
+class Lines:
+    """Writes one line per finished step; no cursor movement."""
+
+    def __init__(self, write: Callable[[str], object], *, quiet: bool = False, verbose: bool = False) -> None:
+        self.write, self.quiet, self.verbose = write, quiet, verbose
+
+    def step(self, name: str, detail: str) -> None: ...
+
+    def advance(self, done: int, of: int) -> None: ...
+
+    def finished(self, name: str, detail: str, seconds: float) -> None:
+        if not self.quiet:
+            self.write(f"{title(name, detail)}: {seconds:.1f} s")
+
+    def note(self, text: str) -> None:
+        if not self.quiet:
+            self.write(text)
+
+    def detail(self, text: str) -> None:
+        if self.verbose:
+            self.write(f"  {text}")
+
+    def warning(self, text: str) -> None:
+        self.write(f"warning: {text}")
 
 
 class Progress:

@@ -12,11 +12,15 @@ from typing import Any
 from eeaug.errors import InputError
 from eeaug.hardware_file import nearest
 
-__all__ = ["ALWAYS", "EFFORTS", "FAMILIES", "FORMATS", "RECIPES", "Effort", "Settings"]
+__all__ = [
+    "ALWAYS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_SEED", "MAX_THREADS", "RECIPES", "Effort", "Settings",
+]  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
 TRECX_EPOCHS = 10
 FEW_SAMPLES = 2000  # on choose; with more, luck is worth less than the budgets that people ask for
+MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
+MAX_THREADS = 1024
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)
 # of heads, as heads.families makes them
 FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")

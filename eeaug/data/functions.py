@@ -16,7 +16,7 @@ from eeaug.data.store import Raw, Wanted, content, kept, pieces, write_rows
 from eeaug.errors import InputError
 from eeaug.hardware_file import nearest
 
-__all__ = ["read"]
+__all__ = ["arrays_of", "read"]
 
 
 def read(given: str, cache: Path, wanted: Wanted) -> Raw:
@@ -26,7 +26,7 @@ def read(given: str, cache: Path, wanted: Wanted) -> Raw:
     the keys of a ``.npz``, or ``(x_train, y_train), (x_test, y_test)``. Memory-mapped arrays are copied in
     pieces.
     """
-    arrays = _arrays(given, _result(given))
+    arrays = arrays_of(given, _result(given))
 
     def write(target: Path) -> Iterator[str]:
         for key, array in arrays.items():
@@ -66,7 +66,15 @@ def _on_path(folder: str) -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def _arrays(given: str, result: Any) -> dict[str, np.ndarray]:
+def arrays_of(given: str, result: Any) -> dict[str, np.ndarray]:
+    """A mapping with the keys of a ``.npz``, or ``(x_train, y_train), (x_test, y_test)``, as arrays.
+
+    What is None is left out.
+
+    Raises
+    ------
+    InputError : an unknown key, no array, or one of Python objects; ``given`` is where it is from
+    """
     wanted = "must return a mapping with the keys of a .npz, or (x_train, y_train), (x_test, y_test)"
     if not isinstance(result, Mapping):
         try:

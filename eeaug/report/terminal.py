@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
@@ -17,7 +18,7 @@ from eeaug.report.battery import Use
 from eeaug.report.compare import Named
 from eeaug.report.facts import Report, Stage
 
-__all__ = ["compare", "render"]
+__all__ = ["compare", "plain", "render"]
 
 # rich replaces only its own box characters when the output cannot encode unicode
 _ASCII = str.maketrans(
@@ -28,6 +29,7 @@ _ASCII = str.maketrans(
 )  # fmt: skip
 
 _NAMES, _NARROWEST = 18, 16  # columns of quantities, and of a design beside others
+FILE_WIDTH = 100  # columns of text that goes to a file
 _WIDEST = 100  # columns; in a wider box the eye loses the line between words and figures
 
 # text and style → Text; every word goes through it, so none can reach an output that cannot encode it, and
@@ -48,6 +50,13 @@ def render(report: Report, width: int | None = None, use: Use | None = None) -> 
 def compare(designs: Sequence[Named], use: Use | None = None) -> RenderableType:
     """Several designs side by side; as many of them in a table as the console is wide."""
     return _Page(lambda write, width: _side_by_side(designs, use, write, width), None)
+
+
+def plain(printed: Callable[[Console], object]) -> str:
+    """What ``printed`` prints on a console, as plain text for a file."""
+    text = io.StringIO()
+    printed(Console(file=text, width=FILE_WIDTH, force_terminal=False, force_jupyter=False))
+    return text.getvalue()
 
 
 class _Page:

@@ -1,0 +1,387 @@
+"""What notebooks and scripts use: ``eeaug.augment``, ``eeaug.open`` and the ``eeaug.Report`` that both give."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import MISSING, dataclass, field, fields, replace
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from eeaug import hardware as hardware_module
+from eeaug import isolated, options
+from eeaug.cache import Cache
+from eeaug.data import functions
+from eeaug.errors import EeaugError, InputError
+from eeaug.export import bundle, keras_file
+from eeaug.hardware import Hardware
+from eeaug.progress import Lines, Observer
+from eeaug.report import facts, stored
+from eeaug.settings import Settings
+from eeaug.stored_model import one_line
+
+if TYPE_CHECKING:
+    import keras
+
+    from eeaug.runtime import Cascade
+
+__all__ = ["Exit", "Report", "augment", "open"]
+
+Place = str | os.PathLike[str]
+DATA = "arrays.npz"  # of arrays in memory; np.savez(DATA, **arrays) writes the same bytes
+
+
+def augment(
+    model: Place | keras.Model,
+    hardware: Place | Hardware,
+    data: Place | Mapping[str, Any] | None = None,
+    *,
+    output: Place | None = None,
+    progress: bool | Observer = False,
+    **settings: Any,
+) -> Report:
+    """Turn a trained classifier into an early-exit network for a target, as ``eeaug augment`` does.
+
+    >>> import eeaug
+    >>> report = eeaug.augment("examples/fashion_resnet.h5", "psoc6", max_latency_s=2.5, effort="quick")
+    >>> report.path.name
+    'fashion_resnet-eeaug'
+    >>> report.summary
+    '...% of samples leave early (at ...): ...% of the mean MACs saved, ... on the test part.'
+
+    The run has a process of its own, so that frameworks that are at work in this one stay as they are, and the
+    bundle has the same bytes as the command's.
+
+    Parameters
+    ----------
+    model : path of a ``.keras``, ``.h5`` or SavedModel, or a Keras 3 model in memory, which goes by its name
+    hardware : name of a shipped profile (``eeaug hw list``), path of a YAML file, or a hardware.Hardware
+    data : as ``--data``; or a mapping of arrays x_train (n, ...), y_train (n,), x_val, y_val, x_test, y_test,
+        class_names, groups_train, ..., as a ``.npz`` has them, of which any but one x may be missing, written to
+        disk for the run; reports name them arrays.npz, as np.savez("arrays.npz", **data) makes the same file.
+        None: what lies beside the model file
+    output : where the bundle goes; None: ``<model>-eeaug`` in the current directory
+    progress : True tells what it is doing on stderr, a progress.Observer is told; warnings are in the report
+    settings : the options of the command, as fields of settings.Settings in SI units: max_latency_s,
+        max_accuracy_drop (a share: 0.01 is one point), objective, effort, formats=["tflite"], target_class, risk,
+        exit_at={location: processor or None}, threshold={location: value}, priors={class: share}, seed, force, ...
+        One that is None is not given
+
+    Raises
+    ------
+    TypeError : there is no such option
+    eeaug.InputError : something given is wrong
+    eeaug.InfeasibleError : no design meets the limits; has ``limit``, ``given`` and ``best``
+    eeaug.ConversionError : the model is not supported, or a written file disagrees with it
+
+    Nothing has been written then.
+    """
+    asked = options.settings(Path(), "", None, output=output, **settings)
+    in_memory = not _is_place(model) or isinstance(hardware, Hardware) or isinstance(data, Mapping)
+    with Cache(asked.cache).once() if in_memory else nullcontext(Path()) as scratch, _unnamed(scratch):
+        asked = replace(asked, hardware=_hardware(hardware, scratch), model=_model(model, scratch))
+        bundle.check_place(asked.bundle, force=asked.force)  # before what may be large is written
+        asked = replace(asked, data=_data(data, scratch, asked, beside=_is_place(model)))
+        isolated.augment(asked, _observer(progress))
+    return open(asked.bundle)
+
+
+def open(directory: Place) -> Report:
+    """The report of a bundle that is there, after a look at the hash of every file, as ``eeaug report`` does.
+
+    >>> import eeaug
+    >>> eeaug.open("fashion_resnet-eeaug")["settings"]["effort"]
+    'quick'
+
+    Raises
+    ------
+    eeaug.InputError : there is no bundle, or one of another version
+    eeaug.ConversionError : a file is missing or has changed
+    """
+    path = Path(directory)
+    content, _ = stored.read(path)
+    return Report(path.absolute(), content, stored.manifest(path), stored.times(path))
+
+
+class Exit(NamedTuple):
+    """An early exit: a sample leaves where its confidence is ``threshold`` or more (None: none ever does).
+
+    ``leave_rate`` is the share of all samples, from 0 to 1, that leave here, on the split of the report.
+    """
+
+    location: str
+    processor: str
+    threshold: float | None
+    leave_rate: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report(Mapping[str, Any]):
+    """What a bundle's report.json says; immutable, as what is handed out is a copy.
+
+    >>> import eeaug
+    >>> report = eeaug.open("fashion_resnet-eeaug")
+    >>> report.split, report.samples
+    ('test', 1000)
+    >>> report.accuracy == report["design"]["measured"]["accuracy"]
+    True
+    >>> [exit.processor for exit in report.exits], 0 < report.exits[0].leave_rate < 1
+    (['cm4f'], True)
+    >>> 0.2 < report.macs_saved < 1 and report.worst_latency_s <= 2.5
+    True
+    >>> print(f"In short: {report}")
+    In short: ...% of samples leave early ...
+    >>> report.markdown().splitlines()[0], report.html()[:15]
+    ('### fashion_resnet on psoc6', '<!doctype html>')
+    >>> import numpy as np
+    >>> x = np.load("examples/fashion_resnet.npz")["x_test"]
+    >>> bool(np.mean(report.cascade().predict(x).exits == 0) == report.exits[0].leave_rate)
+    True
+
+    ``report["design"]["measured"]`` and so on are the values of report.json (``eeaug report --schema``). Properties
+    are read on its ``split``; those that compare do so with the given model on the same samples.
+    """
+
+    path: Path
+    _content: Mapping[str, Any] = field(repr=False)
+    _manifest: Mapping[str, Any] = field(repr=False)
+    _times: Mapping[str, float] = field(repr=False)
+
+    def __getitem__(self, key: str) -> Any:
+        return copy.deepcopy(self._content[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content)
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    @property
+    def _given(self) -> Mapping[str, Any]:
+        return facts.shown(self._content)[0]
+
+    @property
+    def _result(self) -> Mapping[str, Any]:
+        return facts.shown(self._content)[1]
+
+    @property
+    def summary(self) -> str:
+        """The answer in one sentence, which names its split."""
+        return str(self._content["design"]["summary"])
+
+    @property
+    def split(self) -> str:
+        """The part of the data that properties are read on: test, which no choice has seen; without one choose."""
+        return str(self._result["split"])
+
+    @property
+    def samples(self) -> int:
+        """How many samples the split has."""
+        return int(self._result["samples"])
+
+    @property
+    def exits(self) -> tuple[Exit, ...]:
+        """The early exits in order; leave rates on the split. None where none pays off."""
+        return tuple(
+            Exit(stage.exit["location"], stage.exit["processor"], stage.exit["threshold"], stage.leave_rate)
+            for stage in facts.stages(self._content)
+            if stage.exit is not None
+        )
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the split, 0 to 1, that is right; with labels="none" that agrees with the given model."""
+        return float(self._result["accuracy"])
+
+    @property
+    def accuracy_drop(self) -> float:
+        """Accuracy of the given model less that of the result on the split: 0.01 is one point, below 0 a gain."""
+        return float(self._given["accuracy"] - self._result["accuracy"])
+
+    @property
+    def accuracy_drop_bound(self) -> float | None:
+        """Upper bound of the drop, with 95 % confidence from test samples alone; None without such."""
+        value = self._content["accuracy_drop_bound_95"]
+        return None if value is None else float(value)
+
+    @property
+    def mean_macs(self) -> float:
+        """Multiply-accumulate operations of a sample, mean over the split."""
+        return float(self._result["mean_macs"])
+
+    @property
+    def macs_saved(self) -> float:
+        """Share of the given model's MACs, up to 1, that the mean sample of the split is spared."""
+        return 1 - self.mean_macs / float(self._given["mean_macs"])
+
+    @property
+    def mean_latency_s(self) -> float | None:
+        """Seconds, mean over the split, estimated from the hardware's rates; None where these are unknown."""
+        return _known(self._result["mean_latency_s"])
+
+    @property
+    def worst_latency_s(self) -> float | None:
+        """Seconds of a sample that leaves last, of whatever split, estimated from the hardware's rates, or None."""
+        return _known(self._result["worst_latency_s"])
+
+    @property
+    def mean_energy_j(self) -> float | None:
+        """Joules, mean over the split, estimated from the hardware's powers; None where these are unknown."""
+        return _known(self._result["mean_energy_j"])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the run has warned of."""
+        return tuple(self._content["warnings"])
+
+    def cascade(
+        self,
+        runtime: str = "onnx",
+        *,
+        point: str = "default",
+        threads: int | None = None,
+        allow_unsafe: bool = False,
+    ) -> Cascade:
+        """The exported stages, to classify samples with; see runtime.Cascade.load, which raises the same."""
+        from eeaug.runtime import Cascade
+
+        return Cascade.load(self.path, threads=threads, point=point, runtime=runtime, allow_unsafe=allow_unsafe)
+
+    def html(self) -> str:
+        """The page of ``eeaug report --format html``: one file with charts that needs no network."""
+        from eeaug.report import page
+
+        return page.render(self._content, self._manifest, self._times, self.path.name)
+
+    def markdown(self) -> str:
+        """The text of ``eeaug report --format markdown``."""
+        from eeaug.report import markdown
+
+        return markdown.render(self._content)
+
+    def __rich__(self) -> Any:
+        from eeaug.report import terminal
+
+        return terminal.render(self._content)
+
+    def __str__(self) -> str:
+        from eeaug.report import terminal
+
+        return terminal.plain(lambda console: console.print(self.__rich__()))
+
+    def __repr__(self) -> str:
+        return f"<eeaug.Report of {self.path.name}: {self.summary}>"
+
+    def _repr_html_(self) -> str:
+        """The page in a frame: its styles and those of the notebook leave each other alone, and no script runs."""
+        return (
+            f'<iframe srcdoc="{escape(self.html())}" sandbox="" title="{escape(self.path.name)}" '
+            'style="width: 100%; height: 45rem; border: 0; resize: vertical"></iframe>'
+        )
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _is_place(value: object) -> bool:
+    return isinstance(value, str | os.PathLike)
+
+
+def _hardware(given: Any, scratch: Path) -> str:
+    if isinstance(given, Hardware):
+        file = scratch / "hardware.yaml"
+        file.write_text(hardware_module.dump(given), encoding="utf-8")
+        return str(file)
+    if not _is_place(given):
+        raise InputError(f"hardware: must be the name of a profile, a path or a Hardware; given {_kind(given)}")
+    hardware_module.read(os.fspath(given))
+    return os.fspath(given)
+
+
+def _model(given: Any, scratch: Path) -> Path:
+    if _is_place(given):
+        return Path(given)
+    keras = sys.modules.get("keras")  # whoever has a model of it has imported it
+    if keras is None or not isinstance(given, keras.Model):
+        hint = ": save it, and give the file" if hasattr(given, "save") else ""
+        raise InputError(f"model: must be a path or a Keras 3 model; given {_kind(given)}{hint}")
+    file = scratch / f"{given.name}.keras"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            keras_file.save(given, file)
+    except Exception as error:  # Keras raises anything
+        raise InputError(f"model: Keras cannot save {given.name}: {one_line(error)}") from error
+    return file
+
+
+def _data(given: Any, scratch: Path, settings: Settings, *, beside: bool) -> str | None:
+    if given is None:
+        if not beside:
+            raise InputError("data: missing; nothing lies beside a model in memory")
+        return None
+    if _is_place(given):
+        return os.fspath(given)
+    if not isinstance(given, Mapping):
+        raise InputError(f"data: must be as --data takes it, or a mapping of arrays; given {_kind(given)}")
+    arrays = functions.arrays_of("data", given)
+    need = sum(array.nbytes for array in arrays.values())
+    Cache(settings.cache, settings.max_cache_bytes).make_room(need, "data: arrays")
+    np.savez(scratch / DATA, **arrays)  # type: ignore[arg-type]  # in pieces: no second copy in memory
+    return str(scratch / DATA)
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def _observer(progress: bool | Observer) -> Observer:
+    if isinstance(progress, bool):
+        return Lines(_to_stderr if progress else _to_nobody)
+    return progress
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _to_nobody(text: str) -> None: ...
+
+
+@contextmanager
+def _unnamed(scratch: Path) -> Iterator[None]:
+    """Errors name files without the folder that they had for a moment."""
+    try:
+        yield
+    except EeaugError as error:
+        if scratch.name:
+            error.args = (str(error).replace(f"{scratch}{os.sep}", ""), *error.args[1:])
+        raise
+
+
+def _signature() -> inspect.Signature:
+    """With the options by name, for help() and the completion of notebooks; None: the default is not a constant."""
+    mine = inspect.signature(augment)
+    named = [p for p in mine.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    listed = [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=_default(f), annotation=f.type)
+        for f in fields(Settings)
+        if f.name in options.KINDS and f.name != "output"
+    ]
+    return mine.replace(parameters=[*named, *listed])
+
+
+def _default(of: Any) -> Any:
+    return None if of.default is MISSING else of.default
+
+
+augment.__signature__ = _signature()  # type: ignore[attr-defined]

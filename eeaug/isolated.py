@@ -1,0 +1,147 @@
+"""A run in a process of its own, for callers that have frameworks at work in theirs.
+
+TensorFlow takes its number of threads once for a process, determinism is switched on for all of it, and Keras has
+one backend: a notebook has chosen these before, and a run must not choose for it. So a run there gives the same
+bytes as the command does, and its memory is free again when it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from eeaug.errors import ConversionError, EeaugError, InfeasibleError, InputError
+from eeaug.progress import Observer, Progress
+from eeaug.settings import Settings
+
+__all__ = ["augment"]
+
+END = "end"  # what follows says how
+CLEANING_S = 30.0  # for an interrupted run to take away what it has begun
+INTERRUPTED = 130
+ERRORS = {kind.__name__: kind for kind in (ConversionError, EeaugError, InfeasibleError, InputError)}
+
+
+def augment(settings: Settings, observer: Observer) -> None:
+    """pipeline.augment in another process; the observer is told here, an interrupt here ends it there.
+
+    Raises
+    ------
+    InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
+    EeaugError : the run failed, or its process was killed
+    """
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-c", f"from {__name__} import work; work()"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C comes to it from here, once
+    )  # fmt: skip
+    assert worker.stdin and worker.stdout
+    end: dict[str, Any] | None = None
+    try:
+        with suppress(BrokenPipeError), worker.stdin as asked:  # it has died: said below
+            pickle.dump(settings, asked)
+        for line in worker.stdout:
+            name, *values = json.loads(line)
+            if name == END:
+                (end,) = values
+            else:
+                getattr(observer, name)(*values)
+        worker.wait()
+    finally:
+        _ended(worker)
+    if end is None:
+        raise EeaugError(f"the process of the run ended with {worker.returncode}: killed, or out of memory?")
+    if end:
+        raise _raised(**end)
+
+
+def _ended(worker: subprocess.Popen[bytes]) -> None:
+    """Interrupt what still runs, and wait until it has cleaned up."""
+    try:
+        if worker.poll() is None:
+            worker.send_signal(signal.SIGINT)
+            worker.wait(CLEANING_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+    finally:
+        if worker.stdout:
+            worker.stdout.close()
+
+
+def _raised(kind: str, message: str, facts: dict[str, Any], told: str) -> EeaugError:
+    if kind not in ERRORS:  # a mistake of ours
+        error = EeaugError(f"eeaug failed: {kind}: {message}")
+        error.add_note(told)
+        return error
+    return ERRORS[kind](message, **facts)
+
+
+def work() -> None:
+    """The other process: settings on stdin, lines of JSON on stdout, everything else on stderr."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as wire:
+        os.dup2(2, 1)
+        try:
+            end = _run(pickle.load(sys.stdin.buffer), wire)
+            _Wire(wire).tell(END, end)
+        except (KeyboardInterrupt, BrokenPipeError):  # nobody waits for it any more
+            os._exit(INTERRUPTED)  # TensorFlow's own end would answer with a traceback
+
+
+def _run(settings: Settings, wire: IO[str]) -> dict[str, Any]:
+    """How the run ended, for _raised; empty: well."""
+    from eeaug import pipeline
+
+    try:
+        pipeline.augment(settings, Progress(_Wire(wire)))
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        facts = {key: getattr(error, key) for key in ("limit", "given", "best") if hasattr(error, key)}
+        return {
+            "kind": type(error).__name__,
+            "message": str(error),
+            "facts": facts,
+            "told": traceback.format_exc(),
+        }
+    return {}
+
+
+class _Wire:
+    """Passes on what an observer is told, a line of JSON for each."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+
+    def tell(self, *what: object) -> None:
+        self.file.write(json.dumps(what) + "\n")
+        self.file.flush()
+
+    def step(self, name: str, detail: str) -> None:
+        self.tell("step", name, detail)
+
+    def advance(self, done: int, of: int) -> None:
+        self.tell("advance", done, of)
+
+    def finished(self, name: str, detail: str, seconds: float) -> None:
+        self.tell("finished", name, detail, seconds)
+
+    def note(self, text: str) -> None:
+        self.tell("note", text)
+
+    def detail(self, text: str) -> None:
+        self.tell("detail", text)
+
+    def warning(self, text: str) -> None:
+        self.tell("warning", text)

@@ -1,0 +1,181 @@
+"""Options of a run as Python values: checked, and made into settings.
+
+The command line has types of its own for them; tests/test_options.py holds both to the same values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from eeaug.decision import MEASURES
+from eeaug.errors import InputError
+from eeaug.hardware_file import nearest
+from eeaug.settings import EFFORTS, MAX_SEED, MAX_THREADS, RECIPES, Settings
+
+__all__ = ["KINDS", "Choice", "Number", "settings"]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number from ``least`` to ``most``; ``above`` and ``below``: these themselves are not allowed."""
+
+    least: float
+    most: float = inf
+    above: bool = False
+    below: bool = False
+    whole: bool = False
+
+    def __call__(self, name: str, value: object) -> float:
+        if isinstance(value, Integral if self.whole else Real) and not isinstance(value, bool):
+            number: float = int(value) if self.whole else float(value)  # type: ignore[call-overload]
+            low = number > self.least if self.above else number >= self.least
+            high = number < self.most if self.below else number <= self.most
+            if isfinite(number) and low and high:
+                return number
+        raise _refused(name, value, self.wanted)
+
+    @property
+    def wanted(self) -> str:
+        what = "a whole number" if self.whole else "a number"
+        words = f"{what} {'above' if self.above else 'of at least'} {self.least}"
+        return words if self.most == inf else f"{words} and {'below' if self.below else 'at most'} {self.most}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values."""
+
+    of: tuple[str | int, ...]
+
+    def __call__(self, name: str, value: object) -> str | int:
+        if isinstance(value, str | Integral) and not isinstance(value, bool) and value in self.of:
+            return self.of[self.of.index(value)]
+        hint = nearest(value, map(str, self.of)) if isinstance(value, str) else ""
+        raise _refused(name, value, f"one of {', '.join(map(repr, self.of))}", hint)
+
+
+def _flag(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise _refused(name, value, "True or False")
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise _refused(name, value, "text")
+
+
+def _place(name: str, value: object) -> Path:
+    if isinstance(value, str | os.PathLike) and str(value):
+        return Path(value)
+    raise _refused(name, value, "a path")
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    """Names, or one; numbers stand for themselves, as classes may be given so."""
+    values = [value] if isinstance(value, str | Integral) else value
+    if isinstance(values, Iterable) and not isinstance(values, Mapping | bytes):
+        found = tuple(values)
+        if all(isinstance(one, str | Integral) and not isinstance(one, bool) for one in found):
+            return tuple(map(str, found))
+    raise _refused(name, value, "a name, or a list of names")
+
+
+def _exits(name: str, value: object) -> dict[str, str | None]:
+    """Location → processor or None; locations alone are on any processor."""
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(_names(name, value))
+    if all(isinstance(k, str) and (v is None or isinstance(v, str)) for k, v in value.items()):
+        return dict(value)
+    raise _refused(name, value, "names of locations, or a mapping from them to names of processors or None")
+
+
+def _thresholds(name: str, value: object) -> dict[str, float]:
+    if isinstance(value, Mapping) and all(isinstance(location, str) for location in value):
+        return {location: _SHARE_ABOVE_0(f"{name}[{location!r}]", one) for location, one in value.items()}
+    raise _refused(name, value, "a mapping from names of locations to thresholds")
+
+
+def _priors(name: str, value: object) -> str:
+    """As the command line writes them; what is wrong with the classes shows when they are known."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={_SHARE(f'{name}[{key!r}]', share)!r}" for key, share in value.items())
+    return _text(name, value)
+
+
+def _refused(name: str, value: object, wanted: str, hint: str = "") -> InputError:
+    shown = " ".join(repr(value).split())
+    return InputError(f"{name}: must be {wanted}; given {shown if len(shown) <= 60 else f'{shown[:57]}...'}{hint}")
+
+
+_SHARE = Number(0, 1)
+_SHARE_ABOVE_0 = Number(0, 1, above=True)
+# fields of Settings → what they may be
+KINDS: Mapping[str, Callable[[str, object], Any]] = {
+    "output": _place,
+    "force": _flag,
+    "max_latency_s": Number(0, above=True),
+    "max_accuracy_drop": _SHARE,
+    "objective": Choice(("macs", "latency", "energy")),
+    "efficiency_weight": _SHARE,
+    "scoring": Choice(("exact", "independent")),
+    "mapping": Choice(("free", "one-each")),
+    "max_exits": Number(0, 6, whole=True),
+    "reuse": _flag,
+    "cross_validate": _flag,
+    "finetune": Number(0, whole=True),
+    "thresholds": Number(2, 101, whole=True),
+    "exit_at": _exits,
+    "threshold": _thresholds,
+    "forbid": _names,
+    "labels": Choice(("given", "none")),
+    "risk": Number(0, 1, above=True, below=True),
+    "confidence": Choice(tuple(MEASURES)),
+    "calibrate_on": Choice(("held", "train")),
+    "correction": _SHARE_ABOVE_0,
+    "max_class_drop": _SHARE,
+    "points": Choice((1, 3, 4, 5)),
+    "priors": _priors,
+    "output_name": _text,
+    "heads": _names,
+    "target_class": _names,
+    "least_alpha": Number(0.5, 1, above=True, below=True),
+    "recipe": Choice(tuple(RECIPES)),
+    "exit_weight": _SHARE_ABOVE_0,
+    "max_locations": Number(1, whole=True),
+    "effort": Choice(tuple(EFFORTS)),
+    "formats": _names,
+    "seed": Number(0, MAX_SEED, whole=True),
+    "threads": Number(1, MAX_THREADS, whole=True),
+    "cache": _place,
+    "max_cache_bytes": Number(0, above=True, whole=True),
+    "dask": _text,
+    "slim": _flag,
+    "allow_chance": _flag,
+    "allow_unsafe": _flag,
+}
+
+
+def settings(model: Path, hardware: str, data: str | None, **options: object) -> Settings:
+    """Settings of a run; an option that is None is not given.
+
+    Raises
+    ------
+    TypeError : there is no such option
+    InputError : a value that is not allowed, or options that contradict each other
+    """
+    for name in options:
+        if name not in KINDS:
+            hint = nearest(name, KINDS) or f"; there are {', '.join(KINDS)}"
+            raise TypeError(f"augment() has no option {name!r}{hint}")
+    given = {name: KINDS[name](name, value) for name, value in options.items() if value is not None}
+    if "efficiency_weight" in given:  # the other objective, unless both are asked for
+        given.setdefault("max_accuracy_drop", None)
+    return Settings(model, hardware, data, **given)

@@ -1,0 +1,95 @@
+"""Options as Python values: what the command takes, they take; what is wrong is said in a line."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+from eeaug.cli.augment import augment as command
+from eeaug.errors import InputError
+from eeaug.options import KINDS, Choice, Number, settings
+from eeaug.settings import Settings
+
+PARAMETERS = {p.name: p for p in command.params}
+
+
+def made(**given: Any) -> Settings:
+    return settings(Path("m.h5"), "psoc6", None, **{"cache": "cache", **given})
+
+
+def test_every_field_has_a_kind() -> None:
+    assert {*KINDS} == {f.name for f in fields(Settings)} - {"model", "hardware", "data"}
+
+
+@pytest.mark.parametrize("name", [n for n, p in PARAMETERS.items() if n in KINDS])
+def test_values_are_those_of_the_command(name: str) -> None:
+    theirs, mine = PARAMETERS[name].type, KINDS[name]
+    if isinstance(theirs, click.Choice):
+        assert isinstance(mine, Choice)
+        assert [str(value) for value in mine.of] == [*theirs.choices]
+    elif isinstance(theirs, click.IntRange | click.FloatRange):
+        assert isinstance(mine, Number)
+        assert (mine.least, mine.above, mine.below) == (theirs.min, theirs.min_open, theirs.max_open)
+        assert mine.most == (float("inf") if theirs.max is None else theirs.max)
+        assert mine.whole == isinstance(theirs, click.IntRange)
+    else:
+        assert not isinstance(mine, Choice | Number)
+    if isinstance(theirs, click.types.BoolParamType):
+        assert mine(name, True) is True
+
+
+def test_values_become_plain_ones() -> None:
+    found = made(
+        max_latency_s=np.float32(2.5), points=5, formats="tflite", target_class=[np.int64(3), "Shirt"],
+        exit_at="stem_relu", threshold={"stem_relu": 0.97}, forbid=None, output="out", max_cache_bytes=10**9,
+    )  # fmt: skip
+    assert (found.max_latency_s, type(found.max_latency_s)) == (2.5, float)
+    assert (found.points, found.formats, found.target_class) == (5, ("keras", "onnx", "tflite"), ("3", "Shirt"))
+    assert (found.exit_at, found.threshold, found.forbid) == ({"stem_relu": None}, {"stem_relu": 0.97}, ())
+    assert (found.output, found.max_accuracy_drop) == (Path("out"), 0.01)
+    assert made(exit_at={"a": "cm0p", "b": None}).exit_at == {"a": "cm0p", "b": None}
+    assert made(efficiency_weight=0.3).max_accuracy_drop is None
+    assert made(priors={"Shirt": 0.5, 3: 0.25}).priors == "Shirt=0.5,3=0.25"
+
+
+def test_unknown_options_are_type_errors_with_a_hint() -> None:
+    with pytest.raises(TypeError, match=r"no option 'max_latency'; did you mean 'max_latency_s'\?"):
+        made(max_latency=2.5)
+    with pytest.raises(TypeError, match=r"no option 'zzz'; there are output, force, "):
+        made(zzz=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"max_latency_s": 0}, "max_latency_s: must be a number above 0; given 0"),
+        ({"max_latency_s": float("nan")}, "max_latency_s: must be a number above 0; given nan"),
+        ({"max_latency_s": "2.5"}, "max_latency_s: must be a number above 0; given '2.5'"),
+        ({"max_accuracy_drop": 1.5}, "max_accuracy_drop: must be a number of at least 0 and at most 1; given 1.5"),
+        ({"risk": 1}, "risk: must be a number above 0 and below 1; given 1"),
+        ({"max_exits": 1.0}, "max_exits: must be a whole number of at least 0 and at most 6; given 1.0"),
+        ({"seed": True}, "seed: must be a whole number of at least 0 and at most 2147483647; given True"),
+        ({"effort": "quik"}, "effort: must be one of 'quick', 'normal', 'thorough'; given 'quik'; did you mean"),
+        ({"points": 2}, "points: must be one of 1, 3, 4, 5; given 2"),
+        ({"force": 1}, "force: must be True or False; given 1"),
+        ({"cache": 3}, "cache: must be a path; given 3"),
+        ({"forbid": {"a": 1}}, "forbid: must be a name, or a list of names; given {'a': 1}"),
+        ({"exit_at": {"a": 1}}, "exit_at: must be names of locations, or a mapping from them to names"),
+        ({"threshold": {"a": 2}}, "threshold['a']: must be a number above 0 and at most 1; given 2"),
+        ({"threshold": "a=0.9"}, "threshold: must be a mapping from names of locations to thresholds; given 'a="),
+        ({"priors": {"a": -1}}, "priors['a']: must be a number of at least 0 and at most 1; given -1"),
+        ({"formats": "tflight"}, "--format tflight: no such format; did you mean 'tflite'?"),
+        ({"least_alpha": 0.9}, "--least-alpha is of the thresholds of --target-class"),
+        ({"efficiency_weight": 0.5, "max_accuracy_drop": 0.1}, "two different objectives"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_wrong_values(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        made(**given)
+    assert said in str(error.value) and "\n" not in str(error.value)
