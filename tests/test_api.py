@@ -156,6 +156,13 @@ def test_models_in_memory_that_cannot_be_taken(keras: Any, old: Any, tmp_path: P
         eeaug.augment(model, "psoc6", cache=tmp_path)
     with pytest.raises(eeaug.InputError, match=r"given tf_keras.*: save it, and give the file"):
         eeaug.augment(old.Sequential([old.layers.Dense(2)]), "psoc6", {}, cache=tmp_path)
+
+    class Mine(keras.Model):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(eeaug.ConversionError, match=r"^mine\.keras: the model is of class 'Mine'"):
+        eeaug.augment(Mine(name="mine"), "psoc6", {"x_train": [[1]]}, cache=tmp_path, output=tmp_path / "out")
     assert not [*tmp_path.iterdir()]
 
 
