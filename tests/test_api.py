@@ -99,7 +99,7 @@ def test_a_model_and_arrays_in_memory(
     first = eeaug.augment(model, "psoc6", arrays, cache="cache", **QUICK)
     assert first.path == work / f"{model.name}-eeaug" and valid(first.path)["model"]["name"] == model.name
     assert (first["model"]["file"], first["data"]["source"]) == (f"{model.name}.keras", "arrays.npz")
-    again = eeaug.augment(model, "psoc6", arrays, cache="cache", output="again", **QUICK)
+    again = eeaug.augment(model, "psoc6", arrays, cache="cache", output="again-arrays", **QUICK)
     assert hashes(again.path) == hashes(first.path)
     found = first.cascade().predict(arrays["x_test"])
     assert (

@@ -134,9 +134,9 @@ def test_both_cascades_stand_side_by_side(made: Path, run: Run) -> None:
 
 
 def test_the_same_bytes_again(made: Path, run: Run, work: Path) -> None:
-    done = run(*INT8, "-o", "again", cwd=work)
+    done = run(*INT8, "-o", "again8", cwd=work)
     assert done.code == 0, done.stderr
-    assert hashes(work / "again") == hashes(made)
+    assert hashes(work / "again8") == hashes(made)
 
 
 def test_a_proof_of_the_int8_cascade_itself(run: Run, work: Path) -> None:

@@ -254,7 +254,7 @@ def refused(done: Done, code: int, text: str, desk: Path) -> None:
         (("made",), "-o is missing"),
         (("made", "-o", "made"), "-o made exists; --force replaces it"),
         (("made", "-o", "x", "--risk", "0.1"), "made has no certify samples, as it was made without --risk"),
-        (("made", "-o", "x", "--confidence", "margin"), "No such option '--confidence'"),
+        (("made", "-o", "x", "--confidence", "margin"), "no such option --confidence"),
         (("made", "-o", "x", "--hw", "psoc7"), "did you mean 'psoc6'?"),
         (("made", "-o", "x", "--efficiency-weight", "0.5", "--max-accuracy-drop", "0.1"), "different objectives"),
         (("made", "-o", "x", "--max-latency", "nan"), "not a finite number"),
