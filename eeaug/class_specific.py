@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import Outcomes, bins, decide, exact_tables
 from eeaug.choice import Rules
+from eeaug.errors import InfeasibleError
 from eeaug.heads.specific import Specific
 from eeaug.search import solver
 from eeaug.search.settle import Settled
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem, architectures, neighbours, placements
+from eeaug.settings import LEAST_ALPHA
 from eeaug.thresholds import quantile_grid
 
-__all__ = ["LEAST", "choose", "figures"]
+__all__ = ["choose", "figures"]
 
 Floats = NDArray[np.float64]
-LEAST = 0.95  # thresholds α are from here to 1 by default (section 3.3)
 REACHES_BACK = "dense-connection"
 FINE = 20_000  # threshold configurations of the second search
 BEST = 50  # architectures that a further exit is added to, beyond two
@@ -48,7 +49,7 @@ class _Best:
     rejected: dict[str, int] = field(default_factory=dict)
 
 
-def choose(task: Problem, rules: Rules, specific: Specific, least: float = LEAST) -> tuple[Result, Design]:
+def choose(task: Problem, rules: Rules, specific: Specific, least: float = LEAST_ALPHA) -> tuple[Result, Design]:
     """The viable design with the largest gain over loss; without exits if none is viable (sections 3.3, 3.4).
 
     Gain: the given model's cost over the mean cost of the target's samples. Loss: the mean cost of the others over
@@ -59,7 +60,8 @@ def choose(task: Problem, rules: Rules, specific: Specific, least: float = LEAST
 
     Raises
     ------
-    InfeasibleError : the limits on latency and memory leave nothing, not even the given model
+    InfeasibleError : the limits on latency and memory leave nothing, not even the given model; or exits that there
+        must be are not viable
     """
     best, shortlist = _Best(), np.zeros((0, 0), np.intp)
     for m in range(1, task.max_exits + 1):
@@ -73,13 +75,20 @@ def choose(task: Problem, rules: Rules, specific: Specific, least: float = LEAST
         grid = _grid(task, rules, task.thresholds, least)
         scores = _settle(task, specific, archs, grid, best) if len(archs) else np.zeros(0)
         shortlist = archs[np.argsort(scores, kind="stable")[:BEST]]
+    if best.design is None and task.pinned:
+        eta = _accuracies(task.outcomes, specific.hits(task.outcomes.labels))[1]
+        raise InfeasibleError(
+            f"no exits at {', '.join(task.pinned)} (--exit-at) keep the given model's accuracy on the target, "
+            f"{eta:.2%}, and on the others, and pay",
+            limit="target_accuracy", given=eta, best=None,
+        )  # fmt: skip
     if best.design is None:
         result = solver.solve(replace(task, max_exits=0, pinned={}))
         settled = replace(result.settled, configurations=best.configurations)
         return replace(result, settled=settled, architectures=1 + best.looked_at, placements=best.placements), (
             result.design
         )
-    fine = replace(best)
+    fine = replace(best, rejected={})
     exits = best.design.exits
     count = max(task.thresholds, min(400, int(FINE ** (1 / len(exits)))))
     _settle(task, specific, np.array([exits]), _grid(task, rules, count, least), fine)

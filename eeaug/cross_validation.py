@@ -27,16 +27,20 @@ STEP = 0.0025
 
 @dataclass(frozen=True)
 class Estimate:
-    """``drops`` (B,) on held-out samples of what ``budgets`` (B,) choose; descending, the asked one first."""
+    """``drops`` (B,) on held-out samples of what ``budgets`` (B,) choose; descending, the asked one first.
+
+    ``unreached``: no design of all choose samples is within the one that would do.
+    """
 
     budgets: tuple[float, ...]
     drops: tuple[float, ...]
+    unreached: bool = False
 
     @property
     def index(self) -> int | None:
         """Of the largest budget whose drop is within the one asked for; None if there is none."""
         fits = [i for i, drop in enumerate(self.drops) if drop <= self.budgets[0] + 1e-9]
-        return fits[0] if fits else None
+        return fits[0] if fits and not self.unreached else None
 
     def as_dict(self) -> dict[str, Any]:
         """``budget_on_choose`` and the ``drop`` that it leads to; both None if no budget is small enough."""
@@ -82,10 +86,8 @@ def estimated(task: Problem, problem: Callable[[Outcomes], Problem], seed: int) 
     return Estimate(budgets, tuple(float(x) for x in lost / total))
 
 
-def within(task: Problem, estimate: Estimate) -> Problem:
-    """The search with the budget on its own samples that keeps the one asked for on others."""
-    i = estimate.index
-    budget = estimate.budgets[-1 if i is None else i]
+def within(task: Problem, budget: float) -> Problem:
+    """The same search with another budget on its own samples."""
     return replace(task, objective=replace(task.objective, max_accuracy_drop=budget))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from eeaug import (
 from eeaug.candidates import Candidates
 from eeaug.cascade import Outcomes
 from eeaug.certification import Guarantee
+from eeaug.choice import Rules
 from eeaug.cost import Costs
 from eeaug.cross_validation import Estimate
 from eeaug.errors import InfeasibleError
@@ -35,8 +37,8 @@ from eeaug.quantising import Measure
 from eeaug.report.build import Chosen
 from eeaug.search.settle import EVERY_FRONT
 from eeaug.search.solver import Result
-from eeaug.search.space import Problem
-from eeaug.settings import Settings
+from eeaug.search.space import Design, Problem
+from eeaug.settings import LEAST_ALPHA, Settings
 from eeaug.thresholds import Objective
 
 __all__ = ["Decided", "Earlier", "Material", "decide"]
@@ -142,16 +144,9 @@ def decide(settings: Settings, material: Material) -> Decided:
         if settings.cross_validates(task.outcomes.samples) and result.placements <= EVERY_FRONT:
             validated = cross_validation.estimated(task, problem, settings.seed)
         if validated is not None and validated.index != 0:
-            task = cross_validation.within(task, validated)
-            try:
-                result, design = choice.choose(task, network.rules)
-            except InfeasibleError:  # without exits nothing is lost, wherever
-                task = replace(task, objective=replace(task.objective, max_accuracy_drop=0.0))
-                result, design = choice.choose(replace(task, max_exits=0), network.rules)
+            task, result, design, validated = _held_back(task, network.rules, validated)
     else:
-        result, design = class_specific.choose(
-            task, network.rules, specific, settings.least_alpha or class_specific.LEAST
-        )
+        result, design = class_specific.choose(task, network.rules, specific, settings.least_alpha or LEAST_ALPHA)
     hears = guarantee = None
     if settings.reuse and settings.risk is None and specific is None:
         better = reuse.improved(task, network.rules, design, found.answers, decision)
@@ -185,6 +180,18 @@ def decide(settings: Settings, material: Material) -> Decided:
         costs, result, chosen, guarantee, points, _stages(network, found, chosen),
         task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective, task, specific, validated,
     )  # fmt: skip
+
+
+def _held_back(task: Problem, rules: Rules, estimate: Estimate) -> tuple[Problem, Result, Design, Estimate]:
+    """The design within the budget that cross-validation leaves on choose; without exits if there is none."""
+    if estimate.index is not None:
+        inner = cross_validation.within(task, estimate.budgets[estimate.index])
+        with suppress(InfeasibleError):
+            return inner, *choice.choose(inner, rules), estimate
+    # without exits nothing is lost, wherever; those that there must be lose nothing on choose at least
+    inner = cross_validation.within(task, 0.0)
+    tried = inner if task.pinned else replace(inner, max_exits=0)
+    return inner, *choice.choose(tried, rules), replace(estimate, unreached=True)
 
 
 def _stages(network: Network, found: Candidates, chosen: Chosen) -> tuple[Stage, ...]:

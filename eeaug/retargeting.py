@@ -128,7 +128,7 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
     if "hardware" in changes and stored["max_exits"] == max(1, len(source.hardware.processors) - 1):
         kept["max_exits"] = None  # the default of the old target; the new one has its own
     if "finetuned" not in source.manifest:
-        kept["finetune"] = 0  # asked for, but not better
+        kept |= {"finetune": 0, "recipe": "frozen", "exit_weight": None}  # asked for, but not better
     given = {"hardware": str(source.directory / "hardware.yaml"), **kept, **changes}
     with _explained(source, changes):
         settings = Settings(model=Path(source.manifest["inputs"][0]["name"]), cache=Path(), **given)

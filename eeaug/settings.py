@@ -18,7 +18,8 @@ __all__ = [
 
 RECIPES = ("frozen", "trecx")
 TRECX_EPOCHS = 10
-FEW_SAMPLES = 2000  # on choose; with more, luck is worth less than the budgets that people ask for
+LEAST_ALPHA = 0.95  # thresholds of exits for a target class are from here to 1 (the same, section 3.3)
+CROSS_VALIDATED = 2000  # choose samples; with so many, luck is worth less than the budgets that people ask for
 MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 MAX_THREADS = 1024
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)
@@ -94,7 +95,7 @@ class Settings:
     ``recipe``: one of RECIPES; ``exit_weight``: of the exit's loss in "trecx", None: the best of some.
     ``max_locations`` that are tried, by default those of ``effort``, and SAMPLED for a target class.
     ``target_class``: names or numbers of the classes that exits are for; none: all. ``least_alpha``: their smallest
-    threshold, None: class_specific.LEAST.
+    threshold, None: LEAST_ALPHA.
     ``formats``: what stages are written in; what is always written and what they are made from is added.
     ``dask``: address of a scheduler whose workers extract features.
     ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid`` locations.
@@ -167,7 +168,7 @@ class Settings:
         if self.cross_validate and not self._may_cross_validate:
             raise InputError(
                 "--cross-validate is about --max-accuracy-drop alone: not with --risk, --efficiency-weight, "
-                "--max-class-drop, --target-class or --scoring independent"
+                "--max-class-drop, --target-class, --threshold or --scoring independent"
             )
         if self.exit_weight is not None and self.recipe != "trecx":
             raise InputError("--exit-weight is of the joint training of --recipe trecx, which was not asked for")
@@ -224,7 +225,7 @@ class Settings:
                 raise InputError(
                     f"--target-class chooses exits by gain and loss, at thresholds of 0.95 to 1: not with {option}"
                 )
-        least = self.least_alpha or 0.95
+        least = self.least_alpha or LEAST_ALPHA
         for location, value in self.threshold.items():
             if value < least:
                 raise InputError(f"--threshold {location}={value:g}: with --target-class it is {least:g} to 1")
@@ -232,12 +233,13 @@ class Settings:
     @property
     def _may_cross_validate(self) -> bool:
         others = self.risk, self.efficiency_weight, self.max_class_drop, self.target_class or None
-        return self.max_accuracy_drop is not None and self.scoring == "exact" and set(others) == {None}
+        free = self.scoring == "exact" and not self.threshold
+        return self.max_accuracy_drop is not None and free and set(others) == {None}
 
     def cross_validates(self, samples: int) -> bool:
         """Whether the budget is cross-validated where there are so many choose samples."""
         if self.cross_validate is None:
-            return self._may_cross_validate and samples < FEW_SAMPLES
+            return self._may_cross_validate and samples < CROSS_VALIDATED
         return self.cross_validate
 
     @property

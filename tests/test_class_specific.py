@@ -15,15 +15,14 @@ from instances import Instance, make
 
 from eeaug import class_specific
 from eeaug.choice import Rules
-from eeaug.class_specific import LEAST
 from eeaug.decision import Decision
-from eeaug.errors import InputError
+from eeaug.errors import InfeasibleError, InputError
 from eeaug.heads.design import Dense, Head, Pool
 from eeaug.heads.specific import Specific
 from eeaug.heads.training import Trained
 from eeaug.locations import Location
 from eeaug.search.space import Problem, architectures, placements
-from eeaug.settings import Settings
+from eeaug.settings import LEAST_ALPHA, Settings
 from eeaug.thresholds import NEVER, Objective
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
@@ -135,8 +134,8 @@ def test_the_best_gain_over_loss(seed: int, cost: str) -> None:
     task = made.problem(objective=Objective(accuracy, base, budget), cost=cost, max_exits=2)
     # thresholds of the coarse grid alone, so that every configuration can be replayed
     rules = Rules((), {}, {}, 2)
-    grid = class_specific._grid(task, rules, 4, LEAST)
-    assert (grid >= np.float32(LEAST)).all() and (grid[:, -1] == NEVER).all()
+    grid = class_specific._grid(task, rules, 4, LEAST_ALPHA)
+    assert (grid >= np.float32(LEAST_ALPHA)).all() and (grid[:, -1] == NEVER).all()
     best = class_specific._Best()
     for m in (1, 2):
         class_specific._settle(task, specific, architectures(task, m), grid, best)
@@ -159,6 +158,37 @@ def test_some_instances_have_a_design() -> None:
         assert result.design == design
         found += bool(design.exits)
     assert found >= 4
+
+
+def test_exits_that_there_must_be_are_not_left_out() -> None:
+    found = 0
+    for seed in range(12):
+        made, specific = instance(np.random.default_rng(seed))
+        base = float(made.problem(objective=Objective(0.5, 1.0, None)).costs.total_macs)
+        task = made.problem(objective=Objective(0.5, base, None), pinned={made.exits[0].location: None})
+        try:
+            design = class_specific.choose(task, Rules((), task.pinned, {}, 1), specific)[1]
+        except InfeasibleError as error:
+            assert "--exit-at" in str(error)
+            continue
+        assert made.exits[design.exits[0]].location == made.exits[0].location
+        found += 1
+    assert 0 < found < 12
+
+
+def test_rejections_are_those_of_the_first_search() -> None:
+    """The second one, on finer thresholds, looks at placements again."""
+    for seed in range(12):
+        made, specific = instance(np.random.default_rng(seed))
+        tight = made.with_memories({made.hardware.memories[0].name: 1})
+        base = float(made.problem(objective=Objective(0.5, 1.0, None)).costs.total_macs)
+        for each in (made, tight):
+            task = each.problem(objective=Objective(0.5, base, None))
+            try:
+                result, _ = class_specific.choose(task, Rules((), {}, {}, 1), specific)
+            except InfeasibleError:
+                continue
+            assert sum(result.settled.rejected.values()) <= result.placements
 
 
 def test_a_head_that_reaches_back_stands_first() -> None:
@@ -225,7 +255,7 @@ def test_what_leaves_early_is_of_the_target(work: Path, run: Run) -> None:
     assert len(report["design"]["exits"]) == 1, "an exit that is used, or the test tests nothing"
     assert target["choose"]["costs"]["macs"]["gain"] > 1
     first = manifest["stages"][0]
-    assert first["threshold"] >= np.float32(LEAST)
+    assert first["threshold"] >= np.float32(LEAST_ALPHA)
     with np.load(work / "model.npz") as data:
         x, y, number = data["x_test"].astype(np.float32), data["y_test"], list(data["class_names"]).index("Bag")
     session = onnxruntime.InferenceSession(work / "specific" / first["files"]["onnx"])

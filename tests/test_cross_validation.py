@@ -12,8 +12,9 @@ import pytest
 from conftest import AUGMENT, Run
 from instances import make
 
-from eeaug import cross_validation
+from eeaug import cross_validation, deciding
 from eeaug.cascade import Outcomes, decide
+from eeaug.choice import Rules
 from eeaug.cross_validation import Estimate
 from eeaug.errors import InputError
 from eeaug.search import solver
@@ -72,7 +73,7 @@ def test_it_keeps_on_others_what_choose_alone_does_not() -> None:
         estimate = cross_validation.estimated(task, problem, seed)
         assert estimate is not None
         result = solver.solve(task)
-        inner = cross_validation.within(task, estimate).objective
+        inner = cross_validation.within(task, estimate.budgets[estimate.index or 0]).objective
         fitting = [(cost, k) for k, (_, right, cost) in enumerate(result.fronts["macs"]) if inner.allows(right)]
         careful = result.fronts["macs"][min(fitting)[1]][0] if fitting and estimate.index is not None else None
         for chosen, into in ((result.design, plain), (careful, validated)):
@@ -87,6 +88,20 @@ def test_the_largest_budget_that_holds() -> None:
     assert found.as_dict()["budget_on_choose"] == 0.0 and found.as_dict()["drop"] == 0.009
     assert Estimate((0.01, 0.005), (0.03, 0.02)).as_dict()["budget_on_choose"] is None
     assert Estimate((0.01, 0.005), (0.01, 0.0)).index == 0
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_budget_that_nothing_reaches_leaves_no_exit_but_pinned_ones(pinned: bool) -> None:
+    task, _ = search(1, 150, 0.05)
+    place = task.costs.exits[0].location
+    task = replace(task, pinned={place: None} if pinned else {})
+    estimate = Estimate((0.05, -0.9), (0.2, 0.01))  # no design is right on so many more
+    inner, result, design, said = deciding._held_back(task, Rules((), task.pinned, {}, 2), estimate)
+    assert inner.objective.max_accuracy_drop == 0 and result.design.exits == design.exits
+    assert bool(design.exits) == pinned
+    assert (said.as_dict()["budget_on_choose"], said.as_dict()["drop"]) == (None, None)
+    reached = Estimate((0.05, 0.0), (0.2, 0.01))
+    assert deciding._held_back(task, Rules((), task.pinned, {}, 2), reached)[3].as_dict()["budget_on_choose"] == 0
 
 
 def test_without_a_budget_there_is_nothing_to_keep() -> None:
