@@ -18,6 +18,7 @@ from eeaug.hardware import KINDS, Hardware
 from eeaug.hardware_file import nearest
 from eeaug.locations import Location
 from eeaug.search import solver
+from eeaug.search.settle import lowest
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Settings
@@ -198,8 +199,12 @@ def refined(task: Problem, pins: Rules, design: Design) -> Design | None:
     grid = [_fine(task, rows, pins, e, k) for k, e in enumerate(exits)]
     segments = task.costs.segments(np.array([design.exits]), design.processors)
     classes = None if task.classes is None else task.classes.rows(exits)
-    costs = task.cost_of(segments)[0]
-    network = graph(rows, grid, costs, task.objective, independent=task.independent, classes=classes)
+    costs = task.cost_of(segments)
+    most = lowest(task, np.array([design.exits]), costs)
+    network = graph(
+        rows, grid, costs[0], task.objective,
+        independent=task.independent, classes=classes, most=most + 1e-9 * abs(most),
+    )  # fmt: skip
     solved = solve(network)
     return None if solved is None else replace(design, thresholds=tuple(float(t) for t in solved[1]))
 

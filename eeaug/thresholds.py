@@ -27,6 +27,8 @@ PAPER_GRID = np.linspace(0.40, 1.00, 13).astype(np.float32)
 
 SOURCE, SINK = "input", "output"
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -47,9 +49,14 @@ class Objective:
     ) -> NDArray[np.float64]:
         """Objective of mean costs and accuracies, elementwise; infinite where the budget is missed."""
         if self.weight is not None:
-            lost = np.maximum(0.0, self.base_accuracy - accuracy)
-            return self.weight * cost / self.base_cost + (1 - self.weight) * lost
+            return self.weight * cost / self.base_cost + self.penalty(accuracy)
         return np.where(self.allows(accuracy), cost, np.inf)
+
+    def penalty(self, accuracy: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """What accuracies add to the objective, elementwise: falls as they rise."""
+        if self.weight is not None:
+            return np.asarray((1 - self.weight) * np.maximum(0.0, self.base_accuracy - accuracy))
+        return np.where(self.allows(accuracy), 0.0, np.inf)
 
     def allows(self, accuracy: NDArray[np.float64] | float) -> NDArray[np.bool_]:
         """Whether an accuracy is within the budget (a tolerance of 1e-9 absorbs rounding of the sums)."""
@@ -89,6 +96,7 @@ def graph(
     *,
     independent: bool = False,
     classes: ClassLimit | None = None,
+    most: float = np.inf,
 ) -> nx.DiGraph:
     """The threshold graph of one architecture.
 
@@ -99,6 +107,8 @@ def graph(
     costs : m + 1 costs of the segments
     independent : edge weights under independence of the exits instead of counted survivors
     classes : that of the same rows as ``outcomes``; only prefixes that meet it have an edge into the sink
+    most : prefixes of which no path into the sink can be as short are left out, as are those that must miss the
+        budget
 
     An edge from a prefix to a longer one carries the cost of the segment that the longer one adds; the edge
     into the sink carries the final segment and, with ``weight``, the penalty for lost accuracy. Under a
@@ -108,18 +118,25 @@ def graph(
     network = nx.DiGraph()
     network.add_node(SOURCE)
     scale = objective.weight / objective.base_cost if objective.weight is not None else 1.0
-    # state of a prefix: (share that reaches the next classifier, accuracy so far, survivors, classes)
+    # state of a prefix: (share that reaches the next classifier, accuracy so far, survivors, classes), and the
+    # length of the shortest path to it
     everyone = np.ones(outcomes.samples, dtype=bool)
     level: dict[object, tuple[float, float, NDArray[np.bool_], _ClassState]] = {}
     level[SOURCE] = (1.0, 0.0, everyone, _ClassState.first(classes))
+    spent: dict[object, float] = {SOURCE: 0.0}
     for k in range(m):
         following: dict[object, tuple[float, float, NDArray[np.bool_], _ClassState]] = {}
         by_class = None
         if classes is not None:
             by_class = _Leaving(classes, k, outcomes.confidence[k], grid[k], independent=independent)
+        bounds = _Bounds(outcomes, k, grid[k], independent=independent)
         for node, (reach, accuracy, alive, lost) in level.items():
+            length = spent[node] + scale * reach * costs[k]
+            going_on, highest = bounds.after(reach, accuracy, alive)
+            shortest = length + scale * going_on * costs[k + 1] + objective.penalty(highest)
             thereafter = [lost] * len(grid[k]) if by_class is None else by_class.after(lost, alive)
-            for t, then in zip(grid[k], thereafter, strict=True):
+            for i in np.flatnonzero(np.isfinite(shortest) & (shortest <= most)):
+                t, then = grid[k][i], thereafter[i]
                 leaving = outcomes.confidence[k] >= t
                 if independent:
                     share, right = float(outcomes.share(leaving)), float(outcomes.share(leaving & correct[k]))
@@ -135,21 +152,44 @@ def graph(
                     # of equal prefixes the first, that is the lowest threshold, names the edge
                     network.add_edge(node, child, weight=scale * reach * costs[k], threshold=t)
                 following[child] = state
+                spent[child] = min(length, spent.get(child, np.inf))
         level = following
     for node, (reach, accuracy, alive, lost) in level.items():
         if independent:
             total = accuracy + reach * float(outcomes.accuracies[m])
         else:
             total = accuracy + float(outcomes.share(alive & correct[m]))
-        if not objective.allows(np.float64(total)):
-            continue
-        if classes is not None and not classes.allows(lost.drops).all():
-            continue
-        weight = scale * reach * costs[m]
-        if objective.weight is not None:
-            weight += (1 - objective.weight) * max(0.0, objective.base_accuracy - total)
-        network.add_edge(node, SINK, weight=weight)
+        weight = scale * reach * costs[m] + float(objective.penalty(total))
+        if np.isfinite(weight) and (classes is None or classes.allows(lost.drops).all()):
+            network.add_edge(node, SINK, weight=weight)
     return network
+
+
+class _Bounds:
+    """For each threshold of the k-th exit, the share that goes on and what no accuracy at the end exceeds."""
+
+    def __init__(self, outcomes: Outcomes, k: int, grid: NDArray[np.float32], *, independent: bool) -> None:
+        self.independent, self.last = independent, k == len(outcomes.confidence) - 2
+        self.bins, self.size = bins(outcomes.confidence[k][None], grid[None])[0], len(grid) + 1
+        self.share = outcomes.counts / outcomes.counts.sum()
+        self.right = self.share * outcomes.correct[k]
+        # whoever goes on may be right if anything later is
+        self.hopeful = self.share * outcomes.correct[k + 1 :].any(axis=0)
+        self.final = float(outcomes.accuracies[-1])
+
+    def after(self, reach: float, accuracy: float, alive: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Both (T,), behind a prefix that so much of reaches, with so much right, and these samples left."""
+        leaving, right, hopeful = (self._above(part, alive) for part in (self.share, self.right, self.hopeful))
+        if self.independent:
+            rest = reach * (1 - leaving[1:])
+            return rest, accuracy + reach * right[1:] + rest * (self.final if self.last else 1.0)
+        # a sum over thresholds rounds otherwise than one over samples
+        return leaving[0] - leaving[1:], accuracy + right[1:] + hopeful[0] - hopeful[1:] + 1e-12
+
+    def _above(self, share: Floats, alive: NDArray[np.bool_]) -> Floats:
+        """Of everything, then of what meets each threshold."""
+        of = share if self.independent else share * alive
+        return np.bincount(self.bins, of, self.size)[::-1].cumsum()[::-1]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -128,6 +129,34 @@ def test_the_shortest_path_is_the_best_configuration(independent: bool, weighted
             assert value == pytest.approx(min(values.values()))
             assert values[tuple(map(float, chosen))] == pytest.approx(value)
     assert infeasible == 0 if weighted else infeasible > 0
+
+
+@pytest.mark.parametrize("independent", [False, True], ids=["exact", "independent"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["budget", "weight"])
+def test_a_graph_without_what_is_longer_has_the_same_shortest_path(independent: bool, weighted: bool) -> None:
+    smaller = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        exits = int(rng.integers(1, 4))
+        outcomes = correlated(rng, exits, 40)
+        if seed % 3 == 0:
+            outcomes = replace(outcomes, weights=rng.uniform(0.2, 3.0, 40))
+        grid = some_grid(rng, outcomes, 6)
+        costs = rng.uniform(1, 10, exits + 1)
+        base = float(outcomes.accuracies[-1])
+        objective = Objective(base, 12.0, **({"weight": 0.3} if weighted else {"max_accuracy_drop": 0.05}))
+        whole = thresholds.graph(outcomes, grid, costs, objective, independent=independent)
+        found = thresholds.solve(whole)
+        assert found is not None
+        for most in (found[0] * (1 + 1e-12), found[0] * 1.2):
+            part = thresholds.graph(outcomes, grid, costs, objective, independent=independent, most=most)
+            value, chosen = thresholds.solve(part) or (0.0, ())
+            assert (value, chosen) == (pytest.approx(found[0]), found[1]), seed
+            assert all(node in whole for node in part)
+            smaller += len(part) < len(whole) / 2
+        none = thresholds.graph(outcomes, grid, costs, objective, independent=independent, most=found[0] * 0.999)
+        assert thresholds.solve(none) is None, seed
+    assert smaller > 30
 
 
 def test_prefixes_that_leave_the_same_samples_over_are_one_node() -> None:

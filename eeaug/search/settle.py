@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eeaug.cascade import Tables, exact_tables, independent_tables, marginals
 from eeaug.search.space import Design, Problem, placements
 
-__all__ = ["EVERY_FRONT", "Settled", "budgets", "front", "score", "settle"]
+__all__ = ["EVERY_FRONT", "Settled", "budgets", "front", "lowest", "score", "settle"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -185,6 +185,15 @@ def score(problem: Problem, archs: Indices) -> Tables:
         leave, right = (table[archs] for table in problem.marginals)
         return independent_tables(leave, right, float(problem.outcomes.accuracies[-1]))
     return exact_tables(problem.bins, problem.correct, archs, problem.thresholds, weights)
+
+
+def lowest(problem: Problem, archs: Indices, costs: Floats) -> float:
+    """The objective's lowest value among the configurations of (A, m) whose segments cost (A, m + 1)."""
+    tables = score(problem, archs)
+    values = problem.objective.value(tables.mean(costs), tables.accuracy)
+    if problem.classes is not None:
+        values = np.where(problem.classes.allows(class_drops(problem, archs)), values, np.inf)
+    return float(values.min())
 
 
 def class_drops(problem: Problem, archs: Indices) -> Floats:
