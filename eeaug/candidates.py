@@ -85,7 +85,8 @@ def planned(
     ``chosen`` families; ``samples`` to train on; ``pinned`` locations get convolutional heads in any case.
     ``reaching_back``: whether heads may read the tensors of earlier locations.
     """
-    values = min(effort.dense_values * samples, families.POOLED_LIMIT)
+    share = effort.dense_share * backbone_macs / max(1, len(locations))
+    values = min(effort.dense_values * samples, share, families.POOLED_LIMIT)
     dense: dict[Location, tuple[Head, ...]] = {}
     for i, at in enumerate(locations):
         if "blueprint" in chosen:
@@ -131,8 +132,7 @@ def search(
     accuracy = {one.trained.head.key: judge.accuracy(one.screen) for one in ordered}
     for one in ordered:
         head = one.trained.head
-        cost = sum(head.cost().macs.values())
-        progress.detail(f"{head.key}: {accuracy[head.key]:.2%} right on screen, {cost:,} MACs")
+        progress.detail(f"{head.key}: {accuracy[head.key]:.2%} right on screen, {head.macs:,} MACs")
     kept = ordered
     if source.specific is None:  # accuracy says little of how surely a head knows a single class
         front = set(selection.front([one.trained.head for one in ordered], accuracy))
@@ -154,7 +154,7 @@ def search(
 
 def _order(judged: Judged) -> tuple[int, int, str]:
     head = judged.trained.head
-    return head.location.after, sum(head.cost().macs.values()), head.name
+    return head.location.after, head.macs, head.name
 
 
 def _calibrated(source: Source, judged: Judged, held: Features) -> Judged:
@@ -272,6 +272,7 @@ class _Work:
 
         if lacking:
             detail = _count(sum(map(len, lacking)), "dense head")
+            lacking.sort(key=lambda heads: sum(head.macs for head in heads), reverse=True)  # no thread waits long
             with self.progress.step("heads", detail), _threads(self.source.extraction.threads) as pool:
                 for i, done in enumerate(as_completed([pool.submit(train, heads) for heads in lacking])):
                     done.result()

@@ -68,7 +68,7 @@ def estimated(task: Problem, problem: Callable[[Outcomes], Problem], seed: int) 
     lost, total = np.zeros(STEPS), 0.0
     for chosen_on, read_on in _folds(outcomes.samples, seed):
         part = problem(only(outcomes, chosen_on))
-        front = solver.solve(part).fronts.get(part.cost, ())
+        front = solver.solve(part, (part.cost,)).fronts.get(part.cost, ())
         if not front:
             return None
         held = only(outcomes, read_on)

@@ -40,16 +40,17 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
 class Effort:
     """How much is spent on heads.
 
-    Dense ones: locations and pooled values per sample of fit at most, passes over fit, batches at least, learning
-    rate. Convolutional ones: passes over fit; what a head
-    may cost, in MACs or as a share of the backbone, whichever is more; how long their training may take together,
-    in seconds or passes of the backbone over the data, whichever is more. Times are estimated from shapes, so
-    that the same run gives the same heads everywhere.
+    Dense ones: locations at most; pooled values of a location per sample of fit, and of all locations per MAC of
+    the backbone, at most; passes over fit, batches at least, learning rate. Convolutional ones: passes over fit;
+    what a head may cost, in MACs or as a share of the backbone, whichever is more; how long their training may
+    take together, in seconds or passes of the backbone over the data, whichever is more. Times are estimated from
+    shapes, so that the same run gives the same heads everywhere.
     """
 
     families: tuple[str, ...]
     places: float
     dense_values: float
+    dense_share: float
     dense_epochs: int
     dense_steps: int
     dense_rate: float
@@ -63,15 +64,15 @@ class Effort:
 # The fewer the steps, the larger the first ones: 2, 4 and 10 passes came to within 0.7, 0.2 and 0 points.
 EFFORTS: Mapping[str, Effort] = {
     "quick": Effort(
-        ("blueprint",), 24, 0.5, 2, 170, 3e-2, 2,
+        ("blueprint",), 24, 0.5, 0.0007, 2, 170, 3e-2, 2,
         map_macs=1e6, map_share=0.005, map_s=20, map_passes=0.3,
     ),
     "normal": Effort(
-        ("blueprint", "separable"), inf, inf, 3, 350, 2e-2, 6,
+        ("blueprint", "separable"), inf, inf, inf, 3, 350, 2e-2, 6,
         map_macs=1e6, map_share=0.005, map_s=75, map_passes=1,
     ),
     "thorough": Effort(
-        FAMILIES, inf, inf, 10, 800, 1e-2, 12,
+        FAMILIES, inf, inf, inf, 10, 800, 1e-2, 12,
         map_macs=2e6, map_share=0.08, map_s=600, map_passes=10,
     ),
 }  # fmt: skip

@@ -28,7 +28,7 @@ IN_MEMORY = 20_000_000  # values that a thread may hold
 # samples. On 500 images with heads of 64 to 512 values the best was 5 to 50; on 45,000 it changes nothing.
 RIDGE = 15.0
 JOINED_ROWS = 4096  # that are read from several tensors at once
-MOMENT_ROWS = 4096  # mean and deviation of a column are known well enough from so many samples
+MOMENT_ROWS = 1024  # mean and deviation of a column are known well enough from so many samples
 
 
 def train(
@@ -49,18 +49,21 @@ def train(
     n = len(fit.probabilities)
     plan = plan.for_samples(n)
     fit, screen = _joined(fit, heads), _joined(screen, heads)
-    fit = replace(fit, tensors={source: _at_hand(fit.tensors[source]) for source in {_source(h) for h in heads}})
     total = plan.epochs * (n // plan.batch)
-    running = {h.key: _Running(h, fit.tensors[_source(h)], plan, total) for h in heads}
+    running: dict[str, _Running] = {}
+    for source in dict.fromkeys(map(_source, heads)):
+        given = _at_hand(fit.tensors[source])
+        running |= {h.key: _Running(h, given, plan, total) for h in heads if _source(h) == source}
+    running = {h.key: running[h.key] for h in heads}
     every = dict(running)
     for epoch in range(plan.epochs):
         order = np.random.default_rng([plan.seed, heads[0].location.after, epoch]).permutation(n)
         for i in range(n // plan.batch):
             rows = np.sort(order[i * plan.batch : (i + 1) * plan.batch])
             y = targets(rows)
-            read = {source: _read(fit, source, rows) for source in {_source(h.head) for h in running.values()}}
+            read: dict[str, Values] = {}  # once for all heads
             for head in running.values():
-                head.step(_pooled(head.head, read[_source(head.head)]), y)
+                head.step(head.batch(fit, rows, read), y)
         if epoch == 0 and plan.epochs > 1:
             kept = keep({key: predict(head.trained(), screen) for key, head in running.items()})
             running = every = {key: head for key, head in running.items() if key in kept}
@@ -85,12 +88,19 @@ def predict(trained: Trained, features: Features) -> Values:
 
 
 class _Running:
-    """A head in training: weights of standardised values, and Adam's moments."""
+    """A head in training: weights of standardised values, and Adam's moments.
+
+    ``at_hand`` (n, values): what it learns from, standardised, where that has room; else None.
+    """
 
     def __init__(self, head: Head, given: NDArray[Any], plan: Plan, total: int) -> None:
-        self.head, self.plan = head, plan
+        self.head, self.plan, self.source = head, plan, _source(head)
         some = given[:: -(-len(given) // MOMENT_ROWS)].astype(np.float32)
         self.mean, self.std = _moments(_pooled(head, some))
+        self.at_hand: Values | None = None
+        if given.size <= IN_MEMORY:
+            self.at_hand = _pooled(head, given) - self.mean
+            self.at_hand /= self.std
         self.weights = _initial(head, np.random.default_rng([plan.seed, head.location.after]))
         self.first = [np.zeros_like(w) for w in self.weights]
         self.second = [np.zeros_like(w) for w in self.weights]
@@ -99,11 +109,19 @@ class _Running:
         self.best_accuracy, self.waited = -1.0, 0
         self.ridge = np.float32(RIDGE / len(given))
 
+    def batch(self, fit: Features, rows: NDArray[np.integer], read: dict[str, Values]) -> Values:
+        """What :meth:`step` takes of these rows; ``read`` holds those of tensors that other heads read, too."""
+        if self.at_hand is not None:
+            return self.at_hand[rows]
+        if self.source not in read:
+            read[self.source] = _read(fit, self.source, rows)
+        return _pooled(self.head, read[self.source])
+
     def step(self, x: Values, y: Values) -> None:
         layers = self.head.dense
         before, inputs = [], [x]
         for k, layer in enumerate(layers):
-            kernel, bias = self._layer(k)
+            kernel, bias = self._layer(k, plain=self.at_hand is None)
             before.append(inputs[k] @ kernel + bias)
             inputs.append(ACTIVATIONS[layer.activation][0](before[k]))
         # cross entropy of a softmax, and of sigmoids: both have this derivative by the logits
@@ -112,9 +130,9 @@ class _Running:
         for k in range(len(layers) - 1, -1, -1):
             total = error.sum(axis=0)
             kernel = inputs[k].T @ error
-            if k == 0:  # of the kernel on standardised values
+            if k == 0 and self.at_hand is None:  # of the kernel on standardised values
                 kernel = (kernel - self.mean[:, None] * total) / self.std[:, None]
-            else:
+            elif k:
                 error = (error @ self.weights[2 * k].T) * ACTIVATIONS[layers[k - 1].activation][1](before[k - 1])
             gradients[:0] = [kernel + self.ridge * self.weights[2 * k], total]
         self._adam(gradients)
@@ -138,10 +156,10 @@ class _Running:
             self.waited += 1
         return self.waited < self.plan.patience
 
-    def _layer(self, k: int) -> tuple[Values, Values]:
-        """Kernel and bias on plain values: the standardisation goes into the first layer."""
+    def _layer(self, k: int, *, plain: bool = True) -> tuple[Values, Values]:
+        """Kernel and bias; on ``plain`` values the standardisation goes into the first layer."""
         kernel, bias = self.weights[2 * k : 2 * k + 2]
-        if k:
+        if k or not plain:
             return kernel, bias
         kernel = kernel / self.std[:, None]
         return kernel, bias - self.mean @ kernel

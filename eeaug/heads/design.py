@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, prod
 
 from eeaug.cost import Exit
@@ -140,6 +141,10 @@ class Head:
                 after = (step.units,)
             yield step, shape, after
             shape = after
+
+    @cached_property
+    def macs(self) -> int:
+        return sum(self.cost().macs.values())
 
     def cost(self) -> Exit:
         """MACs by operation type, parameters as deployed (batch normalisation folded), working memory."""

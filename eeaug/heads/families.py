@@ -81,9 +81,9 @@ def dense_heads(
         heads.append(Head(location, "blueprint", size, (Pool(window), final), finer))
         if hidden:
             wide = Head(location, "blueprint", f"{size}-hidden", (Pool(window), *hidden, final), finer)
-            if sum(wide.cost().macs.values()) <= HIDDEN_SHARE * backbone_macs:
+            if wide.macs <= HIDDEN_SHARE * backbone_macs:
                 heads.append(wide)
-    return tuple(h for h in heads if sum(h.cost().macs.values()) < location.remaining_macs)
+    return tuple(h for h in heads if h.macs < location.remaining_macs)
 
 
 def dense_connections(
@@ -106,7 +106,7 @@ def dense_connections(
         steps = (Pool(window), Dense(decision.outputs, decision.activation))
         head = Head(location, "dense-connection", size, steps, finer, tuple(others))
         joined = prod(next(head.shapes())[2])
-        if joined <= JOINED_LIMIT and sum(head.cost().macs.values()) < location.remaining_macs:
+        if joined <= JOINED_LIMIT and head.macs < location.remaining_macs:
             heads.append(head)
     return tuple(heads)
 
@@ -127,13 +127,13 @@ def map_heads(
     for family in families:
         made = MAP_FAMILIES[family](location.shape)
         tried = [Head(location, family, size, (*steps, final)) for size, steps in made]
-        priced = sorted(((sum(h.cost().macs.values()), len(h.steps), h.size, h) for h in tried), reverse=True)
+        priced = sorted(((h.macs, len(h.steps), h.size, h) for h in tried), reverse=True)
         priced = [entry for entry in priced if entry[0] <= most]
         for part in SIZES:
             fitting = [h for macs, *_, h in priced if macs * part <= priced[0][0]]
             if fitting and fitting[0] not in heads:
                 heads.append(fitting[0])
-    return tuple(sorted(heads, key=lambda h: -sum(h.cost().macs.values())))
+    return tuple(sorted(heads, key=lambda h: -h.macs))
 
 
 def _trecx(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]:

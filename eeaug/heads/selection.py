@@ -30,7 +30,7 @@ def promising(heads: Sequence[Head], right: Mapping[str, NDArray[np.bool_]], cha
     least = chance + 2 * np.sqrt(chance * (1 - chance) / max(n, 1))
     kept = {h.key for h in heads if share.get(h.key, 0.0) > least}
     for head in heads:
-        rivals = [r for r in heads if r.location == head.location and r.key in share and _macs(r) < _macs(head)]
+        rivals = [r for r in heads if r.location == head.location and r.key in share and r.macs < head.macs]
         if head.key in kept and any(share[r.key] > share[head.key] + spread for r in rivals):
             kept.discard(head.key)
     return kept
@@ -43,8 +43,8 @@ def front(heads: Sequence[Head], accuracy: Mapping[str, float]) -> tuple[Head, .
         for h in heads
         if not any(
             r.location == h.location
-            and (_macs(r), -accuracy[r.key]) != (_macs(h), -accuracy[h.key])
-            and _macs(r) <= _macs(h)
+            and (r.macs, -accuracy[r.key]) != (h.macs, -accuracy[h.key])
+            and r.macs <= h.macs
             and accuracy[r.key] >= accuracy[h.key]
             for r in heads
         )
@@ -100,13 +100,9 @@ def training_s(head: Head, samples: int) -> float:
     Measured for nine heads of 0.1 to 7 million MACs; half of it is moving tensors, whatever the MACs.
     """
     layers = sum(not isinstance(step, Pool | Dense) for step in head.steps)
-    return samples * (15e-6 * layers + 3 * _macs(head) / TRAINED_MACS_PER_S)
+    return samples * (15e-6 * layers + 3 * head.macs / TRAINED_MACS_PER_S)
 
 
 def pass_s(macs: int, samples: int) -> float:
     """About how long the backbone takes for ``samples``, in seconds of the same two cores."""
     return samples * macs / PASSED_MACS_PER_S
-
-
-def _macs(head: Head) -> int:
-    return sum(head.cost().macs.values())

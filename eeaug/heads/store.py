@@ -19,7 +19,7 @@ from eeaug.heads.training import Plan, Trained
 
 __all__ = ["Judged", "file", "load", "save"]
 
-FORMAT = 2  # of the files and of how heads are trained; part of their key
+FORMAT = 3  # of the files and of how heads are trained; part of their key
 
 
 @dataclass(frozen=True)

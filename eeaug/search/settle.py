@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from eeaug.cascade import Tables, exact_tables, independent_tables, marginals
 from eeaug.search.space import Design, Problem, placements
 
-__all__ = ["EVERY_FRONT", "Settled", "budgets", "front", "lowest", "score", "settle"]
+__all__ = ["COSTS", "EVERY_FRONT", "Settled", "budgets", "front", "lowest", "score", "settle"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
+# of a cascade, on average
+COSTS = ("macs", "latency", "energy")
 # More placements than these are settled for the front of mean MACs alone, which is the same on all of them.
 EVERY_FRONT = 300_000
 
@@ -46,7 +48,7 @@ class Settled:
     """What came out: the best design so far, the fronts, and counts for the report.
 
     ``best_accuracy`` is the highest that any configuration within the limits has, whatever it costs.
-    ``fronts`` by cost: "macs", and if ``every_front`` "latency" and "energy".
+    ``fronts`` by cost: those of ``costs``.
     """
 
     best: Design | None = None
@@ -56,7 +58,7 @@ class Settled:
     configurations: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     best_accuracy: float = 0.0
-    every_front: bool = True
+    costs: tuple[str, ...] = COSTS
     fronts: dict[str, _Front] = field(default_factory=dict)
 
 
@@ -159,7 +161,7 @@ def settle(problem: Problem, archs: Indices, into: Settled) -> Settled:
     Scores are exact counts, or independent ones if the problem says so. Ties go to the lower mean energy,
     mean latency, worst latency, number of processors, then the earlier location.
     """
-    for cost in ("macs", "latency", "energy") if into.every_front else ("macs",):
+    for cost in into.costs:
         into.fronts.setdefault(cost, _Front.empty(problem))
     for some in _portions(problem, archs, archs.shape[1]):
         placed = _Placed.of(problem, some)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eeaug.errors import InfeasibleError
 from eeaug.search import labels
-from eeaug.search.settle import EVERY_FRONT, Settled, budgets, front, settle
+from eeaug.search.settle import COSTS, EVERY_FRONT, Settled, budgets, front, settle
 from eeaug.search.space import (
     LATENCY,
     Design,
@@ -50,8 +50,8 @@ class Result:
     fronts: Mapping[str, tuple[tuple[Design, float, float], ...]]
 
 
-def solve(problem: Problem) -> Result:
-    """The best design with at most ``problem.max_exits`` exits.
+def solve(problem: Problem, fronts: tuple[str, ...] = COSTS) -> Result:
+    """The best design with at most ``problem.max_exits`` exits, and the fronts of these costs.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def solve(problem: Problem) -> Result:
     counts = [count_architectures(problem, m) for m in range(problem.max_exits + 1)]
     ways = [sum(1 for _ in placements(problem, m)) for m in range(problem.max_exits + 1)]
     settled = sum(n * w for n, w in zip(counts[:3], ways[:3], strict=True))
-    into = Settled(every_front=settled <= EVERY_FRONT)
+    into = Settled(costs=fronts if settled <= EVERY_FRONT else ("macs",))
     shortlists: dict[int, Indices] = {}
     looked_at, pair = [], None
     for m, number in enumerate(counts):
@@ -79,8 +79,8 @@ def solve(problem: Problem) -> Result:
     if into.best is None:
         raise explain(problem, into, looked_at)
     placed = sum(n * w for n, w in zip(counts, ways, strict=True))
-    fronts = {cost: front(problem, into, cost) for cost in into.fronts}
-    return Result(into.best, into, sum(counts), placed, not shortlists, fronts)
+    lowest = {cost: front(problem, into, cost) for cost in into.fronts}
+    return Result(into.best, into, sum(counts), placed, not shortlists, lowest)
 
 
 def _climb(problem: Problem, shortlists: dict[int, Indices], pair: Design | None, into: Settled) -> None:
