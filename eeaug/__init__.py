@@ -58,6 +58,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     integer         the int8 stages as a cascade of its own
     export          the bundle, verified
     report          one report.json, its renderings
+    alongside       a part of the data measured while files are written
     quantising      int8 thresholds sought, int8 files measured
     gate            limits on a report, for continuous integration
     deciding        from trained candidates to the design, its proof and its points

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from eeaug import (
     quantising,
     reference,
 )
+from eeaug.alongside import Alongside
 from eeaug.cascade import Outcomes
 from eeaug.deciding import Decided, Material, decide
 from eeaug.export import bundle, formats, keras_file, search_files, stage_files, verify
@@ -56,9 +60,12 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
     with progress.step("search"):
         decided = decide(settings, material)
     asked, quantised = formats.named(settings.formats), None
-    with bundle.being_written(settings.bundle, force=settings.force) as directory:
+    with bundle.being_written(settings.bundle, force=settings.force) as directory, ExitStack() as alongside:
+        work = _work(directory, settings, material, decided)
+        load = partial(Cascade.load, directory, work.manifest, settings.threads)
+        measured = Alongside(material.test, load, settings.threads)
         with progress.step("export"):
-            work = _export(directory, settings, material, decided)
+            _export(work, settings, material, decided, lambda: alongside.enter_context(measured))
         for name, kind in asked.items():
             with progress.step("export", name):
                 kind.write(work)
@@ -72,9 +79,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
             verification = verify.verify(work, whole, formats.like("model", asked))
-            test = None
-            if material.test is not None:
-                test = material.test(Cascade.load(directory, manifest, settings.threads))
+            test = measured.outcomes()
         shown = decided.rows if test is None else test
         manifest["reference"] = reference.recorded(
             shown, thresholds_by_point(manifest), "choose" if test is None else "test"
@@ -172,20 +177,26 @@ def _load(path: Any) -> Any:
     return keras.models.load_model(path, compile=False, safe_mode=False)  # as in verify
 
 
-def _export(directory: Path, settings: Settings, material: Material, decided: Decided) -> Work:
-    """Write everything but the reports and the formats that were asked for."""
-    network, found, chosen, stages = material.network, material.found, decided.chosen, decided.stages
-    classifier = network.classifier
-    written = [stage_files.write(classifier, stage, directory) for stage in stages]
+def _export(
+    work: Work, settings: Settings, material: Material, decided: Decided, onnx_written: Callable[[], object]
+) -> None:  # fmt: skip
+    """Write everything but the reports and the formats that were asked for; the ONNX stages come first."""
+    found, chosen, directory = material.found, decided.chosen, work.directory
+    stage_files.write(work.classifier, work.stages, directory, onnx_written)
     exits = [found.trained[e] for e in chosen.design.exits]
-    keras_file.save(partition.monolith(classifier, exits), directory / "augmented.keras")
-    (directory / "hardware.yaml").write_text(hardware.dump(network.hardware), encoding="utf-8")
+    keras_file.save(partition.monolith(work.classifier, exits), directory / "augmented.keras")
+    (directory / "hardware.yaml").write_text(hardware.dump(work.hardware), encoding="utf-8")
     if not settings.slim:
         answers = {}
         if chosen.reuse is not None:
             answers = {i: said for i in (*chosen.design.exits, -1) if (said := found.answers(i)) is not None}
         here = Search(found.trained, found.outcomes, found.certify, material.x, answers)
         search_files.write(directory, here if material.earlier is None else material.earlier.search)
+
+
+def _work(directory: Path, settings: Settings, material: Material, decided: Decided) -> Work:
+    """What will be written, its manifest still without hashes."""
+    network, chosen, stages = material.network, decided.chosen, decided.stages
     manifest = {
         "schema_version": bundle.SCHEMA_VERSION,
         "tool": {"eeaug": eeaug.__version__},
@@ -196,10 +207,7 @@ def _export(directory: Path, settings: Settings, material: Material, decided: De
         "decision": chosen.decision.as_dict(),
         "preprocessing": material.preprocessing.as_dict(),
         "inputs": list(material.inputs),
-        "stages": [
-            stage_files.entry(stage, files, chosen.decision.metric)
-            for stage, files in zip(stages, written, strict=True)
-        ],
+        "stages": [stage_files.entry(stage, chosen.decision.metric) for stage in stages],
         "operating_points": [
             {"name": point.name, "thresholds": [None if np.isinf(t) else t for t in point.thresholds]}
             for point in decided.points
@@ -213,7 +221,7 @@ def _export(directory: Path, settings: Settings, material: Material, decided: De
     return Work(
         directory,
         manifest,
-        classifier,
+        network.classifier,
         stages,
         network.hardware,
         material.x,

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, deciding, early_view, graph, locations, model, partition
+from eeaug import data, deciding, early_view, graph, locations, model, partition, runners
 from eeaug.candidates import Candidates
 from eeaug.cascade import Outcomes
 from eeaug.data import View
@@ -170,9 +170,8 @@ def _outcomes(
     """Of the trained network on a part, beside it what the given model says; and probabilities, the final last."""
     decision = source.classifier.decision
     names = [*(partition.exit_name(t) for t in trained), partition.FINAL]
-    parts = [
-        whole(x, training=False) for x in data.batches(view.part, view.indices, source.extraction.preprocessing, 64)
-    ]
+    answered = runners.answering(whole)
+    parts = [answered(x) for x in data.batches(view.part, view.indices, source.extraction.preprocessing, 64)]
     said = [np.concatenate([np.asarray(part[name]) for part in parts]) for name in names]
     answers = [decision.answers(p) for p in said]
     given = decision.answers(np.asarray(_answers(source, view).probabilities))[1]

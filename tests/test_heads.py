@@ -198,9 +198,11 @@ def test_slopes_are_those_of_the_values(activation: str) -> None:
     np.testing.assert_allclose(slope(z), numeric, atol=3e-3 if activation == "gelu" else 1e-6)
 
 
+@pytest.mark.parametrize("in_memory", [0, 1000], ids=["streamed", "at hand"])
 @pytest.mark.parametrize("outputs", ["softmax", "sigmoid"])
-def test_a_step_goes_down_the_gradient(outputs: str) -> None:
+def test_a_step_goes_down_the_gradient(outputs: str, in_memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gradients that Adam gets are those of the cross entropy, by finite differences of every weight."""
+    monkeypatch.setattr(dense, "IN_MEMORY", in_memory)
     head = Head(at((3,)), "blueprint", "vector", (design.Pool(()), Dense(4, "tanh"), Dense(3, outputs)))
     rng = np.random.default_rng(1)
     x = rng.normal(2, 1.5, (40, 3)).astype(np.float32)
@@ -210,7 +212,8 @@ def test_a_step_goes_down_the_gradient(outputs: str) -> None:
     run.ridge = np.float32(0)
     caught: list[Any] = []
     run._adam = caught.extend  # type: ignore[method-assign]
-    run.step(x, y)
+    assert (run.at_hand is None) == (in_memory == 0)
+    run.step(run.batch(of_tensor(head, x), np.arange(40), {}), y)
 
     def loss() -> float:
         p = dense.predict(run.trained(), of_tensor(head, x)).astype(np.float64)

@@ -84,7 +84,7 @@ def test_what_a_stage_says_of_itself(tmp_path: Path) -> None:
     assert first.handover == last.input_name == "handover_first_out"
     assert first.handover_bytes == 8 * 8 * 6  # in the sender's width
     assert last.handover is None and last.handover_bytes == 0
-    entry = stage_files.entry(first, {"onnx": "a", "keras": "b"}, "max-softmax")
+    entry = stage_files.entry(first, "max-softmax")
     assert entry["outputs"]["handover"] == [{"name": "handover_first_out", "shape": [8, 8, 6], "bytes": 384}]
     assert (entry["macs"], entry["inputs"], entry["threshold"]) == (10, [INPUT], 0.75)
 
@@ -93,10 +93,10 @@ def test_written_stages_are_read_back_and_compared(tmp_path: Path) -> None:
     _, given = classifier("residual", tmp_path)
     exits = [trained(map_head(places(given)["stem"]))]
     stages = cut(given, exits)
-    files = [stage_files.write(given, stage, tmp_path) for stage in stages]
+    stage_files.write(given, stages, tmp_path)
     manifest: dict[str, Any] = {
         "decision": given.decision.as_dict(),
-        "stages": [stage_files.entry(s, f, "max-softmax") for s, f in zip(stages, files, strict=True)],
+        "stages": [stage_files.entry(stage, "max-softmax") for stage in stages],
     }
     work = Work(tmp_path, manifest, given, stages, TARGET, samples(given, 100), 1)
     asked = formats.named(["tflite"])

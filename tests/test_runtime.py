@@ -14,7 +14,7 @@ from conftest import EXAMPLES, Bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eeaug import conversion, operating, runtime
+from eeaug import conversion, operating, runners, runtime
 from eeaug.cascade import decide
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError, InputError
@@ -258,6 +258,24 @@ def test_both_runtimes_predict_what_the_report_measured(bundle: Bundle) -> None:
         assert [float(np.mean(said.exits == k)) for k in range(2)] == measured["leave_rates"], name
     np.testing.assert_allclose(found["onnx"].probabilities, found["keras"].probabilities, atol=1e-5)
     assert (found["onnx"].names[0],) == (bundle.manifest["classes"][found["onnx"].classes[0]],)
+
+
+@pytest.mark.e2e
+def test_a_keras_model_answers_alike_layer_by_layer_and_as_a_graph(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    with np.load(bundle.data) as data:
+        x = Preprocessing.from_dict(bundle.manifest["preprocessing"])(data["x_test"][:40])
+    model = keras.models.load_model(bundle.path / "augmented.keras", compile=False)
+    plain = runners.answering(model)(x)
+    monkeypatch.setattr(runners, "KEPT", 0)
+    graph = runners.answering(model)
+    assert hasattr(graph, "get_concrete_function")
+    for name, said in graph(x).items():
+        np.testing.assert_allclose(said, plain[name], atol=1e-5)
+    assert len(graph(x[:7])[name]) == 7
 
 
 @pytest.mark.e2e

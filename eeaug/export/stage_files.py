@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,25 +12,38 @@ from eeaug.export import keras_file
 from eeaug.heads import keras_head
 from eeaug.model import Classifier
 from eeaug.partition import PROBABILITIES, Stage, stage_graph
+from eeaug.settings import ALWAYS
 
 __all__ = ["entry", "write"]
 
 
-def write(classifier: Classifier, stage: Stage, directory: Path) -> dict[str, str]:
-    """Write the stage's files below ``directory``; format → path relative to it, with forward slashes."""
+def write(
+    classifier: Classifier,
+    stages: Sequence[Stage],
+    directory: Path,
+    onnx_written: Callable[[], object] = lambda: None,
+) -> None:
+    """Write all stages below ``directory``: first the ONNX files, which can be run from then on."""
     import keras
 
-    folder = directory / "stages" / stage.name
-    folder.mkdir(parents=True)
-    inputs, outputs = stage_graph(classifier, stage)
-    name = f"stage_{keras_head.safe_name(stage.name)}"
-    keras_file.save(keras.Model(inputs, outputs, name=name), folder / "model.keras")
-    proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
-    (folder / "model.onnx").write_bytes(proto.SerializeToString(deterministic=True))
-    return {kind: f"stages/{stage.name}/model.{kind}" for kind in ("keras", "onnx")}
+    graphs = [stage_graph(classifier, stage) for stage in stages]
+    for stage, (inputs, outputs) in zip(stages, graphs, strict=True):
+        path = directory / _files(stage)["onnx"]
+        path.parent.mkdir(parents=True)
+        proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
+        path.write_bytes(proto.SerializeToString(deterministic=True))
+    onnx_written()
+    for stage, (inputs, outputs) in zip(stages, graphs, strict=True):
+        name = f"stage_{keras_head.safe_name(stage.name)}"
+        keras_file.save(keras.Model(inputs, outputs, name=name), directory / _files(stage)["keras"])
 
 
-def entry(stage: Stage, files: dict[str, str], metric: str) -> dict[str, Any]:
+def _files(stage: Stage) -> dict[str, str]:
+    """Format → path relative to the bundle, with forward slashes."""
+    return {kind: f"stages/{stage.name}/model.{kind}" for kind in ALWAYS}
+
+
+def entry(stage: Stage, metric: str) -> dict[str, Any]:
     """The stage as the manifest describes it."""
     handover = []
     if stage.handover is not None:
@@ -46,5 +60,5 @@ def entry(stage: Stage, files: dict[str, str], metric: str) -> dict[str, Any]:
         "threshold": stage.threshold,
         "metric": metric,
         "macs": stage.macs,
-        "files": files,
+        "files": _files(stage),
     }

@@ -15,6 +15,7 @@ from eeaug.decision import Decision
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Format, Work
 from eeaug.partition import FINAL, exit_output
+from eeaug.runners import answering
 from eeaug.runtime import Cascade, heard
 
 __all__ = ["TOLERANCE", "Reference", "compare", "verify"]
@@ -127,7 +128,8 @@ def _in_one_piece(
 ) -> list[NDArray[np.float32]]:
     """The augmented model's outputs in the order of the stages, each (n, outputs)."""
     names = [exit_output(stage["outputs"]["handover"][0]["name"]) for stage in stages[:-1]] + [FINAL]
-    parts = [model(x[i : i + size], training=False) for i in range(0, len(x), size)]
+    answers = answering(model)
+    parts = [answers(x[i : i + size]) for i in range(0, len(x), size)]
     return [np.concatenate([np.asarray(part[name]) for part in parts]) for name in names]
 
 

@@ -1,0 +1,72 @@
+"""A part of the data through a cascade while something else is done: ONNX Runtime computes without the interpreter,
+and what writes and reads back files hardly leaves it, so that together they keep two cores busy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from threading import Event
+from typing import Any
+
+from numpy.typing import NDArray
+
+from eeaug.cascade import Outcomes
+from eeaug.runners import Runner
+from eeaug.runtime import Cascade
+
+__all__ = ["Alongside"]
+
+
+class Alongside:
+    """Measures from the beginning of a ``with`` block on; when the block is left, nothing of it runs any more.
+
+    Parameters
+    ----------
+    measure : a cascade's outcomes on the part; None: there is no such part
+    load : opens the cascade
+    threads : if there is only one, it measures when the outcomes are asked for
+    """
+
+    def __init__(
+        self, measure: Callable[[Cascade], Outcomes] | None, load: Callable[[], Cascade], threads: int
+    ) -> None:
+        self._measure, self._load, self._stop = measure, load, Event()
+        self._pool = ThreadPoolExecutor(1) if threads > 1 else None
+        self._found: Future[Outcomes | None] | None = None
+
+    def __enter__(self) -> Alongside:
+        if self._pool is not None:
+            self._found = self._pool.submit(self._run)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def outcomes(self) -> Outcomes | None:
+        """Waits for them; None if there is no such part. Raises what ``measure`` and ``load`` raise."""
+        return self._run() if self._found is None else self._found.result()
+
+    def _run(self) -> Outcomes | None:
+        if self._measure is None:
+            return None
+        cascade = self._load()
+        sessions = tuple(_Stoppable(session, self._stop) for session in cascade.sessions)
+        return self._measure(replace(cascade, sessions=sessions))
+
+
+class _Stopped(Exception):
+    """Nobody waits for what is measured."""
+
+
+@dataclass(frozen=True)
+class _Stoppable:
+    runner: Runner
+    stop: Event
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        if self.stop.is_set():
+            raise _Stopped
+        return self.runner.run(outputs, inputs)
