@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, MutableSet
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +85,27 @@ def session(model: Path | bytes, threads: int) -> Any:
 
 
 def _converted(function: Any, signature: Any, *, copies: bool) -> Any:
-    """tf2onnx, mended in two places.
+    """tf2onnx, mended in four places.
 
-    It copies the graph with all weights before each of its passes, and every constant again within each, which is
-    never read: 6.6 GB for a ResNet50 of 94 MB. And its pass that removes transpositions fails on a convolution
-    followed by the addition of a scalar, as in hard-sigmoid: a MobileNetV3 then kept 106 of them.
+    - It copies the graph with all weights before each of its passes, and every constant again within each, which is
+      never read: 6.6 GB for a ResNet50 of 94 MB.
+    - TensorFlow makes a function of the graph with its weights, of which only the graph is read: a quarter of the
+      time.
+    - The pass that removes transpositions fails on a convolution followed by the addition of a scalar, as in
+      hard-sigmoid: a MobileNetV3 then kept 106 of them.
+    - What passes can do depends on the order of sets, which is another in every process: the same MobileNetV3 gave
+      other bytes each time.
+
+    ``copies``: without the first two.
     """
+    from types import SimpleNamespace
     from unittest import mock
 
     import tf2onnx
+    from tensorflow.python.framework import convert_to_constants
+    from tf2onnx import symbolic_executor
     from tf2onnx.graph import Node
+    from tf2onnx.optimizer import back_to_back_optimizer
     from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
 
     update, add = Node.update_proto, TransposeOptimizer._add_handler
@@ -103,19 +114,61 @@ def _converted(function: Any, signature: Any, *, copies: bool) -> Any:
         if not node.is_const():
             update(node, *args, **kwargs)
 
+    def only_graph(function: Any, graph: Any, inputs: Any) -> Any:
+        return SimpleNamespace(graph=SimpleNamespace(as_graph_def=lambda **_: graph))
+
     def add_handler(self: Any, transposition: Any, node: Any) -> Any:
         other = node.inputs[1]
         if other.is_const() and other.get_tensor_value(as_list=False).ndim == 0:
             return self._handle_node_having_branches(transposition, node)
         return add(self, transposition, node)
 
-    with (
-        mock.patch.object(Node, "update_proto", update_proto),
-        mock.patch.object(TransposeOptimizer, "_add_handler", add_handler),
-        mock.patch.dict(os.environ, {tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS: str(copies)}),
-    ):
+    mended: list[tuple[Any, str, Any]] = [
+        (TransposeOptimizer, "_add_handler", add_handler),
+        (tf2onnx.utils, "INTERNAL_NAME", 0),  # what new names end with, counted over all conversions
+        *((module, "set", OrderedSet) for module in (tf2onnx.graph, symbolic_executor, back_to_back_optimizer)),
+    ]
+    if not copies:
+        mended += [
+            (Node, "update_proto", update_proto),
+            (convert_to_constants, "_construct_concrete_function", only_graph),
+        ]
+    with contextlib.ExitStack() as patches:
+        for owner, name, value in mended:
+            patches.enter_context(mock.patch.object(owner, name, value, create=name == "set"))
+        patches.enter_context(
+            mock.patch.dict(os.environ, {tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS: str(copies)})
+        )
         proto, _ = tf2onnx.convert.from_function(function, input_signature=[signature], opset=OPSET)
     return proto
+
+
+class OrderedSet(MutableSet[Any]):
+    """A set in the order in which things came, with the methods that tf2onnx calls."""
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        self._items = dict.fromkeys(items)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._items
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, value: Any) -> None:
+        self._items[value] = None
+
+    def discard(self, value: Any) -> None:
+        self._items.pop(value, None)
+
+    def union(self, other: Iterable[Any]) -> OrderedSet:
+        return OrderedSet([*self, *other])
+
+    def issubset(self, other: Container[Any]) -> bool:
+        return all(item in other for item in self)
 
 
 def _bind_captured(proto: Any, function: Any) -> None:
@@ -208,12 +261,7 @@ def canonical(proto: Any, outside: Mapping[str, str]) -> None:
             if name and name not in new:
                 new[name] = f"{node.op_type.lower()}_{i}" + (f"_{k}" if k else "")
         node.name = f"{node.op_type}_{i}"
-    for node in graph.node:
-        node.input[:] = [new.get(name, name) for name in node.input]
-        node.output[:] = [new.get(name, name) for name in node.output]
-        node.ClearField("doc_string")
-        if not node.domain:  # set to nothing or not set: the same, in other bytes
-            node.ClearField("domain")
+    _rename(graph, new)
     tensors = [initializers[name] for name in order]
     for tensor in tensors:
         tensor.name = new[tensor.name]
@@ -228,6 +276,37 @@ def canonical(proto: Any, outside: Mapping[str, str]) -> None:
     graph.name = "eeaug"
     proto.producer_name, proto.producer_version, proto.doc_string = "eeaug", "", ""
     graph.ClearField("doc_string")
+
+
+def _rename(graph: Any, new: Mapping[str, str]) -> None:
+    """Give what nodes read and make their new names, and everything in the bodies of loops and branches one."""
+    for node in graph.node:
+        node.input[:] = [new.get(name, name) for name in node.input]
+        node.output[:] = [new.get(name, name) for name in node.output]
+        node.ClearField("doc_string")
+        if not node.domain:  # set to nothing or not set: the same, in other bytes
+            node.ClearField("domain")
+        for attribute in node.attribute:
+            for body in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+                _rename_body(body, new, f"{node.name}_{attribute.name}")
+
+
+def _rename_body(body: Any, new: Mapping[str, str], prefix: str) -> None:
+    body.name, inner = prefix, dict(new)
+    body.ClearField("doc_string")
+    del body.value_info[:]
+    for kind, values in (("input", body.input), ("weight", body.initializer)):
+        inner |= {value.name: f"{prefix}_{kind}_{i}" for i, value in enumerate(values)}
+    for i, node in enumerate(body.node):
+        node.name = f"{prefix}_{node.op_type}_{i}"
+        inner |= {name: f"{node.name}_{k}".lower() for k, name in enumerate(node.output) if name}
+    _rename(body, inner)
+    for value in (*body.input, *body.initializer, *body.output):
+        value.name = inner.get(value.name, value.name)
+    for value in (*body.input, *body.output):
+        for dim in value.type.tensor_type.shape.dim:  # of unknown size, numbered over all conversions
+            if dim.HasField("dim_param"):
+                dim.Clear()
 
 
 @contextlib.contextmanager

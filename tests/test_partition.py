@@ -156,7 +156,7 @@ print(onnx_digest(pathlib.Path(sys.argv[2])))
 def onnx_digest(folder: Path) -> str:
     _, given = classifier("nested", folder)
     inputs, outputs = partition.stage_graph(given, cut(given, [trained(map_head(places(given)["first_out"]))])[0])
-    protos = [conversion.to_onnx(inputs, outputs, input_name=INPUT), attention()]
+    protos = [conversion.to_onnx(inputs, outputs, input_name=INPUT), attention(), loop(), squeezes()]
     return hashlib.sha256(b"".join(p.SerializeToString(deterministic=True) for p in protos)).hexdigest()
 
 
@@ -168,6 +168,24 @@ def attention() -> Any:
     inputs = keras.Input((8, 6))
     outputs = {"y": keras.layers.MultiHeadAttention(2, 4)(inputs, inputs)}
     return conversion.to_onnx(inputs, outputs, input_name=INPUT)
+
+
+def loop() -> Any:
+    """Names in the body of a loop are numbered over all conversions."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 6))
+    return conversion.to_onnx(inputs, {"y": keras.layers.GRU(4)(inputs)}, input_name=INPUT)
+
+
+def squeezes() -> Any:
+    """The order of sets decides which reshapes are left of this."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    net = keras.applications.MobileNetV3Small(weights=None, input_shape=(32, 32, 3), classes=4)
+    return conversion.to_onnx(net.inputs[0], {"y": net.outputs[0]}, input_name=INPUT)
 
 
 def test_onnx_of_equal_models_has_equal_bytes_in_any_process(tmp_path: Path) -> None:
