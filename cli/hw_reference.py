@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from eeaug import hardware
+from eeaug.hardware_fields import FIELDS
 from eeaug.hardware_file import Field
 
 __all__ = ["EXAMPLE", "markdown"]
@@ -31,7 +32,7 @@ links:
 _HEAD = """\
 # Hardware descriptions
 
-<!-- printed by `eeaug hw reference`; change the definitions in eeaug/hardware.py, not this file -->
+<!-- printed by `eeaug hw reference`; change the definitions in eeaug/hardware_fields.py, not this file -->
 
 A target is a YAML file with its processors, memories and links, or the name of a shipped profile:
 `eeaug augment model.h5 --hw my-board.yaml`. `eeaug hw check my-board.yaml` names every mistake at once, each
@@ -87,7 +88,7 @@ its own. What to trust is the column "fitted to the others": the error of estima
 
 def markdown() -> str:
     """The whole of docs/hardware.md: how to write a description, every key, the shipped profiles."""
-    parts = [_HEAD, f"```yaml\n{EXAMPLE}```\n", _HOW, _FIT, *_sections("The file", hardware.FIELDS), _profiles()]
+    parts = [_HEAD, f"```yaml\n{EXAMPLE}```\n", _HOW, _FIT, *_sections("The file", FIELDS), _profiles()]
     return "\n".join(parts)
 
 

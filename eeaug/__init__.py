@@ -9,6 +9,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     cache           what earlier runs have left, and the room that it may take
     streams         whether stderr may be drawn on; what native code writes past Python
     hardware_file   strict reading of YAML: all mistakes at once, each with its path
+    hardware_fields  all that such a file may say, key by key
     hardware        the target: processors, memories, links
     decision        what a classifier's output means
     keras2_operations  TensorFlow operations in Keras 2 files as Keras 3 operations

@@ -15,11 +15,18 @@ from typing import Any, TypeVar
 import yaml
 
 from eeaug.errors import InputError
-from eeaug.hardware_file import Field, Mistakes, Section, nearest, parse
+from eeaug.hardware_fields import (
+    BYTES_PER_ELEMENT,
+    FIELDS,
+    LINK,
+    MEMORY,
+    PROCESSOR,
+    RATES,
+    SCHEMA_VERSION,
+)
+from eeaug.hardware_file import Mistakes, Section, nearest, parse
 
 __all__ = [
-    "CPUS",
-    "FIELDS",
     "KINDS",
     "Hardware",
     "Link",
@@ -32,143 +39,9 @@ __all__ = [
     "warnings",
 ]
 
-SCHEMA_VERSION = 1
 KINDS = ("conv", "pointwise", "depthwise", "dense")  # operation types with a rate of their own
-CPUS = (
-    "cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3", "cortex-m4", "cortex-m4+nofp", "cortex-m7",
-    "cortex-m7+nofp.dp", "cortex-m7+nofp", "cortex-m23", "cortex-m33", "cortex-m33+nofp", "cortex-m55",
-)  # fmt: skip
-_BYTES_PER_ELEMENT = {"int8": 1, "int16": 2, "float16": 2, "float32": 4}
 # Slower than any processor by orders of magnitude, so most likely given in millions per second.
 _SLOWEST_MACS_PER_S = 1e4
-
-_SOURCE = Field("source", "text", "Where these figures come from.", null="not said")
-_RATES = (
-    Field(
-        "default",
-        "number",
-        "For every operation type without a rate of its own.",
-        required=True,
-        null="unknown; no latency of types without their own rate, no `--max-latency`",
-        unit="MAC/s",
-    ),
-    Field("conv", "number", "Convolutions with a window.", null="the default serves", unit="MAC/s"),
-    Field("pointwise", "number", "1×1 convolutions.", null="the default serves", unit="MAC/s"),
-    Field("depthwise", "number", "Depthwise convolutions.", null="the default serves", unit="MAC/s"),
-    Field("dense", "number", "Dense layers, matrix products.", null="the default serves", unit="MAC/s"),
-)
-_PROCESSOR = (
-    Field("name", "name", "Names the processor in options, and its folder under `stages/`.", required=True),
-    Field("rates_macs_per_s", "mapping", "How fast it computes.", required=True, fields=_RATES),
-    Field(
-        "overhead_s_per_layer",
-        "number",
-        "Passes besides the MACs of every convolution or dense layer: calling it.",
-        null="counted as 0, a part of the rates",
-        unit="s",
-        zero=True,
-    ),
-    Field(
-        "overhead_s_per_element",
-        "number",
-        "Passes besides the MACs for every element that such a layer gives: scaling, activation, writing.",
-        null="counted as 0, a part of the rates",
-        unit="s",
-        zero=True,
-    ),
-    Field(
-        "arithmetic",
-        "choice",
-        "Type of weights and tensors. Its width gives the bytes of memory and of hand-overs.",
-        required=True,
-        options=tuple(_BYTES_PER_ELEMENT),
-    ),
-    Field("ram", "reference", "Where its tensors live.", required=True, of="memory"),
-    Field("flash", "reference", "Where its weights live; may be its RAM.", required=True, of="memory"),
-    Field(
-        "active_power_w",
-        "number",
-        "Drawn while it works.",
-        null="unknown; no energies, no `--objective energy`",
-        unit="W",
-    ),
-    Field(
-        "sleep_power_w", "number", "Drawn while another works.", null="unknown, counted as 0", unit="W", zero=True
-    ),
-    Field(
-        "wakeup_s",
-        "number",
-        "Passes at the start of a stage that another processor hands over to.",
-        null="unknown, counted as 0",
-        unit="s",
-        zero=True,
-    ),
-    Field("runtime", "text", "What the rates were measured with.", null="not said"),
-    Field(
-        "cpu",
-        "choice",
-        "Which Cortex-M it is, as `arm-none-eabi-gcc -mcpu` names it; `--format c` measures the C files for it.",
-        options=CPUS,
-        null="the C files are not measured for it",
-    ),
-    _SOURCE,
-)
-_MEMORY = (
-    Field("name", "name", "For `ram` and `flash`. Two processors that name the same share it.", required=True),
-    Field("bytes", "whole", "Its size, as far as weights and tensors may use it.", required=True, unit="B"),
-    _SOURCE,
-)
-_LINK = (
-    Field("from", "reference", "The sender. A link goes one way.", required=True, of="processor"),
-    Field("to", "reference", "The receiver.", required=True, of="processor"),
-    Field(
-        "bandwidth_bytes_per_s",
-        "number",
-        "How fast it hands over.",
-        required=True,
-        null="unknown; no latency of what is handed over here, no `--max-latency`",
-        unit="B/s",
-    ),
-    Field("latency_s", "number", "Passes once per hand-over.", default=0.0, unit="s", zero=True),
-    Field(
-        "energy_j_per_byte",
-        "number",
-        "Spent by the link itself.",
-        null="unknown, counted as 0",
-        unit="J/B",
-        zero=True,
-    ),
-    _SOURCE,
-)
-# All that a description may say. The reader goes by it, and docs/hardware.md is rendered from it.
-FIELDS = (
-    Field("schema_version", "version", "Of this format.", required=True, options=(str(SCHEMA_VERSION),)),
-    Field("name", "text", "What reports call the target.", required=True),
-    Field("source", "text", "Where the figures come from that have no source of their own.", null="not said"),
-    Field(
-        "input_at",
-        "reference",
-        "Where samples arrive. They are sent on from there if the first stage runs elsewhere.",
-        null="the first processor",
-        of="processor",
-    ),
-    Field(
-        "exclusive",
-        "flag",
-        "One processor works at a time, so that shared RAM holds the tensors of one, not of all.",
-        default=False,
-    ),
-    Field(
-        "baseline",
-        "reference",
-        "Where the whole model runs that designs are compared with.",
-        null="the one with the lowest latency that holds the whole model",
-        of="processor",
-    ),
-    Field("processors", "list", "In order of use.", required=True, fields=_PROCESSOR),
-    Field("memories", "list", "What processors name as `ram` and `flash`.", required=True, fields=_MEMORY),
-    Field("links", "list", "Who can hand over to whom.", default=(), fields=_LINK),
-)
 
 
 @dataclass(frozen=True)
@@ -205,7 +78,7 @@ class Processor:
 
     @property
     def bytes_per_element(self) -> int:
-        return _BYTES_PER_ELEMENT[self.arithmetic]
+        return BYTES_PER_ELEMENT[self.arithmetic]
 
 
 @dataclass(frozen=True)
@@ -310,13 +183,13 @@ def as_dict(hardware: Hardware) -> dict[str, Any]:
         "exclusive": hardware.exclusive,
         "baseline": hardware.baseline,
         "processors": [
-            {f.key: getattr(p, f.key) for f in _PROCESSOR}
-            | {"rates_macs_per_s": {f.key: p.rates_macs_per_s[f.key] for f in _RATES}}
+            {f.key: getattr(p, f.key) for f in PROCESSOR}
+            | {"rates_macs_per_s": {f.key: p.rates_macs_per_s[f.key] for f in RATES}}
             for p in hardware.processors
         ],
-        "memories": [{f.key: getattr(m, f.key) for f in _MEMORY} for m in hardware.memories],
+        "memories": [{f.key: getattr(m, f.key) for f in MEMORY} for m in hardware.memories],
         "links": [
-            {"from": k.sender, "to": k.receiver} | {f.key: getattr(k, f.key) for f in _LINK[2:]}
+            {"from": k.sender, "to": k.receiver} | {f.key: getattr(k, f.key) for f in LINK[2:]}
             for k in hardware.links
         ],
     }
@@ -391,7 +264,7 @@ def _processor(section: Section, memory_names: list[str]) -> Processor:
     rates = section.section("rates_macs_per_s")
     return Processor(
         name=section.name("name"),
-        rates_macs_per_s={f.key: rates.number(f.key) for f in _RATES} if rates else {},
+        rates_macs_per_s={f.key: rates.number(f.key) for f in RATES} if rates else {},
         arithmetic=section.choice("arithmetic"),
         ram=section.reference("ram", memory_names),
         flash=section.reference("flash", memory_names),

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eeaug import hardware
+from eeaug import hardware, hardware_fields
 from eeaug.errors import InputError
 from eeaug.hardware import Hardware, Link, Memory, Processor
 from eeaug.hardware_file import Field
@@ -290,7 +290,7 @@ def definitions(fields: tuple[Field, ...], path: tuple[str | int, ...] = ()) -> 
     return found
 
 
-DEFINITIONS = definitions(hardware.FIELDS)
+DEFINITIONS = definitions(hardware_fields.FIELDS)
 DEFINED = pytest.mark.parametrize(("path", "keys", "field"), DEFINITIONS, ids=[d[0] for d in DEFINITIONS])
 
 
@@ -381,7 +381,7 @@ def targets(draw: st.DrawFn) -> Hardware:
             active_power_w=draw(rates),
             wakeup_s=draw(rates),
             runtime=draw(notes),
-            cpu=draw(st.none() | st.sampled_from(hardware.CPUS)),
+            cpu=draw(st.none() | st.sampled_from(hardware_fields.CPUS)),
             source=draw(notes),
         )
         for name in processor_names
