@@ -151,7 +151,10 @@ def start_frameworks(threads: int, seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
     importlib.import_module("onnxruntime")
-    gc.freeze()  # a million objects that stay: to look through them again and again is a tenth of writing a bundle
+    if not gc.get_freeze_count():
+        # a million objects that stay: to look through them again and again is a tenth of what a bundle takes; once,
+        # since what an earlier run left is to be found
+        gc.freeze()
 
 
 def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> Network:
