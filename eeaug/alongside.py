@@ -19,7 +19,8 @@ __all__ = ["Alongside"]
 
 
 class Alongside:
-    """Measures from the beginning of a ``with`` block on; when the block is left, nothing of it runs any more.
+    """Opens a cascade and measures from the beginning of a ``with`` block on; when the block is left, nothing of it
+    runs any more.
 
     Parameters
     ----------
@@ -31,28 +32,32 @@ class Alongside:
     def __init__(
         self, measure: Callable[[Cascade], Outcomes] | None, load: Callable[[], Cascade], threads: int
     ) -> None:
-        self._measure, self._load, self._stop = measure, load, Event()
-        self._pool = ThreadPoolExecutor(1) if threads > 1 else None
-        self._found: Future[Outcomes | None] | None = None
+        self._measure, self._load, self._threads = measure, load, threads
+        self._stop, self._pool = Event(), ThreadPoolExecutor(1)
 
     def __enter__(self) -> Alongside:
-        if self._pool is not None:
+        self._loaded: Future[Cascade] = self._pool.submit(self._load)
+        self._found: Future[Outcomes | None] | None = None
+        if self._threads > 1:
             self._found = self._pool.submit(self._run)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stop.set()
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._pool.shutdown()
+
+    def cascade(self) -> Cascade:
+        """Waits until it is open; may be run while it is measured. Raises what ``load`` raises."""
+        return self._loaded.result()
 
     def outcomes(self) -> Outcomes | None:
-        """Waits for them; None if there is no such part. Raises what ``measure`` and ``load`` raise."""
+        """Waits for them; None if there is no such part. Raises what ``load`` and ``measure`` raise."""
         return self._run() if self._found is None else self._found.result()
 
     def _run(self) -> Outcomes | None:
+        cascade = self.cascade()
         if self._measure is None:
             return None
-        cascade = self._load()
         sessions = tuple(_Stoppable(session, self._stop) for session in cascade.sessions)
         return self._measure(replace(cascade, sessions=sessions))
 

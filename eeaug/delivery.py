@@ -78,7 +78,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         manifest = work.manifest
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
-            verification = verify.verify(work, whole, formats.like("model", asked))
+            verification = verify.verify(work, whole, measured.cascade(), formats.like("model", asked))
             test = measured.outcomes()
         shown = decided.rows if test is None else test
         manifest["reference"] = reference.recorded(

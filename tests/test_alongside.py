@@ -45,6 +45,7 @@ def test_outcomes_are_those_of_the_cascade(threads: int) -> None:
 
     with Alongside(noted, lambda: CASCADE, threads) as measured:
         found = measured.outcomes()
+        assert measured.cascade() is CASCADE
     assert found is not None
     expected = measure(CASCADE)
     np.testing.assert_array_equal(found.confidence, expected.confidence)

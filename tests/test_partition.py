@@ -18,6 +18,7 @@ from eeaug.export.formats import Work
 from eeaug.heads.training import Trained
 from eeaug.model import INPUT, Classifier
 from eeaug.partition import PROBABILITIES, Stage
+from eeaug.runtime import Cascade
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 
@@ -103,14 +104,15 @@ def test_written_stages_are_read_back_and_compared(tmp_path: Path) -> None:
     for kind in asked.values():
         kind.write(work)
     assert [set(entry["files"]) for entry in manifest["stages"]] == [{"keras", "onnx", "tflite"}] * 2
-    facts = verify.verify(work, partition.monolith(given, exits), asked)
+    onnx = Cascade.load(tmp_path, {**manifest, "operating_points": []}, 1)
+    facts = verify.verify(work, partition.monolith(given, exits), onnx, asked)
     assert facts["samples"] == 100
     assert {name: f["disagreements"] for name, f in facts["formats"].items()} == dict.fromkeys(
         ("keras", "onnx", "tflite"), 0
     )
     other = partition.monolith(given, [trained(map_head(places(given)["stem"]), seed=2)])
     with pytest.raises(verify.ConversionError, match="the keras stages disagree with the model on"):
-        verify.verify(work, other, {})
+        verify.verify(work, other, onnx, {})
     with pytest.raises(verify.ConversionError, match="the tflite stages disagree with the model on"):
         wrong = [np.asarray(other(work.x, training=False)[name]) for name in ("exit_stem", "final")]
         asked["tflite"].check(work, verify.Reference.of(given.decision, manifest["stages"], wrong))

@@ -73,8 +73,8 @@ class Reference:
         return {"disagreements": different, "near_threshold": near}
 
 
-def verify(work: Work, monolith: Any, formats: Mapping[str, Format]) -> dict[str, Any]:
-    """Run the Keras and ONNX stages and those of ``formats``; compare with the network in one piece.
+def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Format]) -> dict[str, Any]:
+    """Run the Keras stages, those of ``onnx`` and of ``formats``; compare with the network in one piece.
 
     Returns samples and, per format, how many decisions differed, all of them near a tie.
 
@@ -86,10 +86,9 @@ def verify(work: Work, monolith: Any, formats: Mapping[str, Format]) -> dict[str
     decision = Decision(**work.manifest["decision"])
     # the augmented model is read back too: what is compared is what is shipped
     reference = Reference.of(decision, stages, _in_one_piece(monolith, stages, x))
-    onnx = Cascade.load(directory, work.manifest, work.threads).outcomes([x], np.zeros(len(x), np.int64))
     found = {
         "keras": reference.check("keras", _keras(directory, work.manifest, x)),
-        "onnx": reference.check_outcomes("onnx", onnx),
+        "onnx": reference.check_outcomes("onnx", onnx.outcomes([x], np.zeros(len(x), np.int64))),
         **{name: kind.check(work, reference) for name, kind in formats.items()},
     }
     return {"samples": len(x), "tolerance": TOLERANCE, "formats": found}
