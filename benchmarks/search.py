@@ -153,15 +153,19 @@ def measured(
     }
 
 
+def short(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds >= 1 else f"{seconds:.2f}"
+
+
 def row(name: str, effort: str, made: dict[str, Any]) -> str:
     seconds = {**dict.fromkeys((*STEPS, "import", "export", "verify"), 0.0), **made["seconds"]}
     floor, ratio = "–", "–"
     if made["floor"] is not None:
-        floor = f"{made['floor']:.1f}"
+        floor = short(made["floor"])
         ratio = f"{(seconds['features'] + seconds['heads'] + seconds['search']) / made['floor']:.2f}"
     return (
         f"| {name} | {effort} | {made['locations']} | {made['images']:,} | {floor} | "
-        + " | ".join(f"{seconds[step]:.1f}" for step in STEPS)
+        + " | ".join(short(seconds[step]) for step in STEPS)
         + f" | **{ratio}** | {seconds['import']:.1f} | {seconds['export'] + seconds['verify']:.1f} | "
         f"{made['again']:.1f} | {made['memory'] / 1e9:.2f} | {made['cache'] / 1e9:.2f} | {made['saved']:.1%} | "
         f"{100 * made['drop']:.2f} |"
