@@ -171,7 +171,7 @@ def _outcomes(
     decision = source.classifier.decision
     names = [*(partition.exit_name(t) for t in trained), partition.FINAL]
     answered = runners.answering(whole)
-    parts = [answered(x) for x in data.batches(view.part, view.indices, source.extraction.preprocessing, 64)]
+    parts = [answered(x) for x in data.batches(view.part, view.indices, source.extraction.preprocessing)]
     said = [np.concatenate([np.asarray(part[name]) for part in parts]) for name in names]
     answers = [decision.answers(p) for p in said]
     given = decision.answers(np.asarray(_answers(source, view).probabilities))[1]

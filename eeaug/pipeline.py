@@ -58,7 +58,7 @@ def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.inte
     """The test part through the exported stages: once, at the end. ``given``: what the given model says of it,
     where that is not in them."""
     unknown = np.zeros(len(view), np.int64)
-    outcomes = cascade.outcomes(data.batches(view.part, view.indices, ready.given.preprocessing, 64), unknown)
+    outcomes = cascade.outcomes(data.batches(view.part, view.indices, ready.given.preprocessing), unknown)
     outcomes = outcomes if given is None else replace(outcomes, given=given)
     labels = view.y if ready.source.labelled else outcomes.baseline
     return replace(outcomes, labels=labels, weights=ready.source.weights(labels))

@@ -8,8 +8,9 @@ preprocessing: {scale: 0.00392156862745098, offset: 0.0, mean: [0.49, 0.48, 0.45
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,16 @@ import numpy as np
 from eeaug.errors import InputError
 from eeaug.hardware_file import Mistakes, as_number, nearest, parse
 
-__all__ = ["Preprocessing", "Sidecar", "read_sidecar"]
+__all__ = ["Preprocessing", "Sidecar", "at_once", "read_sidecar"]
 
 SIDECAR_KEYS = ("source", "preprocessing")
 PREPROCESSING_KEYS = ("scale", "offset", "mean", "std")
 Values = float | tuple[float, ...] | np.ndarray  # one number, one per channel, or one per element
+
+
+def at_once(shape: Sequence[int]) -> int:
+    """How many samples go through a model together: 64, fewer of large ones, whose tensors would fill memory."""
+    return max(1, min(64, 2_000_000 // prod(shape)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ import pytest
 
 from eeaug.data import Data, batches, load, npz, split
 from eeaug.errors import InputError
-from eeaug.preprocessing import Preprocessing, read_sidecar
+from eeaug.preprocessing import Preprocessing, at_once, read_sidecar
 
 SHAPE = (4, 4, 1)
 
@@ -57,6 +57,13 @@ def test_arrays_come_back_as_stored_and_stay_on_disk(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.test.x, want["x_test"])
     np.testing.assert_array_equal(data.train.y, want["y_train"])
     assert (data.source, data.class_names, data.train.name) == ("d.npz", ("a", "b", "c"), "x_train")
+
+
+@pytest.mark.parametrize(
+    ("shape", "number"), [((), 64), ((49, 10), 64), ((96, 96, 3), 64), ((224, 224, 3), 13), ((2000, 2000), 1)]
+)
+def test_fewer_large_samples_are_taken_at_once(shape: tuple[int, ...], number: int) -> None:
+    assert at_once(shape) == number
 
 
 def test_arrays_are_unpacked_once_for_each_content(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ N = 150  # more than two batches
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "SHARD", shards.BATCH)
+    monkeypatch.setattr(shards, "SHARD", 64)
 
 
 def view(given: Classifier, seed: int = 0) -> View:

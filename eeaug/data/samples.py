@@ -9,7 +9,7 @@ import numpy as np
 
 from eeaug.data import labels
 from eeaug.errors import EeaugError, InputError
-from eeaug.preprocessing import Preprocessing
+from eeaug.preprocessing import Preprocessing, at_once
 
 __all__ = ["PARTS", "Data", "Part", "View", "batches", "prepared"]
 
@@ -115,14 +115,19 @@ class View:
         return len(self.indices)
 
 
-def batches(part: Part, indices: np.ndarray, preprocessing: Preprocessing, size: int) -> Iterator[np.ndarray]:
+def batches(
+    part: Part, indices: np.ndarray, preprocessing: Preprocessing, size: int | None = None
+) -> Iterator[np.ndarray]:
     """Preprocessed samples of ``part``, float32 (at most ``size``, ...), in the order of ``indices``.
+
+    Without a ``size`` as many as :func:`eeaug.preprocessing.at_once` says.
 
     Raises
     ------
     InputError
         At the first sample that holds NaN or infinity.
     """
+    size = size or at_once(part.x.shape[1:])
     for start in range(0, len(indices), size):
         chosen = indices[start : start + size]
         yield prepared(part.name, chosen, part.x[chosen], preprocessing)

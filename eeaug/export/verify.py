@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from eeaug.decision import Decision
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Format, Work
 from eeaug.partition import FINAL, exit_output
+from eeaug.preprocessing import at_once
 from eeaug.runners import answering
 from eeaug.runtime import Cascade, heard
 
@@ -82,13 +82,17 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
     ------
     ConversionError : a file gives another decision or class away from every threshold
     """
-    directory, stages, x = work.directory, work.manifest["stages"], work.x
+    stages, x = work.manifest["stages"], work.x
     decision = Decision(**work.manifest["decision"])
+    size, unknown = at_once(x.shape[1:]), np.zeros(len(x), np.int64)
+    pieces = [x[i : i + size] for i in range(0, len(x), size)]
     # the augmented model is read back too: what is compared is what is shipped
-    reference = Reference.of(decision, stages, _in_one_piece(monolith, stages, x))
+    reference = Reference.of(decision, stages, _in_one_piece(monolith, stages, pieces))
+    # our own files: code in Lambda layers was allowed when the given model was loaded
+    keras = Cascade.load(work.directory, work.manifest, runtime="keras", allow_unsafe=True)
     found = {
-        "keras": reference.check("keras", _keras(directory, work.manifest, x)),
-        "onnx": reference.check_outcomes("onnx", onnx.outcomes([x], np.zeros(len(x), np.int64))),
+        "keras": reference.check_outcomes("keras", keras.outcomes(pieces, unknown)),
+        "onnx": reference.check_outcomes("onnx", onnx.outcomes(pieces, unknown)),
         **{name: kind.check(work, reference) for name, kind in formats.items()},
     }
     return {"samples": len(x), "tolerance": TOLERANCE, "formats": found}
@@ -123,25 +127,10 @@ def _outcomes(decision: Decision, probabilities: Sequence[NDArray[np.float32]]) 
 
 
 def _in_one_piece(
-    model: Any, stages: Sequence[Mapping[str, Any]], x: NDArray[np.float32], size: int = 64
+    model: Any, stages: Sequence[Mapping[str, Any]], pieces: Sequence[NDArray[np.float32]]
 ) -> list[NDArray[np.float32]]:
     """The augmented model's outputs in the order of the stages, each (n, outputs)."""
     names = [exit_output(stage["outputs"]["handover"][0]["name"]) for stage in stages[:-1]] + [FINAL]
     answers = answering(model)
-    parts = [answers(x[i : i + size]) for i in range(0, len(x), size)]
+    parts = [answers(x) for x in pieces]
     return [np.concatenate([np.asarray(part[name]) for part in parts]) for name in names]
-
-
-def _keras(
-    directory: Path, manifest: Mapping[str, Any], x: NDArray[np.float32], size: int = 64
-) -> list[NDArray[np.float32]]:
-    """What every Keras stage says by itself, each on what the one before hands over."""
-    # our own files: code in Lambda layers was allowed when the given model was loaded
-    cascade = Cascade.load(directory, manifest, runtime="keras", allow_unsafe=True)
-    said = []
-    tensor = x
-    for k in range(len(cascade.stages)):
-        parts = [cascade.stage(k, tensor[i : i + size]) for i in range(0, len(tensor), size)]
-        said.append(np.concatenate([p for p, _ in parts]))
-        tensor = np.concatenate([t for _, t in parts if t is not None] or [tensor])
-    return said

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from eeaug import conversion
 from eeaug.data import prepared
 from eeaug.model import INPUT
-from eeaug.preprocessing import Preprocessing
+from eeaug.preprocessing import Preprocessing, at_once
 
-__all__ = ["BATCH", "SHARD", "run", "shard"]
+__all__ = ["SHARD", "run", "shard"]
 
-BATCH = 64
-SHARD = 16 * BATCH  # samples; what is lost when a run is killed, and what a worker gets
+SHARD = 1024  # samples; what is lost when a run is killed, and what a worker gets
 
 
 def run(
@@ -34,8 +33,9 @@ def run(
     """
     session = _session(model, threads)
     names = [f"wanted_{i}" for i in outputs]
-    for start in range(0, len(x), BATCH):
-        rows = slice(start, min(start + BATCH, len(x)))
+    size = at_once(x.shape[1:])
+    for start in range(0, len(x), size):
+        rows = slice(start, min(start + size, len(x)))
         yield rows, session.run(names, {INPUT: prepared(part, numbers[rows], x[rows], preprocessing)})
 
 
