@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -125,11 +125,11 @@ def search(
         return Candidates((), *_outcomes(source, (), work.answers("held")), 0)
     judge = _Judge(source, work.read(groups, places), pinned)
     judged = work.dense(groups, judge)
-    settled = {one.trained.head.location for one in judged if judge.as_good_as_given(one.screen)}
+    settled = {one.trained.head.location for one in judged if judge.as_good_as_given(one.screen())}
     more = [heads for heads in places if heads[0].location not in settled or heads[0].location.name in pinned]
     judged += work.maps(more, judge)
     ordered = sorted(judged, key=_order)
-    accuracy = {one.trained.head.key: judge.accuracy(one.screen) for one in ordered}
+    accuracy = {one.trained.head.key: judge.accuracy(one.screen()) for one in ordered}
     for one in ordered:
         head = one.trained.head
         progress.detail(f"{head.key}: {accuracy[head.key]:.2%} right on screen, {head.macs:,} MACs")
@@ -142,7 +142,7 @@ def search(
     rows = source.splits.rows(source.splits.choose)
 
     def answers(i: int) -> NDArray[np.float32]:
-        return np.asarray(held.probabilities if i < 0 else calibrated[i].held)[rows]
+        return np.asarray(held.probabilities if i < 0 else calibrated[i].held())[rows]
 
     return Candidates(
         tuple(one.trained for one in calibrated),
@@ -161,23 +161,26 @@ def _calibrated(source: Source, judged: Judged, held: Features) -> Judged:
     """The head with a temperature in its last layer; ``screen`` has served and stays as it was."""
     rows, codes, decision = source.splits.rows(source.splits.choose), source.codes(held), source.decision
     weights = source.weights(source.labels(held)[rows])
-    heat = max(COLDEST, calibration.temperature(judged.held[rows], codes[rows], decision, weights))
-    return Judged(
-        calibration.folded(judged.trained, heat), judged.screen, calibration.tempered(judged.held, decision, heat)
+    heat = max(COLDEST, calibration.temperature(judged.held()[rows], codes[rows], decision, weights))
+    return replace(
+        judged,
+        trained=calibration.folded(judged.trained, heat),
+        held=lambda: calibration.tempered(judged.held(), decision, heat),
     )
 
 
 def _deployed(source: Source, judged: Judged) -> Judged:
     """The head as stages have it, with an output for every class."""
-    if source.specific is None:
+    specific = source.specific
+    if specific is None:
         return judged
-    return Judged(source.specific.deployed(judged.trained), judged.screen, source.specific.widened(judged.held))
+    return replace(judged, trained=specific.deployed(judged.trained), held=lambda: specific.widened(judged.held()))
 
 
 def _outcomes(source: Source, judged: Sequence[Judged], held: Features) -> tuple[Outcomes, Outcomes | None]:
     """On choose, and on certify if there is such a part."""
-    rows = [*(one.held for one in judged), held.probabilities]
-    pairs = [source.classifier.decision.answers(np.asarray(row)) for row in rows]
+    said = (*(one.held for one in judged), lambda: held.probabilities)
+    pairs = [source.classifier.decision.answers(np.asarray(probabilities())) for probabilities in said]
     labels = source.labels(held)
 
     def on(view: View) -> Outcomes:
@@ -267,7 +270,7 @@ class _Work:
             fit, screen, held = (features[part] for part in ("fit", "screen", "held"))
             keep = partial(judge.promising, heads)
             trained = dense.train(heads, fit, partial(self.source.targets, fit), screen, plan, keep, judge.accuracy)
-            made = [Judged(t, dense.predict(t, screen), dense.predict(t, held)) for t in trained]
+            made = [Judged(t, partial(dense.predict, t, screen), partial(dense.predict, t, held)) for t in trained]
             store.save(self.file(heads, plan), heads, made)
 
         if lacking:
@@ -295,7 +298,9 @@ class _Work:
                     heads, fit, partial(self.source.distilled, fit), screen, plan, partial(judge.promising, heads),
                     self.progress.advance, images=self.source.images,
                 )  # fmt: skip
-                made = [Judged(t, maps.predict(t, screen), maps.predict(t, held)) for t in trained]
+                made = [
+                    Judged(t, partial(maps.predict, t, screen), partial(maps.predict, t, held)) for t in trained
+                ]
                 store.save(self.file(heads, plan), heads, made)
         return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
 

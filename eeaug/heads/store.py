@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,14 @@ FORMAT = 3  # of the files and of how heads are trained; part of their key
 
 @dataclass(frozen=True)
 class Judged:
-    """A trained head and its probabilities (n, outputs), float32, on screen, and on choose and certify together."""
+    """A trained head and its probabilities (n, outputs), float32, on screen, and on choose and certify together.
+
+    They come when they are asked for: those of all heads on 50,000 images of 1,000 classes would fill 10 GB.
+    """
 
     trained: Trained
-    screen: NDArray[np.float32]
-    held: NDArray[np.float32]
+    screen: Callable[[], NDArray[np.float32]]
+    held: Callable[[], NDArray[np.float32]]
 
 
 def file(
@@ -56,20 +59,21 @@ def save(path: Path, heads: Sequence[Head], judged: Sequence[Judged]) -> None:
     arrays: dict[str, NDArray[Any]] = {}
     for one in judged:
         i = [h.key for h in heads].index(one.trained.head.key)
-        arrays |= {f"{i}.screen": one.screen, f"{i}.held": one.held}
+        arrays |= {f"{i}.screen": one.screen(), f"{i}.held": one.held()}
         arrays |= {f"{i}.{k}": weight for k, weight in enumerate(one.trained.weights)}
     with cache.publishing(path) as partial, partial.open("wb") as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
 def load(path: Path, heads: Sequence[Head]) -> list[Judged]:
-    """What :func:`save` has written, in the order of ``heads``."""
+    """What :func:`save` has written, in the order of ``heads``; the file stays open for what is not read yet."""
     cache.touch(path)
     found = []
-    with np.load(path, allow_pickle=False) as stored:
-        for i, head in enumerate(heads):
-            if f"{i}.screen" in stored:
-                count = sum(name.startswith(f"{i}.") for name in stored) - 2
-                weights = tuple(stored[f"{i}.{k}"] for k in range(count))
-                found.append(Judged(Trained(head, weights), stored[f"{i}.screen"], stored[f"{i}.held"]))
+    stored = np.load(path, allow_pickle=False)
+    for i, head in enumerate(heads):
+        if f"{i}.screen" in stored:
+            count = sum(name.startswith(f"{i}.") for name in stored) - 2
+            weights = tuple(stored[f"{i}.{k}"] for k in range(count))
+            screen, held = (partial(stored.__getitem__, f"{i}.{part}") for part in ("screen", "held"))
+            found.append(Judged(Trained(head, weights), screen, held))
     return found
