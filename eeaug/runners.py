@@ -98,7 +98,7 @@ def answering(model: Any) -> Callable[[NDArray[Any]], Any]:
         return model(x, training=False)
 
     results = [tensor for layer in model.layers for tensor in keras.tree.flatten(layer.output)]
-    if sum(4 * prod(size or 1 for size in tensor.shape) for tensor in results) <= KEPT:
+    if sum(4 * prod(size or 1 for size in tensor.shape) for tensor in results if tensor is not None) <= KEPT:
         return answers
     (given,) = model.inputs
     signature = tf.TensorSpec((None, *given.shape[1:]), given.dtype)
