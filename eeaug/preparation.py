@@ -155,7 +155,6 @@ def start_frameworks(threads: int, seed: int) -> None:
         # a million objects that stay: to look through them again and again is a tenth of what a bundle takes; once,
         # since what an earlier run left is to be found
         gc.freeze()
-        gc.set_threshold(50_000)
 
 
 def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> Network:
