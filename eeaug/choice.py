@@ -194,13 +194,13 @@ def refined(task: Problem, pins: Rules, design: Design) -> Design | None:
     """
     if not design.exits:
         return design
-    exits = list(design.exits)
+    exits, arch = list(design.exits), np.array([design.exits])
     rows = task.outcomes.rows(exits)
     grid = [_fine(task, rows, pins, e, k) for k, e in enumerate(exits)]
-    segments = task.costs.segments(np.array([design.exits]), design.processors)
+    segments = task.costs.segments(arch, design.processors)
     classes = None if task.classes is None else task.classes.rows(exits)
     costs = task.cost_of(segments)
-    most = lowest(task, np.array([design.exits]), costs)
+    most = lowest(task, arch, costs)
     network = graph(
         rows, grid, costs[0], task.objective,
         independent=task.independent, classes=classes, most=most + 1e-9 * abs(most),

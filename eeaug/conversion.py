@@ -126,7 +126,7 @@ def _converted(function: Any, signature: Any, *, copies: bool) -> Any:
     mended: list[tuple[Any, str, Any]] = [
         (TransposeOptimizer, "_add_handler", add_handler),
         (tf2onnx.utils, "INTERNAL_NAME", 0),  # what new names end with, counted over all conversions
-        *((module, "set", OrderedSet) for module in (tf2onnx.graph, symbolic_executor, back_to_back_optimizer)),
+        *((module, "set", _OrderedSet) for module in (tf2onnx.graph, symbolic_executor, back_to_back_optimizer)),
     ]
     if not copies:
         mended += [
@@ -143,7 +143,7 @@ def _converted(function: Any, signature: Any, *, copies: bool) -> Any:
     return proto
 
 
-class OrderedSet(MutableSet[Any]):
+class _OrderedSet(MutableSet[Any]):
     """A set in the order in which things came, with the methods that tf2onnx calls."""
 
     def __init__(self, items: Iterable[Any] = ()) -> None:
@@ -164,8 +164,8 @@ class OrderedSet(MutableSet[Any]):
     def discard(self, value: Any) -> None:
         self._items.pop(value, None)
 
-    def union(self, other: Iterable[Any]) -> OrderedSet:
-        return OrderedSet([*self, *other])
+    def union(self, other: Iterable[Any]) -> _OrderedSet:
+        return _OrderedSet([*self, *other])
 
     def issubset(self, other: Container[Any]) -> bool:
         return all(item in other for item in self)

@@ -51,12 +51,7 @@ def train(
     plan = plan.for_samples(n)
     fit, screen = _joined(fit, heads), _joined(screen, heads)
     total = plan.epochs * (n // plan.batch)
-    running: dict[str, _Running] = {}
-    for source in dict.fromkeys(map(_source, heads)):
-        given = _at_hand(fit.tensors[source])
-        running |= {h.key: _Running(h, given, plan, total) for h in heads if _source(h) == source}
-    running = {h.key: running[h.key] for h in heads}
-    every = dict(running)
+    running = every = _begun(heads, fit, plan, total)
     for epoch in range(plan.epochs):
         order = np.random.default_rng([plan.seed, heads[0].location.after, epoch]).permutation(n)
         for i in range(n // plan.batch):
@@ -76,6 +71,15 @@ def train(
             if not running:
                 break
     return [head.best or head.trained() for head in every.values()]
+
+
+def _begun(heads: Sequence[Head], fit: Features, plan: Plan, total: int) -> dict[str, _Running]:
+    """By key, in their order; what several read is converted once, and not kept."""
+    made: dict[str, _Running] = {}
+    for source in dict.fromkeys(map(_source, heads)):
+        given = _at_hand(fit.tensors[source])
+        made |= {h.key: _Running(h, given, plan, total) for h in heads if _source(h) == source}
+    return {h.key: made[h.key] for h in heads}
 
 
 def predict(trained: Trained, features: Features) -> Values:
