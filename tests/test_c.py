@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import AUGMENT, Bundle, Run, environment, hashes
+from tools import needs_arm, needs_cmake, needs_make, needs_qemu, needs_stack_usage
 
 from eeaug import conversion, hardware
 from eeaug.decision import Decision
@@ -31,12 +32,6 @@ pytest.importorskip("emx_onnx_cgen")
 STRICT = "CFLAGS=-O2 -Werror"
 ALLOWED = {"expf", "fmaxf", "logf", "memcpy", "memset"}  # of the C library
 STACK = 512  # bytes, of every function
-host, arm = toolchain.host(), toolchain.arm()
-needs_host = pytest.mark.skipif(host is None or not shutil.which("make"), reason="no C compiler or no make is here")
-needs_arm = pytest.mark.skipif(arm is None, reason=f"{toolchain.ARM} with its C library is not on this machine")
-needs_qemu = pytest.mark.skipif(
-    not shutil.which("qemu-system-arm"), reason="qemu-system-arm is not on this machine"
-)
 
 WITH_C = (*AUGMENT, "--mapping", "one-each", "--format", "c", "--json")
 
@@ -102,14 +97,14 @@ def test_the_arena_has_no_gaps_worth_speaking_of(made: Made) -> None:
 # --- on this machine
 
 
-@needs_host
+@needs_make
 def test_it_was_run_and_agrees(made: Made) -> None:
     assert made.report["verification"]["formats"]["c"]["disagreements"] == 0
     assert made.details["samples"] == made.report["verification"]["samples"] == 128
     assert made.details["warnings"] == []
 
 
-@needs_host
+@needs_make
 def test_the_recorded_samples_decide_as_in_onnx_runtime(made: Made) -> None:
     said = make(made.folder, "test", STRICT)
     lines = re.findall(r"(\w+): (\d+) of (\d+) samples decided as in ONNX Runtime; left at exits (\d+) (\d+)", said)
@@ -120,7 +115,7 @@ def test_the_recorded_samples_decide_as_in_onnx_runtime(made: Made) -> None:
     assert len({early for *_, early, _ in lines}) > 1, "points leave different samples"
 
 
-@needs_host
+@needs_make
 def test_a_wrong_expectation_fails(made: Made, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(made.folder, tmp_path / "c", ignore=shutil.ignore_patterns("build")))
     code = (folder / "cascade.c").read_text(encoding="utf-8")
@@ -130,7 +125,7 @@ def test_a_wrong_expectation_fails(made: Made, tmp_path: Path) -> None:
     assert "0 of 100 samples decided as in ONNX Runtime" in done.stdout
 
 
-@pytest.mark.skipif(not (host and shutil.which("cmake")), reason="no C compiler or no cmake is on this machine")
+@needs_cmake
 def test_cmake_builds_and_tests_it(made: Made, tmp_path: Path) -> None:
     flags = "-DCMAKE_C_FLAGS=-Wall -Wextra -Wpedantic -Werror"
     for line in (["cmake", "-S", made.folder, "-B", ".", flags], ["cmake", "--build", "."], ["ctest"]):
@@ -162,7 +157,7 @@ def stack_and_symbols(folder: Path, compiler: str, tools: str, *options: str) ->
     assert library <= ALLOWED
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc, which tells what stack it uses, is not on this machine")
+@needs_stack_usage
 def test_no_heap_no_files_no_large_stack_here(made: Made, tmp_path: Path) -> None:
     stack_and_symbols(Path(shutil.copytree(made.path / "c", tmp_path / "c")), "gcc", "")
 
@@ -234,7 +229,7 @@ def written(made: Made, place: Path, **changes: Any) -> tuple[Work, Reference]:
     return work, Reference.of(Decision(**manifest["decision"]), manifest["stages"], said)
 
 
-@needs_host
+@needs_make
 @pytest.mark.parametrize(
     ("processors", "reuse"),
     [
@@ -257,7 +252,7 @@ def test_one_processor_or_two_with_or_without_reuse(
     make(tmp_path / "c", "test", STRICT)
 
 
-@needs_host
+@needs_make
 def test_files_that_disagree_are_refused(made: Made, tmp_path: Path) -> None:
     work, reference = written(made, tmp_path)
     c.write(work)
@@ -267,7 +262,7 @@ def test_files_that_disagree_are_refused(made: Made, tmp_path: Path) -> None:
         c.check(work, reference)
 
 
-@needs_host
+@needs_make
 def test_files_that_do_not_compile_are_refused(made: Made, tmp_path: Path) -> None:
     work, reference = written(made, tmp_path)
     c.write(work)

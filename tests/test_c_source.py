@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tools import needs_host
 
 from eeaug import conversion
 from eeaug.decision import KINDS, MEASURES, Decision
@@ -19,7 +20,6 @@ from eeaug.reuse import combined
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 compiler = toolchain.host()
-needs_compiler = pytest.mark.skipif(compiler is None, reason="no C compiler is on this machine")
 
 MAIN = """
 #include <float.h>
@@ -60,7 +60,7 @@ def probabilities(decision: Decision, n: int) -> np.ndarray:
     return p.astype(np.float32)
 
 
-@needs_compiler
+@needs_host
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_decisions_are_those_of_numpy(kind: str, measure: str, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def branches(keras: Any) -> Any:
     return keras.Model(inputs, layers.Dense(4, activation="softmax")(x))
 
 
-@needs_compiler
+@needs_host
 def test_other_layers_give_what_onnx_runtime_gives(keras: Any, tmp_path: Path) -> None:
     pytest.importorskip("emx_onnx_cgen")
     keras.utils.set_random_seed(3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import AS_BUNDLE, Run
+from tools import ARM_CPP, HOST_CPP, needs_arm_cpp, needs_host_cpp
 
 from eeaug import hardware, integer, reuse, tflite_file
 from eeaug.cascade import decide
@@ -24,7 +24,6 @@ from eeaug.export.tflm.interpreter import Interpreter, arena_bytes
 from eeaug.runtime import heard
 
 pytest.importorskip("tflite_micro")
-COMPILER, ARM = shutil.which("g++"), shutil.which("arm-none-eabi-g++")
 STUB = Path(__file__).parent / "data" / "tflm"  # headers in TFLM's place that play back what TFLM gave
 
 
@@ -44,7 +43,7 @@ def manifest_of(bundle: Path) -> dict[str, Any]:
 def compiled(folder: Path, sources: Sequence[Path], *includes: Path) -> Path:
     program = folder / "program"
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
-    line = [str(COMPILER), *flags, *(f"-I{path}" for path in includes), *map(str, sources), "-o", str(program)]
+    line = [HOST_CPP, *flags, *(f"-I{path}" for path in includes), *map(str, sources), "-o", str(program)]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return program
@@ -94,7 +93,7 @@ int main() {
 """
 
 
-@pytest.mark.skipif(COMPILER is None, reason="g++ is not installed")
+@needs_host_cpp
 def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None:
     """On what TFLM gives for recorded samples, at every operating point; stub headers stand in for TFLM's."""
     manifest = manifest_of(made)
@@ -135,17 +134,17 @@ def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None
     assert len({tuple(column) for column in found[:, :, 0].T}) > 1  # points differ
 
 
-@pytest.mark.skipif(ARM is None, reason="arm-none-eabi-g++ is not installed")
+@needs_arm_cpp
 @pytest.mark.parametrize("cpu", ["cortex-m0plus", "cortex-m4"])
 def test_everything_compiles_for_the_target(made: Path, tmp_path: Path, cpu: str) -> None:
     flags = [f"-mcpu={cpu}", "-mthumb", "-std=c++17", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Werror"]
     for path in (made / "tflm").glob("*.cc"):
-        line = [str(ARM), *flags, f"-I{STUB}", "-c", str(path), "-o", str(tmp_path / "out.o")]
+        line = [ARM_CPP, *flags, f"-I{STUB}", "-c", str(path), "-o", str(tmp_path / "out.o")]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(COMPILER is None, reason="g++ is not installed")
+@needs_host_cpp
 @pytest.mark.parametrize("kind", KINDS)
 def test_decisions_in_cpp_are_those_of_python(kind: str, tmp_path: Path) -> None:
     """For every measure, with and without earlier exits, on random int8 probabilities, the ends among them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ __all__ = ["ARM", "Size", "arm", "decisions", "host", "measured", "version"]
 HOSTS = ("cc", "gcc", "clang")
 ARM = "arm-none-eabi-gcc"
 OPTIONS = ("-O2", "-std=c99")
+LINK = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,-e,main", "--specs=nosys.specs")  # a program without a start
 WITHOUT_FPU = ("cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m23", "cortex-m3")
 
 
@@ -47,13 +49,14 @@ class Size:
 
 
 def host() -> str | None:
-    """A C compiler for this machine, if it has one."""
-    return next((found for name in HOSTS if (found := shutil.which(name))), None)
+    """A C compiler for this machine, if it has one with its library."""
+    return next((found for name in HOSTS if (found := shutil.which(name)) and _links(found, ("-lm",))), None)
 
 
 def arm() -> str | None:
     """The compiler for Arm Cortex-M, if it is here with its C library."""
-    return shutil.which(ARM) if shutil.which(ARM) and _has_library() else None
+    found = shutil.which(ARM)
+    return found if found and _links(found, ("-mcpu=cortex-m0plus", "-mthumb", *LINK, "-lm")) else None
 
 
 def version(compiler: str) -> str:
@@ -92,8 +95,7 @@ def measured(compiler: str, folder: Path, function: str, program: str, cpu: str,
         _run([compiler, *OPTIONS, *target, *sections, "-I", str(folder), "-c", "-o", str(made), str(source)])
         objects.append(made)
     binary = work / "program.elf"
-    link = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,-e,main", "--specs=nosys.specs")
-    _run([compiler, *target, *link, "-o", str(binary), *map(str, objects), "-lm"])
+    _run([compiler, *target, *LINK, "-o", str(binary), *map(str, objects), "-lm"])
     text, data, bss = _sections(_run([compiler.replace("gcc", "size"), str(binary)]))
     return Size(text, data, bss, _deepest([made.with_suffix(".ci") for made in objects], function))
 
@@ -126,12 +128,12 @@ def _deepest(graphs: Sequence[Path], function: str) -> int:
 
 
 @cache
-def _has_library() -> bool:
-    """Debian has the compiler's C library in a package of its own."""
-    found = subprocess.run(
-        [ARM, "-E", "-"], input=b"#include <math.h>\n", capture_output=True, check=False
-    )  # fmt: skip
-    return found.returncode == 0
+def _links(compiler: str, flags: tuple[str, ...]) -> bool:
+    """Whether it makes a program: Debian and others have a compiler's library in a package of its own."""
+    source = b'#include <math.h>\n#include <string.h>\nint main(void) { return (int)expf((float)strlen("")); }\n'
+    with tempfile.TemporaryDirectory() as folder:
+        line = [compiler, "-x", "c", "-", "-o", str(Path(folder, "program")), *flags]
+        return subprocess.run(line, input=source, capture_output=True, check=False).returncode == 0
 
 
 def _run(command: Sequence[str], given: bytes | None = None) -> str:
