@@ -53,7 +53,7 @@ def certified(
     given_last = outcomes.given is None
     if given_last and not design.exits:
         return design, Guarantee(budget, risk, samples, False, 0, None, None)
-    segments = problem.costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors)
+    segments = problem.segments([design.exits], design.processors)
     locations = [problem.costs.exits[e].location for e in design.exits]
     closed = (float(NEVER),) * len(design.exits)
     thresholds = guarantee.chain(

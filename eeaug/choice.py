@@ -197,7 +197,7 @@ def refined(task: Problem, pins: Rules, design: Design) -> Design | None:
     exits, arch = list(design.exits), np.array([design.exits])
     rows = task.outcomes.rows(exits)
     grid = [_fine(task, rows, pins, e, k) for k, e in enumerate(exits)]
-    segments = task.costs.segments(arch, design.processors)
+    segments = task.segments(arch, design.processors)
     classes = None if task.classes is None else task.classes.rows(exits)
     costs = task.cost_of(segments)
     most = lowest(task, arch, costs)

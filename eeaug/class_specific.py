@@ -135,7 +135,7 @@ def _settle_some(
     best.looked_at += len(archs)
     best.configurations += viable.size
     for sequence in placements(task, m):
-        segments = task.costs.segments(archs, sequence)
+        segments = task.segments(archs, sequence)
         fits = task.on_pinned_processors(archs, sequence)
         for limit, over in task.excess(segments).items():
             missed = fits & (over > 0)

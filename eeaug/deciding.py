@@ -166,10 +166,7 @@ def decide(settings: Settings, material: Material) -> Decided:
         thresholds=tuple(
             None if np.isinf(t) else t for t in operating.corrected(design.thresholds, settings.correction)
         ),
-        segments=costs.segments(
-            np.array([design.exits], np.intp).reshape(1, -1), design.processors,
-            carried=decision.outputs if hears else 0,
-        ),
+        segments=task.segments([design.exits], design.processors),
         baseline_processor=base.processor,
         baseline_segments=base.segments,
         classes=material.classes,

@@ -54,8 +54,8 @@ def improved(
 ) -> tuple[Reuse, Problem, Design] | None:
     """Weights and thresholds with which the design's exits, hearing each other, save more on choose; else None.
 
-    The problem that comes with them has the outcomes of this design replaced; all other rows are of exits by
-    themselves. Not for independent scoring, and not under a limit on classes or pinned thresholds, which are about
+    The problem that comes with them has the outcomes of this design replaced, and counts what is handed over for it;
+    all other rows are of exits by themselves. Not for independent scoring, and not under a limit on classes or pinned thresholds, which are about
     exits by themselves.
     """
     if not design.exits or problem.independent or problem.classes is not None or rules.thresholds:
@@ -63,10 +63,11 @@ def improved(
     index = [*design.exits, -1]
     known = [answers(i) for i in index]
     found = [p for p in known if p is not None]
-    segments = problem.costs.segments(np.array([design.exits]), design.processors, carried=decision.outputs)
-    if len(found) < len(known) or any(over[0] > 0 for over in problem.excess(segments).values()):
+    carrying = replace(problem, carried=decision.outputs)
+    over = carrying.excess(carrying.segments([design.exits], design.processors))
+    if len(found) < len(known) or any(missed[0] > 0 for missed in over.values()):
         return None
-    tried = [_heard(problem, index, found, share, decision) for share in SHARES]
+    tried = [_heard(carrying, index, found, share, decision) for share in SHARES]
     best = min(range(len(SHARES)), key=lambda i: _coarse(tried[i], design))
     better = refined(tried[best], rules, design)
     if better is None:
@@ -103,7 +104,7 @@ def _coarse(problem: Problem, design: Design) -> float:
     count = min(60, int(COARSE ** (1 / m)))
     grid = np.array([quantile_grid(row, count) for row in rows.confidence[:-1]])
     tables = exact_tables(bins(rows.confidence[:-1], grid), rows.correct, np.arange(m)[None], count, rows.weights)
-    segments = problem.costs.segments(np.array([design.exits]), design.processors)
+    segments = problem.segments([design.exits], design.processors)
     return float(problem.objective.value(tables.mean(problem.cost_of(segments))[0], tables.accuracy[0]).min())
 
 
@@ -111,7 +112,7 @@ def _score(problem: Problem, design: Design) -> float:
     """What the objective makes of a design."""
     rows = problem.outcomes.rows(design.exits)
     at = decide(rows, design.thresholds)
-    segments = problem.costs.segments(np.array([design.exits]), design.processors)
+    segments = problem.segments([design.exits], design.processors)
     cost = np.cumsum(problem.cost_of(segments)[0])[at] @ rows.counts / rows.counts.sum()
     return float(problem.objective.value(cost, rows.share(rows.correct[at, np.arange(rows.samples)])))
 

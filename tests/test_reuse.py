@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import combinations_with_replacement, pairwise, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import AUGMENT, patched
-from instances import random_problem
+from instances import WIDTH, Brute, cascaded, random_problem
 
-from eeaug import conversion, reuse
+from eeaug import choice, conversion, reuse
 from eeaug.cascade import Outcomes, class_limit, decide
 from eeaug.choice import Rules, refined
+from eeaug.cost import Costs
 from eeaug.decision import Decision
+from eeaug.report.build import Chosen, metrics_of
 from eeaug.reuse import combined
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
@@ -159,6 +162,68 @@ def test_a_limit_counts_what_is_carried() -> None:
         assert reuse.improved(loose, RULES, design, said.__getitem__, DECISION) is not None
         return
     pytest.fail("no such target among the seeds")
+
+
+@pytest.mark.usefixtures("anyway")
+@pytest.mark.parametrize("cost", ["latency", "energy"])
+def test_the_cost_that_a_choice_minimises_is_the_cost_that_the_report_states(cost: str) -> None:
+    """By brute force over thresholds: what goes over the link counts, the probabilities of exits before included."""
+    turned = 0
+    for seed in range(12):
+        problem, design, said = search(seed, known=True)
+        processors = len(problem.costs.hardware.processors)
+        ways = [w for w in combinations_with_replacement(range(processors), 3) if w[0] < w[2]]
+        ways = [
+            w for w in ways if all(problem.costs.connected(*hop) for hop in pairwise((problem.costs.source, *w)))
+        ]
+        if not ways:
+            continue
+        problem = replace(problem, cost=cost, costs=slowly_linked(problem.costs))
+        design = replace(design, processors=ways[-1])
+        found = reuse.improved(problem, RULES, design, lambda i, said=said: said[i], DECISION)  # type: ignore[misc]
+        assert found is not None
+        hears, task, better = found
+        rows, segments = task.outcomes.rows(better.exits), task.segments([better.exits], better.processors)
+        whole = task.segments([()], (0,))
+        chosen = Chosen(better, better.thresholds, segments, "", whole, ("",) * 5, DECISION, hears)
+        stated = metrics_of(chosen, rows, "choose")[1][f"mean_{cost}_{'s' if cost == 'latency' else 'j'}"]
+        grid = [choice._fine(task, rows, RULES, e, k) for k, e in enumerate(better.exits)]
+        leaves = rows.confidence[:2] >= np.array(list(product(*grid)), np.float32)[:, :, None]
+        reach, accuracy = cascaded(leaves, rows.correct, rows.counts, independent=False)
+        best = {}
+        for carried in (0, DECISION.outputs):
+            values = np.where(task.objective.allows(accuracy), reach @ handed(task, better, carried), np.inf)
+            best[carried] = values.min()
+            first = values.argmin() if carried == 0 else first
+        assert stated == pytest.approx(best[DECISION.outputs], rel=1e-9)
+        turned += (reach @ handed(task, better, DECISION.outputs))[first] > stated * (1 + 1e-9)
+    assert turned  # somewhere it matters: else the test could not fail
+
+
+def slowly_linked(costs: Costs) -> Costs:
+    """The same with slow links and small tensors, so that probabilities are much of what is handed over."""
+    links = [replace(link, bandwidth_bytes_per_s=2e3, latency_s=0.0) for link in costs.hardware.links]
+    blocks = [replace(block, shape=(2,)) for block in costs.blocks]
+    return Costs(replace(costs.hardware, links=tuple(links)), blocks, costs.exits, 2)
+
+
+def handed(task: Problem, design: Design, carried: int) -> np.ndarray:
+    """Seconds or joules of the three segments, by the definitions."""
+    brute = Brute(task, int(task.costs.elements[0]))
+    board, spent, start = task.costs.hardware, [], 0
+    names = [board.input_at, *(board.processors[p].name for p in design.processors)]
+    for k, (a, b) in enumerate(pairwise(names)):
+        head = design.exits[k] if k < 2 else None
+        seconds, joules = brute._stage(start, head, a, design.processors[k])[1:3]
+        if a != b:
+            link, sent = brute._links[a, b], k * carried * WIDTH[board.processor(a).arithmetic]
+            assert link.bandwidth_bytes_per_s is not None
+            more = sent / link.bandwidth_bytes_per_s
+            seconds += more
+            joules += more * brute._power(a) + sent * (link.energy_j_per_byte or 0.0)
+        spent.append({"latency": seconds, "energy": joules}[task.cost])
+        start = 0 if head is None else brute.exits[head].after
+    return np.array(spent)
 
 
 def test_solved_designs_stay_within_the_budget() -> None:

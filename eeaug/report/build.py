@@ -144,11 +144,12 @@ def benefit_curve(
     design may be on none. At most CURVE_POINTS of each front. ``outcomes`` has all C + 1 rows, ``own`` the m + 1 of
     the chosen design.
     """
-    mine = _on_curve(chosen.design, chosen.thresholds, own, costs, base_accuracy)
+    mine = _on_curve(chosen.design, chosen.thresholds, own, chosen.segments, costs, base_accuracy)
     points = [mine | {"chosen": True}]
     for design in dict.fromkeys(design for front in result.fronts.values() for design, *_ in front):
         limits = tuple(None if np.isinf(t) else t for t in design.thresholds)
-        points.append(_on_curve(design, limits, outcomes.rows(design.exits), costs, base_accuracy))
+        segments = costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors)
+        points.append(_on_curve(design, limits, outcomes.rows(design.exits), segments, costs, base_accuracy))
     shown = {0}
     for cost in CURVE_COSTS:
         known = [i for i, point in enumerate(points) if point[cost] is not None]
@@ -167,11 +168,11 @@ def benefit_curve(
 
 
 def _on_curve(
-    design: Design, thresholds: Sequence[float | None], rows: Outcomes, costs: Costs, base_accuracy: float
-) -> dict[str, Any]:
+    design: Design, thresholds: Sequence[float | None], rows: Outcomes, segments: Segments, costs: Costs,
+    base_accuracy: float,
+) -> dict[str, Any]:  # fmt: skip
     at = decide(rows, thresholds)
     leave = rows.share(at == np.arange(len(design.exits) + 1)[:, None])
-    segments = costs.segments(np.array([design.exits], dtype=np.intp).reshape(1, -1), design.processors)
     return {
         "drop": base_accuracy - float(rows.share(rows.correct[at, np.arange(rows.samples)])),
         "mean_macs": float(leave @ np.cumsum(segments.macs[0])),

@@ -81,7 +81,7 @@ class _Placed:
         rejected: dict[str, int] = dict.fromkeys(problem.limits, 0)
         fitting, parts = [], []
         for sequence in sequences:
-            segments = problem.costs.segments(archs, sequence)
+            segments = problem.segments(archs, sequence)
             fits = problem.on_pinned_processors(archs, sequence)
             for limit, over in problem.excess(segments).items():
                 # an unknown latency (NaN) is no reason to reject: limits demand known rates beforehand

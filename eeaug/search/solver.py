@@ -114,7 +114,7 @@ def check_feasible(problem: Problem) -> None:
     for m in range(min(problem.max_exits, 2) + 1):
         archs = architectures(problem, m)
         for sequence in placements(problem, m) if len(archs) else ():
-            segments = problem.costs.segments(archs, sequence)
+            segments = problem.segments(archs, sequence)
             fits = problem.on_pinned_processors(archs, sequence)
             for over in problem.excess(segments).values():
                 fits &= ~(over > 0)
@@ -172,7 +172,7 @@ def _nearest(problem: Problem) -> dict[str, float] | None:
             pinned = np.flatnonzero(problem.on_pinned_processors(archs, sequence))
             if not len(pinned):
                 continue
-            excess = problem.excess(problem.costs.segments(archs[pinned], sequence))
+            excess = problem.excess(problem.segments(archs[pinned], sequence))
             over = np.array([np.maximum(value, 0.0) for value in excess.values()])
             share = (over / np.array([[problem.limits[limit]] for limit in excess])).sum(axis=0)
             kept = ~((over[0] > 0) & (LATENCY in excess))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations, combinations_with_replacement
@@ -45,6 +45,8 @@ class Problem:
     max_latency_s : worst case, or None
     pinned : location → processor index or None: an exit must stand there (on that processor)
     classes : what every class may lose, counted on ``outcomes``; None: any loss
+    carried : elements that a hand-over has besides the tensor for every exit before it: their probabilities,
+        where exits use each other (reuse)
     """
 
     costs: Costs
@@ -58,6 +60,7 @@ class Problem:
     independent: bool = False
     pinned: Mapping[str, int | None] = field(default_factory=dict)
     classes: ClassLimit | None = None
+    carried: int = 0
 
     @cached_property
     def bins(self) -> NDArray[np.intp]:
@@ -75,6 +78,14 @@ class Problem:
     @property
     def thresholds(self) -> int:
         return int(self.grid.shape[1])
+
+    def segments(self, archs: NDArray[np.intp] | Sequence[Sequence[int]], processors: Sequence[int]) -> Segments:
+        """Costs of architectures (A, m) on m + 1 processors, with all that is handed over.
+
+        The one place that choices and the report have them from: what is minimised is what is stated.
+        """
+        rows = np.asarray(archs, np.intp).reshape(len(archs), len(processors) - 1)
+        return self.costs.segments(rows, processors, self.carried)
 
     def cost_of(self, segments: Segments) -> NDArray[np.float64]:
         """The costs (A, m + 1) that the objective weighs."""
