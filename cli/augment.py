@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -32,7 +31,7 @@ EXAMPLES = {
 
 
 @click.command(cls=Grouped, examples=EXAMPLES)
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=shared.Place())
 @shared.option("--hw", required=True)
 @click.option(
     "--data",
@@ -166,7 +165,7 @@ EXAMPLES = {
 )
 @click.option(
     "--cache-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=shared.Place(file_okay=False),
     metavar="DIR",
     envvar="EEAUG_CACHE_DIR",
     help="Where data, features and heads are kept between runs; default: $EEAUG_CACHE_DIR, else "

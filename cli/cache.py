@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from eeaug.cache import Cache, Item, Network
+from eeaug.cli import shared
 from eeaug.cli.grouped import Suggesting
 from eeaug.errors import EeaugError, InputError
 from eeaug.report import units
@@ -23,7 +24,7 @@ _COMMON = {"data": "unpacked data", "once": "runs with --no-cache"}  # what belo
 
 _directory = click.option(
     "--cache-dir",
-    type=click.Path(path_type=Path),
+    type=shared.Place(),
     metavar="DIR",
     help="The cache; default: $EEAUG_CACHE_DIR, else $XDG_CACHE_HOME/eeaug.",
 )

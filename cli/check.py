@@ -10,7 +10,8 @@ import click
 
 from eeaug.cli import shared
 from eeaug.cli.report import find_bundle
-from eeaug.errors import InfeasibleError, InputError
+from eeaug.errors import InfeasibleError
+from eeaug.outputs import Output
 from eeaug.report import stored
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _BYTES = {"type": shared.POSITIVE, "metavar": "BYTES"}
 
 
 @click.command()
-@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("directory", metavar="[DIR]", required=False, type=shared.Place())
 @click.option("--max-accuracy-drop", **_SHARE, help="Accuracy lost against the given model; 0.01 is one point.")
 @click.option("--max-class-drop", **_SHARE, help="Accuracy that the worst class has lost.")
 @click.option("--min-macs-saved", **_SHARE, help="Saved of the given model's MACs, as a mean; 0.4 is 40 %.")
@@ -45,13 +46,13 @@ _BYTES = {"type": shared.POSITIVE, "metavar": "BYTES"}
 @click.option(
     "--point", default="default", show_default=True, metavar="NAME", help="The operating point that is checked."
 )
-@click.option(
-    "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit's XML there, too."
-)
+@click.option("--junit", type=shared.Place(dir_okay=False), metavar="FILE", help="Write JUnit's XML there, too.")
+@click.option("--force", is_flag=True, help="Replace the FILE of --junit if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(
-    directory: Path | None, samples: str, point: str, junit: Path | None, as_json: bool, **limits: float | None
-) -> None:
+    directory: Path | None, samples: str, point: str, junit: Path | None, force: bool, as_json: bool,
+    **limits: float | None,
+) -> None:  # fmt: skip
     """Compare the figures of the bundle in DIR with limits; exit code 3 if one is not kept.
 
     Accuracies and MACs are those that were measured on test samples, latencies and energies what the hardware
@@ -68,14 +69,14 @@ def check(
     if not given:
         raise click.UsageError("no limit is given; name one or more of " + ", ".join(f"--{k}" for k in gate.LIMITS))
     directory = directory or find_bundle(Path())
-    if junit is not None and not junit.resolve().parent.is_dir():
-        raise InputError(f"--junit {junit}: the directory {junit.resolve().parent} does not exist")
+    xml = Output(junit, force, option="--junit")
+    xml.check()
     report, _ = stored.read(directory)
     part = gate.part(report, samples, point)
     rows = gate.check(part, given)
     name = directory.absolute().name
     if junit is not None:
-        shared.write_whole(junit, gate.junit(rows, name))
+        xml.write(gate.junit(rows, name))
     _show(name, part, rows, as_json=as_json)
     failed = [row for row in rows if not row.ok]
     if failed:

@@ -22,7 +22,7 @@ def option() -> Callable[[Any], Any]:
     """The option ``--config``: click looks up there what neither the command line nor the environment gives."""
     return click.option(
         "--config",
-        type=click.Path(path_type=Path),
+        type=shared.Place(),
         metavar="FILE",
         is_eager=True,  # before the options that it gives
         expose_value=False,

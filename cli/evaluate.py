@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eeaug.cli import evaluate_view
+from eeaug.cli import evaluate_view, shared
 from eeaug.errors import InputError
 
 if TYPE_CHECKING:  # numpy and onnxruntime are imported on use
@@ -24,7 +24,7 @@ __all__ = ["evaluate"]
 
 
 @click.command()
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=shared.Place())
 @click.option(
     "--data", required=True, metavar="FILE", help="As for augment: a .npz, .data.yaml, directory, keras:NAME, ..."
 )
@@ -55,7 +55,7 @@ __all__ = ["evaluate"]
 @click.option("--prepared", is_flag=True, help="The samples are preprocessed already.")
 @click.option(
     "--cache-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=shared.Place(file_okay=False),
     metavar="DIR",
     help="Where data is unpacked; default: $EEAUG_CACHE_DIR, else $XDG_CACHE_HOME/eeaug.",
 )

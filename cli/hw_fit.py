@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import click
 
 from eeaug import hardware
 from eeaug.cli import shared
-from eeaug.errors import InputError
+from eeaug.outputs import Output
 
 if TYPE_CHECKING:  # numpy is imported on use
     from eeaug.hardware import Hardware, Processor
@@ -24,12 +25,12 @@ __all__ = ["fit"]
 @click.command()
 @click.argument("target", metavar="NAME|FILE")
 @click.option(
-    "--measured", "csv", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.csv",
+    "--measured", "csv", required=True, type=shared.Place(dir_okay=False), metavar="FILE.csv",
     help="A row per measurement: processor, latency_s, and model (and layer), or MACs as conv, pointwise, "
     "depthwise, dense (and layers, elements); docs/hardware.md.",
 )  # fmt: skip
 @click.option(
-    "-o", "output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.yaml",
+    "-o", "output", type=shared.Place(dir_okay=False), metavar="FILE.yaml",
     help="Where the description with the fitted rates goes; default: stdout.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
@@ -55,11 +56,13 @@ def fit(
     if as_json and output is None:
         raise click.UsageError("--json prints rates and residuals: -o FILE says where the description goes")
     old = hardware.read(target)
-    if output is not None:
-        _check_place(output, force)
+    to = Output(output, force, {"the hardware description": target, "the file of measurements": csv})
+    to.check()
     from eeaug import measurements, rates
 
     measured = measurements.read(csv, old, allow_unsafe=allow_unsafe)
+    to = replace(to, inputs={**to.inputs, **{f"a measured model ({m.name})": m.file for m in measured}})
+    to.check()
     digest = hashlib.sha256(csv.read_bytes()).hexdigest()[:12]
     source = f"fitted by eeaug hw fit to the latencies in {csv.name} (sha256 {digest}…)"
     new, fits = rates.fitted(old, measured, source=source, name=name or f"{old.name}-fitted", runtime=runtime)
@@ -71,7 +74,7 @@ def fit(
     if output is None:
         click.echo(text, nl=False)
     else:
-        shared.write_whole(output, text.encode())
+        to.write(text.encode())
     if as_json:
         from eeaug.export.bundle import dump_json
 
@@ -85,13 +88,6 @@ def fit(
     for processor in old.processors:
         if processor.name not in fits:
             click.echo(f"warning: nothing was measured on {processor.name}: its rates stay as they were", err=True)
-
-
-def _check_place(output: Path, force: bool) -> None:
-    if not output.resolve().parent.is_dir():
-        raise InputError(f"-o {output}: the directory {output.resolve().parent} does not exist")
-    if output.exists() and not force:
-        raise InputError(f"-o {output} exists; --force replaces it, -o FILE names another place")
 
 
 def _residuals(old: Processor, new: Processor, measured: Sequence[Measurement]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from eeaug.cli import shared
+from eeaug.outputs import Output
 
 __all__ = ["inspect"]
 
@@ -19,7 +20,7 @@ _ENDS = {
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=shared.Place())
 @click.option("--hw", "hardware", metavar="NAME|FILE", help="Target: adds latencies and what memory holds.")
 @click.option(
     "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
@@ -33,9 +34,7 @@ _ENDS = {
     show_default=True,
     help="svg or html: a picture of blocks, layers, costs and locations.",
 )
-@click.option(
-    "-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Write it there instead of to stdout."
-)
+@click.option("-o", "output", type=shared.Place(), metavar="FILE", help="Write it there instead of to stdout.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers, which run code from the model file.")
 def inspect(
@@ -51,25 +50,26 @@ def inspect(
     """
     if as_json and form != "text":
         raise click.UsageError(f"--json and --format {form} contradict each other")
-    shared.check_file(output, force=force)
+    to = Output(output, force, {"the model": model, "the hardware description": hardware})
+    to.check()
     from eeaug import hardware as descriptions
 
-    target = descriptions.read(hardware) if hardware else None
+    target = descriptions.read(hardware) if hardware is not None else None
     facts = _facts(model, target, allow_unsafe, output_name)
     if as_json:
         from eeaug.export.bundle import dump_json
 
-        shared.give(dump_json(facts).encode(), output)
+        shared.give(dump_json(facts).encode(), to)
     elif form == "svg":
         from eeaug.report import block_picture
 
-        shared.give(block_picture.svg(facts).encode(), output)
+        shared.give(block_picture.svg(facts).encode(), to)
     elif form == "html":
         from eeaug.report import page
 
-        shared.give(page.inspected(facts).encode(), output)
+        shared.give(page.inspected(facts).encode(), to)
     else:
-        shared.show(lambda console: _print(facts, console), output)
+        shared.show(lambda console: _print(facts, console), to)
 
 
 def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None) -> dict[str, Any]:

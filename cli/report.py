@@ -12,13 +12,14 @@ import click
 from eeaug.cli import shared
 from eeaug.errors import InputError
 from eeaug.export import bundle
+from eeaug.outputs import Output
 from eeaug.report import stored
 
 __all__ = ["find_bundle", "report"]
 
 
 @click.command()
-@click.argument("directories", metavar="[DIR]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("directories", metavar="[DIR]...", nargs=-1, type=shared.Place())
 @click.option(
     "--format",
     "form",
@@ -28,9 +29,7 @@ __all__ = ["find_bundle", "report"]
     help="text for a terminal, json as written in the bundle, markdown for a pull request, html with charts in one "
     "file",
 )
-@click.option(
-    "-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Write it there instead of to stdout."
-)
+@click.option("-o", "output", type=shared.Place(), metavar="FILE", help="Write it there instead of to stdout.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option(
     "--period",
@@ -56,7 +55,8 @@ def report(
       eeaug report model-eeaug --period 1 --battery 225mAh@3V
       eeaug report model-eeaug model-frugal
     """
-    shared.check_file(output, force=force)
+    to = Output(output, force)
+    to.check()
     if schema:
         if directories:
             raise click.UsageError("--schema is that of every report: give no DIR")
@@ -75,10 +75,10 @@ def report(
         read = [(place, *stored.read(place)) for place in places]
         made = _compared(read, form, use) if len(read) > 1 else _one(*read[0], form, use)
         if not isinstance(made, bytes):
-            shared.show(lambda console: console.print(made), output)
+            shared.show(lambda console: console.print(made), to)
             return
         content = made
-    shared.give(content, output)
+    shared.give(content, to)
 
 
 def _one(place: Path, content: dict[str, Any], raw: bytes, form: str, use: Any) -> Any:

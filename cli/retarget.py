@@ -26,7 +26,7 @@ EXAMPLES = {
 
 
 @click.command(cls=Grouped, examples=EXAMPLES)
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=shared.Place())
 @shared.inherited("--hw")
 @shared.option("-o", "Where the new bundle goes.")
 @shared.option("--force")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 import click
 
 from eeaug.errors import InputError
+from eeaug.outputs import Output
 from eeaug.settings import ALWAYS, FORMATS, MAX_THREADS
 
 __all__ = [
-    "NAMES", "NONE", "POSITIVE", "Finite", "check_file", "give", "inherited", "interruptible", "option", "pairs",
-    "show", "show_result", "thresholds", "write_whole",
+    "NAMES", "NONE", "POSITIVE", "Finite", "Place", "give", "inherited", "interruptible", "option", "pairs", "show",
+    "show_result", "thresholds",
 ]  # fmt: skip
 
 NONE = "none"  # takes away what the bundle has
@@ -30,6 +30,18 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
         return number
+
+
+class Place(click.Path):
+    """A path; an empty one would be the current directory."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).strip():
+            self.fail("it is empty: name a file or a directory", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class _OrNone(click.ParamType):
@@ -61,8 +73,8 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "metavar": "NAME|FILE",
         "help": "Target: a YAML file, or a shipped profile (eeaug hw list).",
     },
-    "-o": {"names": ["output"], "type": click.Path(path_type=Path), "metavar": "DIR"},
-    "--force": {"is_flag": True, "help": "Replace a bundle that is there."},
+    "-o": {"names": ["output"], "type": Place(), "metavar": "DIR"},
+    "--force": {"is_flag": True, "help": "Replace a bundle that is there, if nothing but it is in its directory."},
     "--max-latency": {
         "names": ["max_latency_s"],
         "type": POSITIVE,
@@ -211,49 +223,25 @@ def _confidence(location: str, text: str) -> float:
     return value
 
 
-def check_file(place: Path | None, *, force: bool) -> None:
-    """Refuse, before any work, a file that :func:`give` could not or should not write."""
-    if place is None:
-        return
-    if place.is_dir():
-        raise InputError(f"-o {place} is a directory: name a file in it")
-    if not place.resolve().parent.is_dir():
-        raise InputError(f"-o {place}: the directory {place.parent} does not exist")
-    if not os.access(place.resolve().parent, os.W_OK):
-        raise InputError(f"-o {place}: cannot write to {place.parent}")
-    if place.exists() and not force:
-        raise InputError(f"-o {place} exists; --force replaces it, -o FILE names another")
-
-
-def give(content: bytes, place: Path | None) -> None:
-    """The result, on stdout or as a file, which is whole or not there."""
-    if place is None:
+def give(content: bytes, to: Output) -> None:
+    """The result, on stdout or as a file."""
+    if to.place is None:
         click.echo(content, nl=False)
         return
-    write_whole(place.resolve(), content)
-    click.echo(f"written: {place}", err=True)
+    to.write(content)
+    click.echo(f"written: {to.place}", err=True)
 
 
-def show(printed: Callable[[Any], None], place: Path | None) -> None:
+def show(printed: Callable[[Any], None], to: Output) -> None:
     """What ``printed`` prints on a rich console: the terminal's, or a file of plain text."""
-    if place is None:
+    if to.place is None:
         from rich.console import Console
 
         printed(Console())
         return
     from eeaug.report import terminal
 
-    give(terminal.plain(printed).encode(), place)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """A file, whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    give(terminal.plain(printed).encode(), to)
 
 
 @contextmanager

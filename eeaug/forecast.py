@@ -6,16 +6,14 @@ an exit would bring if every sample left there.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eeaug import choice, hardware
+from eeaug import choice, hardware, leftovers
 from eeaug.cache import Cache
 from eeaug.candidates import PARTS, dense_plan, map_plan
 from eeaug.cascade import Outcomes
@@ -125,10 +123,10 @@ def _times(settings: Settings, ready: Ready) -> dict[str, Any]:
     total = sum(len(getattr(splits, name)) for name in PARTS)
     view = View(splits.fit.part, splits.fit.indices[:SAMPLES])
     seconds = {"features_s": 0.0, "heads_s": 0.0}
-    with tempfile.TemporaryDirectory() as scratch:
+    with leftovers.scratch() as scratch:
         for kind in ("features", "heads"):
-            (Path(scratch) / kind).mkdir()
-        small = replace(source.extraction, cache=Cache(Path(scratch)), folder=Path(scratch))
+            (scratch / kind).mkdir()
+        small = replace(source.extraction, cache=Cache(scratch), folder=scratch)
         made, per_sample, fixed = _extract(small, _wanted(ready), view)
         seconds["features_s"] = fixed + per_sample * total
         for train, planned, plan, threads in (

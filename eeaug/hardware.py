@@ -154,6 +154,10 @@ def read(name_or_path: str) -> Hardware:
     InputError
         There is neither, or the file has mistakes: all of them, each with its path.
     """
+    if not name_or_path.strip():
+        raise InputError(
+            f"the hardware's name is empty; give a YAML file or one of the shipped profiles: {', '.join(shipped())}"
+        )
     try:
         is_folder = Path(name_or_path).is_dir()
         is_file = Path(name_or_path).exists() and not is_folder  # a pipe (--hw <(...)) serves as well

@@ -16,14 +16,13 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from eeaug import stored_model
+from eeaug import leftovers, stored_model
 from eeaug.errors import ConversionError, InputError
 from eeaug.keras2_config import (
     MODELS,
@@ -103,8 +102,8 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
         warnings.simplefilter("ignore")
         for route in _routes(stored):
             try:
-                with tempfile.TemporaryDirectory() as scratch:
-                    model = route(path, stored, Path(scratch), not allow_unsafe)
+                with leftovers.scratch() as scratch:
+                    model = route(path, stored, scratch, not allow_unsafe)
                 reason = _input_difference(stored, model)
                 if reason is None:
                     return model

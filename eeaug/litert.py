@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import conversion, streams, tflite_file
+from eeaug import conversion, leftovers, streams, tflite_file
 from eeaug.errors import ConversionError
 
 __all__ = ["SIGNATURE", "Quantisation", "Session", "to_tflite"]
@@ -55,10 +54,10 @@ def to_tflite(
         made = made if isinstance(made, (list, tuple)) else [made]
         return {name: tf.identity(tensor) for name, tensor in zip(names, made, strict=True)}
 
-    with _quiet(), tempfile.TemporaryDirectory(prefix="eeaug-") as folder:
+    with _quiet(), leftovers.scratch() as folder:
         try:
-            tf.saved_model.save(module, folder, signatures={SIGNATURE: function})
-            converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+            tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function})
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
             if samples is not None:
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
                 converter.representative_dataset = lambda: ([x[None]] for x in samples)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from eeaug import graph, model
@@ -54,7 +55,9 @@ def read(path: Path, hardware: Hardware, *, allow_unsafe: bool = False) -> list[
     made = []
     for line, row in rows:
         try:
-            made.append(_measurement(row, f"line {line}", hardware, models))
+            one = _measurement(row, f"line {line}", hardware, models)
+            name = str(row.get("model") or "").strip()
+            made.append(replace(one, file=models.folder / name if name else None))
         except (InputError, ConversionError) as error:
             mistakes.add(f"line {line}", str(error))
     mistakes.raise_if_any()

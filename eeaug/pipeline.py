@@ -34,7 +34,8 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     ------
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
-    bundle.check_place(settings.bundle, force=settings.force)
+    read = {"the model": settings.model, "the data": settings.data, "the hardware description": settings.hardware}
+    bundle.check_place(settings.bundle, force=settings.force, inputs=read)
     formats.check_possible(settings.formats, hardware.read(settings.hardware))
     with cluster.workers(settings.dask) as workers:
         ready = prepare(settings, progress, workers)

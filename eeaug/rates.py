@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,8 @@ Floats = NDArray[np.float64]
 class Measurement:
     """``latency_s`` seconds that a network or layer took on a processor.
 
-    ``macs`` by operation type; ``operations`` and ``results`` as in graph.Block, None where nobody says.
+    ``macs`` by operation type; ``operations`` and ``results`` as in graph.Block, None where nobody says; ``file``
+    is the model that said all this, None where none did.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Measurement:
     latency_s: float
     operations: float | None = None
     results: float | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True)

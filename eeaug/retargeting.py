@@ -68,7 +68,8 @@ def retarget(directory: Path, changes: Mapping[str, Any], progress: Progress) ->
     settings = _settings(source, changes)
     target = source.hardware if "hardware" not in changes else hardware.read(settings.hardware)
     formats.check_possible(settings.formats, target)
-    bundle.check_place(settings.bundle, force=settings.force)
+    read = {"the hardware description": settings.hardware if "hardware" in changes else None}
+    bundle.check_place(settings.bundle, force=settings.force, inputs=read)
     material = _material(settings, source, changes, progress)
     if of_data := _of_data(source.manifest["settings"]["formats"]):
         progress.warn(f"{', '.join(of_data)} files are left out: what int8 needs is found on data")

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from eeaug import leftovers
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import bundle
 
 
-def whole(place: Path, content: str = "x") -> Path:
-    """A bundle of one file."""
-    place.mkdir(parents=True)
+def whole(place: Path, content: str = "x", *, there: bool = False) -> Path:
+    """A bundle of one file, and of what is ``there``."""
+    place.mkdir(parents=True, exist_ok=there)
     (place / "report.json").write_text(content)
     manifest = {
-        "schema_version": bundle.SCHEMA_VERSION, "files": bundle.hashes(place),
+        "schema_version": bundle.SCHEMA_VERSION, "tool": {"eeaug": "0"}, "files": bundle.hashes(place),
         "stages": [{}], "classes": ["a", "b"], "preprocessing": {"scale": 1.0},
         "decision": {"kind": "softmax", "classes": 2},
     }  # fmt: skip
@@ -59,6 +69,252 @@ def test_places_that_are_never_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_bundle_is_replaced_only_with_force(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--force replaces it"):
         bundle.check_place(whole(tmp_path / "old"), force=False)
+
+
+# -- what never goes with it --------------------------------------------------------------------------
+
+
+def deep(place: Path) -> Path:
+    """A bundle with a stage and times."""
+    (place / "stages" / "0-a").mkdir(parents=True)
+    (place / "stages" / "0-a" / "model.onnx").write_text("x")
+    whole(place, there=True)
+    (place / "timing.json").write_text("{}")
+    return place
+
+
+def snapshot(folder: Path) -> dict[str, Any]:
+    return {
+        str(path.relative_to(folder)): path.lstat().st_ino
+        if path.is_dir() or path.is_symlink()
+        else path.read_bytes()
+        for path in folder.rglob("*")
+        if not stat.S_ISFIFO(path.lstat().st_mode)
+    }
+
+
+STRANGE: dict[str, Callable[[Path], object]] = {
+    "notes.txt": lambda p: p.write_text("mine"),
+    "stages/0-a/notes.txt": lambda p: p.write_text("mine"),
+    "empty": lambda p: p.mkdir(),
+    "data/train.npz": lambda p: (p.parent.mkdir(), p.write_text("recorded for a year")),
+    ".git/HEAD": lambda p: (p.parent.mkdir(), p.write_text("ref: refs/heads/main")),
+    ".hidden": lambda p: p.write_text(""),
+    "link": lambda p: p.symlink_to("report.json"),
+    "nowhere": lambda p: p.symlink_to("nothing"),
+    "pipe": os.mkfifo,
+    "report.json": lambda p: (p.unlink(), p.symlink_to("/etc/hostname")),  # a listed name, not a listed file
+    "timing.json": lambda p: (p.unlink(), p.mkdir()),
+    "stages": lambda p: (shutil.rmtree(p), p.symlink_to("/usr")),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_eeaug_has_not_written_is_named_and_stays(tmp_path: Path, name: str) -> None:
+    place = deep(tmp_path / "out")
+    STRANGE[name](place / name)
+    before, first = snapshot(tmp_path), name.split("/")[0] if "0-a" not in name else name
+    with pytest.raises(
+        InputError, match=rf"^-o .*/out holds what eeaug has not written there: {first}.*"
+    ) as caught:
+        bundle.check_place(place, force=True)
+    assert "\n" not in str(caught.value) and snapshot(tmp_path) == before
+    with pytest.raises(InputError), bundle.being_written(place, force=True) as directory:  # it came meanwhile
+        (directory / "report.json").write_text("new")
+    assert snapshot(tmp_path) == before
+
+
+def test_many_strange_files_are_counted(tmp_path: Path) -> None:
+    place = deep(tmp_path / "out")
+    for i in range(9):
+        (place / f"{i}.txt").write_text("")
+    with pytest.raises(
+        InputError, match=r"there: 0\.txt, 1\.txt, 2\.txt and 6 more; move it, or name another place"
+    ):
+        bundle.check_place(place, force=True)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        ('{"manifest_version": 3, "name": "ad blocker", "files": ["a.js"]}', "is not a bundle of eeaug"),
+        ('{"schema_version": 1, "files": {}}', "is not a bundle of eeaug"),
+        ('{"schema_version": 1, "files": {"a": "b"}, "tool": {"other": "1"}}', "is not a bundle of eeaug"),
+        ('{"schema_version": 1, "files": {"a": "b"}, "tool": {"eeaug": "1"}}', "is not a bundle of eeaug"),
+        (
+            '{"schema_version": 2, "files": {"a": "b"}, "tool": {"eeaug": "1"}}',
+            "another version of eeaug has written",
+        ),
+        ("[]", "is not a bundle"),
+        ("[" * 100_000, "is not a bundle"),
+        ("", "is not a bundle"),
+    ],
+)
+def test_a_manifest_of_others_makes_no_bundle(tmp_path: Path, manifest: str, words: str) -> None:
+    place = tmp_path / "out"
+    place.mkdir()
+    (place / "manifest.json").write_text(manifest)
+    (place / "a").write_text("mine")
+    with pytest.raises(InputError, match=words) as caught:
+        bundle.check_place(place, force=True)
+    assert "\n" not in str(caught.value) and (place / "a").exists()
+
+
+def test_what_a_damaged_bundle_held_is_not_known(tmp_path: Path) -> None:
+    place = deep(tmp_path / "out")
+    (place / "manifest.json").write_bytes((place / "manifest.json").read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"its manifest\.json is damaged, .*; delete it yourself, or name another"):
+        bundle.check_place(place, force=True)
+
+
+def test_listed_files_may_go_whatever_has_become_of_them(tmp_path: Path) -> None:
+    place = deep(tmp_path / "out")
+    (place / "report.json").write_text("damaged")
+    (place / "stages" / "0-a" / "model.onnx").unlink()
+    written(place)
+    assert (place / "report.json").read_text() == "new"
+
+
+@pytest.mark.parametrize("name", ["stages/0-a/model.onnx", "../alias", "stages"])
+def test_what_this_run_reads_never_goes(tmp_path: Path, name: str) -> None:
+    place = deep(tmp_path / "out")
+    (tmp_path / "alias").symlink_to("out/report.json")
+    read = {"the data": "keras:mnist", "the target": None, "the model": place / name}
+    with pytest.raises(InputError, match="holds the model of this run, "):
+        bundle.check_place(place, force=True, inputs=read)
+    bundle.check_place(place, force=True, inputs={**read, "the model": tmp_path / "other.h5"})
+
+
+def test_no_bundle_in_a_bundle(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lies in the bundle"):
+        bundle.check_place(deep(tmp_path / "out") / "stages" / "new", force=False)
+
+
+@pytest.mark.parametrize("name", ["dangling", "loop", "x" * 300])
+def test_places_that_cannot_be_are_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "dangling").symlink_to("nothing")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match=r"does not exist|name too long") as caught:
+        bundle.check_place(tmp_path / name, force=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_long_name_has_a_place_beside_it(tmp_path: Path) -> None:
+    place = whole(tmp_path / ("ü" * 127))
+    written(place)
+    assert [p.name for p in tmp_path.iterdir()] == [place.name]
+
+
+# -- what killed runs leave ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def gone() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_bundle_that_was_moved_aside_comes_back(tmp_path: Path, gone: int) -> None:
+    """Killed between the two renames of the exchange."""
+    place = tmp_path / "out"
+    deep(tmp_path / f".out.old-{gone}")
+    (tmp_path / f".out.partial-{gone}").mkdir()
+    with pytest.raises(InputError, match="--force replaces it"):
+        bundle.check_place(place, force=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert (place / "report.json").read_text() == "x"
+
+
+def test_what_was_replaced_goes(tmp_path: Path, gone: int) -> None:
+    """Killed behind the exchange: while the old one was deleted, or before."""
+    old, replaced = deep(tmp_path / f".out.old-{gone}"), tmp_path / f".out.replaced-{gone}"
+    (replaced / "stages").mkdir(parents=True)
+    place = deep(tmp_path / "out")
+    bundle.check_place(place, force=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["out"] and not old.exists()
+
+
+@pytest.mark.parametrize("why", ["older", "strange", "no bundle here", "no bundle there"])
+def test_an_old_bundle_that_may_be_wanted_stays(tmp_path: Path, gone: int, why: str) -> None:
+    old, place = deep(tmp_path / f".out.old-{gone}"), deep(tmp_path / "out")
+    if why == "older":
+        os.utime(place / "manifest.json", (0, 0))
+    elif why == "strange":
+        (old / "notes.txt").write_text("mine")
+    else:
+        ((place if "here" in why else old) / "manifest.json").write_text("{")
+    before = snapshot(old)
+    with contextlib.suppress(InputError):
+        bundle.check_place(place, force=True)
+    assert snapshot(old) == before
+
+
+def test_what_others_are_at_work_on_stays(tmp_path: Path, gone: int) -> None:
+    live, locked = tmp_path / f".out.partial-{os.getppid()}", tmp_path / f".out.partial-{gone}"
+    names = [
+        f".out.partial-{gone}x",
+        f"out.partial-{gone}",
+        f".out2.partial-{gone}",
+        ".out.partial-",
+        "eeaug-1-abc",
+    ]
+    others = [live, locked, *(tmp_path / name for name in names)]
+    for folder in others:
+        folder.mkdir()
+    (tmp_path / f".out.old-{gone}").symlink_to(live)
+    with leftovers.hold(locked):
+        bundle.check_place(tmp_path / "out", force=False)
+        assert all(folder.exists() for folder in others) and (tmp_path / f".out.old-{gone}").is_symlink()
+    bundle.check_place(tmp_path / "out", force=False)
+    assert not locked.exists() and live.exists()
+
+
+def test_a_number_that_is_used_again_hides_nothing_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / f".out.partial-{os.getppid()}"
+    left.mkdir()
+    monkeypatch.setattr(leftovers, "YOUNG_S", -1)
+    with leftovers.hold(left):
+        bundle.check_place(tmp_path / "out", force=False)
+        assert left.exists()
+    bundle.check_place(tmp_path / "out", force=False)
+    assert not left.exists()
+
+
+def test_of_two_runs_with_one_number_the_second_is_refused(tmp_path: Path) -> None:
+    """As in two containers that share a directory."""
+    place = tmp_path / "out"
+    with bundle.being_written(place, force=False) as directory:
+        (directory / "report.json").write_text("first")
+        with (
+            pytest.raises(InputError, match="another run is writing there"),
+            bundle.being_written(place, force=False),
+        ):
+            pytest.fail("it is taken")
+    assert (place / "report.json").read_text() == "first"
+    (tmp_path / f".new.partial-{os.getpid()}").mkdir()  # of a process that was killed, in a container before this
+    written(tmp_path / "new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "out"]
+
+
+def test_temporary_folders_go_with_their_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: int
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / f"eeaug-{gone}-abcdefgh"
+    others = [
+        tmp_path / name for name in (f"eeaug-{gone}", f"eeaug-{os.getppid()}-abcdefgh", f"x-eeaug-{gone}-abcdefgh")
+    ]
+    for folder in (left, *others):
+        (folder / "below").mkdir(parents=True)
+    with leftovers.scratch() as mine:
+        assert mine.parent == tmp_path and mine.name.startswith(f"eeaug-{os.getpid()}-")
+        with leftovers.scratch() as second:
+            assert second != mine and mine.exists()
+    assert not left.exists() and sorted(tmp_path.iterdir()) == sorted(others)
 
 
 # -- the exchange -------------------------------------------------------------------------------------

@@ -17,7 +17,13 @@ pytestmark = pytest.mark.e2e
 
 
 def test_force_replaces_the_whole_bundle(copied: Path, run: Run, work: Path, bundle: Bundle) -> None:
-    (copied / "stages" / "stray.txt").write_text("from an older run")
+    (copied / "stages" / "stray.txt").write_text("mine")
+    before = hashes(copied)
+    done = run(*AS_BUNDLE, "-o", copied, "--force", "-q", cwd=work)
+    assert done.code == 2 and "not written there: stages/stray.txt; move it" in done.last_line
+    assert hashes(copied) == before
+    (copied / "stages" / "stray.txt").unlink()
+    (copied / "report.json").write_text("changed")
     done = run(*AS_BUNDLE, "-o", copied, "--force", "-q", cwd=work)
     assert done.code == 0, done.stderr
     assert hashes(copied) == hashes(bundle.path)

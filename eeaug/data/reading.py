@@ -54,6 +54,8 @@ def locate(spec: str | None, model: Path) -> Located:
     InputError
         It does not exist, is of no known form, or its ``.data.yaml`` has mistakes.
     """
+    if spec is not None and not spec.strip():  # not the current directory
+        raise InputError(f"--data is empty: must be {FORMS}")
     beside, default = (model.parent / f"{model.stem}{suffix}" for suffix in (".data.yaml", ".npz"))
     given = spec if spec is not None else str(beside if beside.exists() else default)
     if spec is None and not Path(given).exists():

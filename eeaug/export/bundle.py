@@ -1,16 +1,20 @@
-"""The output directory: written beside its place, moved there when it is whole."""
+"""The output directory: written beside its place, moved there when it is whole; what is not its own never goes."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from eeaug import leftovers, outputs
 from eeaug.errors import InputError
 from eeaug.manifest import SCHEMA_VERSION, check_files, read_manifest
 
@@ -25,6 +29,7 @@ __all__ = [
 ]
 
 UNHASHED = {"manifest.json", "timing.json"}
+NAMED = 3  # files of others that are named; the rest is counted
 
 
 def dump_json(value: Any) -> str:
@@ -32,58 +37,183 @@ def dump_json(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def check_place(place: Path, *, force: bool) -> None:
-    """Refuse before any work what could not be written at the end.
+def check_place(place: Path, *, force: bool, inputs: Mapping[str, Path | str | None] | None = None) -> None:
+    """Refuse before any work what could not be written at the end, or would take with it what is not the bundle's.
+
+    What a killed run has moved aside and not replaced comes back first.
+
+    Parameters
+    ----------
+    force : whether a bundle that is there is replaced
+    inputs : what the run reads → its path
 
     Raises
     ------
-    InputError : something is there and ``force`` does not say to replace it, or it is no bundle
+    InputError : something is there and ``force`` does not say to replace it, it is no bundle, or holds anything
+        that eeaug has not written there or that this run reads
     """
-    where = place.resolve()
+    try:
+        _check_place(place, force, inputs or {})
+    except OSError as error:  # a name too long, a loop of links, a directory not to be looked into
+        raise InputError(f"-o {place}: {error.strerror or error}") from error
+
+
+def _check_place(place: Path, force: bool, inputs: Mapping[str, Path | str | None]) -> None:
+    where = Path(os.path.realpath(place))
     parent = where.parent
+    if place.is_symlink() and not place.exists():
+        raise InputError(
+            f"-o {place} is a link to {place.readlink()}, which does not exist: remove it, or name that"
+        )
     if not parent.is_dir():
         raise InputError(f"-o {place}: the directory {parent} does not exist")
     if not os.access(parent, os.W_OK):
         raise InputError(f"-o {place}: cannot write to {parent}")
-    if not where.exists():
+    outer = outputs.bundle_around(where)
+    if outer is not None:
+        raise InputError(f"-o {place} lies in the bundle {outer}, which is to stay as it is: name another place")
+    _bring_back(where)
+    try:
+        facts = where.lstat()
+    except FileNotFoundError:
         return
-    if not where.is_dir():
+    if not stat.S_ISDIR(facts.st_mode):
         raise InputError(f"-o {place} exists and is not a directory; name another place")
     if where in (Path.cwd(), *Path.cwd().parents) or where.is_mount():
         raise InputError(f"-o {place}: cannot be replaced as a whole; name a directory inside it")
-    empty = not any(place.iterdir())
-    if not empty and not (place / "manifest.json").is_file():
-        raise InputError(f"-o {place} exists and is not a bundle of eeaug; name another place")
-    if not empty and not force:
+    if not any(where.iterdir()):
+        return
+    files = _files(place)
+    if not force:
         raise InputError(f"-o {place} exists; --force replaces it, -o DIR names another place")
+    for what, path in inputs.items():
+        if path is not None and _lies_in(Path(path), where):
+            raise InputError(f"-o {place} holds {what} of this run, {path}: name another place")
+    strange = _strange(where, files)
+    if strange:
+        named = ", ".join(strange[:NAMED]) + (f" and {len(strange) - NAMED} more" if len(strange) > NAMED else "")
+        raise InputError(
+            f"-o {place} holds what eeaug has not written there: {named}; move it, or name another place"
+        )
+
+
+def _files(place: Path) -> set[str]:
+    """Relative paths of all that eeaug has written at ``place``.
+
+    Raises
+    ------
+    InputError : it is no bundle, or cannot be known to be one of this version
+    """
+    manifest = outputs.read_manifest(place)
+    if manifest is None and outputs.is_bundle(place):
+        what = "its manifest.json is damaged, so what else is in there is not known"
+    elif manifest is not None and outputs.is_bundle(place) and manifest.get("schema_version") != SCHEMA_VERSION:
+        what = (
+            f"another version of eeaug has written it (schema_version {str(manifest.get('schema_version'))[:20]})"
+        )
+    elif manifest is not None and outputs.is_bundle(place) and _are_hashes(manifest.get("files")):
+        return {*manifest["files"], *UNHASHED}
+    else:
+        raise InputError(f"-o {place} exists and is not a bundle of eeaug; name another place")
+    raise InputError(f"-o {place}: {what}; delete it yourself, or name another place")
+
+
+def _are_hashes(files: Any) -> bool:
+    return isinstance(files, dict) and bool(files) and all(
+        isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) for digest in files.values()
+    )  # fmt: skip
+
+
+def _strange(place: Path, files: set[str]) -> list[str]:
+    """Relative paths of what is not among ``files`` or is no regular file, sorted; no link is followed."""
+    folders = {str(parent) for name in files for parent in Path(name).parents}
+    found, pending = [], [place]
+    while pending:
+        for entry in os.scandir(pending.pop()):
+            name = Path(entry.path).relative_to(place).as_posix()
+            if entry.is_dir(follow_symlinks=False) and name in folders:
+                pending.append(Path(entry.path))
+            elif name not in files or not entry.is_file(follow_symlinks=False):
+                found.append(name)
+    return sorted(found)
+
+
+def _lies_in(path: Path, place: Path) -> bool:
+    """Whether a file or directory that is there is in ``place``, links resolved."""
+    with contextlib.suppress(OSError, ValueError):
+        return path.exists() and path.resolve().is_relative_to(place)
+    return False
+
+
+def _bring_back(where: Path) -> None:
+    """The bundle that a killed run has moved aside, unless another one has taken its place; takes away the rest."""
+    for left in leftovers.abandoned(where, "old"):
+        if not where.exists():
+            left.rename(where)
+        elif _is_later(where, left):  # the run was killed just behind the exchange
+            leftovers.remove(left)
+    for kind in ("partial", "replaced"):
+        for left in leftovers.abandoned(where, kind):
+            leftovers.remove(left)
+
+
+def _is_later(place: Path, old: Path) -> bool:
+    """Whether what is at ``place`` is a bundle written after ``old``, a bundle with nothing else in it."""
+    try:
+        for directory in (place, old):
+            if _strange(directory, _files(directory)):
+                return False
+        return (place / "manifest.json").stat().st_mtime_ns >= (old / "manifest.json").stat().st_mtime_ns
+    except (InputError, OSError):
+        return False
 
 
 @contextmanager
 def being_written(place: Path, *, force: bool) -> Iterator[Path]:
     """A hidden sibling of ``place`` to write into; takes its place if the block ends without error.
 
-    What was at ``place`` stays until then, and comes back if the exchange fails.
+    What was at ``place`` stays until then, and comes back if the exchange fails; if the process is killed in the
+    middle of it, :func:`check_place` brings it back.
     """
     place = place.resolve()
-    partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
-    old = place.with_name(f".{place.name}.old-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    partial = _fresh(place)
     try:
-        yield partial
-        check_place(place, force=force)  # another run may have written there meanwhile
-        if place.exists():
-            place.rename(old)
+        with leftovers.hold(partial):
+            yield partial
+            check_place(place, force=force)  # another run may have written there meanwhile
+            _exchange(partial, place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _fresh(place: Path) -> Path:
+    """An empty directory for this process."""
+    partial = leftovers.hidden(place, "partial")
+    if partial.exists() and not leftovers.is_held(partial):  # of an earlier process of the same number
+        leftovers.remove(partial)
+    try:
+        partial.mkdir()
+    except FileExistsError as error:
+        raise InputError(f"-o {place}: another run is writing there") from error
+    return partial
+
+
+def _exchange(partial: Path, place: Path) -> None:
+    """``partial`` takes the place; what was there goes, or comes back if it cannot."""
+    if not place.exists():
+        partial.rename(place)
+        return
+    old, replaced = leftovers.hidden(place, "old"), leftovers.hidden(place, "replaced")
+    with ExitStack() as held:
+        held.enter_context(leftovers.hold(place))
+        place.rename(old)
         try:
             partial.rename(place)
         except BaseException:
-            if old.exists():
-                old.rename(place)
+            old.rename(place)
             raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if place.exists():
-            shutil.rmtree(old, ignore_errors=True)
+        old.rename(replaced)  # from now on nobody wants it back
+    leftovers.remove(replaced)
 
 
 def hashes(directory: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
-from eeaug import conversion
+from eeaug import conversion, leftovers
 from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError
@@ -102,7 +101,7 @@ def check(work: Work, reference: Reference) -> dict[str, Any]:
     found: dict[str, Any] = {"disagreements": None, "near_threshold": None}
     details: dict[str, Any] = {"samples": 0, "compiler": None, "warnings": []}
     compiler = toolchain.host()
-    with tempfile.TemporaryDirectory() as place:
+    with leftovers.scratch() as place:
         if compiler is None:
             details["warnings"].append(
                 f"the C files were written and not run: this machine has no compiler ({', '.join(toolchain.HOSTS)})"
@@ -112,10 +111,10 @@ def check(work: Work, reference: Reference) -> dict[str, Any]:
             program = filled(
                 "run_samples.c", run=cascade_source.run(_stems(work), "input"), default_point=_default(facts)
             )
-            decided = toolchain.decisions(compiler, folder, program, work.x[:count], Path(place))
+            decided = toolchain.decisions(compiler, folder, program, work.x[:count], place)
             found = dict(_first(reference, count).check_outcomes("c", _outcomes(*decided, len(facts.stages))))
             details |= {"samples": count, "compiler": toolchain.version(compiler)}
-        details["processors"] = _memory(work, folder, Path(place))
+        details["processors"] = _memory(work, folder, place)
     details["warnings"] += _too_large(work, details["processors"])
     return {**found, "details": details}
 

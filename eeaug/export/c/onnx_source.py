@@ -8,14 +8,13 @@ arena.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from eeaug import conversion
+from eeaug import conversion, leftovers
 from eeaug.errors import ConversionError
 
 __all__ = ["Call", "Parameter", "Source", "generated", "simplified"]
@@ -113,8 +112,8 @@ def simplified(path: Path) -> Any:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    with tempfile.TemporaryDirectory() as folder:
-        options.optimized_model_filepath = str(Path(folder) / "model.onnx")
+    with leftovers.scratch() as folder:
+        options.optimized_model_filepath = str(folder / "model.onnx")
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         model = onnx.load(options.optimized_model_filepath)
     used = {node.domain for node in model.graph.node}

@@ -1,0 +1,137 @@
+"""What killed runs leave beside results and in the temporary directory: told from what is at work, and removed.
+
+A name holds the number of the process that made it, and the process holds a lock on it while it lives: numbers are
+used again, and in containers they are nearly always the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not on this system: process numbers alone tell
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["abandoned", "hidden", "hold", "is_held", "remove", "scratch", "sweep"]
+
+YOUNG_S = 60.0  # what is younger may have no lock yet, if a process of that number is there
+NAME_BYTES = 255  # of a file name, on usual file systems
+TAIL_BYTES = 32  # of it, for the dot before the name, and for the kind and the number behind it
+
+
+def hidden(place: Path, kind: str) -> Path:
+    """A hidden sibling of ``place``, by this process; a long name is cut to what a file system takes."""
+    return place.with_name(f"{_stem(place)}.{kind}-{os.getpid()}")
+
+
+def abandoned(place: Path, kind: str) -> list[Path]:
+    """Siblings as :func:`hidden` names them, of processes that are no more; the youngest first."""
+    found = []
+    with contextlib.suppress(OSError):
+        for entry in place.parent.iterdir():
+            match = re.fullmatch(rf"{re.escape(_stem(place))}\.{kind}-(\d+)", entry.name)
+            if match and _is_dead(entry, int(match[1])):
+                found.append(entry)
+    return sorted(found, key=lambda path: path.lstat().st_ctime_ns, reverse=True)
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Others see that a process is at work on this directory or file, which may be renamed meanwhile."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # no locks on this file system
+                fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(opened)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process is at work on it; True also where nobody can tell."""
+    if fcntl is None:
+        return True
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # somebody's, or no locks on this file system
+        return True
+    finally:
+        os.close(opened)
+    return False
+
+
+def remove(path: Path) -> None:
+    """Delete it, whatever it is, as far as that is allowed; no link is followed."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A directory of its own for files that are needed for a moment; takes away what killed runs left there.
+
+    It stands where $TMPDIR says and bears the number of this process: ``eeaug-<number>-<random>``.
+    """
+    sweep(Path(tempfile.gettempdir()))
+    prefix = f"eeaug-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder, hold(Path(folder)):
+        yield Path(folder)
+
+
+def sweep(place: Path) -> None:
+    """Remove the directories of :func:`scratch` below ``place`` whose processes are no more."""
+    with contextlib.suppress(OSError):
+        for entry in place.iterdir():
+            match = re.fullmatch(r"eeaug-(\d+)-[a-z0-9_]{8}", entry.name)
+            if match and _is_dead(entry, int(match[1])) and stat.S_ISDIR(entry.lstat().st_mode):
+                remove(entry)
+
+
+def _stem(place: Path) -> str:
+    return "." + os.fsdecode(os.fsencode(place.name)[: NAME_BYTES - TAIL_BYTES])
+
+
+def _is_dead(path: Path, process: int) -> bool:
+    """Whether what bears the number of this process is ours and nobody is at work on it."""
+    try:
+        facts = path.lstat()
+        if hasattr(os, "geteuid") and facts.st_uid != os.geteuid():
+            return False
+        if not (stat.S_ISDIR(facts.st_mode) or stat.S_ISREG(facts.st_mode)):
+            return False
+        if fcntl is None:
+            return not _lives(process)
+        not_locked_yet = _lives(process) and time.time() - facts.st_ctime < YOUNG_S
+        return not (not_locked_yet or is_held(path))
+    except OSError:  # gone meanwhile, or not to be looked into
+        return False
+
+
+def _lives(process: int) -> bool:
+    if os.name != "posix":  # a signal 0 would end it there
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
