@@ -16,7 +16,10 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     decision        what a classifier's output means
     keras2_operations  TensorFlow operations in Keras 2 files as Keras 3 operations
     keras2_config   Keras 2 configurations rewritten for Keras 3
+    packed          zip and HDF5 files, and the JSON in them, looked through before they are read
+    keras_allowed   what a configuration may name, so that building it runs nothing from the file
     saved_model     what a SavedModel says of its model, read without TensorFlow
+    saved_model_variables  its variables, through TensorFlow's checkpoint reader
     stored_model    what a model file says of itself, and what is refused for it
     keras_files     any Keras model file as a Keras 3 model
     model           the given classifier as a flat list of layer calls

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from eeaug import guarantee
 from eeaug.cascade import Outcomes
 from eeaug.choice import Rules

@@ -62,10 +62,10 @@ def item_name(item: Item) -> str:
 
 def layers_of(item: Item) -> list[Item]:
     """The layers of a stored model, none for any other item."""
-    config = item["config"]
+    config = item.get("config")
     # Keras before 2.2.3 stored a Sequential as a bare list
-    layers = config if isinstance(config, list) else config.get("layers", [])
-    return [layer for layer in layers if isinstance(layer, dict)]
+    layers = config.get("layers") if isinstance(config, dict) else config
+    return [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
 
 
 def input_shapes(item: Item) -> list[tuple[int | None, ...]] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["OPERATION_LAYERS", "function", "operation", "tensor"]
+__all__ = ["OPERATION_LAYERS", "function", "is_known", "operation", "tensor"]
 
 Item = dict[str, Any]
 
@@ -49,10 +49,21 @@ _CONFIGURED = {
 
 def function(layer: Item) -> str:
     """What a layer of OPERATION_LAYERS computes, by TensorFlow's name."""
-    config = layer["config"]
-    node = config.get("node_def")  # text in some versions
-    name = node.get("op") if isinstance(node, dict) else config.get("function")
+    config = layer.get("config")
+    config = config if isinstance(config, dict) else {}
+    name = config.get("function")
+    if layer["class_name"] == "TensorFlowOpLayer":  # the class decides which of the two is called
+        node = config.get("node_def")  # text in some versions
+        name = node.get("op") if isinstance(node, dict) else None
     return str(name or layer["class_name"])
+
+
+def is_known(layer: Item) -> bool:
+    """Whether the layer computes one of the operations below, called in a way that Keras 3 has too."""
+    try:
+        return operation(layer) is not None
+    except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):  # damaged
+        return False
 
 
 def operation(layer: Item) -> Item | None:

@@ -2,17 +2,20 @@
 
 - What Keras 3 wrote, Keras 3 reads as it is.
 - An ``.h5`` that Keras 2 wrote is read from a temporary copy whose stored configuration is rewritten.
-- Everything else that Keras 2 wrote, SavedModel directories too, is read by tf_keras, which writes an
-  ``.h5`` that goes the way above.
+- Everything else that Keras 2 wrote is built by tf_keras from its configuration, which writes an ``.h5`` that
+  goes the way above. Of a SavedModel only the configuration and the variables are read, never a graph.
 
-Whichever the way, only a Keras 3 model is handed on. Importing this module imports no framework.
+Whichever the way, only a Keras 3 model is handed on, and without ``allow_unsafe`` no loader sees what was not
+looked at before: names of classes and functions, HDF5 links, sizes. Importing this module imports no framework.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import json
+import math
 import os
 import shutil
 import sys
@@ -22,24 +25,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from eeaug import leftovers, stored_model
+from eeaug import keras_allowed, leftovers, packed, saved_model_variables, stored_model
 from eeaug.errors import ConversionError, InputError
-from eeaug.keras2_config import (
-    MODELS,
-    Item,
-    input_shapes,
-    item_name,
-    layers_of,
-    rewritten,
-    without_slashes,
-)
-from eeaug.keras2_operations import OPERATION_LAYERS, function, operation
+from eeaug.keras2_config import Item, input_shapes, layers_of, rewritten, without_slashes
+from eeaug.keras_allowed import LARGEST_SAMPLE, short
 from eeaug.stored_model import Stored, one_line, read_h5
 
 if TYPE_CHECKING:
     import keras
 
 __all__ = ["import_keras", "load"]
+
+SPARE = 1 << 20  # numbers that layers may keep beside what a file holds: counters, states of random layers
+NOT_OF_LAYERS = ("optimizer", "optimizer_weights")  # groups of a weights file
+# Operations of Keras 3 that call other functions
+CALLING = ("Map", "Scan", "AssociativeScan", "Switch", "WhileLoop", "ForiLoop", "Cond", "VectorizedMap", "JVP")
 
 
 def import_keras() -> ModuleType:
@@ -97,42 +97,51 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
     path = Path(path)
     stored = stored_model.read(path, allow_unsafe=allow_unsafe)
     keras = import_keras()
-    reason = None
+    reason = None if allow_unsafe else _refusal(stored, keras)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for route in _routes(stored):
+        for route in _routes(stored, allow_unsafe) if reason is None else []:
             try:
                 with leftovers.scratch() as scratch:
                     model = route(path, stored, scratch, not allow_unsafe)
-                reason = _input_difference(stored, model)
+                reason = _input_difference(stored, model) or _too_large(model)
                 if reason is None:
                     return model
+            except InputError:  # says all in its own line
+                raise
             except Exception as error:  # Keras raises anything; its gist goes into the line below
-                reason = _unknown_layer(stored.config, keras)
-                if reason is not None:
-                    break
                 reason = one_line(error)
+        if reason is not None and allow_unsafe:
+            reason = _refusal(stored, keras) or reason
     raise ConversionError(f"{path}: cannot be loaded: {reason}")
 
 
 # -- what the file is ---------------------------------------------------------------------------------
 
 
-def _unknown_layer(model: Item, keras: ModuleType) -> str | None:
-    """The first layer whose class Keras 3 does not have, as a phrase; None when it has them all."""
-    pending = [model]
-    while pending:
-        item = pending.pop(0)
-        name = item["class_name"]
-        known = hasattr(keras.layers, name) or name in MODELS
-        registered = keras.saving.get_registered_object(item.get("registered_name") or name)
-        if name in OPERATION_LAYERS:
-            if operation(item) is None:
-                return f"layer {item_name(item)!r} calls TensorFlow's {function(item)!r}: use a Keras layer instead"
-        elif not known and registered is None and _operation_module(item) is None:
-            return f"layer {item_name(item)!r} is of class {name}, which Keras 3 does not have (a custom class)"
-        wrapped = item["config"].get("layer") if isinstance(item["config"], dict) else None
-        pending += layers_of(item) + ([wrapped] if isinstance(wrapped, dict) else [])
+def _refusal(stored: Stored, keras: ModuleType) -> str | None:
+    """Why what the file names is not built, as a phrase; None when all of it only computes."""
+
+    def registered(name: str) -> bool:
+        return keras.saving.get_registered_object(name) is not None
+
+    def operation(layer: Item) -> bool:
+        return _operation_module(layer) is not None
+
+    return keras_allowed.refusal(stored.config, registered, operation, by_keras_2=stored.by_keras_2)
+
+
+def _too_large(model: keras.Model) -> str | None:
+    """A layer whose output no memory holds, whatever the size of the file; or None."""
+    import keras
+
+    for layer in model.layers:
+        for tensor in keras.tree.flatten(getattr(layer, "output", None)):
+            size = math.prod(n for n in tensor.shape[1:] if n is not None) if tensor is not None else 0
+            if size > LARGEST_SAMPLE:
+                return (
+                    f"layer {short(layer.name)} gives {size:,} numbers for a sample, more than {LARGEST_SAMPLE:,}"
+                )
     return None
 
 
@@ -152,18 +161,132 @@ def _input_difference(stored: Stored, model: keras.Model) -> str | None:
 _Route = Callable[[Path, Stored, Path, bool], "keras.Model"]  # path, stored, scratch folder, safe mode
 
 
-def _routes(stored: Stored) -> list[_Route]:
+def _routes(stored: Stored, allow_unsafe: bool) -> list[_Route]:
+    if stored.kind == "saved_model":
+        return [_load_whole_with_tf_keras if allow_unsafe else _load_saved_model]
     if not stored.by_keras_2:
-        operations = stored.kind == "h5" and any(map(_operation_module, layers_of(stored.config)))
+        if stored.kind == "keras":
+            return [_load_archive]
+        operations = any(map(_operation_module, layers_of(stored.config)))
         return [_load_rewritten if operations else _load_as_is]
-    return [_load_rewritten, _load_with_tf_keras] if stored.kind == "h5" else [_load_with_tf_keras]
+    if stored.kind == "h5":
+        return [_load_rewritten, _load_whole_with_tf_keras]
+    return [_load_old_archive]
 
 
 def _load_as_is(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
     import keras
 
     source = _with_suffix(path, stored, scratch)
-    return keras.models.load_model(source, compile=False, safe_mode=safe_mode)
+    with _budget(stored.weights, keras.Layer):
+        return keras.models.load_model(source, compile=False, safe_mode=safe_mode)
+
+
+def _load_archive(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+    """A ``.keras`` of Keras 3, from the configuration and the weights that were looked at."""
+    import keras
+
+    weights, held = _unpacked_weights(path, scratch)
+    with _budget(held, keras.Layer):
+        model = keras.saving.deserialize_keras_object(stored.config, safe_mode=safe_mode)
+        if not model.built:
+            return model  # without inputs, which is said of it later
+        model.load_weights(weights)
+    meant = sum(math.prod(variable.shape) for variable in model.variables)
+    if held > meant:
+        raise ConversionError(f"its configuration means {meant:,} weights, the file holds {held:,}")
+    return model
+
+
+def _load_old_archive(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+    """The same of Keras 2."""
+    import tf_keras
+
+    weights, held = _unpacked_weights(path, scratch)
+    with _budget(held, tf_keras.layers.Layer):
+        old = tf_keras.saving.deserialize_keras_object(stored.config, safe_mode=safe_mode)
+        old.load_weights(weights)
+    return _by_way_of_h5(old, scratch, safe_mode)
+
+
+def _load_saved_model(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+    """A SavedModel, from its configuration and its variables; its graphs are not read."""
+    import tf_keras
+
+    held = saved_model_variables.elements(path)
+    with _budget(held, tf_keras.layers.Layer):
+        old = tf_keras.models.model_from_config(stored.config)
+        if not old.built:
+            old.build([None, *(input_shapes(stored.config) or [()])[0]])
+        saved_model_variables.assign(old, path)
+    return _by_way_of_h5(old, scratch, safe_mode)
+
+
+def _load_whole_with_tf_keras(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+    import tf_keras
+
+    source = _with_suffix(path, stored, scratch)
+    with _budget(stored.weights if safe_mode else None, tf_keras.layers.Layer):
+        old = tf_keras.models.load_model(source, compile=False, safe_mode=safe_mode)
+    return _by_way_of_h5(old, scratch, safe_mode)
+
+
+def _by_way_of_h5(old: Any, scratch: Path, safe_mode: bool) -> keras.Model:
+    """A model of Keras 2 in memory as one of Keras 3."""
+    plain = scratch / "plain.h5"
+    old.save(plain, include_optimizer=False)
+    return _load_rewritten(plain, read_h5(plain), scratch, safe_mode)
+
+
+def _unpacked_weights(path: Path, scratch: Path) -> tuple[Path, int]:
+    """The weights in a ``.keras`` as a file of their own, and how many numbers the layers have there."""
+    import h5py
+
+    try:
+        with packed.opened_zip(path) as archive:
+            weights = packed.unpacked(archive, stored_model.WEIGHTS, scratch / stored_model.WEIGHTS)
+        with h5py.File(weights, "r") as file:
+            elements = packed.hdf5_elements(file, weights.stat().st_size)
+    except packed.Unpackable as error:
+        raise InputError(f"{path}: not read: {stored_model.WEIGHTS}: {error}") from error
+    except stored_model.DAMAGE as error:
+        raise InputError(f"{path}: a damaged .keras file: {one_line(error)}") from error
+    return weights, sum(count for name, count in elements.items() if name not in NOT_OF_LAYERS)
+
+
+@contextlib.contextmanager
+def _budget(held: int | None, layer: Any) -> Iterator[None]:
+    """Let layers make no more weights than the file holds: their sizes are known before memory is taken.
+
+    ``layer`` is the base class of Keras 2 or 3. None: no limit.
+    """
+    left = None if held is None else held + SPARE
+    original = layer.add_weight
+    signature = inspect.signature(original)
+
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        shape = _shape(signature.bind(self, *args, **kwargs).arguments.get("shape"))
+        if left is not None:
+            left -= math.prod(n for n in shape if n is not None)
+            if left < 0:
+                raise ConversionError(
+                    f"layer {short(self.name)}: a weight of shape {short(tuple(shape))}, but the file holds "
+                    f"{held:,} numbers in all"
+                )
+        return original(self, *args, **kwargs)
+
+    layer.add_weight = counted
+    try:
+        yield
+    finally:
+        layer.add_weight = original
+
+
+def _shape(given: Any) -> tuple[int | None, ...]:
+    """The shape that a layer asks for: nothing, a number or numbers of some kind."""
+    shape = () if given is None else (given,) if isinstance(given, int) else given
+    return tuple(None if n is None else int(n) for n in shape)
 
 
 def _load_rewritten(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
@@ -178,7 +301,8 @@ def _load_rewritten(path: Path, stored: Stored, scratch: Path, safe_mode: bool) 
         names = _weighted_layers(source["model_weights"])
     new = without_slashes(stored.config)
     names = [new.get(name, name) for name in names]
-    model = keras.models.load_model(target, compile=False, safe_mode=safe_mode)
+    with _budget(stored.weights if safe_mode else None, keras.Layer):
+        model = keras.models.load_model(target, compile=False, safe_mode=safe_mode)
     if [layer.name for layer in model.layers if layer.weights] != names:  # Keras assigns them by position
         raise ConversionError("its layers come in another order than their stored weights")
     return model
@@ -196,19 +320,16 @@ def _with_modules(model: Item) -> Item:
 
 def _operation_module(layer: Item) -> str | None:
     """The module of an operation (``x + y``) of Keras 3 among the layers, None for a layer."""
-    if not isinstance(layer["config"], dict) or "trainable" in layer["config"]:
+    name, config = layer.get("class_name"), layer.get("config")
+    if not isinstance(config, dict) or "trainable" in config or not isinstance(name, str) or name in CALLING:
         return None
-    modules = (f"keras.src.ops.{name}" for name in ("numpy", "nn", "math", "core", "image", "linalg"))
-    return next((m for m in modules if hasattr(importlib.import_module(m), layer["class_name"])), None)
+    from keras.src.ops.operation import Operation
 
-
-def _load_with_tf_keras(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
-    import tf_keras
-
-    source, plain = _with_suffix(path, stored, scratch), scratch / "plain.h5"
-    old = tf_keras.models.load_model(source, compile=False, safe_mode=safe_mode)
-    old.save(plain, include_optimizer=False)
-    return _load_rewritten(plain, read_h5(plain), scratch, safe_mode)
+    for module in ("numpy", "nn", "math", "core", "image", "linalg"):
+        found = vars(importlib.import_module(f"keras.src.ops.{module}")).get(name)
+        if isinstance(found, type) and issubclass(found, Operation):
+            return found.__module__
+    return None
 
 
 def _with_suffix(path: Path, stored: Stored, scratch: Path) -> Path:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from eeaug import saved_model
+from eeaug import keras_allowed, packed, saved_model
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware_file import nearest
 from eeaug.keras2_config import MODELS, Item, item_name, items
 
-__all__ = ["Stored", "one_line", "read", "read_h5"]
+__all__ = ["DAMAGE", "WEIGHTS", "Stored", "one_line", "read", "read_h5"]
 
 ZIP_MAGIC = b"PK\x03\x04"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -26,8 +27,13 @@ FOREIGN_SUFFIXES = {
     ".json": "an architecture-only",
     ".index": "a TensorFlow checkpoint's (weights only)",
 }
-WEIGHTS_ONLY_GROUPS = ("model_weights", "layers", "_layer_checkpoint_dependencies")
+MODEL_WEIGHTS = "model_weights"
+WEIGHTS_ONLY_GROUPS = (MODEL_WEIGHTS, "layers", "_layer_checkpoint_dependencies")
 LONGEST_REASON = 240  # characters; a Keras error can quote a whole configuration
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+# What h5py and zipfile raise for damaged files; MemoryError is for sizes that no machine has
+DAMAGE = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError,
+          TypeError, ValueError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Stored:
     config: Item
     keras_version: str  # "" where the file has none, as only Keras 2 and older left it out
     parts: Sequence[Item] = ()  # what is built from descriptions outside ``config``
+    weights: int = 0  # how many numbers the file holds for the layers
 
     @property
     def by_keras_2(self) -> bool:
@@ -56,9 +63,13 @@ def read(path: Path, *, allow_unsafe: bool = False) -> Stored:
     """
     stored = _content(path)
     _refuse_subclassed(path, stored.config)
+    phrases = [keras_allowed.too_much(stored.config)]
     if not allow_unsafe:
-        for item in (stored.config, *stored.parts):
-            _refuse_lambdas(path, item)
+        phrases += [keras_allowed.runs_code(item) for item in (stored.config, *stored.parts)]
+        phrases += [keras_allowed.unknown_operation(stored.config)] if stored.by_keras_2 else []
+    for phrase in phrases:
+        if phrase is not None:
+            raise ConversionError(f"{path}: {phrase}")
     if stored.by_keras_2:
         _refuse_changed_activations(path, stored.config)
     return stored
@@ -76,6 +87,8 @@ def _content(path: Path) -> Stored:
             f"{path}: a directory without {saved_model.GRAPH_FILE}, neither a model file (.keras, .h5 or .hdf5) "
             "nor a SavedModel"
         )
+    if not packed.regular(path):
+        raise InputError(f"{path}: not a regular file, but a pipe, a socket or a device")
     try:
         with path.open("rb") as file:
             magic = file.read(8)
@@ -97,16 +110,21 @@ def _content(path: Path) -> Stored:
 
 def _read_zip(path: Path) -> Stored:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with packed.opened_zip(path) as archive:
             names = archive.namelist()
-            if "config.json" not in names:
+            if CONFIG not in names:
                 inside = ", ".join(names[:3]) or "nothing"
-                raise InputError(f"{path}: a zip file without config.json, not a Keras model: holds {inside}")
-            config = json.loads(archive.read("config.json"))
-            metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+                raise InputError(f"{path}: a zip file without config.json, not a Keras model: holds {inside}"[:250])
+            config = packed.stored_json(packed.member(archive, CONFIG))
+            metadata = packed.stored_json(packed.member(archive, METADATA)) if METADATA in names else {}
+            if WEIGHTS not in names:
+                raise InputError(f"{path}: a .keras file without {WEIGHTS}: it holds no weights")
+    except packed.Unpackable as error:
+        raise InputError(f"{path}: not read: {error}") from error
+    except DAMAGE as error:
         raise InputError(f"{path}: a damaged .keras file: {one_line(error)}") from error
-    return Stored("keras", _checked(path, config), str(metadata.get("keras_version", "")))
+    version = metadata.get("keras_version", "") if isinstance(metadata, dict) else ""
+    return Stored("keras", _checked(path, config), str(version))
 
 
 def read_h5(path: Path) -> Stored:
@@ -114,10 +132,14 @@ def read_h5(path: Path) -> Stored:
 
     try:
         with h5py.File(path, "r") as file:
+            elements = packed.hdf5_elements(file, path.stat().st_size)
             raw, version = file.attrs.get("model_config"), file.attrs.get("keras_version", "")
+            has_group = MODEL_WEIGHTS in file
             has_weights = "layer_names" in file.attrs or any(group in file for group in WEIGHTS_ONLY_GROUPS)
-        config = None if raw is None else json.loads(raw)
-    except (OSError, RuntimeError, ValueError) as error:
+        config = None if raw is None else packed.stored_json(raw)
+    except packed.Unpackable as error:
+        raise InputError(f"{path}: not read: {error}") from error
+    except DAMAGE as error:
         raise InputError(f"{path}: a damaged .h5 file: {one_line(error)}") from error
     if config is None and has_weights:
         raise ConversionError(
@@ -125,14 +147,23 @@ def read_h5(path: Path) -> Stored:
         )
     if config is None:
         raise InputError(f"{path}: an HDF5 file without model_config, not a Keras model")
-    version = version.decode() if isinstance(version, bytes) else str(version)
-    return Stored("h5", _checked(path, config), version)
+    if not has_group:
+        raise InputError(f"{path}: an .h5 file without the group {MODEL_WEIGHTS}: it holds no weights")
+    version = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
+    return Stored("h5", _checked(path, config), version, weights=elements.get(MODEL_WEIGHTS, 0))
 
 
 def _checked(path: Path, config: object) -> Item:
     if isinstance(config, dict) and "class_name" in config and isinstance(config.get("config"), dict | list):
-        return config
+        return _uncompiled(config)
     raise InputError(f"{path}: the stored configuration is damaged: no class_name and config in it")
+
+
+def _uncompiled(value: Any) -> Any:
+    """A configuration without losses, metrics and optimizers, which are never built."""
+    if isinstance(value, dict):
+        return {key: _uncompiled(child) for key, child in value.items() if key != "compile_config"}
+    return [_uncompiled(child) for child in value] if isinstance(value, list) else value
 
 
 # -- what is refused ----------------------------------------------------------------------------------
@@ -141,23 +172,9 @@ def _checked(path: Path, config: object) -> Item:
 def _refuse_subclassed(path: Path, model: Item) -> None:
     if model["class_name"] not in MODELS:
         raise ConversionError(
-            f"{path}: the model is of class {model['class_name']!r}, a subclass of which the file does not hold "
+            f"{path}: the model is of class {keras_allowed.short(model['class_name'])}, a subclass of which the file does not hold "
             "the code; build it as a functional or Sequential model and save that"
         )
-
-
-def _refuse_lambdas(path: Path, model: Item) -> None:
-    owner = item_name(model)
-    # what else .keras stores (optimizer, losses) is not loaded
-    for item in items({"class_name": model["class_name"], "config": model["config"]}):
-        has_name = isinstance(item.get("config"), dict) and "name" in item["config"]
-        if has_name and not item["class_name"].endswith("Policy"):
-            owner = item_name(item)
-        if item["class_name"] in ("Lambda", "__lambda__"):
-            raise ConversionError(
-                f"{path}: layer {owner!r} is a Lambda, which runs code from the file; "
-                "--allow-unsafe loads it if you trust its author"
-            )
 
 
 def _refuse_changed_activations(path: Path, model: Item) -> None:
@@ -167,7 +184,7 @@ def _refuse_changed_activations(path: Path, model: Item) -> None:
             function = value.get("config") if isinstance(value, dict) else value
             if key.endswith("activation") and function == "hard_sigmoid":
                 raise ConversionError(
-                    f"{path}: layer {item_name(item)!r} uses hard_sigmoid, which Keras 3 computes "
+                    f"{path}: layer {keras_allowed.short(item_name(item))} uses hard_sigmoid, which Keras 3 computes "
                     "differently (x/6 + 1/2, not x/5 + 1/2): train the model with Keras 3 or without it"
                 )
 

@@ -358,6 +358,7 @@ def test_real_models_load(keras: Any) -> None:
     shapes = {path.name: keras_files.load(path).input_shape[1:] for path in sorted(SHARED.glob("models/*.h5"))}
     assert shapes == {
         "dscnn_kws.h5": (49, 10, 1),
+        "ecg_kachuee_fcn.h5": (187, 1),
         "mobilenetv1_vww.h5": (96, 96, 3),
         "resnet110_cifar10.h5": (32, 32, 3),
         "resnet32_cifar10.h5": (32, 32, 3),
