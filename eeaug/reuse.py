@@ -54,9 +54,9 @@ def improved(
 ) -> tuple[Reuse, Problem, Design] | None:
     """Weights and thresholds with which the design's exits, hearing each other, save more on choose; else None.
 
-    The problem that comes with them has the outcomes of this design replaced, and counts what is handed over for it;
-    all other rows are of exits by themselves. Not for independent scoring, and not under a limit on classes or pinned thresholds, which are about
-    exits by themselves.
+    The problem that comes with them has the outcomes of this design replaced, and counts what is handed over for
+    it; all other rows are of exits by themselves. Not for independent scoring, and not under a limit on classes or
+    pinned thresholds, which are about exits by themselves.
     """
     if not design.exits or problem.independent or problem.classes is not None or rules.thresholds:
         return None
