@@ -72,6 +72,18 @@ def inspect(
         shared.show(lambda console: _print(facts, console), to)
 
 
+def _ends(classifier: Any) -> str:
+    """What the output is, as far as layers tell; the data of a run tells the rest."""
+    ending, kind = classifier.ending, classifier.decision.kind
+    if classifier.logits:
+        return "logits (eeaug adds the softmax)"
+    if ending.activation in ("softmax", "sigmoid") and ending.meaning != "derived":
+        return _ENDS[kind]
+    read = {"softmax": "probabilities", "binary": _ENDS[kind], "multilabel": _ENDS[kind]}[kind]
+    doubt = " if the answers to real samples are such" if ending.meaning == "derived" else ""
+    return f"{ending.words}: {read}{doubt}"
+
+
 def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None) -> dict[str, Any]:
     import numpy as np
 
@@ -116,6 +128,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
         "classes": classifier.classes,
         "decision": classifier.decision.kind,
         "logits": classifier.logits,
+        "ends": _ends(classifier),
         "layers": len(classifier.calls),
         "macs": total,
         "parameters": sum(block.parameters for block in blocks),
@@ -173,7 +186,7 @@ def _print(facts: dict[str, Any], console: Any) -> None:
 
     from eeaug.report import units
 
-    ends = "logits (eeaug adds the softmax)" if facts["logits"] else _ENDS[facts["decision"]]
+    ends = facts["ends"]
     console.print(
         f"{facts['model']}: input {_shape(facts['input_shape'])}, {facts['classes']} classes, ends in {ends}; "
         f"{facts['layers']} layers, {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters",

@@ -21,6 +21,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     saved_model     what a SavedModel says of its model, read without TensorFlow
     saved_model_variables  its variables, through TensorFlow's checkpoint reader
     stored_model    what a model file says of itself, and what is refused for it
+    output          what a model's output is, by its layers and by its answers
     keras_files     any Keras model file as a Keras 3 model
     model           the given classifier as a flat list of layer calls
     preprocessing   how stored samples become what the model takes

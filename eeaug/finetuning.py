@@ -61,7 +61,8 @@ def improved(
         progress.note(f"{what}: no exit pays off on the model as it is, none is trained; --exit-at demands one")
         return material
     classifier = model.load(settings.model, allow_unsafe=settings.allow_unsafe, output=settings.output_name)
-    classifier = replace(classifier, decision=material.network.classifier.decision)
+    known = material.network.classifier
+    classifier = replace(classifier, decision=known.decision, logits=known.logits)
     source_given = _answers(source, source.splits.fit)
     whole = partition.monolith(classifier, exits)
     view = early_view.assisted(whole, exits[0]) if settings.recipe == "trecx" else None

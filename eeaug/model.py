@@ -10,21 +10,28 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from eeaug import keras_files
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware_file import nearest
+from eeaug.output import Ending, activation_of, ending_of, softmax, told, tolerance
 
-__all__ = ["INPUT", "RESERVED", "Call", "Classifier", "from_keras", "load", "sha256"]
+__all__ = ["INPUT", "RESERVED", "SOFTMAX", "Call", "Classifier", "from_keras", "load", "settled", "sha256"]
+
+AT_ONCE = 32  # samples in one call of the given model
 
 
 INPUT = "input"  # the name of the model's input, in graphs and in files
 # Names of layers that are added later
-RESERVED = (INPUT, "eeaug_softmax", "eeaug_final", "eeaug_handover")
+SOFTMAX = "eeaug_softmax"
+RESERVED = (INPUT, SOFTMAX, "eeaug_final", "eeaug_handover")
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ class Call:
     inputs : names of the calls (or of the input) whose tensors it reads
     input_shapes, shapes : shapes without the batch dimension, of what it reads and of what it gives
     weights : shapes of all its weights, in Keras' order
-    activation : name of the activation inside the layer, or None
+    activation : name of the activation inside the layer (or inside the one that it wraps), or None
+    axis : of a softmax, as Keras has them (the batch is axis 0); None: the last
     """
 
     name: str
@@ -48,13 +56,16 @@ class Call:
     activation: str | None = None
     equation: str | None = None
     weights_of: str | None = None  # the layer's name: calls of one layer share their weights
+    axis: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Classifier:
     """A trained, frozen classifier with one input and one output.
 
-    ``calls`` are in topological order. ``logits`` says that the model ends without softmax: eeaug adds one.
+    ``calls`` are in topological order. ``logits`` says that the model ends without softmax: eeaug adds one;
+    ``ending`` what layers say of that. ``given`` is the Keras model as it was read, before it was taken apart;
+    ``half`` that some of it computes in half precision.
     """
 
     name: str
@@ -67,6 +78,32 @@ class Classifier:
     output: str
     nodes: Mapping[str, Any] = field(repr=False)  # call name -> the Keras node that is replayed
     inputs: Any = field(repr=False)  # the flat model's input tensor
+    ending: Ending = field(default_factory=Ending, repr=False)
+    given: Any = field(default=None, repr=False)
+    half: bool = False
+
+    @property
+    def tolerance(self) -> float:
+        """What probabilities may be off by, for rounding alone."""
+        return tolerance(self.half)
+
+    def raw(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the given model returns for prepared samples (n, *input_shape): (n, outputs), nothing added."""
+        fixed = self.given.inputs[0].shape[0]
+        size = fixed or AT_ONCE
+        made = []
+        for start in range(0, len(x), size):
+            piece = x[start : start + size]
+            missing = size - len(piece) if fixed else 0  # some models take batches of one size only
+            full = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)]) if missing else piece
+            answer = np.asarray(self.given(full, training=False), np.float32)
+            made.append(answer.reshape(len(full), -1)[: len(piece)])
+        return np.concatenate(made)
+
+    def own_probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same as probabilities: what the last stage must give, computed without the stages."""
+        raw = self.raw(x)
+        return softmax(raw) if self.logits else raw
 
     @property
     def classes(self) -> int:
@@ -95,7 +132,7 @@ class Classifier:
         """What the last stage gives for the backbone's output: a softmax is added to a logits model."""
         import keras
 
-        return keras.layers.Softmax(name="eeaug_softmax")(tensor) if self.logits else tensor
+        return keras.layers.Softmax(name=SOFTMAX)(tensor) if self.logits else tensor
 
     def _tensor(self, name: str | None) -> Any:
         return self.inputs if name in (None, INPUT) else self.nodes[str(name)].outputs[0]
@@ -158,7 +195,10 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
     (tensor,) = _flatten(keras, whole, [inputs], {}, set(RESERVED), "")
     flat = keras.Model(inputs, tensor, name=model.name)
     calls, nodes = _calls(flat, inputs)
-    decision, logits = _decision(where, calls, tuple(tensor.shape[1:]), shape)
+    if not calls:
+        raise ConversionError(f"{where} holds no layer")
+    ending = ending_of(calls)
+    decision, logits = _decision(where, ending, tuple(tensor.shape[1:]), shape)
     for call in calls:
         layer, said = nodes[call.name].operation, f"{where} layer {call.name!r} ({call.kind})"
         if call.kind == "Masking" or getattr(layer, "mask_zero", False):
@@ -176,7 +216,13 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
         output=calls[-1].name,
         nodes=nodes,
         inputs=inputs,
+        ending=ending,
+        given=keras.Model(model.inputs[0], picked),
+        half=any(getattr(node.operation, "compute_dtype", None) in _HALF for node in nodes.values()),
     )
+
+
+_HALF = ("float16", "bfloat16")
 
 
 def _picked(keras: Any, where: str, model: Any, output: str | None) -> Any:
@@ -264,7 +310,10 @@ def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
         name = layer.name if count[layer.name] == 1 else f"{layer.name}@{count[layer.name]}"
         made |= {id(t): name for t in node.outputs}
         nodes[name] = node
-        activation = getattr(layer, "activation", None)
+        wrapped = getattr(layer, "layer", layer)  # of TimeDistributed
+        activation = getattr(wrapped, "activation", None)
+        kind = None if wrapped is layer else activation_of(type(wrapped).__name__)
+        axis = getattr(wrapped, "axis", None)
         calls.append(
             Call(
                 name=name,
@@ -273,42 +322,54 @@ def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
                 input_shapes=tuple(tuple(t.shape[1:]) for t in node.input_tensors),
                 shapes=tuple(tuple(t.shape[1:]) for t in node.outputs),
                 weights=tuple(tuple(w.shape) for w in getattr(layer, "weights", ())),
-                activation=getattr(activation, "__name__", None) if activation is not None else None,
+                # a layer may stand for a function, too
+                activation=kind
+                if activation is None
+                else getattr(activation, "__name__", type(activation).__name__.lower()),
                 equation=getattr(layer, "equation", None) or getattr(layer, "subscripts", None),
                 weights_of=layer.name,
+                axis=None if axis is None else tuple(np.atleast_1d(axis).astype(int).tolist()),
             )
         )
     return tuple(calls), nodes
 
 
-# Layers that only pass on what the classifier's last activation gave.
-_TRANSPARENT = {"Flatten", "Reshape", "Dropout", "Permute", "Identity"}
-
-
-def _passes_on(call: Call) -> bool:
-    """A linear activation stands at the end of mixed-precision models, to give single precision."""
-    return call.kind in _TRANSPARENT or (call.kind == "Activation" and call.activation == "linear")
-
-
 def _decision(
-    where: str, calls: Sequence[Call], shape: tuple[int, ...], input_shape: tuple[int, ...]
+    where: str, found: Ending, shape: tuple[int, ...], input_shape: tuple[int, ...]
 ) -> tuple[Decision, bool]:
-    """What the model's output means and whether it lacks its softmax, or why it cannot be used."""
-    if not calls:
-        raise ConversionError(f"{where} holds no layer")
+    """What the model's output means by its layers and whether it lacks its softmax, or why it cannot be used.
+
+    Where layers leave that open, real samples decide (:func:`settled`).
+    """
     if len(shape) != 1:
         raise ConversionError(f"{where} is not a classifier: its output has shape {shape}, not (classes,)")
     if shape == input_shape:
         raise ConversionError(f"{where} is not a classifier: its output has the shape of its input, {shape}")
-    last = next((c for c in reversed(calls) if not _passes_on(c)), calls[-1])
-    ends = "softmax" if last.kind == "Softmax" else (last.activation or "linear")
-    ends = "sigmoid" if last.kind == "Sigmoid" else ends
-    if ends == "sigmoid":
-        return (Decision("binary", 2) if shape == (1,) else Decision("multilabel", shape[0])), False
-    if ends not in ("softmax", "linear") or shape[0] < 2:
+    ends, derived = found.activation, found.meaning == "derived"
+    if found.over_batch:
+        raise ConversionError(f"{where} ends in {found.words} over axis 0: an answer depends on the other samples")
+    if shape == (1,) and (found.meaning == "sigmoids" or (derived and ends == "linear")):
+        return Decision("binary", 2), False
+    if ends not in ("softmax", "sigmoid", "linear", "log_softmax") or shape[0] < 2:
         kind = "a regressor or an autoencoder" if ends == "linear" else "not a classifier that eeaug knows"
         raise ConversionError(
-            f"{where} ends in {ends} with {shape[0]} output(s) (layer {last.name!r}): {kind}; "
+            f"{where} ends in {ends} with {shape[0]} output(s) (layer {found.layer!r}): {kind}; "
             "eeaug reads classifiers that end in softmax, logits of two or more classes, or sigmoids"
         )
-    return Decision("softmax", shape[0]), ends == "linear"
+    if found.meaning == "sigmoids":
+        return Decision("multilabel", shape[0]), False
+    return Decision("softmax", shape[0]), found.meaning == "scores"
+
+
+def settled(classifier: Classifier, x: NDArray[np.float32], part: str, *, several_labels: bool) -> Classifier:
+    """The classifier with what its own answers to prepared samples (n, *input_shape) of a part say of its output.
+
+    Raises
+    ------
+    InputError : an answer is not finite
+    ConversionError : they are neither probabilities, nor sigmoids, nor logits
+    """
+    decision, logits = told(
+        f"{classifier.file}:", part, classifier.ending, classifier.raw(x), several_labels, classifier.tolerance
+    )
+    return replace(classifier, decision=replace(decision, measure=classifier.decision.measure), logits=logits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -150,11 +150,13 @@ def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
 def backbone(augmented: Any, path: Path) -> Classifier:
     """The model as it was taken apart, from one in one piece: less its heads, and what came at its end."""
     keras = keras_files.import_keras()
-    tensor = augmented.output[FINAL]
+    tensor, added = augmented.output[FINAL], False
     while tensor._keras_history.operation.name in model.RESERVED:
         operation, index, _ = tensor._keras_history
+        added |= operation.name == model.SOFTMAX
         (tensor,) = operation._inbound_nodes[index].input_tensors
-    return model.from_keras(keras, keras.Model(augmented.inputs, tensor), path)
+    # samples may have told otherwise than layers do whether it lacked its softmax
+    return replace(model.from_keras(keras, keras.Model(augmented.inputs, tensor), path), logits=added)
 
 
 def _final(classifier: Classifier, tensor: Any) -> Any:

@@ -14,7 +14,7 @@ from eeaug.cascade import Outcomes
 from eeaug.data import Data, Splits, View
 from eeaug.deciding import Material
 from eeaug.delivery import deliver
-from eeaug.export import bundle, formats
+from eeaug.export import bundle, formats, verify
 from eeaug.features import cluster
 from eeaug.preparation import Ready, prepare
 from eeaug.progress import Progress
@@ -44,7 +44,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             EFFORTS[settings.effort],
             seed=settings.seed,
             pinned=ready.network.rules.pinned,
-            given=lambda outcomes: _given_model(settings, ready.source.splits, outcomes, progress),
+            given=lambda outcomes: _given_model(settings, ready, outcomes, progress),
             progress=progress,
         )  # fmt: skip
     material = _material(settings, ready, found)
@@ -78,7 +78,7 @@ def _material(settings: Settings, ready: Ready, found: candidates.Candidates) ->
             {"name": given.source, "sha256": given.sha256},
         ],
         data=_data_facts(given, source.splits),
-        x=next(data.batches(choose.part, choose.indices, given.preprocessing, min(VERIFY_SAMPLES, len(choose)))),
+        x=_first(ready, choose),
         test=None if test is None else partial(_measured, ready, test),
         held={
             name: partial(_measured, ready, view)
@@ -89,13 +89,26 @@ def _material(settings: Settings, ready: Ready, found: candidates.Candidates) ->
     )
 
 
+def _first(ready: Ready, view: View) -> NDArray[np.float32]:
+    return next(
+        data.batches(view.part, view.indices, ready.given.preprocessing, min(VERIFY_SAMPLES, len(view)))
+    )  # fmt: skip
+
+
 def _spread(ready: Ready, view: View) -> NDArray[np.float32]:
     """CALIBRATION samples from the whole of a part, which may be sorted by class."""
     rows = np.unique(np.linspace(0, len(view) - 1, CALIBRATION).astype(np.intp))
     return next(data.batches(view.part, view.indices[rows], ready.given.preprocessing, len(rows)))
 
 
-def _given_model(settings: Settings, splits: Splits, outcomes: Outcomes, progress: Progress) -> None:
+def _given_model(settings: Settings, ready: Ready, outcomes: Outcomes, progress: Progress) -> None:
+    """What is known of the given model on choose, before anything is trained; ends the run where that is no use."""
+    splits, classifier = ready.source.splits, ready.network.classifier
+    x = _first(ready, splits.choose)
+    verify.like_given(
+        "the ONNX form of the model", outcomes.confidence[-1][: len(x)], outcomes.predicted[-1][: len(x)],
+        classifier.own_probabilities(x), classifier.decision, classifier.tolerance,
+    )  # fmt: skip
     if settings.labels == "none":
         progress.note("no labels: heads learn what the given model says, and every accuracy is agreement with it")
         return

@@ -13,7 +13,7 @@ from eeaug import candidates, choice, data, graph, hardware, keras_files, locati
 from eeaug.cache import Cache
 from eeaug.choice import Baseline, Rules
 from eeaug.cost import Costs, Exit
-from eeaug.data import Data, Splits
+from eeaug.data import Data, Part, Preprocessing, Splits
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.features import Extraction, Workers
@@ -31,6 +31,7 @@ from eeaug.source import Source
 __all__ = ["Network", "Ready", "prepare", "start_frameworks"]
 
 _RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"}
+SAMPLES, LARGE = 256, 50_000  # that the given model is asked about, a quarter of them if they have more elements
 Heads = Mapping[Location, Sequence[Head]]
 
 
@@ -95,6 +96,8 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
             settings.data, settings.model,
             cache=settings.cache / "data", input_shape=shape, labelled=labelled,
         )  # fmt: skip
+        classifier = _settled(classifier, given)
+        decision = classifier.decision
         if labelled:
             given = given.labelled(decision.kind, decision.classes)
         given.check(shape, decision.classes)
@@ -118,6 +121,24 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     extraction = Extraction(classifier, given.preprocessing, cache, folder, settings.threads, workers)
     source = Source(classifier, splits, extraction, labelled, priors, specific)
     return Ready(network, given, source, names, dense, maps)
+
+
+def _settled(classifier: Classifier, given: Data) -> Classifier:
+    """With what the model's answers to some real samples say of its output; unchanged where none fit its input."""
+    shape = classifier.input_shape
+    part = next((part for part in given.parts() if part.x.shape[1:] == shape and len(part)), None)
+    if part is None:  # given.check says why
+        return classifier
+    given.preprocessing.check(shape)
+    several = any(p.y is not None and p.y.ndim == 2 for p in given.parts())
+    return model.settled(classifier, _some(part, given.preprocessing), part.name, several_labels=several)
+
+
+def _some(part: Part, preprocessing: Preprocessing) -> np.ndarray:
+    """A few prepared samples from the whole of a part, which may be sorted by class."""
+    count = SAMPLES if np.prod(part.x.shape[1:]) <= LARGE else SAMPLES // 4
+    rows = np.unique(np.linspace(0, len(part) - 1, count).astype(np.intp))
+    return np.concatenate(list(data.batches(part, rows, preprocessing)))
 
 
 def _priors(settings: Settings, decision: Decision, splits: Splits, names: tuple[str, ...]) -> dict[int, float]:

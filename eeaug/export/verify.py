@@ -18,12 +18,14 @@ from eeaug.preprocessing import at_once
 from eeaug.runners import answering
 from eeaug.runtime import Cascade, heard
 
-__all__ = ["TOLERANCE", "Reference", "compare", "verify"]
+__all__ = ["TOLERANCE", "Reference", "compare", "like_given", "verify"]
 
 # A decision may differ where |confidence − threshold| is below this. It serves every measure: logits that are off
 # by up to d move max-softmax by d / 2 at most, the margin by d, the entropy by 0.65 · d for any number of classes
 # (a small p has a steep logarithm, but what p is off by shrinks with it).
 TOLERANCE = 1e-4
+# How much more than probabilities a confidence may be off; −p · ln p is steep where p is small.
+STEEPEST = {"max-softmax": 1, "margin": 2, "entropy": 7}
 
 
 @dataclass(frozen=True)
@@ -80,22 +82,57 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
 
     Raises
     ------
-    ConversionError : a file gives another decision or class away from every threshold
+    ConversionError : a file gives another decision or class away from every threshold, or the last classifier
+        says other probabilities than the given model itself
     """
     stages, x = work.manifest["stages"], work.x
     decision = Decision(**work.manifest["decision"])
     size, unknown = at_once(x.shape[1:]), np.zeros(len(x), np.int64)
     pieces = [x[i : i + size] for i in range(0, len(x), size)]
     # the augmented model is read back too: what is compared is what is shipped
-    reference = Reference.of(decision, stages, _in_one_piece(monolith, stages, pieces))
+    probabilities = _in_one_piece(monolith, stages, pieces)
+    reference = Reference.of(decision, stages, probabilities)
+    own = work.classifier.own_probabilities(x)
+    allowed = work.classifier.tolerance
+    if not np.allclose(probabilities[-1], own, rtol=0, atol=allowed):
+        like_given("the final output", *decision.answers(probabilities[-1]), own, decision, allowed)
+        off = float(np.abs(probabilities[-1] - own).max())
+        raise ConversionError(f"the final output is off by {off:.3g} from the given model's; nothing was written")
     # our own files: code in Lambda layers was allowed when the given model was loaded
     keras = Cascade.load(work.directory, work.manifest, runtime="keras", allow_unsafe=True)
+    said = {"keras": keras.outcomes(pieces, unknown), "onnx": onnx.outcomes(pieces, unknown)}
+    if not stages[-1].get("reuse"):  # else it says something else on purpose
+        for name, outcomes in said.items():
+            like_given(
+                f"the last {name} stage", outcomes.confidence[-1], outcomes.predicted[-1], own, decision, allowed
+            )
     found = {
-        "keras": reference.check_outcomes("keras", keras.outcomes(pieces, unknown)),
-        "onnx": reference.check_outcomes("onnx", onnx.outcomes(pieces, unknown)),
+        **{name: reference.check_outcomes(name, outcomes) for name, outcomes in said.items()},
         **{name: kind.check(work, reference) for name, kind in formats.items()},
     }
     return {"samples": len(x), "tolerance": TOLERANCE, "formats": found}
+
+
+def like_given(
+    what: str, confidence: NDArray[np.float32], predicted: NDArray[np.integer], own: NDArray[np.float32],
+    decision: Decision, tolerance: float,
+) -> None:  # fmt: skip
+    """Compare a classifier's confidences and classes (n,) with the given model's own probabilities (n, outputs).
+
+    Raises
+    ------
+    ConversionError : a confidence is off by more than probabilities that are off by ``tolerance`` make it, or a
+        class is another that was no tie
+    """
+    sure, classes = decision.answers(own)
+    off = np.abs(confidence - sure)
+    turned = (predicted != classes) & (decision.margins(own) > 2 * tolerance)
+    wrong = ~(off <= STEEPEST[decision.measure] * tolerance) | turned  # NaN is wrong, too
+    if wrong.any():
+        raise ConversionError(
+            f"{what} is not what the given model says by itself: on {wrong.sum()} of {len(own)} samples another "
+            f"class ({turned.sum()}) or a confidence that is off by up to {off.max():.3g}; nothing was written"
+        )
 
 
 def compare(

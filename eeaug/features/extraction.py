@@ -144,7 +144,11 @@ class Extraction:
     def _common(self) -> str:
         """What all keys share, once: a mean per pixel and the versions of packages take a millisecond to tell."""
         versions = [version("onnxruntime"), version("tf2onnx")]
-        return cache.key({"format": FORMAT, "preprocessing": self.preprocessing.as_dict(), "versions": versions})
+        # an output of several, with or without a softmax added: their probabilities are not the same
+        answers = {"output": self.classifier.output, "softmax": self.classifier.logits}
+        return cache.key(
+            {**answers, "format": FORMAT, "preprocessing": self.preprocessing.as_dict(), "versions": versions}
+        )
 
     def _lacking(self, view: View, wanted: Sequence[Wanted], precision: type) -> dict[Wanted, Path]:
         files = {w: self.file(view, w, precision) for w in self._all(wanted)}

@@ -1,0 +1,237 @@
+"""What a model's output is: told by its layers, decided by its answers to samples, held by verification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eeaug import model, partition
+from eeaug.decision import Decision
+from eeaug.errors import ConversionError, InputError
+from eeaug.export import verify
+from eeaug.model import Classifier
+from eeaug.output import Ending, told
+
+K = 4
+X = np.random.default_rng(0).normal(0, 1, (80, 6, 6, 1)).astype(np.float32)
+
+
+def dense(k: Any, x: Any, activation: Any = None, units: int = K) -> Any:
+    wide = k.initializers.RandomNormal(stddev=2.0)  # far from uniform
+    return k.layers.Dense(units, activation=activation, kernel_initializer=wide)(k.layers.Flatten()(x))
+
+
+def maps(k: Any, x: Any, activation: Any = None) -> Any:
+    return k.layers.Conv2D(K, 2, activation=activation, kernel_initializer=k.initializers.RandomNormal(stddev=2.0))(
+        x
+    )
+
+
+def both(k: Any, x: Any, activation: str = "softmax", units: int = K) -> list[Any]:
+    return [dense(k, x, activation, units), dense(k, x, activation, units)]
+
+
+def normalised(k: Any, x: Any) -> Any:
+    return x / k.ops.sum(x, axis=-1, keepdims=True)
+
+
+def experts(k: Any, x: Any) -> Any:
+    gate, (a, b) = dense(k, x, "softmax", 2), both(k, x)
+    return k.layers.Add()([k.layers.Multiply()([gate[:, :1], a]), k.layers.Multiply()([gate[:, 1:], b])])
+
+
+def frames(k: Any, x: Any) -> Any:
+    x = k.layers.TimeDistributed(k.layers.Dense(K, activation="softmax"))(k.layers.Reshape((-1, 4))(maps(k, x)))
+    return k.layers.GlobalAveragePooling1D()(x)
+
+
+Build = Callable[[Any, Any], Any]
+PROBABILITIES: dict[str, Build] = {
+    "softmax": lambda k, x: dense(k, x, "softmax"),
+    "average": lambda k, x: k.layers.Average()(both(k, x)),
+    "weighted": lambda k, x: 0.3 * dense(k, x, "softmax") + 0.7 * dense(k, x, "softmax"),
+    "half of a sum": lambda k, x: k.layers.Rescaling(0.5)(k.layers.Add()(both(k, x))),
+    "average over places": lambda k, x: k.layers.GlobalAveragePooling2D()(maps(k, x, "softmax")),
+    "average over frames": frames,
+    "operation": lambda k, x: k.ops.softmax(dense(k, x)),
+    "layer as activation": lambda k, x: dense(k, x, k.layers.Softmax()),
+    "by hand": lambda k, x: normalised(k, k.ops.exp(dense(k, x))),
+    "sigmoids made to sum to 1": lambda k, x: normalised(k, dense(k, x, "sigmoid")),
+    "p and 1 - p": lambda k, x: (lambda p: k.layers.Concatenate()([1 - p, p]))(dense(k, x, "sigmoid", 1)),
+    "experts": experts,
+    "single precision at the end": lambda k, x: k.layers.Activation("linear", dtype="float32")(
+        k.layers.Average()(both(k, x))
+    ),
+    "column turned": lambda k, x: k.layers.Reshape((K,))(
+        k.layers.Softmax(axis=1)(k.layers.Reshape((K, 1))(dense(k, x)))
+    ),
+    "shuffled by a matrix": lambda k, x: k.ops.matmul(
+        dense(k, x, "softmax"), np.eye(K, dtype=np.float32)[::-1].copy()
+    ),
+}  # fmt: skip
+LOGITS: dict[str, Build] = {
+    "dense": dense,
+    "with a temperature": lambda k, x: k.layers.Rescaling(0.1)(dense(k, x)),
+    "average of logits": lambda k, x: k.layers.Average()([dense(k, x), dense(k, x)]),
+    "dense on softmax": lambda k, x: dense(k, dense(k, x, "softmax")),
+    "gated": lambda k, x: dense(k, k.layers.Multiply()([x, dense(k, x, "sigmoid", 1)[:, None, None]])),
+    "log softmax": lambda k, x: k.layers.Activation("log_softmax")(dense(k, x)),
+    "logarithm of softmax": lambda k, x: k.ops.log(dense(k, x, "softmax") + 1e-12),
+    "average over places": lambda k, x: k.layers.GlobalAveragePooling2D()(maps(k, x, "relu")),
+}
+LABELS: dict[str, Build] = {
+    "sigmoid": lambda k, x: dense(k, x, "sigmoid"),
+    "after an average of logits": lambda k, x: k.layers.Activation("sigmoid")(
+        k.layers.Average()([dense(k, x), dense(k, x)])
+    ),
+    "side by side": lambda k, x: k.layers.Concatenate()([dense(k, x, "sigmoid", 1) for _ in range(K)]),
+    "average": lambda k, x: k.layers.Average()(both(k, x, "sigmoid")),
+    "operation": lambda k, x: k.ops.sigmoid(dense(k, x)),
+}
+NEITHER: dict[str, tuple[Build, str]] = {
+    "sum": (lambda k, x: k.layers.Add()(both(k, x)), "Add of softmax (layers 'dense', 'dense_1')"),
+    "maximum": (lambda k, x: k.layers.Maximum()(both(k, x)), "Maximum of softmax"),
+    "largest place": (lambda k, x: k.layers.GlobalMaxPooling2D()(maps(k, x, "softmax")), "GlobalMaxPooling2D of"),
+    "times ten": (lambda k, x: k.layers.Rescaling(10.0)(dense(k, x, "softmax")), "Rescaling of softmax"),
+    "squared": (lambda k, x: dense(k, x, "softmax") ** 2, "Power of softmax"),
+    "another axis": (
+        lambda k, x: k.layers.GlobalAveragePooling2D()(k.layers.Softmax(axis=1)(maps(k, x))),
+        "the sum of its 4 outputs is",
+    ),
+    "softmax and sigmoid": (
+        lambda k, x: k.layers.Average()([dense(k, x, "softmax"), dense(k, x, "sigmoid")]),
+        "Average of sigmoid and softmax",
+    ),
+    "not quite": (
+        lambda k, x: (lambda e: e / (0.5 + k.ops.sum(e, -1, keepdims=True)))(k.ops.relu(dense(k, x))), "layer",
+    ),
+}  # fmt: skip
+
+
+def read(keras: Any, build: Build, tmp_path: Path) -> Classifier:
+    keras.utils.set_random_seed(3)
+    keras.backend.clear_session()
+    start = keras.Input((6, 6, 1))
+    path = tmp_path / "net.keras"
+    path.write_bytes(b"its hash alone is read")
+    return model.from_keras(keras, keras.Model(start, build(keras, start)), path)
+
+
+def settled(given: Classifier, *, several: bool = False) -> Classifier:
+    return model.settled(given, X, "x_train", several_labels=several)
+
+
+def last_stage(keras: Any, given: Classifier) -> np.ndarray:
+    end = given.replay(None, given.inputs, [given.output])[given.output]
+    return np.asarray(keras.Model(given.inputs, given.probabilities(end))(X))
+
+
+@pytest.mark.parametrize("build", PROBABILITIES.values(), ids=PROBABILITIES)
+def test_probabilities_are_taken_as_they_are(keras: Any, build: Build, tmp_path: Path) -> None:
+    given = settled(read(keras, build, tmp_path))
+    assert (given.decision.kind, given.logits) == ("softmax", False)
+    np.testing.assert_allclose(last_stage(keras, given), given.given(X), atol=1e-6)
+    np.testing.assert_allclose(given.own_probabilities(X), given.given(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("build", LOGITS.values(), ids=LOGITS)
+def test_logits_get_one_softmax(keras: Any, build: Build, tmp_path: Path) -> None:
+    given = settled(read(keras, build, tmp_path))
+    assert (given.decision.kind, given.logits) == ("softmax", True)
+    e = np.exp(np.asarray(given.given(X), np.float64))
+    np.testing.assert_allclose(last_stage(keras, given), e / e.sum(1, keepdims=True), atol=1e-5)
+
+
+@pytest.mark.parametrize("build", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize("several", [False, True])
+def test_a_sigmoid_per_label(keras: Any, build: Build, several: bool, tmp_path: Path) -> None:
+    given = settled(read(keras, build, tmp_path), several=several)
+    assert (given.decision.kind, given.decision.classes, given.logits) == ("multilabel", K, False)
+
+
+@pytest.mark.parametrize(("build", "words"), NEITHER.values(), ids=NEITHER)
+def test_what_is_neither_is_refused_in_one_line(keras: Any, build: Build, words: str, tmp_path: Path) -> None:
+    given = read(keras, build, tmp_path)
+    with pytest.raises(ConversionError) as refused:
+        settled(given)
+    said = str(refused.value)
+    assert words in said and "neither probabilities nor logits" in said and len(said) <= 300 and "\n" not in said
+
+
+def test_own_sigmoids_are_labels_where_there_are_several(keras: Any, tmp_path: Path) -> None:
+    given = read(keras, lambda k, x: 1 / (1 + k.ops.exp(-dense(k, x))), tmp_path)
+    assert settled(given, several=True).decision.kind == "multilabel"
+    with pytest.raises(ConversionError, match="neither probabilities nor logits"):
+        settled(given)
+
+
+def test_one_sigmoid_however_it_is_made(keras: Any, tmp_path: Path) -> None:
+    for build in (
+        lambda k, x: k.layers.Average()(both(k, x, "sigmoid", 1)),
+        lambda k, x: k.layers.Maximum()(both(k, x, "sigmoid", 1)),
+        lambda k, x: 1 - dense(k, x, "sigmoid", 1),
+    ):
+        assert settled(read(keras, build, tmp_path)).decision == Decision("binary", 2)
+    given = read(keras, lambda k, x: k.layers.Rescaling(0.4)(dense(k, x, "sigmoid", 1)), tmp_path)
+    with pytest.raises(ConversionError, match="not the probability of class 1"):
+        settled(given)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda k, x: k.ops.softmax(dense(k, x), axis=0), "depends on the other samples"),
+        (lambda k, x: k.ops.exp(dense(k, x)), "ends in exponential"),
+        (lambda k, x: k.layers.Activation("exponential")(dense(k, x)), "ends in exponential"),
+        (lambda k, x: k.layers.ReLU()(dense(k, x)), "ends in relu"),
+    ],
+)
+def test_some_endings_need_no_samples_to_be_refused(keras: Any, build: Build, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match=words):
+        read(keras, build, tmp_path)
+
+
+def test_what_samples_have_told_is_kept_in_a_bundle(keras: Any, tmp_path: Path) -> None:
+    """The layers alone would have a softmax added."""
+    given = read(keras, PROBABILITIES["by hand"], tmp_path)
+    assert given.logits and not settled(given).logits
+    again = partition.backbone(partition.monolith(settled(given), ()), tmp_path / "net.keras")
+    assert not again.logits
+    added = partition.backbone(partition.monolith(read(keras, dense, tmp_path), ()), tmp_path / "net.keras")
+    assert added.logits
+
+
+def test_answers_decide_beyond_rounding() -> None:
+    p = np.random.default_rng(1).dirichlet(np.ones(3), 100).astype(np.float32)
+    averaged = Ending("derived", kind="Average", roots=(("softmax", "a"),), computed=False)
+    assert told("m:", "x", averaged, p, False) == (Decision("softmax", 3), False)
+    assert told("m:", "x", averaged, p * 1.0005, False)[1] is False
+    off = p.copy()
+    off[70] *= 0.99  # one sample is enough
+    with pytest.raises(ConversionError, match=r"from 0\.99 to 1, not 1"):
+        told("m:", "x", averaged, off, False)
+    assert told("m:", "x", averaged, off, False, allowed=2e-2)[0].kind == "softmax"  # half precision
+    assert told("m:", "x", Ending(), off, False) == (Decision("softmax", 3), True)  # a dense layer may give that
+    with pytest.raises(InputError, match="NaN or infinite probabilities on x_val"):
+        told("m:", "x_val", Ending(), np.full((3, 3), np.nan), False)
+
+
+def test_verification_holds_stages_against_the_given_model() -> None:
+    decision = Decision("softmax", 3)
+    own = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.34, 0.33, 0.33]], np.float32)
+    verify.like_given("it", *decision.answers(own + np.float32(2e-4)), own, decision, 1e-3)
+    twice = np.exp(own) / np.exp(own).sum(1, keepdims=True)
+    with pytest.raises(
+        ConversionError, match=r"on 3 of 3 samples another class \(0\) or a confidence that is off by"
+    ):
+        verify.like_given("it", *decision.answers(twice), own, decision, 1e-3)
+    with pytest.raises(ConversionError, match=r"class \(2\)"):
+        verify.like_given("it", *decision.answers(own[:, ::-1]), own, decision, 1e-3)
+    for measure in ("margin", "entropy"):
+        other = replace(decision, measure=measure)
+        verify.like_given("it", *other.answers(own), own, other, 1e-3)
