@@ -77,6 +77,7 @@ def evaluate(
       eeaug evaluate model-eeaug --data field.npz --labels none --point frugal
     """
     from eeaug import data as samples
+    from eeaug.cache import telling
     from eeaug.export import bundle
     from eeaug.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
@@ -90,7 +91,8 @@ def evaluate(
     cascade = Cascade.load(directory, manifest, threads or os.cpu_count() or 1, point)
     shape = tuple(manifest["stages"][0]["input_shape"])
     cache = (cache_dir or default_cache()) / "data"
-    given = samples.load(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
+    with telling(lambda text: click.echo(f"warning: {text}", err=True)):
+        given = samples.load(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
     preprocessing = Preprocessing() if prepared else Preprocessing.from_dict(manifest["preprocessing"])
     decision = manifest["decision"]
     given = replace(given, preprocessing=preprocessing).labelled(decision["kind"], decision["classes"])

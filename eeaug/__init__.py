@@ -8,6 +8,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     errors          what can go wrong, and the exit code it ends with
     leftovers       what killed runs left, told from what is at work
     outputs         files that results go to, and what is never overwritten
+    checksums       files of the cache that say whether they are what was written
     cache           what earlier runs have left, and the room that it may take
     streams         whether stderr may be drawn on; what native code writes past Python
     hardware_file   strict reading of YAML: all mistakes at once, each with its path

@@ -9,6 +9,7 @@
     <directory>/once-<random>/              a whole cache for one run that wants none, gone when it ends
 
 Whatever is dropped is computed again when it is asked for: the cache changes how long a run takes, nothing else.
+All files have checksums, which are looked at before they are used: what is damaged is dropped, and said once.
 Only names of this layout are looked at, and no symbolic link is followed below the directory: it may hold files
 of somebody else.
 """
@@ -23,14 +24,18 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from eeaug import checksums
 from eeaug.errors import InputError
 
-__all__ = ["PARTIAL", "Cache", "Item", "Network", "key", "publishing", "touch"]
+__all__ = [
+    "PARTIAL", "Cache", "Item", "Network", "damaged", "discard", "is_there", "key", "publishing", "telling",
+    "touch", "writing",
+]  # fmt: skip
 
 PARTIAL = ".part"
 STALE_S = 24 * 3600.0  # what is unfinished and this old is not gone on with
@@ -61,7 +66,7 @@ class Item:
     def drop(self) -> bool:
         """Delete it; False if that is not allowed."""
         try:
-            if self.path.is_dir():
+            if self.path.is_dir() and not self.path.is_symlink():
                 shutil.rmtree(self.path)
             else:
                 self.path.unlink()
@@ -112,14 +117,21 @@ class Cache:
     def network(self, model: str, model_sha256: str, data: str, data_sha256: str) -> Path:
         """The folder of a model on a data set, made if it is not there; names are base names, for people."""
         folder = self.directory / "networks" / key({"model": model_sha256, "data": data_sha256})
-        for kind in ("features", "heads"):
-            (folder / kind).mkdir(parents=True, exist_ok=True)
+        about = folder / ABOUT
+        with writing(self.directory):
+            for kind in ("features", "heads"):
+                for place in (folder, folder / kind):
+                    if is_there(place) and not place.is_dir():
+                        damaged("folders", place)
+                (folder / kind).mkdir(parents=True, exist_ok=True)
+        if is_there(about) and checksums.read_json(about) is None:
+            damaged("names of models and data", about)
         names = _about(folder)
         if model not in names["models"] or data not in names["data"]:
             more = {"models": {*names["models"], model}, "data": {*names["data"], data}}
-            with publishing(folder / ABOUT) as partial:
-                partial.write_text(json.dumps({kind: sorted(of) for kind, of in more.items()}), encoding="utf-8")
-        touch(folder / ABOUT)
+            with publishing(about) as partial:
+                checksums.write_json(partial, about, {kind: sorted(of) for kind, of in more.items()})
+        touch(about)
         return folder
 
     def networks(self) -> list[Network]:
@@ -230,13 +242,103 @@ def touch(path: Path) -> None:
 
 @contextlib.contextmanager
 def publishing(path: Path) -> Iterator[Path]:
-    """A place to write a file that appears under its name only when it is whole."""
+    """A place to write a file that appears under its name only when it is whole.
+
+    Raises
+    ------
+    InputError : it cannot be written
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    with writing(path):
+        try:
+            for left in path.parent.glob(f"{path.name}.*{PARTIAL}"):  # of runs that were killed
+                if left == partial or left.lstat().st_mtime < time.time() - STALE_S:
+                    discard(left)
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Says which place it is that cannot be written, be the disk full or the directory somebody else's."""
     try:
-        yield partial
-        partial.replace(path)
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"the cache cannot be written: {path}: {reason}; name another place with --cache-dir"
+        ) from error
+
+
+_tell: ContextVar[Callable[[str, str], None]] = ContextVar("_tell", default=lambda kind, text: None)
+
+
+@contextlib.contextmanager
+def telling(tell: Callable[[str], object]) -> Iterator[None]:
+    """Within, ``tell`` gets a line for what is dropped because it is damaged, one for each kind."""
+    told: set[str] = set()
+
+    def once(kind: str, text: str) -> None:
+        if kind not in told:
+            told.add(kind)
+            tell(text)
+
+    token = _tell.set(once)
+    try:
+        yield
     finally:
-        partial.unlink(missing_ok=True)
+        _tell.reset(token)
+
+
+def damaged(kind: str, path: Path) -> None:
+    """Drop what does not agree with its checksum, or has none, and say so; it is made anew then.
+
+    Raises
+    ------
+    InputError : that is not allowed
+    """
+    discard(path)
+    _tell.get()(
+        kind,
+        f"{kind} in the cache do not agree with their checksums (damaged, or of another version): dropped, and "
+        f"made anew: {path}",
+    )
+
+
+def discard(path: Path) -> None:
+    """Delete it, whatever it is; no link is followed.
+
+    Raises
+    ------
+    InputError : that is not allowed
+    """
+    try:
+        if stat.S_ISDIR(path.lstat().st_mode):
+            with contextlib.suppress(OSError):
+                path.chmod(0o700)
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except FileNotFoundError:  # another run drops it too
+        pass
+    except OSError as error:
+        raise InputError(
+            f"{path} in the cache is damaged and cannot be deleted: {error.strerror}; see who owns it, or name "
+            "another place with --cache-dir"
+        ) from error
+
+
+def is_there(path: Path) -> bool:
+    """Also a link to nothing, and what cannot be looked at."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _find(folder: Path, name: str, *below: str, links: bool = False) -> Iterator[Path]:
@@ -261,17 +363,15 @@ def _measured(path: Path) -> tuple[int, float]:
     if not stat.S_ISDIR(facts.st_mode):
         return facts.st_size, facts.st_mtime
     total, used_s = 0, facts.st_mtime
-    for entry in path.iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            size, changed_s = _measured(entry)
-            total, used_s = total + size, max(used_s, changed_s)
+    with contextlib.suppress(OSError):  # another run may be tidying up, or it is somebody else's
+        for entry in path.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                size, changed_s = _measured(entry)
+                total, used_s = total + size, max(used_s, changed_s)
     return total, used_s
 
 
 def _about(folder: Path) -> dict[str, tuple[str, ...]]:
     """Names of a network's models and data; none where the file is missing or damaged."""
-    try:
-        stored: Any = json.loads((folder / ABOUT).read_bytes())
-        return {kind: tuple(map(str, stored[kind])) for kind in ("models", "data")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {"models": (), "data": ()}
+    stored = checksums.read_json(folder / ABOUT) or {"models": (), "data": ()}
+    return {kind: tuple(map(str, stored[kind])) for kind in ("models", "data")}

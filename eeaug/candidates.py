@@ -283,7 +283,8 @@ class _Work:
         return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
 
     def lacking(self, groups: Sequence[Sequence[Head]], plan: Plan) -> list[Sequence[Head]]:
-        return [heads for heads in groups if not self.file(heads, plan).is_file()]
+        trusted = self.source.extraction.trusted
+        return [heads for heads in groups if not trusted(self.file(heads, plan), "trained heads")]
 
     def maps(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
         """Trained convolutional heads, a location after the other; maps that had no room come one by one."""

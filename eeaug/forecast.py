@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from eeaug import choice, hardware, leftovers
-from eeaug.cache import Cache
+from eeaug.cache import Cache, telling
 from eeaug.candidates import PARTS, dense_plan, map_plan
 from eeaug.cascade import Outcomes
 from eeaug.data import View
@@ -44,7 +44,8 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     if settings.dask is not None:
         raise InputError("--dry-run times this machine: leave --dask out")
     formats.check_possible(settings.formats, hardware.read(settings.hardware))
-    ready = prepare(settings, progress)
+    with telling(progress.caution):
+        ready = prepare(settings, progress)
     heads = [h for at in ready.network.rules.locations for h in (*ready.dense.get(at, ()), *ready.maps.get(at, ()))]
     costs = ready.network.costs([head.cost() for head in heads])
     dummy = np.zeros((len(heads) + 1, 1))
@@ -113,7 +114,7 @@ def _disk(ready: Ready) -> int:
     """Bytes of what the cache still lacks."""
     splits = ready.source.splits
     parts = {getattr(splits, name): p for name, p in PARTS.items()}
-    return ready.source.extraction.need_bytes(parts, _wanted(ready))
+    return ready.source.extraction.need_bytes(parts, _wanted(ready), looked_at=False)
 
 
 def _times(settings: Settings, ready: Ready) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import candidates, data, finetuning, hardware, integer
+from eeaug.cache import telling
 from eeaug.cascade import Outcomes
 from eeaug.data import Data, Splits, View
 from eeaug.deciding import Material
@@ -36,6 +37,11 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     """
     read = {"the model": settings.model, "the data": settings.data, "the hardware description": settings.hardware}
     bundle.check_place(settings.bundle, force=settings.force, inputs=read)
+    with telling(progress.caution):
+        return _augment(settings, progress)
+
+
+def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     formats.check_possible(settings.formats, hardware.read(settings.hardware))
     with cluster.workers(settings.dask) as workers:
         ready = prepare(settings, progress, workers)

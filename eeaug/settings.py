@@ -297,9 +297,9 @@ class Settings:
 def default_cache() -> Path:
     """``$EEAUG_CACHE_DIR``; without it ``$XDG_CACHE_HOME/eeaug``, by default in ``~/.cache``."""
     given = os.environ.get("EEAUG_CACHE_DIR")
-    if given is not None:
-        if not given.strip():  # not the current directory
-            raise InputError("EEAUG_CACHE_DIR is empty: it must name a place, or be unset")
+    if given:
+        if not given.strip():
+            raise InputError("EEAUG_CACHE_DIR is blank: it must name a place, or be unset")
         return Path(given)
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eeaug"

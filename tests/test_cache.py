@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from eeaug import cache as module
+from eeaug import checksums
 from eeaug.cache import PARTIAL, STALE_S, Cache, publishing
 from eeaug.data.store import kept
 from eeaug.errors import InputError
@@ -227,7 +227,7 @@ def test_damaged_names_hurt_nobody(tmp_path: Path, text: str | bytes) -> None:
     (network,) = cache.networks()
     assert (network.models, network.data) == ((), ())
     of_network(cache)
-    assert json.loads(about.read_bytes()) == {"models": ["a.h5"], "data": ["d.npz"]}
+    assert checksums.read_json(about) == {"models": ["a.h5"], "data": ["d.npz"]}
 
 
 # -- what is not ours ---------------------------------------------------------------------------------

@@ -248,13 +248,16 @@ def test_empty_places_are_refused_in_one_line(
     assert here_is("m.h5", "m.npz")
 
 
-@pytest.mark.parametrize("command", [("cache", "show"), ("augment", "m.h5", "--hw", "psoc6")])
-def test_an_empty_cache_variable_is_refused(
-    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, said: Callable[..., tuple[int, str]]
-) -> None:
+def test_an_empty_cache_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never the current directory: scripts set it to an empty text where there is nothing to say."""
+    from eeaug.settings import default_cache
+
+    monkeypatch.setenv("XDG_CACHE_HOME", "elsewhere")
     monkeypatch.setenv("EEAUG_CACHE_DIR", "")
-    code, text = said(*command)
-    assert (code, text) == (2, "error: EEAUG_CACHE_DIR is empty: it must name a place, or be unset\n")
+    assert default_cache() == Path("elsewhere/eeaug")
+    monkeypatch.setenv("EEAUG_CACHE_DIR", " ")
+    with pytest.raises(InputError, match="EEAUG_CACHE_DIR is blank"):
+        default_cache()
 
 
 @pytest.fixture

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from eeaug.cache import Cache, touch
+from eeaug import checksums
+from eeaug.cache import Cache, damaged, is_there, publishing, touch
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, Wanted
 from eeaug.errors import InputError
@@ -33,12 +34,13 @@ def read(given: str, cache: Path, wanted: Wanted) -> Raw:
     touch(folder)  # before room is made: what is there of it is wanted now
     try:
         with zipfile.ZipFile(path) as archive:
-            sizes = {_key(path, member.filename): member.file_size for member in archive.infolist()}
-            need = sum(size for key, size in sizes.items() if not (folder / f"{key}.npy").exists())
-            if need:
+            members = {_key(path, member.filename): member for member in archive.infolist()}
+            lacking = _lacking(folder, members)
+            if lacking:
+                need = sum(members[key].file_size for key in lacking)
                 Cache(cache.parent).make_room(need, f"{path}: unpacked arrays")
-            for key in sizes:
-                arrays[key] = _unpacked(archive, path, key, folder)
+            for key in members:
+                arrays[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
     except zipfile.BadZipFile as error:
         raise InputError(f"{path}: damaged: {error}") from error
     return Raw(arrays, digest)
@@ -60,21 +62,33 @@ def check_key(where: str, key: str) -> None:
         raise InputError(f"{where}: unknown array '{key}'{hint}")
 
 
-def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path) -> np.ndarray:
+def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
+    """Arrays that are to be unpacked: what is there and not as the archive says is dropped."""
+    if is_there(folder) and not folder.is_dir():
+        damaged("unpacked data", folder)
+    lacking = set()
+    for key, member in members.items():
+        file = folder / f"{key}.npy"
+        if not is_there(file):
+            lacking.add(key)
+        elif checksums.measured(file) != (member.file_size, member.CRC):
+            if folder.is_symlink():  # nothing is dropped where it leads to
+                damaged("unpacked data", folder)
+                return set(members)
+            damaged("unpacked data", file)
+            lacking.add(key)
+    return lacking
+
+
+def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path, *, anew: bool) -> np.ndarray:
     """The array, memory-mapped from ``folder``, where it is copied to in pieces unless it is there."""
     target = folder / f"{key}.npy"
     try:
-        if not target.exists():
+        if anew:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
-                try:
-                    with archive.open(f"{key}.npy") as member:
-                        shutil.copyfileobj(member, copy, 1 << 20)
-                    copy.close()
-                    Path(copy.name).replace(target)  # whoever sees the name sees the whole file
-                except BaseException:
-                    Path(copy.name).unlink(missing_ok=True)
-                    raise
+            # whoever sees the name sees the whole file
+            with publishing(target) as partial, archive.open(f"{key}.npy") as member, partial.open("wb") as copy:
+                shutil.copyfileobj(member, copy, 1 << 20)
         return np.load(target, mmap_mode="r", allow_pickle=False)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise InputError(f"{path}: the array {key} is damaged: {error}") from error

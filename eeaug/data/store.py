@@ -9,10 +9,12 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from eeaug.cache import PARTIAL, touch
+from eeaug import checksums
+from eeaug.cache import PARTIAL, damaged, is_there, touch
 from eeaug.errors import InputError
 
 __all__ = ["Raw", "Wanted", "content", "kept", "key_of_files", "pieces", "write_rows"]
@@ -51,21 +53,38 @@ def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str
     """
     folder = cache / key
     try:
-        if not folder.is_dir():
+        facts = _sound(folder)
+        if facts is None:
+            if is_there(folder):
+                damaged("unpacked data", folder)
             cache.mkdir(parents=True, exist_ok=True)
             partial = Path(tempfile.mkdtemp(dir=cache, prefix=f"{key}.", suffix=PARTIAL))
             try:
                 notes = list(write(partial))
-                facts = {"sha256": content(_mapped(partial)), "notes": notes}
-                (partial / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+                names = sorted(file.name for file in partial.glob("*.npy"))
+                facts = {
+                    "sha256": content(_mapped(partial, names)),
+                    "notes": notes,
+                    "files": {name: checksums.measured(partial / name) for name in names},
+                }
+                checksums.write_json(partial / FACTS, folder / FACTS, facts)
                 _publish(partial, folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         touch(folder)
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        arrays = _mapped(folder, facts["files"])
     except OSError as error:
         raise InputError(f"{where}: {error.filename or folder}: {error.strerror or error}") from error
-    return Raw(_mapped(folder), facts["sha256"], tuple(facts["notes"]))
+    return Raw(arrays, facts["sha256"], tuple(facts["notes"]))
+
+
+def _sound(folder: Path) -> dict[str, Any] | None:
+    """The facts of a folder whose files are all as they were written; None: it is missing, or damaged."""
+    facts = checksums.read_json(folder / FACTS)
+    if facts is None or "files" not in facts:
+        return None
+    agree = all(checksums.measured(folder / name) == tuple(said) for name, said in facts["files"].items())
+    return facts if agree else None
 
 
 def _publish(partial: Path, folder: Path) -> None:
@@ -77,8 +96,8 @@ def _publish(partial: Path, folder: Path) -> None:
             raise
 
 
-def _mapped(folder: Path) -> dict[str, np.ndarray]:
-    return {f.stem: np.load(f, mmap_mode="r", allow_pickle=False) for f in sorted(folder.glob("*.npy"))}
+def _mapped(folder: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    return {Path(name).stem: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in names}
 
 
 def write_rows(where: str, path: Path, rows: Iterable[np.ndarray]) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from math import prod
@@ -22,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import cache
+from eeaug import cache, checksums
 from eeaug.cache import PARTIAL, Cache
 from eeaug.data import Preprocessing, View
 from eeaug.errors import InputError
@@ -33,7 +35,8 @@ from eeaug.model import Classifier
 __all__ = ["Extraction", "Features", "Workers"]
 
 FORMAT = 4  # of the cached files; part of their key
-DONE = "done.npy"  # a byte per shard
+SUMS = "sums.npy"  # CRC-32 by shard and file, in the order of names; UNKNOWN: not finished
+UNKNOWN = -1
 Progress = Callable[[int, int], None]
 
 
@@ -67,6 +70,7 @@ class Extraction:
     ----------
     folder : of this model on this data, as ``Cache.network`` gives it
     workers : computes shards elsewhere; None: here, with ``threads``
+    sound : files that agree with their checksums, as far as this run has looked
     """
 
     classifier: Classifier
@@ -75,19 +79,25 @@ class Extraction:
     folder: Path
     threads: int
     workers: Workers | None = None
+    sound: set[Path] = field(default_factory=set, compare=False, repr=False)
 
     def missing(self, views: Mapping[View, type], wanted: Sequence[Wanted]) -> list[Wanted]:
         """What at least one of the views lacks; views come with the precision that they are kept in."""
-        return [
-            w for w in self._all(wanted)
-            if not all(self.file(v, w, precision).is_file() for v, precision in views.items())
-        ]  # fmt: skip
+        lacking = [self._lacking(view, wanted, precision) for view, precision in views.items()]
+        return [w for w in self._all(wanted) if any(w in of for of in lacking)]
 
-    def need_bytes(self, views: Mapping[View, type], wanted: Sequence[Wanted]) -> int:
-        """Disk that the missing files of these views will take; what an unfinished pass holds is there already."""
+    def need_bytes(self, views: Mapping[View, type], wanted: Sequence[Wanted], *, looked_at: bool = True) -> int:
+        """Disk that the missing files of these views will take; what an unfinished pass holds is there already.
+
+        Not ``looked_at``: whatever is there counts, damaged or not.
+        """
         need = 0
         for view, precision in views.items():
-            lacking = self._lacking(view, wanted, precision)
+            if looked_at:
+                lacking = self._lacking(view, wanted, precision)
+            else:
+                files = {w: self.file(view, w, precision) for w in self._all(wanted)}
+                lacking = {w: file for w, file in files.items() if not file.is_file()}
             if not self._partial(lacking).is_dir():
                 sizes = (prod(w.shape) * np.dtype(_precision(w, precision)).itemsize for w in lacking)
                 need += len(view) * sum(sizes)
@@ -120,6 +130,8 @@ class Extraction:
         tensors = {w: _open(self.file(view, w, precision)) for w in self._all(wanted) if w not in lacking}
         if lacking:
             self.cache.make_room(self.need_bytes({view: precision}, wanted))
+            if not lacking.keys() <= set(given[0]):  # another run has made room for itself since `given` was made
+                given = (list(lacking), self.convert(list(lacking)))
             self._fill(lacking, view, precision, *given, progress)
             tensors |= {w: _open(file) for w, file in lacking.items()}
         progress(len(view), len(view))
@@ -152,7 +164,23 @@ class Extraction:
 
     def _lacking(self, view: View, wanted: Sequence[Wanted], precision: type) -> dict[Wanted, Path]:
         files = {w: self.file(view, w, precision) for w in self._all(wanted)}
-        return {w: file for w, file in files.items() if not file.is_file()}
+        return {w: file for w, file in files.items() if not self._is_kept(view, w, precision)}
+
+    def _is_kept(self, view: View, want: Wanted, precision: type) -> bool:
+        """Whether its file is there, as it was written; what is damaged is dropped, and told."""
+        return self.trusted(self.file(view, want, precision), "features")
+
+    def trusted(self, file: Path, kind: str) -> bool:
+        """Whether a file of the cache is there, as it was written; it is read for that once in a run."""
+        if file in self.sound:
+            return file.is_file()
+        if not cache.is_there(file):
+            return False
+        if not checksums.agrees(file):
+            cache.damaged(kind, file)
+            return False
+        self.sound.add(file)
+        return True
 
     def _all(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         """Each once, and the given model's probabilities."""
@@ -173,55 +201,66 @@ class Extraction:
         large = [i for i, want in enumerate(given) if want.location is not None and want.window is None]
         if precision is np.float16 and large:
             model = halved(model, large)
-        columns = [_Rows(partial / files[want].name) for want in names]
-        done = np.load(partial / DONE, mmap_mode="r+", allow_pickle=False)
-        starts = [i * shards.SHARD for i in range(len(done))]
+        order = sorted(file.name for file in files.values())
+        columns = [_Rows(partial / files[want].name, _like(view, want, precision)) for want in names]
+        numbers_of = [order.index(files[want].name) for want in names]
+        sums = np.load(partial / SUMS, mmap_mode="r+", allow_pickle=False)
+        starts = [i * shards.SHARD for i in range(len(sums))]
 
         def task(i: int) -> tuple[Any, ...]:
             numbers = view.indices[starts[i] : starts[i] + shards.SHARD]
             rows = np.asarray(view.part.x[numbers])
             return model, self.threads, outputs, rows, numbers, view.part.name, self.preprocessing
 
-        def write(start: int, tensors: Sequence[NDArray[np.floating]]) -> None:
+        def write(start: int, tensors: Sequence[NDArray[np.floating]], *, first: bool) -> None:
             for want, column, tensor in zip(names, columns, tensors, strict=True):
                 if want.location is None and not np.isfinite(tensor).all():
                     raise InputError(f"the given model gives NaN or infinite probabilities on {view.part.name}")
-                column.write(start, tensor)
+                column.write(start, tensor, first=first)
 
         def finish(i: int) -> None:
-            done[i] = 1
+            sums[i, numbers_of] = [column.sum for column in columns]
             cache.touch(partial)
 
-        left = [i for i in range(len(done)) if not done[i]]
-        samples = sum(min(shards.SHARD, len(view) - start) for start, one in zip(starts, done, strict=True) if one)
+        for i in range(len(sums)):
+            if _is_done(sums[i]) and any(
+                c.stored(starts[i]) != sums[i, k] for c, k in zip(columns, numbers_of, strict=True)
+            ):
+                sums[i] = UNKNOWN
+        left = [i for i in range(len(sums)) if not _is_done(sums[i])]
+        samples = len(view) - sum(min(shards.SHARD, len(view) - starts[i]) for i in left)
         try:
             if self.workers is not None:
                 for i, tensors in self.workers((i, task(i)) for i in left):
-                    write(starts[i], tensors)
+                    write(starts[i], tensors, first=True)
                     finish(i)
                     samples += len(tensors[0])
                     progress(samples, len(view))
                 left = []
             for i in left:
-                if done[i]:  # by another run, meanwhile
+                if _is_done(sums[i]):  # by another run, meanwhile
                     continue
                 for rows, tensors in shards.run(*task(i)):
-                    write(starts[i] + rows.start, tensors)
+                    write(starts[i] + rows.start, tensors, first=rows.start == 0)
                     samples += len(tensors[0])
                     progress(samples, len(view))
                 finish(i)
+            for want, column, k in zip(names, columns, numbers_of, strict=True):
+                column.end(files[want], [int(one) for one in sums[:, k]])
         except InputError:  # bad samples stay bad: there is nothing to go on with
             shutil.rmtree(partial, ignore_errors=True)
             raise
         finally:
             for column in columns:
                 column.file.close()
-        for file in files.values():
-            try:
-                (partial / file.name).rename(file)
-            except FileNotFoundError:
-                if not file.is_file():  # else another run was first
-                    raise
+        with cache.writing(self.folder):
+            for file in files.values():
+                try:
+                    (partial / file.name).rename(file)
+                except FileNotFoundError:
+                    if not file.is_file():  # else another run was first
+                        raise
+                self.sound.add(file)
         shutil.rmtree(partial, ignore_errors=True)
 
     def _partial(self, files: Mapping[Wanted, Path]) -> Path:
@@ -230,14 +269,20 @@ class Extraction:
         return self.folder / "features" / (cache.key(names) + PARTIAL)
 
     def _started(self, files: Mapping[Wanted, Path], view: View, precision: type) -> Path:
-        """That directory, made if it is not there."""
+        """That directory, made if it is not there; one of no use is dropped."""
         partial = self._partial(files)
-        if not partial.is_dir():
+        kept = {file.name: _like(view, want, precision) for want, file in files.items()}
+        kept[SUMS] = _Like((-(-len(view) // shards.SHARD), len(files)), np.dtype(np.int64), 0)
+        if cache.is_there(partial):
+            if all(like.is_of(partial / name) for name, like in kept.items()):
+                return partial
+            cache.damaged("unfinished features", partial)
+        with cache.writing(self.folder):
             fresh = Path(tempfile.mkdtemp(dir=partial.parent, suffix=PARTIAL))
             try:
-                for want, file in files.items():
-                    _create(fresh / file.name, (len(view), *want.shape), _precision(want, precision))
-                _create(fresh / DONE, (-(-len(view) // shards.SHARD),), np.uint8)
+                for name, like in kept.items():
+                    like.create(fresh / name)
+                np.load(fresh / SUMS, mmap_mode="r+", allow_pickle=False)[:] = UNKNOWN
                 with contextlib.suppress(OSError):  # another run has just made it
                     fresh.rename(partial)
             finally:
@@ -245,21 +290,96 @@ class Extraction:
         return partial
 
 
-class _Rows:
-    """Rows of a ``.npy`` file, written in place: half of the time that a memory map takes."""
+@dataclass(frozen=True)
+class _Like:
+    """A ``.npy`` file as it is made, and ``more`` bytes behind the array."""
 
-    def __init__(self, path: Path) -> None:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        self.dtype, self.start = array.dtype, int(array.offset)
-        self.row_bytes = array.dtype.itemsize * prod(array.shape[1:])
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    more: int
+
+    @cached_property
+    def header(self) -> bytes:
+        made = io.BytesIO()
+        facts = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.shape}
+        np.lib.format.write_array_header_1_0(made, facts)
+        return made.getvalue()
+
+    @property
+    def row_bytes(self) -> int:
+        return self.dtype.itemsize * prod(self.shape[1:])
+
+    @property
+    def content(self) -> int:
+        """Bytes of header and array."""
+        return len(self.header) + self.shape[0] * self.row_bytes
+
+    def create(self, path: Path) -> None:
+        """Zeros; a full disk is an error here, and a crash when a map is written."""
+        with path.open("xb") as file:
+            file.write(self.header)
+            file.truncate(self.content + self.more)
+            if hasattr(os, "posix_fallocate"):
+                file.flush()
+                os.posix_fallocate(file.fileno(), 0, self.content + self.more)
+
+    def is_of(self, path: Path) -> bool:
+        """Whether such a file is there."""
+        try:
+            with checksums.opened(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                return size == self.content + self.more and file.read(len(self.header)) == self.header
+        except OSError:
+            return False
+
+
+def _like(view: View, want: Wanted, precision: type) -> _Like:
+    """The file of a tensor of a view; behind the array is room for the checksums, one for each shard."""
+    bare = _Like((len(view), *want.shape), np.dtype(_precision(want, precision)), 0)
+    piece = shards.SHARD * bare.row_bytes
+    return replace(bare, more=checksums.footer_bytes(len(bare.header), piece, bare.content))
+
+
+def _is_done(sums: NDArray[np.int64]) -> bool:
+    return bool((sums != UNKNOWN).all())
+
+
+class _Rows:
+    """Rows of a ``.npy`` file, written in place: half of the time that a memory map takes.
+
+    ``sum`` is the CRC-32 of what was written since the first rows of a shard.
+    """
+
+    def __init__(self, path: Path, like: _Like) -> None:
+        self.path, self.like, self.sum = path, like, 0
         self.file = path.open("r+b", buffering=0)
 
-    def write(self, at: int, rows: NDArray[np.floating]) -> None:
-        """Rows from number ``at`` on, clipped to what the file's precision can hold."""
-        if rows.dtype != self.dtype:
-            rows = np.clip(rows, -HALF_MAX, HALF_MAX).astype(self.dtype)
-        self.file.seek(self.start + at * self.row_bytes)
-        self.file.write(np.ascontiguousarray(rows).data)
+    def write(self, at: int, rows: NDArray[np.floating], *, first: bool) -> None:
+        """Rows from number ``at`` on, clipped to what the file's precision can hold; ``first`` of a shard."""
+        if rows.dtype != self.like.dtype:
+            rows = np.clip(rows, -HALF_MAX, HALF_MAX).astype(self.like.dtype)
+        data = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
+        self.sum = zlib.crc32(data, 0 if first else self.sum)
+        self._write(len(self.like.header) + at * self.like.row_bytes, data)
+
+    def stored(self, at: int) -> int:
+        """The CRC-32 of the shard from row ``at`` on, as it is there."""
+        rows = min(shards.SHARD, self.like.shape[0] - at)
+        self.file.seek(len(self.like.header) + at * self.like.row_bytes)
+        return checksums.sum_of(self.file, rows * self.like.row_bytes)
+
+    def end(self, path: Path, sums: Sequence[int]) -> None:
+        """Write the footer of the file, which will be at ``path``; ``sums`` of its shards."""
+        header, piece = self.like.header, shards.SHARD * self.like.row_bytes
+        every = [zlib.crc32(header), *sums]
+        footer = checksums.footer(path, len(header), piece, self.like.content, every)
+        self._write(self.like.content, memoryview(footer))
+
+    def _write(self, at: int, data: memoryview) -> None:
+        with cache.writing(self.path):
+            self.file.seek(at)
+            while data:
+                data = data[self.file.write(data) :]
 
 
 @lru_cache(maxsize=8)  # of hundreds of tensors of the same few views
@@ -275,11 +395,3 @@ def _precision(want: Wanted, precision: type) -> type:
 def _open(file: Path) -> NDArray[Any]:
     cache.touch(file)
     return np.load(file, mmap_mode="r", allow_pickle=False)
-
-
-def _create(path: Path, shape: tuple[int, ...], dtype: type) -> None:
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    array.flush()
-    if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and a crash when the map is written
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

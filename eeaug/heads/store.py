@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import cache
+from eeaug import cache, checksums
 from eeaug.heads.design import Head
 from eeaug.heads.training import Plan, Trained
 
@@ -61,8 +61,10 @@ def save(path: Path, heads: Sequence[Head], judged: Sequence[Judged]) -> None:
         i = [h.key for h in heads].index(one.trained.head.key)
         arrays |= {f"{i}.screen": one.screen(), f"{i}.held": one.held()}
         arrays |= {f"{i}.{k}": weight for k, weight in enumerate(one.trained.weights)}
-    with cache.publishing(path) as partial, partial.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    with cache.publishing(path) as partial:
+        with partial.open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+        checksums.append(partial, path)
 
 
 def load(path: Path, heads: Sequence[Head]) -> list[Judged]:
