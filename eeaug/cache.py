@@ -33,8 +33,8 @@ from eeaug import checksums
 from eeaug.errors import InputError
 
 __all__ = [
-    "PARTIAL", "Cache", "Item", "Network", "damaged", "discard", "is_there", "key", "publishing", "telling",
-    "touch", "writing",
+    "PARTIAL", "Cache", "Item", "Network", "clear_way", "damaged", "discard", "is_there", "key", "publishing",
+    "telling", "touch", "writing",
 ]  # fmt: skip
 
 PARTIAL = ".part"
@@ -120,9 +120,8 @@ class Cache:
         about = folder / ABOUT
         with writing(self.directory):
             for kind in ("features", "heads"):
-                for place in (folder, folder / kind):
-                    if is_there(place) and not place.is_dir():
-                        damaged("folders", place)
+                clear_way(folder)
+                clear_way(folder / kind)
                 (folder / kind).mkdir(parents=True, exist_ok=True)
         if is_there(about) and checksums.read_json(about) is None:
             damaged("names of models and data", about)
@@ -300,11 +299,25 @@ def damaged(kind: str, path: Path) -> None:
     InputError : that is not allowed
     """
     discard(path)
-    _tell.get()(
-        kind,
-        f"{kind} in the cache do not agree with their checksums (damaged, or of another version): dropped, and "
-        f"made anew: {path}",
-    )
+    where = "/".join(path.parts[-3:])
+    reason = f"{where} does not agree with its checksum"
+    _tell.get()(kind, f"cached {kind} are damaged, or of another version: dropped, and made anew ({reason})")
+
+
+def clear_way(folder: Path) -> None:
+    """See that a directory can be made, or is there; what has no content may go for it.
+
+    Raises
+    ------
+    InputError : a file is in the way, which eeaug has not made
+    """
+    if is_there(folder) and not folder.is_dir():
+        facts = folder.lstat()
+        if stat.S_ISREG(facts.st_mode) and facts.st_size:
+            raise InputError(
+                f"{folder} is in the way of the cache: move it, or name another place with --cache-dir"
+            )
+        damaged("directories", folder)
 
 
 def discard(path: Path) -> None:

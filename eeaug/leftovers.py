@@ -48,11 +48,13 @@ def abandoned(place: Path, kind: str) -> list[Path]:
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
     """Others see that a process is at work on this directory or file, which may be renamed meanwhile."""
+    if fcntl is None:
+        yield
+        return
     opened = os.open(path, os.O_RDONLY)
     try:
-        if fcntl is not None:
-            with contextlib.suppress(OSError):  # no locks on this file system
-                fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with contextlib.suppress(OSError):  # no locks on this file system
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
     finally:
         os.close(opened)

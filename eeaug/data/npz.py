@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from eeaug import checksums
-from eeaug.cache import Cache, damaged, is_there, publishing, touch
+from eeaug.cache import Cache, clear_way, damaged, is_there, publishing, touch
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, Wanted
 from eeaug.errors import InputError
@@ -64,8 +64,7 @@ def check_key(where: str, key: str) -> None:
 
 def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
     """Arrays that are to be unpacked: what is there and not as the archive says is dropped."""
-    if is_there(folder) and not folder.is_dir():
-        damaged("unpacked data", folder)
+    clear_way(folder)
     lacking = set()
     for key, member in members.items():
         file = folder / f"{key}.npy"

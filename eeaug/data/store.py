@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from eeaug import checksums
-from eeaug.cache import PARTIAL, damaged, is_there, touch
+from eeaug.cache import PARTIAL, clear_way, damaged, is_there, touch
 from eeaug.errors import InputError
 
 __all__ = ["Raw", "Wanted", "content", "kept", "key_of_files", "pieces", "write_rows"]
@@ -55,6 +55,7 @@ def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str
     try:
         facts = _sound(folder)
         if facts is None:
+            clear_way(folder)
             if is_there(folder):
                 damaged("unpacked data", folder)
             cache.mkdir(parents=True, exist_ok=True)

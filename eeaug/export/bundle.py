@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 UNHASHED = {"manifest.json", "timing.json"}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 NAMED = 3  # files of others that are named; the rest is counted
 
 
@@ -182,8 +184,13 @@ def being_written(place: Path, *, force: bool) -> Iterator[Path]:
             yield partial
             check_place(place, force=force)  # another run may have written there meanwhile
             _exchange(partial, place)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise OSError(error.errno, error.strerror, str(place)) from error  # not all who write say where
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        leftovers.remove(leftovers.hidden(place, "replaced"))
 
 
 def _fresh(place: Path) -> Path:
