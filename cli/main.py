@@ -16,6 +16,7 @@ import click
 import eeaug
 from eeaug.cli.grouped import Suggesting
 from eeaug.errors import EeaugError
+from eeaug.leftovers import own_temporary
 
 __all__ = ["main"]
 
@@ -76,7 +77,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # a background job of a script ignores Ctrl-C
             signal.signal(number, interrupt)
-    code = run(sys.argv[1:])
+    with own_temporary():
+        code = run(sys.argv[1:])
     for stream in streams:
         try:
             stream.flush()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from eeaug.errors import ConversionError, EeaugError, InfeasibleError, InputError
+from eeaug.leftovers import own_temporary
 from eeaug.progress import Observer, Progress
 from eeaug.settings import Settings
 
@@ -93,7 +94,8 @@ def work() -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as wire:
         os.dup2(2, 1)
         try:
-            end = _run(pickle.load(sys.stdin.buffer), wire)
+            with own_temporary():
+                end = _run(pickle.load(sys.stdin.buffer), wire)
             _Wire(wire).tell(END, end)
         except (KeyboardInterrupt, BrokenPipeError):  # nobody waits for it any more
             os._exit(INTERRUPTED)  # TensorFlow's own end would answer with a traceback

@@ -14,7 +14,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 try:
@@ -22,7 +22,7 @@ try:
 except ImportError:  # not on this system: process numbers alone tell
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["abandoned", "hidden", "hold", "is_held", "remove", "scratch", "sweep"]
+__all__ = ["abandoned", "hidden", "hold", "is_held", "own_temporary", "remove", "scratch", "sweep"]
 
 YOUNG_S = 60.0  # what is younger may have no lock yet, if a process of that number is there
 NAME_BYTES = 255  # of a file name, on usual file systems
@@ -96,6 +96,30 @@ def scratch() -> Iterator[Path]:
     prefix = f"eeaug-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder, hold(Path(folder)):
         yield Path(folder)
+
+
+@contextmanager
+def own_temporary() -> Iterator[None]:
+    """Within, all temporary files of this process, its libraries and those it starts are in one :func:`scratch`.
+
+    TensorFlow and ONNX Runtime leave files behind when they are killed, or always. Only for a process that is ours
+    alone: whatever is in there is gone at the end.
+    """
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch())
+        except OSError:  # nowhere to write: said by what needs it
+            yield
+            return
+        before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+            del os.environ["TMPDIR"]
+            if variable is not None:
+                os.environ["TMPDIR"] = variable
 
 
 def sweep(place: Path) -> None:

@@ -318,6 +318,19 @@ def test_temporary_folders_go_with_their_process(
     assert not left.exists() and sorted(tmp_path.iterdir()) == sorted(others)
 
 
+def test_temporary_files_of_libraries_are_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", "before")
+    with leftovers.own_temporary():
+        (mine,) = tmp_path.iterdir()
+        assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(mine)
+        tempfile.mkstemp()
+    assert not any(tmp_path.iterdir()) and (tempfile.tempdir, os.environ["TMPDIR"]) == (str(tmp_path), "before")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with leftovers.own_temporary():
+        assert os.environ["TMPDIR"] == "before"
+
+
 # -- the exchange -------------------------------------------------------------------------------------
 
 
