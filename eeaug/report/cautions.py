@@ -6,11 +6,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from eeaug.decision import STEP
+from eeaug.plausibility import Seen, disagreement
 from eeaug.report.facts import Report
 
-__all__ = ["sentences"]
+__all__ = ["doubt", "sentences"]
 
 FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
+
+
+def doubt(report: Report) -> str | None:
+    """What choose and test say of the given model, where they clearly disagree."""
+    base, settings = report["baseline"], report["settings"]
+    if base["measured"] is None or settings["labels"] == "none" or settings["priors"]:
+        return None
+    choose, test = (
+        Seen(part, base[key]["accuracy"], base[key]["samples"])
+        for part, key in (("choose", "choose"), ("test", "measured"))
+    )
+    return disagreement(choose, test)
 
 
 def sentences(report: Report) -> Iterator[str]:
