@@ -117,7 +117,7 @@ def _same(value: Any) -> Any:
 
 def _preview(report: dict[str, Any]) -> str:
     """The design that would be written, as text."""
-    from eeaug.report import units
+    from eeaug.report import facts, units
 
     design, base = report["design"], report["baseline"]["choose"]
     found = design["predicted"]["exact"]
@@ -140,13 +140,13 @@ def _preview(report: dict[str, Any]) -> str:
         f"mean latency {units.seconds(found['mean_latency_s'])}, worst {units.seconds(found['worst_latency_s'])}, "
         f"mean energy {units.joules(found['mean_energy_j'])}",
     ]
-    for point in report["operating_points"]:
+    for point, note in zip(report["operating_points"], facts.point_notes(report), strict=True):
         mine = point["predicted"]
         thresholds = ", ".join(units.threshold(t) for t in point["thresholds"])
         lines.append(
             f"  {point['name']}: thresholds {thresholds}; "
             f"accuracy {units.points(mine['accuracy'] - base['accuracy'])}, "
-            f"mean MACs {units.relative(base['mean_macs'], mine['mean_macs'])}"
+            f"mean MACs {units.relative(base['mean_macs'], mine['mean_macs'])}" + (f" ({note})" if note else "")
         )
     if report["guarantee"] is not None:
         lines += ["", report["guarantee"]["statement"]]

@@ -42,6 +42,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     bounds          confidence bounds on a drop
     guarantee       a budget kept with a stated probability
     reference       leave rates and confidences that new data is compared with
+    plausibility    whether the given model and the data fit each other
     heads           exit heads: design, training, selection
     calibration     temperatures of exits
     thresholds      the threshold graph and Bellman–Ford

@@ -27,6 +27,7 @@ from eeaug.heads.design import Head
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan
 from eeaug.locations import Location
+from eeaug.plausibility import Seen
 from eeaug.progress import Progress
 from eeaug.settings import Effort
 from eeaug.source import Source
@@ -46,7 +47,8 @@ class Candidates:
     """Trained heads ordered by location, then cost; their outcomes, the final classifier last.
 
     ``outcomes`` are on choose, ``certify`` on the part of that name, if there is one. ``answers`` gives a head's
-    probabilities on choose, those of −1 are the given model's; None where they are not known.
+    probabilities on choose, those of −1 are the given model's; None where they are not known. ``seen``: how the
+    given model does on training samples; None: not known.
     """
 
     trained: tuple[training.Trained, ...]
@@ -54,6 +56,7 @@ class Candidates:
     certify: Outcomes | None
     heads_trained: int
     answers: Callable[[int], NDArray[np.float32] | None] = lambda _: None
+    seen: Seen | None = None
 
 
 def dense_plan(effort: Effort, seed: int, specific: bool = False) -> Plan:
@@ -123,7 +126,8 @@ def search(
     places = [tuple(heads) for heads in map_heads.values() if heads]
     if not groups and not places:
         return Candidates((), *_outcomes(source, (), work.answers("held")), 0)
-    judge = _Judge(source, work.read(groups, places), pinned)
+    screen = work.read(groups, places)
+    judge = _Judge(source, screen, pinned)
     judged = work.dense(groups, judge)
     settled = {one.trained.head.location for one in judged if judge.as_good_as_given(one.screen())}
     more = [heads for heads in places if heads[0].location not in settled or heads[0].location.name in pinned]
@@ -149,7 +153,16 @@ def search(
         *_outcomes(source, calibrated, held),
         sum(map(len, [*groups, *more])),
         answers,
+        _seen(source, screen),
     )
+
+
+def _seen(source: Source, screen: Features) -> Seen | None:
+    """The given model on screen, which is of x_train."""
+    if not source.labelled:
+        return None
+    right = source.classifier.decision.answers(np.asarray(screen.probabilities))[1] == screen.labels
+    return Seen("training", float(right.mean()), len(right))
 
 
 def _order(judged: Judged) -> tuple[int, int, str]:
@@ -370,7 +383,7 @@ def check_better_than_chance(outcomes: Outcomes, *, allow: bool) -> None:
 
     Raises
     ------
-    InputError : most often the preprocessing is wrong
+    InputError : the preprocessing is wrong, or the samples are from elsewhere
     """
     accuracy, labels = float(outcomes.correct[-1].mean()), outcomes.labels
     share = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
@@ -378,5 +391,7 @@ def check_better_than_chance(outcomes: Outcomes, *, allow: bool) -> None:
     if accuracy <= limit and not allow:
         raise InputError(
             f"the given model is right on {accuracy:.1%} of the choose samples, no better than chance "
-            f"({limit:.1%}): is its preprocessing in the .data.yaml? --allow-chance goes on all the same"
+            f"({limit:.1%}, from the largest class): samples are not prepared as in training (preprocessing in "
+            ".data.yaml), or come from elsewhere (other people, devices), or labels are numbered otherwise; "
+            "--allow-chance goes on"
         )

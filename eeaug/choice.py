@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import cost
-from eeaug.cascade import Outcomes, class_limit
+from eeaug.cascade import Outcomes, class_limit, decide
 from eeaug.cost import Costs, Segments
 from eeaug.decision import Decision
-from eeaug.errors import InputError
+from eeaug.errors import InfeasibleError, InputError
 from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware
 from eeaug.hardware_file import nearest
@@ -24,8 +24,12 @@ from eeaug.search.space import Design, Problem
 from eeaug.settings import Settings
 from eeaug.thresholds import PAPER_GRID, Objective, graph, quantile_grid, solve
 
-__all__ = ["Baseline", "Rules", "baseline", "check_limits", "choose", "problem", "rules"]
+__all__ = [
+    "LEAST_SAVING", "Baseline", "Rules", "baseline", "check_limits", "choose", "mean_cost", "problem", "refined",
+    "rules", "worthwhile",
+]  # fmt: skip
 
+LEAST_SAVING = 0.0005  # of the given model's cost: what reports print as 0.0 % is none
 FINE_NODES = 20_000  # of the threshold graph in the second search
 CONFIGURATIONS = 10_000_000  # of one architecture: what its tables may hold
 FINE_LIMIT = 400  # thresholds per exit there
@@ -185,6 +189,28 @@ def choose(task: Problem, pins: Rules) -> tuple[Result, Design]:
     design = refined(task, pins, result.design)
     assert design is not None, "the coarse thresholds meet the budget and are among the fine ones"
     return result, design
+
+
+def mean_cost(task: Problem, design: Design) -> float:
+    """What the objective weighs of a design, counted on the samples of the search."""
+    rows = task.outcomes.rows(design.exits)
+    spent = np.cumsum(task.cost_of(task.segments([design.exits], design.processors))[0])
+    return float(spent[decide(rows, design.thresholds)] @ rows.counts / rows.counts.sum())
+
+
+def worthwhile(task: Problem, design: Design) -> Design:
+    """The design, or without exits where these save less than LEAST_SAVING: nobody should deploy them for that.
+
+    Exits stay that were pinned, or that limits need, since a network is cut at exits only.
+    """
+    if not design.exits or task.pinned:
+        return design
+    try:
+        without = solver.solve(replace(task, max_exits=0), ()).design
+    except InfeasibleError:
+        return design
+    saved = mean_cost(task, without) - mean_cost(task, design)
+    return design if saved >= LEAST_SAVING * mean_cost(task, without) else without
 
 
 def refined(task: Problem, pins: Rules, design: Design) -> Design | None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade import Outcomes, bins, decide, exact_tables
-from eeaug.choice import Rules
+from eeaug.choice import LEAST_SAVING, Rules
 from eeaug.errors import InfeasibleError
 from eeaug.heads.specific import Specific
 from eeaug.search import solver
@@ -146,7 +146,7 @@ def _settle_some(
         gains = mine.mean(costs)
         # the larger gain / loss, the smaller the product of both means
         score = np.where(
-            viable & fits.reshape(-1, *(1,) * m) & (gains < task.objective.base_cost),
+            viable & fits.reshape(-1, *(1,) * m) & (gains < (1 - LEAST_SAVING) * task.objective.base_cost),
             gains * others.mean(costs),
             np.inf,
         )

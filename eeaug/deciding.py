@@ -145,6 +145,7 @@ def decide(settings: Settings, material: Material) -> Decided:
             validated = cross_validation.estimated(task, problem, settings.seed)
         if validated is not None and validated.index != 0:
             task, result, design, validated = _held_back(task, network.rules, validated)
+        design = choice.worthwhile(task, design)
     else:
         result, design = class_specific.choose(task, network.rules, specific, settings.least_alpha or LEAST_ALPHA)
     hears = guarantee = None
@@ -158,6 +159,10 @@ def decide(settings: Settings, material: Material) -> Decided:
             task, network.rules, design, found.certify,
             budget=settings.max_accuracy_drop, risk=settings.risk, seed=settings.seed,
         )  # fmt: skip
+        if specific is None and guarantee.proven and not choice.worthwhile(task, design).exits:
+            # what can be proven saves nothing: without exits nothing is lost, and nothing need be proven
+            design = choice.worthwhile(task, design)
+            guarantee = replace(guarantee, proven=False, tested=0, p_value=None)
     points: tuple[Point, ...] = ()
     if specific is None:
         points = operating.points(settings, task, network.rules, design, guarantee, found.certify)

@@ -92,6 +92,8 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
                 report["int8"] = quantising.report(
                     settings, work, quantised, decided.chosen, decided.rows, test, material.test
                 )
+        if (doubt := cautions.doubt(report)) is not None:
+            progress.warn_first(doubt)
         for sentence in cautions.sentences(report):
             progress.warn(sentence)
         report["warnings"] = list(progress.warnings)

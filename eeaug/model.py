@@ -100,6 +100,17 @@ class Classifier:
             made.append(answer.reshape(len(full), -1)[: len(piece)])
         return np.concatenate(made)
 
+    def read_by(self, name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the call of this name reads of prepared samples, in its first input."""
+        import keras
+
+        node = self.nodes[name]
+        read = keras.Model(self.inputs, node.input_tensors[0])
+        pieces = [
+            np.asarray(read(x[i : i + AT_ONCE], training=False), np.float32) for i in range(0, len(x), AT_ONCE)
+        ]
+        return np.concatenate(pieces)
+
     def own_probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """The same as probabilities: what the last stage must give, computed without the stages."""
         raw = self.raw(x)

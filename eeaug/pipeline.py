@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import candidates, data, finetuning, hardware, integer
+from eeaug import candidates, data, finetuning, hardware, integer, plausibility
 from eeaug.cache import telling
 from eeaug.cascade import Outcomes
 from eeaug.data import Data, Splits, View
@@ -53,6 +53,10 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             given=lambda outcomes: _given_model(settings, ready, outcomes, progress),
             progress=progress,
         )  # fmt: skip
+    if settings.labels == "given":
+        names = [trained.head.location.name for trained in found.trained]
+        for doubt in plausibility.doubts(found.outcomes, names, found.seen):
+            progress.warn_first(doubt)
     material = _material(settings, ready, found)
     if settings.finetune:
         test = ready.source.splits.test

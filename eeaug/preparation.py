@@ -9,11 +9,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eeaug import candidates, choice, data, graph, hardware, keras_files, locations, model, stored_model
+from eeaug import (
+    candidates,
+    choice,
+    data,
+    graph,
+    hardware,
+    keras_files,
+    locations,
+    model,
+    plausibility,
+    stored_model,
+)
 from eeaug.cache import Cache
 from eeaug.choice import Baseline, Rules
 from eeaug.cost import Costs, Exit
-from eeaug.data import Data, Part, Preprocessing, Splits
+from eeaug.data import Data, Part, Splits
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.features import Extraction, Workers
@@ -96,7 +107,8 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
             settings.data, settings.model,
             cache=settings.cache / "data", input_shape=shape, labelled=labelled,
         )  # fmt: skip
-        classifier = _settled(classifier, given)
+        asked = _asked(classifier, given)
+        classifier = _settled(classifier, given, asked)
         decision = classifier.decision
         if labelled:
             given = given.labelled(decision.kind, decision.classes)
@@ -109,6 +121,8 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
             on_train=settings.calibrate_on == "train",
         )
         priors = None if settings.priors is None else _priors(settings, decision, splits, names)
+    if asked is not None and (doubt := plausibility.normalisation(classifier, asked[1])) is not None:
+        progress.warn_first(doubt)
     for note in splits.notes:
         progress.caution(note)
     with progress.step("graph"):
@@ -123,22 +137,30 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     return Ready(network, given, source, names, dense, maps)
 
 
-def _settled(classifier: Classifier, given: Data) -> Classifier:
-    """With what the model's answers to some real samples say of its output; unchanged where none fit its input."""
+def _asked(classifier: Classifier, given: Data) -> tuple[Part, np.ndarray] | None:
+    """A few prepared samples from the whole of a part, which may be sorted by class; None: none fit the model."""
     shape = classifier.input_shape
     part = next((part for part in given.parts() if part.x.shape[1:] == shape and len(part)), None)
     if part is None:  # given.check says why
-        return classifier
+        return None
     given.preprocessing.check(shape)
-    several = any(p.y is not None and p.y.ndim == 2 for p in given.parts())
-    return model.settled(classifier, _some(part, given.preprocessing), part.name, several_labels=several)
-
-
-def _some(part: Part, preprocessing: Preprocessing) -> np.ndarray:
-    """A few prepared samples from the whole of a part, which may be sorted by class."""
-    count = SAMPLES if np.prod(part.x.shape[1:]) <= LARGE else SAMPLES // 4
+    count = SAMPLES if np.prod(shape) <= LARGE else SAMPLES // 4
     rows = np.unique(np.linspace(0, len(part) - 1, count).astype(np.intp))
-    return np.concatenate(list(data.batches(part, rows, preprocessing)))
+    return part, np.concatenate(list(data.batches(part, rows, given.preprocessing)))
+
+
+def _settled(classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray] | None) -> Classifier:
+    """With what the model's answers to some real samples say of its output.
+
+    Raises
+    ------
+    ConversionError : it is neither probabilities nor logits
+    """
+    if asked is None:
+        return classifier
+    part, x = asked
+    several = any(p.y is not None and p.y.ndim == 2 for p in given.parts())
+    return model.settled(classifier, x, part.name, several_labels=several)
 
 
 def _priors(settings: Settings, decision: Decision, splits: Splits, names: tuple[str, ...]) -> dict[int, float]:

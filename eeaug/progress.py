@@ -75,6 +75,7 @@ class Progress:
         self.observer = observer
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
+        self._first = 0  # how many of them come before all others
         self._start = time.perf_counter()
 
     @contextmanager
@@ -104,6 +105,12 @@ class Progress:
     def warn(self, text: str) -> None:
         """A warning is shown at once and stands in the report."""
         self.warnings.append(text)
+        self.observer.warning(text)
+
+    def warn_first(self, text: str) -> None:
+        """A warning that comes before all others in the report, in the order of those told so."""
+        self.warnings.insert(self._first, text)
+        self._first += 1
         self.observer.warning(text)
 
     @property

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, graph, hardware, integer, keras_files, locations, model, partition
+from eeaug import choice, graph, hardware, integer, keras_files, locations, model, partition, plausibility
 from eeaug.candidates import Candidates
 from eeaug.deciding import Earlier, Material
 from eeaug.decision import Decision
@@ -206,6 +206,10 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
         source.report["search"]["heads_trained"],
         lambda i: search.answers.get(allowed[i] if i >= 0 else -1),
     )
+    if settings.labels == "given":
+        names = [t.head.location.name for t in trained]
+        for doubt in plausibility.doubts(candidates.outcomes, names, None):
+            progress.warn_first(doubt)
     return Material(
         network=network,
         found=candidates,

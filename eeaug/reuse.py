@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade import bins, decide, exact_tables
-from eeaug.choice import Rules, refined
+from eeaug.choice import Rules, mean_cost, refined
 from eeaug.decision import Decision
 from eeaug.search.space import Design, Problem
 from eeaug.thresholds import quantile_grid
@@ -112,8 +112,7 @@ def _score(problem: Problem, design: Design) -> float:
     """What the objective makes of a design."""
     rows = problem.outcomes.rows(design.exits)
     at = decide(rows, design.thresholds)
-    segments = problem.segments([design.exits], design.processors)
-    cost = np.cumsum(problem.cost_of(segments)[0])[at] @ rows.counts / rows.counts.sum()
+    cost = mean_cost(problem, design)
     return float(problem.objective.value(cost, rows.share(rows.correct[at, np.arange(rows.samples)])))
 
 

@@ -5,12 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from eeaug.choice import LEAST_SAVING
 from eeaug.decision import STEP
+from eeaug.plausibility import Seen, disagreement
+from eeaug.report import facts
 from eeaug.report.facts import Report
 
-__all__ = ["sentences"]
+__all__ = ["doubt", "sentences"]
 
 FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
+
+
+def _savings(report: Report) -> Iterator[str]:
+    """Exits that save nothing, and why they are there all the same."""
+    design, base, settings = report["design"], report["baseline"]["choose"], report["settings"]
+    if not design["exits"] or design["target"] is not None:
+        return
+    key, what = facts.objective(report)
+    spent, given = design["predicted"]["exact"][key], base[key]
+    if spent is None or not given:
+        return
+    if spent > (1 - LEAST_SAVING) * given:
+        why = "--exit-at asks for them" if settings["exit_at"] else "no design without exits meets the limits"
+        more = f"{spent / given - 1:+.1%} of the given model's {what}"
+        yield f"the exits save nothing on the choose samples ({more}): they are there since {why}"
+        return
+    for name, measured in (("", design["measured"]), ("int8: ", (report["int8"] or {}).get("measured"))):
+        whole = (report["baseline"]["measured"] or {}).get(key)
+        if measured is not None and whole and (measured[key] or 0.0) > (1 - LEAST_SAVING) * whole:
+            yield (
+                f"{name}the exits save nothing on the test part: {measured[key] / whole - 1:+.1%} of the given "
+                f"model's {what}"
+            )
+
+
+def doubt(report: Report) -> str | None:
+    """What choose and test say of the given model, where they clearly disagree."""
+    base, settings = report["baseline"], report["settings"]
+    if base["measured"] is None or settings["labels"] == "none" or settings["priors"]:
+        return None
+    choose, test = (
+        Seen(part, base[key]["accuracy"], base[key]["samples"])
+        for part, key in (("choose", "choose"), ("test", "measured"))
+    )
+    return disagreement(choose, test)
 
 
 def sentences(report: Report) -> Iterator[str]:
@@ -24,6 +62,7 @@ def sentences(report: Report) -> Iterator[str]:
             f"--correction {settings['correction']:g} lowers the thresholds that were found: more samples leave "
             "than the budget allows"
         )
+    yield from _savings(report)
     yield from (report.get("c") or {}).get("warnings", ())
     cascades = {"": (design["measured"], report["guarantee"])}
     if report["int8"] is not None:

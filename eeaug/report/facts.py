@@ -11,8 +11,8 @@ from eeaug.report.units import UNKNOWN, at_most, joules, macs, points, relative,
 __all__ = [
     "SCHEMA_VERSION", "Leave", "Report", "Row", "Stage", "benefits", "benefits_note", "benefits_title", "bound",
     "c_memory", "c_memory_note", "c_memory_title",
-    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "operating_points",
-    "operating_points_title", "predictions", "promise", "shown", "stages",
+    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "objective",
+    "operating_points", "operating_points_title", "point_notes", "predictions", "promise", "shown", "stages",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 3  # of report.json, as it is built and rendered
@@ -295,7 +295,35 @@ def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
         ("mean latency", *(seconds(metrics["mean_latency_s"]) for metrics in known)),
         ("mean energy", *(joules(metrics["mean_energy_j"]) for metrics in known)),
         ("proven", *("yes" if (point["guarantee"] or {}).get("proven") else "no" for point in every)),
+        *([("note", *notes)] if any(notes := point_notes(report)) else []),
     )
+
+
+def objective(report: Report) -> tuple[str, str]:
+    """The cost that was minimised: its key among metrics, and its name."""
+    return {
+        "macs": ("mean_macs", "mean MACs"),
+        "latency": ("mean_latency_s", "mean latency"),
+        "energy": ("mean_energy_j", "mean energy"),
+    }[report["settings"]["objective"]]
+
+
+def point_notes(report: Report) -> list[str]:
+    """What must be said of every operating point, by the choose samples: that it is another's double, or dear."""
+    key, what = objective(report)
+    given, notes = report["baseline"]["choose"][key], []
+    every = report["operating_points"]
+    by_preference = sorted(every, key=lambda point: point["name"] != "default")
+    for point in every:
+        mine = point["predicted"]
+        double = next(
+            (p["name"] for p in by_preference if p["predicted"] == mine and p["name"] != point["name"]), None
+        )
+        said = [] if double is None or point["name"] == "default" else [f"same as {double}"]
+        if mine[key] is not None and given is not None and mine[key] > given * (1 + 1e-9):
+            said.append(f"more {what} than the given model")
+        notes.append(", ".join(said))
+    return notes
 
 
 def benefits_title(report: Report) -> str:

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from eeaug.plausibility import DOUBT
 from eeaug.report import battery, details, facts, quantised, rho, target, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
@@ -81,6 +82,11 @@ def _ascii(text: str, style: str = "") -> Text:
 
 def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterator[RenderableType]:
     design, baseline = report["design"], report["baseline"]["processor"]
+    doubts = [warning for warning in report["warnings"] if warning.startswith(DOUBT)]
+    warnings = [warning for warning in report["warnings"] if warning not in doubts]
+    if doubts:  # before any figure is believed
+        yield _warnings(doubts, write)
+        yield Text()
     yield write(design["summary"], "bold")
     if (promise := facts.promise(report)) is not None:
         said, proven = promise
@@ -135,9 +141,9 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
 
     yield from _heading("How it was found", write)
     yield _facts(report, write)
-    if report["warnings"]:
+    if warnings:
         yield Text()
-        yield _warnings(report["warnings"], write)
+        yield _warnings(warnings, write)
 
 
 def _side_by_side(designs: Sequence[Named], use: Use | None, write: _Write, width: int) -> Iterator[RenderableType]:

@@ -1,0 +1,104 @@
+"""Exits that save nothing are not built, or are said to; so are operating points that are alike or dearer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from instances import random_problem
+
+from eeaug.choice import LEAST_SAVING, mean_cost, worthwhile
+from eeaug.report import cautions, facts
+from eeaug.search import solver
+from eeaug.search.space import Design, Problem
+
+NEVER = float("inf")
+
+
+def problem(seed: int, **options: Any) -> Problem:
+    fixed = {
+        "independent": False,
+        "one_each": False,
+        "pinned": {},
+        "cost": "macs",
+        "max_exits": 1,
+        "known": True,
+        **options,
+    }
+    instance, found = random_problem(seed, **fixed)
+    instance = instance.with_memories({memory.name: 10**12 for memory in instance.hardware.memories})
+    fixed.pop("known")
+    made = instance.problem(objective=found.objective, **fixed)
+    return replace(made, max_latency_s=None)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_exit_that_nobody_uses_is_none(seed: int) -> None:
+    task = problem(seed)
+    unused = Design((0,), (0, 0), (NEVER,))
+    without = worthwhile(task, unused)
+    assert without.exits == () and mean_cost(task, without) <= mean_cost(task, unused)
+    assert worthwhile(replace(task, pinned={task.costs.exits[0].location: None}), unused) == unused
+    # nothing fits without a cut
+    tight = replace(task, max_latency_s=1e-12)
+    assert worthwhile(tight, unused) == unused
+    everybody = Design((0,), (0, 0), (0.0,))
+    saved = 1 - mean_cost(task, everybody) / mean_cost(task, without)
+    assert worthwhile(task, everybody) == (everybody if saved >= LEAST_SAVING else without)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_chosen_saves_what_a_report_can_show(seed: int) -> None:
+    """By the counted cost, for every objective."""
+    task = problem(seed, cost=("macs", "latency", "energy")[seed % 3], max_exits=2)
+    design = worthwhile(task, solver.solve(task).design)
+    if design.exits:
+        whole = solver.solve(replace(task, max_exits=0)).design
+        assert mean_cost(task, design) <= (1 - LEAST_SAVING) * mean_cost(task, whole)
+
+
+# -- what is said -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def report(bundle: Any) -> dict[str, Any]:
+    return dict(bundle.report)
+
+
+def with_costs(report: dict[str, Any], predicted: float, measured: float, **settings: Any) -> dict[str, Any]:
+    """The report of a design that costs so much of the given model's MACs."""
+    design, base = report["design"], report["baseline"]
+    exact = {**design["predicted"]["exact"], "mean_macs": predicted * base["choose"]["mean_macs"]}
+    found = {**design["measured"], "mean_macs": measured * base["measured"]["mean_macs"]}
+    return {
+        **report,
+        "settings": {**report["settings"], **settings},
+        "design": {**design, "predicted": {**design["predicted"], "exact": exact}, "measured": found},
+    }
+
+
+def test_exits_that_save_nothing_are_said_to(report: dict[str, Any]) -> None:
+    def said(*costs: float, **settings: Any) -> list[str]:
+        return [s for s in cautions.sentences(with_costs(report, *costs, **settings)) if "save nothing" in s]
+
+    assert said(0.5, 0.5) == said(0.5, 0.99) == []
+    (pinned,) = said(1.0, 1.0, exit_at=["stem_relu"])
+    assert "+0.0% of the given model's mean MACs" in pinned and "--exit-at asks" in pinned
+    (needed,) = said(1.2, 0.5)
+    assert "+20.0%" in needed and "no design without exits meets the limits" in needed
+    (elsewhere,) = said(0.99, 1.05)
+    assert "on the test part: +5.0%" in elsewhere
+
+
+def test_points_that_are_alike_or_dearer_are_said_to_be(report: dict[str, Any]) -> None:
+    points = report["operating_points"]
+    assert facts.point_notes(report) == ["", "", ""] and facts.operating_points(report)[-1][0] == "proven"
+    careful, default, frugal = points
+    same = {**report, "operating_points": [{**careful, "predicted": default["predicted"]}, default, frugal]}
+    assert facts.point_notes(same) == ["same as default", "", ""]
+    assert facts.operating_points(same)[-1] == ("note", "same as default", "", "")
+    dear = {**frugal["predicted"], "mean_macs": 2 * report["baseline"]["choose"]["mean_macs"]}
+    found = {**report, "operating_points": [{**p, "predicted": dear} for p in points]}
+    more = "more mean MACs than the given model"
+    assert facts.point_notes(found) == [f"same as default, {more}", more, f"same as default, {more}"]
