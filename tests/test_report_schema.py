@@ -14,7 +14,7 @@ from conftest import VALIDATOR, valid
 from jsonschema import Draft202012Validator
 
 from eeaug.cli.report import report as command
-from eeaug.report.schema import schema
+from eeaug.schema.report import schema
 
 SAMPLE = Path(__file__).parent / "data" / "report.json"
 
