@@ -97,7 +97,7 @@ _PREPROCESSING = record(
 _INPUT = record("A file.", name=text("Base name.", **_NAME), sha256=sha256("Of its contents."))
 
 _QUANTISATION = record(
-    "real = scale · (q − zero_point)",
+    "real = scale · (q − zero_point).",
     scale=number("Of a step.", "1", exclusiveMinimum=0),
     zero_point=count("That stands for 0.", "1", least=-128, most=127),
 )
