@@ -12,7 +12,6 @@ from eeaug.cli import shared
 from eeaug.cli.report import find_bundle
 from eeaug.errors import InfeasibleError
 from eeaug.outputs import Output
-from eeaug.report import stored
 
 if TYPE_CHECKING:
     from eeaug.gate import Part, Row
@@ -48,22 +47,24 @@ _BYTES = {"type": shared.POSITIVE, "metavar": "BYTES"}
 )
 @click.option("--junit", type=shared.Place(dir_okay=False), metavar="FILE", help="Write JUnit's XML there, too.")
 @click.option("--force", is_flag=True, help="Replace the FILE of --junit if it is there.")
+@shared.option("--manifest-sha256")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(
-    directory: Path | None, samples: str, point: str, junit: Path | None, force: bool, as_json: bool,
-    **limits: float | None,
+    directory: Path | None, samples: str, point: str, junit: Path | None, force: bool, manifest_sha256: str | None,
+    as_json: bool, **limits: float | None,
 ) -> None:  # fmt: skip
     """Compare the figures of the bundle in DIR with limits; exit code 3 if one is not kept.
 
     Accuracies and MACs are those that were measured on test samples, latencies and energies what the hardware
-    description makes of them. Every file's hash is compared first. At least one limit must be given.
+    description makes of them. Every file's hash is compared first, and what manifest.json and report.json both say;
+    --manifest-sha256 compares manifest.json itself. At least one limit must be given.
 
     \b
     Examples:
       eeaug check model-eeaug --max-accuracy-drop 0.01 --min-macs-saved 0.3
       eeaug check model-eeaug --max-latency 0.2 --max-flash 262144 --junit check.xml
     """
-    from eeaug import gate
+    from eeaug import gate, manifest
 
     given = {name.replace("_", "-"): value for name, value in limits.items() if value is not None}
     if not given:
@@ -71,13 +72,13 @@ def check(
     directory = directory or find_bundle(Path())
     xml = Output(junit, force, option="--junit")
     xml.check()
-    report, _ = stored.read(directory)
-    part = gate.part(report, samples, point)
+    bundle = manifest.read(directory, manifest_sha256)
+    part = gate.part(bundle.report, samples, point)
     rows = gate.check(part, given)
     name = directory.absolute().name
     if junit is not None:
         xml.write(gate.junit(rows, name))
-    _show(name, part, rows, as_json=as_json)
+    _show(name, bundle.sha256, part, rows, as_json=as_json)
     failed = [row for row in rows if not row.ok]
     if failed:
         first = failed[0]
@@ -88,13 +89,14 @@ def check(
         )  # fmt: skip
 
 
-def _show(name: str, part: Part, rows: Sequence[Row], *, as_json: bool) -> None:
+def _show(name: str, sha256: str, part: Part, rows: Sequence[Row], *, as_json: bool) -> None:
     """On stdout."""
     ok = all(row.ok for row in rows)
     if as_json:
         from eeaug.export.bundle import dump_json
 
-        facts: dict[str, Any] = {"bundle": name, "part": part.name, "samples": part.design["samples"]}
+        facts: dict[str, Any] = {"bundle": name, "manifest_sha256": sha256}
+        facts |= {"part": part.name, "samples": part.design["samples"]}
         facts |= {"point": part.point, "ok": ok, "limits": [row.as_dict() for row in rows]}
         click.echo(dump_json(facts).encode(), nl=False)
         return

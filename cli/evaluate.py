@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -60,10 +59,11 @@ __all__ = ["evaluate"]
     help="Where data is unpacked; default: $EEAUG_CACHE_DIR, else $XDG_CACHE_HOME/eeaug.",
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads; default: all.")
+@shared.option("--manifest-sha256")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     directory: Path, data: str, part: str | None, labels: str, point: str, baseline: bool, prepared: bool,
-    cache_dir: Path | None, threads: int | None, as_json: bool,
+    cache_dir: Path | None, threads: int | None, manifest_sha256: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run the ONNX stages of the bundle in DIR on data, as the cascade that they are.
 
@@ -77,13 +77,15 @@ def evaluate(
       eeaug evaluate model-eeaug --data field.npz --labels none --point frugal
     """
     from eeaug import data as samples
+    from eeaug import manifest as bundles
     from eeaug.cache import telling
     from eeaug.export import bundle
     from eeaug.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
     from eeaug.settings import default_cache
 
-    manifest = bundle.read_manifest(directory)
+    found = bundles.read(directory, manifest_sha256)
+    manifest = found.manifest
     if baseline and manifest.get("finetuned"):
         raise InputError(
             f"--baseline: the backbone of {directory} was fine-tuned: the given model is not in the bundle"
@@ -103,7 +105,7 @@ def evaluate(
         decided = Decisions.of(outcomes, cascade.thresholds)
     else:
         decided = cascade.run(_batches(chosen, preprocessing))
-    served = _served(directory, manifest, given, chosen)
+    served = _served(found.report, manifest, given, chosen)
     facts = {
         **_figures(cascade, chosen, decided),
         "baseline": None
@@ -173,11 +175,11 @@ def _figures(cascade: Cascade, part: Part, decided: Decisions) -> dict[str, Any]
     }
 
 
-def _served(directory: Path, manifest: dict[str, Any], given: Data, part: Part) -> list[str]:
+def _served(report: dict[str, Any], manifest: dict[str, Any], given: Data, part: Part) -> list[str]:
     """What these very samples served as when the bundle was made; empty for new ones."""
     if given.sha256 not in [source["sha256"] for source in manifest["inputs"]]:
         return []
-    parts = json.loads((directory / "report.json").read_bytes())["data"]["parts"]
+    parts = report["data"]["parts"]
     return [name for name, view in parts.items() if view is not None and view["of"] == part.name]
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from eeaug import json_file, manifest, regular
 from eeaug.cli import shared
-from eeaug.errors import InputError
+from eeaug.errors import ConversionError, InputError
 from eeaug.export import bundle
 from eeaug.outputs import Output
-from eeaug.report import stored
 
 __all__ = ["find_bundle", "report"]
 
@@ -40,10 +40,17 @@ __all__ = ["find_bundle", "report"]
 @click.option(
     "--battery", metavar="CAPACITY", help="2430J, 0.675Wh, or a charge at a voltage, 225mAh@3V; with --period."
 )
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of report.json, with the unit of every field.")
+@shared.option("--manifest-sha256", " For one DIR.")
+@click.option(
+    "--schema",
+    is_flag=False,
+    flag_value="report",
+    type=click.Choice(["report", "manifest"]),
+    help="Print the JSON Schema of report.json, or with 'manifest' of manifest.json, with the unit of every field.",
+)
 def report(
     directories: tuple[Path, ...], form: str, output: Path | None, force: bool, period: float | None,
-    battery: str | None, schema: bool,
+    battery: str | None, manifest_sha256: str | None, schema: str | None,
 ) -> None:  # fmt: skip
     """Show the report of the bundle in DIR; by default of the only one in the current directory.
 
@@ -59,10 +66,9 @@ def report(
     to.check()
     if schema:
         if directories:
-            raise click.UsageError("--schema is that of every report: give no DIR")
-        from eeaug.report.schema import schema as described
-
-        content = bundle.dump_json(described()).encode()
+            raise click.UsageError("--schema is that of every bundle: give no DIR")
+        described = importlib.import_module(f"eeaug.schema.{schema}")
+        content = bundle.dump_json(described.schema()).encode()
     else:
         use = _use(period, battery)
         if form == "json" and use is not None and len(directories) < 2:
@@ -72,19 +78,29 @@ def report(
         if len(set(directories)) < len(directories):
             raise click.UsageError("the same DIR is given twice")
         places = directories or (find_bundle(Path()),)
-        read = [(place, *stored.read(place)) for place in places]
-        made = _compared(read, form, use) if len(read) > 1 else _one(*read[0], form, use)
+        if manifest_sha256 is not None and len(places) > 1:
+            raise click.UsageError("--manifest-sha256 is of one DIR")
+        read = [manifest.read(place, manifest_sha256) for place in places]
+        made = _compared(read, form, use) if len(read) > 1 else _one(read[0], form, use)
         if not isinstance(made, bytes):
-            shared.show(lambda console: console.print(made), to)
+            last = shared.manifest_line(read[0].sha256) if len(read) == 1 else ""
+            shared.show(lambda console: _print(console, made, last), to)
             return
         content = made
     shared.give(content, to)
 
 
-def _one(place: Path, content: dict[str, Any], raw: bytes, form: str, use: Any) -> Any:
+def _print(console: Any, made: Any, last: str) -> None:
+    console.print(made)
+    if last:
+        console.print(last, highlight=False, soft_wrap=True)
+
+
+def _one(found: manifest.Bundle, form: str, use: Any) -> Any:
     """The report of one bundle, as bytes or for a terminal."""
+    content, place = found.report, found.directory
     if form == "json":
-        return raw
+        return found.raw
     if form == "markdown":
         from eeaug.report import markdown
 
@@ -94,17 +110,17 @@ def _one(place: Path, content: dict[str, Any], raw: bytes, form: str, use: Any) 
         from eeaug.report import page
 
         name = place.resolve().name
-        return page.render(content, stored.manifest(place), stored.times(place), name, use).encode()
+        return page.render(content, found.manifest, manifest.times(place), name, use).encode()
     from eeaug.report import terminal
 
     return terminal.render(content, use=use)
 
 
-def _compared(read: list[tuple[Path, dict[str, Any], bytes]], form: str, use: Any) -> Any:
+def _compared(read: list[manifest.Bundle], form: str, use: Any) -> Any:
     """The comparison of several bundles, as bytes or for a terminal."""
     from eeaug.report import compare
 
-    designs = [compare.Named(str(place), content) for place, content, _ in read]
+    designs = [compare.Named(str(found.directory), found.report) for found in read]
     if form == "json":
         return bundle.dump_json(compare.as_json(designs, use)).encode()
     if form == "markdown":
@@ -153,9 +169,9 @@ def find_bundle(where: Path) -> Path:
 
 
 def _is_bundle(directory: Path) -> bool:
-    """Whether it looks like a bundle, of any schema_version: a strange one is for `stored.read` to name."""
+    """Whether it looks like a bundle, of any schema_version: a strange one is for `manifest.read` to name."""
     try:
-        manifest = json.loads((directory / "manifest.json").read_bytes())
-        return "schema_version" in manifest and (directory / "report.json").is_file()
-    except (OSError, ValueError, TypeError):
+        with regular.opened(directory / "manifest.json", json_file.MOST_BYTES) as file:
+            return b'"schema_version"' in file.read() and (directory / "report.json").is_file()
+    except (OSError, ConversionError):
         return False

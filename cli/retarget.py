@@ -49,14 +49,16 @@ EXAMPLES = {
 @shared.inherited("--forbid")
 @shared.inherited("--format", " Those of DIR by default.")
 @shared.inherited("--threads", "Threads of TensorFlow and ONNX Runtime.")
+@shared.option("--manifest-sha256")
 @shared.option("--dry-run", "Say what would be written, write nothing.")
 @shared.option("--slim")
 @shared.option("--json")
 @shared.option("--quiet")
 @shared.option("--verbose")
 def retarget(
-    directory: Path, output: Path | None, as_json: bool, quiet: bool, verbose: bool, dry_run: bool, **options: Any
-) -> None:
+    directory: Path, output: Path | None, manifest_sha256: str | None, as_json: bool, quiet: bool, verbose: bool,
+    dry_run: bool, **options: Any,
+) -> None:  # fmt: skip
     """Write the bundle in DIR again, for another budget or target.
 
     Needs no data and trains nothing: the trained heads and what they say of the calibration samples are in
@@ -84,7 +86,7 @@ def retarget(
         try:
             with show.observer(quiet=quiet, verbose=verbose) as observer:
                 run = retargeting.preview if dry_run else retargeting.retarget
-                report = run(directory, changes, Progress(observer))
+                report = run(directory, changes, Progress(observer), manifest_sha256)
         except InfeasibleError as error:
             if as_json:
                 click.echo(dump_json(error.as_json()).encode(), nl=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +17,8 @@ from eeaug.outputs import Output
 from eeaug.settings import ALWAYS, FORMATS, MAX_THREADS
 
 __all__ = [
-    "NAMES", "NONE", "POSITIVE", "Finite", "Place", "give", "inherited", "interruptible", "option", "pairs", "show",
-    "show_result", "thresholds",
+    "NAMES", "NONE", "POSITIVE", "Finite", "Place", "give", "inherited", "interruptible", "manifest_line", "option",
+    "pairs", "show", "show_result", "thresholds",
 ]  # fmt: skip
 
 NONE = "none"  # takes away what the bundle has
@@ -62,6 +64,17 @@ class _Names(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else tuple(value)
+
+
+class _Sha256(click.ParamType):
+    """64 hexadecimal digits, in lower case."""
+
+    name = "sha256"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch("[0-9a-f]{64}", value.lower()):
+            self.fail(f"{value!r} is not 64 hexadecimal digits, as a run prints them", param, ctx)
+        return str(value.lower())
 
 
 NAMES = _Names()
@@ -167,6 +180,12 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         f"{' and '.join(ALWAYS)} files are always there.",
     },
     "--threads": {"type": click.IntRange(1, MAX_THREADS), "metavar": "N"},
+    "--manifest-sha256": {
+        "type": _Sha256(),
+        "metavar": "HEX",
+        "help": "SHA-256 that DIR's manifest.json must have, as the run that wrote it has printed: it vouches "
+        "for all other files.",
+    },
     "--dry-run": {"is_flag": True},
     "--slim": {"is_flag": True, "help": "Leave search/ (outcomes and trained heads) out of the bundle."},
     "--json": {"names": ["as_json"], "is_flag": True, "help": "Print report.json on stdout, nothing else."},
@@ -264,6 +283,11 @@ def _written(place: Path | None) -> tuple[int, int] | None:
     return found and (found.st_ino, found.st_mtime_ns)
 
 
+def manifest_line(sha256: str) -> str:
+    """What later commands can be held to; not in report.json, which the manifest vouches for."""
+    return f"manifest sha256: {sha256}"
+
+
 def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bool) -> None:
     """On stdout: report.json as it was written, or what it says and where the bundle is."""
     if as_json:
@@ -275,4 +299,5 @@ def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bo
 
     if not quiet:
         Console().print(terminal.render(report))
+        click.echo(manifest_line(hashlib.sha256((place / "manifest.json").read_bytes()).hexdigest()))
     click.echo(f"bundle: {place}")

@@ -10,6 +10,9 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     outputs         files that results go to, and what is never overwritten
     checksums       files of the cache that say whether they are what was written
     cache           what earlier runs have left, and the room that it may take
+    regular         files of a folder that somebody else may have made
+    json_file       strict reading of JSON, compared with a schema
+    npz_file        arrays of a .npz, bounded by what it says of itself
     streams         whether stderr may be drawn on; what native code writes past Python
     hardware_file   strict reading of YAML: all mistakes at once, each with its path
     hardware_fields  all that such a file may say, key by key
@@ -61,7 +64,9 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     preparation     everything before the first pass, and all that can be refused
     partition       stages
     early_view      the final classifier assisted by an exit's convolution
-    manifest        what a bundle says of itself, and whether its files are still those
+    schema          what manifest.json, report.json and others may say, field by field
+    manifest_rules  what a manifest must be beyond its schema: the same as the report says
+    manifest        a bundle that is there, read and compared with itself
     runners         a stage's file in its runtime
     runtime         stages as a cascade
     integer         the int8 stages as a cascade of its own

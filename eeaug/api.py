@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from eeaug import hardware as hardware_module
-from eeaug import isolated, options
+from eeaug import isolated, manifest, options
 from eeaug.cache import Cache
 from eeaug.data import functions
 from eeaug.errors import EeaugError, InputError
 from eeaug.export import bundle, keras_file
 from eeaug.hardware import Hardware
 from eeaug.progress import Lines, Observer
-from eeaug.report import facts, stored
+from eeaug.report import facts
 from eeaug.settings import Settings
 from eeaug.stored_model import one_line
 
@@ -94,21 +94,25 @@ def augment(
     return open(asked.bundle)
 
 
-def open(directory: Place) -> Report:
+def open(directory: Place, *, manifest_sha256: str | None = None) -> Report:
     """The report of a bundle that is there, after a look at the hash of every file, as ``eeaug report`` does.
 
     >>> import eeaug
     >>> eeaug.open("fashion_resnet-eeaug")["settings"]["effort"]
     'quick'
 
+    Parameters
+    ----------
+    manifest_sha256 : that manifest.json must have, as a run has printed it; None: any
+
     Raises
     ------
     eeaug.InputError : there is no bundle, or one of another version
-    eeaug.ConversionError : a file is missing or has changed
+    eeaug.ConversionError : a file is missing or has changed, or manifest and report do not say the same
     """
     path = Path(directory)
-    content, _ = stored.read(path)
-    return Report(path.absolute(), content, stored.manifest(path), stored.times(path))
+    found = manifest.read(path, manifest_sha256)
+    return Report(path.absolute(), found.report, found.manifest, manifest.times(path))
 
 
 class Exit(NamedTuple):

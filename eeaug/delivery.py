@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from eeaug import (
     class_specific,
     hardware,
     integer,
+    manifest_rules,
     partition,
     quantising,
     reference,
@@ -255,9 +257,16 @@ def _search_facts(material: Material, result: Result) -> dict[str, Any]:
 
 
 def _finish(directory: Path, manifest: dict[str, Any], report: dict[str, Any], progress: Progress) -> None:
-    """Report, hashes and manifest; last the times, which are outside the promise of equal bytes."""
-    (directory / "report.json").write_text(bundle.dump_json(report), encoding="utf-8")
+    """Report, hashes and manifest; last the times, which are outside the promise of equal bytes.
+
+    The report, which is hashed, repeats what the manifest says, which is not.
+    """
     manifest["files"] = bundle.hashes(directory)
+    report["manifest"] = manifest_rules.facts(manifest)
+    content = bundle.dump_json(report).encode()
+    (directory / manifest_rules.REPORT).write_bytes(content)
+    hashed = {**manifest["files"], manifest_rules.REPORT: hashlib.sha256(content).hexdigest()}
+    manifest["files"] = dict(sorted(hashed.items()))
     (directory / "manifest.json").write_text(bundle.dump_json(manifest), encoding="utf-8")
     times = {name: round(progress.seconds.get(name, 0.0), 3) for name in STEPS}
     times["total"] = round(progress.total_s, 3)

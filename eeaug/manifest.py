@@ -1,43 +1,105 @@
-"""What a bundle says of itself, and whether its files are still those that were written."""
+"""A bundle that is there, read: its manifest, its report, and whether its files are still those that were written.
+
+manifest.json names every file with its hash; report.json is one of them and repeats what the manifest says. So
+whoever changes one of them must change them all, and then the manifest has another SHA-256 than ``eeaug augment``
+printed.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eeaug import json_file, manifest_rules, regular
 from eeaug.errors import ConversionError, InputError
+from eeaug.regular import shown
+from eeaug.schema import manifest as described
 
-__all__ = ["SCHEMA_VERSION", "check_files", "read_manifest"]
+__all__ = ["SCHEMA_VERSION", "Bundle", "check_files", "read", "read_manifest", "times"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = described.VERSION
+MANIFEST, REPORT, TIMES = "manifest.json", "report.json", "timing.json"
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of a bundle, after a look at every file's hash.
+@dataclass(frozen=True)
+class Bundle:
+    """What :func:`read` has read, all of it compared with each other.
+
+    Parameters
+    ----------
+    manifest, report : manifest.json and report.json
+    raw : report.json as stored
+    sha256 : of manifest.json
+    """
+
+    directory: Path
+    manifest: dict[str, Any]
+    report: dict[str, Any] = field(repr=False)
+    raw: bytes = field(repr=False)
+    sha256: str
+
+    def has(self, name: str) -> bool:
+        """Whether it has this file: one that its manifest does not list is none of it."""
+        return name in self.manifest["files"]
+
+    def file(self, name: str) -> Path:
+        """A file of it, by its name relative to the bundle.
+
+        Raises
+        ------
+        ConversionError : the manifest does not list it
+        """
+        if not self.has(name):
+            raise ConversionError(f"{self.directory / MANIFEST}: files: {shown(name)} missing")
+        return self.directory / name
+
+
+def read(directory: Path, sha256: str | None = None) -> Bundle:
+    """The bundle at ``directory``, after a look at every file's hash.
+
+    Parameters
+    ----------
+    sha256 : that manifest.json must have, 64 hexadecimal digits; None: any
 
     Raises
     ------
-    InputError : there is no bundle of this schema at ``directory``
-    ConversionError : a file is missing or its hash has changed
+    InputError : there is no bundle of this schema at ``directory``, or no SHA-256 was given
+    ConversionError : a file is missing or has changed, or what the bundle says contradicts itself
     """
-    path = directory / "manifest.json"
-    if not path.is_file():
-        raise InputError(f"{directory} is not a bundle: it has no manifest.json")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        version = manifest["schema_version"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: schema_version {version}, this eeaug reads {SCHEMA_VERSION}")
-    missing = [key for key in ("files", "stages", "classes", "decision", "preprocessing") if not manifest.get(key)]
-    if missing:
-        raise InputError(f"{path} is damaged: it has no {', '.join(missing)}")
+    if sha256 is not None and not SHA256.fullmatch(sha256.lower()):
+        raise InputError(f"--manifest-sha256 {shown(sha256)}: must be the 64 hexadecimal digits that a run prints")
+    if not directory.is_dir():
+        if directory.is_file():
+            raise InputError(f"{directory} is a file: give the directory of the bundle")
+        raise InputError(f"no directory {directory}: give the directory that `eeaug augment` wrote")
+    path = directory / MANIFEST
+    if not path.exists() and not path.is_symlink():
+        raise InputError(f"{directory} is no bundle, it has no {MANIFEST}: give what `eeaug augment` wrote")
+    content = json_file.raw(regular.below(directory, MANIFEST))
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and sha256.lower() != found:
+        raise ConversionError(f"{path}: its SHA-256 is {found}, --manifest-sha256 says {sha256.lower()}")
+    manifest = _document(path, content, SCHEMA_VERSION, described.schema())
+    manifest_rules.check(path, manifest)
     check_files(directory, manifest["files"])
-    return dict(manifest)
+    from eeaug.schema import report as report_schema  # not needed where a manifest is wrong
+
+    raw = json_file.raw(regular.below(directory, REPORT))
+    if hashlib.sha256(raw).hexdigest() != manifest["files"][REPORT]:
+        raise ConversionError(f"{directory}: {REPORT} has changed since it was written (sha256)")
+    report = _document(directory / REPORT, raw, report_schema.VERSION, report_schema.schema())
+    manifest_rules.compare(path, manifest, report)
+    return Bundle(directory, manifest, report, raw, found)
+
+
+def read_manifest(directory: Path, sha256: str | None = None) -> dict[str, Any]:
+    """The manifest alone, after all that :func:`read` looks at."""
+    return read(directory, sha256).manifest
 
 
 def check_files(directory: Path, files: Mapping[str, str]) -> None:
@@ -45,11 +107,34 @@ def check_files(directory: Path, files: Mapping[str, str]) -> None:
 
     Raises
     ------
-    ConversionError : one is missing or has changed
+    ConversionError : one is missing, no regular file below ``directory``, too large, or has changed
     """
+    paths = {name: regular.below(directory, name) for name in files}  # all of them, before any is read
     for name, digest in files.items():
-        file = directory / name
-        if not file.is_file():
-            raise ConversionError(f"{directory}: {name} is missing")
-        if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
-            raise ConversionError(f"{directory}: {name} has changed since it was written (sha256)")
+        try:
+            found = regular.digest(paths[name])
+        except OSError as error:
+            raise ConversionError(f"{directory}: {shown(name)} cannot be read: {error.strerror}") from error
+        if found != digest:
+            raise ConversionError(f"{directory}: {shown(name)} has changed since it was written (sha256)")
+
+
+def times(directory: Path) -> dict[str, float]:
+    """timing.json, which nothing vouches for: empty if it is not there or not what eeaug writes."""
+    try:
+        path = regular.below(directory, TIMES)
+        content = json_file.parsed(path, json_file.raw(path, most=1 << 20))
+        found = {str(name): float(value) for name, value in content.items() if type(value) in (int, float)}
+    except (ConversionError, InputError, AttributeError):
+        return {}
+    return found if len(found) == len(content) else {}
+
+
+def _document(path: Path, content: bytes, version: int, schema: Mapping[str, Any]) -> dict[str, Any]:
+    document = json_file.parsed(path, content)
+    own = document.get("schema_version") if isinstance(document, dict) else None
+    if type(own) is not int or own != version:
+        said = json_file.value(own)
+        raise InputError(f"{path} has schema_version {said}: this eeaug reads {version}; make the bundle anew")
+    json_file.check(path, document, schema)
+    return dict(document)

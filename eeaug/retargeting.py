@@ -7,7 +7,6 @@ stays as it was, unless it is changed.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,15 +14,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, graph, hardware, integer, keras_files, locations, model, partition, plausibility
+from eeaug import choice, graph, hardware, integer, keras_files, locations, manifest, partition, plausibility
 from eeaug.candidates import Candidates
 from eeaug.deciding import Earlier, Material
 from eeaug.decision import Decision
 from eeaug.delivery import deliver, propose
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import bundle, formats, search_files
+from eeaug.export.search_files import Search
 from eeaug.hardware import Hardware
 from eeaug.hardware_file import nearest
+from eeaug.heads.design import Dense
+from eeaug.manifest import Bundle
 from eeaug.preparation import Network, start_frameworks
 from eeaug.preprocessing import Preprocessing
 from eeaug.progress import Progress
@@ -52,19 +54,22 @@ class _Source:
     hardware: Hardware
 
 
-def retarget(directory: Path, changes: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+def retarget(
+    directory: Path, changes: Mapping[str, Any], progress: Progress, manifest_sha256: str | None = None
+) -> dict[str, Any]:
     """Write the bundle that ``directory`` would be with ``changes``; returns its report.
 
     Parameters
     ----------
     changes : fields of Settings that differ from the bundle's, ``output`` among them. Of ``max_accuracy_drop``
         and ``efficiency_weight``, the one that is given replaces the other.
+    manifest_sha256 : that the bundle's manifest.json must have; None: any
 
     Raises
     ------
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
-    source = _read(directory)
+    source = _read(directory, manifest_sha256)
     settings = _settings(source, changes)
     target = source.hardware if "hardware" not in changes else hardware.read(settings.hardware)
     formats.check_possible(settings.formats, target)
@@ -82,34 +87,63 @@ def retarget(directory: Path, changes: Mapping[str, Any], progress: Progress) ->
     return deliver(settings, material, progress)
 
 
-def preview(directory: Path, changes: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+def preview(
+    directory: Path, changes: Mapping[str, Any], progress: Progress, manifest_sha256: str | None = None
+) -> dict[str, Any]:
     """The parts of the report (SHOWN) that say what :func:`retarget` would write; writes nothing."""
-    source = _read(directory)
+    source = _read(directory, manifest_sha256)
     settings = _settings(source, changes)
     report = propose(settings, _material(settings, source, changes, progress), progress)
     return {key: report[key] for key in SHOWN}
 
 
-def _read(directory: Path) -> _Source:
-    manifest = bundle.read_manifest(directory)
-    known = Settings(model=Path(), hardware="", cache=Path()).as_dict(0).keys()
-    strange = sorted(known ^ manifest.get("settings", {}).keys())
-    if strange or not manifest.get("inputs"):
-        what = f"settings differ in {', '.join(strange)}" if strange else "inputs are missing"
-        raise InputError(f"{directory / 'manifest.json'}: {what}; made by another version of eeaug?")
-    search = search_files.read(directory)
+def _read(directory: Path, manifest_sha256: str | None) -> _Source:
+    found = manifest.read(directory, manifest_sha256)
+    search = search_files.read(directory, found.manifest["files"])
     if search is None:
         raise InputError(
             f"{directory} has no search/ (made with --slim): without the trained heads and their outcomes only "
             "eeaug augment can make a bundle for other limits"
         )
+    _check_search(directory, search, found)
     return _Source(
         directory,
-        manifest,
-        json.loads((directory / "report.json").read_text(encoding="utf-8")),
-        Earlier(directory.resolve().name, model.sha256(directory / "manifest.json"), search),
-        hardware.read(str(directory / "hardware.yaml")),
+        found.manifest,
+        found.report,
+        Earlier(directory.resolve().name, found.sha256, search),
+        hardware.read(str(found.file("hardware.yaml"))),
     )
+
+
+def _check_search(directory: Path, search: Search, found: Bundle) -> None:
+    """Raise ConversionError unless search/ is about the network that manifest and report are about."""
+    classes = Decision(**found.manifest["decision"])
+    codes = 1 << classes.outputs if classes.kind == "multilabel" else classes.classes
+    samples = {"choose": search.outcomes, "certify": search.certify}
+    parts = {name: part and part["samples"] for name, part in found.report["data"]["parts"].items()}
+    checks = {
+        "samples.npz: x has another shape than the first stage takes":
+            search.x.shape[1:] == tuple(found.manifest["stages"][0]["input_shape"]),
+        "exits.json: fewer heads than report.json has kept":
+            len(search.trained) >= found.report["search"]["heads_kept"],
+        "exits.json: a head has another number of outputs than the model has": all(
+            isinstance(last := t.head.steps[-1], Dense) and last.units == classes.outputs
+            for t in search.trained
+        ),
+        "answers.npz: another number of outputs than the model has":
+            all(p.shape[1] == classes.outputs for p in search.answers.values()),
+    }  # fmt: skip
+    for name, outcomes in samples.items():
+        if outcomes is None:
+            continue
+        arrays = [outcomes.predicted, outcomes.labels, *([] if outcomes.given is None else [outcomes.given])]
+        checks[f"{name}.npz: a class that the model has not"] = all(
+            array.min() >= 0 and array.max() < codes for array in arrays
+        )
+        checks[f"{name}.npz: not as many samples as report.json has"] = outcomes.samples == parts[name]
+    for what, right in checks.items():
+        if not right:
+            raise ConversionError(f"{directory / 'search'}/{what}")
 
 
 def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
@@ -169,18 +203,18 @@ def _explained(source: _Source, changes: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], progress: Progress) -> Material:
-    manifest, search = source.manifest, source.earlier.search
+    stored, search = source.manifest, source.earlier.search
     target = source.hardware if "hardware" not in changes else hardware.read(settings.hardware)
     with progress.step("import"):
         start_frameworks(settings.threads, settings.seed)
     with progress.step("load", "model"):
-        given, path = manifest["inputs"][0], source.directory / "augmented.keras"
+        given, path = stored["inputs"][0], source.directory / "augmented.keras"
         classifier = replace(
             partition.backbone(keras_files.load(path), path),
             name=source.report["model"]["name"],
             file=given["name"],
             sha256=given["sha256"],
-            decision=Decision(**manifest["decision"]),
+            decision=Decision(**stored["decision"]),
         )
     with progress.step("graph"):
         blocks = graph.blocks(classifier)
@@ -213,9 +247,9 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
     return Material(
         network=network,
         found=candidates,
-        classes=tuple(manifest["classes"]),
-        preprocessing=Preprocessing.from_dict(manifest["preprocessing"]),
-        inputs=manifest["inputs"],
+        classes=tuple(stored["classes"]),
+        preprocessing=Preprocessing.from_dict(stored["preprocessing"]),
+        inputs=stored["inputs"],
         data=source.report["data"],
         x=search.x,
         test=None,

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import conversion, litert
-from eeaug.errors import InputError
+from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.keras_files import import_keras
+from eeaug.stored_model import one_line
 
 __all__ = ["INT8", "RUNTIMES", "Asked", "Int8", "Runner", "answering", "opened"]
 
@@ -52,6 +53,7 @@ def opened(runtime: str, asked: Asked) -> tuple[Runner, ...]:
     Raises
     ------
     InputError : there is no such runtime, its threads cannot be given, or the bundle has no files for it
+    ConversionError : a file is none of this runtime
     """
     if runtime not in RUNTIMES:
         raise InputError(f"there is no runtime {runtime!r}; one of {', '.join(RUNTIMES)} would be")
@@ -61,7 +63,16 @@ def opened(runtime: str, asked: Asked) -> tuple[Runner, ...]:
         raise InputError(
             f"{asked.directory} has no stages for the runtime {runtime!r}; it has {', '.join(formats)}"
         )
-    return tuple(RUNTIMES[runtime](asked, asked.directory / stage["files"][runtime], stage) for stage in stages)
+    made = []
+    for stage in stages:
+        path = asked.directory / stage["files"][runtime]
+        try:
+            made.append(RUNTIMES[runtime](asked, path, stage))
+        except (EeaugError, MemoryError):
+            raise
+        except Exception as error:  # each runtime has errors of its own for a file that it cannot read
+            raise ConversionError(f"{path}: the runtime {runtime!r} cannot open it: {one_line(error)}") from error
+    return tuple(made)
 
 
 def _onnx(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:

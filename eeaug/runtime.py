@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from eeaug import runners
 from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision, Quantised
-from eeaug.errors import InputError
+from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.manifest import read_manifest
 from eeaug.preprocessing import Preprocessing
 from eeaug.reuse import combined
 from eeaug.runners import Runner
+from eeaug.stored_model import one_line
 
 __all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard", "thresholds_by_point"]
 
@@ -105,6 +106,7 @@ class Cascade:
     def load(
         cls, directory: str | Path, manifest: Mapping[str, Any] | None = None, threads: int | None = None,
         point: str = DEFAULT, *, runtime: str = "onnx", allow_unsafe: bool = False,
+        manifest_sha256: str | None = None,
     ) -> Cascade:  # fmt: skip
         """Open the stages of a bundle.
 
@@ -116,15 +118,16 @@ class Cascade:
         runtime : onnx, keras, tflite or tflite-int8, which has thresholds and points of its own (see
             runners.RUNTIMES); the bundle must have such stages
         allow_unsafe : let Lambda layers of Keras stages run code from the file
+        manifest_sha256 : that manifest.json must have where it is read here; None: any
 
         Raises
         ------
         InputError : no bundle, no such operating point or runtime
-        ConversionError : a file of the bundle is missing or has changed
+        ConversionError : a file of the bundle is missing, has changed or cannot be run
         """
         directory = Path(directory)
         if manifest is None:
-            manifest = read_manifest(directory)
+            manifest = read_manifest(directory, manifest_sha256)
         stages, points = tuple(manifest["stages"]), thresholds_by_point(manifest)
         decision = Decision(**manifest["decision"])
         sessions = runners.opened(runtime, runners.Asked(directory, manifest, threads, allow_unsafe))
@@ -229,10 +232,24 @@ class Cascade:
         return Outcomes(confidence, predicted, labels, given=np.concatenate(given) if hears else None)
 
     def stage(self, k: int, tensor: Floats) -> tuple[Floats, Floats | None]:
-        """Probabilities and hand-over of stage ``k`` by itself; there is no hand-over after the last."""
+        """Probabilities and hand-over of stage ``k`` by itself; there is no hand-over after the last.
+
+        Raises
+        ------
+        ConversionError : its file does not compute what the manifest says
+        """
         stage = self.stages[k]
         outputs = [stage["outputs"]["probabilities"], *(h["name"] for h in stage["outputs"]["handover"])]
-        made = self.sessions[k].run(outputs, {stage["inputs"][0]: tensor})
+        try:
+            made = self.sessions[k].run(outputs, {stage["inputs"][0]: tensor})
+        except (EeaugError, MemoryError):
+            raise
+        except Exception as error:  # runtimes have errors of their own for names and shapes that a file has not
+            raise ConversionError(f"stage {stage['name']}: its file cannot be run: {one_line(error)}") from error
+        wanted = [(self.decision.outputs,), *(tuple(h["shape"]) for h in stage["outputs"]["handover"])]
+        for name, array, shape in zip(outputs, made, wanted, strict=True):
+            if array.shape != (len(tensor), *shape):
+                raise ConversionError(f"stage {stage['name']}: {name} is {array.shape[1:]}, must be {shape}")
         return made[0], made[1] if len(made) > 1 else None
 
     def _check(self, x: NDArray[Any], batch: int) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from eeaug.report.schema import schema
+from eeaug.schema.report import schema
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 QUICK = ("--hw", "psoc6", "--effort", "quick", "--no-cross-validate", "--cache-dir", "cache")

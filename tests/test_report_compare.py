@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli_report import fails_with, run, write_bundle
+from test_cli_report import agreeing, fails_with, run, write_bundle
 from test_report import line_with, printed
 from test_report_page import EVIL, Reader, evil, untested
 
@@ -123,7 +123,7 @@ def test_names_are_text() -> None:
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_bundle(Path("a"))
-    write_bundle(Path("b"), json.dumps(frugal()).encode())
+    write_bundle(Path("b"), json.dumps(agreeing(frugal())).encode())
     facts = json.loads(run("a", "b", "--format", "json").stdout)
     assert facts["designs"] == ["a", "b"] and facts["differences"] == {"--max-accuracy-drop": ["0.01", "0.02"]}
     assert facts["quantities"]["mean_macs"] == {"values": [10121319.2, 9302000.0], "best": ["b"]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from eeaug import leftovers, outputs
+from eeaug import leftovers, outputs, regular
 from eeaug.errors import InputError
 from eeaug.manifest import SCHEMA_VERSION, check_files, read_manifest
 
@@ -227,8 +226,4 @@ def hashes(directory: Path) -> dict[str, str]:
     """SHA-256 of every file of a bundle but the manifest and timing.json, by relative path."""
     files = sorted(p for p in directory.rglob("*") if p.is_file())
     names = [p.relative_to(directory).as_posix() for p in files]
-    return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for name, path in zip(names, files, strict=True)
-        if name not in UNHASHED
-    }
+    return {name: regular.digest(path) for name, path in zip(names, files, strict=True) if name not in UNHASHED}

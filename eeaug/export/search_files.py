@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug import json_file, npz_file
 from eeaug.cascade import Outcomes
+from eeaug.errors import ConversionError
 from eeaug.export.bundle import dump_json
-from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual
+from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual, convolutions
 from eeaug.heads.training import Trained
 from eeaug.locations import Location
+from eeaug.regular import shown
+from eeaug.schema import exits as exits_schema
 
 __all__ = ["SAMPLES", "Search", "read", "write"]
 
+EXITS, ANSWERS = "search/exits.json", "search/answers.npz"
 SAMPLES = 64  # prepared ones that go along, so that files written later can be verified
 STEPS: dict[str, Any] = {"pool": Pool, "convolve": Convolve, "residual": Residual, "dense": Dense}
 
@@ -65,34 +71,104 @@ def write(directory: Path, search: Search) -> None:
     (folder / "exits.json").write_text(dump_json(listed), encoding="utf-8")
 
 
-def read(directory: Path) -> Search | None:
-    """What :func:`write` has written; None for a bundle made with ``--slim``."""
+def read(directory: Path, names: Collection[str]) -> Search | None:
+    """What :func:`write` has written; None for a bundle made with ``--slim``.
+
+    Parameters
+    ----------
+    names : files of the bundle at ``directory``; no other is read
+
+    Raises
+    ------
+    ConversionError : a file is missing, damaged or not what :func:`write` writes
+    """
+    if EXITS not in names:
+        return None
+    missing = [
+        name for name in (f"search/{key}.npz" for key in ("heads", "samples", "choose")) if name not in names
+    ]
+    if missing:
+        raise ConversionError(f"{directory}: {', '.join(missing)} missing")
+    path = directory / EXITS
+    listed = json_file.parsed(path, json_file.raw(path))
+    json_file.check(path, listed, exits_schema.SCHEMA)
+    heads = []
+    for k, entry in enumerate(listed):
+        try:
+            heads.append(_head(entry))
+            right = json.loads(dump_json(_entry(heads[-1]))) == entry
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            right = False
+        if not right:
+            raise ConversionError(f"{path}: [{k}]: its steps make no head of the cost that it has")
     folder = directory / "search"
-    if not folder.is_dir():
-        return None
-    heads = [_head(entry) for entry in json.loads((folder / "exits.json").read_text(encoding="utf-8"))]
-    with np.load(folder / "heads.npz", allow_pickle=False) as stored:
-        trained = []
-        for i, head in enumerate(heads):
-            count = sum(name.startswith(f"{i}_") for name in stored)
-            trained.append(Trained(head, tuple(stored[f"{i}_{k}"] for k in range(count))))
-    with np.load(folder / "samples.npz", allow_pickle=False) as stored:
-        x = stored["x"]
-    outcomes = _outcomes(folder / "choose.npz")
-    assert outcomes is not None
+    stored = npz_file.arrays(folder / "heads.npz")
+    trained = []
+    for i, head in enumerate(heads):
+        shapes = _shapes(head)
+        weights = [stored.pop(f"{i}_{k}", np.zeros(0)) for k in range(len(shapes))]
+        for k, (array, shape) in enumerate(zip(weights, shapes, strict=True)):
+            _expect(folder / "heads.npz", f"{i}_{k}", array, shape, "f")
+        trained.append(Trained(head, tuple(weights)))
+    if stored:
+        raise ConversionError(f"{folder / 'heads.npz'}: {shown(next(iter(stored)))} is of no exit in exits.json")
+    x = npz_file.arrays(folder / "samples.npz").get("x", np.zeros(0))
+    if x.dtype != np.float32 or x.ndim < 2 or not 0 < len(x) <= SAMPLES or not np.isfinite(x).all():
+        raise ConversionError(f"{folder / 'samples.npz'}: x must be 1 to {SAMPLES} finite float32 samples")
+    outcomes = _outcomes(folder / "choose.npz", len(heads))
+    certify = _outcomes(folder / "certify.npz", len(heads)) if "search/certify.npz" in names else None
+    answers = _answers(folder / "answers.npz", len(heads), outcomes.samples) if ANSWERS in names else {}
+    return Search(tuple(trained), outcomes, certify, x, answers)
+
+
+def _outcomes(path: Path, exits: int) -> Outcomes:
+    stored = npz_file.arrays(path)
+    strange = sorted(stored.keys() - {"confidence", "predicted", "labels", "weights", "given"})
+    if strange:
+        raise ConversionError(f"{path}: there is an array {shown(strange[0])}, which means nothing here")
+    n = len(labels) if (labels := stored.get("labels")) is not None and labels.ndim == 1 else 0
+    wanted = {"labels": ((n,), "iu"), "confidence": ((exits + 1, n), "f"), "predicted": ((exits + 1, n), "iu")}
+    for name, (shape, kinds) in {**wanted, "weights": ((n,), "f"), "given": ((n,), "iu")}.items():
+        if name in wanted or name in stored:
+            _expect(path, name, stored.get(name, np.zeros(0)), shape, kinds)
+    confidence, weights = stored["confidence"], stored.get("weights")
+    if not n or confidence.dtype != np.float32 or confidence.min() < 0 or confidence.max() > 1 + 1e-5:
+        raise ConversionError(f"{path}: confidence must be float32 from 0 to 1 for one sample or more")
+    if weights is not None and (weights.min() < 0 or not weights.any()):
+        raise ConversionError(f"{path}: weights must be 0 or more, and not all of them 0")
+    return Outcomes(confidence, stored["predicted"], stored["labels"], weights, stored.get("given"))
+
+
+def _answers(path: Path, exits: int, samples: int) -> dict[int, NDArray[np.float32]]:
     answers = {}
-    if (folder / "answers.npz").is_file():
-        with np.load(folder / "answers.npz", allow_pickle=False) as stored:
-            answers = {int(name): stored[name] for name in stored}
-    return Search(tuple(trained), outcomes, _outcomes(folder / "certify.npz"), x, answers)
+    for name, array in npz_file.arrays(path).items():
+        if name not in map(str, range(-1, exits)) or array.ndim != 2 or array.dtype != np.float32:
+            raise ConversionError(f"{path}: {shown(name)} must be float32 (samples, outputs) of an exit, or of -1")
+        _expect(path, name, array, (samples, array.shape[1]), "f")
+        answers[int(name)] = array
+    return answers
 
 
-def _outcomes(path: Path) -> Outcomes | None:
-    if not path.is_file():
-        return None
-    with np.load(path, allow_pickle=False) as stored:
-        optional = stored.get("weights"), stored.get("given")
-        return Outcomes(stored["confidence"], stored["predicted"], stored["labels"], *optional)
+def _expect(
+    path: Path, name: str, array: NDArray[Any], shape: tuple[int, ...], kinds: str
+) -> None:  # fmt: skip
+    """Raise ConversionError unless it is an array of this shape and one of these kinds of numbers."""
+    if array.shape != shape or array.dtype.kind not in kinds:
+        raise ConversionError(f"{path}: {name} must be {shape}, is {array.shape} of {array.dtype}")
+    if not np.isfinite(array).all():
+        raise ConversionError(f"{path}: {name} holds NaN or infinity")
+
+
+def _shapes(head: Head) -> list[tuple[int, ...]]:
+    """Of the weights of a head, kernel and bias of each layer in turn."""
+    made: list[tuple[int, ...]] = []
+    for step, before, _ in head.shapes():
+        for convolution, read in convolutions(step, before):
+            last = (read[-1], convolution.filters) if convolution.filters else (read[-1], 1)
+            made += [(*(convolution.width,) * (len(read) - 1), *last), convolution.shape(read)[-1:]]
+        if isinstance(step, Dense):
+            made += [(prod(before), step.units), (step.units,)]
+    return made
 
 
 def _entry(head: Head) -> dict[str, Any]:

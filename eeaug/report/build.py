@@ -21,8 +21,8 @@ from eeaug.model import Classifier
 from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.report import metrics, units
-from eeaug.report.facts import SCHEMA_VERSION
 from eeaug.reuse import Reuse
+from eeaug.schema.report import VERSION
 from eeaug.search.solver import Result
 from eeaug.search.space import Design
 
@@ -214,7 +214,7 @@ def build(
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
     seen = rows if test is None else test
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": VERSION,
         "eeaug": eeaug.__version__,
         "model": {
             "file": classifier.file,

@@ -9,13 +9,11 @@ from typing import Any
 from eeaug.report.units import UNKNOWN, at_most, joules, macs, points, relative, seconds, share, size, threshold
 
 __all__ = [
-    "SCHEMA_VERSION", "Leave", "Report", "Row", "Stage", "benefits", "benefits_note", "benefits_title", "bound",
+    "Leave", "Report", "Row", "Stage", "benefits", "benefits_note", "benefits_title", "bound",
     "c_memory", "c_memory_note", "c_memory_title",
     "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "objective",
     "operating_points", "operating_points_title", "point_notes", "predictions", "promise", "shown", "stages",
 ]  # fmt: skip
-
-SCHEMA_VERSION = 3  # of report.json, as it is built and rendered
 
 Report = Mapping[str, Any]
 

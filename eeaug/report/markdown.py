@@ -16,7 +16,7 @@ __all__ = ["compare", "render"]
 
 def render(report: Report, use: Use | None = None) -> str:
     """A report that fits into a comment: the answer, and the rest to unfold; `report` is report.json
-    of facts.SCHEMA_VERSION. `use` adds how long a battery lasts.
+    of schema.report.VERSION. `use` adds how long a battery lasts.
     """
     return "\n".join(_lines(report, use)) + "\n"
 

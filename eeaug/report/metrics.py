@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from eeaug.cascade import Outcomes, decide
 from eeaug.cost import Segments
 from eeaug.decision import Decision
+from eeaug.schema.design import BINS
 
-__all__ = ["BINS", "classes", "confidences", "counted", "independent", "percentile_latency_s"]
-
-BINS = 20  # of equal width from 0 to 1, in which confidences are counted
+__all__ = ["classes", "confidences", "counted", "independent", "percentile_latency_s"]
 
 
 def counted(

@@ -87,7 +87,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
 
     Parameters
     ----------
-    report, manifest, times : report.json of facts.SCHEMA_VERSION, manifest.json, timing.json (empty: not known)
+    report, manifest, times : report.json of schema.report.VERSION, manifest.json, timing.json (empty: not known)
     place : name of the bundle's directory
     """
     design = report["design"]

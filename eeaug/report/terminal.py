@@ -41,7 +41,7 @@ _Write = Callable[..., Text]
 def render(report: Report, width: int | None = None, use: Use | None = None) -> RenderableType:
     """The whole report as one rich renderable.
 
-    `report` is report.json of facts.SCHEMA_VERSION; `width` is the number of columns to fill, at most (and by
+    `report` is report.json of schema.report.VERSION; `width` is the number of columns to fill, at most (and by
     default) those of the console that prints it. Where its encoding is not unicode, the text is plain ASCII.
     `use` adds how long a battery lasts.
     """

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from eeaug.report.facts import SCHEMA_VERSION
-from eeaug.report.schema_design import CURVE_POINT, DESIGN, GUARANTEE, METRICS, POINT, RHO, SAMPLES, TARGET
-from eeaug.report.schema_int8 import INT8
-from eeaug.report.schema_words import (
+from eeaug.schema.design import CURVE_POINT, DESIGN, GUARANTEE, METRICS, POINT, RHO, SAMPLES, TARGET
+from eeaug.schema.int8 import INT8
+from eeaug.schema.manifest import FACTS
+from eeaug.schema.settings import SETTINGS
+from eeaug.schema.words import (
     Schema,
     by_name,
     count,
@@ -19,26 +20,27 @@ from eeaug.report.schema_words import (
     ref,
     rows,
     sha256,
-    share,
     text,
 )
 
-__all__ = ["schema"]
+__all__ = ["VERSION", "schema"]
+
+VERSION = 4  # of report.json, as it is built and rendered
 
 
 def schema() -> Schema:
-    """JSON Schema (2020-12) of report.json of facts.SCHEMA_VERSION."""
+    """JSON Schema (2020-12) of report.json of VERSION."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:eeaug:report:{SCHEMA_VERSION}",
+        "$id": f"urn:eeaug:report:{VERSION}",
         "title": "report.json of an eeaug bundle",
         **record(
             "All that any report shows of one augmented network. Null is not known, or not there; never 0.",
-            schema_version={"const": SCHEMA_VERSION, "description": "Of this format."},
+            schema_version={"const": VERSION, "description": "Of this format."},
             eeaug=text("Version of eeaug that wrote it."),
             model=_MODEL,
             hardware=_HARDWARE,
-            settings=_SETTINGS,
+            settings=SETTINGS,
             data=_DATA,
             baseline=record(
                 "The given model, whole, without exits.",
@@ -59,6 +61,7 @@ def schema() -> Schema:
             c=or_null(_C),
             verification=_VERIFICATION,
             int8=or_null(INT8),
+            manifest=FACTS | {"description": "All that manifest.json says, but for hashes: they are compared."},
             warnings=rows("What a user must know before believing the figures.", text("A sentence.")),
         ),
         "$defs": {"metrics": METRICS, "guarantee": GUARANTEE, "target": TARGET, "rho": RHO},
@@ -91,45 +94,6 @@ _HARDWARE = record(
         "By processor: drawn while it does not work.", number("Null: unknown, counted as 0.", "W", null=True)
     ),
     not_counted=rows("What is unknown and counted as 0.", text("In words.")),
-)
-
-_SETTINGS = record(
-    "What the run was asked to do; options of eeaug augment.",
-    objective=text("The mean cost that is minimised.", one_of=("macs", "latency", "energy")),
-    max_latency_s=number("Limit of the worst latency.", "s", null=True),
-    max_accuracy_drop=share("Budget on the choose samples.", null=True),
-    efficiency_weight=share("Weight of cost against accuracy, instead of a budget.", null=True),
-    scoring=text("How cascades are scored.", one_of=("exact", "independent")),
-    mapping=text("How segments may go to processors.", one_of=("free", "one-each")),
-    max_exits=count("Early exits at most.", "exits"),
-    reuse=flag("Whether later decisions may use what earlier exits said."),
-    cross_validate=flag(
-        "Whether the budget is kept as cross-validation estimates; null: where choose is small.", null=True
-    ),
-    finetune=count("Passes over the training data with exits and backbone together.", "passes"),
-    thresholds=count("Tried per exit, never included.", "thresholds"),
-    labels=text("Whether the data has labels; none: the given model's answers serve.", one_of=("given", "none")),
-    risk=share("Probability that a proven budget is missed; null: nothing was to be proven.", null=True),
-    confidence=text("What is compared with thresholds.", one_of=("max-softmax", "margin", "entropy")),
-    calibrate_on=text("Data that thresholds were found on.", one_of=("held", "train")),
-    correction=number("Multiplies the found thresholds.", "1", most=1),
-    max_class_drop=share("Limit of the accuracy drop of every class.", null=True),
-    points=count("Operating points asked for.", "points"),
-    priors=text("How frequent classes are in the field, CLASS=SHARE,...", null=True),
-    output_name=text("Which of several outputs is the classifier.", null=True),
-    heads=rows("Families of heads; none named: those of effort.", text("A family.")),
-    target_class=rows("Classes that exits are for; none: all.", text("Name or number.")),
-    least_alpha=share("Smallest threshold for these classes; null: 0.95.", null=True),
-    formats=rows("That stages are written in.", text("A format.")),
-    recipe=text("How exits are trained.", one_of=("frozen", "trecx")),
-    exit_weight=share("Of the exit's loss in recipe trecx; null: the best of some.", null=True),
-    max_locations=count("Locations tried at most; null: as effort has it.", "locations", null=True),
-    effort=text("How much is spent on heads.", one_of=("quick", "normal", "thorough")),
-    seed=count("Of splits and training.", "1"),
-    threads=count("Of training and extraction.", "threads"),
-    exit_at=rows("Exits that there must be.", text("LOCATION or LOCATION:PROCESSOR.")),
-    threshold=rows("Thresholds that were given.", text("LOCATION=VALUE.")),
-    forbid=rows("Locations without exit.", text("LOCATION.")),
 )
 
 _PART = or_null(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eeaug.report.schema_design import POINT, THRESHOLD
-from eeaug.report.schema_words import (
+from eeaug.schema.design import POINT, THRESHOLD
+from eeaug.schema.words import (
     by_name,
     count,
     flag,

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from eeaug.report.metrics import BINS
-from eeaug.report.schema_words import Schema, count, flag, number, or_null, record, ref, rows, share, text
+from eeaug.schema.words import Schema, count, flag, number, or_null, record, ref, rows, share, text
 
-__all__ = ["CURVE_POINT", "DESIGN", "GUARANTEE", "METRICS", "POINT", "RHO", "SAMPLES", "TARGET", "THRESHOLD"]
+__all__ = [
+    "BINS",
+    "CURVE_POINT",
+    "DESIGN",
+    "GUARANTEE",
+    "METRICS",
+    "POINT",
+    "RHO",
+    "SAMPLES",
+    "TARGET",
+    "THRESHOLD",
+]
+
+BINS = 20  # of equal width from 0 to 1, in which confidences are counted
 
 _SPLIT = text("The part of the data behind these figures.", one_of=("choose", "certify", "test"))
 
@@ -13,7 +25,10 @@ SAMPLES = count("How many samples that part has.", "samples")
 
 _PER_CLASSIFIER = "Per early exit, in order, and last for the final classifier"
 
-THRESHOLD = number("A sample leaves where the float32 confidence is at least this; null is never.", "1", null=True)
+THRESHOLD = number(
+    "A sample leaves where the float32 confidence is at least this; null is never.",
+    "1", most=1 + 1e-6, null=True,
+)  # fmt: skip
 
 
 def _drop(description: str, *, null: bool = False) -> Schema:

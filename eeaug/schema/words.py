@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "Schema", "by_name", "count", "flag", "number", "or_null", "record", "ref", "rows", "sha256", "share", "text",
+    "Schema", "by_name", "count", "extended", "flag", "number", "or_null", "record", "ref", "rows", "sha256",
+    "share", "text",
 ]  # fmt: skip
 
 Schema = dict[str, Any]
@@ -22,6 +23,11 @@ def record(description: str, **properties: Schema) -> Schema:
     }
 
 
+def extended(schema: Schema, **optional: Schema) -> Schema:
+    """The :func:`record` with fields that may be missing."""
+    return {**schema, "properties": {**schema["properties"], **optional}}
+
+
 def rows(description: str, items: Schema, **limits: Any) -> Schema:
     return {"type": "array", "description": description, "items": items, **limits}
 
@@ -34,9 +40,9 @@ def _type(name: str, null: bool) -> Any:
     return [name, "null"] if null else name
 
 
-def text(description: str, *, null: bool = False, one_of: tuple[str, ...] = ()) -> Schema:
+def text(description: str, *, null: bool = False, one_of: tuple[str, ...] = (), **limits: Any) -> Schema:
     choices = {"enum": [*one_of, *([None] if null else [])]} if one_of else {}
-    return {"type": _type("string", null), "description": description, **choices}
+    return {"type": _type("string", null), "description": description, **choices, **limits}
 
 
 def flag(description: str, *, null: bool = False) -> Schema:
@@ -45,14 +51,16 @@ def flag(description: str, *, null: bool = False) -> Schema:
 
 def number(
     description: str, unit: str, *, least: float | None = 0, most: float | None = None, null: bool = False,
-    kind: str = "number",
+    kind: str = "number", **limits: Any,
 ) -> Schema:  # fmt: skip
-    limits = {name: limit for name, limit in (("minimum", least), ("maximum", most)) if limit is not None}
-    return {"type": _type(kind, null), "description": description, "unit": unit, **limits}
+    ends = {name: limit for name, limit in (("minimum", least), ("maximum", most)) if limit is not None}
+    return {"type": _type(kind, null), "description": description, "unit": unit, **ends, **limits}
 
 
-def count(description: str, unit: str, *, null: bool = False) -> Schema:
-    return number(description, unit, kind="integer", null=null)
+def count(
+    description: str, unit: str, *, least: float | None = 0, most: float | None = None, null: bool = False
+) -> Schema:
+    return number(description, unit, least=least, most=most, kind="integer", null=null)
 
 
 def share(description: str, *, null: bool = False) -> Schema:
@@ -65,7 +73,10 @@ def ref(name: str) -> Schema:
 
 
 def or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
+    """The same, or null; written so that what does not fit is told by its own place, not as "none of these"."""
+    if "type" in schema:
+        return {**schema, "type": _type(schema["type"], null=True)}
+    return {"if": {"type": "null"}, "else": schema}
 
 
 def sha256(description: str) -> Schema:

@@ -1,0 +1,300 @@
+"""What a manifest must be beyond its schema: stages that fit each other, and the same as report.json says.
+
+Everything here is plain comparison of what manifest.schema and report.schema have let through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from eeaug.errors import ConversionError
+from eeaug.json_file import differences, place, value
+from eeaug.regular import shown
+from eeaug.settings import ALWAYS, FORMATS
+
+__all__ = ["check", "compare", "facts"]
+
+UNLISTED = ("manifest.json", "timing.json")
+NEEDED = ("report.json", "hardware.yaml", "augmented.keras")
+REPORT = "report.json"
+DEFAULT = "default"
+MOST_AXES = 8
+Manifest = Mapping[str, Any]
+Finding = tuple[str, str]  # a place in the manifest, and what is wrong there
+
+
+def check(path: Path, manifest: Manifest) -> None:
+    """Raise ConversionError at the first thing that contradicts another one, or cannot be run."""
+    for looks in (_classes, _files, _stages, _points, _int8, _reference, _preprocessing, _settings):
+        for where, what in looks(manifest):
+            raise ConversionError(f"{path}: {where}: {what}")
+
+
+def facts(manifest: Manifest) -> dict[str, Any]:
+    """What report.json repeats of a manifest: all but hashes, among which its own would be."""
+    return {**manifest, "files": sorted(name for name in manifest["files"] if name not in (*UNLISTED, REPORT))}
+
+
+def compare(path: Path, manifest: Manifest, report: Mapping[str, Any]) -> None:
+    """Raise ConversionError where manifest.json and the report beside it say two things of one."""
+    said, stored = facts(manifest), report["manifest"]
+    at = differences(said, stored)
+    if at is not None:
+        raise _disagree(path, place(at), _found(said, at), place(("manifest", *at)), _found(stored, at))
+    for mine, own, theirs, other in _repeated(manifest, report):
+        if own != other:
+            raise _disagree(path, mine, value(own), theirs, value(other))
+
+
+def _disagree(path: Path, mine: str, own: str, theirs: str, other: str) -> ConversionError:
+    return ConversionError(f"{path}: {mine} is {own}, but report.json ({theirs}) was written with {other}")
+
+
+def _found(document: Any, at: Sequence[str | int]) -> str:
+    for key in at:
+        if isinstance(document, dict) and key not in document:
+            return "missing"
+        document = document[key]
+    return value(document)
+
+
+def _repeated(manifest: Manifest, report: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, Any]]:
+    """What the report's own figures say again: (place, value) in the manifest, (place, value) in the report."""
+    model, design, stages = report["model"], report["design"], manifest["stages"]
+    yield "tool.eeaug", manifest["tool"]["eeaug"], "eeaug", report["eeaug"]
+    yield "inputs[0].name", manifest["inputs"][0]["name"], "model.file", model["file"]
+    yield "inputs[0].sha256", manifest["inputs"][0]["sha256"], "model.sha256", model["sha256"]
+    yield "files.hardware.yaml", manifest["files"]["hardware.yaml"], "hardware.sha256", report["hardware"]["sha256"]
+    yield "decision.kind", manifest["decision"]["kind"], "model.decision", model["decision"]
+    yield from _each("classes", manifest["classes"], "model.classes", model["classes"])
+    for name, own in manifest["settings"].items():
+        yield f"settings.{name}", own, f"settings.{name}", report["settings"][name]
+    yield "number of stages", len(stages), "design.segments", len(design["segments"])
+    yield from _each("stages[0].input_shape", stages[0]["input_shape"], "model.input_shape", model["input_shape"])
+    for k, (stage, segment) in enumerate(zip(stages, design["segments"], strict=True)):
+        here, there = f"stages[{k}]", f"design.segments[{k}]"
+        yield f"{here}.name", stage["name"], f"{there}.stage", segment["stage"]
+        yield f"{here}.processor", stage["processor"], f"{there}.processor", segment["processor"]
+        yield f"{here}.macs", stage["macs"], f"{there}.macs + head_macs", segment["macs"] + segment["head_macs"]
+    yield "number of exits", len(stages) - 1, "design.exits", len(design["exits"])
+    for k, (stage, exit_) in enumerate(zip(stages, design["exits"], strict=False)):
+        yield f"stages[{k}].threshold", stage["threshold"], f"design.exits[{k}].threshold", exit_["threshold"]
+    yield from _same_points(manifest["operating_points"], report["operating_points"], "operating_points")
+    int8, said = manifest.get("int8"), report["int8"]
+    yield "int8", int8 is not None, "int8", said is not None
+    if int8 is None or said is None:
+        return
+    for name in ("kernels", "calibration_samples"):
+        yield f"int8.{name}", int8[name], f"int8.{name}", said[name]
+    yield "number of exits", len(stages) - 1, "int8.exits", len(said["exits"])
+    for k, (stage, exit_) in enumerate(zip(stages, said["exits"], strict=False)):
+        for name in ("threshold", "constant"):
+            yield f"stages[{k}].int8.{name}", stage["int8"][name], f"int8.exits[{k}].{name}", exit_[name]
+    own = [{"name": p["name"], **p["int8"]} for p in manifest["operating_points"] if "int8" in p]
+    yield from _same_points(own, said["operating_points"], "int8.operating_points")
+
+
+def _same_points(
+    own: Sequence[Mapping[str, Any]], said: Sequence[Mapping[str, Any]], there: str
+) -> Iterator[tuple[str, Any, str, Any]]:
+    yield f"number of {there}", len(own), there, len(said)
+    for k, (point, other) in enumerate(zip(own, said, strict=True)):
+        yield f"{there}[{k}].name", point["name"], f"{there}[{k}].name", other["name"]
+        at = f"{there}[{k}].thresholds"
+        yield from _each(at, point["thresholds"], at, other["thresholds"])
+
+
+def _each(mine: str, own: Sequence[Any], theirs: str, other: Sequence[Any]) -> Iterator[tuple[str, Any, str, Any]]:
+    yield f"length of {mine}", len(own), theirs, len(other)
+    for k, (a, b) in enumerate(zip(own, other, strict=True)):
+        yield f"{mine}[{k}]", a, f"{theirs}[{k}]", b
+
+
+# -- one part against another -------------------------------------------------------------------------
+
+
+def _classes(manifest: Manifest) -> Iterator[Finding]:
+    names, decision = manifest["classes"], manifest["decision"]
+    if len(names) != decision["classes"]:
+        yield "classes", f"are {len(names)}, decision.classes is {decision['classes']}"
+    if decision["kind"] == "binary" and decision["classes"] != 2:
+        yield "decision.classes", f"must be 2 where kind is binary, given {decision['classes']}"
+
+
+def _files(manifest: Manifest) -> Iterator[Finding]:
+    files = manifest["files"]
+    for name in UNLISTED:
+        if name in files:
+            yield "files", f"{name} has no hash in a bundle"
+    missing = [name for name in NEEDED if name not in files]
+    if missing:
+        yield "files", f"{', '.join(missing)} missing"
+    seen: dict[str, str] = {}
+    for k, stage in enumerate(manifest["stages"]):
+        for kind, name in stage["files"].items():
+            at = place(("stages", k, "files", kind))
+            if kind not in FORMATS:
+                yield at, f"no such format; there are {', '.join(FORMATS)}"
+            if name not in files:
+                yield at, f"{shown(name)} is not listed in files, so nothing says that it is what was written"
+            if name in seen:
+                yield at, f"{shown(name)} is {seen[name]}, too"
+            seen[name] = at
+        for kind in ALWAYS:
+            if kind not in stage["files"]:
+                yield place(("stages", k, "files")), f"{kind} missing"
+
+
+def _stages(manifest: Manifest) -> Iterator[Finding]:
+    stages = manifest["stages"]
+    yield from _unique("stages", [stage["name"] for stage in stages])
+    for k, stage in enumerate(stages):
+        at, handed = f"stages[{k}]", stage["outputs"]["handover"]
+        if k + 1 < len(stages):
+            if not handed:
+                yield f"{at}.outputs.handover", "must be a tensor, as another stage follows"
+                return
+            after, (tensor,) = stages[k + 1], handed
+            if after["inputs"] != [tensor["name"]] or after["input_shape"] != tensor["shape"]:
+                name, shape = shown(after["inputs"][0]), after["input_shape"]
+                yield (
+                    f"stages[{k + 1}].inputs",
+                    f"{name} of shape {_shape(shape)}, but {at} hands over {shown(tensor['name'])} of shape "
+                    f"{_shape(tensor['shape'])}",
+                )
+        else:
+            if handed:
+                yield f"{at}.outputs.handover", "must be empty, as no stage follows"
+            if stage["threshold"] is not None:
+                yield f"{at}.threshold", f"must be null, as no stage follows, given {stage['threshold']}"
+        if stage["reuse"] is not None and len(stage["reuse"]) != k + 1:
+            yield f"{at}.reuse", f"must be null or {k + 1} numbers, given {len(stage['reuse'])}"
+
+
+def _points(manifest: Manifest) -> Iterator[Finding]:
+    points, exits = manifest["operating_points"], len(manifest["stages"]) - 1
+    names = [point["name"] for point in points]
+    yield from _unique("operating_points", names)
+    if DEFAULT not in names:
+        yield "operating_points", f"{DEFAULT} missing"
+    for k, point in enumerate(points):
+        for at, given in (("", point), (".int8", point.get("int8", {}))):
+            for name, values in given.items():
+                if name in ("thresholds", "constants") and len(values) != exits:
+                    yield (
+                        f"operating_points[{k}]{at}.{name}",
+                        f"must be {exits}, one for each exit, given {len(values)}",
+                    )
+        if point["name"] == DEFAULT:
+            own = [stage["threshold"] for stage in manifest["stages"][:-1]]
+            if point["thresholds"] != own:
+                yield (
+                    f"operating_points[{k}].thresholds",
+                    "differ from the stages' own, which they are the default of",
+                )
+
+
+def _int8(manifest: Manifest) -> Iterator[Finding]:
+    there = "int8" in manifest
+    for k, stage in enumerate(manifest["stages"]):
+        for name, given in (("int8", stage), ("tflite-int8", stage["files"])):
+            if (name in given) != there:
+                at = f"stages[{k}]" if given is stage else f"stages[{k}].files"
+                yield (
+                    at,
+                    f"{name} {'missing' if there else 'is there'}, {'as' if there else 'but no'} int8 in the file",
+                )
+        if there:
+            wanted = {*stage["inputs"], *(t["name"] for t in stage["outputs"]["handover"])}
+            wanted.add(stage["outputs"]["probabilities"])
+            if {*stage["int8"]["inputs"], *stage["int8"]["outputs"]} != wanted:
+                yield f"stages[{k}].int8", "inputs and outputs are not those of the stage"
+    for k, point in enumerate(manifest["operating_points"]):
+        if "int8" in point and not there:
+            yield f"operating_points[{k}].int8", "is there, but no int8 in the file"
+        if there and "int8" in point and point["name"] == DEFAULT:
+            own = [stage["int8"]["threshold"] for stage in manifest["stages"][:-1]]
+            if point["int8"]["thresholds"] != own:
+                yield f"operating_points[{k}].int8.thresholds", "differ from the stages' own"
+
+
+def _reference(manifest: Manifest) -> Iterator[Finding]:
+    points, stages = manifest["reference"]["points"], len(manifest["stages"])
+    names = [point["name"] for point in points]
+    yield from _unique("reference.points", names)
+    if sorted(names) != sorted(point["name"] for point in manifest["operating_points"]):
+        yield "reference.points", "are not the operating points"
+    for k, point in enumerate(points):
+        if len(point["exits"]) != stages:
+            yield (
+                f"reference.points[{k}].exits",
+                f"must be {stages}, one for each stage, given {len(point['exits'])}",
+            )
+        for i, at in enumerate(point["exits"]):
+            for name in ("left", "reached"):
+                known = {at[name][key] is None for key in ("mean_confidence", "sd")} | {not at[name]["samples"]}
+                if len(known) > 1:
+                    yield (
+                        f"reference.points[{k}].exits[{i}].{name}",
+                        "has samples without mean and sd, or these alone",
+                    )
+
+
+def _preprocessing(manifest: Manifest) -> Iterator[Finding]:
+    steps, wanted = manifest["preprocessing"], manifest["stages"][0]["input_shape"]
+    if not steps["scale"]:
+        yield "preprocessing.scale", "must not be 0"
+    for name in ("mean", "std"):
+        shape, numbers = _array(steps[name])
+        if shape is None or not all(type(n) in (int, float) and isfinite(n) for n in numbers):
+            yield f"preprocessing.{name}", "must be a number or numbers nested as a sample"
+        elif len(shape) > len(wanted) or any(
+            own not in (1, want) for own, want in zip(reversed(shape), reversed(wanted), strict=False)
+        ):
+            yield f"preprocessing.{name}", f"has shape {_shape(shape)}, a sample {_shape(wanted)}"
+        elif name == "std" and not all(numbers):
+            yield "preprocessing.std", "must not hold 0"
+
+
+def _array(given: Any) -> tuple[list[int] | None, list[Any]]:
+    """Shape and numbers of nested lists; the shape is None where they are no array."""
+    shape: list[int] = []
+    level = [] if given is None else [given]
+    while any(isinstance(item, list) for item in level):
+        lengths = {len(item) if isinstance(item, list) else 0 for item in level}
+        if len(lengths) > 1 or len(shape) == MOST_AXES or lengths == {0}:
+            return None, []
+        shape += lengths
+        level = [inner for item in level for inner in item]
+    return shape, level
+
+
+def _settings(manifest: Manifest) -> Iterator[Finding]:
+    settings = manifest["settings"]
+    if settings["seed"] != manifest["seed"]:
+        yield "seed", f"is {manifest['seed']}, settings.seed is {settings['seed']}"
+    for k, pinned in enumerate(settings["threshold"]):
+        try:
+            right = 0 < float(pinned.rpartition("=")[2]) <= 1
+        except ValueError:
+            right = False
+        if not right:
+            yield f"settings.threshold[{k}]", f"must be LOCATION=VALUE, a value up to 1, given {value(pinned)}"
+    for k, processor in enumerate(manifest.get("c", {"processors": ()})["processors"]):
+        if any(number >= len(manifest["stages"]) for number in processor["stages"]):
+            yield f"c.processors[{k}].stages", f"there are {len(manifest['stages'])} stages only"
+
+
+def _unique(at: str, names: Sequence[str]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            yield at, f"{shown(name)} stands twice"
+        seen.add(name)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape)) or "of a number"

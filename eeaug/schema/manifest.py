@@ -1,0 +1,215 @@
+"""JSON Schema of manifest.json: what whoever runs the stages must know; nothing that is not listed may stand there.
+
+``unit`` is an annotation as in report.json.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eeaug.schema.design import THRESHOLD
+from eeaug.schema.settings import SEED, SETTINGS
+from eeaug.schema.words import (
+    Schema,
+    by_name,
+    count,
+    extended,
+    flag,
+    number,
+    or_null,
+    record,
+    rows,
+    sha256,
+    share,
+    text,
+)
+
+__all__ = ["FACTS", "VERSION", "schema"]
+
+VERSION = 1
+
+_NAME: dict[str, Any] = {"minLength": 1}
+
+
+def schema() -> Schema:
+    """JSON Schema (2020-12) of manifest.json of VERSION."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:eeaug:manifest:{VERSION}",
+        "title": "manifest.json of an eeaug bundle",
+        **_manifest(by_name("SHA-256 of every file but this one and timing.json, by path.", sha256("Of a file."))),
+    }
+
+
+def _manifest(files: Schema) -> Schema:
+    return extended(
+        record(
+            "What whoever runs the stages must know.",
+            schema_version={"const": VERSION, "description": "Of this format."},
+            tool=record("What wrote it.", eeaug=text("Version of eeaug.")),
+            versions=by_name("Of what else had part in it.", text("A version.")),
+            seed=SEED,
+            settings=SETTINGS,
+            classes=rows("Names of the classes, by number.", text("A name.", **_NAME), minItems=2),
+            decision=_DECISION,
+            preprocessing=_PREPROCESSING,
+            inputs=rows("What it was made from: the model, then the data.", _INPUT, minItems=1),
+            stages=rows("In the order in which they run.", _STAGE, minItems=1),
+            operating_points=rows("Thresholds to switch between.", _POINT, minItems=1),
+            reference=_REFERENCE,
+            files=files,
+        ),
+        finetuned=count("Passes over the training data that changed the model itself.", "passes", least=1),
+        early_view=flag("Whether the final classifier sees an exit's tensor, so that the given one is not here."),
+        retargeted_from=record(
+            "The bundle that it was made from.", name=text("Its directory."), sha256=sha256("Of its manifest.json.")
+        ),
+        int8=record(
+            "The int8 files.",
+            kernels=text("LiteRT's kernels that run them.", one_of=("optimised", "reference")),
+            calibration_samples=count("Choose samples that ranges were taken from.", "samples"),
+        ),
+        c=record("The C files.", processors=rows("What each processor runs.", _C)),
+    )
+
+
+_DECISION = record(
+    "How an output becomes a class.",
+    kind=text("One of several classes, of two, or labels.", one_of=("softmax", "binary", "multilabel")),
+    classes=count("How many.", "classes", least=2),
+    measure=text("Of confidence.", one_of=("max-softmax", "margin", "entropy")),
+)
+
+_PER_CHANNEL = {
+    "type": ["number", "array", "null"],
+    "unit": "1",
+    "description": "A number, one for each channel, or nested as a sample; null: not applied.",
+}  # its numbers are looked at as an array: there may be as many as a sample has
+
+_PREPROCESSING = record(
+    "x' = ((x · scale + offset) − mean) / std.",
+    scale=number("Of stored values.", "1", least=None),
+    offset=number("Added then.", "1", least=None),
+    mean=_PER_CHANNEL,
+    std=_PER_CHANNEL,
+)
+
+_INPUT = record("A file.", name=text("Base name.", **_NAME), sha256=sha256("Of its contents."))
+
+_QUANTISATION = record(
+    "real = scale · (q − zero_point).",
+    scale=number("Of a step.", "1", exclusiveMinimum=0),
+    zero_point=count("That stands for 0.", "1", least=-128, most=127),
+)
+_CONSTANT = number(
+    "Leaves where the largest int8 probability is at least this; null: never, or decided otherwise.",
+    "1", least=-128, most=127, null=True, kind="integer",
+)  # fmt: skip
+_SHAPE = rows("Of one sample, without batch.", count("Size of an axis.", "values", least=1), minItems=1)
+
+_STAGE = extended(
+    record(
+        "A stage.",
+        name=text("Its folder below stages/.", **_NAME),
+        processor=text("What runs it.", **_NAME),
+        inputs=rows("Name of what it takes.", text("A name.", **_NAME), minItems=1, maxItems=1),
+        input_shape=_SHAPE,
+        outputs=record(
+            "What it gives.",
+            probabilities=text("Name of what its classifier says.", **_NAME),
+            handover=rows(
+                "What goes on, none after the last stage.",
+                record(
+                    "A tensor.",
+                    name=text("Its name.", **_NAME),
+                    shape=_SHAPE,
+                    bytes=count("Of a sample, in its processor's arithmetic.", "B"),
+                ),
+                maxItems=1,
+            ),
+        ),
+        reuse=or_null(
+            rows(
+                "Exponents of what exits before it and itself say; null: it decides by itself.",
+                number("An exponent.", "1", least=-100, most=100),
+            )
+        ),
+        threshold=THRESHOLD,
+        metric=text("Name of the confidence, as docs/how-it-works.md has it."),
+        macs=count("Of a sample that comes here.", "MAC"),
+        files=by_name("Of its formats: path below the bundle.", text("A path.", **_NAME)),
+    ),
+    int8=record(
+        "Its int8 file.",
+        inputs=by_name("Of what it takes.", _QUANTISATION),
+        outputs=by_name("Of what it gives.", _QUANTISATION),
+        requantised_from=or_null(_QUANTISATION),
+        threshold=THRESHOLD,
+        constant=_CONSTANT,
+    ),
+    tflm=record(
+        "Its int8 file in TensorFlow Lite for Microcontrollers.",
+        arena_bytes=count("That it needs.", "B"),
+        operators=rows("That must be registered.", text("A name.")),
+    ),
+)
+
+_POINT = extended(
+    record("An operating point.", name=text("Its name.", **_NAME), thresholds=rows("Per early exit.", THRESHOLD)),
+    int8=record(
+        "Of the int8 files.",
+        thresholds=rows("Per early exit.", THRESHOLD),
+        constants=rows("Per early exit.", _CONSTANT),
+    ),
+)
+
+_INTERVAL = or_null(
+    rows(
+        "What another set of as many samples can show.", number("An end.", "1", least=-1e-6, most=1 + 1e-6),
+        minItems=2, maxItems=2,
+    )
+)  # fmt: skip
+_CONFIDENCES = record(
+    "Confidences.",
+    samples=number("How many, effective ones where samples have weights.", "samples"),
+    mean_confidence=share("Their mean.", null=True),
+    sd=number("Their standard deviation.", "1", null=True),
+    interval=_INTERVAL,
+)
+_REFERENCE = record(
+    "What new data is compared with.",
+    part=text("Of the data.", one_of=("test", "choose")),
+    samples=count("How many.", "samples"),
+    weighted=flag("Whether samples have weights."),
+    level=share("Chance that data of the same kind shows any of it outside of its interval."),
+    points=rows(
+        "By operating point.",
+        record(
+            "One of them.",
+            name=text("Its name."),
+            exits=rows(
+                "Per classifier, the final one last.",
+                record(
+                    "One of them.",
+                    leave_rate=share("Share of all samples that leave here.", null=True),
+                    interval=_INTERVAL,
+                    left=_CONFIDENCES,
+                    reached=_CONFIDENCES,
+                ),
+            ),
+        ),
+    ),
+)
+
+_C = record(
+    "A processor.",
+    name=text("Its name."),
+    function=text("That runs it."),
+    stages=rows("By number.", count("A stage.", "1")),
+    arena_bytes=count("Static memory that all its tensors share.", "B"),
+    arena_lower_bound_bytes=count("What no order of computing goes below.", "B"),
+    weights_bytes=count("Weights.", "B"),
+)
+
+# what report.json repeats of it: all but hashes, which would be its own, too
+FACTS = _manifest(rows("Paths of all files but manifest.json, report.json and timing.json.", text("A path.")))

@@ -1,0 +1,49 @@
+"""What a run was asked to do, as manifest.json and report.json both have it."""
+
+from __future__ import annotations
+
+from eeaug.schema.words import count, flag, number, record, rows, share, text
+from eeaug.settings import EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, RECIPES
+
+__all__ = ["SEED", "SETTINGS"]
+
+SEED = count("Of splits and training.", "1", most=MAX_SEED)
+
+SETTINGS = record(
+    "What the run was asked to do; options of eeaug augment.",
+    objective=text("The mean cost that is minimised.", one_of=("macs", "latency", "energy")),
+    max_latency_s=number("Limit of the worst latency.", "s", null=True),
+    max_accuracy_drop=share("Budget on the choose samples.", null=True),
+    efficiency_weight=share("Weight of cost against accuracy, instead of a budget.", null=True),
+    scoring=text("How cascades are scored.", one_of=("exact", "independent")),
+    mapping=text("How segments may go to processors.", one_of=("free", "one-each")),
+    max_exits=count("Early exits at most.", "exits", most=1000),
+    reuse=flag("Whether later decisions may use what earlier exits said."),
+    cross_validate=flag(
+        "Whether the budget is kept as cross-validation estimates; null: where choose is small.", null=True
+    ),
+    finetune=count("Passes over the training data with exits and backbone together.", "passes", most=1_000_000),
+    thresholds=count("Tried per exit, never included.", "thresholds", least=2, most=101),
+    labels=text("Whether the data has labels; none: the given model's answers serve.", one_of=("given", "none")),
+    risk=share("Probability that a proven budget is missed; null: nothing was to be proven.", null=True),
+    confidence=text("What is compared with thresholds.", one_of=("max-softmax", "margin", "entropy")),
+    calibrate_on=text("Data that thresholds were found on.", one_of=("held", "train")),
+    correction=number("Multiplies the found thresholds.", "1", exclusiveMinimum=0, most=1),
+    max_class_drop=share("Limit of the accuracy drop of every class.", null=True),
+    points=count("Operating points asked for.", "points", least=1, most=5),
+    priors=text("How frequent classes are in the field, CLASS=SHARE,...", null=True),
+    output_name=text("Which of several outputs is the classifier.", null=True),
+    heads=rows("Families of heads; none named: those of effort.", text("A family.", one_of=FAMILIES)),
+    target_class=rows("Classes that exits are for; none: all.", text("Name or number.")),
+    least_alpha=share("Smallest threshold for these classes; null: 0.95.", null=True),
+    formats=rows("That stages are written in.", text("A format.", one_of=tuple(FORMATS)), minItems=1),
+    recipe=text("How exits are trained.", one_of=RECIPES),
+    exit_weight=share("Of the exit's loss in recipe trecx; null: the best of some.", null=True),
+    max_locations=count("Locations tried at most; null: as effort has it.", "locations", null=True),
+    effort=text("How much is spent on heads.", one_of=tuple(EFFORTS)),
+    seed=SEED,
+    threads=count("Of training and extraction.", "threads", least=1, most=MAX_THREADS),
+    exit_at=rows("Exits that there must be.", text("LOCATION or LOCATION:PROCESSOR.")),
+    threshold=rows("Thresholds that were given.", text("LOCATION=VALUE.", pattern=".=[0-9][0-9.e-]*$")),
+    forbid=rows("Locations without exit.", text("LOCATION.")),
+)
