@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from eeaug import quantities
 from eeaug.cli import shared
 from eeaug.errors import InputError
 from eeaug.export import bundle
@@ -33,9 +34,9 @@ __all__ = ["find_bundle", "report"]
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option(
     "--period",
-    type=shared.POSITIVE,
+    type=shared.Quantity(quantities.SECONDS, 0, shared.MOST_SECONDS, min_open=True),
     metavar="SECONDS",
-    help="One inference that often; with --battery, says how long it lasts.",
+    help="One inference that often, 1 or 200ms; with --battery, says how long it lasts.",
 )
 @click.option(
     "--battery", metavar="CAPACITY", help="2430J, 0.675Wh, or a charge at a voltage, 225mAh@3V; with --period."

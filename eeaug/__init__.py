@@ -8,6 +8,11 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     errors          what can go wrong, and the exit code it ends with
     leftovers       what killed runs left, told from what is at work
     outputs         files that results go to, and what is never overwritten
+    printable       text from files as a terminal may have it
+    places          files that are read: regular ones, of a size that is known
+    arrays          .npy files whose size is known before memory is taken
+    quantities      values with units
+    processes       the end of a process by a signal, and why
     cache           what earlier runs have left, and the room that it may take
     streams         whether stderr may be drawn on; what native code writes past Python
     hardware_file   strict reading of YAML: all mistakes at once, each with its path

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from eeaug.decision import STEP
+from eeaug.quantities import apart
 from eeaug.report.facts import Report
 
 __all__ = ["sentences"]
@@ -34,8 +35,9 @@ def sentences(report: Report) -> Iterator[str]:
             continue
         drop = base["measured"]["accuracy"] - measured["accuracy"]
         if drop > budget + 1e-9:
+            found, asked = apart(lambda value: f"{100 * value:.2f} points", drop, budget)
             yield (
-                f"{name}the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} "
+                f"{name}the drop on the test part is {found}, more than the {asked.removesuffix(' points')} "
                 f"asked for: {_why(guarantee, measured['samples'])}"
             )
 
