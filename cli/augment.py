@@ -8,12 +8,24 @@ from typing import Any
 
 import click
 
+from eeaug import quantities
 from eeaug.cache import Cache
-from eeaug.cli import config, forecast_view, shared, show
+from eeaug.cli import config, forecast_view, out, shared, show
 from eeaug.cli.grouped import Grouped
 from eeaug.decision import MEASURES
 from eeaug.errors import InfeasibleError
-from eeaug.settings import EFFORTS, FAMILIES, MAX_SEED, RECIPES, TRECX_EPOCHS, Settings, default_cache
+from eeaug.settings import (
+    EFFORTS,
+    FAMILIES,
+    MAX_CACHE_BYTES,
+    MAX_EPOCHS,
+    MAX_LOCATIONS,
+    MAX_SEED,
+    RECIPES,
+    TRECX_EPOCHS,
+    Settings,
+    default_cache,
+)  # fmt: skip
 
 __all__ = ["augment"]
 
@@ -54,7 +66,7 @@ EXAMPLES = {
 @click.option(
     "--priors",
     metavar="CLASS=SHARE,...",
-    help="How often classes occur in the field, e.g. silence=0.95; reweights every mean and rate.",
+    help="How often classes occur in the field, e.g. silence=0.95 or silence=95%; reweights every mean and rate.",
 )
 @shared.option("--force")
 @shared.option("--max-latency")
@@ -113,7 +125,7 @@ EXAMPLES = {
 )
 @click.option(
     "--least-alpha",
-    type=shared.Finite(0.5, 1, min_open=True, max_open=True),
+    type=shared.Quantity(quantities.SHARE, 0.5, 1, min_open=True, max_open=True),
     metavar="A",
     help="Smallest threshold of --target-class; default: 0.95. Lower ones let more leave, within the same limits.",
 )
@@ -127,20 +139,20 @@ EXAMPLES = {
 )
 @click.option(
     "--exit-weight",
-    type=shared.Finite(0, 1, min_open=True),
+    type=shared.Quantity(quantities.SHARE, 0, 1, min_open=True),
     metavar="W",
     help="Of the exit's loss in --recipe trecx; default: 0.3, 0.4 and 0.5 are tried.",
 )
 @click.option(
     "--max-locations",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MAX_LOCATIONS),
     metavar="N",
     help="Try exits at N locations at most, evenly over the model's MACs; default: all, 24 with --effort quick, 20 "
     "with --target-class.",
 )
 @click.option(
     "--finetune",
-    type=click.IntRange(0),
+    type=click.IntRange(0, MAX_EPOCHS),
     default=0,
     metavar="EPOCHS",
     help="Then train the chosen exits and the backbone together for so many passes over the training data, and "
@@ -173,11 +185,11 @@ EXAMPLES = {
 )
 @click.option(
     "--max-cache",
-    type=shared.POSITIVE,
+    type=shared.Quantity(quantities.GIGABYTES, 0, MAX_CACHE_BYTES, min_open=True),
     default=20.0,
     show_default=True,
     metavar="GB",
-    help="Disk that all of it may take; what was used longest ago makes room.",
+    help="Disk that all of it may take, 20 or 20GB; what was used longest ago makes room.",
 )
 @click.option(
     "--no-cache",
@@ -198,7 +210,7 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
     within the limits, and writes the network as one stage per decision, verified, with a report.
 
     Every option may come from the environment, too, --max-latency from $EEAUG_AUGMENT_MAX_LATENCY; and from a
-    file (--config).
+    file (--config). Values may have units: 1% or 0.5pp, 200ms or 3us, 2.5GB (k is 1000, Ki 1024).
 
     \b
     Examples:
@@ -221,10 +233,10 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
                 report = run(replace(settings, cache=cache), Progress(observer))
         except InfeasibleError as error:
             if as_json:
-                click.echo(dump_json(error.as_json()).encode(), nl=False)
+                out.write(dump_json(error.as_json()).encode())
             raise
         if dry_run:
-            click.echo(dump_json(report) if as_json else forecast_view.render(report), nl=False)
+            shared.show_lines(forecast_view.render(report), dump_json(report) if as_json else None)
             return
         shared.show_result(report, settings.bundle, as_json=as_json, quiet=quiet)
 
@@ -232,7 +244,7 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
 def _settings(options: dict[str, Any]) -> Settings:
     """Options as settings; what click cannot check by itself is checked here."""
     budget, weight = options.pop("max_accuracy_drop"), options.pop("efficiency_weight")
-    gigabytes, threads = options.pop("max_cache"), options.pop("threads")
+    room, threads = options.pop("max_cache"), options.pop("threads")
     options["points"] = int(options["points"])
     given: dict[str, Any] = {"threads": threads} if threads is not None else {}
     return Settings(
@@ -244,7 +256,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         heads=options.pop("heads") or (),
         formats=options.pop("formats") or (),
         cache=options.pop("cache_dir") or default_cache(),
-        max_cache_bytes=int(gigabytes * 1e9),
+        max_cache_bytes=int(room),
         **given,
         **options,
     )

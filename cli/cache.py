@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -12,9 +11,10 @@ from typing import Any
 import click
 
 from eeaug.cache import Cache, Item, Network
-from eeaug.cli import shared
+from eeaug.cli import out, shared
 from eeaug.cli.grouped import Suggesting
 from eeaug.errors import EeaugError, InputError
+from eeaug.printable import printable
 from eeaug.report import units
 from eeaug.settings import Settings, default_cache
 
@@ -55,10 +55,10 @@ def show(cache_dir: Path | None, as_json: bool) -> None:
     place = _cache(cache_dir)
     items, networks = place.items(), place.networks()
     if as_json:
-        click.echo(json.dumps(_facts(place, items, networks), indent=2, ensure_ascii=False))
+        out.json(_facts(place, items, networks))
         return
     if not items and not networks:
-        click.echo(f"{place.directory}: nothing is kept")
+        out.say(f"{place.directory}: nothing is kept")
         return
     rows = [
         (
@@ -72,13 +72,13 @@ def show(cache_dir: Path | None, as_json: bool) -> None:
     ]
     if rows:
         _print_table(("model", "data", "features", "heads", "unfinished", "last used"), rows)
-        click.echo()
+        out.say()
     for kind, title in _COMMON.items():
         mine = [item for item in items if item.kind == kind]
         if mine:
-            click.echo(f"{title}: {units.size(_bytes(mine))} in {len(mine)}, last used {_time(mine[-1].used_s)}")
+            out.say(f"{title}: {units.size(_bytes(mine))} in {len(mine)}, last used {_time(mine[-1].used_s)}")
     limit = units.size(Settings.max_cache_bytes)
-    click.echo(f"total: {units.size(_bytes(items))} in {place.directory} (--max-cache is {limit} by default)")
+    out.say(f"total: {units.size(_bytes(items))} in {place.directory} (--max-cache is {limit} by default)")
 
 
 @cache.command()
@@ -114,10 +114,10 @@ def clear(cache_dir: Path | None, older_than: int | None, model: str | None, dry
                 network.tidy()
     for title, mine in parts:
         if mine:
-            click.echo(f"{title}: {units.size(_bytes(mine))}")
+            out.say(f"{title}: {units.size(_bytes(mine))}")
     done = "would drop" if dry_run else "dropped"
     gone = sum(_bytes(mine) for _, mine in parts) - _bytes(kept)
-    click.echo(f"{done} {units.size(gone)} ({gone:,} bytes) from {place.directory}")
+    out.say(f"{done} {units.size(gone)} ({gone:,} bytes) from {place.directory}")
     if kept:
         raise EeaugError(f"{kept[0].path} may not be dropped, {len(kept)} in all: see who owns them")
 
@@ -127,7 +127,7 @@ def _cache(directory: Path | None) -> Cache:
     if place.exists() and not place.is_dir():
         raise InputError(f"{place} is not a directory: --cache-dir, or EEAUG_CACHE_DIR, names one")
     for link in Cache(place).links():
-        click.echo(f"warning: {link} is a symbolic link: left alone", err=True)
+        out.say(f"warning: {link} is a symbolic link: left alone", err=True)
     return Cache(place)
 
 
@@ -193,8 +193,9 @@ def _iso(unix_s: float) -> str:
 
 
 def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     aligned: list[Callable[..., str]] = [str.ljust, str.ljust, str.rjust, str.rjust, str.rjust, str.ljust]
     for row in (head, *rows):
         cells = [align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)]
-        click.echo("  ".join(cells).rstrip())
+        out.say("  ".join(cells).rstrip())

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eeaug.cli import shared
+from eeaug import quantities
+from eeaug.cli import out, shared
 from eeaug.cli.report import find_bundle
 from eeaug.errors import InfeasibleError
 from eeaug.outputs import Output
@@ -18,21 +19,29 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-_SHARE = {"type": shared.Finite(0, 1), "metavar": "SHARE"}
-_SECONDS = {"type": shared.POSITIVE, "metavar": "SECONDS"}
-_BYTES = {"type": shared.POSITIVE, "metavar": "BYTES"}
+_DROP = {"type": shared.Quantity(quantities.DROP, 0, 1), "metavar": "SHARE"}
+_SHARE = {"type": shared.Quantity(quantities.SHARE, 0, 1), "metavar": "SHARE"}
+_SECONDS = {"type": shared.SECONDS, "metavar": "SECONDS"}
+_JOULES = {"type": shared.Quantity(quantities.JOULES, min=0, min_open=True), "metavar": "JOULES"}
+_BYTES = {"type": shared.Quantity(quantities.BYTES, min=0, min_open=True), "metavar": "BYTES"}
 
 
 @click.command()
 @click.argument("directory", metavar="[DIR]", required=False, type=shared.Place())
-@click.option("--max-accuracy-drop", **_SHARE, help="Accuracy lost against the given model; 0.01 is one point.")
-@click.option("--max-class-drop", **_SHARE, help="Accuracy that the worst class has lost.")
-@click.option("--min-macs-saved", **_SHARE, help="Saved of the given model's MACs, as a mean; 0.4 is 40 %.")
-@click.option("--max-latency", **_SECONDS, help="Worst-case latency, as for augment.")
+@click.option(
+    "--max-accuracy-drop", **_DROP, help="Accuracy lost against the given model; 0.01 or 1% is one point."
+)
+@click.option("--max-class-drop", **_DROP, help="Accuracy that the worst class has lost.")
+@click.option("--min-macs-saved", **_SHARE, help="Saved of the given model's MACs, as a mean; 0.4 or 40%.")
+@click.option("--max-latency", **_SECONDS, help="Worst-case latency, as for augment: 0.2 or 200ms.")
 @click.option("--max-p95-latency", **_SECONDS, help="Latency that 95 % of samples keep.")
 @click.option("--max-mean-latency", **_SECONDS, help="Mean latency.")
-@click.option("--max-energy", type=shared.POSITIVE, metavar="JOULES", help="Mean energy of a sample.")
-@click.option("--max-flash", **_BYTES, help="Weights of all stages together; code comes on top of it.")
+@click.option("--max-energy", **_JOULES, help="Mean energy of a sample: 0.0025 or 2.5mJ.")
+@click.option(
+    "--max-flash",
+    **_BYTES,
+    help="Weights of all stages together, 64k is 64,000 and 64Ki 65,536 bytes; code comes on top of it.",
+)
 @click.option("--max-ram", **_BYTES, help="Most tensor bytes of any stage; what else a program needs comes on top.")
 @click.option(
     "--on",
@@ -98,20 +107,18 @@ def _show(name: str, sha256: str, part: Part, rows: Sequence[Row], *, as_json: b
         facts: dict[str, Any] = {"bundle": name, "manifest_sha256": sha256}
         facts |= {"part": part.name, "samples": part.design["samples"]}
         facts |= {"point": part.point, "ok": ok, "limits": [row.as_dict() for row in rows]}
-        click.echo(dump_json(facts).encode(), nl=False)
+        out.write(dump_json(facts).encode())
         return
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     at = "" if part.point == "default" else f", operating point {part.point}"
     title = f"{name}: {part.design['samples']:,} {part.name} samples{at}"
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     for column in ("limit", "given", "found", "margin", ""):
         table.add_column(column, justify="left" if column in ("limit", "") else "right")
     for row in rows:
-        text, sign = row.text, "−" if row.margin < 0 else ""
-        verdict = "[green]ok[/]" if row.ok else "[red]failed[/]"
-        margin = sign + text(abs(row.margin))
-        table.add_row(f"{row.limit.quantity}, {row.basis}", text(row.given), text(row.found), margin, verdict)
-    Console().print(table)
+        found, given, margin = row.words
+        verdict = Text("ok", "green") if row.ok else Text("failed", "red")
+        table.add_row(f"{row.limit.quantity}, {row.basis}", given, found, margin, verdict)
+    out.console().print(table)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from eeaug import hardware
+from eeaug import hardware, places
 from eeaug.cli import shared
 from eeaug.cli.grouped import flag
 from eeaug.errors import InputError
-from eeaug.hardware_file import Mistakes, as_number, nearest, parse, quotes, shown
+from eeaug.hardware_file import Mistakes, as_number, key_text, nearest, parse, quotes, shown
 
 __all__ = ["option", "read"]
 
@@ -45,7 +46,7 @@ def read(file: Path, command: click.Command) -> dict[str, Any]:
     InputError
         The file cannot be read or has mistakes: all of them, each with its key.
     """
-    if not file.exists():
+    if not file.exists() and not file.is_symlink():
         names = [path.name for path in file.parent.glob("*.y*ml")]
         raise InputError(f"--config {file}: no such file{nearest(file.name, names)}")
     options = {flag(p).lstrip("-"): p for p in command.params if isinstance(p, click.Option) and p.expose_value}
@@ -55,11 +56,11 @@ def read(file: Path, command: click.Command) -> dict[str, Any]:
         raise InputError(f"{file}: must be a mapping of options, such as max-latency: 2.5, given {shown(document)}")
     given: dict[str, Any] = {}
     for key, value in document.items():
-        found = options.get(key)
+        found = options.get(key) if isinstance(key, str) else None
         if found is None or found.name is None:
-            mistakes.add(
-                str(key), f"no such option{nearest(str(key), options) or f'; see eeaug {command.name} --help'}"
-            )
+            name = key_text(key)
+            hint = "" if mistakes.enough else nearest(name, options) or f"; see eeaug {command.name} --help"
+            mistakes.add(name, f"no such option{hint}")
             continue
         try:
             given[found.name] = _value(found, value, file.parent)
@@ -84,7 +85,9 @@ def _value(option: click.Option, value: object, folder: Path) -> Any:
 def _one(option: click.Option, value: object, folder: Path) -> str:
     """One value as the text that the command line would have."""
     kind = option.type
-    if isinstance(kind, click.IntRange | click.FloatRange):
+    if isinstance(kind, shared.Quantity):
+        right, wanted = not math.isnan(as_number(value)) or isinstance(value, str), "a number"
+    elif isinstance(kind, click.IntRange | click.FloatRange):
         right, wanted = not math.isnan(as_number(value)), "a number"
     elif isinstance(kind, click.Choice):  # of words, or of numbers as words
         right, wanted = type(value) in (str, int), f"one of {', '.join(kind.choices)}"
@@ -94,11 +97,29 @@ def _one(option: click.Option, value: object, folder: Path) -> str:
         raise click.BadParameter(
             f"must be {wanted}, given {shown(value)}{quotes(value) if wanted == 'text' else ''}"
         )
-    text = str(value)
+    text = _text(value)
     kind.convert(text, option, None)
-    if isinstance(kind, click.Path):
-        return str(folder / Path(text).expanduser())
+    if isinstance(kind, shared.Place):
+        return str(_beside(folder, text))
     return _PLACES.get(flag(option), _as_given)(text, folder)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 200:  # more digits than Python writes
+        raise click.BadParameter(f"must be smaller, given {shown(value)}")
+    return str(value)
+
+
+def _beside(folder: Path, text: str) -> Path:
+    """The path, which is relative to the file; ``~`` is the home of a user who has one."""
+    try:
+        place = folder / Path(text).expanduser()
+        places.check_name(place)
+    except RuntimeError as error:  # no such user
+        raise click.BadParameter(f"{text}: {error}") from None
+    except InputError as error:
+        raise click.BadParameter(str(error)) from None
+    return place
 
 
 def _as_given(text: str, folder: Path) -> str:
@@ -106,7 +127,7 @@ def _as_given(text: str, folder: Path) -> str:
 
 
 def _hardware(text: str, folder: Path) -> str:
-    file = folder / Path(text).expanduser()
+    file = _beside(folder, text)
     if file.exists():
         return str(file)
     if text.removesuffix(".yaml") in hardware.shipped():
@@ -116,7 +137,9 @@ def _hardware(text: str, folder: Path) -> str:
 
 
 def _data(text: str, folder: Path) -> str:
-    file = folder / Path(text).expanduser()
+    if re.fullmatch(r"[\w.]+:[\w./-]*", text) and not text.startswith(("/", "~")) and not (folder / text).exists():
+        return text  # keras:NAME, tfds:NAME, module:function
+    file = _beside(folder, text)
     named = ":" in text and not file.exists()  # keras:NAME, tfds:NAME, module:function
     return text if named else str(file)
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eeaug.cli import evaluate_view, shared
+from eeaug.cli import evaluate_view, out, shared
 from eeaug.errors import InputError
+from eeaug.settings import MAX_THREADS
 
 if TYPE_CHECKING:  # numpy and onnxruntime are imported on use
     from eeaug.cascade import Outcomes
@@ -58,7 +59,7 @@ __all__ = ["evaluate"]
     metavar="DIR",
     help="Where data is unpacked; default: $EEAUG_CACHE_DIR, else $XDG_CACHE_HOME/eeaug.",
 )
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads; default: all.")
+@click.option("--threads", type=click.IntRange(1, MAX_THREADS), metavar="N", help="Threads; default: all.")
 @shared.option("--manifest-sha256")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
@@ -115,7 +116,7 @@ def evaluate(
     }
     facts["verdict"] = evaluate_view.verdict(facts, guaranteed=manifest.get("settings", {}).get("risk") is not None)
     if as_json:
-        click.echo(bundle.dump_json(facts).encode(), nl=False)
+        out.write(bundle.dump_json(facts).encode())
     else:
         evaluate_view.show(facts, given.source)
 

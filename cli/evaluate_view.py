@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from eeaug.cli import out
+
 __all__ = ["show", "verdict"]
 
 NAMES = {
@@ -60,26 +62,24 @@ def _in_words(test: dict[str, Any], facts: dict[str, Any]) -> str:
 
 def show(facts: dict[str, Any], source: str) -> None:
     """On stdout."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from eeaug.report import units
 
     at = "" if facts["point"] == "default" else f", operating point {facts['point']}"
     title = f"{facts['samples']:,} samples of {source} ({facts['part']}){at}"
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     for column in ("left at stage", "share", "right of these", "mean confidence", "MACs so far"):
         table.add_column(column, justify="left" if column == "left at stage" else "right")
     for stage, rate in zip(facts["stages"], facts["leave_rates"], strict=True):
         table.add_row(
-            escape(stage["name"]),
+            stage["name"],
             units.share(rate),
             "–" if stage["accuracy"] is None else units.share(stage["accuracy"]),
             "–" if stage["mean_confidence"] is None else f"{stage['mean_confidence']:.4f}",
             units.macs(stage["macs"]),
         )
-    console = Console()
+    console = out.console()
     console.print(table)
     if facts["reference"] is not None:
         console.print(_comparison(facts))
@@ -88,11 +88,10 @@ def show(facts: dict[str, Any], source: str) -> None:
     if facts["baseline"] is not None:
         lines.append(_drop(facts["baseline"]))
     for line in [*lines, facts["verdict"]]:
-        console.print(escape(line), highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _comparison(facts: dict[str, Any]) -> Any:
-    from rich.markup import escape
     from rich.table import Table
 
     from eeaug.report import units
@@ -113,7 +112,7 @@ def _comparison(facts: dict[str, Any]) -> Any:
         else:
             here = "–" if test["observed"] is None else f"{test['observed']:.4f}"
             expected = "–" if test["interval"] is None else "{:.4f} to {:.4f}".format(*test["interval"])
-        table.add_row(escape(name.format(test["stage"])), here, expected, "outside" if test["outside"] else "")
+        table.add_row(name.format(test["stage"]), here, expected, "outside" if test["outside"] else "")
     return table
 
 

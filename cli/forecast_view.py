@@ -7,8 +7,8 @@ from typing import Any
 __all__ = ["render"]
 
 
-def render(facts: dict[str, Any]) -> str:
-    """What a search would look at, cost and could bring."""
+def render(facts: dict[str, Any]) -> list[str]:
+    """What a search would look at, cost and could bring, as lines."""
     from eeaug.report import units
 
     search, estimate = facts["search"], facts["estimate"]
@@ -37,4 +37,4 @@ def render(facts: dict[str, Any]) -> str:
         lines.append(f"  {at['location']:<{width}}  " + "  ".join(savings))
     if not facts["locations"]:
         lines.append("  no exit can stand anywhere: see eeaug inspect")
-    return "\n".join(lines) + "\n"
+    return lines

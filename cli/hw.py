@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
-from eeaug import hardware
+from eeaug import hardware, printable
+from eeaug.cli import out
 from eeaug.cli.grouped import Suggesting
 from eeaug.cli.hw_fit import fit
 
@@ -50,7 +50,7 @@ def list_(as_json: bool) -> None:
             }
             for profile in profiles
         ]
-        click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        out.json(entries)
         return
     rows = [
         (
@@ -76,7 +76,7 @@ def show(name: str, as_json: bool) -> None:
     """
     target = hardware.read(name)
     if as_json:
-        click.echo(json.dumps(hardware.as_dict(target), indent=2, ensure_ascii=False))
+        out.json(hardware.as_dict(target))
         return
     lowest_latency = "not named: the processor with the lowest latency that holds the whole model"
     facts = (
@@ -138,9 +138,9 @@ def check(name: str) -> None:
         _count(target.memories, "memory", "memories"),
         _count(target.links, "link", "links"),
     ]
-    click.echo(f"{target.name}: ok: {', '.join(counts)}")
+    out.say(f"{target.name}: ok: {', '.join(counts)}")
     for line in hardware.warnings(target):
-        click.echo(f"warning: {line}")
+        out.say(f"warning: {line}")
 
 
 @hw.command()
@@ -153,7 +153,7 @@ def reference() -> None:
     """
     from eeaug.cli.hw_reference import markdown
 
-    click.echo(markdown(), nl=False)
+    out.write(markdown().encode())
 
 
 hw.add_command(fit)
@@ -222,14 +222,12 @@ def _table(
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # as it stands: [brackets] in a source are no markup
+        table.add_row(*(Text(printable.lines(cell)) for cell in row))
     return table
 
 
 def _print(*tables: Table) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = out.console()
     for table in tables:
         if table.row_count:
             console.print(table)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eeaug import hardware
-from eeaug.cli import shared
+from eeaug.cli import out, shared
 from eeaug.outputs import Output
 
 if TYPE_CHECKING:  # numpy is imported on use
@@ -72,7 +72,7 @@ def fit(
         rows += _residuals(old.processor(p), new.processor(p), mine)
     text = hardware.dump(new)
     if output is None:
-        click.echo(text, nl=False)
+        out.write(text.encode())
     else:
         to.write(text.encode())
     if as_json:
@@ -82,12 +82,12 @@ def fit(
             p: {"rates_macs_per_s": f.rates, **f.overheads, "factors": f.factors, "measured": sorted(f.measured)}
             for p, f in fits.items()
         }
-        click.echo(dump_json({"name": new.name, "processors": shown, "measurements": rows}), nl=False)
+        out.write(dump_json({"name": new.name, "processors": shown, "measurements": rows}).encode())
         return
     _show(new, fits, rows, stderr=output is None)
     for processor in old.processors:
         if processor.name not in fits:
-            click.echo(f"warning: nothing was measured on {processor.name}: its rates stay as they were", err=True)
+            out.say(f"warning: nothing was measured on {processor.name}: its rates stay as they were", err=True)
 
 
 def _residuals(old: Processor, new: Processor, measured: Sequence[Measurement]) -> list[dict[str, Any]]:
@@ -108,14 +108,12 @@ def _residuals(old: Processor, new: Processor, measured: Sequence[Measurement]) 
 
 
 def _show(new: Hardware, fits: Mapping[str, Fit], rows: Sequence[Mapping[str, Any]], *, stderr: bool) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from eeaug.report import units
 
-    console = Console(stderr=stderr, highlight=False)
-    table = Table(title=f"Rates of {escape(new.name)}", title_justify="left")
+    console = out.console(stderr=stderr)
+    table = Table(title=f"Rates of {new.name}", title_justify="left")
     for column in ("processor", "type", "rate", "may well be off by"):
         table.add_column(column, justify="left" if column in ("processor", "type") else "right")
     for processor, found in fits.items():
@@ -135,7 +133,7 @@ def _show(new: Hardware, fits: Mapping[str, Fit], rows: Sequence[Mapping[str, An
     for row in rows:
         errors = (_error(row[key], row["latency_s"]) for key in ("before_s", "fitted_s", "left_out_s"))
         shown = units.macs(row["macs"]), units.seconds(row["latency_s"])
-        table.add_row(escape(row["name"]), row["processor"], *shown, *errors)
+        table.add_row(row["name"], row["processor"], *shown, *errors)
     console.print(table)
     others = [abs(r["left_out_s"] / r["latency_s"] - 1) for r in rows if r["left_out_s"] is not None]
     if others:

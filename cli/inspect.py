@@ -181,7 +181,6 @@ def _on(target: Any, table: Any) -> dict[str, Any]:
 
 
 def _print(facts: dict[str, Any], console: Any) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from eeaug.report import units
@@ -190,8 +189,6 @@ def _print(facts: dict[str, Any], console: Any) -> None:
     console.print(
         f"{facts['model']}: input {_shape(facts['input_shape'])}, {facts['classes']} classes, ends in {ends}; "
         f"{facts['layers']} layers, {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters",
-        highlight=False,
-        markup=False,
         soft_wrap=True,
     )
     target = facts["hardware"]
@@ -205,7 +202,7 @@ def _print(facts: dict[str, Any], console: Any) -> None:
     for i, block in enumerate(facts["blocks"]):
         heads = block["head_macs"]
         table.add_row(
-            escape(block["block"]),
+            block["block"],
             *([str(len(block["layers"])), f"{block['peak_elements']:,}"] if wide else []),
             _shape(block["shape"]),
             units.macs(block["macs"]),
@@ -216,13 +213,10 @@ def _print(facts: dict[str, Any], console: Any) -> None:
     console.print(table)
     for block in facts["blocks"]:
         if block["reason"]:
-            console.print(
-                f"no exit after {block['block']}: {block['reason']}", highlight=False, markup=False, soft_wrap=True
-            )
+            console.print(f"no exit after {block['block']}: {block['reason']}", soft_wrap=True)
     console.print(
         f"{facts['locations']} locations; exit heads: MACs of the smallest and largest tried there; "
         "peak: tensor elements alive at once",
-        highlight=False,
         soft_wrap=True,
     )
     for processor in processors:
@@ -231,11 +225,10 @@ def _print(facts: dict[str, Any], console: Any) -> None:
             f"whole model on {processor['name']}: {units.seconds(processor['latency_s'])}*, "
             f"{units.joules(processor['energy_j'])}*, storage {units.size(processor['storage_bytes'])}, "
             f"activations {units.size(processor['peak_activation_bytes'])}: {fits}",
-            highlight=False,
             soft_wrap=True,
         )
     if target:
-        console.print("* estimated from the profile", highlight=False, soft_wrap=True)
+        console.print("* estimated from the profile", soft_wrap=True)
 
 
 def _shape(shape: list[int]) -> str:

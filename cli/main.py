@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
 import eeaug
+from eeaug import places, processes
+from eeaug.cli import environment, supervised
 from eeaug.cli.grouped import Suggesting
-from eeaug.errors import EeaugError
+from eeaug.errors import EeaugError, InputError
 from eeaug.leftovers import own_temporary
+from eeaug.printable import LONGEST_LINE, one_line, printable, shortened
+from eeaug.settings import default_cache
 
 __all__ = ["main"]
 
@@ -24,7 +33,13 @@ INTERRUPTED = 130
 INTERRUPT_PAUSE_S = 1.0
 # click 8.2 raises this for `eeaug` alone, 8.1 prints the help itself
 NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
-LONGEST_REASON = 240  # characters; a Keras error can quote a whole configuration
+NEARLY_FULL_BYTES = 100_000_000
+LONGEST_REASON = 160  # characters; a Keras error can quote a whole configuration
+# of an OSError: the place that was named cannot be what it should
+WRONG_PLACE = {
+    errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
+    errno.ENOTEMPTY, errno.EPERM, errno.EROFS, errno.ENXIO,
+}  # fmt: skip
 # command → module: imported when it is called, so that `eeaug --help` is quick
 COMMANDS = {
     "augment": ("eeaug.cli.augment", "Turn a trained classifier into an early-exit network for a target."),
@@ -64,12 +79,19 @@ class _Lazy(Suggesting):
     epilog="Example: eeaug augment model.h5 --hw psoc6 --max-latency 2.5 && eeaug report",
 )
 @click.version_option(eeaug.__version__, prog_name="eeaug")
-def group() -> None:
+@click.pass_context
+def group(context: click.Context) -> None:
     """Early exits for trained Keras classifiers, split over the processors of an embedded target."""
+    environment.warn(context)
 
 
 def main() -> None:
     """Run, and end with the documented exit code: 0, 1, 2, 3, 4 or 130."""
+    sys.exit(supervised.run(_main, _fail) if hasattr(os, "fork") else _main())
+
+
+def _main() -> int:
+    """The run itself; main waits for it."""
     streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None]  # None: closed by the caller
     for stream in streams:
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -90,7 +112,7 @@ def main() -> None:
         # would make Python end by the signal itself and not with our code.
         sys.stderr.flush()
         os._exit(code)
-    sys.exit(code)
+    return code
 
 
 def _interrupt() -> Callable[[int, Any], None]:
@@ -111,7 +133,8 @@ def run(arguments: list[str]) -> int:
     try:
         code = group.main(arguments, prog_name="eeaug", standalone_mode=False)
         if sys.stdout is not None:
-            sys.stdout.flush()  # a full disk or a closed pipe shows here, not when Python ends
+            with places.naming("standard output"):
+                sys.stdout.flush()  # a full disk or a closed pipe shows here, not when Python ends
         return int(code or 0)
     except (click.exceptions.Abort, KeyboardInterrupt) as error:
         interrupt = error.__cause__ if isinstance(error, click.exceptions.Abort) else error  # Abort is click's own
@@ -131,8 +154,12 @@ def run(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         hint = f"; see {context.command_path} --help" if context is not None else ""
         message = " ".join(error.format_message().split()).rstrip(".")
-        return _fail(f"error: {message}{hint}", error.exit_code)
+        return _fail(f"error: {shortened(printable(message), LONGEST_LINE - 7 - len(hint))}{hint}", error.exit_code)
     except EeaugError as error:
+        if _for_want_of_memory(error):
+            return _fail("error: out of memory", 1)
+        if isinstance(error, InputError) and error.lines:
+            return _fail(f"error: {error.args[0]}", error.exit_code, error.lines)
         return _fail(f"error: {error}", error.exit_code)
     except BrokenPipeError:  # `eeaug report | head`
         return 0
@@ -141,23 +168,92 @@ def run(arguments: list[str]) -> int:
             return 0
         raise
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        return _fail(
-            f"error: {error.strerror}{where}" if error.strerror else f"error: {' '.join(str(error).split())}", 1
-        )
-    except MemoryError:
-        return _fail("error: out of memory", 1)
+        return _os_error(error)
     except Exception as error:  # a mistake of ours: said in a line, told in full on request
+        if _for_want_of_memory(error):
+            return _fail("error: out of memory", 1)
+        if (full := _full_disk(error)) is not None:
+            return _fail(f"error: No space left on device{full}", 1)
         if os.environ.get("EEAUG_TRACEBACK"):
             traceback.print_exc()
         at = traceback.extract_tb(error.__traceback__)[-1]
         return _fail(
-            f"error: eeaug failed: {type(error).__name__}: {' '.join(str(error).split())[:LONGEST_REASON]} "
+            f"error: eeaug failed: {type(error).__name__}: {one_line(str(error), LONGEST_REASON)} "
             f"({Path(at.filename).name}:{at.lineno}); EEAUG_TRACEBACK=1 shows all of it",
             1,
         )
 
 
-def _fail(message: str, code: int) -> int:
-    click.echo(message, err=True)
+def _os_error(error: OSError) -> int:
+    """The place that cannot be used, with the code of a wrong place where it was named; a full disk is none."""
+    if _for_want_of_memory(error):
+        return _fail("error: out of memory", 1)
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    if (full := _full_disk(error)) is not None:
+        said = error.strerror or " ".join(str(error).split())
+        return _fail(f"error: {said}{f': {name}' if name else full}", 1)
+    if not error.strerror:
+        return _fail(f"error: {' '.join(str(error).split())}", 1)
+    code = 2 if name and error.errno in WRONG_PLACE else 1
+    return _fail(f"error: {error.strerror}{f': {name}' if name else ''}", code)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _for_want_of_memory(error: BaseException) -> bool:
+    return any(
+        isinstance(one, MemoryError)
+        or (not isinstance(one, EeaugError) and processes.for_want_of_memory(f"{type(one).__name__}: {one}"))
+        for one in _chain(error)
+    )
+
+
+def _full_disk(error: BaseException) -> str | None:
+    """``: PLACE is full`` where the error is of a full disk, the fullest of the places that are written to."""
+    full = any(
+        getattr(one, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        or re.search(r"no space left|errno = 28\b|disk quota exceeded", str(one), re.IGNORECASE)
+        for one in _chain(error)
+        if not isinstance(one, EeaugError)
+    )
+    if not full:
+        return None
+    free = {}
+    for place in _written_places():
+        with suppress(OSError):
+            free[place] = shutil.disk_usage(place).free
+    fullest = min(free, key=lambda place: free[place], default=None)
+    if fullest is None or free[fullest] > NEARLY_FULL_BYTES:  # what was written has been taken away again
+        return ""
+    return f": {fullest} has {free[fullest] / 1e6:,.1f} MB free"
+
+
+def _written_places() -> Iterator[Path]:
+    """Directories that a run writes to: those of its arguments, of temporary files, of the cache, and this one."""
+    yield from (_folder(Path(word)) for word in sys.argv[1:] if not word.startswith("--"))
+    with suppress(OSError):
+        yield Path(tempfile.gettempdir())
+    with suppress(EeaugError):
+        yield _folder(default_cache())
+    with suppress(OSError):
+        yield Path.cwd()
+
+
+def _folder(path: Path) -> Path:
+    try:
+        return path if path.is_dir() else path.absolute().parent
+    except (OSError, ValueError):  # no path at all
+        return Path()
+
+
+def _fail(message: str, code: int, lines: Iterable[str] = ()) -> int:
+    """One line on stderr, and one below it for each mistake of a file."""
+    click.echo(shortened(printable(message)), err=True)
+    for line in lines:
+        click.echo(f"  {shortened(printable(line))}", err=True)
     return code

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from eeaug import json_file, manifest, regular
+from eeaug import json_file, manifest, quantities, regular
 from eeaug.cli import shared
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import bundle
@@ -33,9 +33,9 @@ __all__ = ["find_bundle", "report"]
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option(
     "--period",
-    type=shared.POSITIVE,
+    type=shared.Quantity(quantities.SECONDS, 0, shared.MOST_SECONDS, min_open=True),
     metavar="SECONDS",
-    help="One inference that often; with --battery, says how long it lasts.",
+    help="One inference that often, 1 or 200ms; with --battery, says how long it lasts.",
 )
 @click.option(
     "--battery", metavar="CAPACITY", help="2430J, 0.675Wh, or a charge at a voltage, 225mAh@3V; with --period."

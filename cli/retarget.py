@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from eeaug.cli import shared, show
+from eeaug.cli import out, shared, show
 from eeaug.cli.grouped import Grouped
 from eeaug.errors import InfeasibleError
 
@@ -65,7 +65,8 @@ def retarget(
     DIR/search. What is not given stays as it was for DIR; where it can be left out, "none" takes it away
     (--max-latency none, --exit-at none). Nothing is measured: eeaug evaluate does that.
 
-    Every option may come from the environment, too: --max-latency from $EEAUG_RETARGET_MAX_LATENCY.
+    Every option may come from the environment, too: --max-latency from $EEAUG_RETARGET_MAX_LATENCY. Values may
+    have units: 1% or 0.5pp, 200ms or 3us.
 
     \b
     Examples:
@@ -89,10 +90,10 @@ def retarget(
                 report = run(directory, changes, Progress(observer), manifest_sha256)
         except InfeasibleError as error:
             if as_json:
-                click.echo(dump_json(error.as_json()).encode(), nl=False)
+                out.write(dump_json(error.as_json()).encode())
             raise
         if output is None or dry_run:
-            click.echo(dump_json(report) if as_json else _preview(report), nl=False)
+            shared.show_lines(_preview(report), dump_json(report) if as_json else None)
             return
         shared.show_result(report, output, as_json=as_json, quiet=quiet)
 
@@ -117,8 +118,8 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _preview(report: dict[str, Any]) -> str:
-    """The design that would be written, as text."""
+def _preview(report: dict[str, Any]) -> list[str]:
+    """The design that would be written, as lines of text."""
     from eeaug.report import facts, units
 
     design, base = report["design"], report["baseline"]["choose"]
@@ -152,4 +153,4 @@ def _preview(report: dict[str, Any]) -> str:
         )
     if report["guarantee"] is not None:
         lines += ["", report["guarantee"]["statement"]]
-    return "\n".join(lines) + "\n"
+    return lines

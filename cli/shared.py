@@ -3,46 +3,57 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from eeaug import places, quantities
+from eeaug.cli import out
 from eeaug.errors import InputError
 from eeaug.outputs import Output
 from eeaug.settings import ALWAYS, FORMATS, MAX_THREADS
 
 __all__ = [
-    "NAMES", "NONE", "POSITIVE", "Finite", "Place", "give", "inherited", "interruptible", "manifest_line", "option",
-    "pairs", "show", "show_result", "thresholds",
+    "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "Place", "Quantity", "give", "inherited", "interruptible",
+    "manifest_line", "option", "pairs", "show", "show_lines", "show_result", "thresholds",
 ]  # fmt: skip
 
 NONE = "none"  # takes away what the bundle has
 
 
-class Finite(click.FloatRange):
-    """A range without nan, which compares as inside of every range, and without infinity."""
+class Quantity(click.FloatRange):
+    """A finite number, or a value with a unit of this kind, within a range (in SI units, shares, bytes)."""
+
+    def __init__(self, kind: quantities.Kind, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number", param, ctx)
-        return number
+        try:
+            number = quantities.parse(value if isinstance(value, str) else repr(value), self.kind)
+        except quantities.QuantityError as error:
+            self.fail(str(error), param, ctx)
+        found: float = super().convert(number, param, ctx)
+        return found
 
 
 class Place(click.Path):
-    """A path; an empty one would be the current directory."""
+    """A path that a file may have, whether one is there or not: not empty, not too long, links that end."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not str(value).strip():
+        if not str(value).strip():  # it would be the current directory
             self.fail("it is empty: name a file or a directory", param, ctx)
+        try:
+            places.check_name(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -78,7 +89,11 @@ class _Sha256(click.ParamType):
 
 
 NAMES = _Names()
-POSITIVE = Finite(min=0, min_open=True)
+MOST_SECONDS = 1e12  # what is beyond is a slip, and overflows where it is multiplied
+SECONDS = Quantity(quantities.SECONDS, min=0, min_open=True)
+_SHARE = Quantity(quantities.SHARE, 0, 1)
+_SHARE_ABOVE_0 = Quantity(quantities.SHARE, 0, 1, min_open=True)
+_DROP = Quantity(quantities.DROP, 0, 1)
 # long flag → what click.option takes
 _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--hw": {
@@ -90,22 +105,23 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--force": {"is_flag": True, "help": "Replace a bundle that is there, if nothing but it is in its directory."},
     "--max-latency": {
         "names": ["max_latency_s"],
-        "type": POSITIVE,
+        "type": SECONDS,
         "metavar": "SECONDS",
-        "help": "Worst-case latency that no design may exceed.",
+        "help": "Worst-case latency that no design may exceed: 2.5, or with a unit, 200ms.",
     },
     "--max-accuracy-drop": {
-        "type": Finite(0, 1),
+        "type": _DROP,
         "metavar": "SHARE",
-        "help": "Accuracy that may be lost, 0.01 is one point: on the choose samples, or see --cross-validate.",
+        "help": "Accuracy that may be lost, 0.01 or 1% for one point: on the choose samples, or see "
+        "--cross-validate.",
     },
     "--max-class-drop": {
-        "type": Finite(0, 1),
+        "type": _DROP,
         "metavar": "SHARE",
         "help": "Accuracy that any single class may lose on the choose samples",
     },
     "--risk": {
-        "type": Finite(0, 1, min_open=True, max_open=True),
+        "type": Quantity(quantities.SHARE, 0, 1, min_open=True, max_open=True),
         "metavar": "DELTA",
         "help": "Prove the budget on samples set aside: the true drop exceeds it with probability DELTA at most "
         "(0.05 is usual).",
@@ -116,7 +132,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": "The mean cost that is minimised.",
     },
     "--efficiency-weight": {
-        "type": Finite(0, 1),
+        "type": _SHARE,
         "metavar": "W",
         "help": "Instead of a budget: minimise W × relative cost + (1 − W) × accuracy lost.",
     },
@@ -126,7 +142,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": "Count cascades on the samples, or treat exits as independent as the paper does.",
     },
     "--correction": {
-        "type": Finite(0, 1, min_open=True),
+        "type": _SHARE_ABOVE_0,
         "default": 1.0,
         "metavar": "C",
         "help": "Multiplies the found thresholds (the paper: 1, 0.67, 0.5); below 1 more samples leave than the "
@@ -234,8 +250,8 @@ def thresholds(values: tuple[str, ...]) -> dict[str, float]:
 
 def _confidence(location: str, text: str) -> float:
     try:
-        value = float(text)
-    except ValueError:
+        value = quantities.parse(text, quantities.SHARE)
+    except quantities.QuantityError:
         value = -1.0
     if not 0 < value <= 1:
         raise InputError(f"--threshold {location}={text}: a confidence is a number above 0 and up to 1")
@@ -245,22 +261,29 @@ def _confidence(location: str, text: str) -> float:
 def give(content: bytes, to: Output) -> None:
     """The result, on stdout or as a file."""
     if to.place is None:
-        click.echo(content, nl=False)
+        out.write(content)
         return
     to.write(content)
-    click.echo(f"written: {to.place}", err=True)
+    out.say(f"written: {to.place}", err=True)
 
 
 def show(printed: Callable[[Any], None], to: Output) -> None:
     """What ``printed`` prints on a rich console: the terminal's, or a file of plain text."""
     if to.place is None:
-        from rich.console import Console
-
-        printed(Console())
+        printed(out.console())
         return
     from eeaug.report import terminal
 
     give(terminal.plain(printed).encode(), to)
+
+
+def show_lines(lines: Iterable[str], json: str | None) -> None:
+    """On stdout: lines of text, or instead of them JSON."""
+    if json is not None:
+        out.write(json.encode())
+        return
+    for line in lines:
+        out.say(line)
 
 
 @contextmanager
@@ -291,13 +314,11 @@ def manifest_line(sha256: str) -> str:
 def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bool) -> None:
     """On stdout: report.json as it was written, or what it says and where the bundle is."""
     if as_json:
-        click.echo((place / "report.json").read_bytes(), nl=False)
+        out.write((place / "report.json").read_bytes())
         return
-    from rich.console import Console
-
     from eeaug.report import terminal
 
     if not quiet:
-        Console().print(terminal.render(report))
-        click.echo(manifest_line(hashlib.sha256((place / "manifest.json").read_bytes()).hexdigest()))
-    click.echo(f"bundle: {place}")
+        out.console().print(terminal.render(report))
+        out.say(manifest_line(hashlib.sha256((place / "manifest.json").read_bytes()).hexdigest()))
+    out.say(f"bundle: {place}")

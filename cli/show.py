@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import click
-
+from eeaug.cli import out
+from eeaug.printable import printable
 from eeaug.progress import Lines, title
 from eeaug.streams import live
 
@@ -22,21 +22,20 @@ def observer(*, quiet: bool, verbose: bool) -> Iterator[Any]:
         with _Bars(verbose) as bars:
             yield bars
     else:
-        yield Lines(partial(click.echo, err=True), quiet=quiet, verbose=verbose)
+        yield Lines(partial(out.say, err=True), quiet=quiet, verbose=verbose)
 
 
 class _Bars:
     """A live bar for the step at work, its time when it is done."""
 
     def __init__(self, verbose: bool) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        self.console = Console(stderr=True)
+        self.console = out.console(stderr=True)
         self.verbose = verbose
         self.live = Progress(
-            SpinnerColumn(finished_text="[green]✓[/]"), TextColumn("{task.description:<40}"), BarColumn(30),
-            TimeElapsedColumn(), console=self.console, transient=False,
+            SpinnerColumn(finished_text="[green]✓[/]"), TextColumn("{task.description:<40}", markup=False),
+            BarColumn(30), TimeElapsedColumn(), console=self.console, transient=False,
         )  # fmt: skip
         self.current: Any = None
 
@@ -48,7 +47,7 @@ class _Bars:
         self.live.stop()
 
     def step(self, name: str, detail: str) -> None:
-        self.current = self.live.add_task(title(name, detail), total=None)
+        self.current = self.live.add_task(printable(title(name, detail)), total=None)
 
     def advance(self, done: int, of: int) -> None:
         self.live.update(self.current, completed=done, total=of)
@@ -58,11 +57,11 @@ class _Bars:
         self.live.stop_task(self.current)
 
     def note(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(text)
 
     def detail(self, text: str) -> None:
         if self.verbose:
-            self.console.print(f"  {text}", style="dim", markup=False, highlight=False)
+            self.console.print(f"  {text}", style="dim")
 
     def warning(self, text: str) -> None:
-        self.console.print(f"warning: {text}", style="yellow", markup=False, highlight=False)
+        self.console.print(f"warning: {text}", style="yellow")

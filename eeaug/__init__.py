@@ -9,6 +9,11 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     leftovers       what killed runs left, told from what is at work
     outputs         files that results go to, and what is never overwritten
     checksums       files of the cache that say whether they are what was written
+    printable       text from files as a terminal may have it
+    places          files that are read: regular ones, of a size that is known
+    arrays          .npy files whose size is known before memory is taken
+    quantities      values with units
+    processes       the end of a process by a signal, and why
     cache           what earlier runs have left, and the room that it may take
     regular         files of a folder that somebody else may have made
     json_file       strict reading of JSON, compared with a schema

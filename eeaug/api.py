@@ -368,7 +368,9 @@ def _unnamed(scratch: Path) -> Iterator[None]:
         yield
     except EeaugError as error:
         if scratch.name:
-            error.args = (str(error).replace(f"{scratch}{os.sep}", ""), *error.args[1:])
+            error.args = tuple(str(word).replace(f"{scratch}{os.sep}", "") for word in error.args)
+            if isinstance(error, InputError):
+                error.lines = tuple(line.replace(f"{scratch}{os.sep}", "") for line in error.lines)
         raise
 
 

@@ -5,11 +5,13 @@ EeaugError                 1  eeaug itself failed
 ├── InfeasibleError        3  no design meets the limits
 └── ConversionError        4  model not supported, an exported file disagrees, a hash changed
 
-A message is one line: what was wrong, where, what was given, what would be right.
+A message is one line: what was wrong, where, what was given, what would be right. All mistakes of a file are one
+line each below it (``lines`` of an InputError).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 __all__ = ["ConversionError", "EeaugError", "InfeasibleError", "InputError"]
@@ -22,9 +24,19 @@ class EeaugError(Exception):
 
 
 class InputError(EeaugError):
-    """The command line, a configuration file or the data is wrong."""
+    """The command line, a configuration file or the data is wrong.
+
+    ``lines`` are the mistakes of a file, where ``message`` says how many it has.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str = "", *, lines: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.lines = tuple(lines)
+
+    def __str__(self) -> str:
+        return "\n  ".join([super().__str__(), *self.lines])
 
 
 class InfeasibleError(EeaugError):

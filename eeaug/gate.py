@@ -8,6 +8,8 @@ from typing import Any, Literal
 from xml.etree import ElementTree
 
 from eeaug.errors import InputError
+from eeaug.printable import printable
+from eeaug.quantities import apart
 from eeaug.report import units
 
 __all__ = ["LIMITS", "Limit", "Part", "Row", "check", "junit", "part"]
@@ -93,16 +95,22 @@ class Row:
         return self.margin >= -ROUNDING * (1.0 if self.limit.text in (_points, units.share) else self.given)
 
     @property
-    def text(self) -> Callable[[float | None], str]:
-        """Figures in words; in digits where words do not tell what failed from what was given."""
-        words = self.limit.text
-        return words if self.ok or words(self.found) != words(self.given) else "{:.9g}".format
+    def words(self) -> tuple[str, str, str]:
+        """What was found, what was given and the margin; with more digits where what failed would look the same."""
+        if self.ok:
+            found, given = self.limit.text(self.found), self.limit.text(self.given)
+        else:
+            found, given = apart(self.limit.text, self.found, self.given)
+        margin = (
+            apart(self.limit.text, abs(self.margin), 0.0)[0] if not self.ok else self.limit.text(abs(self.margin))
+        )
+        return found, given, f"{'−' if self.margin < 0 else ''}{margin}"
 
     @property
     def sentence(self) -> str:
         """What is asked for and what was found, in words."""
         bound = "at least" if self.limit.least else "at most"
-        found, given = self.text(self.found), self.text(self.given)
+        found, given, _ = self.words
         return f"{self.limit.quantity} {found} ({self.basis}), {bound} {given} asked for"
 
     def as_dict(self) -> dict[str, Any]:
@@ -172,7 +180,9 @@ def junit(rows: Sequence[Row], bundle: str) -> bytes:
 
     What GitLab and Jenkins read of it: the name of a case, which must not change between runs if they are to be
     compared, so figures stand elsewhere; its class name; the text of a failure, and the output of what passed.
+    Characters that XML 1.0 does not know are shown as escapes.
     """
+    bundle = printable(bundle)
     failed = sum(not row.ok for row in rows)
     counts = {"tests": str(len(rows)), "failures": str(failed), "errors": "0"}
     top = ElementTree.Element("testsuites", {"name": "eeaug check", **counts})

@@ -25,6 +25,7 @@ from eeaug.hardware_fields import (
     SCHEMA_VERSION,
 )
 from eeaug.hardware_file import Mistakes, Section, nearest, parse
+from eeaug.places import check_name
 
 __all__ = [
     "KINDS",
@@ -158,12 +159,9 @@ def read(name_or_path: str) -> Hardware:
         raise InputError(
             f"the hardware's name is empty; give a YAML file or one of the shipped profiles: {', '.join(shipped())}"
         )
-    try:
-        is_folder = Path(name_or_path).is_dir()
-        is_file = Path(name_or_path).exists() and not is_folder  # a pipe (--hw <(...)) serves as well
-    except OSError as error:
-        raise InputError(f"{name_or_path}: cannot be read: {error.strerror}") from error
-    if is_file:
+    check_name(name_or_path)
+    is_folder = Path(name_or_path).is_dir()
+    if Path(name_or_path).exists() and not is_folder:  # a pipe (--hw <(...)) serves as well
         return _read_file(Path(name_or_path))
     profiles = shipped()
     profile = name_or_path.removesuffix(".yaml")

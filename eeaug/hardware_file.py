@@ -16,12 +16,29 @@ from typing import Any, Literal
 
 import yaml
 
+from eeaug import places
 from eeaug.errors import InputError
+from eeaug.printable import one_line
 
-__all__ = ["Field", "Mistakes", "Section", "as_number", "nearest", "parse", "quotes", "shown"]
+__all__ = [
+    "MOST_BYTES",
+    "Field",
+    "Mistakes",
+    "Section",
+    "as_number",
+    "key_text",
+    "nearest",
+    "parse",
+    "quotes",
+    "shown",
+]
 
 # Names become folders (stages/0-<name>) and parts of options (--exit-at LOCATION:PROCESSOR).
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MOST_MISTAKES = 20  # that are listed
+MOST_BYTES = 1 << 18  # of a file that people write; PyYAML takes seconds for as many
+MOST_VALUES = 200_000
+LONGEST_NAME = 200  # characters that are compared with known names
 _NOTHING = object()  # what stands where a value is missing and that has been noted
 
 
@@ -67,26 +84,39 @@ class Field:
 
 
 class Mistakes:
-    """What is wrong in one file, collected so that it can be said all at once."""
+    """What is wrong in one file, collected so that it can be said all at once: the first MOST_MISTAKES of it."""
 
     def __init__(self, file: str) -> None:
         self._file = file
         self._lines: list[str] = []
+        self._more = 0
+
+    @property
+    def enough(self) -> bool:
+        """Whether further ones are only counted: what would be right need not be sought."""
+        return len(self._lines) >= MOST_MISTAKES
 
     def add(self, path: str, what: str) -> None:
-        self._lines.append(f"{path}: {what}")
+        if self.enough:
+            self._more += 1
+        else:
+            self._lines.append(f"{path}: {what}")
 
     def raise_if_any(self) -> None:
         """Raise one InputError: a single line for one mistake, else a summary and a line for each."""
         if len(self._lines) == 1:
             raise InputError(f"{self._file}: {self._lines[0]}")
         if self._lines:
-            raise InputError("\n  ".join([f"{self._file}: {len(self._lines)} mistakes", *self._lines]))
+            more = [f"and {self._more:,} more"] if self._more else []
+            count = len(self._lines) + self._more
+            raise InputError(f"{self._file}: {count:,} mistakes", lines=[*self._lines, *more])
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the known word most like this one, or the empty string."""
     by_lower = {name.lower(): name for name in known}
+    if len(word) > LONGEST_NAME:  # nobody's slip; the comparison takes its length squared
+        return ""
     close = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return f"; did you mean '{by_lower[close[0]]}'?" if close else ""
 
@@ -97,28 +127,59 @@ def parse(path: Path, mistakes: Mistakes) -> object:
     Raises
     ------
     InputError
-        The file cannot be read, is empty, or is not one YAML document.
+        The file cannot be read, is empty, is not one YAML document, or is larger, deeper or more entangled
+        than what people write.
     """
+    content = places.read(path, MOST_BYTES)
     try:
-        loader = yaml.SafeLoader(path.read_bytes())
+        loader = yaml.SafeLoader(content)
         node = loader.get_single_node()
+        _check_size(path, node)
         repeated = list(_repeated_keys(node, "", set()))  # before merge keys (<<) are resolved into the nodes
         document = None if node is None else loader.construct_document(node)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InputError(f"{path}: {where}not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not a YAML text file: {' '.join(str(error).split())}") from error
-    except (ValueError, RecursionError) as error:  # a date such as 2024-13-01; lists in lists without end
-        raise InputError(f"{path}: not valid YAML: {error}") from error
+    except RecursionError:
+        raise InputError(f"{path}: not valid YAML: nested too deeply") from None
+    except (ValueError, TypeError, OverflowError) as error:  # a date such as 2024-13-01, a list as a key
+        digits = "a whole number of thousands of digits" if "integer string conversion" in str(error) else ""
+        raise InputError(f"{path}: not valid YAML: {digits or one_line(str(error), 150)}") from error
     if document is None:
         raise InputError(f"{path}: is empty; must be a YAML mapping")
     for key_path, line in repeated:
         mistakes.add(key_path, f"stands a second time in line {line}")
     return document
+
+
+def _check_size(path: Path, root: yaml.Node | None) -> None:
+    """Aliases and merge keys make a document of any size of a few lines: counted before it is built.
+
+    Raises
+    ------
+    InputError : more than MOST_VALUES values
+    """
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) in sizes:
+            return sizes[id(node)]
+        sizes[id(node)] = 1  # for one that holds itself
+        if isinstance(node, yaml.MappingNode):
+            found = 1 + sum(size(key) + size(value) for key, value in node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            found = 1 + sum(map(size, node.value))
+        else:
+            found = 1
+        sizes[id(node)] = found
+        return found
+
+    if root is not None and (count := size(root)) > MOST_VALUES:
+        shown = f"{count:,}" if count < 10**12 else "far more than 10^12"
+        raise InputError(f"{path}: aliases and lists make {shown} values of it; at most {MOST_VALUES:,} are read")
 
 
 def _repeated_keys(node: yaml.Node | None, path: str, seen: set[int]) -> Iterator[tuple[str, int]]:
@@ -156,8 +217,15 @@ def shown(value: object) -> str:
             return "a mapping"
         case list():
             return "a list" if value else "an empty list"
+    if isinstance(value, int) and value.bit_length() > 200:  # more digits than Python writes
+        return "a whole number of more than 60 digits"
     text = repr(value) if isinstance(value, int | float | str) else f"'{value}'"
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def key_text(key: object) -> str:
+    """A key of a mapping as messages have it."""
+    return key if isinstance(key, str) else shown(key)
 
 
 class Section:
@@ -176,7 +244,9 @@ class Section:
             return
         for key in self._values:
             if key not in self._fields:
-                self.note(str(key), f"unknown key{nearest(str(key), self._fields) or f'; known keys: {known}'}")
+                name = key_text(key)
+                hint = "" if mistakes.enough else nearest(name, self._fields) or f"; known keys: {known}"
+                self.note(name, f"unknown key{hint}")
 
     def note(self, key: str, what: str) -> None:
         self._mistakes.add(_join(self._path, key), what)
@@ -264,7 +334,7 @@ class Section:
             return None
         number = as_number(value)
         if not math.isfinite(number) or number < 0 or (number == 0 and not field.zero):
-            self._refuse(field, value)
+            self._refuse(field, value, _unit_hint(field, value))
             return None
         return number
 
@@ -275,7 +345,7 @@ class Section:
             return 0
         number = as_number(value)
         if not number > 0 or not number.is_integer():
-            self._refuse(field, value)
+            self._refuse(field, value, _unit_hint(field, value))
             return 0
         return int(number)
 
@@ -296,6 +366,12 @@ class Section:
             return ()
         path = _join(self._path, key)
         return tuple(Section(v, f"{path}[{i}]", field.fields, self._mistakes) for i, v in enumerate(value))
+
+
+def _unit_hint(field: Field, value: object) -> str:
+    """A hint for 200ms or 64 KiB where a number is wanted."""
+    with_unit = isinstance(value, str) and re.fullmatch(r"\s*[\d.]+\s*[A-Za-zµμ%/]+\s*", value)
+    return f"; the number alone, in {field.unit}" if with_unit and field.unit else ""
 
 
 def as_number(value: object) -> float:

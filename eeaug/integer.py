@@ -22,6 +22,7 @@ from eeaug.choice import Rules
 from eeaug.decision import STEP, Quantised
 from eeaug.errors import InfeasibleError
 from eeaug.operating import Point
+from eeaug.quantities import DROP, apart, as_given
 from eeaug.runners import INT8 as FORMAT
 from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
@@ -159,10 +160,12 @@ def _infeasible(settings: Settings, problem: Problem, rules: Rules, design: Desi
         float(rows.share(_right(rows, thresholds))) for thresholds in (best.thresholds, closed)
     )
     assert settings.max_accuracy_drop is not None
+    lost, allowed = apart(lambda value: f"{100 * value:.2f} pp", drop, settings.max_accuracy_drop)
+    lost, allowed = lost.removesuffix(" pp"), allowed.removesuffix(" pp")
     return InfeasibleError(
-        f"the int8 stages lose {100 * drop:.2f} points on the choose samples at best, "
-        f"--max-accuracy-drop {settings.max_accuracy_drop:g} allows {100 * settings.max_accuracy_drop:.2f}: "
-        f"allow {np.ceil(drop * 1e4) / 1e4:g}, or leave {FORMAT} out of --format",
+        f"the int8 stages lose {lost} points on the choose samples at best, "
+        f"--max-accuracy-drop {as_given(settings.max_accuracy_drop, DROP)} allows {allowed}: "
+        f"allow {as_given(float(np.ceil(drop * 1e4) / 1e4), DROP)}, or leave {FORMAT} out of --format",
         limit="max_accuracy_drop",
         given=settings.max_accuracy_drop,
         best=drop,

@@ -20,12 +20,14 @@ from typing import IO, Any
 
 from eeaug.errors import ConversionError, EeaugError, InfeasibleError, InputError
 from eeaug.leftovers import own_temporary
+from eeaug.processes import die_with, ended_by
 from eeaug.progress import Observer, Progress
 from eeaug.settings import Settings
 
 __all__ = ["augment"]
 
 END = "end"  # what follows says how
+PARENT = "_EEAUG_PARENT"
 CLEANING_S = 30.0  # for an interrupted run to take away what it has begun
 INTERRUPTED = 130
 ERRORS = {kind.__name__: kind for kind in (ConversionError, EeaugError, InfeasibleError, InputError)}
@@ -39,9 +41,10 @@ def augment(settings: Settings, observer: Observer) -> None:
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     EeaugError : the run failed, or its process was killed
     """
+    path = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     worker = subprocess.Popen(
         [sys.executable, "-P", "-c", f"from {__name__} import work; work()"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
+        env={**os.environ, PARENT: str(os.getpid()), "PYTHONPATH": path},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C comes to it from here, once
     )  # fmt: skip
@@ -60,7 +63,8 @@ def augment(settings: Settings, observer: Observer) -> None:
     finally:
         _ended(worker)
     if end is None:
-        raise EeaugError(f"the process of the run ended with {worker.returncode}: killed, or out of memory?")
+        how = ended_by(-worker.returncode) if worker.returncode < 0 else f"ended with {worker.returncode}"
+        raise EeaugError(f"the process of the run: {how}")
     if end:
         raise _raised(**end)
 
@@ -89,6 +93,7 @@ def _raised(kind: str, message: str, facts: dict[str, Any], told: str) -> EeaugE
 
 def work() -> None:
     """The other process: settings on stdin, lines of JSON on stdout, everything else on stderr."""
+    die_with(int(os.environ.pop(PARENT)))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as wire:
@@ -110,10 +115,10 @@ def _run(settings: Settings, wire: IO[str]) -> dict[str, Any]:
     except BrokenPipeError:
         raise
     except Exception as error:
-        facts = {key: getattr(error, key) for key in ("limit", "given", "best") if hasattr(error, key)}
+        facts = {key: getattr(error, key) for key in ("limit", "given", "best", "lines") if hasattr(error, key)}
         return {
             "kind": type(error).__name__,
-            "message": str(error),
+            "message": str(error.args[0]) if "lines" in facts and error.args else str(error),
             "facts": facts,
             "told": traceback.format_exc(),
         }

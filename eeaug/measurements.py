@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from eeaug import graph, model
+from eeaug import graph, model, places
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware import KINDS, Hardware
 from eeaug.hardware_file import Mistakes, as_number, nearest
@@ -16,6 +17,7 @@ from eeaug.rates import Measurement
 
 __all__ = ["COLUMNS", "read"]
 
+MOST_BYTES = 1 << 24
 COUNTS = ("layers", "elements")
 COLUMNS = ("name", "processor", "model", "layer", *KINDS, *COUNTS, "latency_s")
 
@@ -32,13 +34,12 @@ def read(path: Path, hardware: Hardware, *, allow_unsafe: bool = False) -> list[
     InputError : the file cannot be read, or all that is wrong in it, each with its line
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        places.regular(path)  # it is read twice
+        with io.StringIO(places.read(path, MOST_BYTES).decode("utf-8-sig"), newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             header = [column.strip() for column in reader.fieldnames or ()]
             reader.fieldnames = header
             rows = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: no CSV text in UTF-8: {error}") from error
     mistakes = Mistakes(str(path))

@@ -16,22 +16,38 @@ from typing import Any
 from eeaug.decision import MEASURES
 from eeaug.errors import InputError
 from eeaug.hardware_file import nearest
-from eeaug.settings import EFFORTS, MAX_SEED, MAX_THREADS, RECIPES, Settings
+from eeaug.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
+from eeaug.settings import (
+    EFFORTS,
+    MAX_CACHE_BYTES,
+    MAX_EPOCHS,
+    MAX_LOCATIONS,
+    MAX_SEED,
+    MAX_THREADS,
+    RECIPES,
+    Settings,
+)  # fmt: skip
 
 __all__ = ["KINDS", "Choice", "Number", "settings"]
 
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number from ``least`` to ``most``; ``above`` and ``below``: these themselves are not allowed."""
+    """A finite number from ``least`` to ``most``; ``above`` and ``below``: these themselves are not allowed.
+
+    With a ``kind``, text with a unit serves as well: "200ms", "1%".
+    """
 
     least: float
     most: float = inf
     above: bool = False
     below: bool = False
     whole: bool = False
+    kind: Kind | None = None
 
     def __call__(self, name: str, value: object) -> float:
+        if self.kind is not None:
+            value = _quantity(name, value, self.kind)
         if isinstance(value, Integral if self.whole else Real) and not isinstance(value, bool):
             number: float = int(value) if self.whole else float(value)  # type: ignore[call-overload]
             low = number > self.least if self.above else number >= self.least
@@ -58,6 +74,20 @@ class Choice:
             return self.of[self.of.index(value)]
         hint = nearest(value, map(str, self.of)) if isinstance(value, str) else ""
         raise _refused(name, value, f"one of {', '.join(map(repr, self.of))}", hint)
+
+
+def _quantity(name: str, value: object, kind: Kind) -> object:
+    """Text with a unit as a number; a number as it is, unless it is a share that was meant in percent."""
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if not isinstance(value, str) and not (real and kind.share):
+        return value
+    try:
+        number = parse(value if isinstance(value, str) else f"{float(value):.10g}", kind)  # type: ignore[arg-type]
+    except QuantityError as error:
+        raise InputError(f"{name}: {error}") from None
+    if not isinstance(value, str):
+        return value
+    return int(number) if kind is BYTES and number.is_integer() else number
 
 
 def _flag(name: str, value: object) -> bool:
@@ -115,14 +145,15 @@ def _refused(name: str, value: object, wanted: str, hint: str = "") -> InputErro
     return InputError(f"{name}: must be {wanted}; given {shown if len(shown) <= 60 else f'{shown[:57]}...'}{hint}")
 
 
-_SHARE = Number(0, 1)
-_SHARE_ABOVE_0 = Number(0, 1, above=True)
+_SHARE = Number(0, 1, kind=SHARE)
+_SHARE_ABOVE_0 = Number(0, 1, above=True, kind=SHARE)
+_DROP = Number(0, 1, kind=DROP)
 # fields of Settings → what they may be
 KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "output": _place,
     "force": _flag,
-    "max_latency_s": Number(0, above=True),
-    "max_accuracy_drop": _SHARE,
+    "max_latency_s": Number(0, above=True, kind=SECONDS),
+    "max_accuracy_drop": _DROP,
     "objective": Choice(("macs", "latency", "energy")),
     "efficiency_weight": _SHARE,
     "scoring": Choice(("exact", "independent")),
@@ -130,32 +161,32 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "max_exits": Number(0, 6, whole=True),
     "reuse": _flag,
     "cross_validate": _flag,
-    "finetune": Number(0, whole=True),
+    "finetune": Number(0, MAX_EPOCHS, whole=True),
     "thresholds": Number(2, 101, whole=True),
     "exit_at": _exits,
     "threshold": _thresholds,
     "forbid": _names,
     "labels": Choice(("given", "none")),
-    "risk": Number(0, 1, above=True, below=True),
+    "risk": Number(0, 1, above=True, below=True, kind=SHARE),
     "confidence": Choice(tuple(MEASURES)),
     "calibrate_on": Choice(("held", "train")),
     "correction": _SHARE_ABOVE_0,
-    "max_class_drop": _SHARE,
+    "max_class_drop": _DROP,
     "points": Choice((1, 3, 4, 5)),
     "priors": _priors,
     "output_name": _text,
     "heads": _names,
     "target_class": _names,
-    "least_alpha": Number(0.5, 1, above=True, below=True),
+    "least_alpha": Number(0.5, 1, above=True, below=True, kind=SHARE),
     "recipe": Choice(tuple(RECIPES)),
     "exit_weight": _SHARE_ABOVE_0,
-    "max_locations": Number(1, whole=True),
+    "max_locations": Number(1, MAX_LOCATIONS, whole=True),
     "effort": Choice(tuple(EFFORTS)),
     "formats": _names,
     "seed": Number(0, MAX_SEED, whole=True),
     "threads": Number(1, MAX_THREADS, whole=True),
     "cache": _place,
-    "max_cache_bytes": Number(0, above=True, whole=True),
+    "max_cache_bytes": Number(0, MAX_CACHE_BYTES, above=True, whole=True, kind=BYTES),
     "dask": _text,
     "slim": _flag,
     "allow_chance": _flag,

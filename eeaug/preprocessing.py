@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from eeaug import arrays, places
 from eeaug.errors import InputError
-from eeaug.hardware_file import Mistakes, as_number, nearest, parse
+from eeaug.hardware_file import MOST_BYTES, Mistakes, as_number, key_text, nearest, parse, shown
 
 __all__ = ["Preprocessing", "Sidecar", "at_once", "read_sidecar"]
 
 SIDECAR_KEYS = ("source", "preprocessing")
+MOST_VALUES_BYTES = 1 << 28  # of mean and std: one per element of a sample
 PREPROCESSING_KEYS = ("scale", "offset", "mean", "std")
 Values = float | tuple[float, ...] | np.ndarray  # one number, one per channel, or one per element
 
@@ -96,13 +98,13 @@ def read_sidecar(path: Path) -> Sidecar:
     InputError
         It cannot be read, has unknown keys, or values that are no finite numbers (all mistakes at once).
     """
-    if path.is_file() and not path.read_bytes().strip():
+    if path.is_file() and not places.read(path, MOST_BYTES).strip():
         raise InputError(f"{path}: is empty; it names the source and the preprocessing")
     mistakes = Mistakes(str(path))
     document = _section(parse(path, mistakes), "", SIDECAR_KEYS, mistakes)
     source = document.get("source")
     if source is not None and not isinstance(source, str):
-        mistakes.add("source", f"must name the samples as --data does, given {source!r}")
+        mistakes.add("source", f"must name the samples as --data does, given {shown(source)}")
     preprocessing = None
     if "preprocessing" in document:
         values = _section(document["preprocessing"], "preprocessing.", PREPROCESSING_KEYS, mistakes)
@@ -114,12 +116,13 @@ def read_sidecar(path: Path) -> Sidecar:
 def _section(value: object, prefix: str, known: tuple[str, ...], mistakes: Mistakes) -> dict[str, Any]:
     if not isinstance(value, dict):
         where = prefix.rstrip(".") or "the file"
-        mistakes.add(where, f"must be a mapping with the keys {', '.join(known)}, given {value!r}")
+        mistakes.add(where, f"must be a mapping with the keys {', '.join(known)}, given {shown(value)}")
         return {}
     for key in value:
         if key not in known:
-            hint = nearest(str(key), known) or f"; known keys: {', '.join(known)}"
-            mistakes.add(f"{prefix}{key}", f"unknown key{hint}")
+            name = key_text(key)
+            hint = "" if mistakes.enough else nearest(name, known) or f"; known keys: {', '.join(known)}"
+            mistakes.add(f"{prefix}{name}", f"unknown key{hint}")
     return value
 
 
@@ -138,19 +141,25 @@ def _preprocessing(values: dict[str, Any], folder: Path, mistakes: Mistakes) -> 
             array = np.array(read[key])
         wanted = "a number" if key in ("scale", "offset") else "a number, a list of numbers or a .npy file"
         if not np.isfinite(array).all():
-            mistakes.add(path, f"must be {wanted}, all finite, given {value!r}")
+            mistakes.add(path, f"must be {wanted}, all finite, given {_listed(value)}")
         elif key in ("scale", "std") and not np.all(array):
-            mistakes.add(path, f"must not be zero, given {value!r}")
+            mistakes.add(path, f"must not be zero, given {_listed(value)}")
     return Preprocessing(**read)
+
+
+def _listed(value: object) -> str:
+    """A value as messages quote it, the first ones of a list."""
+    if not isinstance(value, list):
+        return shown(value)
+    return f"[{', '.join(map(shown, value[:4]))}{', ...' if len(value) > 4 else ''}]"
 
 
 def _npy(file: Path, path: str, mistakes: Mistakes) -> np.ndarray:
     try:
-        array = np.load(file, allow_pickle=False)
-        if isinstance(array, np.ndarray) and array.dtype.kind in "iuf":
+        array = arrays.load(file, MOST_VALUES_BYTES)
+        if array.dtype.kind in "iuf":
             return array
         mistakes.add(path, f"{file} must hold an array of numbers")
-    except (OSError, ValueError, EOFError) as error:
-        what = getattr(error, "strerror", None) or "not a readable .npy file"
-        mistakes.add(path, f"{file}: {what}")
+    except InputError as error:
+        mistakes.add(path, str(error))
     return np.ones(())  # never used: the mistake is raised

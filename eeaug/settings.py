@@ -13,7 +13,8 @@ from eeaug.errors import InputError
 from eeaug.hardware_file import nearest
 
 __all__ = [
-    "ALWAYS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_SEED", "MAX_THREADS", "RECIPES", "Effort", "Settings",
+    "ALWAYS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_CACHE_BYTES", "MAX_EPOCHS", "MAX_LOCATIONS", "MAX_SEED",
+    "MAX_THREADS", "RECIPES", "Effort", "Settings",
 ]  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
@@ -22,6 +23,9 @@ LEAST_ALPHA = 0.95  # thresholds of exits for a target class are from here to 1 
 CROSS_VALIDATED = 2000  # choose samples; with so many, luck is worth less than the budgets that people ask for
 MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 MAX_THREADS = 1024
+MAX_EPOCHS = 100_000
+MAX_LOCATIONS = 1_000_000
+MAX_CACHE_BYTES = 10**18
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)
 # of heads, as heads.families makes them
 FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")

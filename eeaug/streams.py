@@ -27,7 +27,7 @@ def overheard() -> Iterator[Callable[[], str]]:
             return heard.read().decode(errors="replace")
 
         kept = {}
-        for stream in (1, 2):
+        for stream in dict.fromkeys((1, 2, *_of_python())):
             with suppress(OSError):  # it is closed
                 kept[stream] = os.dup(stream)
         try:
@@ -38,3 +38,10 @@ def overheard() -> Iterator[Callable[[], str]]:
             for stream, before in kept.items():
                 os.dup2(before, stream)
                 os.close(before)
+
+
+def _of_python() -> Iterator[int]:
+    """Where Python's own streams go, which need not be 1 and 2."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # none, or none of the system's
+            yield stream.fileno()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from instances import Brute, Instance, by_class, cascaded, correlated, make, random_problem, some_grid
 
-from eeaug import certification, choice, guarantee, thresholds
+from eeaug import certification, choice, guarantee, quantities, thresholds
 from eeaug.cascade import ClassLimit, Outcomes, class_limit, decide
 from eeaug.choice import Rules
 from eeaug.decision import Decision
@@ -287,11 +287,14 @@ def test_the_limit_that_must_give_way_is_named_and_what_would_fit_fits(kind: str
             name, least, given = "max_accuracy_drop", None, drop
         seen[name if least is not None else "both"] = seen.get(name if least is not None else "both", 0) + 1
         assert (error.limit, error.given) == (name, given)
-        typed = {option: float(v) for option, v in re.findall(r"--max-(class|accuracy)-drop ([0-9.]+) would", text)}
+        typed = {
+            option: quantities.parse(v, quantities.DROP)
+            for option, v in re.findall(r"--max-(class|accuracy)-drop ([0-9.]+%?) would", text)
+        }
         if least is None:
             assert error.best is None
-            pairs = re.findall(r"--max-(class|accuracy)-drop [0-9.e-]+ \(([0-9.]+) needed\)", text)
-            typed = {option: float(v) for option, v in pairs}
+            pairs = re.findall(r"--max-(class|accuracy)-drop [0-9.e-]+ \(([0-9.]+%?) needed\)", text)
+            typed = {option: quantities.parse(v, quantities.DROP) for option, v in pairs}
             assert set(typed) == {"class", "accuracy"}
         else:
             assert error.best == pytest.approx(least)

@@ -108,7 +108,7 @@ TARGET = ("augment", MODEL, "--hw", "psoc6", "-o", "unused")
         ((*TARGET, "--max-latency", "nan"), "nan is not a finite number"),
         ((*TARGET, "--max-latency", "inf"), "inf is not a finite number"),
         ((*TARGET, "--max-accuracy-drop", "nan"), "nan is not a finite number"),
-        ((*TARGET, "--max-accuracy-drop", "1.5"), "0<=x<=1"),
+        ((*TARGET, "--max-accuracy-drop", "1.5"), "1.5 is 150 points; did you mean 1.5%?"),
         ((*TARGET, "--threads", "0"), "--threads"),
         ((*TARGET, "--threads", "99999"), "--threads"),
         ((*TARGET, "--seed", "-1"), "--seed"),
@@ -178,7 +178,7 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (KeyboardInterrupt("x is complete"), 130, "interrupted: x is complete"),
         (MemoryError(), 1, "error: out of memory"),
         (OSError(28, "No space left on device"), 1, "error: No space left on device"),
-        (OSError(13, "Permission denied", "a/b"), 1, "error: Permission denied: a/b"),
+        (OSError(13, "Permission denied", "a/b"), 2, "error: Permission denied: a/b"),
         (OSError("Unable to write\n (errno = 28)"), 1, "error: Unable to write (errno = 28)"),
     ],
 )
@@ -262,7 +262,7 @@ def test_a_full_disk_behind_stdout_is_one_line(tmp_path: Path) -> None:
         done = subprocess.run(
             command("hw", "list"), cwd=tmp_path, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True
         )
-    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device: standard output\n")
 
 
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_limit_is_kept_or_not_on_its_own_side(name: str, off: float) -> None:
         (row,) = gate.check(part, {name: found * (1 + sign * off)})
         assert row.ok == (sign == (-1 if gate.LIMITS[name].least else 1))
         assert row.ok == (row.margin > 0)
-        text, given = row.text(row.found), row.text(row.given)
+        text, given, _ = row.words
         assert row.ok or text != given, "a failure shows by how much"
 
 
@@ -96,7 +96,7 @@ def test_operating_points_and_the_choose_part(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "out")
 
     def drop(*options: str) -> dict[str, Any]:
-        facts = json.loads(run(bundle, "--max-accuracy-drop", "1", "--json", *options).stdout)
+        facts = json.loads(run(bundle, "--max-accuracy-drop", "100%", "--json", *options).stdout)
         return {**facts, **facts["limits"][0]}
 
     points = {point["name"]: point for point in REPORT["operating_points"]}
@@ -146,7 +146,7 @@ def test_wrong_uses(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "out")
     for arguments, words in (
         ([], "no limit is given; name one or more of --max-accuracy-drop"),
-        (["--max-accuracy-drop", "1.5"], "1.5 is not in the range"),
+        (["--max-accuracy-drop", "1.5"], "1.5 is 150 points; did you mean 1.5%?"),
         (["--max-latency", "nan"], "not a finite number"),
         (["--max-flash", "0"], "not in the range"),
         (["--max-flash", "1", "--junit", tmp_path], "is a directory"),
@@ -177,7 +177,7 @@ def test_junit_is_what_pages_read(tmp_path: Path) -> None:
     (output,) = cases[what, "min-macs-saved"]
     assert output.tag == "system-out" and "19.04 %" in str(output.text)
     before = set(cases)
-    run(bundle, "--max-accuracy-drop", "0.5", "--min-macs-saved", "0.1", "--junit", file)
+    run(bundle, "--max-accuracy-drop", "50%", "--min-macs-saved", "0.1", "--junit", file)
     again = {(case.get("classname"), case.get("name")) for case in ElementTree.parse(file).getroot()[0]}
     assert again == before, "names stay, so that pages compare runs"
 

@@ -154,7 +154,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("config: other.yaml", "config: no such option"),
         ("whatever: 1", "whatever: no such option; see eeaug augment --help"),
         ("7: 1", "7: no such option"),
-        ("max-latency: fast", "max-latency: must be a number, given 'fast'"),
+        ("max-latency: fast", "max-latency: 'fast' is not a time, such as 200ms"),
         ("max-latency: true", "max-latency: must be a number, given true"),
         ("max-latency: null", "max-latency: must be a number, given null"),
         ("max-latency: [1, 2]", "max-latency: must be a number, given a list"),
@@ -198,7 +198,7 @@ def test_files_that_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     written("hw: psoc6")
     assert "--config runs.yaml: no such file; did you mean 'run.yaml'?" in refused(capsys, "--config", "runs.yaml")
     Path("folder").mkdir()
-    assert "folder: cannot be read: Is a directory" in refused(capsys, "--config", "folder")
+    assert "folder: is a directory, not a file" in refused(capsys, "--config", "folder")
 
 
 def test_what_the_file_says_is_judged_like_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

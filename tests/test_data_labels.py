@@ -154,7 +154,7 @@ def test_priors_by_name_and_number() -> None:
         ("4=0.5", "no class '4'; classes are silence, unknown, yes, no"),
         ("silence=0.7,yes=0.4", "the probabilities sum to 1.1, at most 1 is right"),
         ("yes=-0.1", "the probability of yes must be from 0 to 1, given -0.1"),
-        ("yes=nan", "the probability of yes must be from 0 to 1, given nan"),
+        ("yes=nan", "'nan' is no probability of yes"),
         ("yes=much", "'much' is no probability of yes"),
         ("yes", "'yes' must be CLASS=PROBABILITY"),
         ("yes=0.1,2=0.1", "the class 2 stands twice"),

@@ -166,7 +166,7 @@ def test_a_default_is_that_of_the_new_target(desk: Path, run: Run) -> None:
 
 @e2e
 def test_pins_and_their_end(desk: Path, run: Run) -> None:
-    done = run("retarget", "made", "--forbid", EXIT, "--max-accuracy-drop", "0.2", "-o", "pinned", "-q", cwd=desk)
+    done = run("retarget", "made", "--forbid", EXIT, "--max-accuracy-drop", "20%", "-o", "pinned", "-q", cwd=desk)
     assert done.code == 0, done.stderr
     (exit_,) = read(desk / "pinned")["design"]["exits"]
     assert exit_["location"] != EXIT

@@ -69,7 +69,7 @@ FORCED = (
 
 @pytest.fixture(scope="module")
 def tuned(work: Path) -> Path:
-    arguments = [*AUGMENT, "--finetune", "1", "--no-reuse", "--max-accuracy-drop", "0.2", "-o", "tuned", "-q"]
+    arguments = [*AUGMENT, "--finetune", "1", "--no-reuse", "--max-accuracy-drop", "20%", "-o", "tuned", "-q"]
     patched(FORCED, *arguments, cwd=work)
     return work / "tuned"
 
@@ -98,7 +98,7 @@ def test_stages_have_the_trained_weights(tuned: Path, work: Path, run: Run) -> N
 
 @pytest.mark.e2e
 def test_another_budget_keeps_the_trained_backbone(tuned: Path, work: Path, run: Run) -> None:
-    done = run("retarget", "tuned", "--max-accuracy-drop", "0.3", "-o", "tuned-frugal", "-q", cwd=work)
+    done = run("retarget", "tuned", "--max-accuracy-drop", "30%", "-o", "tuned-frugal", "-q", cwd=work)
     assert done.code == 0, done.stderr
     old, new = (json.loads((work / name / "report.json").read_bytes()) for name in ("tuned", "tuned-frugal"))
     assert new["baseline"]["choose"]["accuracy"] == old["baseline"]["choose"]["accuracy"]

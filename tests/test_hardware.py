@@ -265,7 +265,7 @@ def test_an_existing_path_wins_over_a_shipped_profile(tmp_path: Path, monkeypatc
         ("no/such.yaml", f"shipped profiles: {', '.join(hardware.shipped())}"),
         ("", "neither a file nor a shipped profile"),
         (".", "is a directory"),
-        ("x" * 5000, "cannot be read"),
+        ("x" * 5000, "File name too long"),
     ],
 )
 def test_unknown_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, expected: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from instances import PLENTY, Brute, Row, make, random_pins, random_problem
 
+from eeaug import quantities
 from eeaug.cascade import Tables
 from eeaug.errors import InfeasibleError
 from eeaug.hardware import Link, Memory
@@ -302,9 +303,9 @@ def test_a_budget_that_no_design_keeps_is_named_with_the_smallest_drop(independe
     assert (error.limit, error.given) == ("max_accuracy_drop", 0.0)
     most = max(row.accuracy.max() for row in Brute(problem, 1).rows)
     assert error.best == pytest.approx(problem.objective.base_accuracy - most)
-    typed = re.search(r"--max-accuracy-drop ([0-9.]+) would fit", str(error))
+    typed = re.search(r"--max-accuracy-drop ([0-9.]+%?) would fit", str(error))
     assert typed
-    for drop in (error.best, float(typed[1])):
+    for drop in (error.best, quantities.parse(typed[1], quantities.DROP)):
         solver.solve(replace(problem, objective=replace(problem.objective, max_accuracy_drop=drop)))
 
 

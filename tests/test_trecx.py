@@ -107,7 +107,7 @@ def test_a_weight_without_the_recipe_is_refused() -> None:
 def test_the_bundle_has_the_assisted_classifier(work: Path, run: Run) -> None:
     import onnxruntime
 
-    options = ("--recipe", "trecx", "--finetune", "1", "--exit-weight", "0.4", "--max-accuracy-drop", "0.4")
+    options = ("--recipe", "trecx", "--finetune", "1", "--exit-weight", "0.4", "--max-accuracy-drop", "40%")
     options = (*options, "--exit-at", "stack1_out", "-o", "trecx", "-q")
     patched(FORCED, *AUGMENT, *options, cwd=work)
     report, manifest = (json.loads((work / "trecx" / f"{n}.json").read_bytes()) for n in ("report", "manifest"))
@@ -137,6 +137,6 @@ def test_the_bundle_has_the_assisted_classifier(work: Path, run: Run) -> None:
         assert point["accuracy"] == pytest.approx(right.mean())
         assert point["mean_macs"] == pytest.approx(spent[0] + (~leaves).mean() * spent[1])
 
-    refused = run("retarget", "trecx", "--max-accuracy-drop", "0.3", "-o", "trecx-again", cwd=work)
+    refused = run("retarget", "trecx", "--max-accuracy-drop", "30%", "-o", "trecx-again", cwd=work)
     assert refused.code == 2 and "--recipe trecx" in refused.last_line
     assert "Trade-off points" in run("report", "trecx", cwd=work).stdout

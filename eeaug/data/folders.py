@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eeaug.data import sound, tensors
+from eeaug import places
+from eeaug.data import images, sound, tensors
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, Wanted, kept, key_of_files, write_rows
 from eeaug.errors import InputError
@@ -19,6 +20,8 @@ __all__ = ["read"]
 PART_OF = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")  # what Keras reads
 SOUNDS = (".wav",)
+MOST_FILES = 500_000  # every run looks at the date of each
+MOST_BYTES = 1 << 28  # of a picture
 CHANNELS = {1: "grayscale", 3: "RGB", 4: "RGBA"}
 
 
@@ -26,7 +29,10 @@ def read(given: str, cache: Path, wanted: Wanted) -> Raw:
     """The samples below a directory, written to ``cache`` unless names, sizes and dates are those of before."""
     root = Path(given)
     parts = _parts(root)
-    key = key_of_files(root, [f for folder in parts.values() for f in _files(folder)], wanted)
+    files = [f for folder in parts.values() for f in _files(folder)]
+    for file in files:
+        places.regular(file)  # a pipe would be waited for
+    key = key_of_files(root, files, wanted)
     if any(tensors.is_saved(folder) for folder in parts.values()):
         return kept(given, cache, key, lambda target: tensors.write_saved(given, parts, target, wanted))
     return kept(given, cache, key, lambda target: _write(root, parts, target, wanted))
@@ -51,15 +57,27 @@ def _parts(root: Path) -> dict[str, Path]:
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    try:
+        with os.scandir(root) as entries:
+            return sorted(Path(e) for e in entries if not e.name.startswith(".") and e.is_dir())
+    except OSError as error:
+        raise InputError(f"{root}: cannot be read: {places.why(error)}") from error
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files below a folder but hidden ones, sorted."""
+    """All files below a folder but hidden ones, sorted; links to folders are not followed."""
     found: list[Path] = []
-    for where, folders, files in os.walk(folder):
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{os.fsdecode(error.filename)}: cannot be read: {places.why(error)}")
+
+    for where, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(where) / name for name in sorted(files) if not name.startswith(".")]
+        if len(found) > MOST_FILES:
+            raise InputError(
+                f"{folder}: holds more than {MOST_FILES:,} files; give a .npz, or a saved tf.data.Dataset"
+            )
     return found
 
 
@@ -154,8 +172,10 @@ def _decoded(file: Path, channels: int) -> np.ndarray:
     import_keras()  # quietly
     import tensorflow as tf
 
+    content = places.read(file, MOST_BYTES)
+    images.check(str(file), content)
     try:
-        tensor = tf.io.decode_image(file.read_bytes(), channels=channels, expand_animations=False)
+        tensor = tf.io.decode_image(content, channels=channels, expand_animations=False)
     except tf.errors.OpError as error:
         raise InputError(f"{file}: cannot be read as a {CHANNELS[channels]} image: {error.message}") from error
     return np.asarray(tensor)

@@ -11,6 +11,7 @@ from eeaug.hardware_file import nearest
 
 __all__ = ["check_range", "class_names", "masks", "named", "numbers", "read"]
 
+MOST_CLASSES, LONGEST_NAME_BYTES = 100_000, 4_000
 MASK_BITS = 62  # labels that fit into an int64 with room for sums
 
 
@@ -91,6 +92,11 @@ def class_names(where: str, names: np.ndarray) -> tuple[str, ...]:
     """The names of the classes, in the order of their numbers."""
     if names.ndim != 1 or names.dtype.kind not in "SU":
         raise InputError(f"{where}: class_names must be a list of text, has {names.dtype} {names.shape}")
+    if len(names) > MOST_CLASSES or names.dtype.itemsize > LONGEST_NAME_BYTES:
+        raise InputError(
+            f"{where}: class_names has {len(names):,} names of up to {names.dtype.itemsize:,} bytes; at most "
+            f"{MOST_CLASSES:,} of {LONGEST_NAME_BYTES:,} are read"
+        )
     return tuple(_text(names).tolist())
 
 

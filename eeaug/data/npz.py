@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -10,40 +11,80 @@ from pathlib import Path
 
 import numpy as np
 
-from eeaug import checksums
+from eeaug import arrays, checksums, places
 from eeaug.cache import Cache, clear_way, damaged, is_there, publishing, touch
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, Wanted
 from eeaug.errors import InputError
 from eeaug.hardware_file import nearest
 from eeaug.model import sha256
+from eeaug.printable import one_line
 
 __all__ = ["KEYS", "check_key", "read"]
 
+SMALL = 1 << 28  # bytes that any file may unpack to
+EXPANSION = 100  # times its size that a larger one may: pictures of digits come to ten, padded spectra to fifty
+# of a zip file: no such password, a compression that is not known
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, struct.error)
 KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), "class_names")
 
 
 def read(given: str, cache: Path, wanted: Wanted) -> Raw:
     """The arrays of a ``.npz``, unpacked to ``cache`` (the folder ``data`` of a Cache) under the file's hash."""
     path = Path(given)
-    if not zipfile.is_zipfile(path):
+    places.regular(path)
+    try:
+        whole = zipfile.is_zipfile(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {places.why(error)}") from error
+    if not whole:
         raise InputError(f"{path}: not a .npz file, or truncated")
     digest = sha256(path)
     folder = cache / digest
-    arrays: dict[str, np.ndarray] = {}
+    found: dict[str, np.ndarray] = {}
     touch(folder)  # before room is made: what is there of it is wanted now
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {_key(path, member.filename): member for member in archive.infolist()}
+            members = _members(path, archive)
             lacking = _lacking(folder, members)
             if lacking:
                 need = sum(members[key].file_size for key in lacking)
                 Cache(cache.parent).make_room(need, f"{path}: unpacked arrays")
             for key in members:
-                arrays[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{path}: damaged: {error}") from error
-    return Raw(arrays, digest)
+                found[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
+    except DAMAGE as error:
+        raise InputError(f"{path}: damaged: {one_line(str(error), 150)}") from error
+    return Raw(found, digest)
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The arrays by key, after a look at all of their headers: nothing is unpacked for what is wrong.
+
+    Raises
+    ------
+    InputError : a member that is no array that belongs here, or that stands twice, or that unpacks to far more than
+        data does
+    """
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        key = _key(path, member.filename)
+        if key in members:
+            raise InputError(f"{path}: the array {key} stands twice")
+        members[key] = member
+    packed = path.stat().st_size
+    total = sum(member.file_size for member in members.values())
+    if total > max(SMALL, EXPANSION * packed):
+        raise InputError(
+            f"{path}: {packed:,} bytes unpack to {total:,}, more than {EXPANSION} times as many; if that is right, "
+            "save it without compression (numpy.savez)"
+        )
+    for key, member in members.items():
+        try:
+            with archive.open(member) as file:
+                arrays.check_header(f"{path}: the array {key}", file, member.file_size)
+        except DAMAGE as error:
+            raise InputError(f"{path}: the array {key} is damaged: {one_line(str(error), 150)}") from error
+    return members
 
 
 def _key(path: Path, name: str) -> str:
@@ -88,12 +129,12 @@ def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path, *, a
             # whoever sees the name sees the whole file
             with publishing(target) as partial, archive.open(f"{key}.npy") as member, partial.open("wb") as copy:
                 shutil.copyfileobj(member, copy, 1 << 20)
-        return np.load(target, mmap_mode="r", allow_pickle=False)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        return arrays.mapped(f"{path}: the array {key}", target)
+    except InputError:
+        raise
+    except DAMAGE as error:
         raise InputError(f"{path}: the array {key} is damaged: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: the array {key} cannot be unpacked to {folder}: {error.strerror}") from error
     except ValueError as error:
-        pickled = "object" in str(error)
-        what = "holds Python objects (pickled); save plain numbers or text" if pickled else f"is damaged: {error}"
-        raise InputError(f"{path}: the array {key} {what}") from error
+        raise InputError(f"{path}: the array {key} is damaged: {error}") from error

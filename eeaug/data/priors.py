@@ -8,6 +8,7 @@ import numpy as np
 
 from eeaug.errors import InputError
 from eeaug.hardware_file import nearest
+from eeaug.quantities import SHARE, QuantityError, parse
 
 __all__ = ["parse_priors", "weights"]
 
@@ -31,9 +32,9 @@ def parse_priors(text: str, class_names: Sequence[str]) -> dict[int, float]:
         if number in priors:
             raise InputError(f"--priors {text}: the class {name} stands twice")
         try:
-            priors[number] = float(value)
-        except ValueError as error:
-            raise InputError(f"--priors {text}: '{value}' is no probability of {name}") from error
+            priors[number] = parse(value, SHARE)
+        except QuantityError as error:
+            raise InputError(f"--priors {text}: '{value}' is no probability of {name}: {error}") from None
         if not 0 <= priors[number] <= 1:
             raise InputError(f"--priors {text}: the probability of {name} must be from 0 to 1, given {value}")
     if sum(priors.values()) > 1 + TOLERANCE:

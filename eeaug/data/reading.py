@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eeaug import places
 from eeaug.data import folders, functions, labels, npz, tensors
 from eeaug.data.samples import PARTS, Data, Part
 from eeaug.data.store import Raw, Wanted
@@ -25,6 +26,7 @@ READERS: Mapping[str, Callable[[str, Path, Wanted], Raw]] = {
     "tfds": tensors.read_tfds,
     "function": functions.read,
 }
+MOST_LABEL_BYTES = 1 << 29
 FORMS = (
     "a .npz, a directory (a folder for each class, or a saved tf.data.Dataset), a .data.yaml, keras:NAME, "
     "tfds:NAME or package.module:function"
@@ -56,6 +58,8 @@ def locate(spec: str | None, model: Path) -> Located:
     """
     if spec is not None and not spec.strip():  # not the current directory
         raise InputError(f"--data is empty: must be {FORMS}")
+    for place in (spec or "", model):
+        places.check_name(place)
     beside, default = (model.parent / f"{model.stem}{suffix}" for suffix in (".data.yaml", ".npz"))
     given = spec if spec is not None else str(beside if beside.exists() else default)
     if spec is None and not Path(given).exists():
@@ -87,7 +91,11 @@ def _kind(source: str, folder: Path) -> str:
         if source.startswith(f"{prefix}:"):
             return prefix
     if path.suffix.lower() == ".npz":
-        if not path.is_file():
+        if path.exists():
+            places.regular(path)
+        elif path.is_symlink():
+            raise InputError(f"{path}: the link leads nowhere")
+        else:
             names = [entry.name for entry in path.parent.glob("*.npz")] if path.parent.is_dir() else []
             raise InputError(f"{path}: no such data file{nearest(path.name, names)}")
         return "npz"
@@ -128,6 +136,7 @@ def load(
     where = located.given
     raw = READERS[located.kind](where, cache, Wanted(input_shape, labelled))
     arrays = dict(raw.arrays)
+    _check_sizes(where, arrays)
     names = labels.class_names(where, arrays["class_names"]) if "class_names" in arrays else None
     ys = {key: np.asarray(arrays.pop(key)) for key in [f"y_{part}" for part in PARTS] if key in arrays}
     notes = [*located.notes, *raw.notes]
@@ -147,6 +156,15 @@ def load(
         preprocessing=located.preprocessing,
         notes=tuple(notes),
     )
+
+
+def _check_sizes(where: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Labels, groups and names are held in memory, unlike samples."""
+    for key, array in arrays.items():
+        if not key.startswith("x_") and array.nbytes > MOST_LABEL_BYTES:
+            raise InputError(
+                f"{where}: {key} takes {array.nbytes:,} bytes, at most {MOST_LABEL_BYTES:,} are read; give numbers"
+            )
 
 
 def _part(

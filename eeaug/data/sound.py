@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from eeaug import places
 from eeaug.data.store import write_rows
 from eeaug.errors import InputError
 
 __all__ = ["write"]
 
+MOST_BYTES = 1 << 28  # of a sound
 FULL_SCALE = np.float32(32768)
 
 
@@ -62,11 +64,17 @@ def write(
 
 def _read(file: Path) -> tuple[int, np.ndarray]:
     """Sample rate, and float32 (length, channels)."""
+    size = places.regular(file).st_size
+    if size > MOST_BYTES:
+        raise InputError(f"{file}: has {size:,} bytes, at most {MOST_BYTES:,} are read: cut it into samples")
     try:
-        with wave.open(str(file), "rb") as opened:
+        with file.open("rb") as content, wave.open(content) as opened:
             rate, width, channels = opened.getframerate(), opened.getsampwidth(), opened.getnchannels()
-            frames = opened.readframes(opened.getnframes())
-    except (wave.Error, EOFError) as error:
+            # no more than the file has, whatever the header says: so much memory is taken
+            frames = opened.readframes(min(opened.getnframes(), size // max(1, width * channels)))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {places.why(error)}") from error
+    except (wave.Error, EOFError, RuntimeError, ValueError, ZeroDivisionError) as error:
         raise InputError(f"{file}: not a PCM wav: {str(error) or 'truncated'}") from error
     if width != 2:
         raise InputError(f"{file}: has {8 * width} bits per value, eeaug reads 16-bit PCM")

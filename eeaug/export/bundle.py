@@ -35,7 +35,9 @@ NAMED = 3  # files of others that are named; the rest is counted
 
 def dump_json(value: Any) -> str:
     """JSON as all files of a bundle hold it; NaN is an error, unknown is null."""
-    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    # a lone surrogate, which stands for a byte of a path that is no UTF-8, becomes JSON's own escape of it
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def check_place(place: Path, *, force: bool, inputs: Mapping[str, Path | str | None] | None = None) -> None:

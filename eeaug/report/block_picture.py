@@ -13,6 +13,7 @@ from typing import Any
 import networkx as nx
 from markupsafe import escape
 
+from eeaug.printable import lines
 from eeaug.report import units
 from eeaug.report.charts import COLOURS
 
@@ -51,7 +52,7 @@ def svg(facts: Facts, *, heading: bool = True) -> str:
     for i, block in enumerate(facts["blocks"]):
         _block(canvas, facts, block, i, most, calls)
         _boundary(canvas, block, last=i == len(facts["blocks"]) - 1)
-    return canvas.finished(f"Blocks of {facts['model']}")
+    return lines(canvas.finished(f"Blocks of {facts['model']}"))
 
 
 def _head(facts: Facts) -> list[str]:

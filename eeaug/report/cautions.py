@@ -8,6 +8,7 @@ from typing import Any
 from eeaug.choice import LEAST_SAVING
 from eeaug.decision import STEP
 from eeaug.plausibility import Seen, disagreement
+from eeaug.quantities import apart
 from eeaug.report import facts
 from eeaug.report.facts import Report
 
@@ -73,8 +74,9 @@ def sentences(report: Report) -> Iterator[str]:
             continue
         drop = base["measured"]["accuracy"] - measured["accuracy"]
         if drop > budget + 1e-9:
+            found, asked = apart(lambda value: f"{100 * value:.2f} points", drop, budget)
             yield (
-                f"{name}the drop on the test part is {100 * drop:.2f} points, more than the {100 * budget:.2f} "
+                f"{name}the drop on the test part is {found}, more than the {asked.removesuffix(' points')} "
                 f"asked for: {_why(guarantee, measured['samples'])}"
             )
 

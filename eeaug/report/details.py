@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eeaug.quantities import apart
 from eeaug.report.facts import Report, drop_name
 from eeaug.report.units import UNKNOWN, macs, points, seconds, share
 
@@ -104,10 +105,12 @@ def _validated(report: Report) -> tuple[tuple[str, str], ...]:
     if facts["budget_on_choose"] is None:
         said += "; no smaller budget there was enough"
     elif facts["budget_on_choose"] < report["settings"]["max_accuracy_drop"]:
-        said += (
-            f", so {points(facts['budget_on_choose'], signed=False)} were allowed there: "
-            f"{points(facts['drop'], signed=False)} elsewhere"
+        allowed, _ = apart(
+            lambda value: points(value, signed=False),
+            facts["budget_on_choose"],
+            report["settings"]["max_accuracy_drop"],
         )
+        said += f", so {allowed} were allowed there: {points(facts['drop'], signed=False)} elsewhere"
     return (("cross-validated", f"{facts['folds']} folds, {facts['repeats']} times: {said} (estimated)"),)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eeaug.quantities import apart
 from eeaug.report.units import UNKNOWN, at_most, joules, macs, points, relative, seconds, share, size, threshold
 
 __all__ = [
@@ -90,6 +91,10 @@ def estimated(report: Report) -> bool:
     return bool(shown(report)[1]["basis"] == "profile")
 
 
+def _points(value: float) -> str:
+    return points(value, signed=False)
+
+
 def promise(report: Report) -> tuple[str, bool] | None:
     """What is proven of the accuracy budget, and whether; None where nothing was to be proven or warned of.
 
@@ -105,7 +110,7 @@ def promise(report: Report) -> tuple[str, bool] | None:
     missed = given["accuracy"] - exact["accuracy"] - budget
     said = f"The budget of {points(budget, signed=False)} "
     if missed > 1e-9:
-        said += f"is missed on the choose samples already, by {points(missed, signed=False)}"
+        said += f"is missed on the choose samples already, by {apart(_points, missed, 0.0)[0]}"
     else:
         said += "held on the choose samples only"
     refused = ["--calibrate-on train"] if settings["calibrate_on"] == "train" else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from eeaug.printable import printable
 from eeaug.report import battery, details, facts, quantised, rho, target, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
@@ -40,14 +41,14 @@ def _lines(report: Report, use: Use | None) -> Iterator[str]:
         if sentences:
             yield from ("", f"> [!{kind}]", *(f"> - {_text(sentence)}" for sentence in sentences))
 
-    yield from ("", f"**{facts.comparison_title(report)}**", "")
+    yield from ("", f"**{_text(facts.comparison_title(report))}**", "")
     compared = (*facts.comparison(report), *([battery.row(report, use)] if use else []))
     rows = [(row.quantity, row.baseline, row.result, row.change) for row in compared]
     yield from _table([("", f"baseline ({report['baseline']['processor']})", "result", "change"), *rows])
     if use is not None:
         yield from ("", _text(battery.note(report, use)))
     if design["exits"]:
-        yield from ("", facts.bound(report))
+        yield from ("", _text(facts.bound(report)))
     outcome, agrees = details.verified(report)
     if not agrees:
         yield from ("", f"**Not verified: {_text(outcome)}**")
@@ -77,35 +78,35 @@ def _more(report: Report) -> Iterator[str]:
         yield from _table([("", "samples", "MACs each"), *leaves])
         yield from ("", "**Predicted and measured**", "")
         yield from _table(facts.predictions(report))
-        yield from ("", facts.independence_gap(report))
+        yield from ("", _text(facts.independence_gap(report)))
     if specific := target.rows(report):
-        yield from ("", f"**{target.title(report)}**", "")
+        yield from ("", f"**{_text(target.title(report))}**", "")
         yield from _table(specific)
-        yield from ("", f"**{target.missed_title(report)}**", "")
+        yield from ("", f"**{_text(target.missed_title(report))}**", "")
         yield from _table(target.missed(report))
     if trade_offs := rho.rows(report):
         yield from ("", "**Trade-off points of T-RecX**", "")
         yield from _table(trade_offs)
     if points := facts.operating_points(report):
-        yield from ("", f"**{facts.operating_points_title(report)}**", "")
+        yield from ("", f"**{_text(facts.operating_points_title(report))}**", "")
         yield from _table(points)
     if int8 := quantised.comparison(report):
-        yield from ("", f"**{quantised.title(report)}**", "")
+        yield from ("", f"**{_text(quantised.title(report))}**", "")
         yield from _table(int8)
         yield from ("", _text(quantised.note(report)), "")
         yield from _table(quantised.files(report))
         if points := quantised.operating_points(report):
-            yield from ("", f"**{quantised.operating_points_title(report)}**", "")
+            yield from ("", f"**{_text(quantised.operating_points_title(report))}**", "")
             yield from _table(points)
     if memory := facts.c_memory(report):
         yield from ("", f"**{facts.c_memory_title()}**", "")
         yield from _table(memory)
-        yield from ("", facts.c_memory_note(report))
+        yield from ("", _text(facts.c_memory_note(report)))
     if report["benefit_curve"]:
-        yield from ("", f"**{facts.benefits_title(report)}**", "")
+        yield from ("", f"**{_text(facts.benefits_title(report))}**", "")
         yield from _table(facts.benefits(report))
         if note := facts.benefits_note(report):
-            yield from ("", note)
+            yield from ("", _text(note))
 
 
 def _stage(stage: Stage) -> tuple[str, ...]:
@@ -135,4 +136,4 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _text(words: str) -> str:
     """Layer and class names may hold characters that Markdown would take as its own."""
-    return re.sub(r"[\\`*<\[|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", " ".join(words.split()))
+    return re.sub(r"[\\`*<>\[|~&$#]|(?<!\w)_|_(?!\w)", r"\\\g<0>", printable(" ".join(words.split())))

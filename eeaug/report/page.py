@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 import eeaug
+from eeaug.printable import lines
 from eeaug.progress import TITLES
 from eeaug.report import battery, block_picture, charts, details, facts, quantised, reproduce, rho, target, units
 from eeaug.report import compare as comparing
@@ -139,7 +140,7 @@ def inspected(model: Report) -> str:
 def _template(name: str, report: Report | None) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_page), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True, finalize=_harmless,
     )  # fmt: skip
     processors = charts.processors(report) if report else []
     environment.filters |= {
@@ -155,6 +156,11 @@ def _template(name: str, report: Report | None) -> jinja2.Template:
         "style": Markup(_page("style.css")),
     }
     return environment.get_template(name)
+
+
+def _harmless(value: Any) -> Any:
+    """Control characters, which some browsers and no XML parser take, as escapes."""
+    return type(value)(lines(value)) if isinstance(value, str) else value
 
 
 def _page(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eeaug.quantities import DROP, as_given
 from eeaug.report.facts import Report
 from eeaug.settings import Settings
 
@@ -19,6 +20,7 @@ _INHERITED = (
     "correction", "points", "mapping", "max_exits", "reuse", "cross_validate", "formats",
     "thresholds", "exit_at", "threshold", "forbid",
 )  # fmt: skip
+_DROPS = ("max_accuracy_drop", "max_class_drop")
 _TAKEN_AWAY = ("max_latency_s", "max_class_drop", "risk", "exit_at", "threshold", "forbid")
 
 
@@ -65,6 +67,8 @@ def _options(settings: Mapping[str, Any]) -> list[str]:
             words.append(flag(key) if value else flag(key).replace("--", "--no-", 1))
         elif isinstance(value, list):
             words += [word for one in value for word in (flag(key), str(one))]
+        elif key in _DROPS:
+            words += [flag(key), as_given(value, DROP)]
         else:
             words += [flag(key), str(value)]
     return words

@@ -6,17 +6,20 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
+import rich.console
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from eeaug.plausibility import DOUBT
+from eeaug.printable import printable
 from eeaug.report import battery, details, facts, quantised, rho, target, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
 from eeaug.report.compare import Named
+from eeaug.report.console import Console
 from eeaug.report.facts import Report, Stage
 
 __all__ = ["compare", "plain", "render"]
@@ -69,15 +72,19 @@ class _Page:
     def __init__(self, parts: Callable[[_Write, int], Iterator[RenderableType]], width: int | None) -> None:
         self.parts, self.width = parts, width
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: rich.console.Console, options: ConsoleOptions) -> RenderResult:
         if self.width is not None:
             options = options.update(width=min(self.width, options.max_width))
-        write = _ascii if options.ascii_only else Text
+        write = _ascii if options.ascii_only else _words
         yield from console.render(Group(*self.parts(write, options.max_width)), options)
 
 
+def _words(text: str, style: str = "") -> Text:
+    return Text(printable(text), style)
+
+
 def _ascii(text: str, style: str = "") -> Text:
-    return Text(text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii"), style)
+    return Text(printable(text).translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii"), style)
 
 
 def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterator[RenderableType]:

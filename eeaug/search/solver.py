@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.errors import InfeasibleError
+from eeaug.quantities import DROP, apart, as_given
 from eeaug.search import labels
 from eeaug.search.settle import COSTS, EVERY_FRONT, Settled, budgets, front, settle
 from eeaug.search.space import (
@@ -145,9 +146,10 @@ def explain(problem: Problem, into: Settled, looked_at: Sequence[Indices] = ()) 
         message = f"no design meets the limits; the nearest misses {len(nearest)} of them: {missed}"
         return InfeasibleError(message, limit=name, given=given, best=None)
     if limit == LATENCY:
+        fastest, asked = apart("{:.4g} s".format, need, given)
         message = (
-            f"no design meets --max-latency {given:g} s: the fastest that meets the other limits has a worst "
-            f"case of {need:.4g} s ({need - given:.4g} s too long); --max-latency {_ceil(need)} would fit"
+            f"no design meets --max-latency {asked}: the fastest that meets the other limits has a worst "
+            f"case of {fastest} ({need - given:.4g} s too long); --max-latency {_ceil(need)} would fit"
         )
     else:
         message = (
@@ -203,6 +205,11 @@ def _ceil(seconds: float) -> str:
     return f"{np.ceil(seconds * 10.0**digits) / 10.0**digits:.{max(digits, 0)}f}"
 
 
+def _drop(share: float) -> str:
+    """A drop in accuracy, rounded up, as the option takes it."""
+    return as_given(min(1.0, float(_ceil(share))), DROP)
+
+
 def _budgets(problem: Problem, into: Settled, looked_at: Sequence[Indices]) -> InfeasibleError:
     """Limits can be met, accuracy budget and class drop cannot together: which of them must give way."""
     assert problem.classes is not None
@@ -217,9 +224,10 @@ def _budgets(problem: Problem, into: Settled, looked_at: Sequence[Indices]) -> I
         nearest = min(nearest, (float(total[i]), float(base - accuracies[i]), float(drops[i])))
     if np.isfinite(smallest):
         best = float(smallest)
+        least, asked = apart("{:.4g}".format, best, given)
         return InfeasibleError(
-            f"no design that meets the other limits keeps --max-class-drop {given:g}: the class that loses most "
-            f"loses at least {best:.4g} ({best - given:.4g} too much); --max-class-drop {_ceil(best)} would fit",
+            f"no design that meets the other limits keeps --max-class-drop {asked}: the class that loses most "
+            f"loses at least {least} ({best - given:.4g} too much); --max-class-drop {_drop(best)} would fit",
             limit="max_class_drop", given=given, best=best,
         )  # fmt: skip
     if np.isfinite(most_accurate):
@@ -227,8 +235,8 @@ def _budgets(problem: Problem, into: Settled, looked_at: Sequence[Indices]) -> I
     assert budget is not None, "without a budget every accuracy is within it"
     _, drop, class_drop = nearest
     return InfeasibleError(
-        f"no design meets the limits; the nearest misses 2 of them: --max-accuracy-drop {budget:g} ({_ceil(drop)} "
-        f"needed) and --max-class-drop {given:g} ({_ceil(class_drop)} needed)",
+        f"no design meets the limits; the nearest misses 2 of them: --max-accuracy-drop {budget:g} ({_drop(drop)} "
+        f"needed) and --max-class-drop {given:g} ({_drop(class_drop)} needed)",
         limit="max_accuracy_drop", given=budget, best=None,
     )  # fmt: skip
 
@@ -237,8 +245,9 @@ def _budget(problem: Problem, best_accuracy: float) -> InfeasibleError:
     """Limits can be met, the accuracy budget cannot: for want of a threshold that is never."""
     given = float(problem.objective.max_accuracy_drop or 0.0)
     best = problem.objective.base_accuracy - best_accuracy
+    smallest, asked = apart("{:.4g}".format, best, given)
     return InfeasibleError(
-        f"no design that meets the other limits keeps --max-accuracy-drop {given:g}: the smallest drop is "
-        f"{best:.4g}; --max-accuracy-drop {_ceil(best)} would fit",
+        f"no design that meets the other limits keeps --max-accuracy-drop {asked}: the smallest drop is "
+        f"{smallest}; --max-accuracy-drop {_drop(best)} would fit",
         limit="max_accuracy_drop", given=given, best=best,
     )  # fmt: skip

@@ -1,0 +1,90 @@
+"""``.npy`` files that somebody else may have made: what they hold is known before memory is taken for it."""
+
+from __future__ import annotations
+
+import tokenize
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from eeaug import places
+from eeaug.errors import InputError
+from eeaug.printable import one_line
+
+__all__ = ["Header", "check_header", "load", "mapped"]
+
+Header = tuple[tuple[int, ...], np.dtype[Any]]
+_DAMAGE = (
+    ValueError, TypeError, SyntaxError, EOFError, KeyError, OverflowError, RecursionError, MemoryError,
+    tokenize.TokenError,
+)  # fmt: skip
+
+
+def load(path: Path, most: int) -> np.ndarray[Any, Any]:
+    """The array in a file of at most so many bytes.
+
+    Raises
+    ------
+    InputError : it cannot be read, is larger, or is none of numbers or text as its header says
+    """
+    size = places.regular(path).st_size
+    if size > most:
+        raise InputError(f"{path}: has {size:,} bytes, at most {most:,} are read")
+    try:
+        with path.open("rb") as file:
+            check_header(str(path), file, size)
+            file.seek(0)
+            return np.asarray(npy.read_array(file, allow_pickle=False))
+    except OSError as error:
+        raise InputError(f"{path}: {places.why(error)}") from error
+
+
+def mapped(where: str, path: Path) -> np.ndarray[Any, Any]:
+    """The array of a file mapped into memory; raises as :func:`load`, ``where`` is what a message names."""
+    with path.open("rb") as file:
+        check_header(where, file, path.stat().st_size)
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def check_header(where: str, file: IO[bytes], size: int) -> Header:
+    """Shape and type of an array at the start of ``file``, of ``size`` bytes in all.
+
+    Raises
+    ------
+    InputError : the header is damaged, promises another number of bytes than there are, or names Python objects
+    """
+    try:
+        version = npy.read_magic(file)
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+        if read is None and version != (3, 0):
+            raise ValueError(f"version {version[0]}.{version[1]} of the format")
+        # numpy has no public reader of 3.0, which is 2.0 in UTF-8 for the sake of names of fields
+        shape, _, kind = (read or npy.read_array_header_2_0)(file)
+    except _DAMAGE as error:
+        raise InputError(f"{where} is damaged: no header of a .npy file: {one_line(str(error), 100)}") from error
+    if kind.hasobject:
+        raise InputError(f"{where} holds Python objects (pickled); save plain numbers or text")
+    if kind.names is not None or kind.subdtype is not None or not kind.itemsize:
+        raise InputError(f"{where} must hold numbers or text, has the type {one_line(str(kind), 60)}")
+    if any(type(n) is not int or n < 0 for n in shape) or len(shape) > 32:
+        raise InputError(f"{where} is damaged: no shape of an array: {one_line(str(shape), 60)}")
+    there, promised = size - file.tell(), prod(shape) * kind.itemsize
+    if promised != there:
+        raise InputError(
+            f"{where} is damaged: an array of shape {_shape(shape)} of {kind} takes {_bytes(promised)}, "
+            f"there are {there:,}"
+        )
+    if 0 in shape[1:]:
+        raise InputError(f"{where} has the shape {_shape(shape)}: no value for each sample")
+    return shape, kind
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return one_line("(" + ", ".join(f"{n}" if n < 10**15 else "more than 10^15" for n in shape) + ")", 80)
+
+
+def _bytes(count: int) -> str:
+    return f"{count:,} bytes" if count < 10**18 else "more than 10^18 bytes"

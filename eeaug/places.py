@@ -1,0 +1,123 @@
+"""Files that are read: regular ones, whose size is known before memory is taken; none that never ends.
+
+A folder of data or a path of a file may name a pipe that nobody writes to, a device or a socket: opening one of
+them may wait for ever, or change something. So what it is is asked first.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from eeaug.errors import InputError
+
+__all__ = ["TEXT_BYTES", "check_name", "naming", "read", "regular", "why"]
+
+TEXT_BYTES = 1 << 20  # of a file that people write: a hardware description, options, a data sidecar
+PIPE_S = 10.0  # what writes to a pipe (--hw <(...)) has begun by then
+_KINDS = {
+    stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}  # fmt: skip
+
+
+def why(error: OSError) -> str:
+    """What an OSError says, on one line without the number and the name."""
+    return error.strerror or " ".join(str(error).split()) or type(error).__name__
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Raise InputError for a path that no file can have, or that may not be looked at; nothing need be there."""
+    try:
+        Path(path).stat()
+    except ValueError as error:  # a NUL byte
+        raise InputError(f"{path}: no path: {error}") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise InputError(f"{path}: {why(error)}") from None
+
+
+def regular(path: Path) -> os.stat_result:
+    """The facts of a regular file, links followed.
+
+    Raises
+    ------
+    InputError : it is something else, or cannot be looked at
+    """
+    try:
+        facts = path.stat()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {_why(path, error)}") from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise InputError(f"{path}: is {_kind(facts)}, not a file")
+    return facts
+
+
+def read(path: Path, most: int = TEXT_BYTES) -> bytes:
+    """What a file holds, or a pipe that something writes to (``<(...)``): at most so many bytes.
+
+    Raises
+    ------
+    InputError : it cannot be read, is larger, or is neither
+    """
+    try:
+        facts = path.stat()
+        if stat.S_ISFIFO(facts.st_mode):
+            content = _from_pipe(path, most)
+        elif stat.S_ISREG(facts.st_mode):
+            with path.open("rb") as file:  # more than was said: it is growing, or its size is not known (/proc)
+                content = file.read(most + 1) if facts.st_size <= most else b"." * (most + 1)
+        else:
+            raise InputError(f"{path}: is {_kind(facts)}, not a file")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {_why(path, error)}") from None
+    if len(content) > most:
+        size = f"{facts.st_size:,} bytes" if facts.st_size > most else "more"
+        raise InputError(f"{path}: is too large: {size}, at most {most:,} bytes are read")
+    return content
+
+
+def _from_pipe(path: Path, most: int) -> bytes:
+    """Opened so that a pipe that nobody writes to is empty, and not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    content, until = b"", time.monotonic() + PIPE_S
+    try:
+        while len(content) <= most:
+            if not select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]:
+                raise InputError(f"{path}: nothing came through this pipe for {PIPE_S:g} s")
+            piece = os.read(descriptor, 1 << 16)
+            if not piece:
+                return content
+            content += piece
+    finally:
+        os.close(descriptor)
+    return content
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """An OSError within that names no file (a full disk does not) names this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
+def _kind(facts: os.stat_result) -> str:
+    return _KINDS.get(stat.S_IFMT(facts.st_mode), "something else")
+
+
+def _why(path: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError):
+        return "a path holds no NUL byte"
+    if error.errno == errno.ENOENT and path.is_symlink():
+        return "the link leads nowhere"
+    return why(error)
