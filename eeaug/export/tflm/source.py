@@ -9,8 +9,10 @@ from math import prod
 from typing import Any
 
 from eeaug.decision import Decision
+from eeaug.errors import ConversionError
+from eeaug.export.tflm.interpreter import Arena
 
-__all__ = ["METHODS", "Cascade", "Part", "array", "driver", "header", "identifier"]
+__all__ = ["METHODS", "Cascade", "Part", "array", "check_operators", "driver", "header", "identifier"]
 
 # operators of TensorFlow's schema → methods of MicroMutableOpResolver that register them
 METHODS: Mapping[str, str] = {
@@ -90,7 +92,7 @@ class Part:
 
     number: int
     entry: Mapping[str, Any]
-    arena: int
+    arena: Arena
     operators: Sequence[str]
     outputs: Sequence[str]
 
@@ -114,6 +116,13 @@ class Cascade:
     @property
     def reuse(self) -> bool:
         return any(stage["reuse"] for stage in self.stages)
+
+
+def check_operators(names: Sequence[str]) -> None:
+    """Raises ConversionError where TFLM has none of these."""
+    lacking = [name for name in names if name not in METHODS]
+    if lacking:
+        raise ConversionError(f"TFLM has no operator {', '.join(lacking)}")
 
 
 def identifier(text: str) -> str:
@@ -287,8 +296,9 @@ bool Setup() {{
 
 def _arena(part: Part) -> str:
     k = part.number
-    return f"""// Measured on a machine of 64 bits; arena_used_bytes() says what this processor needs of it.
-alignas(16) uint8_t arena_{k}[{part.arena}];
+    return f"""// {part.arena.least} bytes were just enough on a machine of 64 bits, the rest is a margin. This processor may do with
+// less: lower it until Setup() or Run() fails. arena_used_bytes() leaves out what TFLM needs for a while.
+alignas(16) uint8_t arena_{k}[{part.arena.bytes}];
 tflite::MicroInterpreter* interpreter_{k} = nullptr;
 """
 
