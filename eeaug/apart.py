@@ -153,7 +153,7 @@ def _how(status: int) -> str:
 
 
 def serve() -> None:
-    """The server of the modules in its arguments: pickled work on stdin, (exit status, pickled result) on stdout."""
+    """The server of the modules in its arguments: work on stdin, exit status and result on stdout, pickled."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with os.fdopen(os.dup(1), "wb") as wire:
         os.dup2(2, 1)

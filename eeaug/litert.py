@@ -21,6 +21,7 @@ from eeaug.errors import ConversionError
 __all__ = ["SIGNATURE", "Quantisation", "Session", "check_int8", "has_reference_kernels", "to_tflite"]
 
 SIGNATURE = "serving_default"  # the signature's name; inputs and outputs are read by theirs in it
+STEPS = 16  # of int8 that kernels may differ by
 SAMPLES = "samples.npy"  # beside the graph, where it is to be quantised
 NEEDS = (  # of the process that converts
     "tensorflow", "ai_edge_litert.interpreter", "ai_edge_litert.schema_py_generated",
@@ -61,8 +62,10 @@ def to_tflite(
         return {name: tf.identity(tensor) for name, tensor in zip(names, made, strict=True)}
 
     with leftovers.scratch() as folder:
-        with _quiet():
+        with _quiet(), contextlib.ExitStack() as opened:
             try:
+                if samples is not None:
+                    opened.enter_context(tflite_layers.unrolled(model.layers))
                 tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function})
             except Exception as error:  # TensorFlow raises whatever its passes raise
                 raise _impossible(error) from error
@@ -115,13 +118,18 @@ def check_int8(content: bytes) -> None:
         raise ConversionError(f"TensorFlow's converter does not bring {', '.join(loose)} to int8")
 
 
-def has_reference_kernels(content: bytes) -> bool:
-    """Whether LiteRT has a reference kernel for every operator of the file; ELU has none."""
+def has_reference_kernels(content: bytes, x: NDArray[np.float32]) -> bool:
+    """Whether LiteRT has a reference kernel for every operator of the int8 file (ELU has none), and they give what
+    the others do for its only input x (n, *shape), within STEPS."""
     try:
-        Session(content, 1, reference=True)
+        pair = [Session(content, 1, reference=reference) for reference in (False, True)]
     except (RuntimeError, ValueError):
         return False
-    return True
+    ((name, takes),) = pair[0].inputs.items()
+    feeds = {name: x if takes is None else takes.quantised(x)}
+    names = list(pair[0].outputs)
+    made = zip(*(session.run(names, feeds) for session in pair), strict=True)
+    return all(np.abs(a.astype(float) - b.astype(float)).max() <= STEPS for a, b in made)
 
 
 def _impossible(error: Exception) -> ConversionError:
@@ -133,6 +141,8 @@ def _line(error: Exception) -> str:
     inside = re.search(r"Exception encountered when calling (\w+)\.call\(\)\.\s+(\S.*)", text)
     if inside:  # of Keras
         return f"{inside[1]}: {' '.join(inside[2].split())}"[:200]
+    if lacking := re.search(r"'tf\.(\w+)' op|fused\[\"(\w+):", text):
+        return f"TFLite has no operator {lacking[1] or lacking[2]}"
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     return lines[0][:200] if lines else type(error).__name__
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
 from typing import Any
 from unittest import mock
 
-__all__ = ["expressible"]
+__all__ = ["expressible", "unrolled"]
 
+STEPS = 64  # of a recurrent layer; a graph of more takes minutes to convert
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
@@ -25,8 +27,9 @@ def expressible() -> Iterator[None]:
       itself, but not where they are dilated.
     - Repeating elements (UpSampling, RepeatVector) is a concatenation: there is no TILE in int8.
     - ELU and its like are made of ELU with alpha 1, the one there is a kernel of; conditions have none in TFLM.
-    - The negative is a product: NEG has no kernel in int8.
+    - The negative is a product, and a square too: neither has a kernel in int8.
     """
+    import keras
     import tensorflow as tf
     from keras.src.backend.tensorflow import nn, numpy
 
@@ -34,11 +37,43 @@ def expressible() -> Iterator[None]:
         for name in ("conv", "depthwise_conv", "separable_conv"):
             changed = _channels_last(tf, getattr(nn, name))
             patches.enter_context(mock.patch.object(nn, name, changed))
-        for module, made in ((numpy, (_repeat, _tile, _negative)), (nn, (_elu, _selu, _celu))):
+        for module, made in ((numpy, (_repeat, _tile, _negative, _square)), (nn, (_elu, _selu, _celu))):
             for make in made:
                 name = make.__name__.lstrip("_")
                 patches.enter_context(mock.patch.object(module, name, make(tf, getattr(module, name))))
+        negative = tf.Tensor.__neg__
+        prelu = _prelu(tf, keras.layers.PReLU.call, negative)
+        for owner, name, changed in (
+            (tf.Tensor, "__neg__", _negative(tf, negative)),
+            (tf, "square", _square(tf, tf.square)),
+            (keras.layers.PReLU, "call", prelu),
+        ):
+            patches.enter_context(mock.patch.object(owner, name, changed))
         yield
+
+
+@contextlib.contextmanager
+def unrolled(layers: Iterable[Any]) -> Iterator[None]:
+    """While a graph is traced: recurrent layers over a few steps are written step by step.
+
+    TensorFlow's converter dies of a loop that it is to quantise.
+    """
+    changed = []
+    for layer in layers:
+        if getattr(layer, "unroll", None) is False and _steps(layer) <= STEPS:
+            layer.unroll = True
+            changed.append(layer)
+    try:
+        yield
+    finally:
+        for layer in changed:
+            layer.unroll = False
+
+
+def _steps(layer: Any) -> float:
+    """Over how many a recurrent layer goes; unknown for those within others."""
+    shapes = [tensor.shape for node in layer._inbound_nodes for tensor in node.input_tensors[:1]]
+    return max((shape[1] or inf for shape in shapes), default=inf)
 
 
 def _channels_last(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,6 +128,27 @@ def _negative(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
     return negative
 
 
+def _square(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def square(x: Any) -> Any:
+        return x * x if getattr(x.dtype, "is_floating", False) else computed(x)
+
+    return square
+
+
+def _prelu(tf: Any, computed: Callable[..., Any], negative: Any) -> Callable[..., Any]:
+    """One operator for it if it is written as Keras does, which takes slopes by channel or by element."""
+
+    def call(self: Any, inputs: Any) -> Any:
+        slopes = tuple(self.alpha.shape)
+        if len(slopes) > 1 and (set(slopes[:-1]) == {1} or slopes == tuple(inputs.shape[1:])):
+            with mock.patch.object(tf.Tensor, "__neg__", negative):
+                return computed(self, inputs)
+        positive = tf.nn.relu(inputs)
+        return positive + self.alpha * (inputs - positive)
+
+    return call
+
+
 def _exponential(tf: Any, x: Any, alpha: float) -> Any:
     """alpha · (exp x − 1) where x is negative, 0 elsewhere."""
     made = tf.nn.elu(x - tf.nn.relu(x))  # minimum has one scale for what it reads and gives
@@ -118,4 +174,3 @@ def _celu(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
         return tf.nn.relu(x) + _exponential(tf, x if alpha == 1 else x / alpha, float(alpha))
 
     return celu
-

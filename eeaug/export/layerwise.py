@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eeaug import conversion, litert, tflite_file
+from eeaug import conversion, leftovers, litert, tflite_file
 from eeaug.errors import ConversionError
 from eeaug.model import Call, Classifier
 
@@ -97,8 +96,8 @@ def _c(tensor: Any, made: Any) -> None:
     from eeaug.export.c import onnx_source
 
     proto = conversion.to_onnx(tensor, {GIVES: made}, input_name="x")
-    with tempfile.TemporaryDirectory(prefix="eeaug-") as folder:
-        path = Path(folder) / "layer.onnx"
+    with leftovers.scratch() as folder:
+        path = folder / "layer.onnx"
         path.write_bytes(proto.SerializeToString())
         onnx_source.generated(onnx_source.simplified(path), "layer")
 

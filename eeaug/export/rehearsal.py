@@ -8,18 +8,16 @@ then written by itself.
 from __future__ import annotations
 
 import random
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import integer, partition
+from eeaug import integer, leftovers, partition
 from eeaug.errors import ConversionError
 from eeaug.export import formats, layerwise, stage_files, tflm, verify
 from eeaug.export.formats import Format, Work
@@ -28,7 +26,6 @@ from eeaug.heads.design import Dense, Head, convolutions
 from eeaug.heads.training import Trained
 from eeaug.integer import Integer
 from eeaug.model import Classifier
-from eeaug.partition import Stage
 from eeaug.runners import answering
 from eeaug.settings import FORMATS, Settings
 
@@ -60,8 +57,8 @@ def check(
         return
     for kind in asked.values():
         kind.refuse_decision(classifier.decision)
-    with _same_numbers(), tempfile.TemporaryDirectory(prefix="eeaug-") as place:
-        work = _work(Path(place), settings, classifier, hardware, _chosen(heads), x)
+    with _same_numbers(), leftovers.scratch() as place:
+        work = _work(place, settings, classifier, hardware, _chosen(heads), x)
         if "c" in asked:
             for stage in work.stages:
                 stage_files.write_onnx(stage, partition.stage_graph(classifier, stage), work.directory)
@@ -98,7 +95,7 @@ def _chosen(heads: Sequence[Head]) -> list[Head]:
     places = sorted({head.location.after: head.location for head in heads}.items())
     if not places:
         return []
-    made = []
+    made: list[Head] = []
     for (_, place), of_maps in ((places[0], True), (places[-1], False)):
         here = [head for head in heads if head.location == place and not head.earlier]
         if here and place not in [head.location for head in made]:
@@ -171,8 +168,8 @@ def _refusal(name: str, possible: Sequence[str], classifier: Classifier, error: 
     without = [name, *(other for other, made_from in FORMATS.items() if name in made_from)]
     others = ", ".join(kind for kind in FORMATS if kind in possible)
     return ConversionError(
-        f"{classifier.file}:{where} --format {name} is not possible: {said[:SAID].rstrip('.')}; {others} are: leave "
-        f"{' and '.join(without)} out of --format"
+        f"{classifier.file}:{where} --format {name} is not possible: {said[:SAID].rstrip('.')}; "
+        f"{others} are: leave {' and '.join(without)} out of --format"
     )
 
 

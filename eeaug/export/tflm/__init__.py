@@ -53,8 +53,8 @@ def refuse_decision(decision: Decision) -> None:
     """Raises ConversionError where there are more classes than TFLM, and LiteRT's reference kernels, can tell."""
     if decision.kind == "softmax" and decision.outputs > MOST_CLASSES:
         raise ConversionError(
-            f"--format tflm: int8 softmax in TFLM ends the program where {MOST_CLASSES + 1} or more classes are about "
-            f"equally probable, and the model has {decision.outputs:,}; leave tflm out of --format"
+            f"--format tflm: TFLM's int8 softmax ends the program where {MOST_CLASSES + 1} or more classes are "
+            f"about equally probable, and the model has {decision.outputs:,}; leave tflm out of --format"
         )
 
 
@@ -78,8 +78,10 @@ def write(work: Work) -> None:
             (folder / name).write_text(text, encoding="utf-8")
         entry["files"]["tflm"] = f"{FOLDER}/stage_{number}_model.cc"
         entry["tflm"] = {
-            "arena_bytes": part.arena.bytes, "arena_least_bytes": part.arena.least, "operators": list(part.operators),
-        }  # fmt: skip
+            "arena_bytes": part.arena.bytes,
+            "arena_least_bytes": part.arena.least,
+            "operators": list(part.operators),
+        }
         parts.append(part)
     points = [(p["name"], p["int8"]["constants"]) for p in work.manifest["operating_points"] if "int8" in p]
     cascade = source.Cascade(
@@ -120,7 +122,7 @@ def _names(entry: Mapping[str, Any]) -> list[str]:
     return [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
 
 
-def _stages(work: Work) -> list[tuple[dict[str, Any], Int8]]:
+def _stages(work: Work) -> list[tuple[Mapping[str, Any], Int8]]:
     """Entries of the manifest, with the int8 files in LiteRT."""
     stages = integer.cascade(work.directory, work.manifest, work.threads)
     return [

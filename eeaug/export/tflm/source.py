@@ -25,21 +25,31 @@ METHODS: Mapping[str, str] = {
         ADD_N AddN
         AVERAGE_POOL_2D AveragePool2D
         BATCH_MATMUL BatchMatMul
+        BATCH_TO_SPACE_ND BatchToSpaceNd
         CAST Cast
         CONCATENATION Concatenation
         CONV_2D Conv2D
         DEPTHWISE_CONV_2D DepthwiseConv2D
+        DEPTH_TO_SPACE DepthToSpace
         DEQUANTIZE Dequantize
         DIV Div
         ELU Elu
+        EQUAL Equal
         EXP Exp
         EXPAND_DIMS ExpandDims
         FULLY_CONNECTED FullyConnected
         GATHER Gather
+        GREATER Greater
+        GREATER_EQUAL GreaterEqual
         HARD_SWISH HardSwish
         L2_NORMALIZATION L2Normalization
         LEAKY_RELU LeakyRelu
+        LESS Less
+        LESS_EQUAL LessEqual
         LOG Log
+        LOGICAL_AND LogicalAnd
+        LOGICAL_NOT LogicalNot
+        LOGICAL_OR LogicalOr
         LOGISTIC Logistic
         LOG_SOFTMAX LogSoftmax
         MAXIMUM Maximum
@@ -49,6 +59,7 @@ METHODS: Mapping[str, str] = {
         MIRROR_PAD MirrorPad
         MUL Mul
         NEG Neg
+        NOT_EQUAL NotEqual
         PACK Pack
         PAD Pad
         PADV2 PadV2
@@ -61,9 +72,11 @@ METHODS: Mapping[str, str] = {
         RESIZE_BILINEAR ResizeBilinear
         RESIZE_NEAREST_NEIGHBOR ResizeNearestNeighbor
         RSQRT Rsqrt
+        SELECT_V2 SelectV2
         SHAPE Shape
         SLICE Slice
         SOFTMAX Softmax
+        SPACE_TO_BATCH_ND SpaceToBatchNd
         SPACE_TO_DEPTH SpaceToDepth
         SPLIT Split
         SPLIT_V SplitV
@@ -296,8 +309,8 @@ bool Setup() {{
 
 def _arena(part: Part) -> str:
     k = part.number
-    return f"""// {part.arena.least} bytes were just enough on a machine of 64 bits, the rest is a margin. This processor may do with
-// less: lower it until Setup() or Run() fails. arena_used_bytes() leaves out what TFLM needs for a while.
+    return f"""// {part.arena.least} bytes were just enough on a machine of 64 bits, the rest is a margin.
+// This processor may do with less. arena_used_bytes() leaves out what TFLM needs for a while.
 alignas(16) uint8_t arena_{k}[{part.arena.bytes}];
 tflite::MicroInterpreter* interpreter_{k} = nullptr;
 """
