@@ -72,7 +72,9 @@ def to_tflite(
         if samples is not None:
             np.save(folder / SAMPLES, samples)
         what = "TFLite" if samples is None else "TFLite in int8"
-        return bytes(apart.call(_converted, str(folder), doing=f"the graph cannot be written as {what}", needs=NEEDS))
+        return bytes(
+            apart.call(_converted, str(folder), doing=f"the graph cannot be written as {what}", needs=NEEDS)
+        )
 
 
 def _converted(folder: str) -> bytes:
