@@ -75,12 +75,13 @@ class _Server:
                 process.stdin.flush()
                 status, content = pickle.load(process.stdout)
             except (EOFError, BrokenPipeError, pickle.UnpicklingError):
-                status, content = process.wait(), b""
+                status, content, said = process.wait(), b"", self._said()
                 self._forget()
             except BaseException:  # an interrupt: what is under way is of no use any more
                 self.close()
                 raise
-            said = self._said()
+            else:
+                said = self._said()
         if status or not content:
             raise Ended(f"{doing}: {_how(status)}{f' ({said})' if said else ''}")
         kind, made = pickle.loads(content)
@@ -92,7 +93,7 @@ class _Server:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._pid != os.getpid():  # the first call, or that of a child of the process that made it
-            self._process, self._pid = None, os.getpid()
+            self._process, self._heard, self._pid = None, None, os.getpid()
         if self._process is None or self._process.poll() is not None:
             self._forget()
             self._heard = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
@@ -123,7 +124,9 @@ class _Server:
                         stream.close()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(CLOSING_S)
-        self._process = None
+        if self._heard is not None:
+            self._heard.close()
+        self._process = self._heard = None
 
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None and self._pid == os.getpid():
