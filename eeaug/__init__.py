@@ -19,6 +19,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     json_file       strict reading of JSON, compared with a schema
     npz_file        arrays of a .npz, bounded by what it says of itself
     streams         whether stderr may be drawn on; what native code writes past Python
+    apart           native code that may end its process, in one of its own
     hardware_file   strict reading of YAML: all mistakes at once, each with its path
     hardware_fields  all that such a file may say, key by key
     hardware        the target: processors, memories, links
@@ -44,6 +45,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     measurements    measured latencies, read from a file
     conversion      Keras to ONNX
     tflite_file     what is in a TFLite file
+    tflite_layers   layers as TFLite can express them
     litert          Keras to TFLite, LiteRT interpreters
     features        the one pass over the data, cached
     cascade         outcomes of exits; independent and exact scores

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,12 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import conversion, leftovers, streams, tflite_file
+from eeaug import apart, conversion, leftovers, streams, tflite_file, tflite_layers
 from eeaug.errors import ConversionError
 
-__all__ = ["SIGNATURE", "Quantisation", "Session", "to_tflite"]
+__all__ = ["SIGNATURE", "Quantisation", "Session", "check_int8", "has_reference_kernels", "to_tflite"]
 
 SIGNATURE = "serving_default"  # the signature's name; inputs and outputs are read by theirs in it
+STEPS = 16  # of int8 that kernels may differ by
+SAMPLES = "samples.npy"  # beside the graph, where it is to be quantised
+NEEDS = (  # of the process that converts
+    "tensorflow", "ai_edge_litert.interpreter", "ai_edge_litert.schema_py_generated",
+    "ai_edge_litert.tools.flatbuffer_utils", "eeaug.litert",
+)  # fmt: skip
 
 
 def to_tflite(
@@ -49,26 +56,97 @@ def to_tflite(
 
     @tf.function(input_signature=[tf.TensorSpec((1, *inputs.shape[1:]), inputs.dtype, name=input_name)])
     def function(x: Any) -> dict[str, Any]:
-        with conversion.inlined(tf):
+        with conversion.inlined(tf), tflite_layers.expressible():
             made = model(x, training=False)
         made = made if isinstance(made, (list, tuple)) else [made]
         return {name: tf.identity(tensor) for name, tensor in zip(names, made, strict=True)}
 
-    with _quiet(), leftovers.scratch() as folder:
+    with leftovers.scratch() as folder:
+        with _quiet(), contextlib.ExitStack() as opened:
+            try:
+                if samples is not None:
+                    opened.enter_context(tflite_layers.unrolled(model.layers))
+                tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function})
+            except Exception as error:  # TensorFlow raises whatever its passes raise
+                raise _impossible(error) from error
+        if samples is not None:
+            np.save(folder / SAMPLES, samples)
+        what = "TFLite" if samples is None else "TFLite in int8"
+        return bytes(
+            apart.call(_converted, str(folder), doing=f"the graph cannot be written as {what}", needs=NEEDS)
+        )
+
+
+def _converted(folder: str) -> bytes:
+    """The SavedModel as TFLite, with SAMPLES in int8, opened and run once; in a process of its own."""
+    import tensorflow as tf
+
+    samples = Path(folder) / SAMPLES
+    with _quiet():
         try:
-            tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function})
-            converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
-            if samples is not None:
+            converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+            if samples.exists():
+                x = np.load(samples)
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
-                converter.representative_dataset = lambda: ([x[None]] for x in samples)
+                converter.representative_dataset = lambda: ([row[None]] for row in x)
                 converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
                 converter.inference_input_type = converter.inference_output_type = tf.int8
             content = converter.convert()
-        except Exception as error:  # TensorFlow raises whatever its passes raise
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            reason = lines[0][:200] if lines else type(error).__name__
-            raise ConversionError(f"the graph cannot be written as TFLite: {reason}") from error
-    return tflite_file.canonical(content)
+        except Exception as error:  # as above
+            raise _impossible(error) from error
+        content = tflite_file.canonical(tflite_file.looked_up(content))
+        _tried(content)
+    return content
+
+
+def _tried(content: bytes) -> None:
+    """Run it once on zeros: whatever may end a process does so in this one.
+
+    Raises
+    ------
+    ConversionError : LiteRT lacks a kernel, or it fails
+    """
+    try:
+        session = Session(content, 1)
+        session.run(list(session.outputs), session.zeros())
+    except Exception as error:  # its own errors are RuntimeError and ValueError
+        raise ConversionError(f"LiteRT cannot run the graph: {_line(error)}") from error
+
+
+def check_int8(content: bytes) -> None:
+    """Raises ConversionError where some of a quantised file is left in float."""
+    loose = [name for name in tflite_file.operators(content, of_floats=True) if name != "DEQUANTIZE"]
+    if loose:
+        raise ConversionError(f"TensorFlow's converter does not bring {', '.join(loose)} to int8")
+
+
+def has_reference_kernels(content: bytes, x: NDArray[np.float32]) -> bool:
+    """Whether LiteRT has a reference kernel for every operator of the int8 file (ELU has none), and they give what
+    the others do for its only input x (n, *shape), within STEPS."""
+    try:
+        pair = [Session(content, 1, reference=reference) for reference in (False, True)]
+    except (RuntimeError, ValueError):
+        return False
+    ((name, takes),) = pair[0].inputs.items()
+    feeds = {name: x if takes is None else takes.quantised(x)}
+    names = list(pair[0].outputs)
+    made = zip(*(session.run(names, feeds) for session in pair), strict=True)
+    return all(np.abs(a.astype(float) - b.astype(float)).max() <= STEPS for a, b in made)
+
+
+def _impossible(error: Exception) -> ConversionError:
+    return ConversionError(f"the graph cannot be written as TFLite: {_line(error)}")
+
+
+def _line(error: Exception) -> str:
+    text = re.sub(r"\x1b\[[\d;]*m", "", str(error))
+    inside = re.search(r"Exception encountered when calling (\w+)\.call\(\)\.\s+(\S.*)", text)
+    if inside:  # of Keras
+        return f"{inside[1]}: {' '.join(inside[2].split())}"[:200]
+    if lacking := re.search(r"'tf\.(\w+)' op|fused\[\"(\w+):", text):
+        return f"TFLite has no operator {lacking[1] or lacking[2]}"
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -109,6 +187,10 @@ class Session:
         self._inputs, self._outputs = runner.get_input_details(), runner.get_output_details()
         self.inputs = {name: _quantisation(tensor) for name, tensor in self._inputs.items()}
         self.outputs = {name: _quantisation(tensor) for name, tensor in self._outputs.items()}
+
+    def zeros(self) -> dict[str, NDArray[Any]]:
+        """Inputs for one sample."""
+        return {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in self._inputs.items()}
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The named outputs (n, *shape) of inputs (n, *shape), in the file's types."""

@@ -15,7 +15,7 @@ from eeaug.cascade import Outcomes
 from eeaug.data import Data, Splits, View
 from eeaug.deciding import Material
 from eeaug.delivery import deliver
-from eeaug.export import bundle, formats, verify
+from eeaug.export import bundle, formats, rehearsal, verify
 from eeaug.features import cluster
 from eeaug.preparation import Ready, prepare
 from eeaug.progress import Progress
@@ -45,6 +45,7 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     formats.check_possible(settings.formats, hardware.read(settings.hardware))
     with cluster.workers(settings.dask) as workers:
         ready = prepare(settings, progress, workers)
+        _rehearse(settings, ready, progress)
         found = candidates.search(
             ready.source, ready.dense, ready.maps,
             EFFORTS[settings.effort],
@@ -63,6 +64,18 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
         measure = None if test is None else partial(_measured, ready, test)
         material = finetuning.improved(settings, ready.source, material, measure, progress)
     return deliver(settings, material, progress)
+
+
+def _rehearse(settings: Settings, ready: Ready, progress: Progress) -> None:
+    """Refuse now a format that cannot be written at the end."""
+    if not formats.named(settings.formats):
+        return
+    choose, network = ready.source.splits.choose, ready.network
+    rows = choose.indices[: rehearsal.SAMPLES]
+    x = next(data.batches(choose.part, rows, ready.given.preprocessing, len(rows)))
+    heads = [head for by_location in (ready.dense, ready.maps) for mine in by_location.values() for head in mine]
+    with progress.step("graph", "can it be written as " + ", ".join(formats.named(settings.formats))):
+        rehearsal.check(settings, network.classifier, network.hardware, heads, x)
 
 
 def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.integer] | None = None) -> Outcomes:

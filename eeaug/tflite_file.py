@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["canonical", "operators", "outputs", "with_input"]
+__all__ = ["canonical", "looked_up", "operators", "outputs", "with_input"]
 
 
 def canonical(content: bytes) -> bytes:
@@ -29,6 +29,58 @@ def operators(content: bytes, *, of_floats: bool = False) -> tuple[str, ...]:
             if not of_floats or schema.TensorType.FLOAT32 in kinds:
                 found.add(names[model.operatorCodes[operator.opcodeIndex].builtinCode])
     return tuple(sorted(found))
+
+
+def looked_up(content: bytes) -> bytes:
+    """The file with int8 ELU where it has ELU on floats between conversions from and to int8.
+
+    TensorFlow's converter leaves ELU in float; LiteRT and TFLM have a kernel that looks it up.
+    """
+    kinds, model = _schema().BuiltinOperator, _opened(content)
+    if len(model.subgraphs) > 1 or not any(code.builtinCode == kinds.ELU for code in model.operatorCodes):
+        return content
+    for graph in model.subgraphs:
+        made = {t: operator for operator in graph.operators for t in operator.outputs}
+        read: dict[int, list[Any]] = {}
+        for operator in graph.operators:
+            for t in operator.inputs:
+                read.setdefault(t, []).append(operator)
+
+        def kind(operator: Any) -> int:
+            return int(model.operatorCodes[operator.opcodeIndex].builtinCode)
+
+        gone = []
+        for operator in graph.operators:
+            if kind(operator) != kinds.ELU:
+                continue
+            before, after = made.get(operator.inputs[0]), read.get(operator.outputs[0], [])
+            if before is None or kind(before) != kinds.DEQUANTIZE or len(after) != 1:
+                continue
+            if kind(after[0]) != kinds.QUANTIZE or operator.outputs[0] in graph.outputs:
+                continue
+            float_in = operator.inputs[0]
+            operator.inputs, operator.outputs = [before.inputs[0]], [after[0].outputs[0]]
+            read[float_in].remove(operator)
+            gone += [after[0], *([] if read[float_in] or float_in in graph.outputs else [before])]
+        graph.operators = [operator for operator in graph.operators if not any(operator is g for g in gone)]
+        _drop_unused(model, graph)
+    return _written(model)
+
+
+def _drop_unused(model: Any, graph: Any) -> None:
+    """Leave out tensors that nothing reads or makes, and number the others anew."""
+    used = {t for operator in graph.operators for t in (*operator.inputs, *operator.outputs)}
+    used |= {*graph.inputs, *graph.outputs}
+    kept = [t for t in range(len(graph.tensors)) if t in used]
+    new = {-1: -1, **{t: i for i, t in enumerate(kept)}}
+    graph.tensors = [graph.tensors[t] for t in kept]
+    for operator in graph.operators:
+        operator.inputs = [new[t] for t in operator.inputs]
+        operator.outputs = [new[t] for t in operator.outputs]
+    graph.inputs, graph.outputs = [new[t] for t in graph.inputs], [new[t] for t in graph.outputs]
+    for signature in model.signatureDefs:
+        for entry in (*signature.inputs, *signature.outputs):
+            entry.tensorIndex = new[entry.tensorIndex]
 
 
 def outputs(content: bytes) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ A format is a module of this package with two functions:
     check(work, reference)   reads them back, runs them on ``work.x`` as the cascade that they are and gives what
                              verify.Reference.check gives, and what else there is to say of the format; raises
                              ConversionError where they disagree
+    refuse_decision(decision)  may be left out; raises ConversionError where the model's output is none for it
     refuse(target)           may be left out; raises InputError where the hardware is none for this format
 
 Its name stands in settings.FORMATS, too, from where the command line has it.
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.decision import Decision
 from eeaug.errors import InputError
 from eeaug.hardware import Hardware
 from eeaug.model import Classifier
@@ -77,6 +79,10 @@ class Format:
     def refuse(self, target: Hardware) -> None:
         """Raises InputError where the target is none for this format; most have no such function."""
         getattr(self._module(), "refuse", lambda _: None)(target)
+
+    def refuse_decision(self, decision: Decision) -> None:
+        """Raises ConversionError where the format cannot express such an output; most have no such function."""
+        getattr(self._module(), "refuse_decision", lambda _: None)(decision)
 
     def _module(self) -> Any:
         return import_module(f"eeaug.export.{self.module}")

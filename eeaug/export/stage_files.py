@@ -14,7 +14,7 @@ from eeaug.model import Classifier
 from eeaug.partition import PROBABILITIES, Stage, stage_graph
 from eeaug.settings import ALWAYS
 
-__all__ = ["entry", "write"]
+__all__ = ["entry", "write", "write_onnx"]
 
 
 def write(
@@ -27,15 +27,19 @@ def write(
     import keras
 
     graphs = [stage_graph(classifier, stage) for stage in stages]
-    for stage, (inputs, outputs) in zip(stages, graphs, strict=True):
-        path = directory / _files(stage)["onnx"]
-        path.parent.mkdir(parents=True)
-        proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
-        path.write_bytes(proto.SerializeToString(deterministic=True))
+    for stage, graph in zip(stages, graphs, strict=True):
+        (directory / _files(stage)["onnx"]).parent.mkdir(parents=True)
+        write_onnx(stage, graph, directory)
     onnx_written()
     for stage, (inputs, outputs) in zip(stages, graphs, strict=True):
         name = f"stage_{keras_head.safe_name(stage.name)}"
         keras_file.save(keras.Model(inputs, outputs, name=name), directory / _files(stage)["keras"])
+
+
+def write_onnx(stage: Stage, graph: tuple[Any, dict[str, Any]], directory: Path) -> None:
+    """Write the ONNX file of a stage's graph, into a folder that is there."""
+    proto = conversion.to_onnx(*graph, input_name=stage.input_name)
+    (directory / _files(stage)["onnx"]).write_bytes(proto.SerializeToString(deterministic=True))
 
 
 def _files(stage: Stage) -> dict[str, str]:

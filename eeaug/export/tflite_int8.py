@@ -24,14 +24,18 @@ __all__ = ["write"]
 
 FILE = "model.int8.tflite"
 CALIBRATION_BYTES = 256_000_000  # that samples or what is handed over may take while ranges are sought
+COMPARED = 8  # samples that two kinds of kernels are compared on
 ROUNDING = 1e-4  # scales of one tensor that differ by less, relatively, differ by float rounding alone
 
 
 def write(work: Work) -> None:
-    """Write the files; how inputs and outputs are quantised stands as ``int8`` in the manifest's stages."""
+    """Write the files; how inputs and outputs are quantised stands as ``int8`` in the manifest's stages.
+
+    They are run by LiteRT's reference kernels if they are for TFLM, too, and these kernels are there and right.
+    """
     tensor = _calibration(work)
-    kernels = "reference" if "tflm" in work.manifest["settings"]["formats"] else "optimised"
-    work.manifest["int8"] = {"kernels": kernels, "calibration_samples": len(tensor)}
+    reference = "tflm" in work.manifest["settings"]["formats"]
+    samples = len(tensor)
     before: Quantisation | None = None
     for stage, entry in zip(work.stages, work.manifest["stages"], strict=True):
         inputs, outputs = stage_graph(work.classifier, stage)
@@ -40,10 +44,13 @@ def write(work: Work) -> None:
         name = f"stages/{stage.name}/{FILE}"
         (work.directory / name).write_bytes(content)
         entry["files"][integer.FORMAT], entry["int8"] = name, facts
+        reference = reference and litert.has_reference_kernels(content, tensor[:COMPARED])
         if stage.handover is not None:
             before = Quantisation(**facts["outputs"][stage.handover])
             session = Session(work.directory / entry["files"]["tflite"], work.threads)
             (tensor,) = session.run([stage.handover], {stage.input_name: tensor})
+    kernels = "reference" if reference else "optimised"
+    work.manifest["int8"] = {"kernels": kernels, "calibration_samples": samples}
 
 
 def _calibration(work: Work) -> NDArray[np.float32]:
@@ -63,12 +70,10 @@ def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[
     ------
     ConversionError : the file is not int8 throughout, or its probabilities are not what softmax and logistic give
     """
-    loose = [name for name in tflite_file.operators(content, of_floats=True) if name != "DEQUANTIZE"]
-    if loose:
-        raise ConversionError(
-            f"stage {stage.name} cannot be int8 throughout: TFLite has no int8 kernel for {', '.join(loose)}; "
-            "leave tflite-int8 and tflm out of --format"
-        )
+    try:
+        litert.check_int8(content)
+    except ConversionError as error:
+        raise ConversionError(f"stage {stage.name}: {error}; leave tflite-int8 and tflm out of --format") from error
     session = Session(content, 1)
     said = session.outputs[PROBABILITIES]
     if said != Quantisation(STEP, ZERO_POINT):

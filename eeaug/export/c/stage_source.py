@@ -48,8 +48,9 @@ def implementation(
         if call.scratch:
             arguments.append(f"AT({scratch[call.function]})")
         lines.append(f"    {name}({', '.join(arguments)});")
-    if not any("AT(" in line for line in lines):
-        lines.insert(0, "    (void)arena;")
+    code = "\n".join(lines)
+    idle = [name for name in outer.values() if not re.search(rf"\b{name}\b", code)]
+    lines[:0] = [f"    (void){name};" for name in [*([] if "AT(" in code else ["arena"]), *idle]]
     parameters = ", ".join(["void *arena", "const float *input", *(f"float *{p}" for p in [*outer.values()][1:])])
     used = {tensor for call in calls for _, tensor in call.arguments}
     weights = "\n".join(text for name, text in source.weights.items() if name in used)

@@ -6,6 +6,7 @@ source       C++ text
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from itertools import groupby
 from typing import Any
@@ -17,18 +18,19 @@ from eeaug import integer, tflite_file
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.export.formats import Work
-from eeaug.export.tflm import source
-from eeaug.export.tflm.interpreter import Interpreter, arena_bytes
-from eeaug.export.tflm.source import METHODS, Part
+from eeaug.export.tflm import interpreter, source
+from eeaug.export.tflm.interpreter import answers, arena
+from eeaug.export.tflm.source import Part
 from eeaug.export.verify import Reference
 from eeaug.hardware import Hardware
 from eeaug.litert import Quantisation
 from eeaug.runners import Int8
 
-__all__ = ["check", "microcontrollers", "refuse", "write"]
+__all__ = ["check", "microcontrollers", "refuse", "refuse_decision", "write"]
 
 FOLDER = "tflm"
 MOST_RAM = 64 << 20  # bytes: what has more of it is no microcontroller
+MOST_CLASSES = 511  # whose exponentials TFLM's int8 softmax can add up where all are equally probable
 PROBABILITY = Quantisation(1 / 256, -128)
 
 
@@ -47,6 +49,15 @@ def refuse(hardware: Hardware) -> None:
         )
 
 
+def refuse_decision(decision: Decision) -> None:
+    """Raises ConversionError where there are more classes than TFLM, and LiteRT's reference kernels, can tell."""
+    if decision.kind == "softmax" and decision.outputs > MOST_CLASSES:
+        raise ConversionError(
+            f"--format tflm: TFLM's int8 softmax ends the program where {MOST_CLASSES + 1} or more classes are "
+            f"about equally probable, and the model has {decision.outputs:,}; leave tflm out of --format"
+        )
+
+
 def write(work: Work) -> None:
     """Write ``tflm/``; arena bytes and operators stand as ``tflm`` in the manifest's stages.
 
@@ -57,16 +68,20 @@ def write(work: Work) -> None:
     folder = work.directory / FOLDER
     folder.mkdir()
     on = microcontrollers(work.hardware)
-    parts = []
+    parts, taken = [], _taken(work)
     for number, entry in enumerate(work.manifest["stages"]):
         if entry["processor"] not in on:
             continue
         content = (work.directory / entry["files"][integer.FORMAT]).read_bytes()
-        part = _part(number, entry, content)
+        part = _part(number, entry, content, taken[number])
         for name, text in source.array(number, content).items():
             (folder / name).write_text(text, encoding="utf-8")
         entry["files"]["tflm"] = f"{FOLDER}/stage_{number}_model.cc"
-        entry["tflm"] = {"arena_bytes": part.arena, "operators": list(part.operators)}
+        entry["tflm"] = {
+            "arena_bytes": part.arena.bytes,
+            "arena_least_bytes": part.arena.least,
+            "operators": list(part.operators),
+        }
         parts.append(part)
     points = [(p["name"], p["int8"]["constants"]) for p in work.manifest["operating_points"] if "int8" in p]
     cascade = source.Cascade(
@@ -84,19 +99,16 @@ def write(work: Work) -> None:
 
 def check(work: Work, reference: Reference) -> dict[str, Any]:
     """Run the stages of microcontrollers in TFLM, each in the arena that its driver has; others stay in LiteRT."""
-    stages = integer.cascade(work.directory, work.manifest, work.threads)
     said: list[NDArray[np.float32]] = []
     tensor: NDArray[Any] = work.x
-    for entry, session in zip(stages.stages, stages.sessions, strict=True):
-        names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
-        assert isinstance(session, Int8)
-        x = session.taken(entry["inputs"][0], tensor)
+    for entry, session in _stages(work):
+        x, names = session.taken(entry["inputs"][0], tensor), _names(entry)
         if "tflm" in entry:
             content = (work.directory / entry["files"][integer.FORMAT]).read_bytes()
-            order = tflite_file.outputs(content)
-            made = dict(
-                zip(order, Interpreter(content, entry["tflm"]["arena_bytes"]).run(x, len(order)), strict=True)
-            )
+            try:
+                made = answers(content, entry["tflm"]["arena_bytes"], x)
+            except RuntimeError as error:
+                raise _refused(entry, error) from error
             said.append(PROBABILITY.real(made[names[0]]))
             handed = [made[name] for name in names[1:]]
         else:
@@ -106,13 +118,41 @@ def check(work: Work, reference: Reference) -> dict[str, Any]:
     return {"samples": len(work.x), **reference.check("tflm", said)}
 
 
-def _part(number: int, entry: dict[str, Any], content: bytes) -> Part:
+def _names(entry: Mapping[str, Any]) -> list[str]:
+    return [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
+
+
+def _stages(work: Work) -> list[tuple[Mapping[str, Any], Int8]]:
+    """Entries of the manifest, with the int8 files in LiteRT."""
+    stages = integer.cascade(work.directory, work.manifest, work.threads)
+    return [
+        (entry, session)
+        for entry, session in zip(stages.stages, stages.sessions, strict=True)
+        if isinstance(session, Int8)
+    ]
+
+
+def _taken(work: Work) -> list[NDArray[np.int8]]:
+    """What every stage is given of the first sample."""
+    taken: list[NDArray[np.int8]] = []
+    tensor: NDArray[Any] = work.x[:1]
+    for entry, session in _stages(work):
+        taken.append(session.taken(entry["inputs"][0], tensor))
+        _, *handed = session.run(_names(entry), {entry["inputs"][0]: taken[-1]})
+        tensor = handed[0] if handed else tensor
+    return taken
+
+
+def _part(number: int, entry: dict[str, Any], content: bytes, x: NDArray[np.int8]) -> Part:
     operators = tflite_file.operators(content)
-    lacking = [name for name in operators if name not in METHODS]
-    if lacking:
-        raise ConversionError(f"stage {entry['name']} cannot run in TFLM: it needs {', '.join(lacking)}")
     try:
-        arena = arena_bytes(content)
-    except RuntimeError as error:
-        raise ConversionError(f"stage {entry['name']} cannot run in TFLM: {error}") from error
-    return Part(number, entry, arena, operators, tflite_file.outputs(content))
+        source.check_operators(operators)
+        found = arena(content, x)
+    except (RuntimeError, ConversionError) as error:
+        raise _refused(entry, error) from error
+    return Part(number, entry, found, operators, tflite_file.outputs(content))
+
+
+def _refused(entry: Mapping[str, Any], error: Exception) -> ConversionError:
+    said = str(error).removeprefix(f"{interpreter.DOING}: ")
+    return ConversionError(f"stage {entry['name']} cannot run in TFLM: {said}")

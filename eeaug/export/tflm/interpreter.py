@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import streams
+from eeaug import apart, streams, tflite_file
+from eeaug.apart import Ended
 
-__all__ = ["ROOMY", "Interpreter", "arena_bytes"]
+__all__ = ["ROOMY", "Arena", "Interpreter", "answers", "arena"]
 
 ROOMY = 256_000_000  # bytes of an arena that every file has room in
+UNIT = 16  # bytes that arenas are aligned to, and found to
+# What an arena has beyond the least: other versions of TFLM keep some bytes more of a tensor.
+MARGIN, MARGIN_BYTES = 0.01, 64
+DOING = "TFLM cannot run the file"
+NEEDS = (  # of the process that tries
+    "ai_edge_litert.schema_py_generated", "ai_edge_litert.tools.flatbuffer_utils",
+    "tflite_micro.python.tflite_micro.runtime", "eeaug.export.tflm.interpreter",
+)  # fmt: skip
 
 
 class Interpreter:
@@ -29,8 +39,7 @@ class Interpreter:
             try:
                 self._made = runtime.Interpreter.from_bytes(content, arena_size=arena)
             except Exception as error:  # what TFLM's binding raises is not documented
-                lines = [line.strip() for line in said().splitlines() if line.strip()]
-                raise RuntimeError(lines[0][:200] if lines else str(error)) from error
+                raise RuntimeError(_first(said()) or str(error)) from error
 
     def run(self, x: NDArray[np.int8], outputs: int) -> list[NDArray[np.int8]]:
         """All ``outputs`` (n, *shape), in the file's order, of x (n, *shape)."""
@@ -49,15 +58,85 @@ class Interpreter:
             return said()
 
 
-def arena_bytes(content: bytes) -> int:
-    """The smallest arena in which the file runs on this machine; on a processor of 32 bits it takes less.
+@dataclass(frozen=True)
+class Arena:
+    """``least`` bytes in which a file allocates and runs on this machine; ``bytes``: with a margin."""
+
+    least: int
+
+    @property
+    def bytes(self) -> int:
+        return _rounded(self.least + max(MARGIN_BYTES, int(self.least * MARGIN)))
+
+
+def answers(content: bytes, arena: int, x: NDArray[np.int8]) -> dict[str, NDArray[np.int8]]:
+    """What the file gives, by name (n, *shape), for x (n, *shape) in an arena of so many bytes.
 
     Raises
     ------
-    RuntimeError : it does not run in TFLM
+    RuntimeError : it does not run in TFLM, or ends its process; the message is what TFLM said
     """
-    said = Interpreter(content, ROOMY).allocations
-    found = re.search(r"Arena allocation total (\d+) bytes", said)
-    if found is None:
-        raise RuntimeError("TFLM does not say what the arena holds; another version of tflite-micro?")
-    return -(-int(found[1]) // 16) * 16
+    try:
+        made: dict[str, NDArray[np.int8]] = apart.call(_answers, content, arena, x, doing=DOING, needs=NEEDS)[0]
+    except Ended as error:
+        raise RuntimeError(str(error)) from error
+    return made
+
+
+def arena(content: bytes, x: NDArray[np.int8]) -> Arena:
+    """The smallest arena in which the file allocates its tensors *and* runs on x (n, *shape): found by trying.
+
+    TFLM's own account leaves out what it takes for a while: while it plans, and for tensors that kernels ask for as
+    they run. Each try has a process of its own, since too small an arena may end it. On a processor of 32 bits,
+    where pointers are half as long, a file takes less.
+
+    Raises
+    ------
+    RuntimeError : it does not run in TFLM; the message is what TFLM said
+    Ended : it ends its process
+    """
+    right, total = apart.call(_answers, content, ROOMY, x, doing=DOING, needs=NEEDS)
+
+    def enough(size: int) -> bool:
+        try:
+            made, _ = apart.call(_answers, content, size, x, doing=DOING, needs=NEEDS)
+        except (RuntimeError, Ended):
+            return False
+        return all(np.array_equal(made[name], right[name]) for name in right)
+
+    low, high, step = 0, _rounded(total), UNIT
+    if enough(high):  # is less?
+        while step < high and enough(high - step):
+            high, step = high - step, 2 * step
+        low = max(0, high - step)
+    else:
+        while not enough(high + step):
+            step *= 2
+            if high + step > ROOMY:
+                raise RuntimeError(f"it gives the same results in no arena of up to {ROOMY:,} bytes")
+        low, high = high + (step // 2 if step > UNIT else 0), high + step
+    while high - low > UNIT:
+        middle = _rounded((low + high) // 2)
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return Arena(high)
+
+
+def _answers(content: bytes, size: int, x: NDArray[np.int8]) -> tuple[dict[str, NDArray[np.int8]], int]:
+    """As answers, and TFLM's own account of what it took; where it may end the process."""
+    interpreter, names = Interpreter(content, size), tflite_file.outputs(content)
+    with streams.overheard() as said:
+        try:
+            made = interpreter.run(x, len(names))
+        except Exception as error:
+            raise RuntimeError(_first(said()) or str(error)) from error
+    found = re.search(r"Arena allocation total (\d+) bytes", interpreter.allocations)
+    return dict(zip(names, made, strict=True)), int(found[1]) if found else UNIT
+
+
+def _first(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[0][:200] if lines else ""
+
+
+def _rounded(size: int) -> int:
+    return -(-size // UNIT) * UNIT

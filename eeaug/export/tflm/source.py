@@ -9,8 +9,10 @@ from math import prod
 from typing import Any
 
 from eeaug.decision import Decision
+from eeaug.errors import ConversionError
+from eeaug.export.tflm.interpreter import Arena
 
-__all__ = ["METHODS", "Cascade", "Part", "array", "driver", "header", "identifier"]
+__all__ = ["METHODS", "Cascade", "Part", "array", "check_operators", "driver", "header", "identifier"]
 
 # operators of TensorFlow's schema → methods of MicroMutableOpResolver that register them
 METHODS: Mapping[str, str] = {
@@ -23,21 +25,31 @@ METHODS: Mapping[str, str] = {
         ADD_N AddN
         AVERAGE_POOL_2D AveragePool2D
         BATCH_MATMUL BatchMatMul
+        BATCH_TO_SPACE_ND BatchToSpaceNd
         CAST Cast
         CONCATENATION Concatenation
         CONV_2D Conv2D
         DEPTHWISE_CONV_2D DepthwiseConv2D
+        DEPTH_TO_SPACE DepthToSpace
         DEQUANTIZE Dequantize
         DIV Div
         ELU Elu
+        EQUAL Equal
         EXP Exp
         EXPAND_DIMS ExpandDims
         FULLY_CONNECTED FullyConnected
         GATHER Gather
+        GREATER Greater
+        GREATER_EQUAL GreaterEqual
         HARD_SWISH HardSwish
         L2_NORMALIZATION L2Normalization
         LEAKY_RELU LeakyRelu
+        LESS Less
+        LESS_EQUAL LessEqual
         LOG Log
+        LOGICAL_AND LogicalAnd
+        LOGICAL_NOT LogicalNot
+        LOGICAL_OR LogicalOr
         LOGISTIC Logistic
         LOG_SOFTMAX LogSoftmax
         MAXIMUM Maximum
@@ -47,6 +59,7 @@ METHODS: Mapping[str, str] = {
         MIRROR_PAD MirrorPad
         MUL Mul
         NEG Neg
+        NOT_EQUAL NotEqual
         PACK Pack
         PAD Pad
         PADV2 PadV2
@@ -59,9 +72,11 @@ METHODS: Mapping[str, str] = {
         RESIZE_BILINEAR ResizeBilinear
         RESIZE_NEAREST_NEIGHBOR ResizeNearestNeighbor
         RSQRT Rsqrt
+        SELECT_V2 SelectV2
         SHAPE Shape
         SLICE Slice
         SOFTMAX Softmax
+        SPACE_TO_BATCH_ND SpaceToBatchNd
         SPACE_TO_DEPTH SpaceToDepth
         SPLIT Split
         SPLIT_V SplitV
@@ -90,7 +105,7 @@ class Part:
 
     number: int
     entry: Mapping[str, Any]
-    arena: int
+    arena: Arena
     operators: Sequence[str]
     outputs: Sequence[str]
 
@@ -114,6 +129,13 @@ class Cascade:
     @property
     def reuse(self) -> bool:
         return any(stage["reuse"] for stage in self.stages)
+
+
+def check_operators(names: Sequence[str]) -> None:
+    """Raises ConversionError where TFLM has none of these."""
+    lacking = [name for name in names if name not in METHODS]
+    if lacking:
+        raise ConversionError(f"TFLM has no operator {', '.join(lacking)}")
 
 
 def identifier(text: str) -> str:
@@ -287,8 +309,9 @@ bool Setup() {{
 
 def _arena(part: Part) -> str:
     k = part.number
-    return f"""// Measured on a machine of 64 bits; arena_used_bytes() says what this processor needs of it.
-alignas(16) uint8_t arena_{k}[{part.arena}];
+    return f"""// {part.arena.least} bytes were just enough on a machine of 64 bits, the rest is a margin.
+// This processor may do with less. arena_used_bytes() leaves out what TFLM needs for a while.
+alignas(16) uint8_t arena_{k}[{part.arena.bytes}];
 tflite::MicroInterpreter* interpreter_{k} = nullptr;
 """
 

@@ -1,0 +1,106 @@
+"""Which layer of a model it is that a format cannot express: every layer is written by itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from eeaug import conversion, leftovers, litert, tflite_file
+from eeaug.errors import ConversionError
+from eeaug.model import Call, Classifier
+
+__all__ = ["blamed"]
+
+# that compute nothing; written alone they are no graph
+IDLE = {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Identity", "Flatten", "Reshape"}
+GIVES = "y"
+
+
+def blamed(classifier: Classifier, name: str, reason: str) -> tuple[Call, str] | None:
+    """The first layer that the format of this name cannot express, and why; one with this ``reason`` if there is.
+
+    None: every layer can be written by itself.
+    """
+    found: list[tuple[Call, str]] = []
+    tried: set[str] = set()
+    for call in classifier.calls:
+        kind = _kind(classifier, call)
+        if kind in tried or call.kind in IDLE:
+            continue
+        tried.add(kind)
+        graph = _alone(classifier, call)
+        if graph is None:
+            continue
+        try:
+            WRITERS[name](*graph)
+        except (ConversionError, RuntimeError, ValueError) as error:
+            said = str(error)
+            if _words(said) == _words(reason):
+                return call, said
+            found.append((call, said))
+    return found[0] if found else None
+
+
+def _kind(classifier: Classifier, call: Call) -> str:
+    """Equal for layers that are written in the same way."""
+    layer = classifier.nodes[call.name].operation
+    config = {k: v for k, v in layer.get_config().items() if k != "name"} if hasattr(layer, "get_config") else {}
+    return json.dumps([call.kind, config, call.input_shapes], default=str, sort_keys=True)
+
+
+def _words(text: str) -> str:
+    """What was said, without where and how large."""
+    return re.sub(r"stage \S+|[\d.]+", "", text)
+
+
+def _alone(classifier: Classifier, call: Call) -> tuple[Any, Any] | None:
+    """Input and output of the layer in a graph of its own, which reads one tensor; None: that cannot be."""
+    import keras
+
+    node = classifier.nodes[call.name]
+    given = node.input_tensors
+    if len({(t.shape, t.dtype) for t in given}) != 1 or None in given[0].shape[1:]:
+        return None
+    tensor = keras.Input(given[0].shape[1:], dtype=given[0].dtype, name="x")
+    args, kwargs = node.arguments.fill_in({id(t): tensor for t in given})
+    made = keras.tree.flatten(node.operation(*args, **kwargs))[0]
+    return tensor, made
+
+
+def _tflite(tensor: Any, made: Any) -> bytes:
+    return litert.to_tflite(tensor, {GIVES: made}, input_name="x")
+
+
+def _int8(tensor: Any, made: Any) -> bytes:
+    samples = np.random.default_rng(0).normal(0, 1, (4, *tensor.shape[1:])).astype(np.float32)
+    content = litert.to_tflite(tensor, {GIVES: made}, input_name="x", samples=samples)
+    litert.check_int8(content)
+    return content
+
+
+def _tflm(tensor: Any, made: Any) -> None:
+    from eeaug.export.tflm import interpreter, source
+
+    content = _int8(tensor, made)
+    source.check_operators(tflite_file.operators(content))
+    zeros = np.zeros((1, *tensor.shape[1:]), np.int8)
+    interpreter.answers(content, interpreter.ROOMY, zeros)
+
+
+def _c(tensor: Any, made: Any) -> None:
+    from eeaug.export.c import onnx_source
+
+    proto = conversion.to_onnx(tensor, {GIVES: made}, input_name="x")
+    with leftovers.scratch() as folder:
+        path = folder / "layer.onnx"
+        path.write_bytes(proto.SerializeToString())
+        onnx_source.generated(onnx_source.simplified(path), "layer")
+
+
+WRITERS: Mapping[str, Callable[[Any, Any], object]] = {
+    "tflite": _tflite, "tflite-int8": _int8, "tflm": _tflm, "c": _c,
+}  # fmt: skip

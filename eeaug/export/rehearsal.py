@@ -1,0 +1,184 @@
+"""Every format that was asked for, written from the untrained network: what cannot be is known before any training.
+
+The model is cut at a few of its locations, heads with random weights are put there, and the stages go through the
+writers and the checks of the formats as they will at the end. What fails is traced to a layer, each of which is
+then written by itself.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug import integer, leftovers, partition
+from eeaug.errors import ConversionError
+from eeaug.export import formats, layerwise, stage_files, tflm, verify
+from eeaug.export.formats import Format, Work
+from eeaug.hardware import Hardware
+from eeaug.heads.design import Dense, Head, convolutions
+from eeaug.heads.training import Trained
+from eeaug.integer import Integer
+from eeaug.model import Classifier
+from eeaug.runners import answering
+from eeaug.settings import FORMATS, Settings
+
+__all__ = ["SAMPLES", "check"]
+
+SAMPLES = 8  # that the untrained stages are run on
+C_PARAMETERS = 1_000_000  # of which a compiler takes some seconds; larger networks are not compiled here
+SPREAD = 0.3  # of the random weights
+SEED = 0
+SAID = 160  # letters of a reason
+
+
+def check(
+    settings: Settings, classifier: Classifier, hardware: Hardware, heads: Sequence[Head], x: NDArray[np.float32]
+) -> None:
+    """Refuse a format that cannot be written from this model for this target.
+
+    Parameters
+    ----------
+    heads : those that will be trained; up to two are tried, of different families if there are
+    x : float32 (n, *input shape), prepared samples
+
+    Raises
+    ------
+    ConversionError : names the format, the layer where it is one alone, the reason, and what to do
+    """
+    asked = formats.named(settings.formats)
+    if not asked:
+        return
+    for kind in asked.values():
+        kind.refuse_decision(classifier.decision)
+    with _same_numbers(), leftovers.scratch() as place:
+        work = _work(place, settings, classifier, hardware, _chosen(heads), x)
+        if "c" in asked:
+            for stage in work.stages:
+                stage_files.write_onnx(stage, partition.stage_graph(classifier, stage), work.directory)
+        reference = _reference(work)
+        possible = list(set(settings.formats) - set(asked))
+        for name, kind in asked.items():
+            try:
+                _written(name, kind, work, reference)
+            except (ConversionError, RuntimeError, ValueError) as error:
+                raise _refusal(name, possible, classifier, error) from error
+            possible.append(name)
+
+
+def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -> None:
+    """Write the format and look whether it says what Keras says; of int8, whether TFLM says what LiteRT does."""
+    kind.write(work)
+    if name == integer.FORMAT:
+        nothing: tuple[None, ...] = (None,) * (len(work.stages) - 1)
+        integer.entered(work.manifest, Integer(nothing, reference.outcomes, (), None))
+    elif kind.like == "int8":
+        stages = integer.cascade(work.directory, work.manifest, work.threads)
+        said = integer.said(stages, work.x)
+        kind.check(work, verify.Reference.of(stages.decision, stages.stages, said, integer.TOLERANCE))
+    elif name != "c" or _parameters(work.classifier) <= C_PARAMETERS:
+        kind.check(work, reference)
+
+
+def _parameters(classifier: Classifier) -> int:
+    return sum(prod(shape) for call in classifier.calls for shape in call.weights)
+
+
+def _chosen(heads: Sequence[Head]) -> list[Head]:
+    """Of the planned heads one at the first of their locations and one at the last, of two kinds if there are."""
+    places = sorted({head.location.after: head.location for head in heads}.items())
+    if not places:
+        return []
+    made: list[Head] = []
+    for (_, place), of_maps in ((places[0], True), (places[-1], False)):
+        here = [head for head in heads if head.location == place and not head.earlier]
+        if here and place not in [head.location for head in made]:
+            made.append(min(here, key=lambda head: (head.pooling is None) != of_maps))
+    return made
+
+
+def _untrained(head: Head, rng: np.random.Generator) -> Trained:
+    weights: list[NDArray[np.float64]] = []
+
+    def drawn(*shape: int) -> None:
+        weights.append(rng.normal(0, SPREAD, shape))
+
+    for step, before, after in head.shapes():
+        for convolution, read in convolutions(step, before):
+            drawn(*(convolution.width,) * (len(read) - 1), read[-1], convolution.filters or 1)
+            drawn(convolution.shape(read)[-1])
+        if isinstance(step, Dense):
+            drawn(prod(before), step.units)
+            drawn(*after)
+    return Trained(head, tuple(w.astype(np.float32) for w in weights))
+
+
+def _work(
+    directory: Path, settings: Settings, classifier: Classifier, hardware: Hardware, heads: Sequence[Head],
+    x: NDArray[np.float32],
+) -> Work:  # fmt: skip
+    """A bundle to be, in which every stage runs where files of every format are written."""
+    rng = np.random.default_rng(SEED)
+    exits = [_untrained(head, rng) for head in heads]
+    small = tflm.microcontrollers(hardware)
+    on = next((p for p in hardware.processors if p.name in small), hardware.processors[0])
+    # without a CPU nothing is linked for it: what that takes is measured at the end
+    target = replace(hardware, processors=tuple(replace(p, cpu=None) for p in hardware.processors))
+    count = len(exits) + 1
+    stages = partition.stages(classifier, exits, [None] * len(exits), [(on.name, 4)] * count, [0] * count)
+    decision = classifier.decision
+    manifest = {
+        "versions": {},
+        "settings": {"formats": list(settings.formats)},
+        "classes": [str(k) for k in range(decision.classes)],
+        "decision": decision.as_dict(),
+        "preprocessing": {"scale": 1.0, "offset": 0.0, "mean": None, "std": None},
+        "inputs": [{"name": classifier.file}],
+        "stages": [stage_files.entry(stage, decision.metric) for stage in stages],
+        "operating_points": [{"name": "default", "thresholds": [None] * len(exits)}],
+    }
+    for stage in stages:
+        (directory / "stages" / stage.name).mkdir(parents=True)
+    return Work(directory, manifest, classifier, stages, target, x, settings.threads, x)
+
+
+def _reference(work: Work) -> verify.Reference:
+    """What the stages say in Keras."""
+    import keras
+
+    said, tensor = [], work.x
+    for stage in work.stages:
+        answers = answering(keras.Model(*partition.stage_graph(work.classifier, stage)))
+        made = {name: np.asarray(values) for name, values in answers(tensor).items()}
+        said.append(made[partition.PROBABILITIES])
+        tensor = made.get(stage.handover or "", tensor)
+    return verify.Reference.of(work.classifier.decision, work.manifest["stages"], said)
+
+
+def _refusal(name: str, possible: Sequence[str], classifier: Classifier, error: Exception) -> ConversionError:
+    found = layerwise.blamed(classifier, name, str(error))
+    said = " ".join(str(error if found is None else found[1]).split())
+    where = "" if found is None else f" layer {found[0].name!r} ({found[0].kind}):"
+    without = [name, *(other for other, made_from in FORMATS.items() if name in made_from)]
+    others = ", ".join(kind for kind in FORMATS if kind in possible)
+    return ConversionError(
+        f"{classifier.file}:{where} --format {name} is not possible: {said[:SAID].rstrip('.')}; "
+        f"{others} are: leave {' and '.join(without)} out of --format"
+    )
+
+
+@contextmanager
+def _same_numbers() -> Iterator[None]:
+    """Layers that are made here draw weights that nobody uses: what is drawn later stays as it would be."""
+    ours, numpys = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(ours)
+        np.random.set_state(numpys)

@@ -1,0 +1,176 @@
+"""Layers as TFLite can express them: what Keras computes while a graph is traced for it, in other operations.
+
+Keras says the same in operations that TFLite has no kernel for, or none in int8, or that its converter makes a mess
+of. Every replacement gives the same numbers, but for rounding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
+from typing import Any
+from unittest import mock
+
+__all__ = ["expressible", "unrolled"]
+
+STEPS = 64  # of a recurrent layer; a graph of more takes minutes to convert
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+@contextlib.contextmanager
+def expressible() -> Iterator[None]:
+    """While a graph is traced: Keras' backend computes in operations that TFLite has.
+
+    - Convolutions on channels_first data are done channels last, between transpositions: the converter does so
+      itself, but not where they are dilated.
+    - Repeating elements (UpSampling, RepeatVector) is a concatenation: there is no TILE in int8.
+    - ELU and its like are made of ELU with alpha 1, the one there is a kernel of; conditions have none in TFLM.
+    - The negative is a product, and a square too: neither has a kernel in int8.
+    """
+    import keras
+    import tensorflow as tf
+    from keras.src.backend.tensorflow import nn, numpy
+
+    with contextlib.ExitStack() as patches:
+        for name in ("conv", "depthwise_conv", "separable_conv"):
+            changed = _channels_last(tf, getattr(nn, name))
+            patches.enter_context(mock.patch.object(nn, name, changed))
+        for module, made in ((numpy, (_repeat, _tile, _negative, _square)), (nn, (_elu, _selu, _celu))):
+            for make in made:
+                name = make.__name__.lstrip("_")
+                patches.enter_context(mock.patch.object(module, name, make(tf, getattr(module, name))))
+        negative = tf.Tensor.__neg__
+        prelu = _prelu(tf, keras.layers.PReLU.call, negative)
+        for owner, name, changed in (
+            (tf.Tensor, "__neg__", _negative(tf, negative)),
+            (tf, "square", _square(tf, tf.square)),
+            (keras.layers.PReLU, "call", prelu),
+        ):
+            patches.enter_context(mock.patch.object(owner, name, changed))
+        yield
+
+
+@contextlib.contextmanager
+def unrolled(layers: Iterable[Any]) -> Iterator[None]:
+    """While a graph is traced: recurrent layers over a few steps are written step by step.
+
+    TensorFlow's converter dies of a loop that it is to quantise.
+    """
+    changed = []
+    for layer in layers:
+        if getattr(layer, "unroll", None) is False and _steps(layer) <= STEPS:
+            layer.unroll = True
+            changed.append(layer)
+    try:
+        yield
+    finally:
+        for layer in changed:
+            layer.unroll = False
+
+
+def _steps(layer: Any) -> float:
+    """Over how many a recurrent layer goes; unknown for those within others."""
+    shapes = [tensor.shape for node in layer._inbound_nodes for tensor in node.input_tensors[:1]]
+    return max((shape[1] or inf for shape in shapes), default=inf)
+
+
+def _channels_last(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    from keras.src import backend
+
+    signature = inspect.signature(computed)
+
+    def convolved(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        x = given["inputs"]
+        if backend.standardize_data_format(given.get("data_format")) == "channels_last":
+            return computed(*args, **kwargs)
+        axes = len(x.shape)
+        last = tf.transpose(x, (0, *range(2, axes), 1))
+        made = computed(**{**given, "inputs": last, "data_format": "channels_last"})
+        return tf.transpose(made, (0, axes - 1, *range(1, axes - 1)))
+
+    return convolved
+
+
+def _repeat(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+        if not isinstance(repeats, int) or axis is None or None in x.shape[1:]:
+            return computed(x, repeats, axis=axis)
+        if repeats == 1:
+            return x
+        axis = axis % len(x.shape)
+        before = [-1 if size is None else size for size in x.shape]
+        apart = tf.reshape(x, [*before[: axis + 1], 1, *before[axis + 1 :]])
+        side = tf.concat([apart] * repeats, axis + 1)
+        return tf.reshape(side, [*before[:axis], before[axis] * repeats, *before[axis + 1 :]])
+
+    return repeat
+
+
+def _tile(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def tile(x: Any, repeats: Any) -> Any:
+        numbers = [repeats] if isinstance(repeats, int) else list(repeats)
+        if len(numbers) > len(x.shape) or not all(isinstance(n, int) for n in numbers):
+            return computed(x, repeats)
+        for axis, n in zip(range(len(x.shape) - len(numbers), len(x.shape)), numbers, strict=True):
+            x = tf.concat([x] * n, axis) if n > 1 else x
+        return x
+
+    return tile
+
+
+def _negative(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def negative(x: Any) -> Any:
+        return x * -1.0 if getattr(x.dtype, "is_floating", False) else computed(x)
+
+    return negative
+
+
+def _square(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def square(x: Any) -> Any:
+        return x * x if getattr(x.dtype, "is_floating", False) else computed(x)
+
+    return square
+
+
+def _prelu(tf: Any, computed: Callable[..., Any], negative: Any) -> Callable[..., Any]:
+    """One operator for it if it is written as Keras does, which takes slopes by channel or by element."""
+
+    def call(self: Any, inputs: Any) -> Any:
+        slopes = tuple(self.alpha.shape)
+        if len(slopes) > 1 and (set(slopes[:-1]) == {1} or slopes == tuple(inputs.shape[1:])):
+            with mock.patch.object(tf.Tensor, "__neg__", negative):
+                return computed(self, inputs)
+        positive = tf.nn.relu(inputs)
+        return positive + self.alpha * (inputs - positive)
+
+    return call
+
+
+def _exponential(tf: Any, x: Any, alpha: float) -> Any:
+    """alpha · (exp x − 1) where x is negative, 0 elsewhere."""
+    made = tf.nn.elu(x - tf.nn.relu(x))  # minimum has one scale for what it reads and gives
+    return made if alpha == 1 else alpha * made
+
+
+def _elu(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def elu(x: Any, alpha: float = 1.0) -> Any:
+        return tf.nn.elu(x) if alpha == 1 else tf.nn.relu(x) + _exponential(tf, x, float(alpha))
+
+    return elu
+
+
+def _selu(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def selu(x: Any) -> Any:
+        return SELU_SCALE * tf.nn.relu(x) + _exponential(tf, x, SELU_SCALE * SELU_ALPHA)
+
+    return selu
+
+
+def _celu(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def celu(x: Any, alpha: float = 1.0) -> Any:
+        return tf.nn.relu(x) + _exponential(tf, x if alpha == 1 else x / alpha, float(alpha))
+
+    return celu
