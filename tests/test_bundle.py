@@ -450,3 +450,9 @@ def test_json_holds_no_nan() -> None:
     assert bundle.dump_json({"a": None, "b": "µs"}) == '{\n "a": null,\n "b": "µs"\n}\n'
     with pytest.raises(ValueError, match="not JSON compliant"):
         bundle.dump_json({"a": float("nan")})
+
+
+def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    """ONNX Runtime opens none; found out before the work, not after it."""
+    with pytest.raises(InputError, match="not UTF-8"):
+        bundle.check_place(tmp_path / os.fsdecode(b"\xff\xfe"), force=False)

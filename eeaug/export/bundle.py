@@ -64,6 +64,10 @@ def check_place(place: Path, *, force: bool, inputs: Mapping[str, Path | str | N
 def _check_place(place: Path, force: bool, inputs: Mapping[str, Path | str | None]) -> None:
     where = Path(os.path.realpath(place))
     parent = where.parent
+    try:
+        str(where).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"-o {place}: ONNX Runtime opens no file whose path is not UTF-8; name another place") from error
     if place.is_symlink() and not place.exists():
         raise InputError(
             f"-o {place} is a link to {place.readlink()}, which does not exist: remove it, or name that"
