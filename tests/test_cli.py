@@ -189,6 +189,12 @@ def test_exit_codes(
     assert one_line(said(), code) == line
 
 
+def test_a_file_that_ends_early_is_no_interrupt(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    """click makes the same of an EOFError as of Ctrl-C."""
+    raising(monkeypatch, EOFError("no data left"))
+    assert one_line(said(), 1).startswith("error: eeaug failed: EOFError: no data left (test_cli.py:")
+
+
 def test_our_own_mistakes_are_one_line_too_and_told_in_full_on_request(
     said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
