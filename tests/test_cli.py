@@ -142,7 +142,8 @@ def test_the_output_is_checked_before_any_work(said: Said, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     for name, manifest in (("bundle", True), ("other", False)):
         (tmp_path / name).mkdir()
-        (tmp_path / name / ("manifest.json" if manifest else "thesis.tex")).write_text("{}")
+        facts = {"schema_version": 1, "tool": {"eeaug": "0"}, "files": {"report.json": "0" * 64}}
+        (tmp_path / name / ("manifest.json" if manifest else "thesis.tex")).write_text(json.dumps(facts))
     (tmp_path / "file").write_text("")
     for place, words in (
         ("bundle", "--force replaces it"),
