@@ -138,6 +138,8 @@ def run(arguments: list[str]) -> int:
         return int(code or 0)
     except (click.exceptions.Abort, KeyboardInterrupt) as error:
         interrupt = error.__cause__ if isinstance(error, click.exceptions.Abort) else error  # Abort is click's own
+        if isinstance(interrupt, EOFError):  # click takes it for Ctrl-D
+            return _unforeseen(interrupt)
         return _fail(
             f"interrupted: {interrupt if interrupt and interrupt.args else 'nothing was written'}", INTERRUPTED
         )
@@ -169,19 +171,24 @@ def run(arguments: list[str]) -> int:
         raise
     except OSError as error:
         return _os_error(error)
-    except Exception as error:  # a mistake of ours: said in a line, told in full on request
-        if _for_want_of_memory(error):
-            return _fail("error: out of memory", 1)
-        if (full := _full_disk(error)) is not None:
-            return _fail(f"error: No space left on device{full}", 1)
-        if os.environ.get("EEAUG_TRACEBACK"):
-            traceback.print_exc()
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        return _fail(
-            f"error: eeaug failed: {type(error).__name__}: {one_line(str(error), LONGEST_REASON)} "
-            f"({Path(at.filename).name}:{at.lineno}); EEAUG_TRACEBACK=1 shows all of it",
-            1,
-        )
+    except Exception as error:
+        return _unforeseen(error)
+
+
+def _unforeseen(error: Exception) -> int:
+    """A mistake of ours, unless memory or the disk is full: said in a line, told in full on request."""
+    if _for_want_of_memory(error):
+        return _fail("error: out of memory", 1)
+    if (full := _full_disk(error)) is not None:
+        return _fail(f"error: No space left on device{full}", 1)
+    if os.environ.get("EEAUG_TRACEBACK"):
+        traceback.print_exception(error)
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return _fail(
+        f"error: eeaug failed: {type(error).__name__}: {one_line(str(error), LONGEST_REASON)} "
+        f"({Path(at.filename).name}:{at.lineno}); EEAUG_TRACEBACK=1 shows all of it",
+        1,
+    )
 
 
 def _os_error(error: OSError) -> int:

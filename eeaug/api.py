@@ -313,6 +313,8 @@ def _hardware(given: Any, scratch: Path) -> str:
 
 def _model(given: Any, scratch: Path) -> Path:
     if _is_place(given):
+        if not str(given).strip():  # not the current directory
+            raise InputError("model: is empty; must be a path or a Keras 3 model")
         return Path(given)
     keras = sys.modules.get("keras")  # whoever has a model of it has imported it
     if keras is None or not isinstance(given, keras.Model):

@@ -103,7 +103,7 @@ def _text(name: str, value: object) -> str:
 
 
 def _place(name: str, value: object) -> Path:
-    if isinstance(value, str | os.PathLike) and str(value):
+    if isinstance(value, str | os.PathLike) and str(value).strip():  # not the current directory
         return Path(value)
     raise _refused(name, value, "a path")
 

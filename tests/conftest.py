@@ -87,6 +87,14 @@ def environment(**changes: str | None) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def gone() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.fixture(scope="session")
 def keras() -> Any:
     from eeaug import keras_files
 

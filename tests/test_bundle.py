@@ -8,8 +8,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -207,14 +205,6 @@ def test_a_long_name_has_a_place_beside_it(tmp_path: Path) -> None:
 
 
 # -- what killed runs leave ---------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def gone() -> int:
-    """The number of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
 
 
 def test_a_bundle_that_was_moved_aside_comes_back(tmp_path: Path, gone: int) -> None:

@@ -350,3 +350,50 @@ def test_a_file_or_a_link_to_nothing_where_folders_are(tmp_path: Path, name: str
         with pytest.raises(InputError, match="is in the way of the cache: move it, or name another place"):
             (features if name == "networks" else unpacked)(place)
         assert folder_.read_text() == "somebody's"
+
+
+def test_a_directory_with_files_of_others_serves_and_they_stay(tmp_path: Path) -> None:
+    """As $HOME would: only names of the layout are touched."""
+    place = tmp_path / "home"
+    theirs = [
+        *("notes.txt", "data/cifar10/train.npy", "data/x_train.npy", "data/facts.json", f"data/{'0' * 63}/x.npy"),
+        *(
+            "networks/resnet/features/a.npy",
+            "networks/about.json",
+            f"networks/{'a' * 31}/heads/h.npz",
+            "features/a.npy",
+        ),
+    ]
+    for name in theirs:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(name)
+        os.utime(place / name, (0, 0))
+    before = {name: (place / name).stat().st_mtime_ns for name in theirs}
+    said: list[str] = []
+    with caching.telling(said.append):
+        for read in (features, heads, unpacked, folder, names):
+            read(place)
+        Cache(place, limit_bytes=1).make_room(1)
+    assert said == [] and {name: (place / name).stat().st_mtime_ns for name in theirs} == before
+    assert all((place / name).read_text() == name for name in theirs)
+
+
+@pytest.mark.parametrize("mutation", ["empty", "a full directory", "a pipe", "a link to nothing", "random"])
+def test_a_damaged_cache_is_shown_and_cleared(
+    tmp_path: Path, mutation: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from eeaug.cli.main import run as run_eeaug
+
+    place, rng = tmp_path / "cache", np.random.default_rng(6)
+    for read in (features, heads, unpacked, folder, names):
+        read(place)
+    with pytest.raises(Stopped):
+        features(Cache(place).directory / "once-0123456789abcdef", stop=30)
+    for file in [p for p in place.rglob("*") if p.is_file()]:
+        if not ("about" in file.name and "directory" in mutation):
+            MUTATIONS[mutation](file, rng)
+    for arguments in (["show"], ["show", "--json"], ["clear"], ["show"]):
+        assert run_eeaug(["cache", *arguments, "--cache-dir", str(place)]) == 0
+    out, _ = capfd.readouterr()
+    assert out.splitlines()[-1].endswith("nothing is kept") or "link" in mutation
+    assert "link" in mutation or not any(p for p in place.rglob("*") if not p.is_dir())

@@ -142,7 +142,8 @@ def test_the_output_is_checked_before_any_work(said: Said, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     for name, manifest in (("bundle", True), ("other", False)):
         (tmp_path / name).mkdir()
-        (tmp_path / name / ("manifest.json" if manifest else "thesis.tex")).write_text("{}")
+        facts = {"schema_version": 1, "tool": {"eeaug": "0"}, "files": {"report.json": "0" * 64}}
+        (tmp_path / name / ("manifest.json" if manifest else "thesis.tex")).write_text(json.dumps(facts))
     (tmp_path / "file").write_text("")
     for place, words in (
         ("bundle", "--force replaces it"),
@@ -187,6 +188,12 @@ def test_exit_codes(
 ) -> None:
     raising(monkeypatch, error)
     assert one_line(said(), code) == line
+
+
+def test_a_file_that_ends_early_is_no_interrupt(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    """click makes the same of an EOFError as of Ctrl-C."""
+    raising(monkeypatch, EOFError("no data left"))
+    assert one_line(said(), 1).startswith("error: eeaug failed: EOFError: no data left (test_cli.py:")
 
 
 def test_our_own_mistakes_are_one_line_too_and_told_in_full_on_request(

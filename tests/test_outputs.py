@@ -196,14 +196,6 @@ def test_what_a_killed_run_left_goes_and_that_of_a_live_one_stays(gone: int) -> 
     assert not left[0].exists() and all(path.exists() for path in (*left[1:], *others))
 
 
-@pytest.fixture(scope="session")
-def gone() -> int:
-    """The number of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
 # -- the commands -------------------------------------------------------------------------------------
 
 

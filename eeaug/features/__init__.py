@@ -6,6 +6,7 @@ anonymous memory does not grow with the data.
 
 extractor   the ONNX model from the input to the wanted tensors
 shards      one piece of the data through it: here, or on a worker of a cluster
+columns     the file of a tensor, with its checksums
 extraction  what is there from earlier runs, what is missing, and its files
 cluster     shards on the workers of a Dask cluster
 """

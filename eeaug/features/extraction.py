@@ -6,13 +6,9 @@ directory of its own that every run wanting the same shares: killed, it goes on 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
-import os
 import shutil
 import tempfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -29,7 +25,8 @@ from eeaug.cache import PARTIAL, Cache
 from eeaug.data import Preprocessing, View
 from eeaug.errors import InputError
 from eeaug.features import shards
-from eeaug.features.extractor import HALF_MAX, Wanted, extractor, halved
+from eeaug.features.columns import Layout, Rows
+from eeaug.features.extractor import Wanted, extractor, halved
 from eeaug.model import Classifier
 
 __all__ = ["Extraction", "Features", "Workers"]
@@ -202,7 +199,7 @@ class Extraction:
         if precision is np.float16 and large:
             model = halved(model, large)
         order = sorted(file.name for file in files.values())
-        columns = [_Rows(partial / files[want].name, _like(view, want, precision)) for want in names]
+        columns = [Rows(partial / files[want].name, _like(view, want, precision)) for want in names]
         numbers_of = [order.index(files[want].name) for want in names]
         sums = np.load(partial / SUMS, mmap_mode="r+", allow_pickle=False)
         starts = [i * shards.SHARD for i in range(len(sums))]
@@ -272,114 +269,38 @@ class Extraction:
         """That directory, made if it is not there; one of no use is dropped."""
         partial = self._partial(files)
         kept = {file.name: _like(view, want, precision) for want, file in files.items()}
-        kept[SUMS] = _Like((-(-len(view) // shards.SHARD), len(files)), np.dtype(np.int64), 0)
+        kept[SUMS] = Layout((-(-len(view) // shards.SHARD), len(files)), np.dtype(np.int64), 0)
         if cache.is_there(partial):
             if all(like.is_of(partial / name) for name, like in kept.items()):
                 return partial
-            cache.damaged("unfinished features", partial)
+            gone = [name for name in kept if not cache.is_there(partial / name)]
+            if not partial.is_dir() or not gone:
+                cache.damaged("unfinished features", partial)
         with cache.writing(self.folder):
             fresh = Path(tempfile.mkdtemp(dir=partial.parent, suffix=PARTIAL))
             try:
                 for name, like in kept.items():
                     like.create(fresh / name)
                 np.load(fresh / SUMS, mmap_mode="r+", allow_pickle=False)[:] = UNKNOWN
-                with contextlib.suppress(OSError):  # another run has just made it
-                    fresh.rename(partial)
-            finally:
+                if cache.is_there(partial):  # another run gives its files their names just now
+                    return fresh
+                fresh.rename(partial)
+            except BaseException as error:
                 shutil.rmtree(fresh, ignore_errors=True)
+                if not (isinstance(error, OSError) and partial.is_dir()):  # else another run has just made it
+                    raise
         return partial
 
 
-@dataclass(frozen=True)
-class _Like:
-    """A ``.npy`` file as it is made, and ``more`` bytes behind the array."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    more: int
-
-    @cached_property
-    def header(self) -> bytes:
-        made = io.BytesIO()
-        facts = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.shape}
-        np.lib.format.write_array_header_1_0(made, facts)
-        return made.getvalue()
-
-    @property
-    def row_bytes(self) -> int:
-        return self.dtype.itemsize * prod(self.shape[1:])
-
-    @property
-    def content(self) -> int:
-        """Bytes of header and array."""
-        return len(self.header) + self.shape[0] * self.row_bytes
-
-    def create(self, path: Path) -> None:
-        """Zeros; a full disk is an error here, and a crash when a map is written."""
-        with path.open("xb") as file:
-            file.write(self.header)
-            file.truncate(self.content + self.more)
-            if hasattr(os, "posix_fallocate"):
-                file.flush()
-                os.posix_fallocate(file.fileno(), 0, self.content + self.more)
-
-    def is_of(self, path: Path) -> bool:
-        """Whether such a file is there."""
-        try:
-            with checksums.opened(path) as file:
-                size = os.fstat(file.fileno()).st_size
-                return size == self.content + self.more and file.read(len(self.header)) == self.header
-        except OSError:
-            return False
-
-
-def _like(view: View, want: Wanted, precision: type) -> _Like:
+def _like(view: View, want: Wanted, precision: type) -> Layout:
     """The file of a tensor of a view; behind the array is room for the checksums, one for each shard."""
-    bare = _Like((len(view), *want.shape), np.dtype(_precision(want, precision)), 0)
+    bare = Layout((len(view), *want.shape), np.dtype(_precision(want, precision)), 0)
     piece = shards.SHARD * bare.row_bytes
     return replace(bare, more=checksums.footer_bytes(len(bare.header), piece, bare.content))
 
 
 def _is_done(sums: NDArray[np.int64]) -> bool:
     return bool((sums != UNKNOWN).all())
-
-
-class _Rows:
-    """Rows of a ``.npy`` file, written in place: half of the time that a memory map takes.
-
-    ``sum`` is the CRC-32 of what was written since the first rows of a shard.
-    """
-
-    def __init__(self, path: Path, like: _Like) -> None:
-        self.path, self.like, self.sum = path, like, 0
-        self.file = path.open("r+b", buffering=0)
-
-    def write(self, at: int, rows: NDArray[np.floating], *, first: bool) -> None:
-        """Rows from number ``at`` on, clipped to what the file's precision can hold; ``first`` of a shard."""
-        if rows.dtype != self.like.dtype:
-            rows = np.clip(rows, -HALF_MAX, HALF_MAX).astype(self.like.dtype)
-        data = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
-        self.sum = zlib.crc32(data, 0 if first else self.sum)
-        self._write(len(self.like.header) + at * self.like.row_bytes, data)
-
-    def stored(self, at: int) -> int:
-        """The CRC-32 of the shard from row ``at`` on, as it is there."""
-        rows = min(shards.SHARD, self.like.shape[0] - at)
-        self.file.seek(len(self.like.header) + at * self.like.row_bytes)
-        return checksums.sum_of(self.file, rows * self.like.row_bytes)
-
-    def end(self, path: Path, sums: Sequence[int]) -> None:
-        """Write the footer of the file, which will be at ``path``; ``sums`` of its shards."""
-        header, piece = self.like.header, shards.SHARD * self.like.row_bytes
-        every = [zlib.crc32(header), *sums]
-        footer = checksums.footer(path, len(header), piece, self.like.content, every)
-        self._write(self.like.content, memoryview(footer))
-
-    def _write(self, at: int, data: memoryview) -> None:
-        with cache.writing(self.path):
-            self.file.seek(at)
-            while data:
-                data = data[self.file.write(data) :]
 
 
 @lru_cache(maxsize=8)  # of hundreds of tensors of the same few views
