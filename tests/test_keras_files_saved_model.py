@@ -138,5 +138,5 @@ def test_damaged(old: Any, name: str, tmp_path: Path) -> None:
 def test_without_its_variables(old: Any, tmp_path: Path) -> None:
     path = saved(small(old), tmp_path / "net")
     shutil.rmtree(path / "variables")
-    with pytest.raises(InputError, match="cannot be loaded: no variables/variables.index in it"):
+    with pytest.raises(InputError, match=r"cannot be loaded: no variables/variables\.index in it"):
         keras_files.load(path)
