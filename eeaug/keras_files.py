@@ -17,7 +17,6 @@ import inspect
 import json
 import math
 import os
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -173,17 +172,18 @@ def _routes(stored: Stored, allow_unsafe: bool) -> list[_Route]:
         if stored.kind == "keras":
             return [_load_archive]
         operations = any(map(_operation_module, layers_of(stored.config)))
-        return [_load_rewritten if operations else _load_as_is]
+        return [_load_rewritten if operations else _load_h5]
     if stored.kind == "h5":
         return [_load_rewritten, _load_old_h5]
     return [_load_old_archive]
 
 
-def _load_as_is(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+def _load_h5(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+    """An ``.h5`` of Keras 3, from the configuration that was looked at."""
     import keras
 
-    source = _with_suffix(path, stored, scratch)
-    with _budget(stored.weights, keras.Layer):
+    source = _with_config(path, stored.config, scratch / "model.h5")
+    with _budget(stored.weights if safe_mode else None, keras.Layer):
         return keras.models.load_model(source, compile=False, safe_mode=safe_mode)
 
 
@@ -352,13 +352,6 @@ def _operation_module(layer: Item) -> str | None:
         if isinstance(found, type) and issubclass(found, Operation):
             return found.__module__
     return None
-
-
-def _with_suffix(path: Path, stored: Stored, scratch: Path) -> Path:
-    """The file, or a copy of it, under the suffix by which Keras knows its format."""
-    if stored.kind == "saved_model" or path.suffix == f".{stored.kind}":
-        return path
-    return Path(shutil.copyfile(path, scratch / f"model.{stored.kind}"))
 
 
 def _weighted_layers(group: Any) -> list[str]:
