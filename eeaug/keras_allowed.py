@@ -96,6 +96,8 @@ _UNSAFE = "--allow-unsafe loads it if you trust its author"
 MOST_CALLS = 10_000  # of layers, those in nested models counted at each call of the model
 LONGEST_NAME = 1_000
 LARGEST_BATCH = 65_536
+MOST_STEPS = 4_096  # of a recurrent layer that is unrolled, of layers that repeat something as they are built
+REPEATED = ("num_ops", "num_chains", "chain_depth", "tile_grid_size")
 LARGEST_SAMPLE = 1 << 28  # numbers, 1 GiB in single precision
 
 _Known = Callable[[str], bool]
@@ -183,7 +185,11 @@ def too_much(model: Item, *, by_keras_2: bool) -> str | None:
         return f"layer {short(layer)} waits for itself, or for a call of a layer that is not there"
     if _calls(model) > MOST_CALLS:
         return f"its layers are called more than {MOST_CALLS:,} times"
+    steps = _steps(model)
     for found, owner in _walk(model, item_name(model)):
+        counts = [n for key in REPEATED for n in _numbers(found.get(key))]
+        if (found.get("unroll") and steps > MOST_STEPS) or max(counts, default=0) > MOST_STEPS:
+            return f"layer {short(owner)} repeats itself more than {MOST_STEPS:,} times as it is built"
         if len(owner) > LONGEST_NAME:
             return f"the layer {short(owner)} has a name of {len(owner):,} characters"
         for key in ("batch_shape", "batch_input_shape", "input_shape", "build_input_shape"):
@@ -196,6 +202,19 @@ def too_much(model: Item, *, by_keras_2: bool) -> str | None:
             if size > LARGEST_SAMPLE:
                 return f"layer {short(owner)} has an input of {_number(size)} numbers, more than {LARGEST_SAMPLE:,}"
     return None
+
+
+def _steps(model: Item) -> float:
+    """The longest sequence that a recurrent layer could be given."""
+    longest: list[float] = [0]
+    for found, _ in _walk(model, ""):
+        for key in ("batch_shape", "batch_input_shape", "input_shape", "n", "size", "target_shape"):
+            longest += _numbers(found.get(key))
+    return max(longest)
+
+
+def _numbers(value: object) -> list[float]:
+    return [n for n in (value if isinstance(value, list) else [value]) if isinstance(n, int | float)]
 
 
 def _calls(model: Item) -> int:

@@ -26,7 +26,7 @@ from keras_parts import (
     zipped,
 )
 
-from eeaug import keras_files, packed
+from eeaug import keras_allowed, keras_files, packed
 from eeaug.errors import InputError
 
 __all__ = ["small_files"]
@@ -197,6 +197,20 @@ MODELS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 def test_models_without_bounds(small_files: Mapping[Any, Path], tmp_path: Path, change: str, file: Any) -> None:
     edit, said = MODELS[change]
     assert said in str(refused(with_config(small_files[file], tmp_path / f"m{file[1]}", edit)))
+
+
+REPEATING = {
+    "unrolled": [("RepeatVector", {"n": 10**7}), ("LSTM", {"units": 1, "unroll": True})],
+    "augmentation": [("RandAugment", {"num_ops": 10**9})],
+}
+
+
+@pytest.mark.parametrize("layers", REPEATING.values(), ids=REPEATING)
+def test_layers_that_repeat_themselves_as_they_are_built(layers: Any) -> None:
+    start = {"class_name": "InputLayer", "config": {"name": "start", "batch_shape": [None, 8]}}
+    made = [{"class_name": kind, "config": {"name": kind.lower(), **settings}} for kind, settings in layers]
+    model = {"class_name": "Sequential", "config": {"name": "net", "layers": [start, *made]}}
+    assert "repeats itself more than 4,096 times" in str(keras_allowed.too_much(model, by_keras_2=False))
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
