@@ -199,7 +199,9 @@ EXAMPLES = {
 @shared.option("--dry-run", "Say what would be searched, how long it takes and what it could bring.")
 @shared.option("--slim")
 @click.option("--allow-chance", is_flag=True, help="Go on although the given model is no better than chance.")
-@click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers, which run code from the model file.")
+@click.option(
+    "--allow-unsafe", is_flag=True, help="Trust the model file: let it run code (Lambda layers, SavedModel graphs)."
+)
 @shared.option("--json")
 @shared.option("--quiet")
 @shared.option("--verbose")

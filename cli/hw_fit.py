@@ -36,7 +36,9 @@ __all__ = ["fit"]
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--name", metavar="NAME", help="What reports call it; default: the old name and -fitted.")
 @click.option("--runtime", metavar="TEXT", help="What it was measured with, for the description.")
-@click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers, which run code from the model file.")
+@click.option(
+    "--allow-unsafe", is_flag=True, help="Trust the model file: let it run code (Lambda layers, SavedModel graphs)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print rates and residuals as JSON.")
 def fit(
     target: str, csv: Path, output: Path | None, force: bool, name: str | None, runtime: str | None,

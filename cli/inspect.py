@@ -36,7 +36,9 @@ _ENDS = {
 )
 @click.option("-o", "output", type=shared.Place(), metavar="FILE", help="Write it there instead of to stdout.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
-@click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers, which run code from the model file.")
+@click.option(
+    "--allow-unsafe", is_flag=True, help="Trust the model file: let it run code (Lambda layers, SavedModel graphs)."
+)
 def inspect(
     model: Path, hardware: str | None, output_name: str | None, as_json: bool, form: str, output: Path | None,
     force: bool, allow_unsafe: bool,

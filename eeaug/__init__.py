@@ -26,6 +26,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     decision        what a classifier's output means
     keras2_operations  TensorFlow operations in Keras 2 files as Keras 3 operations
     keras2_config   Keras 2 configurations rewritten for Keras 3
+    keras2_forms    older forms of Keras 2 configurations
     packed          zip and HDF5 files, and the JSON in them, looked through before they are read
     keras_allowed   what a configuration may name, so that building it runs nothing from the file
     saved_model     what a SavedModel says of its model, read without TensorFlow

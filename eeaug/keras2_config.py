@@ -12,7 +12,17 @@ from typing import Any
 
 from eeaug import keras2_operations as operations
 
-__all__ = ["MODELS", "Item", "input_shapes", "item_name", "items", "layers_of", "rewritten", "without_slashes"]
+__all__ = [
+    "MODELS",
+    "Item",
+    "input_shapes",
+    "item_name",
+    "items",
+    "layers_of",
+    "rewritten",
+    "unresolved",
+    "without_slashes",
+]
 
 Item = dict[str, Any]
 
@@ -24,6 +34,7 @@ MODEL_MODULES = {"Functional": "keras.src.models.functional", "Sequential": "ker
 # What Keras 2 stored and Keras 3 refuses; none of it changes what a trained layer computes
 _KERNEL = ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
 DROPPED_KEYS = {
+    "BatchNormalization": ("adjustment", "fused", "renorm_clipping", "renorm_momentum", "virtual_batch_size"),
     "DepthwiseConv1D": _KERNEL,
     "DepthwiseConv2D": _KERNEL,
     "SeparableConv1D": _KERNEL,
@@ -38,7 +49,7 @@ DROPPED_KEYS = {
     "SpatialDropout3D": ("trainable", "noise_shape"),
 }
 DROPPED_EVERYWHERE = ("rng_type",)
-DROPPED_WHEN_FALSE = ("time_major",)  # True means another input layout: Keras 3 then refuses it by name
+DROPPED_WHEN_FALSE = ("renorm", "time_major")  # True means another computation, which Keras 3 refuses
 
 
 def items(value: object) -> Iterator[Item]:
@@ -162,6 +173,51 @@ def _references(value: object) -> Iterator[list[Any]]:
             value = value[3:]
         for child in value:
             yield from _references(child)
+
+
+def unresolved(model: Item) -> str | None:
+    """The first layer of a model of Keras 2 whose calls wait for each other or for one that is not there, or None.
+
+    tf_keras would try for ever to call them in some order.
+    """
+    layers = layers_of(model)
+    calls: dict[str, list[set[tuple[str, int]]]] = {}
+    for layer in layers:
+        nodes = layer.get("inbound_nodes")
+        made = [{(str(r[0]), r[1]) for r in _references(node)} for node in nodes] if isinstance(nodes, list) else []
+        calls[str(layer.get("name", item_name(layer)))] = made
+        inner = unresolved(layer) if layers_of(layer) else None
+        if inner is not None:
+            return inner
+    if not any(calls.values()):
+        return None
+    used = [reference for made in calls.values() for call in made for reference in call]
+    outputs = model["config"].get("output_layers", []) if isinstance(model["config"], dict) else []
+    used += [(str(reference[0]), reference[1]) for reference in _references(outputs)]
+    starts = _starts(calls, used)
+    waiting = {(name, starts[name] + i): call for name, made in calls.items() for i, call in enumerate(made)}
+    known = {(name, starts[name]) for name, made in calls.items() if not made}  # inputs
+    blocks: dict[tuple[str, int], list[tuple[str, int]]] = {}
+    left = {}
+    for place, call in waiting.items():
+        left[place] = len(call)
+        for reference in call:
+            blocks.setdefault(reference, []).append(place)
+    ready = [*known, *(place for place, count in left.items() if count == 0)]
+    while ready:
+        for place in blocks.get(ready.pop(), []):
+            left[place] -= 1
+            if left[place] == 0:
+                ready.append(place)
+    return next((name for (name, _), count in left.items() if count > 0), None)
+
+
+def _starts(calls: dict[str, list[set[tuple[str, int]]]], used: list[tuple[str, int]]) -> dict[str, int]:
+    """The number of each layer's first call, as in _rewrite_calls: 0, or 1 for a model that knows its input."""
+    highest: dict[str, int] = {}
+    for name, number in used:
+        highest[name] = max(number, highest.get(name, 0))
+    return {name: min(1, max(0, highest.get(name, 0) - max(1, len(made)) + 1)) for name, made in calls.items()}
 
 
 def _rewrite_calls(config: dict[str, Any]) -> None:

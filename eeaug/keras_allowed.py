@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from eeaug import keras2_operations as operations
-from eeaug.keras2_config import MODELS, Item, item_name, layers_of
+from eeaug.keras2_config import MODELS, Item, item_name, layers_of, unresolved
 
 __all__ = ["LARGEST_SAMPLE", "refusal", "runs_code", "short", "too_much", "unknown_operation"]
 
@@ -33,22 +33,48 @@ RUNS_CODE = {
 }
 
 _BY_RANK = (
-    "AdaptiveAveragePooling AdaptiveMaxPooling AveragePooling AvgPool Conv Convolution Cropping GlobalAveragePooling "
-    "GlobalAvgPool GlobalMaxPool GlobalMaxPooling MaxPool MaxPooling SpatialDropout UpSampling ZeroPadding ConvLSTM"
-)
-LAYERS = frozenset(
-    ["Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "AugMix", "AutoContrast", "Average", "BatchNormalization", "Bidirectional", "CategoryEncoding", "CenterCrop", "Concatenate", "ContrastLimitedAdaptiveHistogramEqualization", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "Convolution1DTranspose", "Convolution2DTranspose", "Convolution3DTranspose", "CutMix", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Discretization", "Dot", "Dropout", "ELU", "EinsumDense", "Embedding", "Equalization", "Flatten", "GRU", "GRUCell", "GaussianDropout", "GaussianNoise", "GroupNormalization", "GroupQueryAttention", "GroupedQueryAttention", "HashedCrossing", "Hashing", "Identity", "InputLayer", "LSTM", "LSTMCell", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "MaxNumBoundingBoxes", "Maximum", "MelSpectrogram", "Minimum", "MixUp", "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "Permute", "Pipeline", "RMSNormalization", "RNN", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing", "ReversibleEmbedding", "STFTSpectrogram", "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D", "SimpleRNN", "SimpleRNNCell", "Softmax", "Solarization", "SpectralNormalization", "StackedRNNCells", "Subtract", "SyncBatchNormalization", "ThresholdedReLU", "TimeDistributed", "UnitNormalization", "Wrapper"]
-) | {f"{name}{rank}D" for name in _BY_RANK.split() for rank in (1, 2, 3)}
+    "AdaptiveAveragePooling", "AdaptiveMaxPooling", "AveragePooling", "AvgPool", "Conv", "Convolution",
+    "Cropping", "GlobalAveragePooling", "GlobalAvgPool", "GlobalMaxPool", "GlobalMaxPooling", "MaxPool",
+    "MaxPooling", "SpatialDropout", "UpSampling", "ZeroPadding", "ConvLSTM",
+)  # fmt: skip
+LAYERS = frozenset([
+    "Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention",
+    "AugMix", "AutoContrast", "Average", "BatchNormalization", "Bidirectional", "CategoryEncoding",
+    "CenterCrop", "Concatenate", "ContrastLimitedAdaptiveHistogramEqualization", "Conv1DTranspose",
+    "Conv2DTranspose", "Conv3DTranspose", "Convolution1DTranspose", "Convolution2DTranspose",
+    "Convolution3DTranspose", "CutMix", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Discretization",
+    "Dot", "Dropout", "ELU", "EinsumDense", "Embedding", "Equalization", "Flatten", "GRU", "GRUCell",
+    "GaussianDropout", "GaussianNoise", "GroupNormalization", "GroupQueryAttention",
+    "GroupedQueryAttention", "HashedCrossing", "Hashing", "Identity", "InputLayer", "LSTM", "LSTMCell",
+    "Layer", "LayerNormalization", "LeakyReLU", "Masking", "MaxNumBoundingBoxes", "Maximum",
+    "MelSpectrogram", "Minimum", "MixUp", "MultiHeadAttention", "Multiply", "Normalization", "PReLU",
+    "Permute", "Pipeline", "RMSNormalization", "RNN", "RandAugment", "RandomBrightness",
+    "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomCrop",
+    "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale",
+    "RandomHeight", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization",
+    "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation",
+    "RandomWidth", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing",
+    "ReversibleEmbedding", "STFTSpectrogram", "SeparableConv1D", "SeparableConv2D",
+    "SeparableConvolution1D", "SeparableConvolution2D", "SimpleRNN", "SimpleRNNCell", "Softmax",
+    "Solarization", "SpectralNormalization", "StackedRNNCells", "Subtract", "SyncBatchNormalization",
+    "ThresholdedReLU", "TimeDistributed", "UnitNormalization", "Wrapper",
+]) | {f"{name}{rank}D" for name in _BY_RANK for rank in (1, 2, 3)}  # fmt: skip
 
-# What Keras 2 names and Keras 3 lacks, but that only computes: refused later, in words of its own
-OLD_LAYERS = frozenset({"LocallyConnected1D", "LocallyConnected2D", *operations.OPERATION_LAYERS})
-
-ACTIVATIONS = frozenset(
-    ["celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh", "tanh_shrink", "threshold", "softmax_v2", "sigmoid_v2", "swish_v2"]
-)
+ACTIVATIONS = frozenset([
+    "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
+    "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu",
+    "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid",
+    "sparsemax", "squareplus", "swish", "tanh", "tanh_shrink", "threshold", "softmax_v2", "sigmoid_v2",
+    "swish_v2",
+])  # fmt: skip
 
 # Initializers, regularizers, constraints; functions and Keras 1 wrote names in small letters
-_SMALL_PARTS = ["Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "IdentityInitializer", "LecunNormal", "LecunUniform", "Ones", "Orthogonal", "OrthogonalInitializer", "RandomNormal", "RandomUniform", "STFT", "STFTInitializer", "TruncatedNormal", "VarianceScaling", "Zeros", "L1", "L1L2", "L2", "OrthogonalRegularizer", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "RadialConstraint"]
+_SMALL_PARTS = [
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "IdentityInitializer",
+    "LecunNormal", "LecunUniform", "Ones", "Orthogonal", "OrthogonalInitializer", "RandomNormal",
+    "RandomUniform", "STFT", "STFTInitializer", "TruncatedNormal", "VarianceScaling", "Zeros", "L1", "L1L2",
+    "L2", "OrthogonalRegularizer", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "RadialConstraint",
+]  # fmt: skip
 PARTS = (
     frozenset(_SMALL_PARTS)
     | {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in _SMALL_PARTS}
@@ -68,7 +94,10 @@ _MODULE = re.compile(
 _UNSAFE = "--allow-unsafe loads it if you trust its author"
 
 MOST_CALLS = 10_000  # of layers, those in nested models counted at each call of the model
+LONGEST_NAME = 1_000
 LARGEST_BATCH = 65_536
+MOST_STEPS = 4_096  # of a recurrent layer that is unrolled, of layers that repeat something as they are built
+REPEATED = ("num_ops", "num_chains", "chain_depth", "tile_grid_size")
 LARGEST_SAMPLE = 1 << 28  # numbers, 1 GiB in single precision
 
 _Known = Callable[[str], bool]
@@ -117,9 +146,10 @@ def refusal(model: Item, registered: _Known, operation: Callable[[Item], bool], 
     """
     for found, owner in _walk(model, item_name(model)):
         for key, value in found.items():
-            if key.endswith("activation") and isinstance(value, str) and value not in ACTIVATIONS:
-                if not registered(value):
-                    return f"layer {short(owner)} uses the activation {short(value)}, a custom function"
+            if not key.endswith("activation") or not isinstance(value, str) or value in ACTIVATIONS:
+                continue
+            if not registered(value):
+                return f"layer {short(owner)} uses the activation {short(value)}, a custom function"
         name, module = found.get("class_name"), found.get("module")
         if name is None and module is None:
             continue
@@ -145,14 +175,23 @@ def refusal(model: Item, registered: _Known, operation: Callable[[Item], bool], 
 def _computes(found: Item, name: str, operation: Callable[[Item], bool], by_keras_2: bool) -> bool:
     if name in LAYERS or name in MODELS or name in PARTS or name in _PLAIN_VALUES:
         return True
-    return name in OLD_LAYERS if by_keras_2 and name in OLD_LAYERS else operation(found)
+    # which operations of TensorFlow they are was looked at before
+    return (by_keras_2 and name in operations.OPERATION_LAYERS) or operation(found)
 
 
-def too_much(model: Item) -> str | None:
+def too_much(model: Item, *, by_keras_2: bool) -> str | None:
     """Why building a model would take for ever or all memory, whatever its weights are; None if it would not."""
+    if by_keras_2 and (layer := unresolved(model)):  # Keras 3 says so itself
+        return f"layer {short(layer)} waits for itself, or for a call of a layer that is not there"
     if _calls(model) > MOST_CALLS:
         return f"its layers are called more than {MOST_CALLS:,} times"
+    steps = _steps(model)
     for found, owner in _walk(model, item_name(model)):
+        counts = [n for key in REPEATED for n in _numbers(found.get(key))]
+        if (found.get("unroll") and steps > MOST_STEPS) or max(counts, default=0) > MOST_STEPS:
+            return f"layer {short(owner)} repeats itself more than {MOST_STEPS:,} times as it is built"
+        if len(owner) > LONGEST_NAME:
+            return f"the layer {short(owner)} has a name of {len(owner):,} characters"
         for key in ("batch_shape", "batch_input_shape", "input_shape", "build_input_shape"):
             shape = found.get(key)
             if not isinstance(shape, list) or not all(isinstance(n, int) for n in shape if n is not None):
@@ -163,6 +202,19 @@ def too_much(model: Item) -> str | None:
             if size > LARGEST_SAMPLE:
                 return f"layer {short(owner)} has an input of {_number(size)} numbers, more than {LARGEST_SAMPLE:,}"
     return None
+
+
+def _steps(model: Item) -> float:
+    """The longest sequence that a recurrent layer could be given."""
+    longest: list[float] = [0]
+    for found, _ in _walk(model, ""):
+        for key in ("batch_shape", "batch_input_shape", "input_shape", "n", "size", "target_shape"):
+            longest += _numbers(found.get(key))
+    return max(longest)
+
+
+def _numbers(value: object) -> list[float]:
+    return [n for n in (value if isinstance(value, list) else [value]) if isinstance(n, int | float)]
 
 
 def _calls(model: Item) -> int:

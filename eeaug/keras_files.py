@@ -17,7 +17,6 @@ import inspect
 import json
 import math
 import os
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -110,9 +109,14 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
             except InputError:  # says all in its own line
                 raise
             except Exception as error:  # Keras raises anything; its gist goes into the line below
-                reason = one_line(error)
+                damaged = isinstance(error, (AttributeError, LookupError)) or str(error).startswith("'")
+                reason = ("its configuration is damaged: " if damaged else "") + one_line(error)
+                if stored.kind == "saved_model" and not allow_unsafe:
+                    reason += "; --allow-unsafe lets TensorFlow load it, which runs code from the file"
         if reason is not None and allow_unsafe:
             reason = _refusal(stored, keras) or reason
+        elif stored.keras_version.startswith("1."):
+            reason = f"written by Keras {short(stored.keras_version)[1:-1]}: load and save it with Keras 2 first"
     raise ConversionError(f"{path}: cannot be loaded: {reason}")
 
 
@@ -163,22 +167,23 @@ _Route = Callable[[Path, Stored, Path, bool], "keras.Model"]  # path, stored, sc
 
 def _routes(stored: Stored, allow_unsafe: bool) -> list[_Route]:
     if stored.kind == "saved_model":
-        return [_load_whole_with_tf_keras if allow_unsafe else _load_saved_model]
+        return [_load_graphs if allow_unsafe else _load_saved_model]
     if not stored.by_keras_2:
         if stored.kind == "keras":
             return [_load_archive]
         operations = any(map(_operation_module, layers_of(stored.config)))
-        return [_load_rewritten if operations else _load_as_is]
+        return [_load_rewritten if operations else _load_h5]
     if stored.kind == "h5":
-        return [_load_rewritten, _load_whole_with_tf_keras]
+        return [_load_rewritten, _load_old_h5]
     return [_load_old_archive]
 
 
-def _load_as_is(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+def _load_h5(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+    """An ``.h5`` of Keras 3, from the configuration that was looked at."""
     import keras
 
-    source = _with_suffix(path, stored, scratch)
-    with _budget(stored.weights, keras.Layer):
+    source = _with_config(path, stored.config, scratch / "model.h5")
+    with _budget(stored.weights if safe_mode else None, keras.Layer):
         return keras.models.load_model(source, compile=False, safe_mode=safe_mode)
 
 
@@ -222,13 +227,32 @@ def _load_saved_model(path: Path, stored: Stored, scratch: Path, safe_mode: bool
     return _by_way_of_h5(old, scratch, safe_mode)
 
 
-def _load_whole_with_tf_keras(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+def _load_old_h5(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+    """An ``.h5`` of Keras 2 by way of tf_keras."""
     import tf_keras
 
-    source = _with_suffix(path, stored, scratch)
+    source = _with_config(path, stored.config, scratch / "old.h5")
     with _budget(stored.weights if safe_mode else None, tf_keras.layers.Layer):
         old = tf_keras.models.load_model(source, compile=False, safe_mode=safe_mode)
     return _by_way_of_h5(old, scratch, safe_mode)
+
+
+def _load_graphs(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> keras.Model:
+    """A SavedModel by TensorFlow's loader, which runs what the file tells it to: only where the user trusts it."""
+    import tf_keras
+
+    old = tf_keras.models.load_model(path, compile=False, safe_mode=safe_mode)
+    return _by_way_of_h5(old, scratch, safe_mode)
+
+
+def _with_config(path: Path, config: Item, target: Path) -> Path:
+    """An ``.h5`` with the weights of another and this configuration, nothing else."""
+    import h5py
+
+    with h5py.File(path, "r") as source, h5py.File(target, "w") as copy:
+        copy.attrs["model_config"] = json.dumps(config)
+        source.copy("model_weights", copy)
+    return target
 
 
 def _by_way_of_h5(old: Any, scratch: Path, safe_mode: bool) -> keras.Model:
@@ -293,12 +317,10 @@ def _load_rewritten(path: Path, stored: Stored, scratch: Path, safe_mode: bool) 
     import h5py
     import keras
 
-    target = scratch / "rewritten.h5"
-    with h5py.File(path, "r") as source, h5py.File(target, "w") as copy:
-        config = rewritten(stored.config) if stored.by_keras_2 else _with_modules(stored.config)
-        copy.attrs["model_config"] = json.dumps(config)
-        source.copy("model_weights", copy)
-        names = _weighted_layers(source["model_weights"])
+    config = rewritten(stored.config) if stored.by_keras_2 else _with_modules(stored.config)
+    target = _with_config(path, config, scratch / "rewritten.h5")
+    with h5py.File(target, "r") as file:
+        names = _weighted_layers(file["model_weights"])
     new = without_slashes(stored.config)
     names = [new.get(name, name) for name in names]
     with _budget(stored.weights if safe_mode else None, keras.Layer):
@@ -330,13 +352,6 @@ def _operation_module(layer: Item) -> str | None:
         if isinstance(found, type) and issubclass(found, Operation):
             return found.__module__
     return None
-
-
-def _with_suffix(path: Path, stored: Stored, scratch: Path) -> Path:
-    """The file, or a copy of it, under the suffix by which Keras knows its format."""
-    if stored.kind == "saved_model" or path.suffix == f".{stored.kind}":
-        return path
-    return Path(shutil.copyfile(path, scratch / f"model.{stored.kind}"))
 
 
 def _weighted_layers(group: Any) -> list[str]:

@@ -15,9 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import conversion, litert
+from eeaug import conversion, keras_files, litert
 from eeaug.errors import ConversionError, EeaugError, InputError
-from eeaug.keras_files import import_keras
 from eeaug.stored_model import one_line
 
 __all__ = ["INT8", "RUNTIMES", "Asked", "Int8", "Runner", "answering", "opened"]
@@ -119,14 +118,13 @@ def answering(model: Any) -> Callable[[NDArray[Any]], Any]:
 
 class _Keras:
     def __init__(self, path: Path, allow_unsafe: bool) -> None:
-        keras = import_keras()
         try:
-            self._answers = answering(keras.models.load_model(path, compile=False, safe_mode=not allow_unsafe))
-        except ValueError as error:
+            self._answers = answering(keras_files.load(path, allow_unsafe=allow_unsafe))
+        except ConversionError as error:
             if allow_unsafe or "unsafe" not in str(error):
                 raise
             raise InputError(
-                f"{path} has Lambda layers, which run code from the file: allow_unsafe=True allows that, "
+                f"{path} has Lambda layers or others that run code from the file: allow_unsafe=True allows that, "
                 "runtime 'onnx' needs no such code"
             ) from error
 

@@ -80,7 +80,19 @@ def read(path: Path) -> tuple[Item, list[Item], str]:
 
 
 def object_graph(path: Path) -> list[Node]:
-    """The objects in a SavedModel, the model first."""
+    """The objects in a SavedModel, the model first.
+
+    Raises
+    ------
+    InputError : a file of it cannot be read or is damaged
+    """
+    try:
+        return _objects(path)
+    except (DecodeError, OSError, ValueError) as error:
+        raise InputError(f"{path}: a damaged SavedModel directory: {str(error)[:200]}") from error
+
+
+def _objects(path: Path) -> list[Node]:
     graph = _object_graph(path)
     names = {number: _description(text).get("config") for number, text in _descriptions(path).items() if text}
     made = []

@@ -73,10 +73,7 @@ def assign(model: Any, path: Path) -> None:
         given.add(id(variable))
     missing = [variable.name for variable in model.weights if id(variable) not in given]
     if missing:
-        raise ValueError(
-            f"no value for the variable {missing[0]!r} in its checkpoint; --allow-unsafe lets TensorFlow load it "
-            "whole, which runs code from the file"
-        )
+        raise ValueError(f"no value for the variable {missing[0]!r} in its checkpoint")
 
 
 def _reader(path: Path) -> Any:
@@ -104,20 +101,21 @@ class _Tree:
         pending: list[tuple[Any, int, int | None]] = [(model, 0, 0)]
         seen: set[int] = set()
         while pending:
-            thing, number, described = pending.pop()
+            thing, number, place = pending.pop()
             if id(thing) in seen or not 0 <= number < len(self.parts):
                 continue
             seen.add(id(thing))
             if isinstance(thing, kind) and VALUE in self.keys[number]:
                 yield thing, self.keys[number][VALUE]
                 continue
-            node = self.objects[described] if described is not None and described < len(self.objects) else None
+            node = self.objects[place] if place is not None and 0 <= place < len(self.objects) else None
             named = self._named(node)
             for name, part in thing._trackable_children().items():
                 # layers are counted in an order that can differ, so that their own names come first
                 stored = named.get(getattr(part, "name", None), name) if name.startswith("layer") else name
                 if stored in self.parts[number]:
-                    pending.append((part, self.parts[number][stored], node and node.children.get(stored)))
+                    described = None if node is None else node.children.get(stored)
+                    pending.append((part, self.parts[number][stored], described))
 
     def _named(self, node: Node | None) -> Mapping[Any, str]:
         """How the checkpoint calls each layer of a model, by the name of the layer."""

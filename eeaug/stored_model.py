@@ -6,14 +6,15 @@ import re
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import keras_allowed, packed, saved_model
+from eeaug import keras2_forms, keras_allowed, packed, saved_model
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware_file import nearest
 from eeaug.keras2_config import MODELS, Item, item_name, items
+from eeaug.keras_allowed import short
 
 __all__ = ["DAMAGE", "WEIGHTS", "Stored", "one_line", "read", "read_h5"]
 
@@ -31,9 +32,12 @@ MODEL_WEIGHTS = "model_weights"
 WEIGHTS_ONLY_GROUPS = (MODEL_WEIGHTS, "layers", "_layer_checkpoint_dependencies")
 LONGEST_REASON = 240  # characters; a Keras error can quote a whole configuration
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+HALVES = ("mixed_bfloat16", "bfloat16")
 # What h5py and zipfile raise for damaged files; MemoryError is for sizes that no machine has
-DAMAGE = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError,
-          TypeError, ValueError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+DAMAGE = (
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError,
+    TypeError, ValueError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,9 @@ def read(path: Path, *, allow_unsafe: bool = False) -> Stored:
     """
     stored = _content(path)
     _refuse_subclassed(path, stored.config)
-    phrases = [keras_allowed.too_much(stored.config)]
+    if stored.by_keras_2:
+        stored = replace(stored, config=keras2_forms.renewed(stored.config))
+    phrases = [keras_allowed.too_much(stored.config, by_keras_2=stored.by_keras_2)]
     if not allow_unsafe:
         phrases += [keras_allowed.runs_code(item) for item in (stored.config, *stored.parts)]
         phrases += [keras_allowed.unknown_operation(stored.config)] if stored.by_keras_2 else []
@@ -72,11 +78,19 @@ def read(path: Path, *, allow_unsafe: bool = False) -> Stored:
             raise ConversionError(f"{path}: {phrase}")
     if stored.by_keras_2:
         _refuse_changed_activations(path, stored.config)
+        layer = keras2_forms.renormalised(stored.config)
+        if layer is not None:
+            raise ConversionError(
+                f"{path}: layer {short(layer)} is a batch normalization with renorm, which Keras 3 lacks: train "
+                "the model without it"
+            )
     return stored
 
 
 def _content(path: Path) -> Stored:
     if not path.exists():
+        if path.is_symlink():
+            raise InputError(f"{path}: a link to {short(str(path.readlink()))}, which does not exist")
         names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"{path}: no such model file{nearest(path.name, names)}")
     if path.is_dir():
@@ -123,8 +137,9 @@ def _read_zip(path: Path) -> Stored:
         raise InputError(f"{path}: not read: {error}") from error
     except DAMAGE as error:
         raise InputError(f"{path}: a damaged .keras file: {one_line(error)}") from error
-    version = metadata.get("keras_version", "") if isinstance(metadata, dict) else ""
-    return Stored("keras", _checked(path, config), str(version))
+    if not isinstance(metadata, dict):
+        raise InputError(f"{path}: a damaged .keras file: {METADATA} is no object")
+    return Stored("keras", _checked(path, config), str(metadata.get("keras_version", "")))
 
 
 def read_h5(path: Path) -> Stored:
@@ -155,7 +170,7 @@ def read_h5(path: Path) -> Stored:
 
 def _checked(path: Path, config: object) -> Item:
     if isinstance(config, dict) and "class_name" in config and isinstance(config.get("config"), dict | list):
-        return _uncompiled(config)
+        return _in_single_precision(_uncompiled(config))
     raise InputError(f"{path}: the stored configuration is damaged: no class_name and config in it")
 
 
@@ -166,14 +181,32 @@ def _uncompiled(value: Any) -> Any:
     return [_uncompiled(child) for child in value] if isinstance(value, list) else value
 
 
+def _in_single_precision(value: Any) -> Any:
+    """A configuration that computes in float32 where it says bfloat16, which no format of a bundle computes in.
+
+    The weights of ``mixed_bfloat16`` are float32 already.
+    """
+    if isinstance(value, list):
+        return [_in_single_precision(child) for child in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("dtype"), str) and value["dtype"] in HALVES:
+        value = {**value, "dtype": "float32"}
+    if isinstance(value.get("class_name"), str) and value["class_name"].endswith("Policy"):
+        config = value.get("config")
+        if isinstance(config, dict) and config.get("name") in HALVES:
+            value = {**value, "config": {**config, "name": "float32"}}
+    return {key: _in_single_precision(child) for key, child in value.items()}
+
+
 # -- what is refused ----------------------------------------------------------------------------------
 
 
 def _refuse_subclassed(path: Path, model: Item) -> None:
     if model["class_name"] not in MODELS:
         raise ConversionError(
-            f"{path}: the model is of class {keras_allowed.short(model['class_name'])}, a subclass of which the file does not hold "
-            "the code; build it as a functional or Sequential model and save that"
+            f"{path}: the model is of class {short(model['class_name'])}, a subclass of which the file does not "
+            "hold the code; build it as a functional or Sequential model and save that"
         )
 
 
@@ -184,8 +217,8 @@ def _refuse_changed_activations(path: Path, model: Item) -> None:
             function = value.get("config") if isinstance(value, dict) else value
             if key.endswith("activation") and function == "hard_sigmoid":
                 raise ConversionError(
-                    f"{path}: layer {keras_allowed.short(item_name(item))} uses hard_sigmoid, which Keras 3 computes "
-                    "differently (x/6 + 1/2, not x/5 + 1/2): train the model with Keras 3 or without it"
+                    f"{path}: layer {short(item_name(item))} uses hard_sigmoid, which Keras 3 "
+                    "computes differently (x/6 + 1/2, not x/5 + 1/2): train the model with Keras 3 or without it"
                 )
 
 
