@@ -35,6 +35,10 @@ def search(*, certify: bool = True, weighted: bool = True, samples: int = 100) -
     return Search(exits, outcomes(11, weighted=weighted), later, x)
 
 
+def read(place: Path) -> Search | None:
+    return search_files.read(place, set(hashes(place)))
+
+
 def assert_equal(one: Outcomes, other: Outcomes | None) -> None:
     assert other is not None
     for name in ("confidence", "predicted", "labels", "weights"):
@@ -49,7 +53,7 @@ def assert_equal(one: Outcomes, other: Outcomes | None) -> None:
 def test_what_is_read_is_what_was_written(weighted: bool, tmp_path: Path) -> None:
     given = search(weighted=weighted)
     search_files.write(tmp_path, given)
-    found = search_files.read(tmp_path)
+    found = read(tmp_path)
     assert found is not None and found.certify is not None and given.certify is not None
     assert [t.head for t in found.trained] == [t.head for t in given.trained]
     for one, other in zip(found.trained, given.trained, strict=True):
@@ -67,7 +71,7 @@ def test_what_is_read_is_what_was_written(weighted: bool, tmp_path: Path) -> Non
 def test_without_certify_and_heads(tmp_path: Path) -> None:
     alone = outcomes(5, weighted=False).rows([])
     search_files.write(tmp_path, replace(search(certify=False), trained=(), outcomes=alone))
-    found = search_files.read(tmp_path)
+    found = read(tmp_path)
     assert found is not None
     assert found.trained == () and found.certify is None
     assert_equal(alone, found.outcomes)
@@ -79,9 +83,9 @@ def test_equal_contents_are_equal_bytes_also_after_reading(tmp_path: Path) -> No
         place.mkdir()
     search_files.write(places[0], search())
     search_files.write(places[1], search())
-    read = search_files.read(places[0])
-    assert read is not None
-    search_files.write(places[2], read)
+    found = read(places[0])
+    assert found is not None
+    search_files.write(places[2], found)
     search_files.write(places[3], search(samples=3))
     one, two, again, other = map(hashes, places)
     assert one == two == again
@@ -89,4 +93,4 @@ def test_equal_contents_are_equal_bytes_also_after_reading(tmp_path: Path) -> No
 
 
 def test_a_slim_bundle_has_none(tmp_path: Path) -> None:
-    assert search_files.read(tmp_path) is None
+    assert read(tmp_path) is None
