@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from eeaug import conversion, litert
 from eeaug.errors import ConversionError, EeaugError, InputError
-from eeaug.keras_files import import_keras
+from eeaug.keras_files import import_keras, load
 from eeaug.stored_model import one_line
 
 __all__ = ["INT8", "RUNTIMES", "Asked", "Int8", "Runner", "answering", "opened"]
@@ -119,16 +119,11 @@ def answering(model: Any) -> Callable[[NDArray[Any]], Any]:
 
 class _Keras:
     def __init__(self, path: Path, allow_unsafe: bool) -> None:
-        keras = import_keras()
-        try:
-            self._answers = answering(keras.models.load_model(path, compile=False, safe_mode=not allow_unsafe))
-        except ValueError as error:
-            if allow_unsafe or "unsafe" not in str(error):
-                raise
-            raise InputError(
-                f"{path} has Lambda layers, which run code from the file: allow_unsafe=True allows that, "
-                "runtime 'onnx' needs no such code"
-            ) from error
+        if allow_unsafe:
+            model = import_keras().models.load_model(path, compile=False, safe_mode=False)
+        else:
+            model = load(path)  # looks through the file before any loader does
+        self._answers = answering(model)
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         (x,) = inputs.values()
