@@ -82,8 +82,9 @@ def check(
     xml = Output(junit, force, option="--junit")
     xml.check()
     bundle = manifest.read(directory, manifest_sha256)
-    part = gate.part(bundle.report, samples, point)
-    rows = gate.check(part, given)
+    with manifest.shown_whole(directory):
+        part = gate.part(bundle.report, samples, point)
+        rows = gate.check(part, given)
     name = directory.absolute().name
     if junit is not None:
         xml.write(gate.junit(rows, name))

@@ -98,7 +98,12 @@ def evaluate(
         given = samples.load(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
     preprocessing = Preprocessing() if prepared else Preprocessing.from_dict(manifest["preprocessing"])
     decision = manifest["decision"]
-    given = replace(given, preprocessing=preprocessing).labelled(decision["kind"], decision["classes"])
+    given = replace(given, preprocessing=preprocessing)
+    known = given.notes
+    given = given.in_order(manifest["classes"]) if labels == "given" else given
+    for note in given.notes[len(known) :]:
+        click.echo(f"note: {note}", err=True)
+    given = given.labelled(decision["kind"], decision["classes"])
     given.check(shape, len(manifest["classes"]))
     chosen = _part(given, part)
     outcomes = _outcomes(cascade, chosen, preprocessing) if baseline else None

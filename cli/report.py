@@ -81,11 +81,12 @@ def report(
         if manifest_sha256 is not None and len(places) > 1:
             raise click.UsageError("--manifest-sha256 is of one DIR")
         read = [manifest.read(place, manifest_sha256) for place in places]
-        made = _compared(read, form, use) if len(read) > 1 else _one(read[0], form, use)
-        if not isinstance(made, bytes):
-            last = shared.manifest_line(read[0].sha256) if len(read) == 1 else ""
-            shared.show(lambda console: _print(console, made, last), to)
-            return
+        with manifest.shown_whole(*places):
+            made = _compared(read, form, use) if len(read) > 1 else _one(read[0], form, use)
+            if not isinstance(made, bytes):
+                last = shared.manifest_line(read[0].sha256) if len(read) == 1 else ""
+                shared.show(lambda console: _print(console, made, last), to)
+                return
         content = made
     shared.give(content, to)
 

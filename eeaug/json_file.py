@@ -146,6 +146,7 @@ def _wrong(error: Any) -> str:
             "minItems": lambda: f"a list of {wanted} or more",
             "maxItems": lambda: f"a list of {wanted} or fewer",
             "minLength": lambda: "a name",
+            "pattern": lambda: "64 hexadecimal digits" if "{64}" in wanted else f"text that matches {wanted}",
         }.get(kind, lambda: error.schema.get("description", kind).rstrip("."))()
     return f"must be {right}, given {value(given)}"
 

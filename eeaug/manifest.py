@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from eeaug.errors import ConversionError, InputError
 from eeaug.regular import shown
 from eeaug.schema import manifest as described
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "check_files", "read", "read_manifest", "times"]
+__all__ = ["SCHEMA_VERSION", "Bundle", "check_files", "read", "read_manifest", "shown_whole", "times"]
 
 SCHEMA_VERSION = described.VERSION
 MANIFEST, REPORT, TIMES = "manifest.json", "report.json", "timing.json"
@@ -100,6 +101,21 @@ def read(directory: Path, sha256: str | None = None) -> Bundle:
 def read_manifest(directory: Path, sha256: str | None = None) -> dict[str, Any]:
     """The manifest alone, after all that :func:`read` looks at."""
     return read(directory, sha256).manifest
+
+
+@contextmanager
+def shown_whole(*places: Path) -> Iterator[None]:
+    """While reports that were read are shown: figures that do not fit together are a mistake in report.json.
+
+    The schema has let each of them through; which lists must be as long as which, and what must be known where what
+    else is, shows when they are used.
+    """
+    try:
+        yield
+    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        where = ", ".join(str(place / REPORT) for place in places)
+        what = shown(" ".join(str(error).split()), 100)
+        raise ConversionError(f"{where}: figures do not fit together ({type(error).__name__}: {what})") from error
 
 
 def check_files(directory: Path, files: Mapping[str, str]) -> None:

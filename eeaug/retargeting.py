@@ -14,7 +14,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, graph, hardware, integer, keras_files, locations, manifest, partition, plausibility
+from eeaug import (
+    choice,
+    graph,
+    hardware,
+    integer,
+    keras_files,
+    locations,
+    manifest,
+    partition,
+    plausibility,
+    regular,
+)
 from eeaug.candidates import Candidates
 from eeaug.deciding import Earlier, Material
 from eeaug.decision import Decision
@@ -126,8 +137,8 @@ def _check_search(directory: Path, search: Search, found: Bundle) -> None:
             search.x.shape[1:] == tuple(found.manifest["stages"][0]["input_shape"]),
         "exits.json: fewer heads than report.json has kept":
             len(search.trained) >= found.report["search"]["heads_kept"],
-        "exits.json: a head has another number of outputs than the model has": all(
-            isinstance(last := t.head.steps[-1], Dense) and last.units == classes.outputs
+        "exits.json: a head ends otherwise than the model": all(
+            t.head.steps[-1] == Dense(classes.outputs, classes.activation)
             for t in search.trained
         ),
         "answers.npz: another number of outputs than the model has":
@@ -225,6 +236,7 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
                 f"{source.directory}: augmented.keras has no location {', '.join(strange)} as search/ has; "
                 "made by another version of eeaug?"
             )
+        _check_activations(source.directory, search)
         with _explained(source, changes):
             rules = choice.rules(settings, target, found, reasons)
             _check_heads(source, changes)
@@ -256,6 +268,17 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
         earlier=source.earlier,
         finetune=source.report["design"].get("finetune"),
     )
+
+
+def _check_activations(directory: Path, search: Search) -> None:
+    """Refuse an activation that Keras does not know, before a head is made of it."""
+    keras = keras_files.import_keras()
+    for name in {step.activation for t in search.trained for step in t.head.dense}:
+        try:
+            keras.activations.get(name)
+        except ValueError as error:
+            what = f"Keras knows no activation {regular.shown(name)}"
+            raise ConversionError(f"{directory / search_files.EXITS}: {what}") from error
 
 
 def _check_heads(source: _Source, changes: Mapping[str, Any]) -> None:

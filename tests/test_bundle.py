@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from eeaug import leftovers
-from eeaug.errors import ConversionError, InputError
+from eeaug.errors import InputError
 from eeaug.export import bundle
 
 
@@ -397,43 +397,6 @@ def test_hashes_leave_out_the_manifest_and_the_times(tmp_path: Path) -> None:
     found = bundle.hashes(place)
     assert list(found) == ["report.json", "stages/0-a/model.onnx"]
     assert found["stages/0-a/model.onnx"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
-def test_a_sound_bundle_is_read(tmp_path: Path) -> None:
-    assert bundle.read_manifest(whole(tmp_path / "out"))["classes"] == ["a", "b"]
-
-
-def test_changed_and_missing_files_are_named(tmp_path: Path) -> None:
-    place = whole(tmp_path / "out")
-    (place / "report.json").write_text("y")
-    with pytest.raises(ConversionError, match=r"report\.json has changed"):
-        bundle.read_manifest(place)
-    (place / "report.json").unlink()
-    with pytest.raises(ConversionError, match=r"report\.json is missing"):
-        bundle.read_manifest(place)
-
-
-@pytest.mark.parametrize(
-    ("manifest", "words"),
-    [
-        ("{", "damaged"),
-        ("[]", "damaged"),
-        ("{}", "damaged: 'schema_version'"),
-        ('{"schema_version": 2}', "schema_version 2, this eeaug reads 1"),
-        ('{"schema_version": 1, "files": {"a": "b"}}', "it has no stages, classes, decision, preprocessing"),
-    ],
-)
-def test_damaged_manifests(tmp_path: Path, manifest: str, words: str) -> None:
-    place = whole(tmp_path / "out")
-    (place / "manifest.json").write_text(manifest)
-    with pytest.raises(InputError, match=words) as caught:
-        bundle.read_manifest(place)
-    assert "\n" not in str(caught.value)
-
-
-def test_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no manifest"):
-        bundle.read_manifest(tmp_path / "nowhere")
 
 
 def test_json_holds_no_nan() -> None:

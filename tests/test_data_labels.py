@@ -188,3 +188,26 @@ def test_weights_give_priors_and_keep_the_other_shares() -> None:
 def test_priors_that_no_weights_can_give(priors: dict[int, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         weights(np.array([0, 1, 1]), priors, 4)
+
+
+# -- by name ------------------------------------------------------------------------------------------
+
+
+def test_labels_are_taken_by_name_where_the_order_is_another(tmp_path: Path) -> None:
+    y = np.array([0, 1, 2, 1] * 10)
+    data = read(tmp_path, y_train=y, class_names=np.array(["no", "yes", "silence"]))
+    moved = data.in_order(NAMES)
+    assert y_of(moved) == [3, 2, 0, 2] * 10 and moved.class_names == NAMES and len(moved.notes) == 1
+    assert data.in_order(("no", "yes", "silence")) is data
+    assert data.in_order(("0", "1", "2")) is data, "a model without names says nothing of an order"
+    rows = read(tmp_path, y_train=np.array([[1, 1, 0], [0, 0, 1]] * 20), class_names=np.array(["b", "a", "c"]))
+    assert rows.train is not None and rows.in_order(("a", "b", "c")).train.y[:2].tolist() == [[1, 1, 0], [0, 0, 1]]  # type: ignore[union-attr]
+    other = rows.in_order(("c", "a", "b")).train
+    assert other is not None and other.y is not None and other.y[:2].tolist() == [[0, 1, 1], [1, 0, 0]]
+
+
+@pytest.mark.parametrize(("names", "words"), [(["yes", "noo"], "'noo' is no class"), (["yes", "yes"], "twice")])
+def test_names_that_are_not_the_bundle_s(tmp_path: Path, names: list[str], words: str) -> None:
+    data = read(tmp_path, y_train=np.array([0, 1] * 20), class_names=np.array(names))
+    with pytest.raises(InputError, match=words):
+        data.in_order(NAMES)

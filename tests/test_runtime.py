@@ -42,7 +42,7 @@ class Session:
 
 def manifest() -> dict[str, Any]:
     def stage(k: int) -> dict[str, Any]:
-        handover = [] if k == 2 else [{"name": f"h{k}"}]
+        handover = [] if k == 2 else [{"name": f"h{k}", "shape": [2 * CLASSES - CLASSES * k]}]
         return {
             "name": f"{k}-cpu", "inputs": [f"h{k - 1}"], "files": {"onnx": f"{k}.onnx"}, "reuse": None,
             "input_shape": [3 * CLASSES - CLASSES * k],

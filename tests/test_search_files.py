@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,9 @@ import pytest
 from conftest import hashes
 from keras_nets import CLASSES, dense_head, map_head, trained
 
+from eeaug import npz_file
 from eeaug.cascade import Outcomes
+from eeaug.errors import ConversionError, EeaugError
 from eeaug.export import search_files
 from eeaug.export.search_files import SAMPLES, Search
 from eeaug.locations import Location
@@ -35,6 +40,10 @@ def search(*, certify: bool = True, weighted: bool = True, samples: int = 100) -
     return Search(exits, outcomes(11, weighted=weighted), later, x)
 
 
+def read(place: Path) -> Search | None:
+    return search_files.read(place, set(hashes(place)))
+
+
 def assert_equal(one: Outcomes, other: Outcomes | None) -> None:
     assert other is not None
     for name in ("confidence", "predicted", "labels", "weights"):
@@ -49,7 +58,7 @@ def assert_equal(one: Outcomes, other: Outcomes | None) -> None:
 def test_what_is_read_is_what_was_written(weighted: bool, tmp_path: Path) -> None:
     given = search(weighted=weighted)
     search_files.write(tmp_path, given)
-    found = search_files.read(tmp_path)
+    found = read(tmp_path)
     assert found is not None and found.certify is not None and given.certify is not None
     assert [t.head for t in found.trained] == [t.head for t in given.trained]
     for one, other in zip(found.trained, given.trained, strict=True):
@@ -67,7 +76,7 @@ def test_what_is_read_is_what_was_written(weighted: bool, tmp_path: Path) -> Non
 def test_without_certify_and_heads(tmp_path: Path) -> None:
     alone = outcomes(5, weighted=False).rows([])
     search_files.write(tmp_path, replace(search(certify=False), trained=(), outcomes=alone))
-    found = search_files.read(tmp_path)
+    found = read(tmp_path)
     assert found is not None
     assert found.trained == () and found.certify is None
     assert_equal(alone, found.outcomes)
@@ -79,9 +88,9 @@ def test_equal_contents_are_equal_bytes_also_after_reading(tmp_path: Path) -> No
         place.mkdir()
     search_files.write(places[0], search())
     search_files.write(places[1], search())
-    read = search_files.read(places[0])
-    assert read is not None
-    search_files.write(places[2], read)
+    found = read(places[0])
+    assert found is not None
+    search_files.write(places[2], found)
     search_files.write(places[3], search(samples=3))
     one, two, again, other = map(hashes, places)
     assert one == two == again
@@ -89,4 +98,82 @@ def test_equal_contents_are_equal_bytes_also_after_reading(tmp_path: Path) -> No
 
 
 def test_a_slim_bundle_has_none(tmp_path: Path) -> None:
-    assert search_files.read(tmp_path) is None
+    assert read(tmp_path) is None
+
+
+# -- what somebody else has written there -------------------------------------------------------------
+
+
+def bytes_of(**arrays: object) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def bomb(header: bytes, zeros: int = 0) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as member:
+        member.write(header + bytes(zeros))
+    return file.getvalue()
+
+
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+X = np.zeros((2, 8, 8, 3), np.float32)
+ROWS = np.full((4, 11), 0.5, np.float32)
+CODES, LABELS = np.zeros((4, 11), np.int64), np.zeros(11, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("samples.npz", b"", "no readable .npz file"),
+        ("samples.npz", b"junk" * 50, "no readable .npz file"),
+        ("samples.npz", pickle.dumps({"x": 1}), "no readable .npz file"),
+        ("samples.npz", bytes_of(x=X)[:-30], "no readable .npz file"),
+        ("samples.npz", bytes_of(x=np.array([{}])), "not numbers"),
+        ("samples.npz", bytes_of(x=np.array(["a"])), "not numbers"),
+        ("samples.npz", bomb(npy_header((10**12,))), "says 1,000,000,000,000 × 4 bytes, there are 0"),
+        ("samples.npz", bomb(npy_header((4, 4)), 1), "there are 1"),
+        ("samples.npz", bytes_of(x=X * np.nan), "finite float32 samples"),
+        ("samples.npz", bytes_of(y=X), "finite float32 samples"),
+        ("choose.npz", bytes_of(), "labels must be"),
+        ("choose.npz", bytes_of(confidence=ROWS, predicted=CODES), "labels must be"),
+        ("choose.npz", bytes_of(confidence=ROWS, predicted=CODES, labels=LABELS[:3]), "must be (4, 3)"),
+        ("choose.npz", bytes_of(confidence=ROWS[:2], predicted=CODES, labels=LABELS), "confidence must be (4, 11)"),
+        ("choose.npz", bytes_of(confidence=ROWS * 9, predicted=CODES, labels=LABELS), "from 0 to 1"),
+        ("choose.npz", bytes_of(confidence=ROWS, predicted=ROWS, labels=LABELS), "predicted must be (4, 11)"),
+        (
+            "choose.npz",
+            bytes_of(confidence=ROWS, predicted=CODES, labels=LABELS, evil=X),
+            "evil, which means",
+        ),
+        ("heads.npz", bytes_of(), "0_0 must be"),
+        ("heads.npz", bytes_of(**{"0_0": X}), "0_0 must be"),
+        ("exits.json", b"", "broken JSON"),
+        ("exits.json", b"{}", "the file: must be a list, given an object with 0 fields"),
+        ("exits.json", b"[{}]", "[0]: location, head, family and 5 more missing"),
+        ("exits.json", b"[" * 100_000, "nested too deep"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_damaged_ones_are_one_line(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    search_files.write(tmp_path, search(certify=False, weighted=False))
+    (tmp_path / "search" / name).write_bytes(content)
+    with pytest.raises(EeaugError) as caught:
+        read(tmp_path)
+    line = str(caught.value)
+    assert words in line and name in line and "\n" not in line and len(line) < 300, line
+
+
+def test_a_large_one_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search_files.write(tmp_path, search())
+    monkeypatch.setattr(npz_file, "MOST_BYTES", 1000)
+    with pytest.raises(
+        ConversionError, match=r"heads\.npz: unpacks to .* bytes, more than the 1,000 that are read"
+    ):
+        read(tmp_path)

@@ -9,11 +9,13 @@ import numpy as np
 
 from eeaug.data import labels
 from eeaug.errors import EeaugError, InputError
+from eeaug.hardware_file import nearest
 from eeaug.preprocessing import Preprocessing, at_once
 
 __all__ = ["PARTS", "Data", "Part", "View", "batches", "prepared"]
 
 PARTS = ("train", "val", "test")
+SHOWN = 10  # names of classes in a message
 FINITE_CHUNK = 256  # samples that are looked at in one piece
 
 
@@ -74,6 +76,44 @@ class Data:
             )
 
         return replace(self, train=made(self.train), val=made(self.val), test=made(self.test), multilabel=several)
+
+    def in_order(self, classes: Sequence[str]) -> Data:
+        """The labels as numbers of these classes, by name; ``notes`` say so if the data has them in another order.
+
+        Data without names, or for a model whose classes are numbers, is as it was: nothing can be compared.
+
+        Raises
+        ------
+        InputError
+            A name that is none of the classes, or stands twice, so that nobody knows which is meant.
+        """
+        names, numbered = self.class_names, list(map(str, range(len(classes))))
+        if names is None or list(names) == list(classes) or list(classes) == numbered:
+            return self
+        for name in names:
+            if names.count(name) != 1 or list(classes).count(name) != 1:
+                what = "stands twice" if name in classes else "is no class of the bundle"
+                hint = nearest(name, classes) or f"; it has {', '.join(classes[:SHOWN])}"
+                raise InputError(f"{self.source}: class_names: '{name}' {what}{hint}")
+        position = np.array([list(classes).index(name) for name in names], np.int64)
+
+        def made(part: Part | None) -> Part | None:
+            if part is None or part.y is None:
+                return part
+            if part.y.ndim == 1:
+                labels.check_range(f"{self.source}: {_labels_of(part)}", part.y, len(names))
+                return replace(part, y=position[part.y])
+            if part.y.shape[1] != len(names):
+                return part  # the check of its columns names what is wrong
+            columns = np.zeros((len(part.y), len(classes)), part.y.dtype)
+            columns[:, position] = part.y
+            return replace(part, y=columns)
+
+        note = f"{self.source} has its classes in another order than the bundle: labels are taken by name"
+        return replace(
+            self, train=made(self.train), val=made(self.val), test=made(self.test), class_names=tuple(classes),
+            notes=(*self.notes, note),
+        )  # fmt: skip
 
     def check(self, input_shape: tuple[int | None, ...], classes: int) -> None:
         """Raise InputError unless the samples fit a model with this input shape and number of classes."""

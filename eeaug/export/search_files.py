@@ -145,6 +145,8 @@ def _answers(path: Path, exits: int, samples: int) -> dict[int, NDArray[np.float
         if name not in map(str, range(-1, exits)) or array.ndim != 2 or array.dtype != np.float32:
             raise ConversionError(f"{path}: {shown(name)} must be float32 (samples, outputs) of an exit, or of -1")
         _expect(path, name, array, (samples, array.shape[1]), "f")
+        if array.min() < 0 or array.max() > 1 + 1e-5:
+            raise ConversionError(f"{path}: {name} must be probabilities, from 0 to 1")
         answers[int(name)] = array
     return answers
 
@@ -153,7 +155,7 @@ def _expect(
     path: Path, name: str, array: NDArray[Any], shape: tuple[int, ...], kinds: str
 ) -> None:  # fmt: skip
     """Raise ConversionError unless it is an array of this shape and one of these kinds of numbers."""
-    if array.shape != shape or array.dtype.kind not in kinds:
+    if array.shape != shape or array.dtype.kind not in kinds or (name[:1].isdigit() and array.dtype != np.float32):
         raise ConversionError(f"{path}: {name} must be {shape}, is {array.shape} of {array.dtype}")
     if not np.isfinite(array).all():
         raise ConversionError(f"{path}: {name} holds NaN or infinity")
