@@ -22,7 +22,7 @@ import eeaug
 from eeaug import places, processes
 from eeaug.cli import environment, supervised
 from eeaug.cli.grouped import Suggesting
-from eeaug.errors import EeaugError, InputError
+from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.leftovers import own_temporary
 from eeaug.printable import LONGEST_LINE, one_line, printable, shortened
 from eeaug.settings import default_cache
@@ -156,8 +156,8 @@ def run(arguments: list[str]) -> int:
         message = " ".join(error.format_message().split()).rstrip(".")
         return _fail(f"error: {shortened(printable(message), LONGEST_LINE - 7 - len(hint))}{hint}", error.exit_code)
     except EeaugError as error:
-        if _for_want_of_memory(error):
-            return _fail("error: out of memory", 1)
+        if (cause := _of_the_machine(error)) is not None:
+            return _fail(f"error: {cause}", 1)
         if isinstance(error, InputError) and error.lines:
             return _fail(f"error: {error.args[0]}", error.exit_code, error.lines)
         return _fail(f"error: {error}", error.exit_code)
@@ -211,6 +211,16 @@ def _for_want_of_memory(error: BaseException) -> bool:
         or (not isinstance(one, EeaugError) and processes.for_want_of_memory(f"{type(one).__name__}: {one}"))
         for one in _chain(error)
     )
+
+
+def _of_the_machine(error: EeaugError) -> str | None:
+    """What a file is blamed for, but the machine is at fault: a full disk, or memory that is limited."""
+    if processes.limited() and _for_want_of_memory(error):  # else its size may have been that of no machine
+        return "out of memory"
+    if isinstance(error, ConversionError) or "damaged" in str(error):
+        full = _full_disk(error)
+        return None if full is None else f"No space left on device{full}"
+    return None
 
 
 def _full_disk(error: BaseException) -> str | None:

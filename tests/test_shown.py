@@ -9,6 +9,7 @@ import os
 import re
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from eeaug import gate
 from eeaug.cli import environment, out, show
-from eeaug.errors import InputError
+from eeaug.errors import ConversionError, InputError
 from eeaug.printable import one_line, printable, shortened
 from eeaug.report import block_picture, markdown, page, terminal
 
@@ -237,3 +238,19 @@ def test_misspelt_variables_are_said(capsys: pytest.CaptureFixture[str]) -> None
         assert {"EEAUG_AUGMENT_MAX_LATENCY", "EEAUG_CHECK_POINT", "EEAUG_HW_FIT_MEASURED"} & known
         environment.warn(context, dict.fromkeys({*known, *environment.OWN}, "1"))
         assert capsys.readouterr().err == ""
+
+
+def test_a_full_disk_is_not_a_damaged_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError as error:
+            raise ConversionError("model.keras: a damaged .keras file: No space left on device") from error
+
+    monkeypatch.setattr(entry.group, "main", fails)
+    monkeypatch.setattr(entry.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert entry.run([]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: No space left on device: ") and err.endswith(" has 0.0 MB free\n")
