@@ -25,7 +25,6 @@ from eeaug.cli.grouped import Suggesting
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.leftovers import own_temporary
 from eeaug.printable import LONGEST_LINE, one_line, printable, shortened
-from eeaug.settings import default_cache
 
 __all__ = ["main"]
 
@@ -248,6 +247,8 @@ def _written_places() -> Iterator[Path]:
     yield from (_folder(Path(word)) for word in sys.argv[1:] if not word.startswith("--"))
     with suppress(OSError):
         yield Path(tempfile.gettempdir())
+    from eeaug.settings import default_cache
+
     with suppress(EeaugError):
         yield _folder(default_cache())
     with suppress(OSError):
