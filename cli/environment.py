@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 import click
 
 from eeaug.cli import out
-from eeaug.hardware_file import nearest
 
 __all__ = ["OWN", "known", "warn"]
 
@@ -21,6 +20,8 @@ def warn(context: click.Context, environment: Mapping[str, str] = os.environ) ->
     strange = [name for name in environment if name.upper().startswith(PREFIX) and name not in OWN]
     if not strange:  # so that nothing is imported for it
         return
+    from eeaug.hardware_file import nearest
+
     names = {*OWN, *known(context.command, PREFIX.rstrip("_"))}
     for name in sorted(set(strange) - names):
         close = nearest(name, sorted(names)) or "; see eeaug augment --help"

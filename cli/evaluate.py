@@ -94,7 +94,7 @@ def evaluate(
     cascade = Cascade.load(directory, manifest, threads or os.cpu_count() or 1, point)
     shape = tuple(manifest["stages"][0]["input_shape"])
     cache = (cache_dir or default_cache()) / "data"
-    with telling(lambda text: click.echo(f"warning: {text}", err=True)):
+    with telling(lambda text: out.say(f"warning: {text}", err=True)):
         given = samples.load(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
     preprocessing = Preprocessing() if prepared else Preprocessing.from_dict(manifest["preprocessing"])
     decision = manifest["decision"]

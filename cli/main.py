@@ -22,10 +22,9 @@ import eeaug
 from eeaug import places, processes
 from eeaug.cli import environment, supervised
 from eeaug.cli.grouped import Suggesting
-from eeaug.errors import EeaugError, InputError
+from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.leftovers import own_temporary
 from eeaug.printable import LONGEST_LINE, one_line, printable, shortened
-from eeaug.settings import default_cache
 
 __all__ = ["main"]
 
@@ -158,8 +157,8 @@ def run(arguments: list[str]) -> int:
         message = " ".join(error.format_message().split()).rstrip(".")
         return _fail(f"error: {shortened(printable(message), LONGEST_LINE - 7 - len(hint))}{hint}", error.exit_code)
     except EeaugError as error:
-        if _for_want_of_memory(error):
-            return _fail("error: out of memory", 1)
+        if (cause := _of_the_machine(error)) is not None:
+            return _fail(f"error: {cause}", 1)
         if isinstance(error, InputError) and error.lines:
             return _fail(f"error: {error.args[0]}", error.exit_code, error.lines)
         return _fail(f"error: {error}", error.exit_code)
@@ -220,6 +219,16 @@ def _for_want_of_memory(error: BaseException) -> bool:
     )
 
 
+def _of_the_machine(error: EeaugError) -> str | None:
+    """What a file is blamed for, but the machine is at fault: a full disk, or memory that is limited."""
+    if processes.limited() and _for_want_of_memory(error):  # else its size may have been that of no machine
+        return "out of memory"
+    if isinstance(error, ConversionError) or "damaged" in str(error):
+        full = _full_disk(error)
+        return None if full is None else f"No space left on device{full}"
+    return None
+
+
 def _full_disk(error: BaseException) -> str | None:
     """``: PLACE is full`` where the error is of a full disk, the fullest of the places that are written to."""
     full = any(
@@ -245,6 +254,8 @@ def _written_places() -> Iterator[Path]:
     yield from (_folder(Path(word)) for word in sys.argv[1:] if not word.startswith("--"))
     with suppress(OSError):
         yield Path(tempfile.gettempdir())
+    from eeaug.settings import default_cache
+
     with suppress(EeaugError):
         yield _folder(default_cache())
     with suppress(OSError):

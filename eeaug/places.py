@@ -89,11 +89,16 @@ def _from_pipe(path: Path, most: int) -> bytes:
     content, until = b"", time.monotonic() + PIPE_S
     try:
         while len(content) <= most:
-            if not select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]:
-                raise InputError(f"{path}: nothing came through this pipe for {PIPE_S:g} s")
-            piece = os.read(descriptor, 1 << 16)
+            try:
+                piece = os.read(descriptor, 1 << 16)
+            except BlockingIOError:
+                if not select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]:
+                    raise InputError(f"{path}: nothing came through this pipe for {PIPE_S:g} s") from None
+                continue
+            if not piece and not content:
+                raise InputError(f"{path}: is a pipe that nobody writes to")
             if not piece:
-                return content
+                break
             content += piece
     finally:
         os.close(descriptor)

@@ -9,7 +9,7 @@ import sys
 import threading
 from contextlib import suppress
 
-__all__ = ["FATAL", "die_with", "ended_by", "for_want_of_memory"]
+__all__ = ["FATAL", "die_with", "ended_by", "for_want_of_memory", "limited"]
 
 # how C and C++ begin to say that they give up
 FATAL = re.compile(
@@ -18,8 +18,8 @@ FATAL = re.compile(
 )
 _MEMORY = re.compile(
     r"bad_alloc|cannot allocate memory|unable to allocate|oom when allocating|can't start new thread|out of memory|"
-    r"failed to allocate memory|memoryerror|errno 12\b|errno = 12\b|length_error|pthread_create failed|"
-    r"resource temporarily unavailable",
+    r"failed to allocate memory|failed to map segment|memoryerror|errno 12\b|errno = 12\b|length_error|"
+    r"pthread_create failed|resource temporarily unavailable",
     re.IGNORECASE,
 )
 
@@ -36,12 +36,13 @@ def ended_by(number: int, said: str = "") -> str:
         return f"out of memory ({name})"
     if number == signal.SIGKILL:
         return f"killed ({name}): most likely out of memory"
-    if _limited() and number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS):
+    if limited() and number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS):
         return f"ended ({name}): most likely out of memory, which is limited here (ulimit -v)"
     return f"crashed ({name}) inside a library; EEAUG_TRACEBACK=1 shows what it said"
 
 
-def _limited() -> bool:
+def limited() -> bool:
+    """Whether the memory of this process is limited, as by ulimit -v."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -192,7 +192,10 @@ def test_a_run_that_fails_or_is_killed(tmp_path: Path, monkeypatch: pytest.Monke
             isolated.augment(asked(tmp_path), Lines(print))
         assert "in augment" in error.value.__notes__[0]
     worker_that("eeaug.pipeline.augment = lambda *_: os._exit(9)", monkeypatch)
-    with pytest.raises(eeaug.EeaugError, match="ended with 9: killed, or out of memory"):
+    with pytest.raises(eeaug.EeaugError, match=r"the process of the run: ended with 9$"):
+        isolated.augment(asked(tmp_path), Lines(print))
+    worker_that("eeaug.pipeline.augment = lambda *_: os.kill(os.getpid(), 9)", monkeypatch)
+    with pytest.raises(eeaug.EeaugError, match=r"killed \(SIGKILL\): most likely out of memory"):
         isolated.augment(asked(tmp_path), Lines(print))
 
 

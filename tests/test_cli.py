@@ -178,6 +178,8 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (KeyboardInterrupt(), 130, "interrupted: nothing was written"),
         (KeyboardInterrupt("x is complete"), 130, "interrupted: x is complete"),
         (MemoryError(), 1, "error: out of memory"),
+        (RuntimeError("std::bad_alloc"), 1, "error: out of memory"),
+        (ImportError("libtensorflow.so: failed to map segment from shared object"), 1, "error: out of memory"),
         (OSError(28, "No space left on device"), 1, "error: No space left on device"),
         (OSError(13, "Permission denied", "a/b"), 2, "error: Permission denied: a/b"),
         (OSError("Unable to write\n (errno = 28)"), 1, "error: Unable to write (errno = 28)"),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,14 +32,19 @@ def test_force_replaces_the_whole_bundle(copied: Path, run: Run, work: Path, bun
 
 
 def loading_tensorflow(pid: int) -> None:
-    """Wait until the process has begun to map TensorFlow's libraries: how long that takes depends on the load."""
-    maps = Path(f"/proc/{pid}/maps")
-    if not maps.exists():
+    """Wait until the process of the run, a child of the command, has begun to map TensorFlow's libraries.
+
+    How long that takes depends on the load.
+    """
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    if not children.exists():
         time.sleep(1.0)
         return
     for _ in range(3000):
-        if "tensorflow" in maps.read_text():
-            return
+        for child in children.read_text().split():
+            with suppress(OSError):  # it has ended
+                if "tensorflow" in Path(f"/proc/{child}/maps").read_text():
+                    return
         time.sleep(0.01)
     raise AssertionError("TensorFlow was never imported")
 
