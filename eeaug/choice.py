@@ -20,7 +20,7 @@ from eeaug.locations import Location
 from eeaug.search import solver
 from eeaug.search.settle import lowest
 from eeaug.search.solver import Result
-from eeaug.search.space import Design, Problem
+from eeaug.search.space import Design, Problem, placements
 from eeaug.settings import Settings
 from eeaug.thresholds import PAPER_GRID, Objective, graph, quantile_grid, solve
 
@@ -198,11 +198,13 @@ def mean_cost(task: Problem, design: Design) -> float:
     return float(spent[decide(rows, design.thresholds)] @ rows.counts / rows.counts.sum())
 
 
-def worthwhile(task: Problem, design: Design) -> Design:
-    """The design, or without exits where these save less than LEAST_SAVING: nobody should deploy them for that.
+def worthwhile(task: Problem, design: Design, *, proven: bool = False) -> Design:
+    """The design less the exits at which nothing leaves; without any where they save less than LEAST_SAVING.
 
-    Exits stay that were pinned, or that limits need, since a network is cut at exits only.
+    Exits stay that were pinned, or that limits need, since a network is cut at exits only. Of a design that is
+    ``proven`` on other samples only exits go at which nothing can leave.
     """
+    design = _used(task, design, proven=proven)
     if not design.exits or task.pinned:
         return design
     try:
@@ -211,6 +213,33 @@ def worthwhile(task: Problem, design: Design) -> Design:
         return design
     saved = mean_cost(task, without) - mean_cost(task, design)
     return design if saved >= LEAST_SAVING * mean_cost(task, without) else without
+
+
+def _used(task: Problem, design: Design, *, proven: bool) -> Design:
+    """The design without exits that only cost: none of the samples of the search leaves there."""
+    at = decide(task.outcomes.rows(design.exits), design.thresholds)
+    for k, exit_ in enumerate(design.exits):
+        idle = np.isinf(design.thresholds[k]) or (not proven and not (at == k).any())
+        if not idle or task.costs.exits[exit_].location in task.pinned:
+            continue
+        exits = design.exits[:k] + design.exits[k + 1 :]
+        thresholds = design.thresholds[:k] + design.thresholds[k + 1 :]
+        ways = set(placements(task, len(exits)))
+        # the segments before and behind it become one, on the processor of either
+        merged = {design.processors[:i] + design.processors[i + 1 :] for i in (k, k + 1)} & ways
+        tried = [Design(exits, way, thresholds) for way in sorted(merged)]
+        fitting = [each for each in tried if _fits(task, each) and mean_cost(task, each) <= mean_cost(task, design)]
+        if fitting:
+            return _used(task, min(fitting, key=lambda each: mean_cost(task, each)), proven=proven)
+    return design
+
+
+def _fits(task: Problem, design: Design) -> bool:
+    over = task.excess(task.segments([design.exits], design.processors))
+    archs = np.array([design.exits], np.intp).reshape(1, -1)
+    return not any(missed[0] > 0 for missed in over.values()) and bool(
+        task.on_pinned_processors(archs, design.processors)[0]
+    )
 
 
 def refined(task: Problem, pins: Rules, design: Design) -> Design | None:

@@ -159,10 +159,10 @@ def decide(settings: Settings, material: Material) -> Decided:
             task, network.rules, design, found.certify,
             budget=settings.max_accuracy_drop, risk=settings.risk, seed=settings.seed,
         )  # fmt: skip
-        if specific is None and guarantee.proven and not choice.worthwhile(task, design).exits:
-            # what can be proven saves nothing: without exits nothing is lost, and nothing need be proven
-            design = choice.worthwhile(task, design)
-            guarantee = replace(guarantee, proven=False, tested=0, p_value=None)
+        if specific is None and guarantee.proven:
+            design = choice.worthwhile(task, design, proven=True)
+            if not design.exits:  # what can be proven saves nothing: without exits nothing need be proven
+                guarantee = replace(guarantee, proven=False, tested=0, p_value=None)
     points: tuple[Point, ...] = ()
     if specific is None:
         points = operating.points(settings, task, network.rules, design, guarantee, found.certify)

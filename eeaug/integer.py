@@ -20,7 +20,8 @@ from eeaug.cascade import Outcomes, decide
 from eeaug.certification import Guarantee
 from eeaug.choice import Rules
 from eeaug.decision import STEP, Quantised
-from eeaug.errors import InfeasibleError
+from eeaug.errors import ConversionError, InfeasibleError
+from eeaug.model import Classifier
 from eeaug.operating import Point
 from eeaug.quantities import DROP, apart, as_given
 from eeaug.runners import INT8 as FORMAT
@@ -29,7 +30,7 @@ from eeaug.search.space import Design, Problem
 from eeaug.settings import Settings
 from eeaug.thresholds import NEVER, quantile_grid
 
-__all__ = ["FORMAT", "TOLERANCE", "Integer", "cascade", "compared", "entered", "said", "sought"]
+__all__ = ["FORMAT", "TOLERANCE", "Integer", "cascade", "check_ending", "compared", "entered", "said", "sought"]
 
 # Another runtime may round int8 logits otherwise by one step, which moves probabilities by some of theirs.
 TOLERANCE = 16 * STEP
@@ -46,6 +47,21 @@ class Integer:
     rows: Outcomes
     points: tuple[Point, ...]
     guarantee: Guarantee | None
+
+
+def check_ending(classifier: Classifier) -> None:
+    """Before anything is trained: only softmax and sigmoid give int8 probabilities in steps of 1/256.
+
+    Raises
+    ------
+    ConversionError : the model ends in something else, of which it makes probabilities
+    """
+    ends = classifier.ending
+    if not classifier.logits and ends.activation not in ("softmax", "sigmoid"):
+        raise ConversionError(
+            f"{classifier.file}: ends in {ends.words}, whose int8 output has not the steps of 1/256 that softmax "
+            f"and sigmoid give, in which int8 thresholds are counted: leave {FORMAT} and tflm out of --format"
+        )
 
 
 def cascade(directory: Path, manifest: Mapping[str, Any], threads: int) -> Cascade:

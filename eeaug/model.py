@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from eeaug.output import Ending, activation_of, ending_of, softmax, told, tolera
 
 __all__ = ["INPUT", "RESERVED", "SOFTMAX", "Call", "Classifier", "from_keras", "load", "settled", "sha256"]
 
-AT_ONCE = 32  # samples in one call of the given model
+AT_ONCE, ELEMENTS = 32, 2_000_000  # samples in one call of the given model, and their elements
 
 
 INPUT = "input"  # the name of the model's input, in graphs and in files
@@ -90,7 +91,7 @@ class Classifier:
     def raw(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the given model returns for prepared samples (n, *input_shape): (n, outputs), nothing added."""
         fixed = self.given.inputs[0].shape[0]
-        size = fixed or AT_ONCE
+        size = fixed or self._at_once
         made = []
         for start in range(0, len(x), size):
             piece = x[start : start + size]
@@ -106,10 +107,13 @@ class Classifier:
 
         node = self.nodes[name]
         read = keras.Model(self.inputs, node.input_tensors[0])
-        pieces = [
-            np.asarray(read(x[i : i + AT_ONCE], training=False), np.float32) for i in range(0, len(x), AT_ONCE)
-        ]
+        size = self._at_once
+        pieces = [np.asarray(read(x[i : i + size], training=False), np.float32) for i in range(0, len(x), size)]
         return np.concatenate(pieces)
+
+    @property
+    def _at_once(self) -> int:
+        return max(1, min(AT_ONCE, ELEMENTS // prod(self.input_shape)))
 
     def own_probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """The same as probabilities: what the last stage must give, computed without the stages."""

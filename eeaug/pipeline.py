@@ -45,6 +45,8 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     formats.check_possible(settings.formats, hardware.read(settings.hardware))
     with cluster.workers(settings.dask) as workers:
         ready = prepare(settings, progress, workers)
+        if integer.FORMAT in settings.formats:
+            integer.check_ending(ready.network.classifier)
         _rehearse(settings, ready, progress)
         found = candidates.search(
             ready.source, ready.dense, ready.maps,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eeaug import model, partition
+from eeaug import integer, model, partition
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import verify
@@ -204,6 +204,15 @@ def test_what_samples_have_told_is_kept_in_a_bundle(keras: Any, tmp_path: Path) 
     assert not again.logits
     added = partition.backbone(partition.monolith(read(keras, dense, tmp_path), ()), tmp_path / "net.keras")
     assert added.logits
+
+
+def test_int8_is_refused_before_training_where_steps_are_others(keras: Any, tmp_path: Path) -> None:
+    with pytest.raises(
+        ConversionError, match=r"ends in Average of softmax \(layers .*leave tflite-int8 and tflm out"
+    ):
+        integer.check_ending(settled(read(keras, PROBABILITIES["average"], tmp_path)))
+    for fine in (PROBABILITIES["softmax"], PROBABILITIES["column turned"], dense, LABELS["sigmoid"]):
+        integer.check_ending(settled(read(keras, fine, tmp_path)))
 
 
 def test_answers_decide_beyond_rounding() -> None:

@@ -58,6 +58,22 @@ def test_what_is_chosen_saves_what_a_report_can_show(seed: int) -> None:
         assert mean_cost(task, design) <= (1 - LEAST_SAVING) * mean_cost(task, whole)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_an_exit_that_nobody_uses_goes_from_among_others(seed: int) -> None:
+    task = problem(seed, max_exits=2)
+    after = task.costs.after
+    pair = next(((a, b) for a in range(len(after)) for b in range(a) if after[b] < after[a]), None)
+    assert pair is not None
+    late, early = pair
+    for thresholds, kept in (((0.0, 0.5), early), ((NEVER, 0.0), late)):
+        design = Design((early, late), (0, 0, 0), thresholds)
+        found = worthwhile(replace(task, pinned={task.costs.exits[kept].location: None}), design)
+        assert found.exits == (kept,) and mean_cost(task, found) <= mean_cost(task, design)
+    proven = worthwhile(task, Design((early, late), (0, 0, 0), (0.0, 0.5)), proven=True)
+    assert proven.exits in ((early, late), ())  # other samples may leave at the second
+    assert worthwhile(task, Design((early, late), (0, 0, 0), (NEVER, 0.0)), proven=True).exits in ((late,), ())
+
+
 # -- what is said -------------------------------------------------------------------------------------
 
 

@@ -67,7 +67,7 @@ def _check_place(place: Path, force: bool, inputs: Mapping[str, Path | str | Non
     try:
         str(where).encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"-o {place}: ONNX Runtime opens no file whose path is not UTF-8; name another place") from error
+        raise InputError(f"-o {place}: ONNX Runtime opens no path that is not UTF-8; name another place") from error
     if place.is_symlink() and not place.exists():
         raise InputError(
             f"-o {place} is a link to {place.readlink()}, which does not exist: remove it, or name that"
