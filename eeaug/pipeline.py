@@ -43,6 +43,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
 
 def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     formats.check_possible(settings.formats, hardware.read(settings.hardware))
+    rehearsal.begin(settings)
     with cluster.workers(settings.dask) as workers:
         ready = prepare(settings, progress, workers)
         if integer.FORMAT in settings.formats:

@@ -60,9 +60,11 @@ def unrolled(layers: Iterable[Any]) -> Iterator[None]:
     """
     changed = []
     for layer in layers:
-        if getattr(layer, "unroll", None) is False and _steps(layer) <= STEPS:
-            layer.unroll = True
-            changed.append(layer)
+        own = (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None))
+        for recurrent in own if _steps(layer) <= STEPS else ():
+            if getattr(recurrent, "unroll", None) is False:
+                recurrent.unroll = True
+                changed.append(recurrent)
     try:
         yield
     finally:
@@ -71,7 +73,7 @@ def unrolled(layers: Iterable[Any]) -> Iterator[None]:
 
 
 def _steps(layer: Any) -> float:
-    """Over how many a recurrent layer goes; unknown for those within others."""
+    """Over how many a recurrent layer goes."""
     shapes = [tensor.shape for node in layer._inbound_nodes for tensor in node.input_tensors[:1]]
     return max((shape[1] or inf for shape in shapes), default=inf)
 

@@ -252,3 +252,37 @@ def test_other_layers_give_what_onnx_runtime_gives(keras: Any, tmp_path: Path) -
     (expected,) = conversion.session(tmp_path / "model.onnx", 1).run(None, {"input": x})
     np.testing.assert_allclose(found, expected, atol=2e-6)
     assert np.ptp(expected, axis=0).max() > 0.1, "samples differ"
+
+
+ODD = [
+    "it's", 'a "quoted" one', "back\\slash\\", "two\nlines", "*/ int main;", "/* again", "what??/", "größe 日本",
+    "\x1b[31m", "",
+]  # fmt: skip
+
+
+@needs_host
+def test_odd_names_are_strings_and_comments_of_c(tmp_path: Path) -> None:
+    from eeaug.export.c import files
+
+    names = ",\n".join(cascade_source._quoted(name) for name in ODD)
+    comments = "\n".join(f"/* {files._plain(name)} */" for name in ODD)
+    (tmp_path / "names.c").write_text(
+        f"{comments}\n#include <stdio.h>\nint main(void) {{ static const char *const n[] = {{{names}}};\n"
+        'for (unsigned i = 0; i < sizeof n / sizeof *n; ++i) { printf("%s\\n|", n[i]); } return 0; }\n',
+        encoding="utf-8",
+    )
+    line = [str(compiler), *STRICT, "-o", str(tmp_path / "names"), str(tmp_path / "names.c")]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = subprocess.run([tmp_path / "names"], capture_output=True, check=True).stdout.decode()
+    assert said.split("\n|")[:-1] == ODD
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_parameters_of_a_stage_are_all_used_or_said_to_be_idle(used: bool) -> None:
+    """The input may lie in the arena already."""
+    source = read(LOOP % "output[i0][i1] = input0[i0][i1];")
+    calls = source.calls if used else ()
+    code = stage_source.implementation(0, "a stage", source, calls, {}, {})
+    for name in ("arena", "input", "probabilities"):
+        assert (f"(void){name};" in code) == (name == "arena" or not used)

@@ -1,6 +1,6 @@
 """Every format that was asked for, written from the untrained network: what cannot be is known before any training.
 
-The model is cut at a few of its locations, heads with random weights are put there, and the stages go through the
+The model is cut at one of its locations, a head with random weights is put there, and the stages go through the
 writers and the checks of the formats as they will at the end. What fails is traced to a layer, each of which is
 then written by itself.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import integer, leftovers, partition
+from eeaug import apart, integer, leftovers, litert, partition
 from eeaug.errors import ConversionError
 from eeaug.export import formats, layerwise, stage_files, tflm, verify
 from eeaug.export.formats import Format, Work
@@ -29,13 +29,19 @@ from eeaug.model import Classifier
 from eeaug.runners import answering
 from eeaug.settings import FORMATS, Settings
 
-__all__ = ["SAMPLES", "check"]
+__all__ = ["SAMPLES", "begin", "check"]
 
 SAMPLES = 8  # that the untrained stages are run on
 C_PARAMETERS = 1_000_000  # of which a compiler takes some seconds; larger networks are not compiled here
 SPREAD = 0.3  # of the random weights
 SEED = 0
 SAID = 160  # letters of a reason
+
+
+def begin(settings: Settings) -> None:
+    """Let what converts start while the model and the data are read."""
+    if "tflite" in settings.formats:
+        apart.start(litert.NEEDS)
 
 
 def check(
@@ -45,7 +51,7 @@ def check(
 
     Parameters
     ----------
-    heads : those that will be trained; up to two are tried, of different families if there are
+    heads : those that will be trained, of which one is tried
     x : float32 (n, *input shape), prepared samples
 
     Raises
@@ -91,16 +97,9 @@ def _parameters(classifier: Classifier) -> int:
 
 
 def _chosen(heads: Sequence[Head]) -> list[Head]:
-    """Of the planned heads one at the first of their locations and one at the last, of two kinds if there are."""
-    places = sorted({head.location.after: head.location for head in heads}.items())
-    if not places:
-        return []
-    made: list[Head] = []
-    for (_, place), of_maps in ((places[0], True), (places[-1], False)):
-        here = [head for head in heads if head.location == place and not head.earlier]
-        if here and place not in [head.location for head in made]:
-            made.append(min(here, key=lambda head: (head.pooling is None) != of_maps))
-    return made
+    """The first of the planned heads that has convolutions, which has all that others have; else the first."""
+    able = [head for head in heads if not head.earlier]
+    return sorted(able, key=lambda head: (head.pooling is not None, head.location.after))[:1]
 
 
 def _untrained(head: Head, rng: np.random.Generator) -> Trained:

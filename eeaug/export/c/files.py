@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -145,8 +146,8 @@ def _brief(value: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that can stand in a comment of C."""
-    return text.encode("ascii", "replace").decode().replace("*/", "").replace("\\", "/")
+    """Text that can stand in a comment of C: no end or beginning of one, no line continued, no trigraph."""
+    return re.sub(r"[^ -~]|[*\\?]", "_", text)
 
 
 def _groups(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, range]]:
