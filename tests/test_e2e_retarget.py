@@ -300,7 +300,7 @@ def test_a_bundle_of_another_version(copied: Path, run: Run) -> None:
     del manifest["settings"]["scoring"]
     (copied / "manifest.json").write_text(json.dumps(manifest))
     done = run("retarget", "copied", "-o", "x", cwd=copied.parent)
-    refused(done, 2, "settings differ in scoring; made by another version of eeaug?", copied.parent)
+    refused(done, 4, "manifest.json: settings: scoring missing", copied.parent)
 
 
 @e2e

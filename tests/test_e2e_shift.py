@@ -158,17 +158,6 @@ def test_samples_that_the_bundle_was_made_with_are_no_new_data(bundle: Bundle, s
     assert said(bundle.data, "--part", "val")["reference"]["samples_served_as"] == ["choose"]
 
 
-def test_bundles_without_a_reference_say_so(copied: Path, said: Any, fresh: Path, run: Run, work: Path) -> None:
-    manifest = json.loads((copied / "manifest.json").read_bytes())
-    del manifest["reference"], manifest["operating_points"]
-    (copied / "manifest.json").write_text(json.dumps(manifest))
-    facts = said(fresh / "dark.npz", place=copied)
-    assert facts["reference"] is None and "without a reference" in facts["verdict"]
-    assert facts["accuracy"] == said(fresh / "dark.npz")["accuracy"]
-    done = run("evaluate", copied, "--data", fresh / "dark.npz", "--cache-dir", "cache", cwd=work)
-    assert done.code == 0 and "without a reference" in done.stdout
-
-
 # -- against the given model --------------------------------------------------------------------------
 
 

@@ -240,7 +240,7 @@ def test_what_a_bundle_does_not_have_is_refused(loaded: Any, tmp_path: Path) -> 
         stage["files"]["keras"] = "none.keras"
     with pytest.raises(InputError, match=r"threads: .* leave them out"):
         Cascade.load(tmp_path, both, 2, runtime="keras")
-    with pytest.raises(InputError, match=r"is not a bundle"):
+    with pytest.raises(InputError, match=r"is no bundle"):
         Cascade.load(str(tmp_path))
 
 
