@@ -58,9 +58,9 @@ def unrolled(layers: Iterable[Any]) -> Iterator[None]:
 
     TensorFlow's converter dies of a loop that it is to quantise.
     """
-    changed = []
+    changed: list[Any] = []
     for layer in layers:
-        own = (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None))
+        own: tuple[Any, ...] = (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None))
         for recurrent in own if _steps(layer) <= STEPS else ():
             if getattr(recurrent, "unroll", None) is False:
                 recurrent.unroll = True

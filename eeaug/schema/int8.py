@@ -54,7 +54,7 @@ INT8 = record(
             stage=text("Its name."),
             file_bytes=count("Of its file.", "B"),
             requantised=flag("Whether its input has another scale than what is handed over."),
-            arena_bytes=count("That TFLM used; null: was not asked for, or no microcontroller.", "B", null=True),
+            arena_bytes=count("Of the TFLM driver; null: not asked for, or no microcontroller.", "B", null=True),
             operators=or_null(rows("That TFLM must know.", text("A name."))),
         ),
     ),

@@ -149,7 +149,8 @@ _STAGE = extended(
     ),
     tflm=record(
         "Its int8 file in TensorFlow Lite for Microcontrollers.",
-        arena_bytes=count("That it needs.", "B"),
+        arena_bytes=count("Of the driver: the least, and a margin.", "B"),
+        arena_least_bytes=count("In which it allocates and runs on the machine that wrote it.", "B"),
         operators=rows("That must be registered.", text("A name.")),
     ),
 )
