@@ -14,6 +14,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     arrays          .npy files whose size is known before memory is taken
     quantities      values with units
     processes       the end of a process by a signal, and why
+    progress        how a run tells what it is doing
     cache           what earlier runs have left, and the room that it may take
     regular         files of a folder that somebody else may have made
     json_file       strict reading of JSON, compared with a schema
@@ -60,7 +61,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     search          architectures, placements, limits, the solver
     settings        what a run is asked to do
     options         its options as Python values
-    progress        how it tells what it is doing
     source          the data of a search, and what heads learn from it
     candidates      from locations to trained exits with their outcomes
     choice          from settings to a search problem, from its result to a design

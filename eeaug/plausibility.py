@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import Outcomes
 from eeaug.model import Classifier
+from eeaug.progress import DOUBT
 
-__all__ = ["DOUBT", "REASONS", "Seen", "disagreement", "doubts", "normalisation", "outdone", "overrated"]
+__all__ = ["REASONS", "Seen", "disagreement", "doubts", "normalisation", "outdone", "overrated"]
 
-DOUBT = "Doubtful: "  # what such a warning begins with: reports show it first
 REASONS = (
     "the samples are not prepared as in training (scale, mean, order of channels: preprocessing in .data.yaml), or "
     "they come from elsewhere (other people, devices, places)"

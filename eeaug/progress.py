@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["TITLES", "Lines", "Observer", "Progress", "title"]
+__all__ = ["DOUBT", "TITLES", "Lines", "Observer", "Progress", "title"]
+
+DOUBT = "Doubtful: "  # what a warning begins with that comes before all others
 
 # steps, as timing.json names them, in words
 TITLES = {

@@ -13,8 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from eeaug.plausibility import DOUBT
 from eeaug.printable import printable
+from eeaug.progress import DOUBT
 from eeaug.report import battery, details, facts, quantised, rho, target, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
