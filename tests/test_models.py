@@ -320,8 +320,8 @@ def open_size(k: Any) -> Any:
 
 
 def text(k: Any) -> Any:
-    start = k.Input((), dtype="string")
-    x = k.layers.TextVectorization(vocabulary=["a", "b"], output_mode="count")(start)
+    start = k.Input((1,), dtype="string")
+    x = k.layers.Hashing(4, output_mode="count")(start)
     return k.Model(start, k.layers.Dense(3, activation="softmax")(x))
 
 
