@@ -60,7 +60,8 @@ def unrolled(layers: Iterable[Any]) -> Iterator[None]:
     """
     changed: list[Any] = []
     for layer in layers:
-        own: tuple[Any, ...] = (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None))
+        parts = [getattr(layer, name, None) for name in ("forward_layer", "backward_layer")]
+        own: tuple[Any, ...] = (layer, *parts)
         for recurrent in own if _steps(layer) <= STEPS else ():
             if getattr(recurrent, "unroll", None) is False:
                 recurrent.unroll = True
