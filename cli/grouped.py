@@ -11,7 +11,8 @@ __all__ = ["GROUPS", "Grouped", "Suggesting", "flag", "grouped"]
 
 # tests/test_cli_help.py holds that every option is in one of them, once
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Input": ("--hw", "--data", "--output", "--labels", "--priors", "--config", "--allow-chance", "--allow-unsafe"),
+    "Input": ("--hw", "--data", "--output", "--labels", "--priors", "--config", "--allow-chance", "--allow-unsafe",
+        "--manifest-sha256"),
     "What to keep": ("--max-accuracy-drop", "--max-class-drop", "--max-latency"),
     "What to minimise": ("--objective", "--efficiency-weight", "--scoring"),
     "Exits and heads": (

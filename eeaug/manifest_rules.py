@@ -178,7 +178,7 @@ def _points(manifest: Manifest) -> Iterator[Finding]:
     points, exits = manifest["operating_points"], len(manifest["stages"]) - 1
     names = [point["name"] for point in points]
     yield from _unique("operating_points", names)
-    if DEFAULT not in names:
+    if names and DEFAULT not in names:
         yield "operating_points", f"{DEFAULT} missing"
     for k, point in enumerate(points):
         for at, given in (("", point), (".int8", point.get("int8", {}))):

@@ -55,7 +55,7 @@ def _manifest(files: Schema) -> Schema:
             preprocessing=_PREPROCESSING,
             inputs=rows("What it was made from: the model, then the data.", _INPUT, minItems=1),
             stages=rows("In the order in which they run.", _STAGE, minItems=1),
-            operating_points=rows("Thresholds to switch between.", _POINT, minItems=1),
+            operating_points=rows("Thresholds to switch between; none where no exit stands.", _POINT),
             reference=_REFERENCE,
             files=files,
         ),
