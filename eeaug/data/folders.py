@@ -73,11 +73,11 @@ def _files(folder: Path) -> list[Path]:
 
     for where, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(where) / name for name in sorted(files) if not name.startswith(".")]
-        if len(found) > MOST_FILES:
+        if len(found) + len(files) > MOST_FILES:  # before any is looked at: a million take their time
             raise InputError(
                 f"{folder}: holds more than {MOST_FILES:,} files; give a .npz, or a saved tf.data.Dataset"
             )
+        found += [Path(where) / name for name in sorted(files) if not name.startswith(".")]
     return found
 
 
