@@ -100,8 +100,8 @@ def measured(
     from eeaug import pipeline, preparation
     from eeaug.cli import show
     from eeaug.features import shards
-    from eeaug.progress import Progress
     from eeaug.settings import Settings
+    from eeaug.support.progress import Progress
 
     model, spec, options = given(name, directory, work, images)
     common: dict[str, Any] = {

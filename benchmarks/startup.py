@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from eeaug.cache import Cache
+from eeaug.support.cache import Cache
 
 NETWORKS, FILES = 10, 100
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from eeaug import quantities
-from eeaug.cache import Cache
 from eeaug.cli import config, forecast_view, out, shared, show
 from eeaug.cli.grouped import Grouped
 from eeaug.decision import MEASURES
@@ -26,6 +24,8 @@ from eeaug.settings import (
     Settings,
     default_cache,
 )  # fmt: skip
+from eeaug.support import quantities
+from eeaug.support.cache import Cache
 
 __all__ = ["augment"]
 
@@ -225,7 +225,7 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
     settings = _settings(options)
     from eeaug import forecast, pipeline
     from eeaug.export.bundle import dump_json
-    from eeaug.progress import Progress
+    from eeaug.support.progress import Progress
 
     place = Cache(settings.cache).once() if no_cache else nullcontext(settings.cache)
     with shared.interruptible(None if dry_run else settings.bundle, "" if no_cache else GO_ON):

@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from eeaug.cache import Cache, Item, Network
 from eeaug.cli import out, shared
 from eeaug.cli.grouped import Suggesting
 from eeaug.errors import EeaugError, InputError
-from eeaug.printable import printable
 from eeaug.report import units
 from eeaug.settings import Settings, default_cache
+from eeaug.support.cache import Cache, Item, Network
+from eeaug.support.printable import printable
 
 DAY_S = 24 * 3600.0
 UNKNOWN = "unknown"  # names in a damaged about.json
@@ -136,7 +136,7 @@ def _of_model(networks: Sequence[Network], model: str | None) -> list[Network]:
         return list(networks)
     found = [network for network in networks if model in network.models]
     if not found:
-        from eeaug.hardware_file import nearest
+        from eeaug.support.spelling import nearest
 
         known = sorted({name for network in networks for name in network.models})
         raise InputError(f"--model {model}: nothing is kept of it{nearest(model, known)}")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eeaug import quantities
 from eeaug.cli import out, shared
 from eeaug.cli.report import find_bundle
 from eeaug.errors import InfeasibleError
-from eeaug.outputs import Output
+from eeaug.support import quantities
+from eeaug.support.outputs import Output
 
 if TYPE_CHECKING:
     from eeaug.gate import Part, Row

@@ -10,11 +10,13 @@ from typing import Any
 
 import click
 
-from eeaug import hardware, places
+from eeaug import hardware
 from eeaug.cli import shared
 from eeaug.cli.grouped import flag
 from eeaug.errors import InputError
-from eeaug.hardware_file import Mistakes, as_number, key_text, nearest, parse, quotes, shown
+from eeaug.support import places
+from eeaug.support.spelling import nearest
+from eeaug.support.strict_yaml import Mistakes, as_number, key_text, parse, quotes, shown
 
 __all__ = ["option", "read"]
 

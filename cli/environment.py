@@ -20,7 +20,7 @@ def warn(context: click.Context, environment: Mapping[str, str] = os.environ) ->
     strange = [name for name in environment if name.upper().startswith(PREFIX) and name not in OWN]
     if not strange:  # so that nothing is imported for it
         return
-    from eeaug.hardware_file import nearest
+    from eeaug.support.spelling import nearest
 
     names = {*OWN, *known(context.command, PREFIX.rstrip("_"))}
     for name in sorted(set(strange) - names):

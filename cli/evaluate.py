@@ -79,11 +79,11 @@ def evaluate(
     """
     from eeaug import data as samples
     from eeaug import manifest as bundles
-    from eeaug.cache import telling
     from eeaug.export import bundle
     from eeaug.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
     from eeaug.settings import default_cache
+    from eeaug.support.cache import telling
 
     found = bundles.read(directory, manifest_sha256)
     manifest = found.manifest

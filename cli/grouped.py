@@ -80,7 +80,7 @@ class Suggesting(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from eeaug.hardware_file import nearest
+            from eeaug.support.spelling import nearest
 
             hint = nearest(args[0], self.list_commands(ctx)) if args else ""
             raise click.UsageError(error.message.rstrip(".") + hint, ctx) from None

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from eeaug import hardware, printable
+from eeaug import hardware
 from eeaug.cli import out
 from eeaug.cli.grouped import Suggesting
 from eeaug.cli.hw_fit import fit
+from eeaug.support import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

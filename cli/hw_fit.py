@@ -13,7 +13,7 @@ import click
 
 from eeaug import hardware
 from eeaug.cli import out, shared
-from eeaug.outputs import Output
+from eeaug.support.outputs import Output
 
 if TYPE_CHECKING:  # numpy is imported on use
     from eeaug.hardware import Hardware, Processor

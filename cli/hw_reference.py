@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from eeaug import hardware
 from eeaug.hardware_fields import FIELDS
-from eeaug.hardware_file import Field
+from eeaug.support.strict_yaml import Field
 
 __all__ = ["EXAMPLE", "markdown"]
 

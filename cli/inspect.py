@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from eeaug.cli import shared
-from eeaug.outputs import Output
+from eeaug.support.outputs import Output
 
 __all__ = ["inspect"]
 

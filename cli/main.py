@@ -19,12 +19,12 @@ from typing import Any
 import click
 
 import eeaug
-from eeaug import places, processes
 from eeaug.cli import environment, supervised
 from eeaug.cli.grouped import Suggesting
 from eeaug.errors import ConversionError, EeaugError, InputError
-from eeaug.leftovers import own_temporary
-from eeaug.printable import LONGEST_LINE, one_line, printable, shortened
+from eeaug.support import places, processes
+from eeaug.support.leftovers import own_temporary
+from eeaug.support.printable import LONGEST_LINE, one_line, printable, shortened
 
 __all__ = ["main"]
 
@@ -146,7 +146,7 @@ def run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except click.NoSuchOption as error:
-        from eeaug.hardware_file import nearest
+        from eeaug.support.spelling import nearest
 
         hint = nearest(error.option_name, error.possibilities or ())
         path = "eeaug" if error.ctx is None else error.ctx.command_path

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from eeaug import places
-from eeaug.printable import printable
+from eeaug.support import places
+from eeaug.support.printable import printable
 
 __all__ = ["console", "json", "say", "write"]
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from eeaug import json_file, manifest, quantities, regular
+from eeaug import manifest
 from eeaug.cli import shared
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import bundle
-from eeaug.outputs import Output
+from eeaug.support import json_file, quantities, regular
+from eeaug.support.outputs import Output
 
 __all__ = ["find_bundle", "report"]
 

@@ -81,7 +81,7 @@ def retarget(
     changes = _changes(options) | {"output": output}
     from eeaug import retargeting
     from eeaug.export.bundle import dump_json
-    from eeaug.progress import Progress
+    from eeaug.support.progress import Progress
 
     with shared.interruptible(None if dry_run else output):
         try:

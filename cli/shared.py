@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
-from eeaug import places, quantities
 from eeaug.cli import out
 from eeaug.errors import InputError
-from eeaug.outputs import Output
 from eeaug.settings import ALWAYS, FORMATS, MAX_THREADS
+from eeaug.support import places, quantities
+from eeaug.support.outputs import Output
 
 __all__ = [
     "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "Place", "Quantity", "give", "inherited", "interruptible",

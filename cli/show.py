@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from eeaug.cli import out
-from eeaug.printable import printable
-from eeaug.progress import Lines, title
-from eeaug.streams import live
+from eeaug.support.printable import printable
+from eeaug.support.progress import Lines, title
+from eeaug.support.streams import live
 
 __all__ = ["observer"]
 

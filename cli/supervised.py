@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
 
-from eeaug.processes import FATAL, die_with, ended_by
+from eeaug.support.processes import FATAL, die_with, ended_by
 
 __all__ = ["run"]
 

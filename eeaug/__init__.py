@@ -5,93 +5,79 @@ eeaug.Report. They are imported when they are asked for.
 
 The order of the pipeline is the order of imports; tests/test_architecture.py reads this list and holds it:
 
-    errors          what can go wrong, and the exit code it ends with
-    leftovers       what killed runs left, told from what is at work
-    outputs         files that results go to, and what is never overwritten
-    checksums       files of the cache that say whether they are what was written
-    printable       text from files as a terminal may have it
-    places          files that are read: regular ones, of a size that is known
-    arrays          .npy files whose size is known before memory is taken
-    quantities      values with units
-    processes       the end of a process by a signal, and why
-    progress        how a run tells what it is doing
-    cache           what earlier runs have left, and the room that it may take
-    regular         files of a folder that somebody else may have made
-    json_file       strict reading of JSON, compared with a schema
-    npz_file        arrays of a .npz, bounded by what it says of itself
-    streams         whether stderr may be drawn on; what native code writes past Python
-    apart           native code that may end its process, in one of its own
-    hardware_file   strict reading of YAML: all mistakes at once, each with its path
-    hardware_fields  all that such a file may say, key by key
-    hardware        the target: processors, memories, links
-    decision        what a classifier's output means
-    keras2_operations  TensorFlow operations in Keras 2 files as Keras 3 operations
-    keras2_config   Keras 2 configurations rewritten for Keras 3
-    keras2_forms    older forms of Keras 2 configurations
-    packed          zip and HDF5 files, and the JSON in them, looked through before they are read
-    keras_allowed   what a configuration may name, so that building it runs nothing from the file
-    saved_model     what a SavedModel says of its model, read without TensorFlow
+    errors                 what can go wrong, and the exit code it ends with
+    support                knows nothing of exits: files, words, progress, the cache
+    arrays                 .npy files whose size is known before memory is taken
+    hardware_fields        all that such a file may say, key by key
+    hardware               the target: processors, memories, links
+    decision               what a classifier's output means
+    keras2_operations      TensorFlow operations in Keras 2 files as Keras 3 operations
+    keras2_config          Keras 2 configurations rewritten for Keras 3
+    keras2_forms           older forms of Keras 2 configurations
+    packed                 zip and HDF5 files, and the JSON in them, looked through before they are read
+    keras_allowed          what a configuration may name, so that building it runs nothing from the file
+    saved_model            what a SavedModel says of its model, read without TensorFlow
     saved_model_variables  its variables, through TensorFlow's checkpoint reader
-    stored_model    what a model file says of itself, and what is refused for it
-    output          what a model's output is, by its layers and by its answers
-    keras_files     any Keras model file as a Keras 3 model
-    model           the given classifier as a flat list of layer calls
-    preprocessing   how stored samples become what the model takes
-    data            samples, checked and split into what serves what
-    macs            multiply-accumulate operations of a layer
-    schedule        an order of computing that needs little memory
-    graph           layer graph and block graph
-    locations       where an exit can stand, and why not elsewhere
-    cost            MACs, seconds, joules and bytes of a segment on a processor
-    rates           rates and overheads of processors, fitted to measured latencies
-    measurements    measured latencies, read from a file
-    conversion      Keras to ONNX
-    tflite_file     what is in a TFLite file
-    tflite_layers   layers as TFLite can express them
-    litert          Keras to TFLite, LiteRT interpreters
-    features        the one pass over the data, cached
-    cascade         outcomes of exits; independent and exact scores
-    bounds          confidence bounds on a drop
-    guarantee       a budget kept with a stated probability
-    reference       leave rates and confidences that new data is compared with
-    plausibility    whether the given model and the data fit each other
-    heads           exit heads: design, training, selection
-    calibration     temperatures of exits
-    thresholds      the threshold graph and Bellman–Ford
-    search          architectures, placements, limits, the solver
-    settings        what a run is asked to do
-    options         its options as Python values
-    source          the data of a search, and what heads learn from it
-    candidates      from locations to trained exits with their outcomes
-    choice          from settings to a search problem, from its result to a design
-    cross_validation  the budget on choose that keeps the one asked for elsewhere
-    class_specific  exits for a target class, their choice and what they bring
-    reuse           exits that use what earlier ones said
-    certification   from that to a design whose drop is proven
-    operating       threshold vectors to switch between
-    preparation     everything before the first pass, and all that can be refused
-    partition       stages
-    early_view      the final classifier assisted by an exit's convolution
-    schema          what manifest.json, report.json and others may say, field by field
-    manifest_rules  what a manifest must be beyond its schema: the same as the report says
-    manifest        a bundle that is there, read and compared with itself
-    runners         a stage's file in its runtime
-    runtime         stages as a cascade
-    integer         the int8 stages as a cascade of its own
-    export          the bundle, verified
-    report          one report.json, its renderings
-    alongside       a part of the data measured while files are written
-    quantising      int8 thresholds sought, int8 files measured
-    gate            limits on a report, for continuous integration
-    deciding        from trained candidates to the design, its proof and its points
-    delivery        from the design to a written, verified bundle
-    finetuning      exits and backbone trained together, kept only if better
-    pipeline        the flow, one readable list
-    retargeting     another bundle from an earlier one
-    forecast        what a search would cost and could bring
-    isolated        a run in a process of its own
-    api             all that from Python: a run, a bundle that is there, and its report
-    cli             parse, call, render, exit code
+    stored_model           what a model file says of itself, and what is refused for it
+    output                 what a model's output is, by its layers and by its answers
+    keras_files            any Keras model file as a Keras 3 model
+    model                  the given classifier as a flat list of layer calls
+    preprocessing          how stored samples become what the model takes
+    data                   samples, checked and split into what serves what
+    macs                   multiply-accumulate operations of a layer
+    schedule               an order of computing that needs little memory
+    graph                  layer graph and block graph
+    locations              where an exit can stand, and why not elsewhere
+    cost                   MACs, seconds, joules and bytes of a segment on a processor
+    rates                  rates and overheads of processors, fitted to measured latencies
+    measurements           measured latencies, read from a file
+    conversion             Keras to ONNX
+    tflite_file            what is in a TFLite file
+    tflite_layers          layers as TFLite can express them
+    litert                 Keras to TFLite, LiteRT interpreters
+    features               the one pass over the data, cached
+    cascade                outcomes of exits; independent and exact scores
+    bounds                 confidence bounds on a drop
+    guarantee              a budget kept with a stated probability
+    reference              leave rates and confidences that new data is compared with
+    plausibility           whether the given model and the data fit each other
+    heads                  exit heads: design, training, selection
+    calibration            temperatures of exits
+    thresholds             the threshold graph and Bellman–Ford
+    search                 architectures, placements, limits, the solver
+    settings               what a run is asked to do
+    options                its options as Python values
+    source                 the data of a search, and what heads learn from it
+    candidates             from locations to trained exits with their outcomes
+    choice                 from settings to a search problem, from its result to a design
+    cross_validation       the budget on choose that keeps the one asked for elsewhere
+    class_specific         exits for a target class, their choice and what they bring
+    reuse                  exits that use what earlier ones said
+    certification          from that to a design whose drop is proven
+    operating              threshold vectors to switch between
+    preparation            everything before the first pass, and all that can be refused
+    partition              stages
+    early_view             the final classifier assisted by an exit's convolution
+    schema                 what manifest.json, report.json and others may say, field by field
+    manifest_rules         what a manifest must be beyond its schema: the same as the report says
+    manifest               a bundle that is there, read and compared with itself
+    runners                a stage's file in its runtime
+    runtime                stages as a cascade
+    integer                the int8 stages as a cascade of its own
+    export                 the bundle, verified
+    report                 one report.json, its renderings
+    alongside              a part of the data measured while files are written
+    quantising             int8 thresholds sought, int8 files measured
+    gate                   limits on a report, for continuous integration
+    deciding               from trained candidates to the design, its proof and its points
+    delivery               from the design to a written, verified bundle
+    finetuning             exits and backbone trained together, kept only if better
+    pipeline               the flow, one readable list
+    retargeting            another bundle from an earlier one
+    forecast               what a search would cost and could bring
+    isolated               a run in a process of its own
+    api                    all that from Python: a run, a bundle that is there, and its report
+    cli                    parse, call, render, exit code
 """
 
 from __future__ import annotations

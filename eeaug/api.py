@@ -18,15 +18,15 @@ import numpy as np
 
 from eeaug import hardware as hardware_module
 from eeaug import isolated, manifest, options
-from eeaug.cache import Cache
 from eeaug.data import functions
 from eeaug.errors import EeaugError, InputError
 from eeaug.export import bundle, keras_file
 from eeaug.hardware import Hardware
-from eeaug.progress import Lines, Observer
 from eeaug.report import facts
 from eeaug.settings import Settings
 from eeaug.stored_model import one_line
+from eeaug.support.cache import Cache
+from eeaug.support.progress import Lines, Observer
 
 if TYPE_CHECKING:
     import keras

@@ -10,9 +10,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from eeaug import places
 from eeaug.errors import InputError
-from eeaug.printable import one_line
+from eeaug.support import places
+from eeaug.support.printable import one_line
 
 __all__ = ["Header", "check_header", "load", "mapped"]
 

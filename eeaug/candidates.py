@@ -28,9 +28,9 @@ from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan
 from eeaug.locations import Location
 from eeaug.plausibility import Seen
-from eeaug.progress import Progress
 from eeaug.settings import Effort
 from eeaug.source import Source
+from eeaug.support.progress import Progress
 
 __all__ = ["Candidates", "dense_plan", "map_plan", "planned", "search"]
 

@@ -15,13 +15,13 @@ from eeaug.decision import Decision
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware
-from eeaug.hardware_file import nearest
 from eeaug.locations import Location
 from eeaug.search import solver
 from eeaug.search.settle import lowest
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem, placements
 from eeaug.settings import Settings
+from eeaug.support.spelling import nearest
 from eeaug.thresholds import PAPER_GRID, Objective, graph, quantile_grid, solve
 
 __all__ = [

@@ -29,11 +29,11 @@ from eeaug.deciding import Decided, Material, decide
 from eeaug.export import bundle, formats, keras_file, search_files, stage_files, verify
 from eeaug.export.formats import Work
 from eeaug.export.search_files import Search
-from eeaug.progress import Progress
 from eeaug.report import build, cautions, rho_curve, target
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.settings import Settings
+from eeaug.support.progress import Progress
 
 __all__ = ["deliver", "propose"]
 

@@ -30,10 +30,10 @@ from eeaug.features import Features
 from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
 from eeaug.preparation import Network
-from eeaug.progress import Progress
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings
 from eeaug.source import Source
+from eeaug.support.progress import Progress
 
 __all__ = ["improved"]
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import choice, hardware, leftovers
-from eeaug.cache import Cache, telling
+from eeaug import choice, hardware
 from eeaug.candidates import PARTS, dense_plan, map_plan
 from eeaug.cascade import Outcomes
 from eeaug.data import View
@@ -25,9 +24,11 @@ from eeaug.heads import dense, maps, training
 from eeaug.heads.design import Head
 from eeaug.heads.training import Plan
 from eeaug.preparation import Ready, prepare
-from eeaug.progress import Progress
 from eeaug.search.space import count_architectures, placements
 from eeaug.settings import EFFORTS, Settings
+from eeaug.support import leftovers
+from eeaug.support.cache import Cache, telling
+from eeaug.support.progress import Progress
 
 __all__ = ["forecast"]
 

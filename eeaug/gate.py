@@ -8,9 +8,9 @@ from typing import Any, Literal
 from xml.etree import ElementTree
 
 from eeaug.errors import InputError
-from eeaug.printable import printable
-from eeaug.quantities import apart
 from eeaug.report import units
+from eeaug.support.printable import printable
+from eeaug.support.quantities import apart
 
 __all__ = ["LIMITS", "Limit", "Part", "Row", "check", "junit", "part"]
 

@@ -24,8 +24,9 @@ from eeaug.hardware_fields import (
     RATES,
     SCHEMA_VERSION,
 )
-from eeaug.hardware_file import Mistakes, Section, nearest, parse
-from eeaug.places import check_name
+from eeaug.support.places import check_name
+from eeaug.support.spelling import nearest
+from eeaug.support.strict_yaml import Mistakes, Section, parse
 
 __all__ = [
     "KINDS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eeaug.hardware_file import Field
+from eeaug.support.strict_yaml import Field
 
 __all__ = ["BYTES_PER_ELEMENT", "CPUS", "FIELDS", "LINK", "MEMORY", "PROCESSOR", "RATES", "SCHEMA_VERSION"]
 

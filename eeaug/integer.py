@@ -23,11 +23,11 @@ from eeaug.decision import STEP, Quantised
 from eeaug.errors import ConversionError, InfeasibleError
 from eeaug.model import Classifier
 from eeaug.operating import Point
-from eeaug.quantities import DROP, apart, as_given
 from eeaug.runners import INT8 as FORMAT
 from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Settings
+from eeaug.support.quantities import DROP, apart, as_given
 from eeaug.thresholds import NEVER, quantile_grid
 
 __all__ = ["FORMAT", "TOLERANCE", "Integer", "cascade", "check_ending", "compared", "entered", "said", "sought"]

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from eeaug.errors import ConversionError, EeaugError, InfeasibleError, InputError
-from eeaug.leftovers import own_temporary
-from eeaug.processes import die_with, ended_by
-from eeaug.progress import Observer, Progress
 from eeaug.settings import Settings
+from eeaug.support.leftovers import own_temporary
+from eeaug.support.processes import die_with, ended_by
+from eeaug.support.progress import Observer, Progress
 
 __all__ = ["augment"]
 

@@ -24,11 +24,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from eeaug import keras_allowed, leftovers, packed, saved_model_variables, stored_model
+from eeaug import keras_allowed, packed, saved_model_variables, stored_model
 from eeaug.errors import ConversionError, InputError
 from eeaug.keras2_config import Item, input_shapes, layers_of, rewritten, without_slashes
 from eeaug.keras_allowed import LARGEST_SAMPLE, short
 from eeaug.stored_model import Stored, one_line, read_h5
+from eeaug.support import leftovers
 
 if TYPE_CHECKING:
     import keras

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import apart, conversion, leftovers, streams, tflite_file, tflite_layers
+from eeaug import conversion, tflite_file, tflite_layers
 from eeaug.errors import ConversionError
+from eeaug.support import leftovers, native_process, streams
 
 __all__ = ["SIGNATURE", "Quantisation", "Session", "check_int8", "has_reference_kernels", "to_tflite"]
 
@@ -73,7 +74,9 @@ def to_tflite(
             np.save(folder / SAMPLES, samples)
         what = "TFLite" if samples is None else "TFLite in int8"
         return bytes(
-            apart.call(_converted, str(folder), doing=f"the graph cannot be written as {what}", needs=NEEDS)
+            native_process.call(
+                _converted, str(folder), doing=f"the graph cannot be written as {what}", needs=NEEDS
+            )
         )
 
 

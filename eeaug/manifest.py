@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eeaug import json_file, manifest_rules, regular
+from eeaug import manifest_rules
 from eeaug.errors import ConversionError, InputError
-from eeaug.regular import shown
 from eeaug.schema import manifest as described
+from eeaug.support import json_file, regular
+from eeaug.support.regular import shown
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "check_files", "read", "read_manifest", "shown_whole", "times"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from eeaug.errors import ConversionError
-from eeaug.json_file import differences, place, value
-from eeaug.regular import shown
 from eeaug.settings import ALWAYS, FORMATS
+from eeaug.support.json_file import differences, place, value
+from eeaug.support.regular import shown
 
 __all__ = ["check", "compare", "facts"]
 

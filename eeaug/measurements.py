@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from eeaug import graph, model, places
+from eeaug import graph, model
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware import KINDS, Hardware
-from eeaug.hardware_file import Mistakes, as_number, nearest
 from eeaug.rates import Measurement
+from eeaug.support import places
+from eeaug.support.spelling import nearest
+from eeaug.support.strict_yaml import Mistakes, as_number
 
 __all__ = ["COLUMNS", "read"]
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from eeaug import keras_files
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError, InputError
-from eeaug.hardware_file import nearest
 from eeaug.output import Ending, activation_of, ending_of, softmax, told, tolerance
+from eeaug.support.spelling import nearest
 
 __all__ = ["INPUT", "RESERVED", "SOFTMAX", "Call", "Classifier", "from_keras", "load", "settled", "sha256"]
 

@@ -15,8 +15,6 @@ from typing import Any
 
 from eeaug.decision import MEASURES
 from eeaug.errors import InputError
-from eeaug.hardware_file import nearest
-from eeaug.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
 from eeaug.settings import (
     EFFORTS,
     MAX_CACHE_BYTES,
@@ -27,6 +25,8 @@ from eeaug.settings import (
     RECIPES,
     Settings,
 )  # fmt: skip
+from eeaug.support.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
+from eeaug.support.spelling import nearest
 
 __all__ = ["KINDS", "Choice", "Number", "settings"]
 

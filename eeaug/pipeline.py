@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import candidates, data, finetuning, hardware, integer, plausibility
-from eeaug.cache import telling
 from eeaug.cascade import Outcomes
 from eeaug.data import Data, Splits, View
 from eeaug.deciding import Material
@@ -18,9 +17,10 @@ from eeaug.delivery import deliver
 from eeaug.export import bundle, formats, rehearsal, verify
 from eeaug.features import cluster
 from eeaug.preparation import Ready, prepare
-from eeaug.progress import Progress
 from eeaug.runtime import Cascade
 from eeaug.settings import EFFORTS, Settings
+from eeaug.support.cache import telling
+from eeaug.support.progress import Progress
 
 __all__ = ["augment"]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import Outcomes
 from eeaug.model import Classifier
-from eeaug.progress import DOUBT
+from eeaug.support.progress import DOUBT
 
 __all__ = ["REASONS", "Seen", "disagreement", "doubts", "normalisation", "outdone", "overrated"]
 

@@ -21,7 +21,6 @@ from eeaug import (
     plausibility,
     stored_model,
 )
-from eeaug.cache import Cache
 from eeaug.choice import Baseline, Rules
 from eeaug.cost import Costs, Exit
 from eeaug.data import Data, Part, Splits
@@ -35,9 +34,10 @@ from eeaug.heads.design import Head
 from eeaug.heads.specific import Specific
 from eeaug.locations import Location
 from eeaug.model import Classifier
-from eeaug.progress import Progress
 from eeaug.settings import EFFORTS, Settings
 from eeaug.source import Source
+from eeaug.support.cache import Cache
+from eeaug.support.progress import Progress
 
 __all__ = ["Network", "Ready", "prepare", "start_frameworks"]
 

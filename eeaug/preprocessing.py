@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import arrays, places
+from eeaug import arrays
 from eeaug.errors import InputError
-from eeaug.hardware_file import MOST_BYTES, Mistakes, as_number, key_text, nearest, parse, shown
+from eeaug.support import places
+from eeaug.support.spelling import nearest
+from eeaug.support.strict_yaml import MOST_BYTES, Mistakes, as_number, key_text, parse, shown
 
 __all__ = ["Preprocessing", "Sidecar", "at_once", "read_sidecar"]
 

@@ -14,18 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import (
-    choice,
-    graph,
-    hardware,
-    integer,
-    keras_files,
-    locations,
-    manifest,
-    partition,
-    plausibility,
-    regular,
-)
+from eeaug import choice, graph, hardware, integer, keras_files, locations, manifest, partition, plausibility
 from eeaug.candidates import Candidates
 from eeaug.deciding import Earlier, Material
 from eeaug.decision import Decision
@@ -34,13 +23,14 @@ from eeaug.errors import ConversionError, InputError
 from eeaug.export import bundle, formats, search_files
 from eeaug.export.search_files import Search
 from eeaug.hardware import Hardware
-from eeaug.hardware_file import nearest
 from eeaug.heads.design import Dense
 from eeaug.manifest import Bundle
 from eeaug.preparation import Network, start_frameworks
 from eeaug.preprocessing import Preprocessing
-from eeaug.progress import Progress
 from eeaug.settings import FORMATS, Settings
+from eeaug.support import regular
+from eeaug.support.progress import Progress
+from eeaug.support.spelling import nearest
 
 __all__ = ["preview", "retarget"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eeaug.errors import InputError
-from eeaug.hardware_file import nearest
+from eeaug.support.spelling import nearest
 
 __all__ = [
     "ALWAYS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_CACHE_BYTES", "MAX_EPOCHS", "MAX_LOCATIONS", "MAX_SEED",

@@ -12,9 +12,9 @@ from typing import Any
 
 from eeaug import keras2_forms, keras_allowed, packed, saved_model
 from eeaug.errors import ConversionError, InputError
-from eeaug.hardware_file import nearest
 from eeaug.keras2_config import MODELS, Item, item_name, items
 from eeaug.keras_allowed import short
+from eeaug.support.spelling import nearest
 
 __all__ = ["DAMAGE", "WEIGHTS", "Stored", "one_line", "read", "read_h5"]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from eeaug import apart
 from eeaug.errors import ConversionError
+from eeaug.support import native_process
 
 
 def test_results_come_back() -> None:
-    assert apart.call(sorted, [3, 1, 2], doing="sort") == [1, 2, 3]
+    assert native_process.call(sorted, [3, 1, 2], doing="sort") == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def test_results_come_back() -> None:
 )
 def test_what_ends_its_process_is_told(function: Callable[..., Any], arguments: tuple[Any, ...], says: str) -> None:
     """The group that is killed (0: all of it) is not that of the tests, and takes the server with it."""
-    with pytest.raises(apart.Ended, match=re.escape(f"convert: {says}")) as raised:
-        apart.call(function, *arguments, doing="convert")
+    with pytest.raises(native_process.Ended, match=re.escape(f"convert: {says}")) as raised:
+        native_process.call(function, *arguments, doing="convert")
     assert isinstance(raised.value, ConversionError) and raised.value.exit_code == 4
-    assert apart.call(abs, -1, doing="again") == 1
+    assert native_process.call(abs, -1, doing="again") == 1
 
 
 def test_errors_of_the_function_are_raised() -> None:
     with pytest.raises(RuntimeError, match="invalid literal"):
-        apart.call(int, "x", doing="read")
+        native_process.call(int, "x", doing="read")

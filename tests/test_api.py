@@ -20,7 +20,7 @@ from test_cli_report import write_bundle
 import eeaug
 from eeaug import api, hardware, isolated
 from eeaug.options import KINDS
-from eeaug.progress import Lines
+from eeaug.support.progress import Lines
 
 QUICK = {"effort": "quick", "cross_validate": False, "max_latency_s": 2.5}
 HEAVY = "{'numpy', 'tensorflow', 'keras', 'onnx', 'networkx', 'rich', 'yaml', 'jinja2'}"

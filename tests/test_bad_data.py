@@ -17,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eeaug import arrays, data, hardware, measurements, places
+from eeaug import arrays, data, hardware, measurements
 from eeaug.data import images, labels, sound
 from eeaug.errors import InputError
 from eeaug.preprocessing import read_sidecar
+from eeaug.support import places
 
 GIB = 1 << 30
 

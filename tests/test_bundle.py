@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from eeaug import leftovers
 from eeaug.errors import InputError
 from eeaug.export import bundle
+from eeaug.support import leftovers
 
 
 def whole(place: Path, content: str = "x", *, there: bool = False) -> Path:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eeaug import cache as module
-from eeaug import checksums
-from eeaug.cache import PARTIAL, STALE_S, Cache, publishing
 from eeaug.data.store import kept
 from eeaug.errors import InputError
+from eeaug.support import cache as module
+from eeaug.support import checksums
+from eeaug.support.cache import PARTIAL, STALE_S, Cache, publishing
 
 KEY = "0123456789abcdef" * 4
 

@@ -14,9 +14,6 @@ import numpy as np
 import pytest
 from keras_nets import CLASSES
 
-from eeaug import cache as caching
-from eeaug import checksums
-from eeaug.cache import Cache
 from eeaug.data import Part, View, npz, store
 from eeaug.errors import InputError
 from eeaug.features import Extraction, Wanted, shards
@@ -27,6 +24,9 @@ from eeaug.heads.store import Judged
 from eeaug.heads.training import Trained
 from eeaug.locations import Location
 from eeaug.preprocessing import Preprocessing
+from eeaug.support import cache as caching
+from eeaug.support import checksums
+from eeaug.support.cache import Cache
 
 Rng = np.random.Generator
 N = 50

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from instances import Brute, Instance, by_class, cascaded, correlated, make, random_problem, some_grid
 
-from eeaug import certification, choice, guarantee, quantities, thresholds
+from eeaug import certification, choice, guarantee, thresholds
 from eeaug.cascade import ClassLimit, Outcomes, class_limit, decide
 from eeaug.choice import Rules
 from eeaug.decision import Decision
@@ -19,6 +19,7 @@ from eeaug.errors import InfeasibleError
 from eeaug.report import metrics
 from eeaug.search import solver
 from eeaug.search.space import Problem
+from eeaug.support import quantities
 from eeaug.thresholds import NEVER, Objective
 
 KINDS = {"softmax": Decision("softmax", 4), "multilabel": Decision("multilabel", 2)}

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import eeaug
-from eeaug.cache import PARTIAL, Cache
 from eeaug.cli.main import run as run_eeaug
 from eeaug.settings import Settings, default_cache
+from eeaug.support.cache import PARTIAL, Cache
 
 KEY = "0123456789abcdef" * 4
 DAY_S = 24 * 3600.0
@@ -172,7 +172,7 @@ def test_what_may_not_be_dropped_is_an_error(
     def refuses(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("eeaug.cache.shutil.rmtree", refuses)
+    monkeypatch.setattr("eeaug.support.cache.shutil.rmtree", refuses)
     assert run_eeaug(["cache", "clear"]) == 1
     out, err = capsys.readouterr()
     assert "dropped 77.3 kB (77,300 bytes)" in out

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from conftest import EXAMPLES, Run, environment
 
-from eeaug import streams
 from eeaug.cli import shared
+from eeaug.support import streams
 
 entry: Any = importlib.import_module("eeaug.cli.main")  # the package has a function of that name
 

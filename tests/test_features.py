@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from keras_nets import classifier, places
 
-from eeaug import checksums, features
-from eeaug.cache import Cache
+from eeaug import features
 from eeaug.data import Part, View
 from eeaug.errors import InputError
 from eeaug.features import Extraction, Features, Wanted, shards
 from eeaug.model import Classifier
 from eeaug.preprocessing import Preprocessing
+from eeaug.support import checksums
+from eeaug.support.cache import Cache
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 

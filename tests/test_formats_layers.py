@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from keras_nets import saved
 
-from eeaug import apart, hardware, keras_files, litert, model, tflite_file
+from eeaug import hardware, keras_files, litert, model, tflite_file
 from eeaug.errors import ConversionError
 from eeaug.export import layerwise, rehearsal
 from eeaug.settings import Settings
+from eeaug.support import native_process
 
 Build = Callable[[Any, Any], Any]  # Keras' layers, a tensor → what the layer gives
 
@@ -55,7 +56,7 @@ def graph(build: Build) -> tuple[Any, Any]:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Conversions in this process, which takes no seconds to start another."""
-    monkeypatch.setattr(apart, "call", lambda function, *arguments, **_: function(*arguments))
+    monkeypatch.setattr(native_process, "call", lambda function, *arguments, **_: function(*arguments))
 
 
 @pytest.mark.usefixtures("here")
@@ -126,7 +127,7 @@ def test_a_crash_is_blamed_on_the_layer_that_does_it(tmp_path: Path, monkeypatch
 
     def write(tensor: Any, made: Any) -> None:
         if "odd" in made._keras_history.operation.name:
-            raise apart.Ended("the graph cannot be written: its process ended by signal 11 (SIGSEGV)")
+            raise native_process.Ended("the graph cannot be written: its process ended by signal 11 (SIGSEGV)")
 
     monkeypatch.setitem(layerwise.WRITERS, "tflite-int8", write)  # type: ignore[arg-type]
     found = layerwise.blamed(given, "tflite-int8", "the graph cannot be written: its process ended by signal 11")

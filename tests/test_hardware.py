@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from eeaug import hardware, hardware_fields
 from eeaug.errors import InputError
 from eeaug.hardware import Hardware, Link, Memory, Processor
-from eeaug.hardware_file import Field
+from eeaug.support.strict_yaml import Field
 
 BOARD = """\
 schema_version: 1

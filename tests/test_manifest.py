@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from test_cli_report import SAMPLE, write_bundle
 
-from eeaug import json_file, manifest, manifest_rules, regular
+from eeaug import manifest, manifest_rules
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.schema import manifest as described
+from eeaug.support import json_file, regular
 
 Path_ = tuple[Any, ...]
 REPORT: dict[str, Any] = json.loads(SAMPLE.read_bytes())

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from eeaug import outputs
 from eeaug.cli.main import group
 from eeaug.errors import InputError
-from eeaug.outputs import Output
+from eeaug.support import outputs
+from eeaug.support.outputs import Output
 
 MANIFEST = json.dumps({"schema_version": 1, "tool": {"eeaug": "0"}, "files": {"report.json": "0" * 64}})
 
@@ -168,7 +168,7 @@ def test_devices_are_written_into(force: bool) -> None:
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="there is no /dev/stdout here")
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 def test_stdout_by_name_goes_on_where_it_is(name: str) -> None:
-    imports = "from pathlib import Path; from eeaug.outputs import Output"
+    imports = "from pathlib import Path; from eeaug.support.outputs import Output"
     code = f"{imports}; print('a'); Output(Path({name!r})).write(b'b'); print('c')"
     with Path("out").open("wb") as out:
         subprocess.run([sys.executable, "-c", code], stdout=out, check=True)

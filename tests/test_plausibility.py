@@ -16,8 +16,8 @@ from eeaug.cascade import Outcomes
 from eeaug.errors import InputError
 from eeaug.model import Classifier
 from eeaug.plausibility import DOUBT, Seen
-from eeaug.progress import Lines, Progress
 from eeaug.report import cautions, terminal
+from eeaug.support.progress import Lines, Progress
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eeaug import quantities
 from eeaug.data.priors import parse_priors
 from eeaug.errors import InputError
 from eeaug.options import settings
-from eeaug.quantities import BYTES, DROP, GIGABYTES, JOULES, SECONDS, SHARE, QuantityError, apart, as_given, parse
 from eeaug.report import units
+from eeaug.support import quantities
+from eeaug.support.quantities import (
+    BYTES,
+    DROP,
+    GIGABYTES,
+    JOULES,
+    SECONDS,
+    SHARE,
+    QuantityError,
+    apart,
+    as_given,
+    parse,
+)
 
 entry: Any = importlib.import_module("eeaug.cli.main")
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from instances import PLENTY, Brute, Row, make, random_pins, random_problem
 
-from eeaug import quantities
 from eeaug.cascade import Tables
 from eeaug.errors import InfeasibleError
 from eeaug.hardware import Link, Memory
 from eeaug.search import settle, solver
 from eeaug.search.space import Problem, architectures, count_architectures, neighbours
+from eeaug.support import quantities
 from eeaug.thresholds import Objective
 
 

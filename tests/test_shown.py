@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from eeaug import gate
 from eeaug.cli import environment, out, show
 from eeaug.errors import ConversionError, InputError
-from eeaug.printable import one_line, printable, shortened
 from eeaug.report import block_picture, markdown, page, terminal
+from eeaug.support.printable import one_line, printable, shortened
 
 entry: Any = importlib.import_module("eeaug.cli.main")
 REPORT = json.loads((Path(__file__).parent / "data" / "report.json").read_text(encoding="utf-8"))

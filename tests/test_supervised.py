@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import environment
 
-from eeaug.processes import FATAL, ended_by, for_want_of_memory
+from eeaug.support.processes import FATAL, ended_by, for_want_of_memory
 
 if not hasattr(os, "fork"):
     pytest.skip("no fork on this system", allow_module_level=True)

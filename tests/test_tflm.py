@@ -14,7 +14,6 @@ from conftest import AS_BUNDLE, Run
 from tools import ARM_CPP, HOST_CPP, needs_arm_cpp, needs_host_cpp
 
 from eeaug import hardware, integer, reuse, tflite_file
-from eeaug.apart import Ended
 from eeaug.cascade import decide
 from eeaug.decision import KINDS, MEASURES, STEP, Decision, Quantised
 from eeaug.errors import ConversionError, InputError
@@ -23,6 +22,7 @@ from eeaug.export.formats import check_possible
 from eeaug.export.tflm import interpreter, source
 from eeaug.export.tflm.interpreter import MARGIN_BYTES, Interpreter, arena
 from eeaug.runtime import heard
+from eeaug.support.native_process import Ended
 
 pytest.importorskip("tflite_micro")
 STUB = Path(__file__).parent / "data" / "tflm"  # headers in TFLM's place that play back what TFLM gave
@@ -211,7 +211,7 @@ def test_the_smallest_arena_is_found_from_any_account(
             raise Ended("signal 6")
         return {"y": np.full(3, 0 if size < least else 1)}, recorded
 
-    monkeypatch.setattr(interpreter.apart, "call", call)
+    monkeypatch.setattr(interpreter.native_process, "call", call)
     assert arena(b"", np.zeros((1, 2), np.int8)).least == least
 
 
@@ -221,7 +221,7 @@ def test_a_file_that_never_runs_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
             raise RuntimeError("no room")
         return {"y": np.zeros(3)}, 1000
 
-    monkeypatch.setattr(interpreter.apart, "call", call)
+    monkeypatch.setattr(interpreter.native_process, "call", call)
     with pytest.raises(RuntimeError, match="no arena of up to 256,000,000 bytes"):
         arena(b"", np.zeros((1, 2), np.int8))
 

@@ -14,7 +14,7 @@ import numpy as np
 from eeaug.data.npz import check_key
 from eeaug.data.store import Raw, Wanted, content, kept, pieces, write_rows
 from eeaug.errors import InputError
-from eeaug.hardware_file import nearest
+from eeaug.support.spelling import nearest
 
 __all__ = ["arrays_of", "read"]
 

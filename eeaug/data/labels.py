@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from eeaug.errors import InputError
-from eeaug.hardware_file import nearest
+from eeaug.support.spelling import nearest
 
 __all__ = ["check_range", "class_names", "masks", "named", "numbers", "read"]
 

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from eeaug import arrays, checksums, places
-from eeaug.cache import Cache, clear_way, damaged, is_there, publishing, touch
+from eeaug import arrays
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, Wanted
 from eeaug.errors import InputError
-from eeaug.hardware_file import nearest
 from eeaug.model import sha256
-from eeaug.printable import one_line
+from eeaug.support import checksums, places
+from eeaug.support.cache import Cache, clear_way, damaged, is_there, publishing, touch
+from eeaug.support.printable import one_line
+from eeaug.support.spelling import nearest
 
 __all__ = ["KEYS", "check_key", "read"]
 

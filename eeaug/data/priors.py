@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from eeaug.errors import InputError
-from eeaug.hardware_file import nearest
-from eeaug.quantities import SHARE, QuantityError, parse
+from eeaug.support.quantities import SHARE, QuantityError, parse
+from eeaug.support.spelling import nearest
 
 __all__ = ["parse_priors", "weights"]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from eeaug import places
 from eeaug.data import folders, functions, labels, npz, tensors
 from eeaug.data.samples import PARTS, Data, Part
 from eeaug.data.store import Raw, Wanted
 from eeaug.errors import InputError
-from eeaug.hardware_file import nearest
 from eeaug.preprocessing import Preprocessing, Sidecar, read_sidecar
+from eeaug.support import places
+from eeaug.support.spelling import nearest
 
 __all__ = ["Located", "load", "locate"]
 

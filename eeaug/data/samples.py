@@ -9,8 +9,8 @@ import numpy as np
 
 from eeaug.data import labels
 from eeaug.errors import EeaugError, InputError
-from eeaug.hardware_file import nearest
 from eeaug.preprocessing import Preprocessing, at_once
+from eeaug.support.spelling import nearest
 
 __all__ = ["PARTS", "Data", "Part", "View", "batches", "prepared"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from eeaug import places
 from eeaug.data.store import write_rows
 from eeaug.errors import InputError
+from eeaug.support import places
 
 __all__ = ["write"]
 

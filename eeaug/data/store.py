@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import checksums
-from eeaug.cache import PARTIAL, clear_way, damaged, is_there, touch
 from eeaug.errors import InputError
+from eeaug.support import checksums
+from eeaug.support.cache import PARTIAL, clear_way, damaged, is_there, touch
 
 __all__ = ["Raw", "Wanted", "content", "kept", "key_of_files", "pieces", "write_rows"]
 
@@ -44,7 +44,7 @@ class Raw:
 def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str]]) -> Raw:
     """What ``write`` has put into ``cache / key`` now or in an earlier run: ``.npy`` files, and notes.
 
-    ``cache`` is the folder ``data`` of a :class:`eeaug.cache.Cache`, which bounds what lies there.
+    ``cache`` is the folder ``data`` of a :class:`eeaug.support.cache.Cache`, which bounds what lies there.
 
     Raises
     ------

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import streams
 from eeaug.data.store import FORMAT, Raw, Wanted, kept, write_rows
 from eeaug.errors import InputError
-from eeaug.hardware_file import nearest
 from eeaug.keras_files import import_keras
+from eeaug.support import streams
+from eeaug.support.spelling import nearest
 
 __all__ = ["is_saved", "read_keras", "read_tfds", "write_saved"]
 

@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from eeaug import leftovers, outputs, regular
 from eeaug.errors import InputError
 from eeaug.manifest import SCHEMA_VERSION, check_files, read_manifest
+from eeaug.support import leftovers, outputs, regular
 
 __all__ = [
     "SCHEMA_VERSION",

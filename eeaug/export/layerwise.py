@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import conversion, leftovers, litert, tflite_file
+from eeaug import conversion, litert, tflite_file
 from eeaug.errors import ConversionError
 from eeaug.model import Call, Classifier
+from eeaug.support import leftovers
 
 __all__ = ["blamed"]
 

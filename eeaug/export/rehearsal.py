@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import apart, integer, leftovers, litert, partition
+from eeaug import integer, litert, partition
 from eeaug.errors import ConversionError
 from eeaug.export import formats, layerwise, stage_files, tflm, verify
 from eeaug.export.formats import Format, Work
@@ -28,6 +28,7 @@ from eeaug.integer import Integer
 from eeaug.model import Classifier
 from eeaug.runners import answering
 from eeaug.settings import FORMATS, Settings
+from eeaug.support import leftovers, native_process
 
 __all__ = ["SAMPLES", "begin", "check"]
 
@@ -41,7 +42,7 @@ SAID = 160  # letters of a reason
 def begin(settings: Settings) -> None:
     """Let what converts start while the model and the data are read."""
     if "tflite" in settings.formats:
-        apart.start(litert.NEEDS)
+        native_process.start(litert.NEEDS)
 
 
 def check(

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import json_file, npz_file
 from eeaug.cascade import Outcomes
 from eeaug.errors import ConversionError
 from eeaug.export.bundle import dump_json
 from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual, convolutions
 from eeaug.heads.training import Trained
 from eeaug.locations import Location
-from eeaug.regular import shown
 from eeaug.schema import exits as exits_schema
+from eeaug.support import json_file, npz_file
+from eeaug.support.regular import shown
 
 __all__ = ["SAMPLES", "Search", "read", "write"]
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import cache, checksums
 from eeaug.features import shards
 from eeaug.features.extractor import HALF_MAX
+from eeaug.support import cache, checksums
 
 __all__ = ["Layout", "Rows"]
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from eeaug.decision import Decision
 from eeaug.errors import InputError
-from eeaug.hardware_file import nearest
 from eeaug.heads.design import Dense
 from eeaug.heads.training import Trained
+from eeaug.support.spelling import nearest
 
 __all__ = ["Specific"]
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import cache, checksums
 from eeaug.heads.design import Head
 from eeaug.heads.training import Plan, Trained
+from eeaug.support import cache, checksums
 
 __all__ = ["Judged", "file", "load", "save"]
 

@@ -13,9 +13,9 @@ from typing import Any
 import networkx as nx
 from markupsafe import escape
 
-from eeaug.printable import lines
 from eeaug.report import units
 from eeaug.report.charts import COLOURS
+from eeaug.support.printable import lines
 
 __all__ = ["svg"]
 

@@ -8,9 +8,9 @@ from typing import Any
 from eeaug.choice import LEAST_SAVING
 from eeaug.decision import STEP
 from eeaug.plausibility import Seen, disagreement
-from eeaug.quantities import apart
 from eeaug.report import facts
 from eeaug.report.facts import Report
+from eeaug.support.quantities import apart
 
 __all__ = ["doubt", "sentences"]
 

@@ -10,8 +10,8 @@ from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from eeaug import places
-from eeaug.printable import lines, printable
+from eeaug.support import places
+from eeaug.support.printable import lines, printable
 
 __all__ = ["Console"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eeaug.quantities import apart
 from eeaug.report.facts import Report, drop_name
 from eeaug.report.units import UNKNOWN, macs, points, seconds, share
+from eeaug.support.quantities import apart
 
 __all__ = ["details", "verified"]
 

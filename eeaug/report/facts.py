@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eeaug.quantities import apart
 from eeaug.report.units import UNKNOWN, at_most, joules, macs, points, relative, seconds, share, size, threshold
+from eeaug.support.quantities import apart
 
 __all__ = [
     "Leave", "Report", "Row", "Stage", "benefits", "benefits_note", "benefits_title", "bound",

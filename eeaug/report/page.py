@@ -11,13 +11,13 @@ import jinja2
 from markupsafe import Markup
 
 import eeaug
-from eeaug.printable import lines
-from eeaug.progress import TITLES
 from eeaug.report import battery, block_picture, charts, details, facts, quantised, reproduce, rho, target, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
 from eeaug.report.compare import Named
 from eeaug.report.facts import Report
+from eeaug.support.printable import lines
+from eeaug.support.progress import TITLES
 
 __all__ = ["compare", "inspected", "render"]
 

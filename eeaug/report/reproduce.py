@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eeaug.quantities import DROP, as_given
 from eeaug.report.facts import Report
 from eeaug.settings import Settings
+from eeaug.support.quantities import DROP, as_given
 
 __all__ = ["command", "flag", "inputs", "sidecar", "sidecar_name", "versions"]
 

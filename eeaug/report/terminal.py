@@ -13,14 +13,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from eeaug.printable import printable
-from eeaug.progress import DOUBT
 from eeaug.report import battery, details, facts, quantised, rho, target, units
 from eeaug.report import compare as comparing
 from eeaug.report.battery import Use
 from eeaug.report.compare import Named
 from eeaug.report.console import Console
 from eeaug.report.facts import Report, Stage
+from eeaug.support.printable import printable
+from eeaug.support.progress import DOUBT
 
 __all__ = ["compare", "plain", "render"]
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.errors import InfeasibleError
-from eeaug.quantities import DROP, apart, as_given
 from eeaug.search import labels
 from eeaug.search.settle import COSTS, EVERY_FRONT, Settled, budgets, front, settle
 from eeaug.search.space import (
@@ -21,6 +20,7 @@ from eeaug.search.space import (
     neighbours,
     placements,
 )
+from eeaug.support.quantities import DROP, apart, as_given
 
 __all__ = ["SETTLED_PER_COUNT", "Result", "check_feasible", "solve"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
-from eeaug import conversion, leftovers
+from eeaug import conversion
 from eeaug.cascade import Outcomes, decide
 from eeaug.decision import Decision
 from eeaug.errors import ConversionError
@@ -26,6 +26,7 @@ from eeaug.export.c.plan import Stage, plan
 from eeaug.export.formats import Work
 from eeaug.export.verify import TOLERANCE, Reference
 from eeaug.runtime import DEFAULT, heard, thresholds_by_point
+from eeaug.support import leftovers
 
 __all__ = ["FOLDER", "check", "write"]
 

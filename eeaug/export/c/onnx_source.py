@@ -14,8 +14,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from eeaug import conversion, leftovers
+from eeaug import conversion
 from eeaug.errors import ConversionError
+from eeaug.support import leftovers
 
 __all__ = ["Call", "Parameter", "Source", "generated", "simplified"]
 

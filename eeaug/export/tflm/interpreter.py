@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import apart, streams, tflite_file
-from eeaug.apart import Ended
+from eeaug import tflite_file
+from eeaug.support import native_process, streams
+from eeaug.support.native_process import Ended
 
 __all__ = ["ROOMY", "Arena", "Interpreter", "answers", "arena"]
 
@@ -77,7 +78,9 @@ def answers(content: bytes, arena: int, x: NDArray[np.int8]) -> dict[str, NDArra
     RuntimeError : it does not run in TFLM, or ends its process; the message is what TFLM said
     """
     try:
-        made: dict[str, NDArray[np.int8]] = apart.call(_answers, content, arena, x, doing=DOING, needs=NEEDS)[0]
+        made: dict[str, NDArray[np.int8]] = native_process.call(
+            _answers, content, arena, x, doing=DOING, needs=NEEDS
+        )[0]
     except Ended as error:
         raise RuntimeError(str(error)) from error
     return made
@@ -95,11 +98,11 @@ def arena(content: bytes, x: NDArray[np.int8]) -> Arena:
     RuntimeError : it does not run in TFLM; the message is what TFLM said
     Ended : it ends its process
     """
-    right, total = apart.call(_answers, content, ROOMY, x, doing=DOING, needs=NEEDS)
+    right, total = native_process.call(_answers, content, ROOMY, x, doing=DOING, needs=NEEDS)
 
     def enough(size: int) -> bool:
         try:
-            made, _ = apart.call(_answers, content, size, x, doing=DOING, needs=NEEDS)
+            made, _ = native_process.call(_answers, content, size, x, doing=DOING, needs=NEEDS)
         except (RuntimeError, Ended):
             return False
         return all(np.array_equal(made[name], right[name]) for name in right)

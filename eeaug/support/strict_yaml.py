@@ -6,39 +6,27 @@ the reader and the reference of the format both go by it.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from eeaug import places
 from eeaug.errors import InputError
-from eeaug.printable import one_line
+from eeaug.support import places
+from eeaug.support.printable import one_line
+from eeaug.support.spelling import nearest
 
-__all__ = [
-    "MOST_BYTES",
-    "Field",
-    "Mistakes",
-    "Section",
-    "as_number",
-    "key_text",
-    "nearest",
-    "parse",
-    "quotes",
-    "shown",
-]
+__all__ = ["MOST_BYTES", "Field", "Mistakes", "Section", "as_number", "key_text", "parse", "quotes", "shown"]
 
 # Names become folders (stages/0-<name>) and parts of options (--exit-at LOCATION:PROCESSOR).
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 MOST_MISTAKES = 20  # that are listed
 MOST_BYTES = 1 << 18  # of a file that people write; PyYAML takes seconds for as many
 MOST_VALUES = 200_000
-LONGEST_NAME = 200  # characters that are compared with known names
 _NOTHING = object()  # what stands where a value is missing and that has been noted
 
 
@@ -110,15 +98,6 @@ class Mistakes:
             more = [f"and {self._more:,} more"] if self._more else []
             count = len(self._lines) + self._more
             raise InputError(f"{self._file}: {count:,} mistakes", lines=[*self._lines, *more])
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the known word most like this one, or the empty string."""
-    by_lower = {name.lower(): name for name in known}
-    if len(word) > LONGEST_NAME:  # nobody's slip; the comparison takes its length squared
-        return ""
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f"; did you mean '{by_lower[close[0]]}'?" if close else ""
 
 
 def parse(path: Path, mistakes: Mistakes) -> object:

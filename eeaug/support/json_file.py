@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from eeaug.errors import ConversionError, InputError
-from eeaug.regular import opened, shown
+from eeaug.support.regular import opened, shown
 
 __all__ = ["MOST_BYTES", "check", "differences", "parsed", "place", "raw", "value"]
 

@@ -13,7 +13,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from eeaug.errors import ConversionError
-from eeaug.regular import opened, shown
+from eeaug.support.regular import opened, shown
 
 __all__ = ["MOST_BYTES", "arrays"]
 

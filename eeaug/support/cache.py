@@ -29,8 +29,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from eeaug import checksums
 from eeaug.errors import InputError
+from eeaug.support import checksums
 
 __all__ = [
     "PARTIAL", "Cache", "Item", "Network", "clear_way", "damaged", "discard", "is_there", "key", "publishing",

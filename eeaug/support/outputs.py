@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eeaug import leftovers
 from eeaug.errors import InputError
+from eeaug.support import leftovers
 
 __all__ = ["Output", "bundle_around", "is_bundle", "read_manifest"]
 
