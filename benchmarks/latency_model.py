@@ -25,7 +25,7 @@ from public_models import MODELS
 
 from eeaug import graph, model
 from eeaug.hardware import KINDS, Processor
-from eeaug.rates import Measurement, left_out
+from eeaug.hardware.fit import Measurement, left_out
 
 REACH = 0.30
 NETWORKS = {"ic": "resnet8", "kws": "dscnn", "vww": "mobilenetv1"}

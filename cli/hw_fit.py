@@ -17,7 +17,7 @@ from eeaug.support.outputs import Output
 
 if TYPE_CHECKING:  # numpy is imported on use
     from eeaug.hardware import Hardware, Processor
-    from eeaug.rates import Fit, Measurement
+    from eeaug.hardware.fit import Fit, Measurement
 
 __all__ = ["fit"]
 
@@ -60,7 +60,8 @@ def fit(
     old = hardware.read(target)
     to = Output(output, force, {"the hardware description": target, "the file of measurements": csv})
     to.check()
-    from eeaug import measurements, rates
+    from eeaug import measurements
+    from eeaug.hardware import fit as rates
 
     measured = measurements.read(csv, old, allow_unsafe=allow_unsafe)
     to = replace(to, inputs={**to.inputs, **{f"a measured model ({m.name})": m.file for m in measured}})
@@ -93,7 +94,7 @@ def fit(
 
 
 def _residuals(old: Processor, new: Processor, measured: Sequence[Measurement]) -> list[dict[str, Any]]:
-    from eeaug import rates
+    from eeaug.hardware import fit as rates
 
     return [
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from eeaug import hardware
-from eeaug.hardware_fields import FIELDS
+from eeaug.hardware.fields import FIELDS
 from eeaug.support.strict_yaml import Field
 
 __all__ = ["EXAMPLE", "markdown"]
@@ -32,7 +32,7 @@ links:
 _HEAD = """\
 # Hardware descriptions
 
-<!-- printed by `eeaug hw reference`; change the definitions in eeaug/hardware_fields.py, not this file -->
+<!-- printed by `eeaug hw reference`; change the definitions in eeaug/hardware/fields.py, not this file -->
 
 A target is a YAML file with its processors, memories and links, or the name of a shipped profile:
 `eeaug augment model.h5 --hw my-board.yaml`. `eeaug hw check my-board.yaml` names every mistake at once, each
@@ -79,10 +79,10 @@ by hand,  m4,        ,          ,       ,         ,          ,          264192, 
 - `name`: for people.
 
 All figures are held to one common rate, as a few measurements do not tell them apart, and depart from it as far as
-the latencies ask for (`eeaug/rates.py` has the model). Overheads that were hardly measured are the usual ones,
-10,000 MACs for a layer and 10 for an element, and `source` says so; a type that was hardly measured gets no rate of
-its own. What to trust is the column "fitted to the others": the error of estimating each row from the other rows.
-`benchmarks/latency_model.py` does that with the published results of MLPerf Tiny.
+the latencies ask for (`eeaug/hardware/fit.py` has the model). Overheads that were hardly measured are the usual
+ones, 10,000 MACs for a layer and 10 for an element, and `source` says so; a type that was hardly measured gets no
+rate of its own. What to trust is the column "fitted to the others": the error of estimating each row from the other
+rows. `benchmarks/latency_model.py` does that with the published results of MLPerf Tiny.
 """
 
 

@@ -7,9 +7,8 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
 
     errors                 what can go wrong, and the exit code it ends with
     support                knows nothing of exits: files, words, progress, the cache
+    hardware               the target: processors, memories, links, and the files that describe them
     arrays                 .npy files whose size is known before memory is taken
-    hardware_fields        all that such a file may say, key by key
-    hardware               the target: processors, memories, links
     decision               what a classifier's output means
     keras2_operations      TensorFlow operations in Keras 2 files as Keras 3 operations
     keras2_config          Keras 2 configurations rewritten for Keras 3
@@ -29,7 +28,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     graph                  layer graph and block graph
     locations              where an exit can stand, and why not elsewhere
     cost                   MACs, seconds, joules and bytes of a segment on a processor
-    rates                  rates and overheads of processors, fitted to measured latencies
     measurements           measured latencies, read from a file
     conversion             Keras to ONNX
     tflite_file            what is in a TFLite file

@@ -15,7 +15,7 @@ from eeaug.model import Call
 
 __all__ = ["Macs", "count", "parameters", "total"]
 
-Macs = Mapping[str, int]  # operation type (hardware.KINDS) → MACs; types without any are left out
+Macs = Mapping[str, int]  # operation type (target.KINDS) → MACs; types without any are left out
 
 
 def count(call: Call) -> dict[str, int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from eeaug import graph, model
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware import KINDS, Hardware
-from eeaug.rates import Measurement
+from eeaug.hardware.fit import Measurement
 from eeaug.support import places
 from eeaug.support.spelling import nearest
 from eeaug.support.strict_yaml import Mistakes, as_number

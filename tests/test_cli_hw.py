@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from eeaug import hardware, hardware_fields
+from eeaug import hardware
 from eeaug.cli.hw import hw
 from eeaug.cli.hw_reference import EXAMPLE
 from eeaug.cli.main import run as run_eeaug
 from eeaug.errors import InputError
+from eeaug.hardware import fields
 
 
 def run(*arguments: str) -> Result:
@@ -125,7 +126,7 @@ def test_the_documented_reference_is_what_the_command_prints() -> None:
 def test_the_reference_names_every_field_and_every_profile() -> None:
     text = run("reference").stdout
     keys = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
-    flat = list(hardware_fields.FIELDS)
+    flat = list(fields.FIELDS)
     for field in flat:
         flat += field.fields  # grows while it is read: fields of fields too
     assert sorted(keys) == sorted([*(field.key for field in flat), *hardware.shipped()])

@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import EXAMPLES, Run
 
-from eeaug import graph, hardware, measurements, model, rates
+from eeaug import graph, hardware, measurements, model
 from eeaug.cli.hw import hw
 from eeaug.errors import InputError
+from eeaug.hardware import fit
 
 BOARD = """\
 schema_version: 1
@@ -56,7 +57,7 @@ def test_the_description_says_what_was_fitted(board: Path) -> None:
     read = measurements.read(Path("runs.csv"), old)
     assert [m.name for m in read] == ["whole", "model: classifier", "by hand"]
     for m in read:
-        assert rates.estimated(little, m) == pytest.approx(m.latency_s, rel=0.15)
+        assert fit.estimated(little, m) == pytest.approx(m.latency_s, rel=0.15)
 
 
 def test_a_model_s_work_is_that_of_its_blocks(board: Path) -> None:

@@ -12,9 +12,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eeaug import hardware, hardware_fields
+from eeaug import hardware
 from eeaug.errors import InputError
 from eeaug.hardware import Hardware, Link, Memory, Processor
+from eeaug.hardware import fields as hardware_fields
 from eeaug.support.strict_yaml import Field
 
 BOARD = """\

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eeaug import rates
 from eeaug.hardware import KINDS, Hardware, Memory, Processor
-from eeaug.rates import OVERHEADS, Measurement, estimated, fit, fitted, left_out
+from eeaug.hardware import fit as rates
+from eeaug.hardware.fit import OVERHEADS, Measurement, estimated, fit, fitted, left_out
 
 LAYER, ELEMENT = OVERHEADS
 

@@ -210,7 +210,7 @@ def key_text(key: object) -> str:
 class Section:
     """One mapping of a description. Getters note a mistake and go on with a stand-in.
 
-    A stand-in never leaves ``hardware.read``, which ends with ``Mistakes.raise_if_any``.
+    A stand-in never leaves ``target.read``, which ends with ``Mistakes.raise_if_any``.
     """
 
     def __init__(self, value: object, path: str, fields: tuple[Field, ...], mistakes: Mistakes) -> None:

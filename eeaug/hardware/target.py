@@ -15,15 +15,7 @@ from typing import Any, TypeVar
 import yaml
 
 from eeaug.errors import InputError
-from eeaug.hardware_fields import (
-    BYTES_PER_ELEMENT,
-    FIELDS,
-    LINK,
-    MEMORY,
-    PROCESSOR,
-    RATES,
-    SCHEMA_VERSION,
-)
+from eeaug.hardware.fields import BYTES_PER_ELEMENT, FIELDS, LINK, MEMORY, PROCESSOR, RATES, SCHEMA_VERSION
 from eeaug.support.places import check_name
 from eeaug.support.spelling import nearest
 from eeaug.support.strict_yaml import Mistakes, Section, parse

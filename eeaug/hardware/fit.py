@@ -1,6 +1,6 @@
 """Rates of processors by operation type, and overheads, fitted to measured latencies.
 
-A network is taken to need Σ_k MACs_k / rate_k seconds over the operation types k (hardware.KINDS), and besides so
+A network is taken to need Σ_k MACs_k / rate_k seconds over the operation types k (target.KINDS), and besides so
 much for each layer with MACs and for each element that these give, as in cost. A few whole networks do not tell six
 figures apart, so all are held to one common rate, from which they depart as far as the measurements ask for: the
 most probable figures under
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.hardware import KINDS, Hardware, Processor
+from eeaug.hardware.target import KINDS, Hardware, Processor
 
 __all__ = ["Fit", "Measurement", "estimated", "fit", "fitted", "left_out"]
 

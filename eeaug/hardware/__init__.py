@@ -1,0 +1,14 @@
+"""The target: processors, memories, links, and the files that describe them.
+
+A line of code here may touch a hardware description and measured latencies, never a model.
+
+    fields  all that a description may say, key by key
+    target  processors, memories, links; descriptions read and written
+    fit     rates and overheads of processors, fitted to measured latencies
+"""
+
+from __future__ import annotations
+
+from eeaug.hardware.target import KINDS, Hardware, Link, Memory, Processor, as_dict, dump, read, shipped, warnings
+
+__all__ = ["KINDS", "Hardware", "Link", "Memory", "Processor", "as_dict", "dump", "read", "shipped", "warnings"]
