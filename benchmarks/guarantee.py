@@ -32,11 +32,11 @@ import numpy as np
 from public_models import MODELS, prepare
 
 from eeaug import certification, choice
-from eeaug.cascade import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.output import Decision
 from eeaug.choice import Baseline, Rules
 from eeaug.cost import Costs
 from eeaug.data import splitting
-from eeaug.decision import Decision
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Settings
 

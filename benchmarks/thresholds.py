@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from eeaug.cascade import Outcomes, class_limit
+from eeaug.cascade.outcomes import Outcomes, class_limit
+from eeaug.cascade.output import Decision
 from eeaug.cost import Costs, Exit
-from eeaug.decision import Decision
 from eeaug.errors import InfeasibleError
 from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from eeaug.cascade.output import MEASURES
 from eeaug.cli import config, forecast_view, out, shared, show
 from eeaug.cli.grouped import Grouped
-from eeaug.decision import MEASURES
 from eeaug.errors import InfeasibleError
 from eeaug.settings import (
     EFFORTS,

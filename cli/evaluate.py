@@ -15,7 +15,7 @@ from eeaug.errors import InputError
 from eeaug.settings import MAX_THREADS
 
 if TYPE_CHECKING:  # numpy and onnxruntime are imported on use
-    from eeaug.cascade import Outcomes
+    from eeaug.cascade.outcomes import Outcomes
     from eeaug.data import Data, Part
     from eeaug.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
@@ -192,8 +192,8 @@ def _served(report: dict[str, Any], manifest: dict[str, Any], given: Data, part:
 def _against_model(
     cascade: Cascade, outcomes: Outcomes, part: Part, served: Sequence[str], seed: int
 ) -> dict[str, Any]:
-    from eeaug.bounds import mean_upper_bound
-    from eeaug.guarantee import paired_losses
+    from eeaug.cascade.betting import mean_upper_bound
+    from eeaug.cascade.learn_then_test import paired_losses
 
     losses = paired_losses(outcomes, cascade.thresholds)
     seen = [name for name in served if name != "test"]
@@ -209,18 +209,18 @@ def _compared(
     manifest: dict[str, Any], cascade: Cascade, decided: Decisions, served: Sequence[str]
 ) -> dict[str, Any] | None:
     """Every statistic against the bundle's reference; None for a bundle without one."""
-    from eeaug import reference
+    from eeaug.cascade import shift
 
     recorded = manifest.get("reference")
     if recorded is None:
         return None
-    new = reference.seen(decided.exits, decided.reached)
-    found = reference.compare(reference.read(recorded, cascade.point), new, cascade.thresholds)
+    new = shift.seen(decided.exits, decided.reached)
+    found = shift.compare(shift.read(recorded, cascade.point), new, cascade.thresholds)
     return {
         "part": recorded["part"],
         "samples": recorded["samples"],
         "weighted": recorded["weighted"],
-        "level": reference.LEVEL,
+        "level": shift.LEVEL,
         "samples_served_as": list(served),
         "outside": sum(c.outside for c in found),
         "statistics": [

@@ -8,8 +8,8 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     errors                 what can go wrong, and the exit code it ends with
     support                knows nothing of exits: files, words, progress, the cache
     hardware               the target: processors, memories, links, and the files that describe them
+    cascade                what a chain of classifiers says, costs and proves; arrays only
     arrays                 .npy files whose size is known before memory is taken
-    decision               what a classifier's output means
     keras2_operations      TensorFlow operations in Keras 2 files as Keras 3 operations
     keras2_config          Keras 2 configurations rewritten for Keras 3
     keras2_forms           older forms of Keras 2 configurations
@@ -34,13 +34,8 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     tflite_layers          layers as TFLite can express them
     litert                 Keras to TFLite, LiteRT interpreters
     features               the one pass over the data, cached
-    cascade                outcomes of exits; independent and exact scores
-    bounds                 confidence bounds on a drop
-    guarantee              a budget kept with a stated probability
-    reference              leave rates and confidences that new data is compared with
     plausibility           whether the given model and the data fit each other
     heads                  exit heads: design, training, selection
-    calibration            temperatures of exits
     thresholds             the threshold graph and Bellman–Ford
     search                 architectures, placements, limits, the solver
     settings               what a run is asked to do

@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.runners import Runner
 from eeaug.runtime import Cascade
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import calibration
-from eeaug.cascade import Outcomes
+from eeaug.cascade import temperature
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.output import Decision
 from eeaug.data import View
-from eeaug.decision import Decision
 from eeaug.errors import InputError
 from eeaug.features import Features, Wanted
 from eeaug.heads import dense, design, families, maps, selection, store, training
@@ -174,11 +174,11 @@ def _calibrated(source: Source, judged: Judged, held: Features) -> Judged:
     """The head with a temperature in its last layer; ``screen`` has served and stays as it was."""
     rows, codes, decision = source.splits.rows(source.splits.choose), source.codes(held), source.decision
     weights = source.weights(source.labels(held)[rows])
-    heat = max(COLDEST, calibration.temperature(judged.held()[rows], codes[rows], decision, weights))
+    heat = max(COLDEST, temperature.temperature(judged.held()[rows], codes[rows], decision, weights))
     return replace(
         judged,
-        trained=calibration.folded(judged.trained, heat),
-        held=lambda: calibration.tempered(judged.held(), decision, heat),
+        trained=training.folded(judged.trained, heat),
+        held=lambda: temperature.tempered(judged.held(), decision, heat),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from eeaug import guarantee
-from eeaug.cascade import Outcomes
+from eeaug.cascade import learn_then_test
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.choice import Rules
 from eeaug.errors import InfeasibleError
 from eeaug.search import solver
@@ -39,7 +39,7 @@ class Guarantee:
 def certified(
     problem: Problem, rules: Rules, design: Design, outcomes: Outcomes, *, budget: float, risk: float, seed: int
 ) -> tuple[Design, Guarantee]:
-    """The cheapest design on the way to ``design`` that is proven to keep the budget (guarantee.chain).
+    """The cheapest design on the way to ``design`` that is proven to keep the budget (learn_then_test.chain).
 
     ``outcomes`` of all C candidates and the final classifier, on certify. Where nothing can be proven, the
     design without exits is the answer; exits that were pinned stay, and nothing leaves at them.
@@ -54,7 +54,7 @@ def certified(
     segments = problem.segments([design.exits], design.processors)
     locations = [problem.costs.exits[e].location for e in design.exits]
     closed = (float(NEVER),) * len(design.exits)
-    thresholds = guarantee.chain(
+    thresholds = learn_then_test.chain(
         problem.outcomes.rows(design.exits),
         design.thresholds,
         problem.cost_of(segments)[0],
@@ -65,8 +65,8 @@ def certified(
     if not given_last:
         thresholds = (closed, *thresholds) if design.exits else ((),)
     rows = outcomes.rows(design.exits)
-    found = guarantee.certify(
-        (guarantee.paired_losses(rows, each) for each in thresholds),
+    found = learn_then_test.certify(
+        (learn_then_test.paired_losses(rows, each) for each in thresholds),
         budget, risk=risk, seed=seed, weights=None if rows.weights is None else rows.counts / rows.counts.mean(),
     )  # fmt: skip
     tested = len(found.p_values)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import cost
-from eeaug.cascade import Outcomes, class_limit, decide
+from eeaug.cascade.outcomes import Outcomes, class_limit, decide
+from eeaug.cascade.output import Decision
 from eeaug.cost import Costs, Segments
-from eeaug.decision import Decision
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware

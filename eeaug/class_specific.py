@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes, bins, decide, exact_tables
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.tables import bins, exact_tables
 from eeaug.choice import LEAST_SAVING, Rules
 from eeaug.errors import InfeasibleError
 from eeaug.heads.specific import Specific

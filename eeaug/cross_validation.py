@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
 

@@ -10,18 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import (
-    cascade,
-    certification,
-    choice,
-    class_specific,
-    cross_validation,
-    operating,
-    partition,
-    reuse,
-)
+from eeaug import certification, choice, class_specific, cross_validation, operating, partition, reuse
 from eeaug.candidates import Candidates
-from eeaug.cascade import Outcomes
+from eeaug.cascade import outcomes as cascade_outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.certification import Guarantee
 from eeaug.choice import Rules
 from eeaug.cost import Costs
@@ -108,7 +100,7 @@ class Decided:
     @property
     def leaves(self) -> NDArray[np.intp]:
         """At which classifier every choose sample leaves, (n,)."""
-        return cascade.decide(self.rows, self.chosen.thresholds)
+        return cascade_outcomes.decide(self.rows, self.chosen.thresholds)
 
     @property
     def accuracy(self) -> float:

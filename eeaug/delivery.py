@@ -14,17 +14,10 @@ from typing import Any
 import numpy as np
 
 import eeaug
-from eeaug import (
-    class_specific,
-    hardware,
-    integer,
-    manifest_rules,
-    partition,
-    quantising,
-    reference,
-)
+from eeaug import class_specific, hardware, integer, manifest_rules, partition, quantising
 from eeaug.alongside import Alongside
-from eeaug.cascade import Outcomes
+from eeaug.cascade import shift
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.deciding import Decided, Material, decide
 from eeaug.export import bundle, formats, keras_file, search_files, stage_files, verify
 from eeaug.export.formats import Work
@@ -83,7 +76,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
             verification = verify.verify(work, whole, measured.cascade(), formats.like("model", asked))
             test = measured.outcomes()
         shown = decided.rows if test is None else test
-        manifest["reference"] = reference.recorded(
+        manifest["reference"] = shift.recorded(
             shown, thresholds_by_point(manifest), "choose" if test is None else "test"
         )
         c_files = verification["formats"].get("c", {}).pop("details", None)

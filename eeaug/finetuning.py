@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from eeaug import data, deciding, early_view, graph, locations, model, partition, runners
 from eeaug.candidates import Candidates
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.deciding import Decided, Material
 from eeaug.early_view import EarlyView

@@ -15,7 +15,7 @@ import numpy as np
 
 from eeaug import choice, hardware
 from eeaug.candidates import PARTS, dense_plan, map_plan
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.errors import InputError
 from eeaug.export import formats

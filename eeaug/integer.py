@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import certification, choice, operating
-from eeaug.cascade import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.output import STEP, Quantised
 from eeaug.certification import Guarantee
 from eeaug.choice import Rules
-from eeaug.decision import STEP, Quantised
 from eeaug.errors import ConversionError, InfeasibleError
 from eeaug.model import Classifier
 from eeaug.operating import Point

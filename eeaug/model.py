@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import keras_files
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.output import Ending, activation_of, ending_of, softmax, told, tolerance
 from eeaug.support.spelling import nearest

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eeaug import certification, choice
-from eeaug.cascade import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.certification import Guarantee
 from eeaug.choice import Rules
 from eeaug.search.space import Design, Problem

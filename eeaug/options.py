@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from eeaug.decision import MEASURES
+from eeaug.cascade.output import MEASURES
 from eeaug.errors import InputError
 from eeaug.settings import (
     EFFORTS,

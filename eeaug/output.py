@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 
 __all__ = ["Ending", "activation_of", "ending_of", "softmax", "told", "tolerance"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import candidates, data, finetuning, hardware, integer, plausibility
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import Data, Splits, View
 from eeaug.deciding import Material
 from eeaug.delivery import deliver

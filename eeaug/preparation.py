@@ -21,10 +21,10 @@ from eeaug import (
     plausibility,
     stored_model,
 )
+from eeaug.cascade.output import Decision
 from eeaug.choice import Baseline, Rules
 from eeaug.cost import Costs, Exit
 from eeaug.data import Data, Part, Splits
-from eeaug.decision import Decision
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.features import Extraction, Workers
 from eeaug.graph import Block

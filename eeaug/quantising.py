@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from eeaug import integer
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.choice import Rules
 from eeaug.export import formats, verify
 from eeaug.export.formats import Work

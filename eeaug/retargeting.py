@@ -16,8 +16,8 @@ from typing import Any
 
 from eeaug import choice, graph, hardware, integer, keras_files, locations, manifest, partition, plausibility
 from eeaug.candidates import Candidates
+from eeaug.cascade.output import Decision
 from eeaug.deciding import Earlier, Material
-from eeaug.decision import Decision
 from eeaug.delivery import deliver, propose
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import bundle, formats, search_files

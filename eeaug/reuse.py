@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import bins, decide, exact_tables
+from eeaug.cascade.combining import combined
+from eeaug.cascade.outcomes import decide
+from eeaug.cascade.output import Decision
+from eeaug.cascade.tables import bins, exact_tables
 from eeaug.choice import Rules, mean_cost, refined
-from eeaug.decision import Decision
 from eeaug.search.space import Design, Problem
 from eeaug.thresholds import quantile_grid
 
-__all__ = ["Answers", "Reuse", "combined", "improved"]
+__all__ = ["Answers", "Reuse", "improved"]
 
 Probabilities = NDArray[np.float32]
 # a candidate's index, −1 for the given model → its probabilities on choose, if they are known
@@ -38,15 +40,6 @@ class Reuse:
     """Of a design with m exits: ``weights[k]`` are the k + 1 of classifier k, its own last."""
 
     weights: tuple[tuple[float, ...], ...]
-
-
-def combined(answers: Sequence[Probabilities], weights: Sequence[float], decision: Decision) -> Probabilities:
-    """What the last of these classifiers says, hearing the others: (n, outputs) float32 of (n, outputs) each."""
-    if len(answers) == 1:
-        return answers[0]
-    logs = [np.float32(w) * _logs(p, decision) for p, w in zip(answers, weights, strict=True)]
-    made = _softmax(sum(logs[1:], logs[0]))
-    return made if decision.kind == "softmax" else np.asarray(made[..., 1])
 
 
 def improved(
@@ -114,12 +107,3 @@ def _score(problem: Problem, design: Design) -> float:
     at = decide(rows, design.thresholds)
     cost = mean_cost(problem, design)
     return float(problem.objective.value(cost, rows.share(rows.correct[at, np.arange(rows.samples)])))
-
-
-def _logs(p: Probabilities, decision: Decision) -> Probabilities:
-    return np.asarray(np.log(np.maximum(decision.distributions(p), np.float32(decision.floor))), np.float32)
-
-
-def _softmax(z: NDArray[np.floating]) -> NDArray[np.floating]:
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
-    return np.asarray(e / e.sum(axis=-1, keepdims=True))

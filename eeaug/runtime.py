@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import runners
-from eeaug.cascade import Outcomes, decide
-from eeaug.decision import Decision, Quantised
+from eeaug.cascade.combining import combined
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.output import Decision, Quantised
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.manifest import read_manifest
 from eeaug.preprocessing import Preprocessing
-from eeaug.reuse import combined
 from eeaug.runners import Runner
 from eeaug.stored_model import one_line
 

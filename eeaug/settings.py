@@ -89,7 +89,7 @@ class Settings:
     ``max_accuracy_drop`` None with ``efficiency_weight`` w: the weighted objective of thresholds.Objective.
     ``labels`` "none": the given model's answers serve as labels. ``output_name`` picks one of several outputs.
     ``risk`` δ: the budget is proven to hold with probability 1 − δ. ``confidence``: a measure of
-    decision.MEASURES. ``calibrate_on`` "held" (x_val, else x_test) or "train". ``correction`` multiplies the
+    output.MEASURES. ``calibrate_on`` "held" (x_val, else x_test) or "train". ``correction`` multiplies the
     found thresholds. ``max_class_drop`` bounds the accuracy drop of every class. ``points``: how many
     operating points the bundle carries.
     ``finetune``: passes over fit that exits and backbone are trained together.

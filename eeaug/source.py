@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import calibration, data
+from eeaug import data
+from eeaug.cascade import temperature
+from eeaug.cascade.output import Decision
 from eeaug.data import Splits
-from eeaug.decision import Decision
 from eeaug.features import Extraction, Features
 from eeaug.heads.specific import Specific
 from eeaug.model import Classifier
@@ -64,7 +65,7 @@ class Source:
 
     def distilled(self, features: Features, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Half of it what the given model says, softened (Hinton et al. 2015, section 2)."""
-        softened = calibration.tempered(self.said(features, rows), self.decision, SOFTENED)
+        softened = temperature.tempered(self.said(features, rows), self.decision, SOFTENED)
         return (self.targets(features, rows) + softened) / np.float32(2)
 
     @property

@@ -17,7 +17,8 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import ClassLimit, Outcomes, bins
+from eeaug.cascade.outcomes import ClassLimit, Outcomes
+from eeaug.cascade.tables import bins
 
 __all__ = ["NEVER", "PAPER_GRID", "Objective", "graph", "quantile_grid", "solve"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cost import Costs, Exit
 from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
@@ -183,7 +183,7 @@ class Row:
 
 
 class Brute:
-    """Every design of a problem, limits aside; ``kind`` as in decision.Decision says what labels mean."""
+    """Every design of a problem, limits aside; ``kind`` as in output.Decision says what labels mean."""
 
     def __init__(self, problem: Problem, input_elements: int, kind: str = "softmax") -> None:
         self.problem, self.input_elements, self.kind = problem, input_elements, kind

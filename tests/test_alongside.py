@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from eeaug.alongside import Alongside
-from eeaug.cascade import Outcomes
-from eeaug.decision import Decision
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.output import Decision
 from eeaug.errors import InputError
 from eeaug.runtime import Cascade
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from instances import correlated, make
 
+from eeaug.cascade.output import Decision
 from eeaug.choice import Rules, baseline
 from eeaug.cost import Costs
-from eeaug.decision import Decision
 from eeaug.search.space import Design
 from eeaug.settings import Settings
 

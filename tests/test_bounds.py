@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eeaug.bounds import mean_upper_bound
+from eeaug.cascade.betting import mean_upper_bound
 
 
 def draw(rng: np.random.Generator, n: int, worse: float, better: float) -> np.ndarray:

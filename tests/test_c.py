@@ -18,7 +18,7 @@ from conftest import AUGMENT, Bundle, Run, environment, hashes
 from tools import needs_arm, needs_cmake, needs_make, needs_qemu, needs_stack_usage
 
 from eeaug import conversion, hardware
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export import c
 from eeaug.export.bundle import read_manifest

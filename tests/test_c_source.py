@@ -12,11 +12,11 @@ import pytest
 from tools import needs_host
 
 from eeaug import conversion
-from eeaug.decision import KINDS, MEASURES, Decision
+from eeaug.cascade.combining import combined
+from eeaug.cascade.output import KINDS, MEASURES, Decision
 from eeaug.errors import ConversionError
 from eeaug.export.c import cascade_source, decisions, onnx_source, stage_source, toolchain
 from eeaug.export.c.plan import Stage, plan
-from eeaug.reuse import combined
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 compiler = toolchain.host()

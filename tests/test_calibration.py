@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from keras_nets import trained
 
-from eeaug import calibration
-from eeaug.calibration import LIMIT, calibration_error, folded, temperature, tempered
-from eeaug.decision import Decision
+from eeaug.cascade import temperature as calibration
+from eeaug.cascade.output import Decision
+from eeaug.cascade.temperature import LIMIT, calibration_error, temperature, tempered
 from eeaug.features import Features
 from eeaug.heads import dense, families
 from eeaug.heads.design import Dense
-from eeaug.heads.training import wanted
+from eeaug.heads.training import folded, wanted
 from eeaug.locations import Location
 
 KINDS = [Decision("softmax", 5), Decision("softmax", 2), Decision("binary", 2), Decision("multilabel", 3)]

@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 from instances import correlated, some_grid
 
-from eeaug import cascade
-from eeaug.cascade import (
-    Outcomes,
-    Tables,
-    bins,
-    decide,
-    exact_tables,
-    independent_tables,
-    marginals,
-)
+from eeaug.cascade import tables as cascade
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.tables import Tables, bins, exact_tables, independent_tables, marginals
 
 
 def tables(outcomes: Outcomes, grid: np.ndarray) -> Tables:

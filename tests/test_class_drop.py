@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from instances import Brute, Instance, by_class, cascaded, correlated, make, random_problem, some_grid
 
-from eeaug import certification, choice, guarantee, thresholds
-from eeaug.cascade import ClassLimit, Outcomes, class_limit, decide
+from eeaug import certification, choice, thresholds
+from eeaug.cascade import learn_then_test
+from eeaug.cascade.outcomes import ClassLimit, Outcomes, class_limit, decide
+from eeaug.cascade.output import Decision
 from eeaug.choice import Rules
-from eeaug.decision import Decision
 from eeaug.errors import InfeasibleError
 from eeaug.report import metrics
 from eeaug.search import solver
@@ -191,8 +192,8 @@ def test_the_chain_leaves_out_designs_of_which_a_class_loses_too_much() -> None:
         outcomes = correlated(rng, 2, 200)
         chosen = tuple(float(t) for t in np.quantile(outcomes.confidence[:2], 0.6, axis=1))
         limit = limited(outcomes, "softmax", 0.03)
-        free = guarantee.chain(outcomes, chosen, [1, 1, 8], 10)
-        chain = guarantee.chain(outcomes, chosen, [1, 1, 8], 10, classes=limit)
+        free = learn_then_test.chain(outcomes, chosen, [1, 1, 8], 10)
+        chain = learn_then_test.chain(outcomes, chosen, [1, 1, 8], 10, classes=limit)
         assert all(within(outcomes, "softmax", each, 0.03, False) for each in chain), seed
         assert {each for each in free if within(outcomes, "softmax", each, 0.03, False)} <= set(chain)
         kept += len(chain)

@@ -14,8 +14,8 @@ from conftest import AUGMENT, Run
 from instances import Instance, make
 
 from eeaug import class_specific
+from eeaug.cascade.output import Decision
 from eeaug.choice import Rules
-from eeaug.decision import Decision
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.heads.design import Dense, Head, Pool
 from eeaug.heads.specific import Specific
@@ -210,7 +210,7 @@ def test_a_head_that_reaches_back_stands_first() -> None:
 
 def test_figures_by_hand() -> None:
     """Eight samples, one exit: three of the target leave, one of them is none."""
-    from eeaug.cascade import Outcomes
+    from eeaug.cascade.outcomes import Outcomes
 
     labels = np.array([1, 1, 1, 1, 0, 0, 2, 2])
     outcomes = Outcomes(

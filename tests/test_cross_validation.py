@@ -13,7 +13,7 @@ from conftest import AUGMENT, Run
 from instances import make
 
 from eeaug import cross_validation, deciding
-from eeaug.cascade import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.choice import Rules
 from eeaug.cross_validation import Estimate
 from eeaug.errors import InputError

@@ -9,7 +9,7 @@ from math import log
 import numpy as np
 import pytest
 
-from eeaug.decision import MEASURES, Decision
+from eeaug.cascade.output import MEASURES, Decision
 from eeaug.errors import InputError
 
 SOFTMAX, BINARY, LABELS = Decision("softmax", 3), Decision("binary", 2), Decision("multilabel", 3)

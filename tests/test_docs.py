@@ -10,9 +10,9 @@ import click
 import pytest
 from conftest import Run
 
+from eeaug.cascade.output import Decision
 from eeaug.cli import reference
 from eeaug.cli.main import group
-from eeaug.decision import Decision
 from eeaug.heads import families
 from eeaug.locations import Location
 

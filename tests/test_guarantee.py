@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from instances import correlated
 
-from eeaug import bounds
-from eeaug.bounds import GRID, mean_upper_bound
-from eeaug.cascade import Outcomes, decide
-from eeaug.guarantee import certify, chain, p_value, paired_losses
+from eeaug.cascade import betting
+from eeaug.cascade.betting import GRID, mean_upper_bound
+from eeaug.cascade.learn_then_test import certify, chain, p_value, paired_losses
+from eeaug.cascade.outcomes import Outcomes, decide
 
 LEVELS = (0.01, 0.05, 0.1, 0.2, 0.5)
 
@@ -29,7 +29,7 @@ def at_most(hits: int, runs: int, rate: float) -> bool:
 @pytest.fixture
 def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stakes that are set seldom: a test's validity does not depend on how often, its time does."""
-    monkeypatch.setattr(bounds, "BLOCKS", 12)
+    monkeypatch.setattr(betting, "BLOCKS", 12)
 
 
 @pytest.mark.usefixtures("few_blocks")

@@ -14,7 +14,7 @@ import pytest
 from keras_nets import CLASSES, dense_head, map_head, trained
 
 from eeaug import keras_files, macs, model, settings
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.features import Features
 from eeaug.heads import dense, design, families, keras_head, maps, selection, store, training
 from eeaug.heads.design import Dense, Head

@@ -12,10 +12,11 @@ import instances
 import numpy as np
 import pytest
 
-from eeaug import integer, reuse
-from eeaug.cascade import Outcomes, decide
+from eeaug import integer
+from eeaug.cascade import combining
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.output import STEP, Decision, Quantised
 from eeaug.choice import Rules
-from eeaug.decision import STEP, Decision, Quantised
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.integer import Integer
 from eeaug.litert import Quantisation
@@ -152,7 +153,7 @@ def test_int8_answers() -> None:
     decision = Quantised("softmax", 3)
     first = np.array([[255, 0, 0], [0, 255, 0]]) / np.float32(256)
     second = np.array([[0, 230, 20], [0, 250, 2]]) / np.float32(256)
-    said = reuse.combined([first.astype(np.float32), second.astype(np.float32)], (0.2, 1.0), decision)
+    said = combining.combined([first.astype(np.float32), second.astype(np.float32)], (0.2, 1.0), decision)
     confidence, predicted = decision.answers(said)
     np.testing.assert_array_equal(predicted, [1, 1])
     for k in range(2):  # a probability of 0 counts as half a step

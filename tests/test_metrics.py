@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.output import Decision
 from eeaug.cost import Segments
-from eeaug.decision import Decision
 from eeaug.report import metrics
 
 CLASSES = ("cat", "dog", "owl")

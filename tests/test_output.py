@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from eeaug import integer, model, partition
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import verify
 from eeaug.model import Classifier

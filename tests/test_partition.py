@@ -229,7 +229,7 @@ def test_what_onnx_cannot_express_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_tie_is_no_disagreement() -> None:
-    from eeaug.cascade import Outcomes
+    from eeaug.cascade.outcomes import Outcomes
 
     def outcomes(confidence: list[list[float]], predicted: list[list[int]]) -> Outcomes:
         return Outcomes(np.array(confidence, np.float32), np.array(predicted), np.zeros(3, np.int64))

@@ -12,7 +12,7 @@ from conftest import EXAMPLES, small_data
 from keras_nets import randomized, residual
 
 from eeaug import candidates, model, plausibility
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import InputError
 from eeaug.model import Classifier
 from eeaug.plausibility import DOUBT, Seen

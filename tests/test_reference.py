@@ -9,9 +9,9 @@ from math import comb
 import numpy as np
 import pytest
 
-from eeaug import reference
-from eeaug.cascade import Outcomes, decide
-from eeaug.reference import LEVEL, Exit, Moments, compare, read, recorded, seen
+from eeaug.cascade import shift
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.shift import LEVEL, Exit, Moments, compare, read, recorded, seen
 
 THRESHOLDS = (0.9, 0.95)
 
@@ -52,7 +52,7 @@ def test_leave_rates_are_tested_with_hypergeometric_tails(seed: int) -> None:
         return sum(comb(a + b, k) * comb(of_a + of_b - a - b, of_b - k) for k in counts) / comb(of_a + of_b, of_b)
 
     expected = 2 * min(tail(range(b, min(a + b, of_b) + 1)), tail(range(max(0, a + b - of_a), b + 1)))
-    assert reference._fisher(a, of_a, b, of_b) == pytest.approx(min(1, expected), rel=1e-9)
+    assert shift._fisher(a, of_a, b, of_b) == pytest.approx(min(1, expected), rel=1e-9)
 
 
 def test_the_mean_bound_is_above_the_true_tail_of_every_split() -> None:
@@ -67,7 +67,7 @@ def test_the_mean_bound_is_above_the_true_tail_of_every_split() -> None:
         distance = np.abs(means - others)
         for row, far in list(zip(splits, distance, strict=True))[::7]:
             true = float(np.mean(distance >= far - 1e-12))
-            bound = reference._bound(Moments.of(pool[~row]), Moments.of(pool[row]), 0.0)
+            bound = shift._bound(Moments.of(pool[~row]), Moments.of(pool[row]), 0.0)
             assert bound >= true - 1e-12, (case, size, far)
 
 
@@ -80,11 +80,11 @@ def _choices(n: int, k: int) -> list[tuple[int, ...]]:
 def test_the_bound_is_sharp_enough_to_be_of_use() -> None:
     """Of 1,000 and 1,000 values with sd 0.1, one hundredth of the range is chance, three are not."""
     old = Moments(1000, 0.9, 0.1)
-    assert reference._bound(old, Moments(1000, 0.89, 0.1), 0.0) > 0.05
-    assert reference._bound(old, Moments(1000, 0.87, 0.1), 0.0) < 1e-4
+    assert shift._bound(old, Moments(1000, 0.89, 0.1), 0.0) > 0.05
+    assert shift._bound(old, Moments(1000, 0.87, 0.1), 0.0) < 1e-4
     # the other way round too, and a threshold below helps: values cannot be far below their mean
     few = Moments(10, 0.85, 0.05)
-    assert reference._bound(old, few, 0.8) < reference._bound(old, few, 0.0)
+    assert shift._bound(old, few, 0.8) < shift._bound(old, few, 0.0)
 
 
 # -- false alarms and power ---------------------------------------------------------------------------
@@ -171,9 +171,9 @@ def test_nothing_leaves_or_everything_does() -> None:
 
 def test_confidences_that_are_all_one_number() -> None:
     same = Moments.of(np.full(30, 1.0, np.float32))
-    assert reference._bound(same, same, 0.9) == 1
+    assert shift._bound(same, same, 0.9) == 1
     one_off = Moments.of(np.array([1.0] * 29 + [0.5], np.float32))
-    assert reference._bound(same, one_off, 0.0) > 0.05
+    assert shift._bound(same, one_off, 0.0) > 0.05
 
 
 def test_without_exits_there_is_one_confidence_to_look_at() -> None:

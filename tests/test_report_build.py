@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from instances import make
 
+from eeaug.cascade.output import Decision
 from eeaug.certification import Guarantee
-from eeaug.decision import Decision
 from eeaug.report import build
 from eeaug.report.build import Chosen
 from eeaug.search import solver

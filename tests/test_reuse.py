@@ -14,12 +14,12 @@ from conftest import AUGMENT, patched
 from instances import WIDTH, Brute, cascaded, random_problem
 
 from eeaug import choice, conversion, reuse
-from eeaug.cascade import Outcomes, class_limit, decide
+from eeaug.cascade.combining import combined
+from eeaug.cascade.outcomes import Outcomes, class_limit, decide
+from eeaug.cascade.output import Decision
 from eeaug.choice import Rules, refined
 from eeaug.cost import Costs
-from eeaug.decision import Decision
 from eeaug.report.build import Chosen, metrics_of
-from eeaug.reuse import combined
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
 from eeaug.thresholds import Objective, quantile_grid

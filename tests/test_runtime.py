@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eeaug import conversion, operating, runners, runtime
-from eeaug.cascade import decide
-from eeaug.decision import Decision
+from eeaug.cascade.outcomes import decide
+from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.preprocessing import Preprocessing
 from eeaug.runtime import Cascade, Decisions, thresholds_by_point

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from instances import PLENTY, Brute, Row, make, random_pins, random_problem
 
-from eeaug.cascade import Tables
+from eeaug.cascade.tables import Tables
 from eeaug.errors import InfeasibleError
 from eeaug.hardware import Link, Memory
 from eeaug.search import settle, solver

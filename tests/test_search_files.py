@@ -13,7 +13,7 @@ import pytest
 from conftest import hashes
 from keras_nets import CLASSES, dense_head, map_head, trained
 
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import ConversionError, EeaugError
 from eeaug.export import search_files
 from eeaug.export.search_files import SAMPLES, Search

@@ -13,9 +13,10 @@ import pytest
 from conftest import AS_BUNDLE, Run
 from tools import ARM_CPP, HOST_CPP, needs_arm_cpp, needs_host_cpp
 
-from eeaug import hardware, integer, reuse, tflite_file
-from eeaug.cascade import decide
-from eeaug.decision import KINDS, MEASURES, STEP, Decision, Quantised
+from eeaug import hardware, integer, tflite_file
+from eeaug.cascade import combining
+from eeaug.cascade.outcomes import decide
+from eeaug.cascade.output import KINDS, MEASURES, STEP, Decision, Quantised
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import tflm
 from eeaug.export.formats import check_possible
@@ -159,7 +160,7 @@ def test_decisions_in_cpp_are_those_of_python(kind: str, tmp_path: Path) -> None
         decision = Quantised(kind, 2 if kind == "binary" else outputs, measure)
         p = [(row.astype(np.float32) + 128) * np.float32(STEP) for row in q]
         for alone in (True, False):
-            confidence, predicted = decision.answers(p[1] if alone else reuse.combined(p, weights, decision))
+            confidence, predicted = decision.answers(p[1] if alone else combining.combined(p, weights, decision))
             expected.append(np.stack([confidence * 256 - 128, predicted], axis=1))
             names = source.KINDS[kind], source.MEASURES[measure]
             how = "said + 1, 1, nullptr" if alone else "said, 2, weights"

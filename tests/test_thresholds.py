@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from instances import correlated, some_grid
 
 from eeaug import thresholds
-from eeaug.cascade import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.thresholds import NEVER, PAPER_GRID, Objective, quantile_grid
 
 

@@ -13,7 +13,7 @@ from keras_nets import CLASSES, SHAPE, places, trained
 from test_finetuning import FORCED
 
 from eeaug import early_view, model, partition
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import InputError
 from eeaug.heads.design import Convolve, Dense, Head, Pool
 from eeaug.locations import Location

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.errors import InputError
 from eeaug.hardware import Hardware
 from eeaug.model import Classifier

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import ConversionError
 from eeaug.export.bundle import dump_json
 from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual, convolutions

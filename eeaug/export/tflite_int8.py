@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import integer, litert, tflite_file
-from eeaug.decision import STEP, ZERO_POINT
+from eeaug.cascade.output import STEP, ZERO_POINT
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Work
 from eeaug.litert import Quantisation, Session

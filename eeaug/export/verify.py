@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes, decide
-from eeaug.decision import Decision
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Format, Work
 from eeaug.partition import FINAL, exit_output
@@ -32,7 +32,7 @@ STEEPEST = {"max-softmax": 1, "margin": 2, "entropy": 7}
 class Reference:
     """What files are compared with: outcomes of m exits and the final classifier on n samples.
 
-    ``margins`` (m + 1, n): by how much each decision is made (decision.Decision.margins).
+    ``margins`` (m + 1, n): by how much each decision is made (output.Decision.margins).
     """
 
     decision: Decision

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, prod
 
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.graph import Block
 from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual, Step
 from eeaug.locations import Location, pooled_shape

@@ -16,7 +16,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.errors import InputError
 from eeaug.heads.design import Dense
 from eeaug.heads.training import Trained

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eeaug.features import Wanted
 from eeaug.heads.design import Head
 
-__all__ = ["Keep", "Plan", "Targets", "Trained", "sources", "wanted"]
+__all__ = ["Keep", "Plan", "Targets", "Trained", "folded", "sources", "wanted"]
 
 Targets = Callable[[NDArray[np.integer]], NDArray[np.float32]]  # rows of fit → what to answer, (rows, outputs)
 # Head.key → its probabilities (n, outputs) on screen; gives the keys of those that go on
@@ -55,3 +55,10 @@ def wanted(head: Head) -> Wanted:
 def sources(head: Head) -> tuple[Wanted, ...]:
     """All tensors that a head reads, in order, its own last."""
     return (*(Wanted(e.location, e.finer) for e in head.earlier), wanted(head))
+
+
+def folded(trained: Trained, temperature: float) -> Trained:
+    """The head with the temperature in its last dense layer: its probabilities are tempered at no cost."""
+    *before, kernel, bias = trained.weights
+    scale = np.float32(temperature)
+    return replace(trained, weights=(*before, kernel / scale, bias / scale))

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 import eeaug
-from eeaug.bounds import mean_upper_bound
-from eeaug.cascade import Outcomes, decide
+from eeaug.cascade.betting import mean_upper_bound
+from eeaug.cascade.learn_then_test import paired_losses
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.output import Decision
 from eeaug.certification import Guarantee
 from eeaug.cost import Costs, Segments
-from eeaug.decision import Decision
-from eeaug.guarantee import paired_losses
 from eeaug.hardware import Hardware, dump
 from eeaug.model import Classifier
 from eeaug.operating import Point

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from eeaug.cascade.output import STEP
 from eeaug.choice import LEAST_SAVING
-from eeaug.decision import STEP
 from eeaug.plausibility import Seen, disagreement
 from eeaug.report import facts
 from eeaug.report.facts import Report

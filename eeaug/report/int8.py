@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes, decide
-from eeaug.decision import Quantised
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.output import Quantised
 from eeaug.export.formats import Work
 from eeaug.integer import FORMAT, Integer
 from eeaug.report.build import Chosen, drop_bound, metrics_of, points_of, proof

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.output import Decision
 from eeaug.cost import Segments
-from eeaug.decision import Decision
 from eeaug.schema.design import BINS
 
 __all__ = ["classes", "confidences", "counted", "independent", "percentile_latency_s"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes
+from eeaug.cascade.outcomes import Outcomes
 
 __all__ = ["curve"]
 

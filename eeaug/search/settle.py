@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Tables, exact_tables, independent_tables, marginals
+from eeaug.cascade.tables import Tables, exact_tables, independent_tables, marginals
 from eeaug.search.space import Design, Problem, placements
 
 __all__ = ["COSTS", "EVERY_FRONT", "Settled", "budgets", "front", "lowest", "score", "settle"]

@@ -11,7 +11,8 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import ClassLimit, Outcomes, bins, marginals
+from eeaug.cascade.outcomes import ClassLimit, Outcomes
+from eeaug.cascade.tables import bins, marginals
 from eeaug.cost import Costs, Segments
 from eeaug.thresholds import Objective
 

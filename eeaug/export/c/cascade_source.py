@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.export.c import decisions
 from eeaug.export.c.plan import Plan
 

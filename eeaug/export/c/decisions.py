@@ -1,10 +1,10 @@
-"""What classifiers say as decisions, in C: decision.Decision and reuse.combined once more, in float."""
+"""What classifiers say as decisions, in C: output.Decision and combining.combined once more, in float."""
 
 from __future__ import annotations
 
 from math import log
 
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 
 __all__ = ["confidence", "hear", "predicted", "sure"]
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 import eeaug
 from eeaug import conversion
-from eeaug.cascade import Outcomes, decide
-from eeaug.decision import Decision
+from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
 from eeaug.export.c.cascade_source import Facts, Processor, filled

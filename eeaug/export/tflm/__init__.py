@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import integer, tflite_file
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.export.formats import Work
 from eeaug.export.tflm import interpreter, source

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from eeaug.decision import Decision
+from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export.tflm.interpreter import Arena
 

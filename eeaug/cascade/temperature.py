@@ -11,16 +11,14 @@ stays surer than :func:`tempered` can know.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.decision import Decision
-from eeaug.heads.training import Trained
+from eeaug.cascade.output import Decision
 
-__all__ = ["LIMIT", "calibration_error", "folded", "temperature", "tempered"]
+__all__ = ["LIMIT", "calibration_error", "temperature", "tempered"]
 
 LIMIT = 20.0  # temperatures are from 1 / LIMIT to LIMIT
 Floats = NDArray[np.float64]
@@ -93,13 +91,6 @@ def tempered(probabilities: Probabilities, decision: Decision, temperature: floa
     (tied,) = np.nonzero(p.argmax(axis=-1) != winner)
     p[tied, winner[tied]] = np.nextafter(p[tied].max(axis=-1), np.float32(1))
     return p
-
-
-def folded(trained: Trained, temperature: float) -> Trained:
-    """The head with the temperature in its last dense layer: its probabilities are tempered at no cost."""
-    *before, kernel, bias = trained.weights
-    scale = np.float32(temperature)
-    return replace(trained, weights=(*before, kernel / scale, bias / scale))
 
 
 def calibration_error(

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes, decide
 
 __all__ = ["LEVEL", "Comparison", "Exit", "Moments", "compare", "read", "recorded", "seen"]
 

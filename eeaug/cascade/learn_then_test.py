@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.bounds import log_capital, mean_upper_bound
-from eeaug.cascade import ClassLimit, Outcomes, decide
+from eeaug.cascade.betting import log_capital, mean_upper_bound
+from eeaug.cascade.outcomes import ClassLimit, Outcomes, decide
 
 __all__ = ["Certified", "certify", "chain", "p_value", "paired_losses"]
 
@@ -64,8 +64,8 @@ def p_value(
 ) -> float:
     """Of "the mean paired loss is ``budget`` or more"; valid for any number of samples.
 
-    1 / the largest capital of :func:`eeaug.bounds.log_capital` (Waudby-Smith and Ramdas 2024, with bets that
-    recalculate their target), at most 1, by Ville's inequality. It is a p-value at every level, but stakes are
+    1 / the largest capital of :func:`eeaug.cascade.betting.log_capital` (Waudby-Smith and Ramdas 2024, with bets
+    that recalculate their target), at most 1, by Ville's inequality. It is a p-value at every level, but stakes are
     set for ``risk``: once the capital has reached 1/risk nothing more is bet, so it is seldom much smaller.
 
     Parameters

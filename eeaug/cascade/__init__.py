@@ -1,0 +1,13 @@
+"""What a chain of classifiers says, costs and proves; arrays only.
+
+A line of code here may touch arrays: no model, no file, no framework.
+
+    output           what a classifier's output means: kinds, confidence measures
+    outcomes         what every exit says of every sample, and at which exit it leaves
+    tables           exact and independent scores of all thresholds
+    combining        a later decision that hears the earlier classifiers
+    temperature      one number per head that makes it as sure as it is right
+    betting          confidence bounds on a drop, with any number of samples
+    learn_then_test  a budget kept with a stated probability
+    shift            leave rates and confidences that new data is compared with
+"""

@@ -1,0 +1,156 @@
+"""What every exit says of every sample, and at which exit it leaves.
+
+``n`` samples, ``C`` candidate exits, ``m`` early exits of one architecture. A sample leaves at the first exit
+whose float32 confidence is ≥ its threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade.output import Decision
+
+__all__ = ["ClassLimit", "Outcomes", "class_limit", "decide"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What every trained exit and the final classifier say of every sample.
+
+    Parameters
+    ----------
+    confidence : float32 (C + 1, n); row C is the final classifier's
+    predicted : int (C + 1, n), classes (codes of output.Decision)
+    labels : int (n,)
+    weights : float (n,) or None: what each sample counts in every mean and rate; None counts all alike
+    given : int (n,) or None: what the given model says, where the last row hears earlier exits (reuse)
+    """
+
+    confidence: NDArray[np.float32]
+    predicted: NDArray[np.integer]
+    labels: NDArray[np.integer]
+    weights: Floats | None = None
+    given: NDArray[np.integer] | None = None
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """bool (C + 1, n)"""
+        return self.predicted == self.labels
+
+    @property
+    def samples(self) -> int:
+        return len(self.labels)
+
+    def rows(self, exits: Sequence[int]) -> Outcomes:
+        """The outcomes of one architecture: these exits, then the final classifier."""
+        index = [*exits, len(self.confidence) - 1]
+        return replace(self, confidence=self.confidence[index], predicted=self.predicted[index])
+
+    @property
+    def baseline(self) -> NDArray[np.integer]:
+        """What the given model says, (n,)."""
+        return self.predicted[-1] if self.given is None else self.given
+
+    @property
+    def alone(self) -> Outcomes:
+        """The given model without exits."""
+        return replace(self.rows([]), predicted=self.baseline[None], given=None)
+
+    @cached_property
+    def counts(self) -> Floats:
+        """What each sample counts, (n,): 1 without weights, so that sums of them are exact."""
+        return np.ones(self.samples) if self.weights is None else self.weights
+
+    def share(self, chosen: NDArray[np.bool_]) -> Floats:
+        """The share of all samples that ``chosen`` (..., n) makes up, (...)."""
+        return np.asarray(chosen @ self.counts / self.counts.sum())
+
+    @cached_property
+    def accuracies(self) -> Floats:
+        """Of every row over all samples, (C + 1,)."""
+        return self.share(self.correct)
+
+
+@dataclass(frozen=True)
+class ClassLimit:
+    """How much accuracy a class may lose against the given model, and the samples that tell.
+
+    Of pairs of a class and a sample there are N, class by class: a class has its own samples, a label (of several
+    at once) has all of them. K classes are left: those that occur.
+
+    Parameters
+    ----------
+    most : share that each may lose, where a tolerance of 1e-9 absorbs rounding of the sums
+    samples : int (N,), of every pair
+    first : int (K,), where the pairs of each class begin
+    right : bool (C + 1, N), whether each row of the outcomes is right about that class of that sample
+    share : float (N,), what each pair counts; sums to 1 over a class
+    """
+
+    most: float
+    samples: NDArray[np.intp]
+    first: NDArray[np.intp]
+    right: NDArray[np.bool_]
+    share: Floats
+
+    def allows(self, drop: Floats) -> NDArray[np.bool_]:
+        return np.asarray(drop <= self.most + 1e-9)
+
+    def rows(self, exits: Sequence[int]) -> ClassLimit:
+        """That of one architecture: these exits, then the final classifier."""
+        return replace(self, right=self.right[[*exits, len(self.right) - 1]])
+
+    def drops(self, at: NDArray[np.intp]) -> Floats:
+        """What each class loses, (K,), in a cascade whose samples leave at ``at`` (n,); see :func:`decide`."""
+        pair = np.arange(len(self.samples))
+        return self.sums(self.share * (self.right[-1].astype(float) - self.right[at[self.samples], pair]))
+
+    def sums(self, values: Floats) -> Floats:
+        """Of values of pairs (N,) over each class, (K,)."""
+        return np.asarray(np.add.reduceat(values, self.first))
+
+    @cached_property
+    def parts(self) -> tuple[slice, ...]:
+        """The pairs of each class."""
+        return tuple(slice(a, b) for a, b in pairwise([*self.first.tolist(), len(self.samples)]))
+
+    @cached_property
+    def of(self) -> NDArray[np.intp]:
+        """The class of every pair, (N,) in 0..K − 1."""
+        return np.repeat(np.arange(len(self.first)), np.diff(self.first, append=len(self.samples)))
+
+
+def class_limit(outcomes: Outcomes, decision: Decision, most: float) -> ClassLimit:
+    """Classes as ``worst_class`` of a report counts them: those that occur in the labels."""
+    marks = decision.marks(outcomes.labels)
+    occurs = np.flatnonzero(marks.T @ outcomes.counts > 0)
+    marks = marks[:, occurs]
+    if decision.kind != "multilabel":
+        of, samples = np.nonzero(marks.T)
+        right = outcomes.correct[:, samples]
+    else:
+        samples, of = np.tile(np.arange(len(marks)), len(occurs)), np.repeat(np.arange(len(occurs)), len(marks))
+        said = (decision.marks(row)[:, occurs] for row in outcomes.predicted)
+        right = np.stack([(row == marks).T.ravel() for row in said])
+    first = np.searchsorted(of, np.arange(marks.shape[1]))
+    counts = outcomes.counts[samples]
+    return ClassLimit(most, samples, first, right, counts / np.add.reduceat(counts, first)[of])
+
+
+def decide(outcomes: Outcomes, thresholds: Sequence[float | None]) -> NDArray[np.intp]:
+    """At which classifier every sample leaves: int (n,) in 0..m.
+
+    ``outcomes`` are those of one architecture (m + 1 rows); a threshold None means never.
+    """
+    leaves = np.ones(outcomes.confidence.shape, dtype=bool)
+    for k, threshold in enumerate(thresholds):
+        leaves[k] = False if threshold is None else outcomes.confidence[k] >= np.float32(threshold)
+    return leaves.argmax(axis=0)
