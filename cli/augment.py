@@ -20,10 +20,10 @@ from eeaug.settings import (
     MAX_LOCATIONS,
     MAX_SEED,
     RECIPES,
-    TRECX_EPOCHS,
     Settings,
-    default_cache,
-)  # fmt: skip
+)
+from eeaug.settings.settings import default_cache  # fmt: skip
+from eeaug.settings.vocabulary import TRECX_EPOCHS
 from eeaug.support import quantities
 from eeaug.support.cache import Cache
 

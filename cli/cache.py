@@ -14,7 +14,8 @@ from eeaug.cli import out, shared
 from eeaug.cli.grouped import Suggesting
 from eeaug.errors import EeaugError, InputError
 from eeaug.report import units
-from eeaug.settings import Settings, default_cache
+from eeaug.settings import Settings
+from eeaug.settings.settings import default_cache
 from eeaug.support.cache import Cache, Item, Network
 from eeaug.support.printable import printable
 

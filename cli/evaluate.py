@@ -82,7 +82,7 @@ def evaluate(
     from eeaug.export import bundle
     from eeaug.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
-    from eeaug.settings import default_cache
+    from eeaug.settings.settings import default_cache
     from eeaug.support.cache import telling
 
     found = bundles.read(directory, manifest_sha256)

@@ -9,6 +9,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     support                knows nothing of exits: files, words, progress, the cache
     hardware               the target: processors, memories, links, and the files that describe them
     cascade                what a chain of classifiers says, costs and proves; arrays only
+    settings               what a run is asked to do
     arrays                 .npy files whose size is known before memory is taken
     keras2_operations      TensorFlow operations in Keras 2 files as Keras 3 operations
     keras2_config          Keras 2 configurations rewritten for Keras 3
@@ -38,8 +39,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     heads                  exit heads: design, training, selection
     thresholds             the threshold graph and Bellman–Ford
     search                 architectures, placements, limits, the solver
-    settings               what a run is asked to do
-    options                its options as Python values
     source                 the data of a search, and what heads learn from it
     candidates             from locations to trained exits with their outcomes
     choice                 from settings to a search problem, from its result to a design

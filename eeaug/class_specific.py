@@ -22,7 +22,7 @@ from eeaug.search import solver
 from eeaug.search.settle import Settled
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem, architectures, neighbours, placements
-from eeaug.settings import LEAST_ALPHA
+from eeaug.settings.vocabulary import LEAST_ALPHA
 from eeaug.thresholds import quantile_grid
 
 __all__ = ["choose", "figures"]

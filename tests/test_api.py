@@ -19,7 +19,7 @@ from test_cli_report import write_bundle
 
 import eeaug
 from eeaug import api, hardware, isolated
-from eeaug.options import KINDS
+from eeaug.settings.options import KINDS
 from eeaug.support.progress import Lines
 
 QUICK = {"effort": "quick", "cross_validate": False, "max_latency_s": 2.5}

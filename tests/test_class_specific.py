@@ -22,7 +22,8 @@ from eeaug.heads.specific import Specific
 from eeaug.heads.training import Trained
 from eeaug.locations import Location
 from eeaug.search.space import Problem, architectures, placements
-from eeaug.settings import LEAST_ALPHA, Settings
+from eeaug.settings import Settings
+from eeaug.settings.vocabulary import LEAST_ALPHA
 from eeaug.thresholds import NEVER, Objective
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2

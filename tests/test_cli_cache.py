@@ -14,7 +14,8 @@ import pytest
 
 import eeaug
 from eeaug.cli.main import run as run_eeaug
-from eeaug.settings import Settings, default_cache
+from eeaug.settings import Settings
+from eeaug.settings.settings import default_cache
 from eeaug.support.cache import PARTIAL, Cache
 
 KEY = "0123456789abcdef" * 4

@@ -12,8 +12,8 @@ import pytest
 
 from eeaug.cli.augment import augment as command
 from eeaug.errors import InputError
-from eeaug.options import KINDS, Choice, Number, settings
 from eeaug.settings import Settings
+from eeaug.settings.options import KINDS, Choice, Number, settings
 
 PARAMETERS = {p.name: p for p in command.params}
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from eeaug.data.priors import parse_priors
 from eeaug.errors import InputError
-from eeaug.options import settings
 from eeaug.report import units
+from eeaug.settings.options import settings
 from eeaug.support import quantities
 from eeaug.support.quantities import (
     BYTES,

@@ -10,7 +10,7 @@ A format is a module of this package with two functions:
     refuse_decision(decision)  may be left out; raises ConversionError where the model's output is none for it
     refuse(target)           may be left out; raises InputError where the hardware is none for this format
 
-Its name stands in settings.FORMATS, too, from where the command line has it.
+Its name stands in vocabulary.FORMATS, too, from where the command line has it.
 """
 
 from __future__ import annotations

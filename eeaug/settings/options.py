@@ -15,16 +15,8 @@ from typing import Any
 
 from eeaug.cascade.output import MEASURES
 from eeaug.errors import InputError
-from eeaug.settings import (
-    EFFORTS,
-    MAX_CACHE_BYTES,
-    MAX_EPOCHS,
-    MAX_LOCATIONS,
-    MAX_SEED,
-    MAX_THREADS,
-    RECIPES,
-    Settings,
-)  # fmt: skip
+from eeaug.settings.settings import MAX_CACHE_BYTES, MAX_EPOCHS, MAX_LOCATIONS, Settings  # fmt: skip
+from eeaug.settings.vocabulary import EFFORTS, MAX_SEED, MAX_THREADS, RECIPES
 from eeaug.support.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
 from eeaug.support.spelling import nearest
 

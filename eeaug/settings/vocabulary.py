@@ -1,0 +1,70 @@
+"""The names and limits that options are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+
+__all__ = ["ALWAYS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_SEED", "MAX_THREADS", "RECIPES", "Effort"]
+
+RECIPES = ("frozen", "trecx")
+TRECX_EPOCHS = 10
+LEAST_ALPHA = 0.95  # thresholds of exits for a target class are from here to 1 (the same, section 3.3)
+CROSS_VALIDATED = 2000  # choose samples; with so many, luck is worth less than the budgets that people ask for
+MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
+MAX_THREADS = 1024
+SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)
+# of heads, as heads.families makes them
+FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")
+ALWAYS = ("keras", "onnx")
+# of stages, as export.formats writes them, in its order → those that it is made from
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(ALWAYS, ()),
+    "tflite": (),
+    "tflite-int8": ("tflite",),
+    "tflm": ("tflite", "tflite-int8"),
+    "c": (),
+}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is spent on heads.
+
+    Dense ones: locations at most; pooled values of a location per sample of fit, and of all locations per MAC of
+    the backbone, at most; passes over fit, batches at least, learning rate. Convolutional ones: passes over fit;
+    what a head may cost, in MACs or as a share of the backbone, whichever is more; how long their training may
+    take together, in seconds or passes of the backbone over the data, whichever is more. Times are estimated from
+    shapes, so that the same run gives the same heads everywhere.
+    """
+
+    families: tuple[str, ...]
+    places: float
+    dense_values: float
+    dense_share: float
+    dense_epochs: int
+    dense_steps: int
+    dense_rate: float
+    map_epochs: int
+    map_macs: float
+    map_share: float
+    map_s: float
+    map_passes: float
+
+
+# The fewer the steps, the larger the first ones: 2, 4 and 10 passes came to within 0.7, 0.2 and 0 points.
+EFFORTS: Mapping[str, Effort] = {
+    "quick": Effort(
+        ("blueprint",), 24, 0.5, 0.0007, 2, 170, 3e-2, 2,
+        map_macs=1e6, map_share=0.005, map_s=20, map_passes=0.3,
+    ),
+    "normal": Effort(
+        ("blueprint", "separable"), inf, 1, inf, 3, 350, 2e-2, 6,
+        map_macs=1e6, map_share=0.005, map_s=75, map_passes=1,
+    ),
+    "thorough": Effort(
+        FAMILIES, inf, inf, inf, 10, 800, 1e-2, 12,
+        map_macs=2e6, map_share=0.08, map_s=600, map_passes=10,
+    ),
+}  # fmt: skip
