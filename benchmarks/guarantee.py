@@ -94,7 +94,8 @@ def record(name: str, directory: Path, work: Path, effort: str, threads: int) ->
 
 def read(bundle: Path, directory: Path) -> Recorded:
     """The search that a bundle came from, without its data: costs need the model file, exits ``search/``."""
-    from eeaug import graph, hardware, locations, model
+    from eeaug import graph, hardware, locations
+    from eeaug.backbone import model
     from eeaug.export import search_files
 
     manifest = json.loads((bundle / "manifest.json").read_text())

@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 from public_models import MODELS
 
-from eeaug import graph, model
+from eeaug import graph
+from eeaug.backbone import model
 from eeaug.hardware import KINDS, Processor
 from eeaug.hardware.fit import Measurement, left_out
 

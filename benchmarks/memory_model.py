@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import graph, keras_files, litert, model
+from eeaug import graph, litert
+from eeaug.backbone import keras_files, model
 from eeaug.errors import EeaugError
 
 # name → the output that is the classifier, where there are several

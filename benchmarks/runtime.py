@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 from public_models import MODELS, prepare
 
-from eeaug import conversion, model, partition, preparation
+from eeaug import conversion, partition, preparation
+from eeaug.backbone import model
 from eeaug.preprocessing import read_sidecar
 from eeaug.runtime import BATCH, Cascade
 

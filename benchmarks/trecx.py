@@ -68,7 +68,8 @@ class Curve:
 
 def published(path: Path, x: np.ndarray, y: np.ndarray, given: np.ndarray, base: float) -> Curve:
     """A model with an exit and a final output; the one of fewer MACs is the exit."""
-    from eeaug import keras_files, macs, model
+    from eeaug import macs
+    from eeaug.backbone import keras_files, model
 
     keras = keras_files.import_keras()
     parts = [model.from_keras(keras, keras_files.load(path), path, str(i)) for i in range(2)]
@@ -124,7 +125,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--only", nargs="*", choices=TASKS, default=list(TASKS))
     known, more = parser.parse_known_args()
-    from eeaug import keras_files
+    from eeaug.backbone import keras_files
     from eeaug.preprocessing import Preprocessing
 
     rows = []

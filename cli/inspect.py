@@ -89,8 +89,9 @@ def _ends(classifier: Any) -> str:
 def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None) -> dict[str, Any]:
     import numpy as np
 
-    from eeaug import graph, locations, model
+    from eeaug import graph, locations
     from eeaug import macs as counting
+    from eeaug.backbone import model
     from eeaug.cost import Costs
     from eeaug.heads import families
 

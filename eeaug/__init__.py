@@ -5,71 +5,61 @@ eeaug.Report. They are imported when they are asked for.
 
 The order of the pipeline is the order of imports; tests/test_architecture.py reads this list and holds it:
 
-    errors                 what can go wrong, and the exit code it ends with
-    support                knows nothing of exits: files, words, progress, the cache
-    hardware               the target: processors, memories, links, and the files that describe them
-    cascade                what a chain of classifiers says, costs and proves; arrays only
-    settings               what a run is asked to do
-    arrays                 .npy files whose size is known before memory is taken
-    keras2_operations      TensorFlow operations in Keras 2 files as Keras 3 operations
-    keras2_config          Keras 2 configurations rewritten for Keras 3
-    keras2_forms           older forms of Keras 2 configurations
-    packed                 zip and HDF5 files, and the JSON in them, looked through before they are read
-    keras_allowed          what a configuration may name, so that building it runs nothing from the file
-    saved_model            what a SavedModel says of its model, read without TensorFlow
-    saved_model_variables  its variables, through TensorFlow's checkpoint reader
-    stored_model           what a model file says of itself, and what is refused for it
-    output                 what a model's output is, by its layers and by its answers
-    keras_files            any Keras model file as a Keras 3 model
-    model                  the given classifier as a flat list of layer calls
-    preprocessing          how stored samples become what the model takes
-    data                   samples, checked and split into what serves what
-    macs                   multiply-accumulate operations of a layer
-    schedule               an order of computing that needs little memory
-    graph                  layer graph and block graph
-    locations              where an exit can stand, and why not elsewhere
-    cost                   MACs, seconds, joules and bytes of a segment on a processor
-    measurements           measured latencies, read from a file
-    conversion             Keras to ONNX
-    tflite_file            what is in a TFLite file
-    tflite_layers          layers as TFLite can express them
-    litert                 Keras to TFLite, LiteRT interpreters
-    features               the one pass over the data, cached
-    plausibility           whether the given model and the data fit each other
-    heads                  exit heads: design, training, selection
-    thresholds             the threshold graph and Bellman–Ford
-    search                 architectures, placements, limits, the solver
-    source                 the data of a search, and what heads learn from it
-    candidates             from locations to trained exits with their outcomes
-    choice                 from settings to a search problem, from its result to a design
-    cross_validation       the budget on choose that keeps the one asked for elsewhere
-    class_specific         exits for a target class, their choice and what they bring
-    reuse                  exits that use what earlier ones said
-    certification          from that to a design whose drop is proven
-    operating              threshold vectors to switch between
-    preparation            everything before the first pass, and all that can be refused
-    partition              stages
-    early_view             the final classifier assisted by an exit's convolution
-    schema                 what manifest.json, report.json and others may say, field by field
-    manifest_rules         what a manifest must be beyond its schema: the same as the report says
-    manifest               a bundle that is there, read and compared with itself
-    runners                a stage's file in its runtime
-    runtime                stages as a cascade
-    integer                the int8 stages as a cascade of its own
-    export                 the bundle, verified
-    report                 one report.json, its renderings
-    alongside              a part of the data measured while files are written
-    quantising             int8 thresholds sought, int8 files measured
-    gate                   limits on a report, for continuous integration
-    deciding               from trained candidates to the design, its proof and its points
-    delivery               from the design to a written, verified bundle
-    finetuning             exits and backbone trained together, kept only if better
-    pipeline               the flow, one readable list
-    retargeting            another bundle from an earlier one
-    forecast               what a search would cost and could bring
-    isolated               a run in a process of its own
-    api                    all that from Python: a run, a bundle that is there, and its report
-    cli                    parse, call, render, exit code
+    errors            what can go wrong, and the exit code it ends with
+    support           knows nothing of exits: files, words, progress, the cache
+    hardware          the target: processors, memories, links, and the files that describe them
+    cascade           what a chain of classifiers says, costs and proves; arrays only
+    settings          what a run is asked to do
+    backbone          the given classifier, whatever file it comes from
+    arrays            .npy files whose size is known before memory is taken
+    preprocessing     how stored samples become what the model takes
+    data              samples, checked and split into what serves what
+    macs              multiply-accumulate operations of a layer
+    schedule          an order of computing that needs little memory
+    graph             layer graph and block graph
+    locations         where an exit can stand, and why not elsewhere
+    cost              MACs, seconds, joules and bytes of a segment on a processor
+    measurements      measured latencies, read from a file
+    conversion        Keras to ONNX
+    tflite_file       what is in a TFLite file
+    tflite_layers     layers as TFLite can express them
+    litert            Keras to TFLite, LiteRT interpreters
+    features          the one pass over the data, cached
+    plausibility      whether the given model and the data fit each other
+    heads             exit heads: design, training, selection
+    thresholds        the threshold graph and Bellman–Ford
+    search            architectures, placements, limits, the solver
+    source            the data of a search, and what heads learn from it
+    candidates        from locations to trained exits with their outcomes
+    choice            from settings to a search problem, from its result to a design
+    cross_validation  the budget on choose that keeps the one asked for elsewhere
+    class_specific    exits for a target class, their choice and what they bring
+    reuse             exits that use what earlier ones said
+    certification     from that to a design whose drop is proven
+    operating         threshold vectors to switch between
+    preparation       everything before the first pass, and all that can be refused
+    partition         stages
+    early_view        the final classifier assisted by an exit's convolution
+    schema            what manifest.json, report.json and others may say, field by field
+    manifest_rules    what a manifest must be beyond its schema: the same as the report says
+    manifest          a bundle that is there, read and compared with itself
+    runners           a stage's file in its runtime
+    runtime           stages as a cascade
+    integer           the int8 stages as a cascade of its own
+    export            the bundle, verified
+    report            one report.json, its renderings
+    alongside         a part of the data measured while files are written
+    quantising        int8 thresholds sought, int8 files measured
+    gate              limits on a report, for continuous integration
+    deciding          from trained candidates to the design, its proof and its points
+    delivery          from the design to a written, verified bundle
+    finetuning        exits and backbone trained together, kept only if better
+    pipeline          the flow, one readable list
+    retargeting       another bundle from an earlier one
+    forecast          what a search would cost and could bring
+    isolated          a run in a process of its own
+    api               all that from Python: a run, a bundle that is there, and its report
+    cli               parse, call, render, exit code
 """
 
 from __future__ import annotations

@@ -18,13 +18,13 @@ import numpy as np
 
 from eeaug import hardware as hardware_module
 from eeaug import isolated, manifest
+from eeaug.backbone.stored_model import one_line
 from eeaug.data import functions
 from eeaug.errors import EeaugError, InputError
 from eeaug.export import bundle, keras_file
 from eeaug.hardware import Hardware
 from eeaug.report import facts
 from eeaug.settings import Settings, options
-from eeaug.stored_model import one_line
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Lines, Observer
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import model, partition
+from eeaug import partition
+from eeaug.backbone import model
 from eeaug.heads.design import Convolve
 from eeaug.heads.training import Trained
 

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, deciding, early_view, graph, locations, model, partition, runners
+from eeaug import data, deciding, early_view, graph, locations, partition, runners
+from eeaug.backbone import model
 from eeaug.candidates import Candidates
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View

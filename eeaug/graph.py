@@ -15,8 +15,8 @@ from typing import Any
 import networkx as nx
 
 from eeaug import macs, schedule
+from eeaug.backbone.model import INPUT, Call, Classifier
 from eeaug.errors import ConversionError
-from eeaug.model import INPUT, Call, Classifier
 
 __all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements", "work"]
 

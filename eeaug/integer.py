@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import certification, choice, operating
+from eeaug.backbone.model import Classifier
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import STEP, Quantised
 from eeaug.certification import Guarantee
 from eeaug.choice import Rules
 from eeaug.errors import ConversionError, InfeasibleError
-from eeaug.model import Classifier
 from eeaug.operating import Point
 from eeaug.runners import INT8 as FORMAT
 from eeaug.runtime import Cascade

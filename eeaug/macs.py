@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import isqrt, prod
 
+from eeaug.backbone.model import Call
 from eeaug.errors import ConversionError
 from eeaug.hardware import KINDS
-from eeaug.model import Call
 
 __all__ = ["Macs", "count", "parameters", "total"]
 

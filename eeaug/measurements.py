@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from eeaug import graph, model
+from eeaug import graph
+from eeaug.backbone import model
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware import KINDS, Hardware
 from eeaug.hardware.fit import Measurement

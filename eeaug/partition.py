@@ -8,10 +8,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from eeaug import conversion, keras_files, model
+from eeaug import conversion
+from eeaug.backbone import keras_files, model
+from eeaug.backbone.model import INPUT, Classifier
 from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
-from eeaug.model import INPUT, Classifier
 
 __all__ = [
     "FINAL",

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.backbone.model import Classifier
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.model import Classifier
 from eeaug.support.progress import DOUBT
 
 __all__ = ["REASONS", "Seen", "disagreement", "doubts", "normalisation", "outdone", "overrated"]

@@ -9,18 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eeaug import (
-    candidates,
-    choice,
-    data,
-    graph,
-    hardware,
-    keras_files,
-    locations,
-    model,
-    plausibility,
-    stored_model,
-)
+from eeaug import candidates, choice, data, graph, hardware, locations, plausibility
+from eeaug.backbone import keras_files, model, stored_model
+from eeaug.backbone.model import Classifier
 from eeaug.cascade.output import Decision
 from eeaug.choice import Baseline, Rules
 from eeaug.cost import Costs, Exit
@@ -33,7 +24,6 @@ from eeaug.heads import families
 from eeaug.heads.design import Head
 from eeaug.heads.specific import Specific
 from eeaug.locations import Location
-from eeaug.model import Classifier
 from eeaug.settings import EFFORTS, Settings
 from eeaug.source import Source
 from eeaug.support.cache import Cache

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, graph, hardware, integer, keras_files, locations, manifest, partition, plausibility
+from eeaug import choice, graph, hardware, integer, locations, manifest, partition, plausibility
+from eeaug.backbone import keras_files
 from eeaug.candidates import Candidates
 from eeaug.cascade.output import Decision
 from eeaug.deciding import Earlier, Material

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import conversion, keras_files, litert
+from eeaug import conversion, litert
+from eeaug.backbone import keras_files
+from eeaug.backbone.stored_model import one_line
 from eeaug.errors import ConversionError, EeaugError, InputError
-from eeaug.stored_model import one_line
 
 __all__ = ["INT8", "RUNTIMES", "Asked", "Int8", "Runner", "answering", "opened"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import data
+from eeaug.backbone.model import Classifier
 from eeaug.cascade import temperature
 from eeaug.cascade.output import Decision
 from eeaug.data import Splits
 from eeaug.features import Extraction, Features
 from eeaug.heads.specific import Specific
-from eeaug.model import Classifier
 
 __all__ = ["Source"]
 

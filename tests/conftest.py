@@ -96,7 +96,7 @@ def gone() -> int:
 
 @pytest.fixture(scope="session")
 def keras() -> Any:
-    from eeaug import keras_files
+    from eeaug.backbone import keras_files
 
     return keras_files.import_keras()
 

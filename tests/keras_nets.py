@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import graph, keras_files, locations, model
+from eeaug import graph, locations
+from eeaug.backbone import keras_files, model
+from eeaug.backbone.model import Classifier
 from eeaug.heads.design import Convolve, Dense, Head, Pool, convolutions
 from eeaug.heads.training import Trained
 from eeaug.locations import Location
-from eeaug.model import Classifier
 
 SHAPE, CLASSES = (8, 8, 3), 4
 

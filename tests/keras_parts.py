@@ -13,7 +13,7 @@ import h5py
 import pytest
 from keras_nets import saved
 
-from eeaug import keras_files
+from eeaug.backbone import keras_files
 from eeaug.errors import EeaugError
 
 FILES = [(version, suffix) for version in (3, 2) for suffix in (".keras", ".h5")]

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from test_report_page import Reader
 
-from eeaug import hardware, keras_files
+from eeaug import hardware
+from eeaug.backbone import keras_files
 from eeaug.cli.inspect import _facts
 from eeaug.cli.inspect import inspect as command
 from eeaug.report import block_picture, page, units

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import EXAMPLES, Run
 
-from eeaug import graph, hardware, measurements, model
+from eeaug import graph, hardware, measurements
+from eeaug.backbone import model
 from eeaug.cli.hw import hw
 from eeaug.errors import InputError
 from eeaug.hardware import fit

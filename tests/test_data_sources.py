@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eeaug.backbone.keras_files import import_keras
 from eeaug.data import Data, load, split, store
 from eeaug.errors import InputError
-from eeaug.keras_files import import_keras
 
 Shape = tuple[int | None, ...]
 

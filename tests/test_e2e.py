@@ -271,7 +271,7 @@ def batch(bundle: Bundle, work: Path, broken: Path) -> dict[str, Done]:
 
 
 def autoencoder(path: Path) -> None:
-    from eeaug import keras_files
+    from eeaug.backbone import keras_files
 
     keras = keras_files.import_keras()
     start = keras.Input((16,))

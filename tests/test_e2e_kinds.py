@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from conftest import AUGMENT, EXAMPLES, QUICK, Run, small_data
 
-from eeaug import keras_files
+from eeaug.backbone import keras_files
 
 pytestmark = [
     pytest.mark.e2e,

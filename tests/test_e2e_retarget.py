@@ -12,7 +12,8 @@ import pytest
 from conftest import AUGMENT, Bundle, Done, Run, hashes, left_over
 from keras_nets import NETS, classifier, dense_head, map_head, places, trained
 
-from eeaug import graph, keras_files, partition
+from eeaug import graph, partition
+from eeaug.backbone import keras_files
 from eeaug.export import keras_file
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2

@@ -10,10 +10,10 @@ import pytest
 from keras_nets import classifier, places
 
 from eeaug import features
+from eeaug.backbone.model import Classifier
 from eeaug.data import Part, View
 from eeaug.errors import InputError
 from eeaug.features import Extraction, Features, Wanted, shards
-from eeaug.model import Classifier
 from eeaug.preprocessing import Preprocessing
 from eeaug.support import checksums
 from eeaug.support.cache import Cache

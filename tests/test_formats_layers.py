@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from keras_nets import saved
 
-from eeaug import hardware, keras_files, litert, model, tflite_file
+from eeaug import hardware, litert, tflite_file
+from eeaug.backbone import keras_files, model
 from eeaug.errors import ConversionError
 from eeaug.export import layerwise, rehearsal
 from eeaug.settings import Settings

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from keras_nets import CLASSES, dense_head, map_head, trained
 
-from eeaug import keras_files, macs, model, settings
+from eeaug import macs, settings
+from eeaug.backbone import keras_files, model
 from eeaug.cascade.output import Decision
 from eeaug.features import Features
 from eeaug.heads import dense, design, families, keras_head, maps, selection, store, training

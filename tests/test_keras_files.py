@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from keras_nets import saved
 
-from eeaug import keras_files, stored_model
+from eeaug.backbone import keras_files, stored_model
+from eeaug.backbone.keras2_config import input_shapes
 from eeaug.errors import ConversionError, EeaugError, InputError
-from eeaug.keras2_config import input_shapes
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared real models are not on this machine")
@@ -62,7 +62,7 @@ def test_content_decides_not_the_suffix(keras: Any, tmp_path: Path, suffix: str,
 
 def test_import_is_quiet_and_on_tensorflow() -> None:
     code = (
-        "import sys; from eeaug import keras_files; assert 'keras' not in sys.modules; "
+        "import sys; from eeaug.backbone import keras_files; assert 'keras' not in sys.modules; "
         "print(keras_files.import_keras().backend.backend())"
     )
     env = {key: value for key, value in os.environ.items() if not key.startswith(("TF_", "KERAS_"))}

@@ -12,8 +12,8 @@ import pytest
 from keras_nets import saved
 from keras_parts import refused, small_files, with_config
 
-from eeaug import keras_files
-from eeaug.keras2_forms import renewed
+from eeaug.backbone import keras_files
+from eeaug.backbone.keras2_forms import renewed
 
 __all__ = ["small_files"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from keras_parts import FILES, IDS, refused, small_files, with_config
 
-from eeaug import keras_allowed, keras_files, stored_model
+from eeaug.backbone import keras_allowed, keras_files, stored_model
 from eeaug.errors import ConversionError
 
 __all__ = ["small_files"]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from keras_nets import saved
 
-from eeaug import keras_files
+from eeaug.backbone import keras_files
+from eeaug.backbone.keras2_operations import operation
 from eeaug.errors import ConversionError
-from eeaug.keras2_operations import operation
 
 SHAPE = (6, 6, 4)
 

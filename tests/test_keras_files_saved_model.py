@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras_nets import saved
 
-from eeaug import keras_files, model, saved_model, stored_model
+from eeaug.backbone import keras_files, model, saved_model, stored_model
 from eeaug.errors import ConversionError, EeaugError, InputError
 
 SHAPE = (6, 6, 3)

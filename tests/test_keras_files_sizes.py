@@ -26,7 +26,7 @@ from keras_parts import (
     zipped,
 )
 
-from eeaug import keras_allowed, keras_files, packed
+from eeaug.backbone import keras_allowed, keras_files, packed
 from eeaug.errors import InputError
 
 __all__ = ["small_files"]

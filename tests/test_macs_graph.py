@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eeaug import graph, locations, macs
+from eeaug.backbone.model import INPUT, Call, Classifier
 from eeaug.errors import ConversionError
-from eeaug.model import INPUT, Call, Classifier
 
 Shape = tuple[int, ...]
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from keras_nets import dense_head, saved, trained
 
-from eeaug import conversion, graph, keras_files, locations, model, partition
+from eeaug import conversion, graph, locations, partition
+from eeaug.backbone import keras_files, model
+from eeaug.backbone.model import Classifier
 from eeaug.errors import ConversionError, InputError
-from eeaug.model import Classifier
 from eeaug.partition import PROBABILITIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from keras_nets import NETS, classifier, dense_head, map_head, places, trained
 
-from eeaug import conversion, hardware, keras_files, partition
+from eeaug import conversion, hardware, partition
+from eeaug.backbone import keras_files
+from eeaug.backbone.model import INPUT, Classifier
 from eeaug.export import formats, keras_file, stage_files, verify
 from eeaug.export.formats import Work
 from eeaug.heads.training import Trained
-from eeaug.model import INPUT, Classifier
 from eeaug.partition import PROBABILITIES, Stage
 from eeaug.runtime import Cascade
 

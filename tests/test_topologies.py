@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from keras_nets import trained
 
-from eeaug import conversion, graph, keras_files, locations, macs, model, partition
+from eeaug import conversion, graph, locations, macs, partition
+from eeaug.backbone import keras_files, model
+from eeaug.backbone.model import INPUT, Classifier
 from eeaug.heads import families
 from eeaug.locations import Location
-from eeaug.model import INPUT, Classifier
 from eeaug.partition import PROBABILITIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2

@@ -12,7 +12,8 @@ from conftest import AUGMENT, Run, patched
 from keras_nets import CLASSES, SHAPE, places, trained
 from test_finetuning import FORCED
 
-from eeaug import early_view, model, partition
+from eeaug import early_view, partition
+from eeaug.backbone import model
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import InputError
 from eeaug.heads.design import Convolve, Dense, Head, Pool

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from eeaug.backbone.keras_files import import_keras
 from eeaug.data import images, sound, tensors
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, Wanted, kept, key_of_files, write_rows
 from eeaug.errors import InputError
-from eeaug.keras_files import import_keras
 from eeaug.support import places
 
 __all__ = ["read"]

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from eeaug import arrays
+from eeaug.backbone.model import sha256
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, Wanted
 from eeaug.errors import InputError
-from eeaug.model import sha256
 from eeaug.support import checksums, places
 from eeaug.support.cache import Cache, clear_way, damaged, is_there, publishing, touch
 from eeaug.support.printable import one_line

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from eeaug.backbone.keras_files import import_keras
 from eeaug.data.store import FORMAT, Raw, Wanted, kept, write_rows
 from eeaug.errors import InputError
-from eeaug.keras_files import import_keras
 from eeaug.support import streams
 from eeaug.support.spelling import nearest
 

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.backbone.model import Classifier
 from eeaug.cascade.output import Decision
 from eeaug.errors import InputError
 from eeaug.hardware import Hardware
-from eeaug.model import Classifier
 from eeaug.partition import Stage
 
 __all__ = ["FORMATS", "Format", "Work", "check_possible", "like", "named"]

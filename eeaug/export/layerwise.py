@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from eeaug import conversion, litert, tflite_file
+from eeaug.backbone.model import Call, Classifier
 from eeaug.errors import ConversionError
-from eeaug.model import Call, Classifier
 from eeaug.support import leftovers
 
 __all__ = ["blamed"]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import integer, litert, partition
+from eeaug.backbone.model import Classifier
 from eeaug.errors import ConversionError
 from eeaug.export import formats, layerwise, stage_files, tflm, verify
 from eeaug.export.formats import Format, Work
@@ -25,7 +26,6 @@ from eeaug.hardware import Hardware
 from eeaug.heads.design import Dense, Head, convolutions
 from eeaug.heads.training import Trained
 from eeaug.integer import Integer
-from eeaug.model import Classifier
 from eeaug.runners import answering
 from eeaug.settings import FORMATS, Settings
 from eeaug.support import leftovers, native_process

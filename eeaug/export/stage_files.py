@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from eeaug import conversion
+from eeaug.backbone.model import Classifier
 from eeaug.export import keras_file
 from eeaug.heads import keras_head
-from eeaug.model import Classifier
 from eeaug.partition import PROBABILITIES, Stage, stage_graph
 from eeaug.settings import ALWAYS
 

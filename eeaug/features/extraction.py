@@ -20,12 +20,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.backbone.model import Classifier
 from eeaug.data import Preprocessing, View
 from eeaug.errors import InputError
 from eeaug.features import shards
 from eeaug.features.columns import Layout, Rows
 from eeaug.features.extractor import Wanted, extractor, halved
-from eeaug.model import Classifier
 from eeaug.support import cache, checksums
 from eeaug.support.cache import PARTIAL, Cache
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from eeaug import conversion
+from eeaug.backbone.model import INPUT, Classifier
 from eeaug.locations import Location, pooled_shape
-from eeaug.model import INPUT, Classifier
 
 __all__ = ["HALF_MAX", "Wanted", "extractor", "halved"]
 

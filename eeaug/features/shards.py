@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import conversion
+from eeaug.backbone.model import INPUT
 from eeaug.data import prepared
-from eeaug.model import INPUT
 from eeaug.preprocessing import Preprocessing, at_once
 
 __all__ = ["SHARD", "run", "shard"]

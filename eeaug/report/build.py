@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import eeaug
+from eeaug.backbone.model import Classifier
 from eeaug.cascade.betting import mean_upper_bound
 from eeaug.cascade.learn_then_test import paired_losses
 from eeaug.cascade.outcomes import Outcomes, decide
@@ -17,7 +18,6 @@ from eeaug.cascade.output import Decision
 from eeaug.certification import Guarantee
 from eeaug.cost import Costs, Segments
 from eeaug.hardware import Hardware, dump
-from eeaug.model import Classifier
 from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.report import metrics, units

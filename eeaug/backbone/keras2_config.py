@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from eeaug import keras2_operations as operations
+from eeaug.backbone import keras2_operations as operations
 
 __all__ = [
     "MODELS",

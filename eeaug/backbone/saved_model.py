@@ -16,9 +16,9 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from eeaug import packed
+from eeaug.backbone import packed
+from eeaug.backbone.keras2_config import Item
 from eeaug.errors import ConversionError, InputError
-from eeaug.keras2_config import Item
 
 __all__ = ["GRAPH_FILE", "Node", "object_graph", "read"]
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import keras2_forms, keras_allowed, packed, saved_model
+from eeaug.backbone import keras2_forms, keras_allowed, packed, saved_model
+from eeaug.backbone.keras2_config import MODELS, Item, item_name, items
+from eeaug.backbone.keras_allowed import short
 from eeaug.errors import ConversionError, InputError
-from eeaug.keras2_config import MODELS, Item, item_name, items
-from eeaug.keras_allowed import short
 from eeaug.support.spelling import nearest
 
 __all__ = ["DAMAGE", "WEIGHTS", "Stored", "one_line", "read", "read_h5"]

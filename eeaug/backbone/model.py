@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import keras_files
+from eeaug.backbone import keras_files
+from eeaug.backbone.model_output import Ending, activation_of, ending_of, softmax, told, tolerance
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
-from eeaug.output import Ending, activation_of, ending_of, softmax, told, tolerance
 from eeaug.support.spelling import nearest
 
 __all__ = ["INPUT", "RESERVED", "SOFTMAX", "Call", "Classifier", "from_keras", "load", "settled", "sha256"]

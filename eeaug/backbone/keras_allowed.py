@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from eeaug import keras2_operations as operations
-from eeaug.keras2_config import MODELS, Item, item_name, layers_of, unresolved
+from eeaug.backbone import keras2_operations as operations
+from eeaug.backbone.keras2_config import MODELS, Item, item_name, layers_of, unresolved
 
 __all__ = ["LARGEST_SAMPLE", "refusal", "runs_code", "short", "too_much", "unknown_operation"]
 

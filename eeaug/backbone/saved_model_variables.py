@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from eeaug import packed, saved_model
+from eeaug.backbone import packed, saved_model
+from eeaug.backbone.saved_model import Node
 from eeaug.errors import InputError
-from eeaug.saved_model import Node
 
 __all__ = ["assign", "elements"]
 

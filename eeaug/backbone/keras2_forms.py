@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from eeaug.keras2_config import Item, item_name, items
+from eeaug.backbone.keras2_config import Item, item_name, items
 
 __all__ = ["renewed", "renormalised"]
 

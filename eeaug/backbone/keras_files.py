@@ -24,11 +24,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from eeaug import keras_allowed, packed, saved_model_variables, stored_model
+from eeaug.backbone import keras_allowed, packed, saved_model_variables, stored_model
+from eeaug.backbone.keras2_config import Item, input_shapes, layers_of, rewritten, without_slashes
+from eeaug.backbone.keras_allowed import LARGEST_SAMPLE, short
+from eeaug.backbone.stored_model import Stored, one_line, read_h5
 from eeaug.errors import ConversionError, InputError
-from eeaug.keras2_config import Item, input_shapes, layers_of, rewritten, without_slashes
-from eeaug.keras_allowed import LARGEST_SAMPLE, short
-from eeaug.stored_model import Stored, one_line, read_h5
 from eeaug.support import leftovers
 
 if TYPE_CHECKING:

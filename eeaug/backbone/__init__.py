@@ -1,0 +1,16 @@
+"""The given classifier, whatever file it comes from.
+
+A line of code here may touch a model file and Keras; it knows nothing of exits.
+
+    packed                 zip and HDF5 files, looked through before they are read
+    keras2_operations      TensorFlow operations in Keras 2 files as Keras 3 operations
+    keras2_config          Keras 2 configurations rewritten for Keras 3
+    keras2_forms           older ways in which Keras 2 wrote the same
+    saved_model            what a SavedModel says of its model, read without TensorFlow
+    saved_model_variables  the variables of a SavedModel given to a model of Keras 2
+    keras_allowed          what a configuration may name, so that building the model runs nothing
+    stored_model           what a model file says of itself, and what is refused for it
+    keras_files            any Keras model file as a Keras 3 model
+    model_output           what a model's output is: probabilities, sigmoids or logits
+    model                  the given classifier as a flat list of layer calls
+"""
