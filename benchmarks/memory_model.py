@@ -27,9 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import graph, litert
+from eeaug import graph
 from eeaug.backbone import keras_files, model
 from eeaug.errors import EeaugError
+from eeaug.frameworks import keras_to_tflite
 
 # name → the output that is the classifier, where there are several
 MODELS: dict[str, str | None] = {
@@ -79,7 +80,7 @@ def allocated(content: bytes) -> tuple[int, int]:
 
 def quantised(inputs: Any, outputs: dict[str, Any]) -> bytes:
     noise = np.random.default_rng(0).random((SAMPLES, *inputs.shape[1:]), dtype=np.float32)
-    return litert.to_tflite(inputs, outputs, input_name="input", samples=noise)
+    return keras_to_tflite.to_tflite(inputs, outputs, input_name="input", samples=noise)
 
 
 def of_model(path: Path, name: str, output: str | None) -> Row:

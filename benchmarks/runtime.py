@@ -26,8 +26,9 @@ from pathlib import Path
 import numpy as np
 from public_models import MODELS, prepare
 
-from eeaug import conversion, partition, preparation
+from eeaug import partition, preparation
 from eeaug.backbone import model
+from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.preprocessing import read_sidecar
 from eeaug.runtime import BATCH, Cascade
 
@@ -46,8 +47,8 @@ def unmodified(file: Path, threads: int) -> Callable[[np.ndarray], object]:
     classifier = model.load(file)
     (stage,) = partition.stages(classifier, (), (), [("host", 4)], [0])
     inputs, outputs = partition.stage_graph(classifier, stage)
-    proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
-    session = conversion.session(proto.SerializeToString(), threads)
+    proto = keras_to_onnx.to_onnx(inputs, outputs, input_name=stage.input_name)
+    session = onnx_session.session(proto.SerializeToString(), threads)
     return lambda x: session.run([partition.PROBABILITIES], {stage.input_name: x})
 
 

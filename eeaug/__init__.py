@@ -11,6 +11,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     cascade           what a chain of classifiers says, costs and proves; arrays only
     settings          what a run is asked to do
     backbone          the given classifier, whatever file it comes from
+    frameworks        converters, sessions and runners of the formats
     arrays            .npy files whose size is known before memory is taken
     preprocessing     how stored samples become what the model takes
     data              samples, checked and split into what serves what
@@ -20,10 +21,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     locations         where an exit can stand, and why not elsewhere
     cost              MACs, seconds, joules and bytes of a segment on a processor
     measurements      measured latencies, read from a file
-    conversion        Keras to ONNX
-    tflite_file       what is in a TFLite file
-    tflite_layers     layers as TFLite can express them
-    litert            Keras to TFLite, LiteRT interpreters
     features          the one pass over the data, cached
     plausibility      whether the given model and the data fit each other
     heads             exit heads: design, training, selection
@@ -43,7 +40,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     schema            what manifest.json, report.json and others may say, field by field
     manifest_rules    what a manifest must be beyond its schema: the same as the report says
     manifest          a bundle that is there, read and compared with itself
-    runners           a stage's file in its runtime
     runtime           stages as a cascade
     integer           the int8 stages as a cascade of its own
     export            the bundle, verified

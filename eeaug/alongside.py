@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.runners import Runner
+from eeaug.frameworks.runners import Runner
 from eeaug.runtime import Cascade
 
 __all__ = ["Alongside"]

@@ -21,7 +21,8 @@ from eeaug import isolated, manifest
 from eeaug.backbone.stored_model import one_line
 from eeaug.data import functions
 from eeaug.errors import EeaugError, InputError
-from eeaug.export import bundle, keras_file
+from eeaug.export import bundle
+from eeaug.frameworks import keras_archive
 from eeaug.hardware import Hardware
 from eeaug.report import facts
 from eeaug.settings import Settings, options
@@ -324,7 +325,7 @@ def _model(given: Any, scratch: Path) -> Path:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            keras_file.save(given, file)
+            keras_archive.save(given, file)
     except Exception as error:  # Keras raises anything
         raise InputError(f"model: Keras cannot save {given.name}: {one_line(error)}") from error
     return file

@@ -19,9 +19,10 @@ from eeaug.alongside import Alongside
 from eeaug.cascade import shift
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.deciding import Decided, Material, decide
-from eeaug.export import bundle, formats, keras_file, search_files, stage_files, verify
+from eeaug.export import bundle, formats, search_files, stage_files, verify
 from eeaug.export.formats import Work
 from eeaug.export.search_files import Search
+from eeaug.frameworks import keras_archive
 from eeaug.report import build, cautions, rho_curve, target
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
@@ -181,7 +182,7 @@ def _export(
     found, chosen, directory = material.found, decided.chosen, work.directory
     stage_files.write(work.classifier, work.stages, directory, onnx_written)
     exits = [found.trained[e] for e in chosen.design.exits]
-    keras_file.save(partition.monolith(work.classifier, exits), directory / "augmented.keras")
+    keras_archive.save(partition.monolith(work.classifier, exits), directory / "augmented.keras")
     (directory / "hardware.yaml").write_text(hardware.dump(work.hardware), encoding="utf-8")
     if not settings.slim:
         answers = {}

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, deciding, early_view, graph, locations, partition, runners
+from eeaug import data, deciding, early_view, graph, locations, partition
 from eeaug.backbone import model
 from eeaug.candidates import Candidates
 from eeaug.cascade.outcomes import Outcomes
@@ -28,6 +28,7 @@ from eeaug.deciding import Decided, Material
 from eeaug.early_view import EarlyView
 from eeaug.errors import InfeasibleError
 from eeaug.features import Features
+from eeaug.frameworks import runners
 from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
 from eeaug.preparation import Network

@@ -22,8 +22,8 @@ from eeaug.cascade.output import STEP, Quantised
 from eeaug.certification import Guarantee
 from eeaug.choice import Rules
 from eeaug.errors import ConversionError, InfeasibleError
+from eeaug.frameworks.runners import INT8 as FORMAT
 from eeaug.operating import Point
-from eeaug.runners import INT8 as FORMAT
 from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Settings

@@ -8,9 +8,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from eeaug import conversion
 from eeaug.backbone import keras_files, model
 from eeaug.backbone.model import INPUT, Classifier
+from eeaug.frameworks import keras_to_onnx
 from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
 
@@ -131,7 +131,7 @@ def stage_graph(classifier: Classifier, stage: Stage) -> tuple[Any, dict[str, An
     made = classifier.replay(stage.start, inputs, [*_reads(stage.exit), end])
     if stage.exit is None:
         return inputs, {PROBABILITIES: _final(classifier, made[end])}
-    handover = conversion.as_float32(made[end], "eeaug_handover")
+    handover = keras_to_onnx.as_float32(made[end], "eeaug_handover")
     return inputs, {PROBABILITIES: _attached(stage.exit, made), str(stage.handover): handover}
 
 
@@ -161,7 +161,7 @@ def backbone(augmented: Any, path: Path) -> Classifier:
 
 
 def _final(classifier: Classifier, tensor: Any) -> Any:
-    return conversion.as_float32(classifier.probabilities(tensor), "eeaug_final")
+    return keras_to_onnx.as_float32(classifier.probabilities(tensor), "eeaug_final")
 
 
 def _reads(trained: Trained | None) -> list[str]:

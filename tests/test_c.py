@@ -17,7 +17,7 @@ import pytest
 from conftest import AUGMENT, Bundle, Run, environment, hashes
 from tools import needs_arm, needs_cmake, needs_make, needs_qemu, needs_stack_usage
 
-from eeaug import conversion, hardware
+from eeaug import hardware
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export import c
@@ -25,6 +25,7 @@ from eeaug.export.bundle import read_manifest
 from eeaug.export.c import toolchain
 from eeaug.export.formats import Work
 from eeaug.export.verify import Reference
+from eeaug.frameworks import onnx_session
 
 pytestmark = pytest.mark.e2e
 pytest.importorskip("emx_onnx_cgen")
@@ -222,7 +223,7 @@ def written(made: Made, place: Path, **changes: Any) -> tuple[Work, Reference]:
     said, tensor = [], x
     for entry in manifest["stages"]:
         names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
-        session = conversion.session(place / entry["files"]["onnx"], 1)
+        session = onnx_session.session(place / entry["files"]["onnx"], 1)
         answer, *handed = session.run(names, {entry["inputs"][0]: tensor})
         said.append(answer)
         tensor = handed[0] if handed else tensor

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from tools import needs_host
 
-from eeaug import conversion
 from eeaug.cascade.combining import combined
 from eeaug.cascade.output import KINDS, MEASURES, Decision
 from eeaug.errors import ConversionError
 from eeaug.export.c import cascade_source, decisions, onnx_source, stage_source, toolchain
 from eeaug.export.c.plan import Stage, plan
+from eeaug.frameworks import keras_to_onnx, onnx_session
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 compiler = toolchain.host()
@@ -233,7 +233,7 @@ def test_other_layers_give_what_onnx_runtime_gives(keras: Any, tmp_path: Path) -
     pytest.importorskip("emx_onnx_cgen")
     keras.utils.set_random_seed(3)
     net = branches(keras)
-    proto = conversion.to_onnx(net.inputs[0], {"probabilities": net.outputs[0]}, input_name="input")
+    proto = keras_to_onnx.to_onnx(net.inputs[0], {"probabilities": net.outputs[0]}, input_name="input")
     (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
     source = onnx_source.generated(onnx_source.simplified(tmp_path / "model.onnx"), "stage_0")
     made = plan([Stage(source, True, False, 4 * 768, 16, 0, 0, False)])
@@ -249,7 +249,7 @@ def test_other_layers_give_what_onnx_runtime_gives(keras: Any, tmp_path: Path) -
     x = np.random.default_rng(0).normal(size=(20, 16, 16, 3)).astype("<f4")
     said = [subprocess.run([tmp_path / "main"], input=one.tobytes(), capture_output=True, check=True) for one in x]
     found = np.array([np.frombuffer(done.stdout, "<f4") for done in said])
-    (expected,) = conversion.session(tmp_path / "model.onnx", 1).run(None, {"input": x})
+    (expected,) = onnx_session.session(tmp_path / "model.onnx", 1).run(None, {"input": x})
     np.testing.assert_allclose(found, expected, atol=2e-6)
     assert np.ptp(expected, axis=0).max() > 0.1, "samples differ"
 

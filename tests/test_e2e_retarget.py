@@ -14,7 +14,7 @@ from keras_nets import NETS, classifier, dense_head, map_head, places, trained
 
 from eeaug import graph, partition
 from eeaug.backbone import keras_files
-from eeaug.export import keras_file
+from eeaug.frameworks import keras_archive
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 e2e = pytest.mark.e2e
@@ -59,12 +59,12 @@ def test_the_backbone_is_the_model_that_was_given(kind: str, tmp_path: Path) -> 
     _, given = classifier(kind, tmp_path)
     at = list(places(given).values())
     heads = [trained(map_head(p) if len(p.shape) > 1 else dense_head(p)) for p in at]
-    keras_file.save(partition.monolith(given, heads), tmp_path / "augmented.keras")
+    keras_archive.save(partition.monolith(given, heads), tmp_path / "augmented.keras")
     found = partition.backbone(keras_files.load(tmp_path / "augmented.keras"), tmp_path / "augmented.keras")
     assert found.calls == given.calls
     assert (found.logits, found.output, found.decision) == (given.logits, given.output, given.decision)
     assert graph.blocks(found) == graph.blocks(given)
-    keras_file.save(partition.monolith(found, heads), tmp_path / "again.keras")
+    keras_archive.save(partition.monolith(found, heads), tmp_path / "again.keras")
     assert (tmp_path / "again.keras").read_bytes() == (tmp_path / "augmented.keras").read_bytes()
 
 

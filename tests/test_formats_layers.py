@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from keras_nets import saved
 
-from eeaug import hardware, litert, tflite_file
+from eeaug import hardware
 from eeaug.backbone import keras_files, model
 from eeaug.errors import ConversionError
 from eeaug.export import layerwise, rehearsal
+from eeaug.frameworks import keras_to_tflite, tflite_file, tflite_session
 from eeaug.settings import Settings
 from eeaug.support import native_process
 
@@ -30,7 +31,7 @@ def _last_axis(layers: Any, x: Any) -> Any:
     return layers.Dense(6)(layers.GlobalAveragePooling2D()(x))
 
 
-# every kind of layer that eeaug.tflite_layers expresses otherwise, and LSTM, whose loop is unrolled
+# every kind of layer that eeaug.frameworks.tflite_layers expresses otherwise, and LSTM, whose loop is unrolled
 EXPRESSED: dict[str, Build] = {
     "elu": lambda layers, x: layers.Activation("elu")(x),
     "elu-half": lambda layers, x: layers.ELU(0.5)(x),
@@ -67,11 +68,13 @@ def test_it_says_the_same_in_float_and_nearly_so_in_int8(name: str) -> None:
     inputs, made = graph(EXPRESSED[name])
     x = np.random.default_rng(1).normal(0, 1, (32, 4, 6, 3)).astype(np.float32)
     expected = np.asarray(keras.Model(inputs, made)(x, training=False))
-    (floats,) = litert.Session(litert.to_tflite(inputs, {"y": made}, input_name="x"), 1).run(["y"], {"x": x})
+    (floats,) = tflite_session.Session(keras_to_tflite.to_tflite(inputs, {"y": made}, input_name="x"), 1).run(
+        ["y"], {"x": x}
+    )
     np.testing.assert_allclose(floats, expected, atol=1e-5)
-    content = litert.to_tflite(inputs, {"y": made}, input_name="x", samples=x)
-    litert.check_int8(content)
-    session = litert.Session(content, 1)
+    content = keras_to_tflite.to_tflite(inputs, {"y": made}, input_name="x", samples=x)
+    keras_to_tflite.check_int8(content)
+    session = tflite_session.Session(content, 1)
     takes, gives = session.inputs["x"], session.outputs["y"]
     assert takes is not None and gives is not None
     (q,) = session.run(["y"], {"x": takes.quantised(x)})
@@ -81,7 +84,7 @@ def test_it_says_the_same_in_float_and_nearly_so_in_int8(name: str) -> None:
 @pytest.mark.usefixtures("here")
 def test_prelu_stays_one_operator() -> None:
     inputs, made = graph(EXPRESSED["prelu"])
-    assert "PRELU" in tflite_file.operators(litert.to_tflite(inputs, {"y": made}, input_name="x"))
+    assert "PRELU" in tflite_file.operators(keras_to_tflite.to_tflite(inputs, {"y": made}, input_name="x"))
 
 
 def classifier(tmp_path: Path, build: Build) -> model.Classifier:

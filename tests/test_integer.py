@@ -18,8 +18,8 @@ from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import STEP, Decision, Quantised
 from eeaug.choice import Rules
 from eeaug.errors import InfeasibleError, InputError
+from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.integer import Integer
-from eeaug.litert import Quantisation
 from eeaug.report import cautions
 from eeaug.search.space import Design, Problem
 from eeaug.settings import FORMATS, Settings

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from keras_nets import dense_head, saved, trained
 
-from eeaug import conversion, graph, locations, partition
+from eeaug import graph, locations, partition
 from eeaug.backbone import keras_files, model
 from eeaug.backbone.model import Classifier
 from eeaug.errors import ConversionError, InputError
+from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.partition import PROBABILITIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
@@ -172,11 +173,11 @@ def chained(given: Classifier, x: np.ndarray, at: locations.Location, *, onnx: b
         inputs, outputs = partition.stage_graph(given, stage)
         names = list(outputs)
         if onnx:
-            proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
+            proto = keras_to_onnx.to_onnx(inputs, outputs, input_name=stage.input_name)
             made = dict(
                 zip(
                     names,
-                    conversion.session(proto.SerializeToString(), 1).run(names, {stage.input_name: x}),
+                    onnx_session.session(proto.SerializeToString(), 1).run(names, {stage.input_name: x}),
                     strict=True,
                 )
             )
@@ -215,10 +216,10 @@ def test_names_inside_of_wrappers_become_safe(keras: Any, tmp_path: Path) -> Non
     given = read(net, tmp_path)
     start = keras.Input(given.input_shape)
     end = given.replay(None, start, [given.output])[given.output]
-    proto = conversion.to_onnx(start, {"y": end}, input_name="x")
+    proto = keras_to_onnx.to_onnx(start, {"y": end}, input_name="x")
     x = np.random.default_rng(0).normal(size=(2, 4, 5)).astype(np.float32)
     np.testing.assert_allclose(
-        conversion.session(proto.SerializeToString(), 1).run(["y"], {"x": x})[0], net(x), atol=1e-6
+        onnx_session.session(proto.SerializeToString(), 1).run(["y"], {"x": x})[0], net(x), atol=1e-6
     )
 
 

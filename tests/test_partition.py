@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from keras_nets import NETS, classifier, dense_head, map_head, places, trained
 
-from eeaug import conversion, hardware, partition
+from eeaug import hardware, partition
 from eeaug.backbone import keras_files
 from eeaug.backbone.model import INPUT, Classifier
-from eeaug.export import formats, keras_file, stage_files, verify
+from eeaug.export import formats, stage_files, verify
 from eeaug.export.formats import Work
+from eeaug.frameworks import keras_archive, keras_to_onnx, onnx_session
 from eeaug.heads.training import Trained
 from eeaug.partition import PROBABILITIES, Stage
 from eeaug.runtime import Cascade
@@ -66,9 +67,9 @@ def test_stages_monolith_and_given_model_agree(kind: str, early: int, tmp_path: 
     for stage, name in zip(stages, whole, strict=True):
         inputs, outputs = partition.stage_graph(given, stage)
         made = keras.Model(inputs, outputs)(tensors[stage.input_name], training=False)
-        proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
+        proto = keras_to_onnx.to_onnx(inputs, outputs, input_name=stage.input_name)
         names = list(outputs)
-        run = conversion.session(proto.SerializeToString(), 1).run(
+        run = onnx_session.session(proto.SerializeToString(), 1).run(
             names, {stage.input_name: onnx[stage.input_name]}
         )
         np.testing.assert_allclose(made[PROBABILITIES], whole[name], atol=coarse)
@@ -129,7 +130,7 @@ def test_keras_archives_of_two_builds_have_equal_bytes(tmp_path: Path) -> None:
         folder.mkdir()
         _, given = classifier("residual", folder)
         whole = partition.monolith(given, [trained(dense_head(places(given)["stem"]))])
-        keras_file.save(whole, folder / "whole.keras")
+        keras_archive.save(whole, folder / "whole.keras")
         found.append((folder / "whole.keras").read_bytes())
         assert sorted(p.name for p in folder.iterdir()) == ["residual.keras", "whole.keras"]
     assert found[0] == found[1]
@@ -140,7 +141,7 @@ def test_keras_archives_can_be_loaded(tmp_path: Path) -> None:
 
     _, given = classifier("residual", tmp_path)
     whole = partition.monolith(given, [trained(map_head(places(given)["stem"]))])
-    keras_file.save(whole, tmp_path / "whole.keras")
+    keras_archive.save(whole, tmp_path / "whole.keras")
     x = samples(given)
     again = keras.models.load_model(tmp_path / "whole.keras")(x, training=False)
     for name, value in whole(x, training=False).items():
@@ -159,7 +160,7 @@ print(onnx_digest(pathlib.Path(sys.argv[2])))
 def onnx_digest(folder: Path) -> str:
     _, given = classifier("nested", folder)
     inputs, outputs = partition.stage_graph(given, cut(given, [trained(map_head(places(given)["first_out"]))])[0])
-    protos = [conversion.to_onnx(inputs, outputs, input_name=INPUT), attention(), loop(), squeezes()]
+    protos = [keras_to_onnx.to_onnx(inputs, outputs, input_name=INPUT), attention(), loop(), squeezes()]
     return hashlib.sha256(b"".join(p.SerializeToString(deterministic=True) for p in protos)).hexdigest()
 
 
@@ -170,7 +171,7 @@ def attention() -> Any:
     keras.utils.set_random_seed(1)
     inputs = keras.Input((8, 6))
     outputs = {"y": keras.layers.MultiHeadAttention(2, 4)(inputs, inputs)}
-    return conversion.to_onnx(inputs, outputs, input_name=INPUT)
+    return keras_to_onnx.to_onnx(inputs, outputs, input_name=INPUT)
 
 
 def loop() -> Any:
@@ -179,7 +180,7 @@ def loop() -> Any:
 
     keras.utils.set_random_seed(1)
     inputs = keras.Input((8, 6))
-    return conversion.to_onnx(inputs, {"y": keras.layers.GRU(4)(inputs)}, input_name=INPUT)
+    return keras_to_onnx.to_onnx(inputs, {"y": keras.layers.GRU(4)(inputs)}, input_name=INPUT)
 
 
 def squeezes() -> Any:
@@ -188,7 +189,7 @@ def squeezes() -> Any:
 
     keras.utils.set_random_seed(1)
     net = keras.applications.MobileNetV3Small(weights=None, input_shape=(32, 32, 3), classes=4)
-    return conversion.to_onnx(net.inputs[0], {"y": net.outputs[0]}, input_name=INPUT)
+    return keras_to_onnx.to_onnx(net.inputs[0], {"y": net.outputs[0]}, input_name=INPUT)
 
 
 def test_onnx_of_equal_models_has_equal_bytes_in_any_process(tmp_path: Path) -> None:
@@ -205,12 +206,12 @@ def test_onnx_of_equal_models_has_equal_bytes_in_any_process(tmp_path: Path) -> 
 def test_onnx_names_tell_of_the_graph_alone(tmp_path: Path) -> None:
     _, given = classifier("residual", tmp_path)
     first = cut(given, [trained(dense_head(places(given)["first_out"]))])[0]
-    proto = conversion.to_onnx(*partition.stage_graph(given, first), input_name=INPUT)
+    proto = keras_to_onnx.to_onnx(*partition.stage_graph(given, first), input_name=INPUT)
     assert [v.name for v in proto.graph.input] == [INPUT]
     assert [v.name for v in proto.graph.output] == [PROBABILITIES, "handover_first_out"]
     for value in (*proto.graph.input, *proto.graph.output):
         assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
-    assert proto.opset_import[0].version == conversion.OPSET
+    assert proto.opset_import[0].version == keras_to_onnx.OPSET
     names = {n for node in proto.graph.node for n in (node.name, *node.input, *node.output)}
     assert not [n for n in names if "/" in n or ":" in n]
 
@@ -224,8 +225,8 @@ def test_what_onnx_cannot_express_is_one_line(tmp_path: Path) -> None:
             return tf.cast(tf.signal.rfft(x), tf.float32)
 
     inputs = keras.Input((8,))
-    with pytest.raises(conversion.ConversionError, match="it has no operator for RFFT") as caught:
-        conversion.to_onnx(inputs, {"y": Odd()(inputs)}, input_name="x")
+    with pytest.raises(keras_to_onnx.ConversionError, match="it has no operator for RFFT") as caught:
+        keras_to_onnx.to_onnx(inputs, {"y": Odd()(inputs)}, input_name="x")
     assert "\n" not in str(caught.value)
 
 

@@ -13,12 +13,13 @@ import pytest
 from conftest import AUGMENT, patched
 from instances import WIDTH, Brute, cascaded, random_problem
 
-from eeaug import choice, conversion, reuse
+from eeaug import choice, reuse
 from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes, class_limit, decide
 from eeaug.cascade.output import Decision
 from eeaug.choice import Rules, refined
 from eeaug.cost import Costs
+from eeaug.frameworks import onnx_session
 from eeaug.report.build import Chosen, metrics_of
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
@@ -256,7 +257,7 @@ def test_stages_say_how_they_hear_and_another_runtime_agrees(hearing: Path, work
     tensor = x
     for stage in stages:
         names = [stage["outputs"]["probabilities"], *(t["name"] for t in stage["outputs"]["handover"])]
-        p, *onward = conversion.session(hearing / stage["files"]["onnx"], 1).run(
+        p, *onward = onnx_session.session(hearing / stage["files"]["onnx"], 1).run(
             names, {stage["inputs"][0]: tensor}
         )
         said.append(p)

@@ -14,10 +14,11 @@ from conftest import EXAMPLES, Bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eeaug import conversion, operating, runners, runtime
+from eeaug import operating, runtime
 from eeaug.cascade.outcomes import decide
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
+from eeaug.frameworks import onnx_session, runners
 from eeaug.preprocessing import Preprocessing
 from eeaug.runtime import Cascade, Decisions, thresholds_by_point
 
@@ -61,7 +62,7 @@ def manifest() -> dict[str, Any]:
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(conversion, "session", lambda path, threads: Session(path.name == "2.onnx"))
+    monkeypatch.setattr(onnx_session, "session", lambda path, threads: Session(path.name == "2.onnx"))
 
     def load(point: str = "default", **changes: Any) -> Cascade:
         return Cascade.load(Path("nowhere"), {**manifest(), **changes}, 1, point)
@@ -128,7 +129,7 @@ def test_rows_wait_in_order_until_a_batch_is_full(data: st.DataObject) -> None:
 
 def test_points_are_switched_without_loading_again(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cascade = loaded()
-    monkeypatch.setattr(conversion, "session", None)
+    monkeypatch.setattr(onnx_session, "session", None)
     careful = cascade.at("careful")
     assert careful.sessions is cascade.sessions
     assert (cascade.point, careful.point) == ("default", "careful")

@@ -13,7 +13,7 @@ import pytest
 from conftest import AS_BUNDLE, Run
 from tools import ARM_CPP, HOST_CPP, needs_arm_cpp, needs_host_cpp
 
-from eeaug import hardware, integer, tflite_file
+from eeaug import hardware, integer
 from eeaug.cascade import combining
 from eeaug.cascade.outcomes import decide
 from eeaug.cascade.output import KINDS, MEASURES, STEP, Decision, Quantised
@@ -22,6 +22,7 @@ from eeaug.export import tflm
 from eeaug.export.formats import check_possible
 from eeaug.export.tflm import interpreter, source
 from eeaug.export.tflm.interpreter import MARGIN_BYTES, Interpreter, arena
+from eeaug.frameworks import tflite_file
 from eeaug.runtime import heard
 from eeaug.support.native_process import Ended
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from keras_nets import trained
 
-from eeaug import conversion, graph, locations, macs, partition
+from eeaug import graph, locations, macs, partition
 from eeaug.backbone import keras_files, model
 from eeaug.backbone.model import INPUT, Classifier
+from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.heads import families
 from eeaug.locations import Location
 from eeaug.partition import PROBABILITIES
@@ -78,7 +79,7 @@ def onnx_macs(proto: Any) -> int:
     proto.graph.output.extend(onnx.helper.make_empty_tensor_value_info(n) for n in made if n not in known)
     names = [value.name for value in proto.graph.output]
     sample = np.zeros((1, *(d.dim_value for d in start.type.tensor_type.shape.dim[1:])), np.float32)
-    run = conversion.session(proto.SerializeToString(), 1).run(names, {start.name: sample})
+    run = onnx_session.session(proto.SerializeToString(), 1).run(names, {start.name: sample})
     shapes = {t.name: tuple(t.dims) for t in proto.graph.initializer} | {start.name: sample.shape}
     shapes |= {name: np.shape(tensor) for name, tensor in zip(names, run, strict=True)}
     count = 0
@@ -120,10 +121,10 @@ def chained(net: Any, given: Classifier, x: np.ndarray, at: list[Location], *, o
         tensors = keras.Model(inputs, outputs)(tensors[stage.input_name], training=False)
         differences.append(np.abs(tensors[PROBABILITIES] - whole[name]).max())
         if onnx:
-            proto = conversion.to_onnx(inputs, outputs, input_name=stage.input_name)
+            proto = keras_to_onnx.to_onnx(inputs, outputs, input_name=stage.input_name)
             head = sum(stage.exit.head.cost().macs.values()) if stage.exit else 0
             count += onnx_macs(proto) - head
-            run = conversion.session(proto.SerializeToString(), 1).run(
+            run = onnx_session.session(proto.SerializeToString(), 1).run(
                 list(outputs), {stage.input_name: exported[stage.input_name]}
             )
             exported = dict(zip(outputs, run, strict=True))
@@ -240,9 +241,9 @@ def test_macs_of_layers_are_those_of_the_exported_graph(name: str, tmp_path: Pat
     path = tmp_path / "net.keras"
     path.write_bytes(b"net")
     given = model.from_keras(keras, net, path)
-    proto = conversion.to_onnx(start, {"y": x}, input_name="x")
+    proto = keras_to_onnx.to_onnx(start, {"y": x}, input_name="x")
     sample = np.random.default_rng(0).normal(size=(2, 8, 6)).astype(np.float32)
-    (run,) = conversion.session(proto.SerializeToString(), 1).run(["y"], {"x": sample})
+    (run,) = onnx_session.session(proto.SerializeToString(), 1).run(["y"], {"x": sample})
     np.testing.assert_allclose(run, net(sample, training=False), atol=1e-5)
     assert sum(macs.total(macs.count(call)) for call in given.calls) == onnx_macs(proto)
 
@@ -256,5 +257,5 @@ def test_a_squeeze_and_excite_exports_without_needless_transpositions() -> None:
     x = layers.ReLU(6.0)(x + 3.0)
     for _ in range(3):
         x = layers.Conv2D(4, 3, padding="same")(x)
-    proto = conversion.to_onnx(start, {"y": layers.GlobalAveragePooling2D()(x)}, input_name="x")
+    proto = keras_to_onnx.to_onnx(start, {"y": layers.GlobalAveragePooling2D()(x)}, input_name="x")
     assert [node.op_type for node in proto.graph.node].count("Transpose") <= 1

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import conversion, litert, tflite_file
 from eeaug.backbone.model import Call, Classifier
 from eeaug.errors import ConversionError
+from eeaug.frameworks import keras_to_onnx, keras_to_tflite, tflite_file
 from eeaug.support import leftovers
 
 __all__ = ["blamed"]
@@ -73,13 +73,13 @@ def _alone(classifier: Classifier, call: Call) -> tuple[Any, Any] | None:
 
 
 def _tflite(tensor: Any, made: Any) -> bytes:
-    return litert.to_tflite(tensor, {GIVES: made}, input_name="x")
+    return keras_to_tflite.to_tflite(tensor, {GIVES: made}, input_name="x")
 
 
 def _int8(tensor: Any, made: Any) -> bytes:
     samples = np.random.default_rng(0).normal(0, 1, (4, *tensor.shape[1:])).astype(np.float32)
-    content = litert.to_tflite(tensor, {GIVES: made}, input_name="x", samples=samples)
-    litert.check_int8(content)
+    content = keras_to_tflite.to_tflite(tensor, {GIVES: made}, input_name="x", samples=samples)
+    keras_to_tflite.check_int8(content)
     return content
 
 
@@ -95,7 +95,7 @@ def _tflm(tensor: Any, made: Any) -> None:
 def _c(tensor: Any, made: Any) -> None:
     from eeaug.export.c import onnx_source
 
-    proto = conversion.to_onnx(tensor, {GIVES: made}, input_name="x")
+    proto = keras_to_onnx.to_onnx(tensor, {GIVES: made}, input_name="x")
     with leftovers.scratch() as folder:
         path = folder / "layer.onnx"
         path.write_bytes(proto.SerializeToString())

@@ -17,16 +17,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import integer, litert, partition
+from eeaug import integer, partition
 from eeaug.backbone.model import Classifier
 from eeaug.errors import ConversionError
 from eeaug.export import formats, layerwise, stage_files, tflm, verify
 from eeaug.export.formats import Format, Work
+from eeaug.frameworks import keras_to_tflite
+from eeaug.frameworks.runners import answering
 from eeaug.hardware import Hardware
 from eeaug.heads.design import Dense, Head, convolutions
 from eeaug.heads.training import Trained
 from eeaug.integer import Integer
-from eeaug.runners import answering
 from eeaug.settings import FORMATS, Settings
 from eeaug.support import leftovers, native_process
 
@@ -42,7 +43,7 @@ SAID = 160  # letters of a reason
 def begin(settings: Settings) -> None:
     """Let what converts start while the model and the data are read."""
     if "tflite" in settings.formats:
-        native_process.start(litert.NEEDS)
+        native_process.start(keras_to_tflite.NEEDS)
 
 
 def check(

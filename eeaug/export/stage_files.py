@@ -7,9 +7,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from eeaug import conversion
 from eeaug.backbone.model import Classifier
-from eeaug.export import keras_file
+from eeaug.frameworks import keras_archive, keras_to_onnx
 from eeaug.heads import keras_head
 from eeaug.partition import PROBABILITIES, Stage, stage_graph
 from eeaug.settings import ALWAYS
@@ -33,12 +32,12 @@ def write(
     onnx_written()
     for stage, (inputs, outputs) in zip(stages, graphs, strict=True):
         name = f"stage_{keras_head.safe_name(stage.name)}"
-        keras_file.save(keras.Model(inputs, outputs, name=name), directory / _files(stage)["keras"])
+        keras_archive.save(keras.Model(inputs, outputs, name=name), directory / _files(stage)["keras"])
 
 
 def write_onnx(stage: Stage, graph: tuple[Any, dict[str, Any]], directory: Path) -> None:
     """Write the ONNX file of a stage's graph, into a folder that is there."""
-    proto = conversion.to_onnx(*graph, input_name=stage.input_name)
+    proto = keras_to_onnx.to_onnx(*graph, input_name=stage.input_name)
     (directory / _files(stage)["onnx"]).write_bytes(proto.SerializeToString(deterministic=True))
 
 

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import integer, litert, tflite_file
+from eeaug import integer
 from eeaug.cascade.output import STEP, ZERO_POINT
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Work
-from eeaug.litert import Quantisation, Session
+from eeaug.frameworks import keras_to_tflite, tflite_file, tflite_session
+from eeaug.frameworks.tflite_session import Quantisation, Session
 from eeaug.partition import PROBABILITIES, Stage, stage_graph
 
 __all__ = ["write"]
@@ -39,12 +40,12 @@ def write(work: Work) -> None:
     before: Quantisation | None = None
     for stage, entry in zip(work.stages, work.manifest["stages"], strict=True):
         inputs, outputs = stage_graph(work.classifier, stage)
-        content = litert.to_tflite(inputs, outputs, input_name=stage.input_name, samples=tensor)
+        content = keras_to_tflite.to_tflite(inputs, outputs, input_name=stage.input_name, samples=tensor)
         content, facts = _joined(content, stage, before)
         name = f"stages/{stage.name}/{FILE}"
         (work.directory / name).write_bytes(content)
         entry["files"][integer.FORMAT], entry["int8"] = name, facts
-        reference = reference and litert.has_reference_kernels(content, tensor[:COMPARED])
+        reference = reference and tflite_session.has_reference_kernels(content, tensor[:COMPARED])
         if stage.handover is not None:
             before = Quantisation(**facts["outputs"][stage.handover])
             session = Session(work.directory / entry["files"]["tflite"], work.threads)
@@ -71,7 +72,7 @@ def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[
     ConversionError : the file is not int8 throughout, or its probabilities are not what softmax and logistic give
     """
     try:
-        litert.check_int8(content)
+        keras_to_tflite.check_int8(content)
     except ConversionError as error:
         raise ConversionError(f"stage {stage.name}: {error}; leave tflite-int8 and tflm out of --format") from error
     session = Session(content, 1)

@@ -13,9 +13,9 @@ from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Format, Work
+from eeaug.frameworks.runners import answering
 from eeaug.partition import FINAL, exit_output
 from eeaug.preprocessing import at_once
-from eeaug.runners import answering
 from eeaug.runtime import Cascade, heard
 
 __all__ = ["TOLERANCE", "Reference", "compare", "like_given", "verify"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import conversion
 from eeaug.backbone.model import INPUT, Classifier
+from eeaug.frameworks import keras_to_onnx
 from eeaug.locations import Location, pooled_shape
 
 __all__ = ["HALF_MAX", "Wanted", "extractor", "halved"]
@@ -55,8 +55,8 @@ def extractor(classifier: Classifier, wanted: Sequence[Wanted]) -> bytes:
     outputs = {f"map_{i}": made[name] for i, name in enumerate(names)}
     if answers:
         outputs["answers"] = classifier.probabilities(made[classifier.output])
-    outputs = {name: conversion.as_float32(tensor, f"{name}_float32") for name, tensor in outputs.items()}
-    proto = conversion.to_onnx(inputs, outputs, input_name=INPUT)
+    outputs = {name: keras_to_onnx.as_float32(tensor, f"{name}_float32") for name, tensor in outputs.items()}
+    proto = keras_to_onnx.to_onnx(inputs, outputs, input_name=INPUT)
     sources = ["answers" if w.location is None else f"map_{names.index(w.location.name)}" for w in wanted]
     _add_pooling(proto, wanted, sources)
     return bytes(proto.SerializeToString())

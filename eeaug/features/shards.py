@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import conversion
 from eeaug.backbone.model import INPUT
 from eeaug.data import prepared
+from eeaug.frameworks import onnx_session
 from eeaug.preprocessing import Preprocessing, at_once
 
 __all__ = ["SHARD", "run", "shard"]
@@ -47,4 +47,4 @@ def shard(*given: Any) -> list[NDArray[np.floating]]:
 
 @lru_cache(maxsize=1)
 def _session(model: bytes, threads: int) -> Any:
-    return conversion.session(model, threads)
+    return onnx_session.session(model, threads)

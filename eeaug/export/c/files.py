@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
-from eeaug import conversion
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
@@ -25,6 +24,7 @@ from eeaug.export.c.onnx_source import Source
 from eeaug.export.c.plan import Stage, plan
 from eeaug.export.formats import Work
 from eeaug.export.verify import TOLERANCE, Reference
+from eeaug.frameworks import onnx_session
 from eeaug.runtime import DEFAULT, heard, thresholds_by_point
 from eeaug.support import leftovers
 
@@ -213,7 +213,7 @@ def _samples(work: Work, facts: Facts) -> dict[str, str]:
     x, said, tensor = work.x, [], np.asarray(work.x)
     for entry in facts.stages:
         names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
-        session = conversion.session(work.directory / entry["files"]["onnx"], work.threads)
+        session = onnx_session.session(work.directory / entry["files"]["onnx"], work.threads)
         answer, *handed = session.run(names, {entry["inputs"][0]: tensor})
         said.append(answer)
         tensor = handed[0] if handed else tensor

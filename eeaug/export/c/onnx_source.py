@@ -14,8 +14,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from eeaug import conversion
 from eeaug.errors import ConversionError
+from eeaug.frameworks import keras_to_onnx
 from eeaug.support import leftovers
 
 __all__ = ["Call", "Parameter", "Source", "generated", "simplified"]
@@ -122,7 +122,7 @@ def simplified(path: Path) -> Any:
     del model.opset_import[:]
     model.opset_import.extend(kept)
     # ONNX Runtime's order of weights differs between processes
-    conversion.canonical(model, {value.name: value.name for value in (*model.graph.input, *model.graph.output)})
+    keras_to_onnx.canonical(model, {value.name: value.name for value in (*model.graph.input, *model.graph.output)})
     return model
 
 

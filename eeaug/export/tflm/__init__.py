@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import integer, tflite_file
+from eeaug import integer
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.export.formats import Work
@@ -22,9 +22,10 @@ from eeaug.export.tflm import interpreter, source
 from eeaug.export.tflm.interpreter import answers, arena
 from eeaug.export.tflm.source import Part
 from eeaug.export.verify import Reference
+from eeaug.frameworks import tflite_file
+from eeaug.frameworks.runners import Int8
+from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.hardware import Hardware
-from eeaug.litert import Quantisation
-from eeaug.runners import Int8
 
 __all__ = ["check", "microcontrollers", "refuse", "refuse_decision", "write"]
 

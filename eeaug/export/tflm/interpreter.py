@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import tflite_file
+from eeaug.frameworks import tflite_file
 from eeaug.support import native_process, streams
 from eeaug.support.native_process import Ended
 

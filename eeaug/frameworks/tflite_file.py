@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["canonical", "looked_up", "operators", "outputs", "with_input"]
+__all__ = ["SIGNATURE", "canonical", "looked_up", "operators", "outputs", "with_input"]
 
 
 def canonical(content: bytes) -> bytes:
@@ -117,3 +117,6 @@ def _written(model: Any) -> bytes:
     from ai_edge_litert.tools import flatbuffer_utils
 
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+SIGNATURE = "serving_default"  # the signature's name; inputs and outputs are read by theirs in it

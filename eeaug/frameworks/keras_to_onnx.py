@@ -1,4 +1,4 @@
-"""Keras → ONNX, with names that depend on the graph alone, and ONNX Runtime sessions."""
+"""Keras → ONNX, with names that depend on the graph alone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import contextlib
 import logging
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping, MutableSet
-from pathlib import Path
 from typing import Any
 
 from eeaug.errors import ConversionError
 
-__all__ = ["OPSET", "as_float32", "canonical", "inlined", "session", "to_onnx"]
+__all__ = ["OPSET", "as_float32", "canonical", "inlined", "to_onnx"]
 
 OPSET = 17  # tf2onnx 1.17 writes up to 18; 17 is what most embedded importers read
 
@@ -68,20 +67,6 @@ def as_float32(tensor: Any, name: str) -> Any:
     if tensor.dtype == "float32":
         return tensor
     return keras.layers.Activation("linear", dtype="float32", name=name)(tensor)
-
-
-def session(model: Path | bytes, threads: int) -> Any:
-    """An ONNX Runtime session on the processor, for a file's path or a serialised model."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # waiting threads that spin take the cores of whoever else runs here: 1.7 times slower on a busy machine
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    source = str(model) if isinstance(model, Path) else model
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def _converted(function: Any, signature: Any, *, copies: bool) -> Any:

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import conversion, litert
 from eeaug.backbone import keras_files
 from eeaug.backbone.stored_model import one_line
 from eeaug.errors import ConversionError, EeaugError, InputError
+from eeaug.frameworks import onnx_session, tflite_session
 
 __all__ = ["INT8", "RUNTIMES", "Asked", "Int8", "Runner", "answering", "opened"]
 
@@ -76,7 +76,7 @@ def opened(runtime: str, asked: Asked) -> tuple[Runner, ...]:
 
 
 def _onnx(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
-    runner: Runner = conversion.session(path, asked.cores)
+    runner: Runner = onnx_session.session(path, asked.cores)
     return runner
 
 
@@ -87,13 +87,13 @@ def _keras(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
 
 
 def _tflite(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
-    return litert.Session(path, asked.cores)
+    return tflite_session.Session(path, asked.cores)
 
 
 def _int8(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
-    session = litert.Session(path, asked.cores, reference=asked.manifest["int8"]["kernels"] == "reference")
+    session = tflite_session.Session(path, asked.cores, reference=asked.manifest["int8"]["kernels"] == "reference")
     comes = stage["int8"]["requantised_from"]
-    return Int8(session, None if comes is None else litert.Quantisation(**comes))
+    return Int8(session, None if comes is None else tflite_session.Quantisation(**comes))
 
 
 def answering(model: Any) -> Callable[[NDArray[Any]], Any]:
@@ -143,8 +143,8 @@ class Int8:
     are given as float32, (q + 128) / 256, the hand-over as int8.
     """
 
-    session: litert.Session
-    comes: litert.Quantisation | None = None
+    session: tflite_session.Session
+    comes: tflite_session.Quantisation | None = None
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         gives = self.session.outputs[outputs[0]]
