@@ -37,7 +37,7 @@ def oracle(
     bundle: Path, manifest: dict[str, Any], x: np.ndarray, y: np.ndarray, budget: float, threads: int
 ) -> float:
     """Share of the MACs that the bundle's exits save on these samples, at the best thresholds for them."""
-    from eeaug.preprocessing import Preprocessing
+    from eeaug.data.preprocessing import Preprocessing
     from eeaug.runtime import Cascade
     from eeaug.thresholds import Objective, graph, quantile_grid, solve
 

@@ -28,8 +28,8 @@ from public_models import MODELS, prepare
 
 from eeaug import partition, preparation
 from eeaug.backbone import model
+from eeaug.data.preprocessing import read_sidecar
 from eeaug.frameworks import keras_to_onnx, onnx_session
-from eeaug.preprocessing import read_sidecar
 from eeaug.runtime import BATCH, Cascade
 
 

@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=TASKS, default=list(TASKS))
     known, more = parser.parse_known_args()
     from eeaug.backbone import keras_files
-    from eeaug.preprocessing import Preprocessing
+    from eeaug.data.preprocessing import Preprocessing
 
     rows = []
     with tempfile.TemporaryDirectory(prefix="eeaug-benchmark-") as scratch:

@@ -17,7 +17,7 @@ from eeaug.settings import MAX_THREADS
 if TYPE_CHECKING:  # numpy and onnxruntime are imported on use
     from eeaug.cascade.outcomes import Outcomes
     from eeaug.data import Data, Part
-    from eeaug.preprocessing import Preprocessing
+    from eeaug.data.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
 
 __all__ = ["evaluate"]
@@ -79,8 +79,8 @@ def evaluate(
     """
     from eeaug import data as samples
     from eeaug import manifest as bundles
+    from eeaug.data.preprocessing import Preprocessing
     from eeaug.export import bundle
-    from eeaug.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
     from eeaug.settings.settings import default_cache
     from eeaug.support.cache import telling

@@ -12,9 +12,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     settings          what a run is asked to do
     backbone          the given classifier, whatever file it comes from
     frameworks        converters, sessions and runners of the formats
-    arrays            .npy files whose size is known before memory is taken
-    preprocessing     how stored samples become what the model takes
-    data              samples, checked and split into what serves what
+    data              samples: read, checked, prepared, split into what serves what
     macs              multiply-accumulate operations of a layer
     schedule          an order of computing that needs little memory
     graph             layer graph and block graph
@@ -22,7 +20,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     cost              MACs, seconds, joules and bytes of a segment on a processor
     measurements      measured latencies, read from a file
     features          the one pass over the data, cached
-    plausibility      whether the given model and the data fit each other
     heads             exit heads: design, training, selection
     thresholds        the threshold graph and Bellman–Ford
     search            architectures, placements, limits, the solver

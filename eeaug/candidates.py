@@ -20,6 +20,7 @@ from eeaug.cascade import temperature
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.data import View
+from eeaug.data.plausibility import Seen
 from eeaug.errors import InputError
 from eeaug.features import Features, Wanted
 from eeaug.heads import dense, design, families, maps, selection, store, training
@@ -27,7 +28,6 @@ from eeaug.heads.design import Head
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan
 from eeaug.locations import Location
-from eeaug.plausibility import Seen
 from eeaug.settings import Effort
 from eeaug.source import Source
 from eeaug.support.progress import Progress

@@ -18,13 +18,13 @@ from eeaug.certification import Guarantee
 from eeaug.choice import Rules
 from eeaug.cost import Costs
 from eeaug.cross_validation import Estimate
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import InfeasibleError
 from eeaug.export.search_files import Search
 from eeaug.heads.specific import Specific
 from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.preparation import Network
-from eeaug.preprocessing import Preprocessing
 from eeaug.quantising import Measure
 from eeaug.report.build import Chosen
 from eeaug.search.settle import EVERY_FRONT

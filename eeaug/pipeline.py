@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import candidates, data, finetuning, hardware, integer, plausibility
+from eeaug import candidates, data, finetuning, hardware, integer
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.data import Data, Splits, View
+from eeaug.data import Data, Splits, View, plausibility
 from eeaug.deciding import Material
 from eeaug.delivery import deliver
 from eeaug.export import bundle, formats, rehearsal, verify

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eeaug import candidates, choice, data, graph, hardware, locations, plausibility
+from eeaug import candidates, choice, data, graph, hardware, locations
 from eeaug.backbone import keras_files, model, stored_model
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.output import Decision
 from eeaug.choice import Baseline, Rules
 from eeaug.cost import Costs, Exit
-from eeaug.data import Data, Part, Splits
+from eeaug.data import Data, Part, Splits, plausibility
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.features import Extraction, Workers
 from eeaug.graph import Block

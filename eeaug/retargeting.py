@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, graph, hardware, integer, locations, manifest, partition, plausibility
+from eeaug import choice, graph, hardware, integer, locations, manifest, partition
 from eeaug.backbone import keras_files
 from eeaug.candidates import Candidates
 from eeaug.cascade.output import Decision
+from eeaug.data import plausibility
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.deciding import Earlier, Material
 from eeaug.delivery import deliver, propose
 from eeaug.errors import ConversionError, InputError
@@ -27,7 +29,6 @@ from eeaug.hardware import Hardware
 from eeaug.heads.design import Dense
 from eeaug.manifest import Bundle
 from eeaug.preparation import Network, start_frameworks
-from eeaug.preprocessing import Preprocessing
 from eeaug.settings import FORMATS, Settings
 from eeaug.support import regular
 from eeaug.support.progress import Progress

@@ -22,11 +22,11 @@ from eeaug.backbone.stored_model import one_line
 from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Decision, Quantised
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.frameworks import runners
 from eeaug.frameworks.runners import Runner
 from eeaug.manifest import read_manifest
-from eeaug.preprocessing import Preprocessing
 
 __all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard", "thresholds_by_point"]
 

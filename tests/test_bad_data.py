@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eeaug import arrays, data, hardware, measurements
-from eeaug.data import images, labels, sound
+from eeaug import data, hardware, measurements
+from eeaug.data import images, labels, npy_file, sound
+from eeaug.data.preprocessing import read_sidecar
 from eeaug.errors import InputError
-from eeaug.preprocessing import read_sidecar
 from eeaug.support import places
 
 GIB = 1 << 30
@@ -91,7 +91,7 @@ def test_damaged_headers_are_refused_or_right(tmp_path: Path, more: bytes, at: i
     file = tmp_path / "a.npy"
     file.write_bytes(content)
     try:
-        assert arrays.load(file, 1 << 20).nbytes <= len(content)
+        assert npy_file.load(file, 1 << 20).nbytes <= len(content)
     except InputError as error:
         assert "\n" not in str(error)
 

@@ -15,6 +15,7 @@ import pytest
 from keras_nets import CLASSES
 
 from eeaug.data import Part, View, npz, store
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import InputError
 from eeaug.features import Extraction, Wanted, shards
 from eeaug.features import extraction as extracting
@@ -23,7 +24,6 @@ from eeaug.heads.design import Dense, Head, Pool
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Trained
 from eeaug.locations import Location
-from eeaug.preprocessing import Preprocessing
 from eeaug.support import cache as caching
 from eeaug.support import checksums
 from eeaug.support.cache import Cache

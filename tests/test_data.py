@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from eeaug.data import Data, batches, load, npz, split
+from eeaug.data.preprocessing import Preprocessing, at_once, read_sidecar
 from eeaug.errors import InputError
-from eeaug.preprocessing import Preprocessing, at_once, read_sidecar
 
 SHAPE = (4, 4, 1)
 

@@ -12,9 +12,9 @@ from keras_nets import classifier, places
 from eeaug import features
 from eeaug.backbone.model import Classifier
 from eeaug.data import Part, View
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import InputError
 from eeaug.features import Extraction, Features, Wanted, shards
-from eeaug.preprocessing import Preprocessing
 from eeaug.support import checksums
 from eeaug.support.cache import Cache
 

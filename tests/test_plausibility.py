@@ -11,12 +11,13 @@ import pytest
 from conftest import EXAMPLES, small_data
 from keras_nets import randomized, residual
 
-from eeaug import candidates, plausibility
+from eeaug import candidates
 from eeaug.backbone import model
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.data import plausibility
+from eeaug.data.plausibility import DOUBT, Seen
 from eeaug.errors import InputError
-from eeaug.plausibility import DOUBT, Seen
 from eeaug.report import cautions, terminal
 from eeaug.support.progress import Lines, Progress
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from eeaug import operating, runtime
 from eeaug.cascade.outcomes import decide
 from eeaug.cascade.output import Decision
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError, InputError
 from eeaug.frameworks import onnx_session, runners
-from eeaug.preprocessing import Preprocessing
 from eeaug.runtime import Cascade, Decisions, thresholds_by_point
 
 CLASSES = 4

@@ -1,24 +1,33 @@
-"""Samples: read from where they are without holding them in memory, checked, and split into what serves what.
+"""Samples: read, checked, prepared, split into what serves what.
 
-Samples stay as they were stored until ``batches`` applies the preprocessing. No framework is imported before
-a source needs one. From first to last:
+A line of code here may touch files of samples, and labels; of the model it knows the input's shape. Samples
+stay as they were stored until ``batches`` applies the preprocessing. No framework is imported before a source
+needs one.
 
-    samples    Part, Data, View; checks against a model; batches
-    labels     every form of labels as class numbers or bit masks
-    store      arrays written once, in pieces, and mapped into memory; hashes of contents
-    npz, folders, sound, tensors, functions    the sources
-    reading    --data as one of them
-    splitting  which samples serve what
-    priors     classes that are more or less frequent than in the data
+    npy_file       .npy files: what they hold is known before memory is taken for it
+    images         how large a picture is, from its first bytes
+    preprocessing  how stored samples become what the model takes
+    labels         every form of labels as class numbers, rows of 0 and 1, or bit masks
+    samples        samples as they were stored, handed out in prepared batches
+    store          arrays on disk, written once under a key, then mapped
+    sound          wavs as float32
+    npz            a .npz, unpacked once
+    tensors        what TensorFlow and Keras hold
+    functions      the user's own function gives the arrays
+    folders        a directory with a folder for each class
+    reading        --data, whatever it names, as checked parts
+    splitting      which samples serve what
+    priors         classes that are more or less frequent where the device works
+    plausibility   whether the given model and the data fit each other
 """
 
 from __future__ import annotations
 
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.data.priors import parse_priors, weights
 from eeaug.data.reading import load, locate
 from eeaug.data.samples import Data, Part, View, batches, prepared, shifted
 from eeaug.data.splitting import Splits, split
-from eeaug.preprocessing import Preprocessing
 
 __all__ = [
     "Data",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eeaug import arrays
 from eeaug.backbone.model import sha256
+from eeaug.data import npy_file
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, Wanted
 from eeaug.errors import InputError
@@ -82,7 +82,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     for key, member in members.items():
         try:
             with archive.open(member) as file:
-                arrays.check_header(f"{path}: the array {key}", file, member.file_size)
+                npy_file.check_header(f"{path}: the array {key}", file, member.file_size)
         except DAMAGE as error:
             raise InputError(f"{path}: the array {key} is damaged: {one_line(str(error), 150)}") from error
     return members
@@ -130,7 +130,7 @@ def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path, *, a
             # whoever sees the name sees the whole file
             with publishing(target) as partial, archive.open(f"{key}.npy") as member, partial.open("wb") as copy:
                 shutil.copyfileobj(member, copy, 1 << 20)
-        return arrays.mapped(f"{path}: the array {key}", target)
+        return npy_file.mapped(f"{path}: the array {key}", target)
     except InputError:
         raise
     except DAMAGE as error:

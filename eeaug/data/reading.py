@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from eeaug.data import folders, functions, labels, npz, tensors
+from eeaug.data.preprocessing import Preprocessing, Sidecar, read_sidecar
 from eeaug.data.samples import PARTS, Data, Part
 from eeaug.data.store import Raw, Wanted
 from eeaug.errors import InputError
-from eeaug.preprocessing import Preprocessing, Sidecar, read_sidecar
 from eeaug.support import places
 from eeaug.support.spelling import nearest
 

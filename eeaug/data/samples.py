@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eeaug.data import labels
+from eeaug.data.preprocessing import Preprocessing, at_once
 from eeaug.errors import EeaugError, InputError
-from eeaug.preprocessing import Preprocessing, at_once
 from eeaug.support.spelling import nearest
 
 __all__ = ["PARTS", "Data", "Part", "View", "batches", "prepared"]
@@ -160,7 +160,7 @@ def batches(
 ) -> Iterator[np.ndarray]:
     """Preprocessed samples of ``part``, float32 (at most ``size``, ...), in the order of ``indices``.
 
-    Without a ``size`` as many as :func:`eeaug.preprocessing.at_once` says.
+    Without a ``size`` as many as :func:`eeaug.data.preprocessing.at_once` says.
 
     Raises
     ------

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Decision
+from eeaug.data.preprocessing import at_once
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Format, Work
 from eeaug.frameworks.runners import answering
 from eeaug.partition import FINAL, exit_output
-from eeaug.preprocessing import at_once
 from eeaug.runtime import Cascade, heard
 
 __all__ = ["TOLERANCE", "Reference", "compare", "like_given", "verify"]

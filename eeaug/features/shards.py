@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from eeaug.backbone.model import INPUT
 from eeaug.data import prepared
+from eeaug.data.preprocessing import Preprocessing, at_once
 from eeaug.frameworks import onnx_session
-from eeaug.preprocessing import Preprocessing, at_once
 
 __all__ = ["SHARD", "run", "shard"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from eeaug.cascade.output import STEP
 from eeaug.choice import LEAST_SAVING
-from eeaug.plausibility import Seen, disagreement
+from eeaug.data.plausibility import Seen, disagreement
 from eeaug.report import facts
 from eeaug.report.facts import Report
 from eeaug.support.quantities import apart

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import arrays
+from eeaug.data import npy_file
 from eeaug.errors import InputError
 from eeaug.support import places
 from eeaug.support.spelling import nearest
@@ -158,7 +158,7 @@ def _listed(value: object) -> str:
 
 def _npy(file: Path, path: str, mistakes: Mistakes) -> np.ndarray:
     try:
-        array = arrays.load(file, MOST_VALUES_BYTES)
+        array = npy_file.load(file, MOST_VALUES_BYTES)
         if array.dtype.kind in "iuf":
             return array
         mistakes.add(path, f"{file} must hold an array of numbers")
