@@ -35,8 +35,8 @@ from eeaug import certification, choice
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Decision
 from eeaug.choice import Baseline, Rules
-from eeaug.cost import Costs
 from eeaug.data import splitting
+from eeaug.network.costs import Costs
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Settings
 
@@ -94,9 +94,10 @@ def record(name: str, directory: Path, work: Path, effort: str, threads: int) ->
 
 def read(bundle: Path, directory: Path) -> Recorded:
     """The search that a bundle came from, without its data: costs need the model file, exits ``search/``."""
-    from eeaug import graph, hardware, locations
+    from eeaug import hardware
     from eeaug.backbone import model
     from eeaug.export import search_files
+    from eeaug.network import graph, locations
 
     manifest = json.loads((bundle / "manifest.json").read_text())
     given = manifest["inputs"][0]

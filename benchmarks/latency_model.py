@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 from public_models import MODELS
 
-from eeaug import graph
 from eeaug.backbone import model
 from eeaug.hardware import KINDS, Processor
 from eeaug.hardware.fit import Measurement, left_out
+from eeaug.network import graph
 
 REACH = 0.30
 NETWORKS = {"ic": "resnet8", "kws": "dscnn", "vww": "mobilenetv1"}

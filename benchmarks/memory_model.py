@@ -27,10 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import graph
 from eeaug.backbone import keras_files, model
 from eeaug.errors import EeaugError
 from eeaug.frameworks import keras_to_tflite
+from eeaug.network import graph
 
 # name → the output that is the classifier, where there are several
 MODELS: dict[str, str | None] = {

@@ -22,10 +22,10 @@ import numpy as np
 
 from eeaug.cascade.outcomes import Outcomes, class_limit
 from eeaug.cascade.output import Decision
-from eeaug.cost import Costs, Exit
 from eeaug.errors import InfeasibleError
-from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
+from eeaug.network.costs import Costs, Exit
+from eeaug.network.graph import Block
 from eeaug.search import labels, solver
 from eeaug.search.space import LATENCY, Problem, architectures, placements
 from eeaug.thresholds import Objective, quantile_grid

@@ -68,8 +68,8 @@ class Curve:
 
 def published(path: Path, x: np.ndarray, y: np.ndarray, given: np.ndarray, base: float) -> Curve:
     """A model with an exit and a final output; the one of fewer MACs is the exit."""
-    from eeaug import macs
     from eeaug.backbone import keras_files, model
+    from eeaug.network import macs
 
     keras = keras_files.import_keras()
     parts = [model.from_keras(keras, keras_files.load(path), path, str(i)) for i in range(2)]

@@ -60,8 +60,8 @@ def fit(
     old = hardware.read(target)
     to = Output(output, force, {"the hardware description": target, "the file of measurements": csv})
     to.check()
-    from eeaug import measurements
     from eeaug.hardware import fit as rates
+    from eeaug.network import measurements
 
     measured = measurements.read(csv, old, allow_unsafe=allow_unsafe)
     to = replace(to, inputs={**to.inputs, **{f"a measured model ({m.name})": m.file for m in measured}})

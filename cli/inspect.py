@@ -89,11 +89,11 @@ def _ends(classifier: Any) -> str:
 def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None) -> dict[str, Any]:
     import numpy as np
 
-    from eeaug import graph, locations
-    from eeaug import macs as counting
     from eeaug.backbone import model
-    from eeaug.cost import Costs
     from eeaug.heads import families
+    from eeaug.network import graph, locations
+    from eeaug.network import macs as counting
+    from eeaug.network.costs import Costs
 
     classifier = model.load(path, allow_unsafe=allow_unsafe, output=output_name)
     blocks = graph.blocks(classifier)

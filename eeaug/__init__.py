@@ -13,12 +13,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     backbone          the given classifier, whatever file it comes from
     frameworks        converters, sessions and runners of the formats
     data              samples: read, checked, prepared, split into what serves what
-    macs              multiply-accumulate operations of a layer
-    schedule          an order of computing that needs little memory
-    graph             layer graph and block graph
-    locations         where an exit can stand, and why not elsewhere
-    cost              MACs, seconds, joules and bytes of a segment on a processor
-    measurements      measured latencies, read from a file
+    network           the backbone taken apart: graphs, locations, costs of a segment
     features          the one pass over the data, cached
     heads             exit heads: design, training, selection
     thresholds        the threshold graph and Bellman–Ford

@@ -27,7 +27,7 @@ from eeaug.heads import dense, design, families, maps, selection, store, trainin
 from eeaug.heads.design import Head
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan
-from eeaug.locations import Location
+from eeaug.network.locations import Location
 from eeaug.settings import Effort
 from eeaug.source import Source
 from eeaug.support.progress import Progress

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import cost
 from eeaug.cascade.outcomes import Outcomes, class_limit, decide
 from eeaug.cascade.output import Decision
-from eeaug.cost import Costs, Segments
 from eeaug.errors import InfeasibleError, InputError
-from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware
-from eeaug.locations import Location
+from eeaug.network import costs as cost
+from eeaug.network.costs import Costs, Segments
+from eeaug.network.graph import Block
+from eeaug.network.locations import Location
 from eeaug.search import solver
 from eeaug.search.settle import lowest
 from eeaug.search.solver import Result

@@ -16,12 +16,12 @@ from eeaug.cascade import outcomes as cascade_outcomes
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.certification import Guarantee
 from eeaug.choice import Rules
-from eeaug.cost import Costs
 from eeaug.cross_validation import Estimate
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import InfeasibleError
 from eeaug.export.search_files import Search
 from eeaug.heads.specific import Specific
+from eeaug.network.costs import Costs
 from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.preparation import Network

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, deciding, early_view, graph, locations, partition
+from eeaug import data, deciding, early_view, partition
 from eeaug.backbone import model
 from eeaug.candidates import Candidates
 from eeaug.cascade.outcomes import Outcomes
@@ -31,6 +31,7 @@ from eeaug.features import Features
 from eeaug.frameworks import runners
 from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
+from eeaug.network import graph, locations
 from eeaug.preparation import Network
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings

@@ -9,21 +9,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eeaug import candidates, choice, data, graph, hardware, locations
+from eeaug import candidates, choice, data, hardware
 from eeaug.backbone import keras_files, model, stored_model
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.output import Decision
 from eeaug.choice import Baseline, Rules
-from eeaug.cost import Costs, Exit
 from eeaug.data import Data, Part, Splits, plausibility
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.features import Extraction, Workers
-from eeaug.graph import Block
 from eeaug.hardware import Hardware
 from eeaug.heads import families
 from eeaug.heads.design import Head
 from eeaug.heads.specific import Specific
-from eeaug.locations import Location
+from eeaug.network import graph, locations
+from eeaug.network.costs import Costs, Exit
+from eeaug.network.graph import Block
+from eeaug.network.locations import Location
 from eeaug.settings import EFFORTS, Settings
 from eeaug.source import Source
 from eeaug.support.cache import Cache

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, graph, hardware, integer, locations, manifest, partition
+from eeaug import choice, hardware, integer, manifest, partition
 from eeaug.backbone import keras_files
 from eeaug.candidates import Candidates
 from eeaug.cascade.output import Decision
@@ -28,6 +28,7 @@ from eeaug.export.search_files import Search
 from eeaug.hardware import Hardware
 from eeaug.heads.design import Dense
 from eeaug.manifest import Bundle
+from eeaug.network import graph, locations
 from eeaug.preparation import Network, start_frameworks
 from eeaug.settings import FORMATS, Settings
 from eeaug.support import regular

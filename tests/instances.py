@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.cost import Costs, Exit
-from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
+from eeaug.network.costs import Costs, Exit
+from eeaug.network.graph import Block
 from eeaug.search.space import Design, Problem
 from eeaug.thresholds import Objective
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import graph, locations
 from eeaug.backbone import keras_files, model
 from eeaug.backbone.model import Classifier
 from eeaug.heads.design import Convolve, Dense, Head, Pool, convolutions
 from eeaug.heads.training import Trained
-from eeaug.locations import Location
+from eeaug.network import graph, locations
+from eeaug.network.locations import Location
 
 SHAPE, CLASSES = (8, 8, 3), 4
 

@@ -17,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eeaug import data, hardware, measurements
+from eeaug import data, hardware
 from eeaug.data import images, labels, npy_file, sound
 from eeaug.data.preprocessing import read_sidecar
 from eeaug.errors import InputError
+from eeaug.network import measurements
 from eeaug.support import places
 
 GIB = 1 << 30

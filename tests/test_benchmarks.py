@@ -14,7 +14,7 @@ from instances import correlated, make
 
 from eeaug.cascade.output import Decision
 from eeaug.choice import Rules, baseline
-from eeaug.cost import Costs
+from eeaug.network.costs import Costs
 from eeaug.search.space import Design
 from eeaug.settings import Settings
 

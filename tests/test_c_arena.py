@@ -8,12 +8,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from eeaug import schedule
 from eeaug.export.c import arena
 from eeaug.export.c.arena import ALIGNMENT, Buffer
 from eeaug.export.c.onnx_source import Call, Parameter, Source
 from eeaug.export.c.plan import Plan, Stage, plan
-from eeaug.schedule import order
+from eeaug.network import schedule
+from eeaug.network.schedule import order
 
 # --- layout
 

@@ -15,7 +15,7 @@ from eeaug.features import Features
 from eeaug.heads import dense, families
 from eeaug.heads.design import Dense
 from eeaug.heads.training import folded, wanted
-from eeaug.locations import Location
+from eeaug.network.locations import Location
 
 KINDS = [Decision("softmax", 5), Decision("softmax", 2), Decision("binary", 2), Decision("multilabel", 3)]
 SOFTMAX, PAIR, BINARY, LABELS = KINDS

@@ -23,7 +23,7 @@ from eeaug.heads import store as heads_store
 from eeaug.heads.design import Dense, Head, Pool
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Trained
-from eeaug.locations import Location
+from eeaug.network.locations import Location
 from eeaug.support import cache as caching
 from eeaug.support import checksums
 from eeaug.support.cache import Cache

@@ -20,7 +20,7 @@ from eeaug.errors import InfeasibleError, InputError
 from eeaug.heads.design import Dense, Head, Pool
 from eeaug.heads.specific import Specific
 from eeaug.heads.training import Trained
-from eeaug.locations import Location
+from eeaug.network.locations import Location
 from eeaug.search.space import Problem, architectures, placements
 from eeaug.settings import Settings
 from eeaug.settings.vocabulary import LEAST_ALPHA

@@ -9,11 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import EXAMPLES, Run
 
-from eeaug import graph, hardware, measurements
+from eeaug import hardware
 from eeaug.backbone import model
 from eeaug.cli.hw import hw
 from eeaug.errors import InputError
 from eeaug.hardware import fit
+from eeaug.network import graph, measurements
 
 BOARD = """\
 schema_version: 1

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eeaug.cost import Costs, Exit, require_energies, require_rates
 from eeaug.errors import InputError
-from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
+from eeaug.network.costs import Costs, Exit, require_energies, require_rates
+from eeaug.network.graph import Block
 
 LITTLE = Processor(
     "little", {**dict.fromkeys(KINDS), "default": 1e6, "dense": 2e6}, "int8", ram="sram", flash="flash",

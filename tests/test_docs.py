@@ -14,7 +14,7 @@ from eeaug.cascade.output import Decision
 from eeaug.cli import reference
 from eeaug.cli.main import group
 from eeaug.heads import families
-from eeaug.locations import Location
+from eeaug.network.locations import Location
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))

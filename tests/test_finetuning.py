@@ -34,7 +34,7 @@ def test_a_head_comes_out_as_it_went_in(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("family", families.MAP_FAMILIES)
 def test_a_head_of_every_family_does(family: str, keras: Any) -> None:
-    from eeaug.locations import Location
+    from eeaug.network.locations import Location
 
     place = Location("here", 1, (8, 8, 6), 10**9)
     for _, steps in families.MAP_FAMILIES[family](place.shape):

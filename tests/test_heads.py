@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from keras_nets import CLASSES, dense_head, map_head, trained
 
-from eeaug import macs, settings
+from eeaug import settings
 from eeaug.backbone import keras_files, model
 from eeaug.cascade.output import Decision
 from eeaug.features import Features
@@ -21,7 +21,8 @@ from eeaug.heads import dense, design, families, keras_head, maps, selection, st
 from eeaug.heads.design import Dense, Head
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan, Trained
-from eeaug.locations import Location
+from eeaug.network import macs
+from eeaug.network.locations import Location
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eeaug import graph, locations, macs
 from eeaug.backbone.model import INPUT, Call, Classifier
 from eeaug.errors import ConversionError
+from eeaug.network import graph, locations, macs
 
 Shape = tuple[int, ...]
 

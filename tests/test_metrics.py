@@ -9,7 +9,7 @@ import pytest
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
-from eeaug.cost import Segments
+from eeaug.network.costs import Segments
 from eeaug.report import metrics
 
 CLASSES = ("cat", "dog", "owl")

@@ -18,8 +18,8 @@ from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes, class_limit, decide
 from eeaug.cascade.output import Decision
 from eeaug.choice import Rules, refined
-from eeaug.cost import Costs
 from eeaug.frameworks import onnx_session
+from eeaug.network.costs import Costs
 from eeaug.report.build import Chosen, metrics_of
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem

@@ -17,7 +17,7 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import ConversionError, EeaugError
 from eeaug.export import search_files
 from eeaug.export.search_files import SAMPLES, Search
-from eeaug.locations import Location
+from eeaug.network.locations import Location
 from eeaug.support import npz_file
 
 MAP, VECTOR = Location("first_out", 2, (8, 8, 6), 12_345), Location("second", 3, (16,), 678)

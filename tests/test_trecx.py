@@ -17,7 +17,7 @@ from eeaug.backbone import model
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import InputError
 from eeaug.heads.design import Convolve, Dense, Head, Pool
-from eeaug.locations import Location
+from eeaug.network.locations import Location
 from eeaug.report import rho_curve
 from eeaug.settings import Settings
 

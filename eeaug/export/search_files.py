@@ -17,7 +17,7 @@ from eeaug.errors import ConversionError
 from eeaug.export.bundle import dump_json
 from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual, convolutions
 from eeaug.heads.training import Trained
-from eeaug.locations import Location
+from eeaug.network.locations import Location
 from eeaug.schema import exits as exits_schema
 from eeaug.support import json_file, npz_file
 from eeaug.support.regular import shown

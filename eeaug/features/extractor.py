@@ -10,7 +10,7 @@ import numpy as np
 
 from eeaug.backbone.model import INPUT, Classifier
 from eeaug.frameworks import keras_to_onnx
-from eeaug.locations import Location, pooled_shape
+from eeaug.network.locations import Location, pooled_shape
 
 __all__ = ["HALF_MAX", "Wanted", "extractor", "halved"]
 

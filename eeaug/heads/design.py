@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
-from eeaug.cost import Exit
-from eeaug.locations import Location, pooled_shape
+from eeaug.network.costs import Exit
+from eeaug.network.locations import Location, pooled_shape
 
 __all__ = ["Averages", "Convolve", "Dense", "Head", "Pool", "Residual", "Step", "convolutions"]
 

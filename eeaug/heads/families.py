@@ -16,9 +16,9 @@ from math import ceil, prod
 
 from eeaug.backbone.model import Call
 from eeaug.cascade.output import Decision
-from eeaug.graph import Block
 from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual, Step
-from eeaug.locations import Location, pooled_shape
+from eeaug.network.graph import Block
+from eeaug.network.locations import Location, pooled_shape
 
 __all__ = ["FAMILIES", "MAP_FAMILIES", "blueprint_units", "dense_connections", "dense_heads", "map_heads"]
 

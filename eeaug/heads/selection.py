@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.heads.design import Dense, Head, Pool
-from eeaug.locations import Location
+from eeaug.network.locations import Location
 
 __all__ = ["affordable", "front", "pass_s", "promising", "spread", "training_s"]
 

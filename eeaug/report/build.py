@@ -16,8 +16,8 @@ from eeaug.cascade.learn_then_test import paired_losses
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Decision
 from eeaug.certification import Guarantee
-from eeaug.cost import Costs, Segments
 from eeaug.hardware import Hardware, dump
+from eeaug.network.costs import Costs, Segments
 from eeaug.operating import Point
 from eeaug.partition import Stage
 from eeaug.report import metrics, units

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Decision
-from eeaug.cost import Segments
+from eeaug.network.costs import Segments
 from eeaug.schema.design import BINS
 
 __all__ = ["classes", "confidences", "counted", "independent", "percentile_latency_s"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import ClassLimit, Outcomes
 from eeaug.cascade.tables import bins, marginals
-from eeaug.cost import Costs, Segments
+from eeaug.network.costs import Costs, Segments
 from eeaug.thresholds import Objective
 
 __all__ = ["LATENCY", "Design", "Problem", "architectures", "count_architectures", "neighbours", "placements"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from eeaug import schedule
 from eeaug.export.c import arena
 from eeaug.export.c.arena import Buffer
 from eeaug.export.c.onnx_source import Call, Source
+from eeaug.network import schedule
 
 __all__ = ["Plan", "Stage", "plan"]
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from eeaug import graph
 from eeaug.backbone import model
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware import KINDS, Hardware
 from eeaug.hardware.fit import Measurement
+from eeaug.network import graph
 from eeaug.support import places
 from eeaug.support.spelling import nearest
 from eeaug.support.strict_yaml import Mistakes, as_number

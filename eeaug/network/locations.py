@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from eeaug.graph import Block
+from eeaug.network.graph import Block
 
 __all__ = ["Location", "find", "pooled_shape", "thinned"]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import networkx as nx
 
-from eeaug import macs, schedule
 from eeaug.backbone.model import INPUT, Call, Classifier
 from eeaug.errors import ConversionError
+from eeaug.network import macs, schedule
 
 __all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements", "work"]
 

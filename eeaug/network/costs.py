@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.errors import InputError
-from eeaug.graph import Block
 from eeaug.hardware import KINDS, Hardware
-from eeaug.macs import Macs
+from eeaug.network.graph import Block
+from eeaug.network.macs import Macs
 
 __all__ = ["Costs", "Exit", "Segments", "require_energies", "require_rates"]
 
