@@ -1,14 +1,15 @@
-"""The one pass: tensors of the frozen backbone at every location, pooled or whole, kept on disk.
+"""The one pass over the data, cached.
 
-The backbone never changes, so whatever heads are tried, its tensors are computed once per sample. ONNX
-Runtime does it, the runtime that the exported stages are verified with. Arrays are memory-mapped files:
-anonymous memory does not grow with the data.
+A line of code here may touch the backbone, samples and the cache: no head, no threshold. The backbone never
+changes, so whatever heads are tried, its tensors are computed once per sample. ONNX Runtime does it, the runtime
+that the exported stages are verified with. Arrays are memory-mapped files: anonymous memory does not grow with
+the data.
 
-extractor   the ONNX model from the input to the wanted tensors
-shards      one piece of the data through it: here, or on a worker of a cluster
-columns     the file of a tensor, with its checksums
-extraction  what is there from earlier runs, what is missing, and its files
-cluster     shards on the workers of a Dask cluster
+    extractor   an ONNX model from the input to the wanted tensors of the backbone
+    shards      one piece of the data through the extractor
+    columns     the file of a tensor: a ``.npy`` that is written shard by shard, in any order,
+    extraction  what earlier runs have left of the pass, what is missing, its files
+    cluster     shards on the workers of a Dask cluster
 """
 
 from eeaug.features.extraction import Extraction, Features, Workers
