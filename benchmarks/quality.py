@@ -39,7 +39,7 @@ def oracle(
     """Share of the MACs that the bundle's exits save on these samples, at the best thresholds for them."""
     from eeaug.data.preprocessing import Preprocessing
     from eeaug.runtime import Cascade
-    from eeaug.thresholds import Objective, graph, quantile_grid, solve
+    from eeaug.search.thresholds import Objective, graph, quantile_grid, solve
 
     if len(manifest["stages"]) == 1:
         return 0.0

@@ -27,8 +27,9 @@ from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
 from eeaug.network.costs import Costs, Exit
 from eeaug.network.graph import Block
 from eeaug.search import labels, solver
-from eeaug.search.space import LATENCY, Problem, architectures, placements
-from eeaug.thresholds import Objective, quantile_grid
+from eeaug.search.placing import architectures, placements
+from eeaug.search.space import LATENCY, Problem
+from eeaug.search.thresholds import Objective, quantile_grid
 
 THRESHOLDS = 13
 # of four processors: type of tensors, share of all weights that flash holds, bytes of RAM

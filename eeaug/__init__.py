@@ -15,9 +15,8 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     data              samples: read, checked, prepared, split into what serves what
     network           the backbone taken apart: graphs, locations, costs of a segment
     features          the one pass over the data, cached
+    search            given a problem, its optimum: architectures, placements, thresholds
     heads             exit heads: design, training, selection
-    thresholds        the threshold graph and Bellman–Ford
-    search            architectures, placements, limits, the solver
     source            the data of a search, and what heads learn from it
     candidates        from locations to trained exits with their outcomes
     choice            from settings to a search problem, from its result to a design

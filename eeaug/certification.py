@@ -10,7 +10,7 @@ from eeaug.choice import Rules
 from eeaug.errors import InfeasibleError
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
-from eeaug.thresholds import NEVER
+from eeaug.search.thresholds import NEVER
 
 __all__ = ["Guarantee", "certified"]
 

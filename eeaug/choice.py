@@ -17,12 +17,13 @@ from eeaug.network.costs import Costs, Segments
 from eeaug.network.graph import Block
 from eeaug.network.locations import Location
 from eeaug.search import solver
+from eeaug.search.placing import placements
 from eeaug.search.settle import lowest
 from eeaug.search.solver import Result
-from eeaug.search.space import Design, Problem, placements
+from eeaug.search.space import Design, Problem
+from eeaug.search.thresholds import PAPER_GRID, Objective, graph, quantile_grid, solve
 from eeaug.settings import Settings
 from eeaug.support.spelling import nearest
-from eeaug.thresholds import PAPER_GRID, Objective, graph, quantile_grid, solve
 
 __all__ = [
     "LEAST_SAVING", "Baseline", "Rules", "baseline", "check_limits", "choose", "mean_cost", "problem", "refined",

@@ -19,11 +19,12 @@ from eeaug.choice import LEAST_SAVING, Rules
 from eeaug.errors import InfeasibleError
 from eeaug.heads.specific import Specific
 from eeaug.search import solver
+from eeaug.search.placing import architectures, neighbours, placements
 from eeaug.search.settle import Settled
 from eeaug.search.solver import Result
-from eeaug.search.space import Design, Problem, architectures, neighbours, placements
+from eeaug.search.space import Design, Problem
+from eeaug.search.thresholds import quantile_grid
 from eeaug.settings.vocabulary import LEAST_ALPHA
-from eeaug.thresholds import quantile_grid
 
 __all__ = ["choose", "figures"]
 

@@ -30,9 +30,9 @@ from eeaug.report.build import Chosen
 from eeaug.search.settle import EVERY_FRONT
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
+from eeaug.search.thresholds import Objective
 from eeaug.settings import Settings
 from eeaug.settings.vocabulary import LEAST_ALPHA
-from eeaug.thresholds import Objective
 
 __all__ = ["Decided", "Earlier", "Material", "decide"]
 

@@ -24,7 +24,7 @@ from eeaug.heads import dense, maps, training
 from eeaug.heads.design import Head
 from eeaug.heads.training import Plan
 from eeaug.preparation import Ready, prepare
-from eeaug.search.space import count_architectures, placements
+from eeaug.search.placing import count_architectures, placements
 from eeaug.settings import EFFORTS, Settings
 from eeaug.support import leftovers
 from eeaug.support.cache import Cache, telling

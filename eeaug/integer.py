@@ -26,9 +26,9 @@ from eeaug.frameworks.runners import INT8 as FORMAT
 from eeaug.operating import Point
 from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
+from eeaug.search.thresholds import NEVER, quantile_grid
 from eeaug.settings import Settings
 from eeaug.support.quantities import DROP, apart, as_given
-from eeaug.thresholds import NEVER, quantile_grid
 
 __all__ = ["FORMAT", "TOLERANCE", "Integer", "cascade", "check_ending", "compared", "entered", "said", "sought"]
 

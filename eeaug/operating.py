@@ -12,8 +12,8 @@ from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.certification import Guarantee
 from eeaug.choice import Rules
 from eeaug.search.space import Design, Problem
+from eeaug.search.thresholds import NEVER
 from eeaug.settings import Settings
-from eeaug.thresholds import NEVER
 
 __all__ = ["DEFAULT", "Point", "corrected", "points"]
 

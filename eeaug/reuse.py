@@ -22,7 +22,7 @@ from eeaug.cascade.output import Decision
 from eeaug.cascade.tables import bins, exact_tables
 from eeaug.choice import Rules, mean_cost, refined
 from eeaug.search.space import Design, Problem
-from eeaug.thresholds import quantile_grid
+from eeaug.search.thresholds import quantile_grid
 
 __all__ = ["Answers", "Reuse", "improved"]
 

@@ -20,7 +20,7 @@ from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
 from eeaug.network.costs import Costs, Exit
 from eeaug.network.graph import Block
 from eeaug.search.space import Design, Problem
-from eeaug.thresholds import Objective
+from eeaug.search.thresholds import Objective
 
 WIDTH = {"int8": 1, "int16": 2, "float32": 4}
 PLENTY = 10**9  # bytes

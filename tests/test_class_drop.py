@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from instances import Brute, Instance, by_class, cascaded, correlated, make, random_problem, some_grid
 
-from eeaug import certification, choice, thresholds
+from eeaug import certification, choice
 from eeaug.cascade import learn_then_test
 from eeaug.cascade.outcomes import ClassLimit, Outcomes, class_limit, decide
 from eeaug.cascade.output import Decision
 from eeaug.choice import Rules
 from eeaug.errors import InfeasibleError
 from eeaug.report import metrics
-from eeaug.search import solver
+from eeaug.search import solver, thresholds
 from eeaug.search.space import Problem
+from eeaug.search.thresholds import NEVER, Objective
 from eeaug.support import quantities
-from eeaug.thresholds import NEVER, Objective
 
 KINDS = {"softmax": Decision("softmax", 4), "multilabel": Decision("multilabel", 2)}
 NO_PINS = Rules((), {}, {}, 4)

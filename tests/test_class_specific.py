@@ -21,10 +21,11 @@ from eeaug.heads.design import Dense, Head, Pool
 from eeaug.heads.specific import Specific
 from eeaug.heads.training import Trained
 from eeaug.network.locations import Location
-from eeaug.search.space import Problem, architectures, placements
+from eeaug.search.placing import architectures, placements
+from eeaug.search.space import Problem
+from eeaug.search.thresholds import NEVER, Objective
 from eeaug.settings import Settings
 from eeaug.settings.vocabulary import LEAST_ALPHA
-from eeaug.thresholds import NEVER, Objective
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 

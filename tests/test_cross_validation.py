@@ -19,8 +19,8 @@ from eeaug.cross_validation import Estimate
 from eeaug.errors import InputError
 from eeaug.search import solver
 from eeaug.search.space import Problem
+from eeaug.search.thresholds import Objective, quantile_grid
 from eeaug.settings import Settings
-from eeaug.thresholds import Objective, quantile_grid
 
 
 def search(seed: int, samples: int, budget: float) -> tuple[Problem, Any]:

@@ -22,8 +22,8 @@ from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.integer import Integer
 from eeaug.report import cautions
 from eeaug.search.space import Design, Problem
+from eeaug.search.thresholds import Objective
 from eeaug.settings import FORMATS, Settings
-from eeaug.thresholds import Objective
 
 
 def settings(**options: Any) -> Settings:

@@ -15,7 +15,7 @@ from eeaug.report import build
 from eeaug.report.build import Chosen
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
-from eeaug.thresholds import Objective
+from eeaug.search.thresholds import Objective
 
 SEEDS = (*range(8), 28)  # with 28 latency and energy have different fronts
 COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")

@@ -23,7 +23,7 @@ from eeaug.network.costs import Costs
 from eeaug.report.build import Chosen, metrics_of
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
-from eeaug.thresholds import Objective, quantile_grid
+from eeaug.search.thresholds import Objective, quantile_grid
 
 DECISION = Decision("softmax", 5)
 RULES = Rules((), {}, {}, 2)

@@ -14,9 +14,10 @@ from eeaug.cascade.tables import Tables
 from eeaug.errors import InfeasibleError
 from eeaug.hardware import Link, Memory
 from eeaug.search import settle, solver
-from eeaug.search.space import Problem, architectures, count_architectures, neighbours
+from eeaug.search.placing import architectures, count_architectures, neighbours
+from eeaug.search.space import Problem
+from eeaug.search.thresholds import Objective
 from eeaug.support import quantities
-from eeaug.thresholds import Objective
 
 
 @pytest.mark.parametrize("independent", [True, False], ids=["independent", "exact"])

@@ -13,8 +13,8 @@ from eeaug.hardware import Memory
 from eeaug.search import labels
 from eeaug.search.pareto import pareto, undominated
 from eeaug.search.space import Problem
-from eeaug.search.steps import Steps
-from eeaug.thresholds import Objective
+from eeaug.search.step_costs import Steps
+from eeaug.search.thresholds import Objective
 
 
 def independent_optimum(brute: Brute, m: int) -> tuple[float | None, set[tuple[int, ...]]]:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import correlated, some_grid
 
-from eeaug import thresholds
 from eeaug.cascade.outcomes import Outcomes, decide
-from eeaug.thresholds import NEVER, PAPER_GRID, Objective, quantile_grid
+from eeaug.search import thresholds
+from eeaug.search.thresholds import NEVER, PAPER_GRID, Objective, quantile_grid
 
 
 def confidences() -> st.SearchStrategy[np.ndarray]:

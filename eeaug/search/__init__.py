@@ -1,9 +1,13 @@
-"""The choice of exits, processors and thresholds.
+"""Given a problem, its optimum: architectures, placements, thresholds.
 
-space      what may be chosen: architectures, placements, limits, pins
-settle     all threshold configurations of given architectures on all placements
-pareto     rows that no other row dominates
-steps      what every step of a cascade adds, and what can come before
-labels     Pareto labels: the independent front when architectures are too many to enumerate
-solver     the search itself, and why nothing fits
+A line of code here may touch a Problem: no settings, no file, no framework.
+
+    thresholds  threshold grids; the threshold graph and Bellman-Ford
+    space       the problem and the design: what may be chosen, what limits allow
+    placing     architectures, and processors for their segments
+    pareto      rows that no other row dominates
+    settle      all threshold configurations of given architectures on every placement
+    step_costs  what every step of a cascade adds
+    labels      Pareto labels, where there are too many architectures to enumerate
+    solver      the search: which exits, where, with which thresholds
 """

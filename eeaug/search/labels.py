@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from eeaug.search.pareto import pareto, undominated
 from eeaug.search.space import Problem
-from eeaug.search.steps import COST, RESOURCES, WRONG, State, Steps
+from eeaug.search.step_costs import COST, RESOURCES, WRONG, State, Steps
 
 __all__ = ["front"]
 

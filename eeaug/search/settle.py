@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.tables import Tables, exact_tables, independent_tables, marginals
-from eeaug.search.space import Design, Problem, placements
+from eeaug.search.placing import placements
+from eeaug.search.space import Design, Problem
 
 __all__ = ["COSTS", "EVERY_FRONT", "Settled", "budgets", "front", "lowest", "score", "settle"]
 

@@ -10,16 +10,9 @@ from numpy.typing import NDArray
 
 from eeaug.errors import InfeasibleError
 from eeaug.search import labels
+from eeaug.search.placing import architectures, count_architectures, neighbours, placements
 from eeaug.search.settle import COSTS, EVERY_FRONT, Settled, budgets, front, settle
-from eeaug.search.space import (
-    LATENCY,
-    Design,
-    Problem,
-    architectures,
-    count_architectures,
-    neighbours,
-    placements,
-)
+from eeaug.search.space import LATENCY, Design, Problem
 from eeaug.support.quantities import DROP, apart, as_given
 
 __all__ = ["SETTLED_PER_COUNT", "Result", "check_feasible", "solve"]
