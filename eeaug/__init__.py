@@ -16,9 +16,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     network           the backbone taken apart: graphs, locations, costs of a segment
     features          the one pass over the data, cached
     search            given a problem, its optimum: architectures, placements, thresholds
-    heads             exit heads: design, training, selection
-    source            the data of a search, and what heads learn from it
-    candidates        from locations to trained exits with their outcomes
+    heads             exit heads before any is chosen: layers, families, training, screening
     choice            from settings to a search problem, from its result to a design
     cross_validation  the budget on choose that keeps the one asked for elsewhere
     class_specific    exits for a target class, their choice and what they bring

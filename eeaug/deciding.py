@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import certification, choice, class_specific, cross_validation, operating, partition, reuse
-from eeaug.candidates import Candidates
 from eeaug.cascade import outcomes as cascade_outcomes
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.certification import Guarantee
@@ -19,7 +18,7 @@ from eeaug.choice import Rules
 from eeaug.cross_validation import Estimate
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import InfeasibleError
-from eeaug.export.search_files import Search
+from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.specific import Specific
 from eeaug.network.costs import Costs
 from eeaug.operating import Point

@@ -21,8 +21,8 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.deciding import Decided, Material, decide
 from eeaug.export import bundle, formats, search_files, stage_files, verify
 from eeaug.export.formats import Work
-from eeaug.export.search_files import Search
 from eeaug.frameworks import keras_archive
+from eeaug.heads.candidates import Search
 from eeaug.report import build, cautions, rho_curve, target
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.solver import SETTLED_PER_COUNT, Result

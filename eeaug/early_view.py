@@ -15,7 +15,7 @@ import numpy as np
 
 from eeaug import partition
 from eeaug.backbone import model
-from eeaug.heads.design import Convolve
+from eeaug.heads.layers import Convolve
 from eeaug.heads.training import Trained
 
 __all__ = ["EarlyView", "assisted"]

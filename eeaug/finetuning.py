@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from eeaug import data, deciding, early_view, partition
 from eeaug.backbone import model
-from eeaug.candidates import Candidates
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.deciding import Decided, Material
@@ -30,12 +29,13 @@ from eeaug.errors import InfeasibleError
 from eeaug.features import Features
 from eeaug.frameworks import runners
 from eeaug.heads import keras_head
+from eeaug.heads.candidates import Candidates
+from eeaug.heads.supervision import Source
 from eeaug.heads.training import Trained
 from eeaug.network import graph, locations
 from eeaug.preparation import Network
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings
-from eeaug.source import Source
 from eeaug.support.progress import Progress
 
 __all__ = ["improved"]

@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from eeaug import choice, hardware
-from eeaug.candidates import PARTS, dense_plan, map_plan
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.errors import InputError
 from eeaug.export import formats
 from eeaug.features import Extraction, Features, Wanted
 from eeaug.heads import dense, maps, training
-from eeaug.heads.design import Head
+from eeaug.heads.layers import Head
+from eeaug.heads.planning import dense_plan, map_plan
+from eeaug.heads.train_all import PARTS
 from eeaug.heads.training import Plan
 from eeaug.preparation import Ready, prepare
 from eeaug.search.placing import count_architectures, placements

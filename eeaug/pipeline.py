@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import candidates, data, finetuning, hardware, integer
+from eeaug import data, finetuning, hardware, integer
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import Data, Splits, View, plausibility
 from eeaug.deciding import Material
 from eeaug.delivery import deliver
 from eeaug.export import bundle, formats, rehearsal, verify
 from eeaug.features import cluster
+from eeaug.heads import candidates, train_all
 from eeaug.preparation import Ready, prepare
 from eeaug.runtime import Cascade
 from eeaug.settings import EFFORTS, Settings
@@ -49,7 +50,7 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
         if integer.FORMAT in settings.formats:
             integer.check_ending(ready.network.classifier)
         _rehearse(settings, ready, progress)
-        found = candidates.search(
+        found = train_all.search(
             ready.source, ready.dense, ready.maps,
             EFFORTS[settings.effort],
             seed=settings.seed,
@@ -142,7 +143,7 @@ def _given_model(settings: Settings, ready: Ready, outcomes: Outcomes, progress:
         f"the given model is right on {outcomes.accuracies[-1]:.2%} of the {outcomes.samples:,} choose samples "
         f"(from {splits.choose.part.name}{', weighted by --priors' if settings.priors else ''})"
     )
-    candidates.check_better_than_chance(outcomes, allow=settings.allow_chance)
+    train_all.check_better_than_chance(outcomes, allow=settings.allow_chance)
 
 
 def _data_facts(given: Data, splits: Splits) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eeaug import candidates, choice, data, hardware
+from eeaug import choice, data, hardware
 from eeaug.backbone import keras_files, model, stored_model
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.output import Decision
@@ -18,15 +18,15 @@ from eeaug.data import Data, Part, Splits, plausibility
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.features import Extraction, Workers
 from eeaug.hardware import Hardware
-from eeaug.heads import families
-from eeaug.heads.design import Head
+from eeaug.heads import families, planning
+from eeaug.heads.layers import Head
 from eeaug.heads.specific import Specific
+from eeaug.heads.supervision import Source
 from eeaug.network import graph, locations
 from eeaug.network.costs import Costs, Exit
 from eeaug.network.graph import Block
 from eeaug.network.locations import Location
 from eeaug.settings import EFFORTS, Settings
-from eeaug.source import Source
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Progress
 
@@ -218,7 +218,7 @@ def _planned(settings: Settings, network: Network, samples: int, decision: Decis
     chosen = settings.heads or (*effort.families, *(["dense-connection"] if settings.target_class else []))
     tail = families.blueprint_units(network.classifier.calls, network.blocks)
     places = network.rules.locations if network.rules.max_exits else ()
-    dense, maps = candidates.planned(
+    dense, maps = planning.planned(
         decision, places, tail, network.macs,
         chosen, effort, samples, network.rules.pinned, reaching_back=reaching_back,
     )  # fmt: skip

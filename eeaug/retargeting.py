@@ -16,7 +16,6 @@ from typing import Any
 
 from eeaug import choice, hardware, integer, manifest, partition
 from eeaug.backbone import keras_files
-from eeaug.candidates import Candidates
 from eeaug.cascade.output import Decision
 from eeaug.data import plausibility
 from eeaug.data.preprocessing import Preprocessing
@@ -24,9 +23,9 @@ from eeaug.deciding import Earlier, Material
 from eeaug.delivery import deliver, propose
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import bundle, formats, search_files
-from eeaug.export.search_files import Search
 from eeaug.hardware import Hardware
-from eeaug.heads.design import Dense
+from eeaug.heads.candidates import Candidates, Search
+from eeaug.heads.layers import Dense
 from eeaug.manifest import Bundle
 from eeaug.network import graph, locations
 from eeaug.preparation import Network, start_frameworks

@@ -11,7 +11,7 @@ import numpy as np
 
 from eeaug.backbone import keras_files, model
 from eeaug.backbone.model import Classifier
-from eeaug.heads.design import Convolve, Dense, Head, Pool, convolutions
+from eeaug.heads.layers import Convolve, Dense, Head, Pool, convolutions
 from eeaug.heads.training import Trained
 from eeaug.network import graph, locations
 from eeaug.network.locations import Location

@@ -13,7 +13,7 @@ from eeaug.cascade.output import Decision
 from eeaug.cascade.temperature import LIMIT, calibration_error, temperature, tempered
 from eeaug.features import Features
 from eeaug.heads import dense, families
-from eeaug.heads.design import Dense
+from eeaug.heads.layers import Dense
 from eeaug.heads.training import folded, wanted
 from eeaug.network.locations import Location
 

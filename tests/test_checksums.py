@@ -20,7 +20,7 @@ from eeaug.errors import InputError
 from eeaug.features import Extraction, Wanted, shards
 from eeaug.features import extraction as extracting
 from eeaug.heads import store as heads_store
-from eeaug.heads.design import Dense, Head, Pool
+from eeaug.heads.layers import Dense, Head, Pool
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Trained
 from eeaug.network.locations import Location

@@ -17,7 +17,7 @@ from eeaug import class_specific
 from eeaug.cascade.output import Decision
 from eeaug.choice import Rules
 from eeaug.errors import InfeasibleError, InputError
-from eeaug.heads.design import Dense, Head, Pool
+from eeaug.heads.layers import Dense, Head, Pool
 from eeaug.heads.specific import Specific
 from eeaug.heads.training import Trained
 from eeaug.network.locations import Location

@@ -17,8 +17,9 @@ from eeaug import settings
 from eeaug.backbone import keras_files, model
 from eeaug.cascade.output import Decision
 from eeaug.features import Features
-from eeaug.heads import dense, design, families, keras_head, maps, selection, store, training
-from eeaug.heads.design import Dense, Head
+from eeaug.heads import dense, families, keras_head, maps, selection, store, training
+from eeaug.heads import layers as design
+from eeaug.heads.layers import Dense, Head
 from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan, Trained
 from eeaug.network import macs

@@ -11,13 +11,13 @@ import pytest
 from conftest import EXAMPLES, small_data
 from keras_nets import randomized, residual
 
-from eeaug import candidates
 from eeaug.backbone import model
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import plausibility
 from eeaug.data.plausibility import DOUBT, Seen
 from eeaug.errors import InputError
+from eeaug.heads import train_all
 from eeaug.report import cautions, terminal
 from eeaug.support.progress import Lines, Progress
 
@@ -105,11 +105,11 @@ def test_parts_that_disagree_about_the_model() -> None:
 def test_chance_is_refused_with_all_reasons() -> None:
     few = outcomes(0.78, [])
     with pytest.raises(InputError) as refused:
-        candidates.check_better_than_chance(few, allow=False)  # one class only: 100 % by naming it
+        train_all.check_better_than_chance(few, allow=False)  # one class only: 100 % by naming it
     said = str(refused.value)
     assert all(words in said for words in ("preprocessing", "elsewhere", "labels", "--allow-chance"))
     assert len(said) <= 320 and "\n" not in said
-    candidates.check_better_than_chance(few, allow=True)
+    train_all.check_better_than_chance(few, allow=True)
 
 
 def test_doubts_are_said_first(bundle: Any) -> None:

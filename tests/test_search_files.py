@@ -16,7 +16,8 @@ from keras_nets import CLASSES, dense_head, map_head, trained
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import ConversionError, EeaugError
 from eeaug.export import search_files
-from eeaug.export.search_files import SAMPLES, Search
+from eeaug.export.search_files import SAMPLES
+from eeaug.heads.candidates import Search
 from eeaug.network.locations import Location
 from eeaug.support import npz_file
 

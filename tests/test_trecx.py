@@ -16,7 +16,7 @@ from eeaug import early_view, partition
 from eeaug.backbone import model
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import InputError
-from eeaug.heads.design import Convolve, Dense, Head, Pool
+from eeaug.heads.layers import Convolve, Dense, Head, Pool
 from eeaug.network.locations import Location
 from eeaug.report import rho_curve
 from eeaug.settings import Settings

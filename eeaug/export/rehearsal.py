@@ -25,7 +25,7 @@ from eeaug.export.formats import Format, Work
 from eeaug.frameworks import keras_to_tflite
 from eeaug.frameworks.runners import answering
 from eeaug.hardware import Hardware
-from eeaug.heads.design import Dense, Head, convolutions
+from eeaug.heads.layers import Dense, Head, convolutions
 from eeaug.heads.training import Trained
 from eeaug.integer import Integer
 from eeaug.settings import FORMATS, Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,32 +15,19 @@ from numpy.typing import NDArray
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import ConversionError
 from eeaug.export.bundle import dump_json
-from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual, convolutions
+from eeaug.heads.candidates import Search
+from eeaug.heads.layers import Averages, Convolve, Dense, Head, Pool, Residual, convolutions
 from eeaug.heads.training import Trained
 from eeaug.network.locations import Location
 from eeaug.schema import exits as exits_schema
 from eeaug.support import json_file, npz_file
 from eeaug.support.regular import shown
 
-__all__ = ["SAMPLES", "Search", "read", "write"]
+__all__ = ["SAMPLES", "read", "write"]
 
 EXITS, ANSWERS = "search/exits.json", "search/answers.npz"
 SAMPLES = 64  # prepared ones that go along, so that files written later can be verified
 STEPS: dict[str, Any] = {"pool": Pool, "convolve": Convolve, "residual": Residual, "dense": Dense}
-
-
-@dataclasses.dataclass(frozen=True)
-class Search:
-    """Trained heads in the order of the outcomes' rows; outcomes on choose and certify; prepared samples.
-
-    ``answers``: probabilities on choose of exits that use each other, by index, those of −1 the given model's.
-    """
-
-    trained: tuple[Trained, ...]
-    outcomes: Outcomes
-    certify: Outcomes | None
-    x: NDArray[np.float32]
-    answers: Mapping[int, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
 
 
 def write(directory: Path, search: Search) -> None:

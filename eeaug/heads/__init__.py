@@ -1,10 +1,18 @@
-"""Exit heads: what they look like, how they are trained on the frozen backbone.
+"""Exit heads before any is chosen: layers, families, training, screening.
 
-design     which heads are worth trying at a location, their cost; knows no framework
-selection  which of them go on
-training   what training takes and gives
-dense      heads on pooled values: numpy, all locations side by side
-maps       convolutional heads on whole maps: TensorFlow, a location after the other
-store      what earlier runs have left
-keras_head a trained head as Keras layers
+A line of code here may touch features, weights and Keras, never a threshold or a processor.
+
+    layers       what a head is made of, and what it costs
+    families     which heads are tried at a location
+    training     what training a head takes and gives
+    candidates   trained heads with their outcomes, as found and as a bundle keeps them
+    selection    which heads are worth training, and which of them going on with
+    planning     all heads by location, before any is trained
+    keras_head   a head as Keras layers
+    dense        dense heads on pooled values, trained by numpy
+    maps         convolutional heads on whole maps, trained by TensorFlow
+    store        trained heads that earlier runs have left
+    specific     heads that know some classes only
+    supervision  what heads learn from: labels and the given model's answers
+    train_all    from locations to trained heads with their outcomes
 """

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.features import Features
-from eeaug.heads.design import Dense, Head
+from eeaug.heads.layers import Dense, Head
 from eeaug.heads.training import Keep, Plan, Targets, Trained, sources, wanted
 
 __all__ = ["ACTIVATIONS", "predict", "train"]

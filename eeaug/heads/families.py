@@ -16,7 +16,7 @@ from math import ceil, prod
 
 from eeaug.backbone.model import Call
 from eeaug.cascade.output import Decision
-from eeaug.heads.design import Averages, Convolve, Dense, Head, Pool, Residual, Step
+from eeaug.heads.layers import Averages, Convolve, Dense, Head, Pool, Residual, Step
 from eeaug.network.graph import Block
 from eeaug.network.locations import Location, pooled_shape
 

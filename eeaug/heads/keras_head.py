@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.heads.design import Convolve, Dense, Head, Pool, Residual, convolutions
+from eeaug.heads.layers import Convolve, Dense, Head, Pool, Residual, convolutions
 
 __all__ = ["attach", "deployed_model", "detached", "folded", "trainable_strides", "training_model"]
 

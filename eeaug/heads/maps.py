@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eeaug.data import shifted
 from eeaug.features import Features
 from eeaug.heads import keras_head
-from eeaug.heads.design import Head
+from eeaug.heads.layers import Head
 from eeaug.heads.training import Keep, Plan, Targets, Trained, wanted
 
 __all__ = ["predict", "train"]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.heads.design import Dense, Head, Pool
+from eeaug.heads.layers import Dense, Head, Pool
 from eeaug.network.locations import Location
 
 __all__ = ["affordable", "front", "pass_s", "promising", "spread", "training_s"]

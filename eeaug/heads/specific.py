@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.output import Decision
 from eeaug.errors import InputError
-from eeaug.heads.design import Dense
+from eeaug.heads.layers import Dense
 from eeaug.heads.training import Trained
 from eeaug.support.spelling import nearest
 

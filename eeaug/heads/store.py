@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.heads.design import Head
+from eeaug.heads.layers import Head
 from eeaug.heads.training import Plan, Trained
 from eeaug.support import cache, checksums
 

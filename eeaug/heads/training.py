@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.features import Wanted
-from eeaug.heads.design import Head
+from eeaug.heads.layers import Head
 
 __all__ = ["Keep", "Plan", "Targets", "Trained", "folded", "sources", "wanted"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,90 +18,28 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import temperature
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.cascade.output import Decision
 from eeaug.data import View
 from eeaug.data.plausibility import Seen
 from eeaug.errors import InputError
 from eeaug.features import Features, Wanted
-from eeaug.heads import dense, design, families, maps, selection, store, training
-from eeaug.heads.design import Head
+from eeaug.heads import dense, maps, selection, store, training
+from eeaug.heads.candidates import Candidates
+from eeaug.heads.layers import Head
+from eeaug.heads.planning import dense_plan, map_plan
 from eeaug.heads.store import Judged
+from eeaug.heads.supervision import Source
 from eeaug.heads.training import Plan
 from eeaug.network.locations import Location
 from eeaug.settings import Effort
-from eeaug.source import Source
 from eeaug.support.progress import Progress
 
-__all__ = ["Candidates", "dense_plan", "map_plan", "planned", "search"]
+__all__ = ["search"]
 
-PATIENCE, PATIENT_EPOCHS = 10, 200  # passes of heads for a target class
 COLDEST = 0.5  # a lower temperature would press most confidences of a good exit to 1, where none tells them apart
 WORTH_SAYING = 100_000_000  # bytes on disk
 # Half precision for what only training reads; thresholds are found on full precision. held first: the given
 # model's accuracy is on a part of it.
 PARTS: Mapping[str, type] = {"held": np.float32, "screen": np.float32, "fit": np.float16}
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Trained heads ordered by location, then cost; their outcomes, the final classifier last.
-
-    ``outcomes`` are on choose, ``certify`` on the part of that name, if there is one. ``answers`` gives a head's
-    probabilities on choose, those of −1 are the given model's; None where they are not known. ``seen``: how the
-    given model does on training samples; None: not known.
-    """
-
-    trained: tuple[training.Trained, ...]
-    outcomes: Outcomes
-    certify: Outcomes | None
-    heads_trained: int
-    answers: Callable[[int], NDArray[np.float32] | None] = lambda _: None
-    seen: Seen | None = None
-
-
-def dense_plan(effort: Effort, seed: int, specific: bool = False) -> Plan:
-    """``specific``: as Bonato and Bouganis train, section 3.2."""
-    if specific:
-        return Plan(PATIENT_EPOCHS, 0, 512, effort.dense_rate / 4, seed, PATIENCE)
-    return Plan(effort.dense_epochs, effort.dense_steps, 512, effort.dense_rate, seed)
-
-
-def map_plan(effort: Effort, seed: int) -> Plan:
-    """Small batches: tensors stay in the processor's cache, and a pass over the data makes more steps."""
-    return Plan(effort.map_epochs, 800, 64, 8e-3, seed)
-
-
-def planned(
-    decision: Decision,
-    locations: Sequence[Location],
-    tail: Sequence[design.Dense],
-    backbone_macs: int,
-    chosen: Collection[str],
-    effort: Effort,
-    samples: int,
-    pinned: Collection[str],
-    *,
-    reaching_back: bool,
-) -> tuple[dict[Location, tuple[Head, ...]], dict[Location, tuple[Head, ...]]]:
-    """Dense and convolutional heads by location, before any is trained; they answer as ``decision`` says.
-
-    ``chosen`` families; ``samples`` to train on; ``pinned`` locations get convolutional heads in any case.
-    ``reaching_back``: whether heads may read the tensors of earlier locations.
-    """
-    share = effort.dense_share * backbone_macs / max(1, len(locations))
-    values = min(effort.dense_values * samples, share, families.POOLED_LIMIT)
-    dense: dict[Location, tuple[Head, ...]] = {}
-    for i, at in enumerate(locations):
-        if "blueprint" in chosen:
-            dense[at] = families.dense_heads(at, tail, decision, backbone_macs, values)
-        if reaching_back and "dense-connection" in chosen:
-            dense[at] = (*dense.get(at, ()), *families.dense_connections(at, locations[:i], decision, values))
-    most = max(effort.map_macs, effort.map_share * backbone_macs)
-    of_maps = [family for family in chosen if family in families.MAP_FAMILIES]
-    maps = {at: families.map_heads(at, of_maps, decision, most) for at in locations}
-    seen = samples * map_plan(effort, 0).for_samples(samples).epochs
-    limit = max(effort.map_s, effort.map_passes * selection.pass_s(backbone_macs, samples))
-    return dense, selection.affordable(maps, seen, limit, backbone_macs, pinned)
 
 
 def search(

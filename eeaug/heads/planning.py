@@ -1,0 +1,61 @@
+"""All heads by location, before any is trained, and how they will be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from eeaug.cascade.output import Decision
+from eeaug.heads import families, layers, selection
+from eeaug.heads.layers import Head
+from eeaug.heads.training import Plan
+from eeaug.network.locations import Location
+from eeaug.settings import Effort
+
+__all__ = ["dense_plan", "map_plan", "planned"]
+
+PATIENCE, PATIENT_EPOCHS = 10, 200  # passes of heads for a target class
+
+
+def dense_plan(effort: Effort, seed: int, specific: bool = False) -> Plan:
+    """``specific``: as Bonato and Bouganis train, section 3.2."""
+    if specific:
+        return Plan(PATIENT_EPOCHS, 0, 512, effort.dense_rate / 4, seed, PATIENCE)
+    return Plan(effort.dense_epochs, effort.dense_steps, 512, effort.dense_rate, seed)
+
+
+def map_plan(effort: Effort, seed: int) -> Plan:
+    """Small batches: tensors stay in the processor's cache, and a pass over the data makes more steps."""
+    return Plan(effort.map_epochs, 800, 64, 8e-3, seed)
+
+
+def planned(
+    decision: Decision,
+    locations: Sequence[Location],
+    tail: Sequence[layers.Dense],
+    backbone_macs: int,
+    chosen: Collection[str],
+    effort: Effort,
+    samples: int,
+    pinned: Collection[str],
+    *,
+    reaching_back: bool,
+) -> tuple[dict[Location, tuple[Head, ...]], dict[Location, tuple[Head, ...]]]:
+    """Dense and convolutional heads by location, before any is trained; they answer as ``decision`` says.
+
+    ``chosen`` families; ``samples`` to train on; ``pinned`` locations get convolutional heads in any case.
+    ``reaching_back``: whether heads may read the tensors of earlier locations.
+    """
+    share = effort.dense_share * backbone_macs / max(1, len(locations))
+    values = min(effort.dense_values * samples, share, families.POOLED_LIMIT)
+    dense: dict[Location, tuple[Head, ...]] = {}
+    for i, at in enumerate(locations):
+        if "blueprint" in chosen:
+            dense[at] = families.dense_heads(at, tail, decision, backbone_macs, values)
+        if reaching_back and "dense-connection" in chosen:
+            dense[at] = (*dense.get(at, ()), *families.dense_connections(at, locations[:i], decision, values))
+    most = max(effort.map_macs, effort.map_share * backbone_macs)
+    of_maps = [family for family in chosen if family in families.MAP_FAMILIES]
+    maps = {at: families.map_heads(at, of_maps, decision, most) for at in locations}
+    seen = samples * map_plan(effort, 0).for_samples(samples).epochs
+    limit = max(effort.map_s, effort.map_passes * selection.pass_s(backbone_macs, samples))
+    return dense, selection.affordable(maps, seen, limit, backbone_macs, pinned)
