@@ -26,11 +26,12 @@ from pathlib import Path
 import numpy as np
 from public_models import MODELS, prepare
 
-from eeaug import partition, preparation
+from eeaug import preparation
 from eeaug.backbone import model
 from eeaug.data.preprocessing import read_sidecar
 from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.runtime import BATCH, Cascade
+from eeaug.stages import partition
 
 
 def made(name: str, given: tuple[Path, Path, list[str]], work: Path) -> Path:

@@ -17,6 +17,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     features          the one pass over the data, cached
     search            given a problem, its optimum: architectures, placements, thresholds
     heads             exit heads before any is chosen: layers, families, training, screening
+    stages            the network cut for processors
     choice            from settings to a search problem, from its result to a design
     cross_validation  the budget on choose that keeps the one asked for elsewhere
     class_specific    exits for a target class, their choice and what they bring
@@ -24,8 +25,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     certification     from that to a design whose drop is proven
     operating         threshold vectors to switch between
     preparation       everything before the first pass, and all that can be refused
-    partition         stages
-    early_view        the final classifier assisted by an exit's convolution
     schema            what manifest.json, report.json and others may say, field by field
     manifest_rules    what a manifest must be beyond its schema: the same as the report says
     manifest          a bundle that is there, read and compared with itself

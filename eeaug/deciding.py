@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import certification, choice, class_specific, cross_validation, operating, partition, reuse
+from eeaug import certification, choice, class_specific, cross_validation, operating, reuse
 from eeaug.cascade import outcomes as cascade_outcomes
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.certification import Guarantee
@@ -22,7 +22,6 @@ from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.specific import Specific
 from eeaug.network.costs import Costs
 from eeaug.operating import Point
-from eeaug.partition import Stage
 from eeaug.preparation import Network
 from eeaug.quantising import Measure
 from eeaug.report.build import Chosen
@@ -32,6 +31,8 @@ from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Objective
 from eeaug.settings import Settings
 from eeaug.settings.vocabulary import LEAST_ALPHA
+from eeaug.stages import partition
+from eeaug.stages.partition import Stage
 
 __all__ = ["Decided", "Earlier", "Material", "decide"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import eeaug
-from eeaug import class_specific, hardware, integer, manifest_rules, partition, quantising
+from eeaug import class_specific, hardware, integer, manifest_rules, quantising
 from eeaug.alongside import Alongside
 from eeaug.cascade import shift
 from eeaug.cascade.outcomes import Outcomes
@@ -27,6 +27,7 @@ from eeaug.report import build, cautions, rho_curve, target
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.settings import Settings
+from eeaug.stages import partition
 from eeaug.support.progress import Progress
 
 __all__ = ["deliver", "propose"]

@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, deciding, early_view, partition
+from eeaug import data, deciding
 from eeaug.backbone import model
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.deciding import Decided, Material
-from eeaug.early_view import EarlyView
 from eeaug.errors import InfeasibleError
 from eeaug.features import Features
 from eeaug.frameworks import runners
@@ -36,6 +35,8 @@ from eeaug.network import graph, locations
 from eeaug.preparation import Network
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings
+from eeaug.stages import early_view, partition
+from eeaug.stages.early_view import EarlyView
 from eeaug.support.progress import Progress
 
 __all__ = ["improved"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, hardware, integer, manifest, partition
+from eeaug import choice, hardware, integer, manifest
 from eeaug.backbone import keras_files
 from eeaug.cascade.output import Decision
 from eeaug.data import plausibility
@@ -30,6 +30,7 @@ from eeaug.manifest import Bundle
 from eeaug.network import graph, locations
 from eeaug.preparation import Network, start_frameworks
 from eeaug.settings import FORMATS, Settings
+from eeaug.stages import partition
 from eeaug.support import regular
 from eeaug.support.progress import Progress
 from eeaug.support.spelling import nearest

@@ -12,10 +12,10 @@ import pytest
 from conftest import AUGMENT, Bundle, Done, Run, hashes, left_over
 from keras_nets import NETS, classifier, dense_head, map_head, places, trained
 
-from eeaug import partition
 from eeaug.backbone import keras_files
 from eeaug.frameworks import keras_archive
 from eeaug.network import graph
+from eeaug.stages import partition
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 e2e = pytest.mark.e2e

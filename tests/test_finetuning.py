@@ -11,11 +11,11 @@ import pytest
 from conftest import AUGMENT, Run, patched
 from keras_nets import classifier, dense_head, map_head, places, trained
 
-from eeaug import partition
 from eeaug.errors import InputError
 from eeaug.heads import families, keras_head
 from eeaug.heads.layers import Dense, Head
 from eeaug.settings import Settings
+from eeaug.stages import partition
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 

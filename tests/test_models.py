@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from keras_nets import dense_head, saved, trained
 
-from eeaug import partition
 from eeaug.backbone import keras_files, model
 from eeaug.backbone.model import Classifier
 from eeaug.errors import ConversionError, InputError
 from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.network import graph, locations
-from eeaug.partition import PROBABILITIES
+from eeaug.stages import partition
+from eeaug.stages.partition import PROBABILITIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eeaug import integer, partition
+from eeaug import integer
 from eeaug.backbone import model
 from eeaug.backbone.model import Classifier
 from eeaug.backbone.model_output import Ending, told
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import verify
+from eeaug.stages import partition
 
 K = 4
 X = np.random.default_rng(0).normal(0, 1, (80, 6, 6, 1)).astype(np.float32)

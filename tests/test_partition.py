@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from keras_nets import NETS, classifier, dense_head, map_head, places, trained
 
-from eeaug import hardware, partition
+from eeaug import hardware
 from eeaug.backbone import keras_files
 from eeaug.backbone.model import INPUT, Classifier
 from eeaug.export import formats, stage_files, verify
 from eeaug.export.formats import Work
 from eeaug.frameworks import keras_archive, keras_to_onnx, onnx_session
 from eeaug.heads.training import Trained
-from eeaug.partition import PROBABILITIES, Stage
 from eeaug.runtime import Cascade
+from eeaug.stages import partition
+from eeaug.stages.partition import PROBABILITIES, Stage
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from keras_nets import trained
 
-from eeaug import partition
 from eeaug.backbone import keras_files, model
 from eeaug.backbone.model import INPUT, Classifier
 from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.heads import families
 from eeaug.network import graph, locations, macs
 from eeaug.network.locations import Location
-from eeaug.partition import PROBABILITIES
+from eeaug.stages import partition
+from eeaug.stages.partition import PROBABILITIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 

@@ -12,7 +12,6 @@ from conftest import AUGMENT, Run, patched
 from keras_nets import CLASSES, SHAPE, places, trained
 from test_finetuning import FORCED
 
-from eeaug import early_view, partition
 from eeaug.backbone import model
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import InputError
@@ -20,6 +19,7 @@ from eeaug.heads.layers import Convolve, Dense, Head, Pool
 from eeaug.network.locations import Location
 from eeaug.report import rho_curve
 from eeaug.settings import Settings
+from eeaug.stages import early_view, partition
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 

@@ -29,7 +29,7 @@ from eeaug.backbone.model import Classifier
 from eeaug.cascade.output import Decision
 from eeaug.errors import InputError
 from eeaug.hardware import Hardware
-from eeaug.partition import Stage
+from eeaug.stages.partition import Stage
 
 __all__ = ["FORMATS", "Format", "Work", "check_possible", "like", "named"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import integer, partition
+from eeaug import integer
 from eeaug.backbone.model import Classifier
 from eeaug.errors import ConversionError
 from eeaug.export import formats, layerwise, stage_files, tflm, verify
@@ -29,6 +29,7 @@ from eeaug.heads.layers import Dense, Head, convolutions
 from eeaug.heads.training import Trained
 from eeaug.integer import Integer
 from eeaug.settings import FORMATS, Settings
+from eeaug.stages import partition
 from eeaug.support import leftovers, native_process
 
 __all__ = ["SAMPLES", "begin", "check"]

@@ -10,8 +10,8 @@ from typing import Any
 from eeaug.backbone.model import Classifier
 from eeaug.frameworks import keras_archive, keras_to_onnx
 from eeaug.heads import keras_head
-from eeaug.partition import PROBABILITIES, Stage, stage_graph
 from eeaug.settings import ALWAYS
+from eeaug.stages.partition import PROBABILITIES, Stage, stage_graph
 
 __all__ = ["entry", "write", "write_onnx"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from eeaug.export.formats import Work
 from eeaug.export.verify import Reference
 from eeaug.frameworks import keras_to_tflite, tflite_session
-from eeaug.partition import stage_graph
+from eeaug.stages.partition import stage_graph
 
 __all__ = ["check", "write"]
 

@@ -19,7 +19,7 @@ from eeaug.errors import ConversionError
 from eeaug.export.formats import Work
 from eeaug.frameworks import keras_to_tflite, tflite_file, tflite_session
 from eeaug.frameworks.tflite_session import Quantisation, Session
-from eeaug.partition import PROBABILITIES, Stage, stage_graph
+from eeaug.stages.partition import PROBABILITIES, Stage, stage_graph
 
 __all__ = ["write"]
 

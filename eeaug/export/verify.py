@@ -15,8 +15,8 @@ from eeaug.data.preprocessing import at_once
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Format, Work
 from eeaug.frameworks.runners import answering
-from eeaug.partition import FINAL, exit_output
 from eeaug.runtime import Cascade, heard
+from eeaug.stages.partition import FINAL, exit_output
 
 __all__ = ["TOLERANCE", "Reference", "compare", "like_given", "verify"]
 

@@ -19,12 +19,12 @@ from eeaug.certification import Guarantee
 from eeaug.hardware import Hardware, dump
 from eeaug.network.costs import Costs, Segments
 from eeaug.operating import Point
-from eeaug.partition import Stage
 from eeaug.report import metrics, units
 from eeaug.reuse import Reuse
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import Result
 from eeaug.search.space import Design
+from eeaug.stages.partition import Stage
 
 __all__ = ["Chosen", "benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "proof", "summary"]
 

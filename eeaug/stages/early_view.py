@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import partition
 from eeaug.backbone import model
 from eeaug.heads.layers import Convolve
 from eeaug.heads.training import Trained
+from eeaug.stages import partition
 
 __all__ = ["EarlyView", "assisted"]
 
