@@ -18,6 +18,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     search            given a problem, its optimum: architectures, placements, thresholds
     heads             exit heads before any is chosen: layers, families, training, screening
     stages            the network cut for processors
+    schema            JSON Schemas of what a bundle says
     choice            from settings to a search problem, from its result to a design
     cross_validation  the budget on choose that keeps the one asked for elsewhere
     class_specific    exits for a target class, their choice and what they bring
@@ -25,7 +26,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     certification     from that to a design whose drop is proven
     operating         threshold vectors to switch between
     preparation       everything before the first pass, and all that can be refused
-    schema            what manifest.json, report.json and others may say, field by field
     manifest_rules    what a manifest must be beyond its schema: the same as the report says
     manifest          a bundle that is there, read and compared with itself
     runtime           stages as a cascade
