@@ -96,7 +96,7 @@ def read(bundle: Path, directory: Path) -> Recorded:
     """The search that a bundle came from, without its data: costs need the model file, exits ``search/``."""
     from eeaug import hardware
     from eeaug.backbone import model
-    from eeaug.export import search_files
+    from eeaug.bundle import search_files
     from eeaug.network import graph, locations
 
     manifest = json.loads((bundle / "manifest.json").read_text())

@@ -224,7 +224,7 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
         raise click.UsageError("--quiet and --verbose contradict each other")
     settings = _settings(options)
     from eeaug import forecast, pipeline
-    from eeaug.export.bundle import dump_json
+    from eeaug.bundle.directory import dump_json
     from eeaug.support.progress import Progress
 
     place = Cache(settings.cache).once() if no_cache else nullcontext(settings.cache)

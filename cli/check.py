@@ -73,7 +73,8 @@ def check(
       eeaug check model-eeaug --max-accuracy-drop 0.01 --min-macs-saved 0.3
       eeaug check model-eeaug --max-latency 0.2 --max-flash 262144 --junit check.xml
     """
-    from eeaug import gate, manifest
+    from eeaug import gate
+    from eeaug.bundle import manifest
 
     given = {name.replace("_", "-"): value for name, value in limits.items() if value is not None}
     if not given:
@@ -103,7 +104,7 @@ def _show(name: str, sha256: str, part: Part, rows: Sequence[Row], *, as_json: b
     """On stdout."""
     ok = all(row.ok for row in rows)
     if as_json:
-        from eeaug.export.bundle import dump_json
+        from eeaug.bundle.directory import dump_json
 
         facts: dict[str, Any] = {"bundle": name, "manifest_sha256": sha256}
         facts |= {"part": part.name, "samples": part.design["samples"]}

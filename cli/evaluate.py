@@ -78,9 +78,9 @@ def evaluate(
       eeaug evaluate model-eeaug --data field.npz --labels none --point frugal
     """
     from eeaug import data as samples
-    from eeaug import manifest as bundles
+    from eeaug.bundle import directory as bundle
+    from eeaug.bundle import manifest as bundles
     from eeaug.data.preprocessing import Preprocessing
-    from eeaug.export import bundle
     from eeaug.runtime import Cascade, Decisions
     from eeaug.settings.settings import default_cache
     from eeaug.support.cache import telling

@@ -79,7 +79,7 @@ def fit(
     else:
         to.write(text.encode())
     if as_json:
-        from eeaug.export.bundle import dump_json
+        from eeaug.bundle.directory import dump_json
 
         shown = {
             p: {"rates_macs_per_s": f.rates, **f.overheads, "factors": f.factors, "measured": sorted(f.measured)}

@@ -59,7 +59,7 @@ def inspect(
     target = descriptions.read(hardware) if hardware is not None else None
     facts = _facts(model, target, allow_unsafe, output_name)
     if as_json:
-        from eeaug.export.bundle import dump_json
+        from eeaug.bundle.directory import dump_json
 
         shared.give(dump_json(facts).encode(), to)
     elif form == "svg":

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from eeaug import manifest
+from eeaug.bundle import directory as bundle
+from eeaug.bundle import manifest
 from eeaug.cli import shared
 from eeaug.errors import ConversionError, InputError
-from eeaug.export import bundle
 from eeaug.support import json_file, quantities, regular
 from eeaug.support.outputs import Output
 

@@ -80,7 +80,7 @@ def retarget(
         raise click.UsageError("-o is missing: the directory that the new bundle goes to")
     changes = _changes(options) | {"output": output}
     from eeaug import retargeting
-    from eeaug.export.bundle import dump_json
+    from eeaug.bundle.directory import dump_json
     from eeaug.support.progress import Progress
 
     with shared.interruptible(None if dry_run else output):

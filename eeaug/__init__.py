@@ -19,6 +19,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     heads             exit heads before any is chosen: layers, families, training, screening
     stages            the network cut for processors
     schema            JSON Schemas of what a bundle says
+    bundle            the directory: its manifest, its atomic exchange, its search/
     choice            from settings to a search problem, from its result to a design
     cross_validation  the budget on choose that keeps the one asked for elsewhere
     class_specific    exits for a target class, their choice and what they bring
@@ -26,8 +27,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     certification     from that to a design whose drop is proven
     operating         threshold vectors to switch between
     preparation       everything before the first pass, and all that can be refused
-    manifest_rules    what a manifest must be beyond its schema: the same as the report says
-    manifest          a bundle that is there, read and compared with itself
     runtime           stages as a cascade
     integer           the int8 stages as a cascade of its own
     export            the bundle, verified

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from eeaug import hardware as hardware_module
-from eeaug import isolated, manifest
+from eeaug import isolated
 from eeaug.backbone.stored_model import one_line
+from eeaug.bundle import directory as bundle
+from eeaug.bundle import manifest
 from eeaug.data import functions
 from eeaug.errors import EeaugError, InputError
-from eeaug.export import bundle
 from eeaug.frameworks import keras_archive
 from eeaug.hardware import Hardware
 from eeaug.report import facts

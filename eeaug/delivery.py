@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 import eeaug
-from eeaug import class_specific, hardware, integer, manifest_rules, quantising
+from eeaug import class_specific, hardware, integer, quantising
 from eeaug.alongside import Alongside
+from eeaug.bundle import directory as bundle
+from eeaug.bundle import manifest_rules, search_files
 from eeaug.cascade import shift
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.deciding import Decided, Material, decide
-from eeaug.export import bundle, formats, search_files, stage_files, verify
+from eeaug.export import formats, stage_files, verify
 from eeaug.export.formats import Work
 from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import data, finetuning, hardware, integer
+from eeaug.bundle import directory
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import Data, Splits, View, plausibility
 from eeaug.deciding import Material
 from eeaug.delivery import deliver
-from eeaug.export import bundle, formats, rehearsal, verify
+from eeaug.export import formats, rehearsal, verify
 from eeaug.features import cluster
 from eeaug.heads import candidates, train_all
 from eeaug.preparation import Ready, prepare
@@ -37,7 +38,7 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
     read = {"the model": settings.model, "the data": settings.data, "the hardware description": settings.hardware}
-    bundle.check_place(settings.bundle, force=settings.force, inputs=read)
+    directory.check_place(settings.bundle, force=settings.force, inputs=read)
     with telling(progress.caution):
         return _augment(settings, progress)
 

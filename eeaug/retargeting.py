@@ -14,19 +14,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, hardware, integer, manifest
+from eeaug import choice, hardware, integer
 from eeaug.backbone import keras_files
+from eeaug.bundle import directory as bundle
+from eeaug.bundle import manifest, search_files
+from eeaug.bundle.manifest import Bundle
 from eeaug.cascade.output import Decision
 from eeaug.data import plausibility
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.deciding import Earlier, Material
 from eeaug.delivery import deliver, propose
 from eeaug.errors import ConversionError, InputError
-from eeaug.export import bundle, formats, search_files
+from eeaug.export import formats
 from eeaug.hardware import Hardware
 from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.layers import Dense
-from eeaug.manifest import Bundle
 from eeaug.network import graph, locations
 from eeaug.preparation import Network, start_frameworks
 from eeaug.settings import FORMATS, Settings

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.backbone.stored_model import one_line
+from eeaug.bundle.manifest import read_manifest
 from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Decision, Quantised
@@ -26,7 +27,6 @@ from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.frameworks import runners
 from eeaug.frameworks.runners import Runner
-from eeaug.manifest import read_manifest
 
 __all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard", "thresholds_by_point"]
 

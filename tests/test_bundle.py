@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from eeaug.bundle import directory as bundle
 from eeaug.errors import InputError
-from eeaug.export import bundle
 from eeaug.support import leftovers
 
 

@@ -18,10 +18,10 @@ from conftest import AUGMENT, Bundle, Run, environment, hashes
 from tools import needs_arm, needs_cmake, needs_make, needs_qemu, needs_stack_usage
 
 from eeaug import hardware
+from eeaug.bundle.directory import read_manifest
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export import c
-from eeaug.export.bundle import read_manifest
 from eeaug.export.c import toolchain
 from eeaug.export.formats import Work
 from eeaug.export.verify import Reference

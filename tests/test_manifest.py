@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from test_cli_report import SAMPLE, write_bundle
 
-from eeaug import manifest, manifest_rules
+from eeaug.bundle import manifest, manifest_rules
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.schema import manifest as described
 from eeaug.support import json_file, regular

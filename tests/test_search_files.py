@@ -13,10 +13,10 @@ import pytest
 from conftest import hashes
 from keras_nets import CLASSES, dense_head, map_head, trained
 
+from eeaug.bundle import search_files
+from eeaug.bundle.search_files import SAMPLES
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import ConversionError, EeaugError
-from eeaug.export import search_files
-from eeaug.export.search_files import SAMPLES
 from eeaug.heads.candidates import Search
 from eeaug.network.locations import Location
 from eeaug.support import npz_file

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.bundle.directory import dump_json
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import ConversionError
-from eeaug.export.bundle import dump_json
 from eeaug.heads.candidates import Search
 from eeaug.heads.layers import Averages, Convolve, Dense, Head, Pool, Residual, convolutions
 from eeaug.heads.training import Trained

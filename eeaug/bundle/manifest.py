@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eeaug import manifest_rules
+from eeaug.bundle import manifest_rules
 from eeaug.errors import ConversionError, InputError
 from eeaug.schema import manifest as described
 from eeaug.support import json_file, regular

@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from eeaug.bundle.manifest import SCHEMA_VERSION, check_files, read_manifest
 from eeaug.errors import InputError
-from eeaug.manifest import SCHEMA_VERSION, check_files, read_manifest
 from eeaug.support import leftovers, outputs, regular
 
 __all__ = [
