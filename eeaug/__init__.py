@@ -20,6 +20,7 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     stages            the network cut for processors
     schema            JSON Schemas of what a bundle says
     bundle            the directory: its manifest, its atomic exchange, its search/
+    runtime           stages as a cascade; loads neither search nor solver
     choice            from settings to a search problem, from its result to a design
     cross_validation  the budget on choose that keeps the one asked for elsewhere
     class_specific    exits for a target class, their choice and what they bring
@@ -27,7 +28,6 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     certification     from that to a design whose drop is proven
     operating         threshold vectors to switch between
     preparation       everything before the first pass, and all that can be refused
-    runtime           stages as a cascade
     integer           the int8 stages as a cascade of its own
     export            the bundle, verified
     report            one report.json, its renderings
