@@ -31,11 +31,13 @@ from pathlib import Path
 import numpy as np
 from public_models import MODELS, prepare
 
-from eeaug import certification, choice
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Decision
-from eeaug.choice import Baseline, Rules
 from eeaug.data import splitting
+from eeaug.design import certify as certification
+from eeaug.design import problem as choice
+from eeaug.design import refine
+from eeaug.design.problem import Baseline, Rules
 from eeaug.network.costs import Costs
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Settings
@@ -145,7 +147,7 @@ def trial(recorded: Recorded, samples: int, seed: int, risks: Sequence[float]) -
         return choice.problem(settings, recorded.costs, outcomes, recorded.rules, recorded.base, recorded.decision)
 
     tasks = [problem(held, "independent"), problem(held), problem(choose)]
-    *designs, chosen = (choice.choose(task, recorded.rules)[1] for task in tasks)
+    *designs, chosen = (refine.choose(task, recorded.rules)[1] for task in tasks)
     for risk in risks:
         proven, _ = certification.certified(
             tasks[-1], recorded.rules, chosen, certify, budget=recorded.budget, risk=risk, seed=seed

@@ -5,44 +5,38 @@ eeaug.Report. They are imported when they are asked for.
 
 The order of the pipeline is the order of imports; tests/test_architecture.py reads this list and holds it:
 
-    errors            what can go wrong, and the exit code it ends with
-    support           knows nothing of exits: files, words, progress, the cache
-    hardware          the target: processors, memories, links, and the files that describe them
-    cascade           what a chain of classifiers says, costs and proves; arrays only
-    settings          what a run is asked to do
-    backbone          the given classifier, whatever file it comes from
-    frameworks        converters, sessions and runners of the formats
-    data              samples: read, checked, prepared, split into what serves what
-    network           the backbone taken apart: graphs, locations, costs of a segment
-    features          the one pass over the data, cached
-    search            given a problem, its optimum: architectures, placements, thresholds
-    heads             exit heads before any is chosen: layers, families, training, screening
-    stages            the network cut for processors
-    schema            JSON Schemas of what a bundle says
-    bundle            the directory: its manifest, its atomic exchange, its search/
-    runtime           stages as a cascade; loads neither search nor solver
-    choice            from settings to a search problem, from its result to a design
-    cross_validation  the budget on choose that keeps the one asked for elsewhere
-    class_specific    exits for a target class, their choice and what they bring
-    reuse             exits that use what earlier ones said
-    certification     from that to a design whose drop is proven
-    operating         threshold vectors to switch between
-    preparation       everything before the first pass, and all that can be refused
-    integer           the int8 stages as a cascade of its own
-    export            the bundle, verified
-    report            one report.json, its renderings
-    alongside         a part of the data measured while files are written
-    quantising        int8 thresholds sought, int8 files measured
-    gate              limits on a report, for continuous integration
-    deciding          from trained candidates to the design, its proof and its points
-    delivery          from the design to a written, verified bundle
-    finetuning        exits and backbone trained together, kept only if better
-    pipeline          the flow, one readable list
-    retargeting       another bundle from an earlier one
-    forecast          what a search would cost and could bring
-    isolated          a run in a process of its own
-    api               all that from Python: a run, a bundle that is there, and its report
-    cli               parse, call, render, exit code
+    errors       what can go wrong, and the exit code it ends with
+    support      knows nothing of exits: files, words, progress, the cache
+    hardware     the target: processors, memories, links, and the files that describe them
+    cascade      what a chain of classifiers says, costs and proves; arrays only
+    settings     what a run is asked to do
+    backbone     the given classifier, whatever file it comes from
+    frameworks   converters, sessions and runners of the formats
+    data         samples: read, checked, prepared, split into what serves what
+    network      the backbone taken apart: graphs, locations, costs of a segment
+    features     the one pass over the data, cached
+    search       given a problem, its optimum: architectures, placements, thresholds
+    heads        exit heads before any is chosen: layers, families, training, screening
+    stages       the network cut for processors
+    schema       JSON Schemas of what a bundle says
+    bundle       the directory: its manifest, its atomic exchange, its search/
+    runtime      stages as a cascade; loads neither search nor solver
+    design       from candidates to one design: exits, thresholds, processors, proof, points
+    preparation  everything before the first pass, and all that can be refused
+    integer      the int8 stages as a cascade of its own
+    export       the bundle, verified
+    report       one report.json, its renderings
+    alongside    a part of the data measured while files are written
+    quantising   int8 thresholds sought, int8 files measured
+    gate         limits on a report, for continuous integration
+    delivery     from the design to a written, verified bundle
+    finetuning   exits and backbone trained together, kept only if better
+    pipeline     the flow, one readable list
+    retargeting  another bundle from an earlier one
+    forecast     what a search would cost and could bring
+    isolated     a run in a process of its own
+    api          all that from Python: a run, a bundle that is there, and its report
+    cli          parse, call, render, exit code
 """
 
 from __future__ import annotations

@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 
 import eeaug
-from eeaug import class_specific, hardware, integer, quantising
+from eeaug import hardware, integer, quantising
 from eeaug.alongside import Alongside
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest_rules, search_files
 from eeaug.cascade import shift
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.deciding import Decided, Material, decide
+from eeaug.design import class_specific
+from eeaug.design.choose import decide
+from eeaug.design.design import Decided
+from eeaug.design.material import Material
 from eeaug.export import formats, stage_files, verify
 from eeaug.export.formats import Work
 from eeaug.frameworks import keras_archive

@@ -19,11 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, deciding
+from eeaug import data
 from eeaug.backbone import model
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
-from eeaug.deciding import Decided, Material
+from eeaug.design import choose as deciding
+from eeaug.design.design import Decided
+from eeaug.design.material import Material
+from eeaug.design.network import Network
 from eeaug.errors import InfeasibleError
 from eeaug.features import Features
 from eeaug.frameworks import runners
@@ -32,7 +35,6 @@ from eeaug.heads.candidates import Candidates
 from eeaug.heads.supervision import Source
 from eeaug.heads.training import Trained
 from eeaug.network import graph, locations
-from eeaug.preparation import Network
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings
 from eeaug.stages import early_view, partition

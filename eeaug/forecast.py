@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from eeaug import choice, hardware
+from eeaug import hardware
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
+from eeaug.design import problem
 from eeaug.errors import InputError
 from eeaug.export import formats
 from eeaug.features import Extraction, Features, Wanted
@@ -52,8 +53,8 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     costs = ready.network.costs([head.cost() for head in heads])
     dummy = np.zeros((len(heads) + 1, 1))
     nothing = Outcomes(dummy.astype(np.float32), dummy.astype(np.int64), np.zeros(1, np.int64))
-    base, decision = choice.baseline(costs), ready.network.classifier.decision
-    task = choice.problem(settings, costs, nothing, ready.network.rules, base, decision)
+    base, decision = problem.baseline(costs), ready.network.classifier.decision
+    task = problem.problem(settings, costs, nothing, ready.network.rules, base, decision)
     with progress.step("forecast"):
         estimate = _times(settings, ready)
     counts = [count_architectures(task, m) for m in range(task.max_exits + 1)]

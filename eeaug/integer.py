@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import certification, choice, operating
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import STEP, Quantised
-from eeaug.certification import Guarantee
-from eeaug.choice import Rules
+from eeaug.design import certify as certification
+from eeaug.design import operating_points, refine
+from eeaug.design.certify import Guarantee
+from eeaug.design.operating_points import Point
+from eeaug.design.problem import Rules
 from eeaug.errors import ConversionError, InfeasibleError
 from eeaug.frameworks.runners import INT8 as FORMAT
-from eeaug.operating import Point
 from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import NEVER, quantile_grid
@@ -100,7 +101,7 @@ def sought(
     InfeasibleError : whatever leaves where, the int8 stages lose more than the budget
     """
     own = _in_place(problem, rules, design, choose)
-    found = (choice.refined(own, rules, design) if design.exits else None) or _closed(settings, own, rules, design)
+    found = (refine.refined(own, rules, design) if design.exits else None) or _closed(settings, own, rules, design)
     guarantee = None
     everyone = None
     if settings.risk is not None:
@@ -110,8 +111,8 @@ def sought(
             own, rules, found, everyone,
             budget=settings.max_accuracy_drop, risk=settings.risk, seed=settings.seed,
         )  # fmt: skip
-    points = operating.points(settings, own, rules, found, guarantee, everyone)
-    thresholds = _reachable(operating.corrected(found.thresholds, settings.correction))
+    points = operating_points.points(settings, own, rules, found, guarantee, everyone)
+    thresholds = _reachable(operating_points.corrected(found.thresholds, settings.correction))
     return Integer(
         tuple(None if np.isinf(t) else t for t in thresholds),
         choose,
@@ -168,7 +169,7 @@ def _closed(settings: Settings, problem: Problem, rules: Rules, design: Design) 
 
 def _infeasible(settings: Settings, problem: Problem, rules: Rules, design: Design) -> InfeasibleError:
     most = replace(problem, objective=replace(problem.objective, max_accuracy_drop=None, weight=0.0))
-    best = choice.refined(most, rules, design)
+    best = refine.refined(most, rules, design)
     assert best is not None
     rows = problem.outcomes.rows(best.exits)
     closed = tuple(float(NEVER) for _ in best.exits)

@@ -13,8 +13,8 @@ from eeaug import data, finetuning, hardware, integer
 from eeaug.bundle import directory
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import Data, Splits, View, plausibility
-from eeaug.deciding import Material
 from eeaug.delivery import deliver
+from eeaug.design.material import Material
 from eeaug.export import formats, rehearsal, verify
 from eeaug.features import cluster
 from eeaug.heads import candidates, train_all

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eeaug import choice, data, hardware
+from eeaug import data, hardware
 from eeaug.backbone import keras_files, model, stored_model
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.output import Decision
-from eeaug.choice import Baseline, Rules
 from eeaug.data import Data, Part, Splits, plausibility
+from eeaug.design import problem
+from eeaug.design.network import Network
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.features import Extraction, Workers
 from eeaug.hardware import Hardware
@@ -23,46 +24,16 @@ from eeaug.heads.layers import Head
 from eeaug.heads.specific import Specific
 from eeaug.heads.supervision import Source
 from eeaug.network import graph, locations
-from eeaug.network.costs import Costs, Exit
-from eeaug.network.graph import Block
 from eeaug.network.locations import Location
 from eeaug.settings import EFFORTS, Settings
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Progress
 
-__all__ = ["Network", "Ready", "prepare", "start_frameworks"]
+__all__ = ["Ready", "prepare", "start_frameworks"]
 
 _RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"}
 SAMPLES, LARGE = 256, 50_000  # that the given model is asked about, a quarter of them if they have more elements
 Heads = Mapping[Location, Sequence[Head]]
-
-
-@dataclass(frozen=True)
-class Network:
-    """The model taken apart for one target."""
-
-    classifier: Classifier
-    hardware: Hardware
-    blocks: tuple[Block, ...]
-    rules: Rules
-    left_out: int = 0  # locations that are not tried
-    given: tuple[Block, ...] | None = None  # blocks of the given model, where ``blocks`` are of one made from it
-
-    @property
-    def macs(self) -> int:
-        return sum(block.total_macs for block in self.blocks)
-
-    @property
-    def given_blocks(self) -> tuple[Block, ...]:
-        return self.blocks if self.given is None else self.given
-
-    def baseline(self) -> Baseline:
-        """The given model on this target."""
-        costs = Costs(self.hardware, self.given_blocks, [], int(np.prod(self.classifier.input_shape)))
-        return choice.baseline(costs)
-
-    def costs(self, exits: Sequence[Exit]) -> Costs:
-        return Costs(self.hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)))
 
 
 @dataclass(frozen=True)
@@ -200,7 +171,7 @@ def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) ->
             f"{classifier.file}: no exit can stand in this recurrent network: nothing follows layer "
             f"{recurrent[-1]!r} but the classifier, and its steps cannot be cut"
         )
-    rules = choice.rules(settings, target, found, reasons)
+    rules = problem.rules(settings, target, found, reasons)
     tried = locations.thinned(rules.locations, settings.most_locations, rules.pinned)
     left_out = len(rules.locations) - len(tried)
     return Network(classifier, target, blocks, replace(rules, locations=tried), left_out)
@@ -223,5 +194,5 @@ def _planned(settings: Settings, network: Network, samples: int, decision: Decis
         chosen, effort, samples, network.rules.pinned, reaching_back=reaching_back,
     )  # fmt: skip
     heads = [head for by_location in (dense, maps) for mine in by_location.values() for head in mine]
-    choice.check_limits(settings, network.costs([h.cost() for h in heads]), network.rules, network.blocks)
+    problem.check_limits(settings, network.costs([h.cost() for h in heads]), network.rules, network.blocks)
     return dense, maps

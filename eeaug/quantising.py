@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from eeaug import integer
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.choice import Rules
+from eeaug.design.design import Chosen
+from eeaug.design.material import Measure
+from eeaug.design.problem import Rules
 from eeaug.export import formats, verify
 from eeaug.export.formats import Work
 from eeaug.integer import Integer
 from eeaug.report import int8
-from eeaug.report.build import Chosen
-from eeaug.runtime import Cascade
 from eeaug.search.space import Problem
 from eeaug.settings import Settings
 
-__all__ = ["Measure", "report", "settle"]
-
-Measure = Callable[[Cascade], Outcomes]  # a cascade's outcomes on one part of the data
+__all__ = ["report", "settle"]
 
 
 def settle(

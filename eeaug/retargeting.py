@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import choice, hardware, integer
+from eeaug import hardware, integer
 from eeaug.backbone import keras_files
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest, search_files
@@ -22,15 +22,17 @@ from eeaug.bundle.manifest import Bundle
 from eeaug.cascade.output import Decision
 from eeaug.data import plausibility
 from eeaug.data.preprocessing import Preprocessing
-from eeaug.deciding import Earlier, Material
 from eeaug.delivery import deliver, propose
+from eeaug.design import problem
+from eeaug.design.material import Earlier, Material
+from eeaug.design.network import Network
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import formats
 from eeaug.hardware import Hardware
 from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.layers import Dense
 from eeaug.network import graph, locations
-from eeaug.preparation import Network, start_frameworks
+from eeaug.preparation import start_frameworks
 from eeaug.settings import FORMATS, Settings
 from eeaug.stages import partition
 from eeaug.support import regular
@@ -233,12 +235,12 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
             )
         _check_activations(source.directory, search)
         with _explained(source, changes):
-            rules = choice.rules(settings, target, found, reasons)
+            rules = problem.rules(settings, target, found, reasons)
             _check_heads(source, changes)
             network = Network(classifier, target, blocks, rules)
             allowed = [i for i, t in enumerate(search.trained) if t.head.location in rules.locations]
             trained = tuple(search.trained[i] for i in allowed)
-            choice.check_limits(settings, network.costs([t.head.cost() for t in trained]), rules, blocks)
+            problem.check_limits(settings, network.costs([t.head.cost() for t in trained]), rules, blocks)
     certify = None if search.certify is None else search.certify.rows(allowed)
     candidates = Candidates(
         trained,

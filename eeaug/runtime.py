@@ -31,7 +31,7 @@ from eeaug.frameworks.runners import Runner
 __all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard", "thresholds_by_point"]
 
 BATCH = 32  # larger ones leave the caches of a processor: slower for each sample
-DEFAULT = "default"  # operating.DEFAULT, without importing the search
+DEFAULT = "default"  # operating_points.DEFAULT, without importing the search
 Thresholds = tuple[float | None, ...]
 Floats = NDArray[np.float32]
 Rows = tuple[NDArray[Any], ...]  # arrays with a row per sample

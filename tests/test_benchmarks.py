@@ -13,7 +13,7 @@ import pytest
 from instances import correlated, make
 
 from eeaug.cascade.output import Decision
-from eeaug.choice import Rules, baseline
+from eeaug.design.problem import Rules, baseline
 from eeaug.network.costs import Costs
 from eeaug.search.space import Design
 from eeaug.settings import Settings

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from instances import Brute, Instance, by_class, cascaded, correlated, make, random_problem, some_grid
 
-from eeaug import certification, choice
 from eeaug.cascade import learn_then_test
 from eeaug.cascade.outcomes import ClassLimit, Outcomes, class_limit, decide
 from eeaug.cascade.output import Decision
-from eeaug.choice import Rules
+from eeaug.design import certify, refine
+from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError
 from eeaug.report import metrics
 from eeaug.search import solver, thresholds
@@ -170,7 +170,7 @@ def test_finer_thresholds_stay_within_the_limit(kind: str) -> None:
     for seed in range(40):
         _, problem = random_limit(seed, kind, independent=False, pinned={}, max_exits=2)
         try:
-            result, design = choice.choose(problem, NO_PINS)
+            result, design = refine.choose(problem, NO_PINS)
         except InfeasibleError:
             continue
         if not design.exits or problem.classes is None:
@@ -178,7 +178,7 @@ def test_finer_thresholds_stay_within_the_limit(kind: str) -> None:
         rows, limit = rows_of(design.exits, problem)
         assert within(rows, kind, design.thresholds, limit.most, False), seed
         finer += design.thresholds != result.design.thresholds
-        free = choice.refined(replace(problem, classes=None), NO_PINS, result.design)
+        free = refine.refined(replace(problem, classes=None), NO_PINS, result.design)
         assert free is not None
         other += not within(rows, kind, free.thresholds, limit.most, False)
     assert finer >= 5
@@ -211,10 +211,8 @@ def test_what_is_proven_and_the_fallback_stay_within_the_limit() -> None:
             objective=Objective(base, 1e6, max_accuracy_drop=0.2),
             classes=limited(instance.outcomes, "softmax", 0.04),
         )
-        _, design = choice.choose(problem, NO_PINS)
-        found, said = certification.certified(
-            problem, NO_PINS, design, instance.outcomes, budget=0.2, risk=0.1, seed=0
-        )
+        _, design = refine.choose(problem, NO_PINS)
+        found, said = certify.certified(problem, NO_PINS, design, instance.outcomes, budget=0.2, risk=0.1, seed=0)
         proven += said.proven
         assert within(problem.outcomes.rows(found.exits), "softmax", found.thresholds, 0.04, False)
     assert proven >= 5

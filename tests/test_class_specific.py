@@ -13,9 +13,9 @@ import pytest
 from conftest import AUGMENT, Run
 from instances import Instance, make
 
-from eeaug import class_specific
 from eeaug.cascade.output import Decision
-from eeaug.choice import Rules
+from eeaug.design import class_specific
+from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.heads.layers import Dense, Head, Pool
 from eeaug.heads.specific import Specific

@@ -12,10 +12,10 @@ import pytest
 from conftest import AUGMENT, Run
 from instances import make
 
-from eeaug import cross_validation, deciding
 from eeaug.cascade.outcomes import Outcomes, decide
-from eeaug.choice import Rules
-from eeaug.cross_validation import Estimate
+from eeaug.design import choose, cross_validation
+from eeaug.design.cross_validation import Estimate
+from eeaug.design.problem import Rules
 from eeaug.errors import InputError
 from eeaug.search import solver
 from eeaug.search.space import Problem
@@ -96,12 +96,12 @@ def test_a_budget_that_nothing_reaches_leaves_no_exit_but_pinned_ones(pinned: bo
     place = task.costs.exits[0].location
     task = replace(task, pinned={place: None} if pinned else {})
     estimate = Estimate((0.05, -0.9), (0.2, 0.01))  # no design is right on so many more
-    inner, result, design, said = deciding._held_back(task, Rules((), task.pinned, {}, 2), estimate)
+    inner, result, design, said = choose._held_back(task, Rules((), task.pinned, {}, 2), estimate)
     assert inner.objective.max_accuracy_drop == 0 and result.design.exits == design.exits
     assert bool(design.exits) == pinned
     assert (said.as_dict()["budget_on_choose"], said.as_dict()["drop"]) == (None, None)
     reached = Estimate((0.05, 0.0), (0.2, 0.01))
-    assert deciding._held_back(task, Rules((), task.pinned, {}, 2), reached)[3].as_dict()["budget_on_choose"] == 0
+    assert choose._held_back(task, Rules((), task.pinned, {}, 2), reached)[3].as_dict()["budget_on_choose"] == 0
 
 
 def test_without_a_budget_there_is_nothing_to_keep() -> None:

@@ -63,7 +63,7 @@ def test_what_it_breaks_is_not_kept(work: Path, run: Run) -> None:
 
 # kept whatever it brings
 FORCED = (
-    "from eeaug import deciding; deciding.Decided.score = property(lambda self: float(self.rows.given is None))"
+    "from eeaug.design import design; design.Decided.score = property(lambda self: float(self.rows.given is None))"
 )
 
 

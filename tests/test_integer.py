@@ -16,7 +16,7 @@ from eeaug import integer
 from eeaug.cascade import combining
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import STEP, Decision, Quantised
-from eeaug.choice import Rules
+from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.integer import Integer

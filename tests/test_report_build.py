@@ -10,9 +10,9 @@ import pytest
 from instances import make
 
 from eeaug.cascade.output import Decision
-from eeaug.certification import Guarantee
+from eeaug.design.certify import Guarantee
+from eeaug.design.design import Chosen
 from eeaug.report import build
-from eeaug.report.build import Chosen
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Objective

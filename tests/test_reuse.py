@@ -13,14 +13,16 @@ import pytest
 from conftest import AUGMENT, patched
 from instances import WIDTH, Brute, cascaded, random_problem
 
-from eeaug import choice, reuse
 from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes, class_limit, decide
 from eeaug.cascade.output import Decision
-from eeaug.choice import Rules, refined
+from eeaug.design import refine, reuse
+from eeaug.design.design import Chosen
+from eeaug.design.problem import Rules
+from eeaug.design.refine import refined
 from eeaug.frameworks import onnx_session
 from eeaug.network.costs import Costs
-from eeaug.report.build import Chosen, metrics_of
+from eeaug.report.build import metrics_of
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Objective, quantile_grid
@@ -188,7 +190,7 @@ def test_the_cost_that_a_choice_minimises_is_the_cost_that_the_report_states(cos
         whole = task.segments([()], (0,))
         chosen = Chosen(better, better.thresholds, segments, "", whole, ("",) * 5, DECISION, hears)
         stated = metrics_of(chosen, rows, "choose")[1][f"mean_{cost}_{'s' if cost == 'latency' else 'j'}"]
-        grid = [choice._fine(task, rows, RULES, e, k) for k, e in enumerate(better.exits)]
+        grid = [refine._fine(task, rows, RULES, e, k) for k, e in enumerate(better.exits)]
         leaves = rows.confidence[:2] >= np.array(list(product(*grid)), np.float32)[:, :, None]
         reach, accuracy = cascaded(leaves, rows.correct, rows.counts, independent=False)
         allowed = task.objective.allows(accuracy)
@@ -241,7 +243,7 @@ def test_solved_designs_stay_within_the_budget() -> None:
 @pytest.fixture(scope="module")
 def hearing(work: Path) -> Path:
     arguments = [*AUGMENT, "--max-exits", "2", "--max-accuracy-drop", "0.05", "-o", "hearing", "-q"]
-    patched("from eeaug import reuse; reuse.WORTH = -1", *arguments, cwd=work)
+    patched("from eeaug.design import reuse; reuse.WORTH = -1", *arguments, cwd=work)
     return work / "hearing"
 
 

@@ -14,10 +14,11 @@ from conftest import EXAMPLES, Bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eeaug import operating, runtime
+from eeaug import runtime
 from eeaug.cascade.outcomes import decide
 from eeaug.cascade.output import Decision
 from eeaug.data.preprocessing import Preprocessing
+from eeaug.design import operating_points
 from eeaug.errors import ConversionError, InputError
 from eeaug.frameworks import onnx_session, runners
 from eeaug.runtime import Cascade, Decisions, thresholds_by_point
@@ -150,7 +151,7 @@ def test_unknown_points_are_refused_with_those_that_exist(loaded: Any) -> None:
 
 
 def test_the_default_is_what_the_stages_say(loaded: Any) -> None:
-    assert runtime.DEFAULT == operating.DEFAULT
+    assert runtime.DEFAULT == operating_points.DEFAULT
     stages = manifest()["stages"]
     stages[0]["threshold"] = 0.25  # corrected after the points were found
     assert loaded(stages=stages).thresholds == (0.25, 0.6)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from instances import random_problem
 
-from eeaug.choice import LEAST_SAVING, mean_cost, worthwhile
+from eeaug.design.refine import LEAST_SAVING, mean_cost, worthwhile
 from eeaug.report import cautions, facts
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem

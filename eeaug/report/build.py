@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,39 +14,21 @@ from eeaug.backbone.model import Classifier
 from eeaug.cascade.betting import mean_upper_bound
 from eeaug.cascade.learn_then_test import paired_losses
 from eeaug.cascade.outcomes import Outcomes, decide
-from eeaug.cascade.output import Decision
-from eeaug.certification import Guarantee
+from eeaug.design.certify import Guarantee
+from eeaug.design.design import Chosen
+from eeaug.design.operating_points import Point
 from eeaug.hardware import Hardware, dump
 from eeaug.network.costs import Costs, Segments
-from eeaug.operating import Point
 from eeaug.report import metrics, units
-from eeaug.reuse import Reuse
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import Result
 from eeaug.search.space import Design
 from eeaug.stages.partition import Stage
 
-__all__ = ["Chosen", "benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "proof", "summary"]
+__all__ = ["benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "proof", "summary"]
 
 CURVE_POINTS = 40  # of each front
 CURVE_COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The design that is written, with what its report is computed from.
-
-    ``thresholds`` None is never; ``segments`` and ``baseline_segments`` hold one architecture each.
-    """
-
-    design: Design
-    thresholds: tuple[float | None, ...]
-    segments: Segments
-    baseline_processor: str
-    baseline_segments: Segments
-    classes: tuple[str, ...]
-    decision: Decision
-    reuse: Reuse | None = None
 
 
 def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str, Any], dict[str, Any]]:

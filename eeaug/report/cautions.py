@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from eeaug.cascade.output import STEP
-from eeaug.choice import LEAST_SAVING
 from eeaug.data.plausibility import Seen, disagreement
+from eeaug.design.refine import LEAST_SAVING
 from eeaug.report import facts
 from eeaug.report.facts import Report
 from eeaug.support.quantities import apart

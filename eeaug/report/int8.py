@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Quantised
+from eeaug.design.design import Chosen
 from eeaug.export.formats import Work
 from eeaug.integer import FORMAT, Integer
-from eeaug.report.build import Chosen, drop_bound, metrics_of, points_of, proof
+from eeaug.report.build import drop_bound, metrics_of, points_of, proof
 from eeaug.settings import Settings
 
 __all__ = ["build"]

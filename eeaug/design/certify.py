@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from eeaug.cascade import learn_then_test
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.choice import Rules
+from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem

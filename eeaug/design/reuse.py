@@ -20,7 +20,8 @@ from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import decide
 from eeaug.cascade.output import Decision
 from eeaug.cascade.tables import bins, exact_tables
-from eeaug.choice import Rules, mean_cost, refined
+from eeaug.design.problem import Rules
+from eeaug.design.refine import mean_cost, refined
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import quantile_grid
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.tables import bins, exact_tables
-from eeaug.choice import LEAST_SAVING, Rules
+from eeaug.design.problem import Rules
+from eeaug.design.refine import LEAST_SAVING
 from eeaug.errors import InfeasibleError
 from eeaug.heads.specific import Specific
 from eeaug.search import solver

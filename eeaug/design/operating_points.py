@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eeaug import certification, choice
 from eeaug.cascade.outcomes import Outcomes, decide
-from eeaug.certification import Guarantee
-from eeaug.choice import Rules
+from eeaug.design import certify as certification
+from eeaug.design import refine
+from eeaug.design.certify import Guarantee
+from eeaug.design.problem import Rules
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import NEVER
 from eeaug.settings import Settings
@@ -64,7 +65,7 @@ def points(
         kept = problem.objective.max_accuracy_drop
         back = 0.0 if asked is None or kept is None else asked - kept
         objective = replace(problem.objective, max_accuracy_drop=budget - back, weight=None)
-        other = choice.refined(replace(problem, objective=objective), rules, design)
+        other = refine.refined(replace(problem, objective=objective), rules, design)
         if other is not None:  # else pinned thresholds do not allow this budget
             found.append(_point(name, budget, settings, problem, rules, other, certify))
     return tuple(found)

@@ -1,0 +1,86 @@
+"""The design, and all that was found out about it without running it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade import outcomes as cascade_outcomes
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.output import Decision
+from eeaug.design.certify import Guarantee
+from eeaug.design.cross_validation import Estimate
+from eeaug.design.operating_points import Point
+from eeaug.design.reuse import Reuse
+from eeaug.heads.specific import Specific
+from eeaug.network.costs import Costs, Segments
+from eeaug.search.solver import Result
+from eeaug.search.space import Design, Problem
+from eeaug.search.thresholds import Objective
+from eeaug.stages.partition import Stage
+
+__all__ = ["Chosen", "Decided"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The design that is written, with what its report is computed from.
+
+    ``thresholds`` None is never; ``segments`` and ``baseline_segments`` hold one architecture each.
+    """
+
+    design: Design
+    thresholds: tuple[float | None, ...]
+    segments: Segments
+    baseline_processor: str
+    baseline_segments: Segments
+    classes: tuple[str, ...]
+    decision: Decision
+    reuse: Reuse | None = None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The design and all that was found out about it without running it.
+
+    ``rows``: its outcomes on choose; ``cost`` (1, m + 1) of its segments, what ``objective`` weighs;
+    ``task``: the problem that it was chosen in, where exits that use each other do so; ``specific``: the classes
+    that its exits are for, None: all; ``validated``: what it loses on samples that did not choose, None: was not
+    asked.
+    """
+
+    costs: Costs
+    result: Result
+    chosen: Chosen
+    guarantee: Guarantee | None
+    points: tuple[Point, ...]
+    stages: tuple[Stage, ...]
+    rows: Outcomes
+    cost: NDArray[np.float64]
+    objective: Objective
+    task: Problem
+    specific: Specific | None = None
+    validated: Estimate | None = None
+
+    @property
+    def leaves(self) -> NDArray[np.intp]:
+        """At which classifier every choose sample leaves, (n,)."""
+        return cascade_outcomes.decide(self.rows, self.chosen.thresholds)
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.rows.share(self.rows.correct[self.leaves, np.arange(self.rows.samples)]))
+
+    @property
+    def mean_macs(self) -> float:
+        return self._mean(self.chosen.segments.macs)
+
+    @property
+    def score(self) -> float:
+        """What the objective makes of it, on choose."""
+        return float(self.objective.value(self._mean(self.cost), self.accuracy))
+
+    def _mean(self, costs: NDArray[np.float64]) -> float:
+        return float(np.cumsum(costs[0])[self.leaves] @ self.rows.counts / self.rows.counts.sum())

@@ -1,0 +1,45 @@
+"""The model taken apart for one target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eeaug.backbone.model import Classifier
+from eeaug.design import problem
+from eeaug.design.problem import Baseline, Rules
+from eeaug.hardware import Hardware
+from eeaug.network.costs import Costs, Exit
+from eeaug.network.graph import Block
+
+__all__ = ["Network"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The model taken apart for one target."""
+
+    classifier: Classifier
+    hardware: Hardware
+    blocks: tuple[Block, ...]
+    rules: Rules
+    left_out: int = 0  # locations that are not tried
+    given: tuple[Block, ...] | None = None  # blocks of the given model, where ``blocks`` are of one made from it
+
+    @property
+    def macs(self) -> int:
+        return sum(block.total_macs for block in self.blocks)
+
+    @property
+    def given_blocks(self) -> tuple[Block, ...]:
+        return self.blocks if self.given is None else self.given
+
+    def baseline(self) -> Baseline:
+        """The given model on this target."""
+        costs = Costs(self.hardware, self.given_blocks, [], int(np.prod(self.classifier.input_shape)))
+        return problem.baseline(costs)
+
+    def costs(self, exits: Sequence[Exit]) -> Costs:
+        return Costs(self.hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)))
