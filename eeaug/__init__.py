@@ -22,9 +22,8 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     bundle       the directory: its manifest, its atomic exchange, its search/
     runtime      stages as a cascade; loads neither search nor solver
     design       from candidates to one design: exits, thresholds, processors, proof, points
+    export       a module or folder per format, and the check of every file
     preparation  everything before the first pass, and all that can be refused
-    integer      the int8 stages as a cascade of its own
-    export       the bundle, verified
     report       one report.json, its renderings
     alongside    a part of the data measured while files are written
     quantising   int8 thresholds sought, int8 files measured

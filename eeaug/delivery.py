@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import eeaug
-from eeaug import hardware, integer, quantising
+from eeaug import hardware, quantising
 from eeaug.alongside import Alongside
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest_rules, search_files
@@ -24,8 +24,9 @@ from eeaug.design import class_specific
 from eeaug.design.choose import decide
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
-from eeaug.export import formats, stage_files, verify
+from eeaug.export import formats, keras_onnx, verify
 from eeaug.export.formats import Work
+from eeaug.export.int8 import int8_cascade
 from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search
 from eeaug.report import build, cautions, rho_curve, target
@@ -71,7 +72,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         for name, kind in asked.items():
             with progress.step("export", name):
                 kind.write(work)
-            if name == integer.FORMAT:
+            if name == int8_cascade.FORMAT:
                 with progress.step("quantise"):
                     floats = {"choose": decided.rows, "certify": material.found.certify}
                     quantised = quantising.settle(
@@ -186,7 +187,7 @@ def _export(
 ) -> None:  # fmt: skip
     """Write everything but the reports and the formats that were asked for; the ONNX stages come first."""
     found, chosen, directory = material.found, decided.chosen, work.directory
-    stage_files.write(work.classifier, work.stages, directory, onnx_written)
+    keras_onnx.write(work.classifier, work.stages, directory, onnx_written)
     exits = [found.trained[e] for e in chosen.design.exits]
     keras_archive.save(partition.monolith(work.classifier, exits), directory / "augmented.keras")
     (directory / "hardware.yaml").write_text(hardware.dump(work.hardware), encoding="utf-8")
@@ -211,7 +212,7 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         "decision": chosen.decision.as_dict(),
         "preprocessing": material.preprocessing.as_dict(),
         "inputs": list(material.inputs),
-        "stages": [stage_files.entry(stage, chosen.decision.metric) for stage in stages],
+        "stages": [keras_onnx.entry(stage, chosen.decision.metric) for stage in stages],
         "operating_points": [
             {"name": point.name, "thresholds": [None if np.isinf(t) else t for t in point.thresholds]}
             for point in decided.points

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, finetuning, hardware, integer
+from eeaug import data, finetuning, hardware
 from eeaug.bundle import directory
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import Data, Splits, View, plausibility
 from eeaug.delivery import deliver
 from eeaug.design.material import Material
 from eeaug.export import formats, rehearsal, verify
+from eeaug.export.int8 import int8_cascade
 from eeaug.features import cluster
 from eeaug.heads import candidates, train_all
 from eeaug.preparation import Ready, prepare
@@ -48,8 +49,8 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     rehearsal.begin(settings)
     with cluster.workers(settings.dask) as workers:
         ready = prepare(settings, progress, workers)
-        if integer.FORMAT in settings.formats:
-            integer.check_ending(ready.network.classifier)
+        if int8_cascade.FORMAT in settings.formats:
+            int8_cascade.check_ending(ready.network.classifier)
         _rehearse(settings, ready, progress)
         found = train_all.search(
             ready.source, ready.dense, ready.maps,
@@ -113,7 +114,7 @@ def _material(settings: Settings, ready: Ready, found: candidates.Candidates) ->
             for name, view in (("choose", choose), ("certify", source.splits.certify))
             if view is not None
         },
-        calibration=_spread(ready, choose) if integer.FORMAT in settings.formats else None,
+        calibration=_spread(ready, choose) if int8_cascade.FORMAT in settings.formats else None,
     )
 
 

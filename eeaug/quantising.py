@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eeaug import integer
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.design.design import Chosen
 from eeaug.design.material import Measure
 from eeaug.design.problem import Rules
 from eeaug.export import formats, verify
 from eeaug.export.formats import Work
-from eeaug.integer import Integer
+from eeaug.export.int8 import int8_cascade
+from eeaug.export.int8.int8_cascade import Integer
 from eeaug.report import int8
 from eeaug.search.space import Problem
 from eeaug.settings import Settings
@@ -32,14 +32,14 @@ def settle(
     ------
     InfeasibleError : no thresholds keep the budget
     """
-    stages = integer.cascade(work.directory, work.manifest, settings.threads)
+    stages = int8_cascade.cascade(work.directory, work.manifest, settings.threads)
     own = {
-        name: integer.compared(measure(stages), given)
+        name: int8_cascade.compared(measure(stages), given)
         for name, measure in held.items()
         if (given := floats[name]) is not None
     }
-    found = integer.sought(settings, task, rules, chosen.design, own["choose"], own.get("certify"))
-    integer.entered(work.manifest, found)
+    found = int8_cascade.sought(settings, task, rules, chosen.design, own["choose"], own.get("certify"))
+    int8_cascade.entered(work.manifest, found)
     return found
 
 
@@ -51,9 +51,11 @@ def report(
 
     ``choose`` and ``test`` are the float cascade's.
     """
-    stages = integer.cascade(work.directory, work.manifest, settings.threads)
-    own = None if test is None or measure is None else integer.compared(measure(stages), test)
-    like = verify.Reference.of(stages.decision, stages.stages, integer.said(stages, work.x), integer.TOLERANCE)
+    stages = int8_cascade.cascade(work.directory, work.manifest, settings.threads)
+    own = None if test is None or measure is None else int8_cascade.compared(measure(stages), test)
+    like = verify.Reference.of(
+        stages.decision, stages.stages, int8_cascade.said(stages, work.x), int8_cascade.TOLERANCE
+    )
     asked = formats.like("int8", formats.named(settings.formats))
     checks = {name: kind.check(work, like) for name, kind in asked.items()}
     floats = choose if test is None else test

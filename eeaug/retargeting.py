@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug import hardware, integer
+from eeaug import hardware
 from eeaug.backbone import keras_files
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest, search_files
@@ -28,6 +28,7 @@ from eeaug.design.material import Earlier, Material
 from eeaug.design.network import Network
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import formats
+from eeaug.export.int8 import int8_cascade
 from eeaug.hardware import Hardware
 from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.layers import Dense
@@ -195,7 +196,7 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
 
 def _of_data(names: Sequence[str]) -> list[str]:
     """Those of the formats that cannot be written without data."""
-    return [name for name in names if integer.FORMAT in (name, *FORMATS[name])]
+    return [name for name in names if int8_cascade.FORMAT in (name, *FORMATS[name])]
 
 
 @contextmanager

@@ -155,7 +155,7 @@ def test_a_proof_of_the_int8_cascade_itself(run: Run, work: Path) -> None:
 
 def test_a_budget_that_int8_misses_writes_nothing(run: Run, work: Path) -> None:
     """Here int8 stages that always say the same class."""
-    change = "from dataclasses import replace; import eeaug.integer as i; compared = i.compared; "
+    change = "from dataclasses import replace; import eeaug.export.int8.int8_cascade as i; compared = i.compared; "
     change += "i.compared = lambda own, given: compared(replace(own, predicted=0 * own.predicted), given)"
     with pytest.raises(AssertionError, match=r"the int8 stages lose .* leave tflite-int8 out of --format"):
         patched(change, *INT8, "-o", "missed", cwd=work)

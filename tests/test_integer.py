@@ -12,14 +12,14 @@ import instances
 import numpy as np
 import pytest
 
-from eeaug import integer
 from eeaug.cascade import combining
 from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import STEP, Decision, Quantised
 from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError, InputError
+from eeaug.export.int8 import int8_cascade
+from eeaug.export.int8.int8_cascade import Integer
 from eeaug.frameworks.tflite_session import Quantisation
-from eeaug.integer import Integer
 from eeaug.report import cautions
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Objective
@@ -36,7 +36,7 @@ def quantised(rng: np.random.Generator, outcomes: Outcomes) -> Outcomes:
     steps = np.clip(np.round(outcomes.confidence * 256 + rng.normal(0, 3, outcomes.confidence.shape)), 64, 255)
     predicted = np.where(wrong, (outcomes.predicted + 1) % 4, outcomes.predicted)
     own = Outcomes((steps * STEP).astype(np.float32), predicted, outcomes.labels, outcomes.weights)
-    return integer.compared(own, outcomes)
+    return int8_cascade.compared(own, outcomes)
 
 
 def case(seed: int, drop: float = 0.1, **options: Any) -> tuple[Problem, Rules, Design, Outcomes]:
@@ -67,7 +67,7 @@ def test_thresholds_are_the_best_there_are(seed: int) -> None:
     best = min(map(cost, product(*([*np.unique(row)[1:], np.inf] for row in own.confidence[:-1]))))
     if np.isinf(best):
         return
-    found = integer.sought(settings(points=1), problem, rules, design, own, None)
+    found = int8_cascade.sought(settings(points=1), problem, rules, design, own, None)
     assert cost(tuple(np.inf if t is None else t for t in found.thresholds)) <= best * (1 + 1e-12)
     assert all(t is None or 0 < t <= 1 - STEP for t in found.thresholds)
     assert found.rows is own and found.guarantee is None
@@ -77,26 +77,26 @@ def test_a_budget_that_int8_misses_is_told_with_what_would_do() -> None:
     problem, rules, design, own = case(3, drop=0.0)
     own = replace(own, predicted=np.where(np.arange(own.samples) % 5 == 0, -1, own.predicted))
     with pytest.raises(InfeasibleError, match="leave tflite-int8 out of --format") as error:
-        integer.sought(settings(max_accuracy_drop=0.0), problem, rules, design, own, None)
+        int8_cascade.sought(settings(max_accuracy_drop=0.0), problem, rules, design, own, None)
     needed = error.value.best
     assert needed is not None and needed > 0
     looser = replace(problem, objective=replace(problem.objective, max_accuracy_drop=needed))
-    integer.sought(settings(max_accuracy_drop=needed, points=1), looser, rules, design, own, None)
+    int8_cascade.sought(settings(max_accuracy_drop=needed, points=1), looser, rules, design, own, None)
     alone, last = Design((), (0,), ()), replace(own, confidence=own.confidence[-1:], predicted=own.predicted[-1:])
     with pytest.raises(InfeasibleError):
-        integer.sought(settings(max_accuracy_drop=0.0), problem, rules, alone, last, None)
+        int8_cascade.sought(settings(max_accuracy_drop=0.0), problem, rules, alone, last, None)
 
 
 def test_nothing_leaves_where_the_budget_is_held_back() -> None:
     """Cross-validation may leave less of the budget for thresholds; without any, all of it counts."""
     problem, rules, design, own = case(3, drop=-0.9)
     lost = problem.objective.base_accuracy - float(own.accuracies[-1])
-    found = integer.sought(
+    found = int8_cascade.sought(
         settings(max_accuracy_drop=max(0.0, lost) + 1e-6, points=1), problem, rules, design, own, None
     )
     assert found.thresholds == (None,) * len(design.exits)
     with pytest.raises(InfeasibleError):
-        integer.sought(settings(max_accuracy_drop=lost - 0.01, points=1), problem, rules, design, own, None)
+        int8_cascade.sought(settings(max_accuracy_drop=lost - 0.01, points=1), problem, rules, design, own, None)
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.2])
@@ -112,7 +112,7 @@ def test_a_proof_starts_where_nothing_leaves(wrong: float) -> None:
         np.array([*((labels + 1) % 4 for _ in range(m)), good]), labels, given=labels,
     )  # fmt: skip
     asked = settings(risk=0.05, max_accuracy_drop=0.05, points=1)
-    found = integer.sought(asked, problem, rules, design, own, certify)
+    found = int8_cascade.sought(asked, problem, rules, design, own, certify)
     assert found.guarantee is not None
     assert found.guarantee.proven == (wrong == 0.0)
     assert (found.guarantee.smallest_drop is None) == (wrong == 0.0)
@@ -129,7 +129,7 @@ def test_pinned_thresholds_stay_and_those_out_of_reach_close() -> None:
     for e in design.exits:
         grid[e] = pins[problem.costs.exits[e].location]
     loose = replace(problem, grid=grid, objective=replace(problem.objective, max_accuracy_drop=1.0))
-    found = integer.sought(settings(points=1), loose, Rules((), {}, pins, 2), design, own, None)
+    found = int8_cascade.sought(settings(points=1), loose, Rules((), {}, pins, 2), design, own, None)
     assert [None if t is None else round(t, 5) for t in found.thresholds] == [0.7, None][: len(names)]
     assert len(names) == 2
 
@@ -171,9 +171,9 @@ def test_thresholds_in_the_manifest() -> None:
         "stages": [{"int8": {}}, {"int8": {}}],
         "operating_points": [{"name": "default"}, {"name": "frugal"}],
     }
-    point = integer.Point("default", 0.01, (0.75,), None)
+    point = int8_cascade.Point("default", 0.01, (0.75,), None)
     rows = Outcomes(np.zeros((2, 1), np.float32), np.zeros((2, 1), int), np.zeros(1, int))
-    integer.entered(manifest, Integer((0.75,), rows, (point,), None))
+    int8_cascade.entered(manifest, Integer((0.75,), rows, (point,), None))
     assert [stage["int8"] for stage in manifest["stages"]] == [
         {"threshold": 0.75, "constant": 64}, {"threshold": None, "constant": None},
     ]  # fmt: skip

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eeaug import integer
 from eeaug.backbone import model
 from eeaug.backbone.model import Classifier
 from eeaug.backbone.model_output import Ending, told
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import verify
+from eeaug.export.int8 import int8_cascade
 from eeaug.stages import partition
 
 K = 4
@@ -212,9 +212,9 @@ def test_int8_is_refused_before_training_where_steps_are_others(keras: Any, tmp_
     with pytest.raises(
         ConversionError, match=r"ends in Average of softmax \(layers .*leave tflite-int8 and tflm out"
     ):
-        integer.check_ending(settled(read(keras, PROBABILITIES["average"], tmp_path)))
+        int8_cascade.check_ending(settled(read(keras, PROBABILITIES["average"], tmp_path)))
     for fine in (PROBABILITIES["softmax"], PROBABILITIES["column turned"], dense, LABELS["sigmoid"]):
-        integer.check_ending(settled(read(keras, fine, tmp_path)))
+        int8_cascade.check_ending(settled(read(keras, fine, tmp_path)))
 
 
 def test_answers_decide_beyond_rounding() -> None:

@@ -15,7 +15,7 @@ from keras_nets import NETS, classifier, dense_head, map_head, places, trained
 from eeaug import hardware
 from eeaug.backbone import keras_files
 from eeaug.backbone.model import INPUT, Classifier
-from eeaug.export import formats, stage_files, verify
+from eeaug.export import formats, keras_onnx, verify
 from eeaug.export.formats import Work
 from eeaug.frameworks import keras_archive, keras_to_onnx, onnx_session
 from eeaug.heads.training import Trained
@@ -88,7 +88,7 @@ def test_what_a_stage_says_of_itself(tmp_path: Path) -> None:
     assert first.handover == last.input_name == "handover_first_out"
     assert first.handover_bytes == 8 * 8 * 6  # in the sender's width
     assert last.handover is None and last.handover_bytes == 0
-    entry = stage_files.entry(first, "max-softmax")
+    entry = keras_onnx.entry(first, "max-softmax")
     assert entry["outputs"]["handover"] == [{"name": "handover_first_out", "shape": [8, 8, 6], "bytes": 384}]
     assert (entry["macs"], entry["inputs"], entry["threshold"]) == (10, [INPUT], 0.75)
 
@@ -97,10 +97,10 @@ def test_written_stages_are_read_back_and_compared(tmp_path: Path) -> None:
     _, given = classifier("residual", tmp_path)
     exits = [trained(map_head(places(given)["stem"]))]
     stages = cut(given, exits)
-    stage_files.write(given, stages, tmp_path)
+    keras_onnx.write(given, stages, tmp_path)
     manifest: dict[str, Any] = {
         "decision": given.decision.as_dict(),
-        "stages": [stage_files.entry(stage, "max-softmax") for stage in stages],
+        "stages": [keras_onnx.entry(stage, "max-softmax") for stage in stages],
     }
     work = Work(tmp_path, manifest, given, stages, TARGET, samples(given, 100), 1)
     asked = formats.named(["tflite"])

@@ -13,13 +13,14 @@ import pytest
 from conftest import AS_BUNDLE, Run
 from tools import ARM_CPP, HOST_CPP, needs_arm_cpp, needs_host_cpp
 
-from eeaug import hardware, integer
+from eeaug import hardware
 from eeaug.cascade import combining
 from eeaug.cascade.outcomes import decide
 from eeaug.cascade.output import KINDS, MEASURES, STEP, Decision, Quantised
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import tflm
 from eeaug.export.formats import check_possible
+from eeaug.export.int8 import int8_cascade
 from eeaug.export.tflm import interpreter, source
 from eeaug.export.tflm.interpreter import MARGIN_BYTES, Interpreter, arena
 from eeaug.frameworks import tflite_file
@@ -101,7 +102,7 @@ def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None
     """On what TFLM gives for recorded samples, at every operating point; stub headers stand in for TFLM's."""
     manifest = manifest_of(made)
     x = np.load(made / "search" / "samples.npz")["x"]
-    stages = integer.cascade(made, manifest, 1)
+    stages = int8_cascade.cascade(made, manifest, 1)
     said, tensor, loaded = [], x, []
     for k, (entry, session) in enumerate(zip(stages.stages, stages.sessions, strict=True)):
         content = (made / entry["files"]["tflite-int8"]).read_bytes()
@@ -130,7 +131,7 @@ def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None
     confidence, predicted = (np.array(column) for column in zip(*pairs, strict=True))
     n = np.arange(len(x))
     for column, name in enumerate(names):
-        at = decide(integer.Outcomes(confidence, predicted, predicted[0]), stages.points[name])
+        at = decide(int8_cascade.Outcomes(confidence, predicted, predicted[0]), stages.points[name])
         np.testing.assert_array_equal(found[:, column, 0], at)
         np.testing.assert_array_equal(found[:, column, 1], predicted[at, n])
         np.testing.assert_array_equal(found[:, column, 2], confidence[at, n] * 256 - 128)

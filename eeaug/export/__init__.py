@@ -1,10 +1,14 @@
-"""The bundle: stages as files, read back and compared, written whole or not at all.
+"""A module or folder per format, and the check of every file.
 
-keras_file  Keras archives with equal bytes for equal models
-stage_files a stage in every format
-formats     what else stages are written in, and where that is done
-tflite      LiteRT files
-c           C files without a runtime
-verify      the files run as a cascade, against the model in memory
-bundle      the directory, its manifest, and how it takes its place
+A line of code here may touch the bundle that is being written and its stages; it chooses no design.
+
+    formats     the one table of formats
+    keras_onnx  a stage in the formats that are always there, and its entry in the manifest
+    verify      every file, read back and run as a cascade
+    tflite      float LiteRT files
+    int8        int8 LiteRT files, a cascade of their own
+    tflm        C++ for TensorFlow Lite for Microcontrollers
+    c           C without a runtime
+    layerwise   which layer of a model it is that a format cannot express
+    rehearsal   every format, written from the untrained network before any training
 """

@@ -1,4 +1,4 @@
-"""The formats that stages are written in, beside Keras and ONNX files, which are always there (stage_files).
+"""The formats that stages are written in, beside Keras and ONNX files, which are always there (keras_onnx).
 
 A format is a module of this package with two functions:
 
@@ -91,7 +91,7 @@ class Format:
 LITERT = {"ai_edge_litert": "ai-edge-litert"}
 FORMATS: Mapping[str, Format] = {
     "tflite": Format("tflite", LITERT),
-    "tflite-int8": Format("tflite_int8", LITERT, like=None),
+    "tflite-int8": Format("int8", LITERT, like=None),
     "tflm": Format("tflm", {"tflite_micro": "'eeaug[mcu]'"}, like="int8"),
     "c": Format("c", {"emx_onnx_cgen": "'eeaug[c]'"}),
 }

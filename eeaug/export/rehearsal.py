@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import integer
 from eeaug.backbone.model import Classifier
 from eeaug.errors import ConversionError
-from eeaug.export import formats, layerwise, stage_files, tflm, verify
+from eeaug.export import formats, keras_onnx, layerwise, tflm, verify
 from eeaug.export.formats import Format, Work
+from eeaug.export.int8 import int8_cascade
+from eeaug.export.int8.int8_cascade import Integer
 from eeaug.frameworks import keras_to_tflite
 from eeaug.frameworks.runners import answering
 from eeaug.hardware import Hardware
 from eeaug.heads.layers import Dense, Head, convolutions
 from eeaug.heads.training import Trained
-from eeaug.integer import Integer
 from eeaug.settings import FORMATS, Settings
 from eeaug.stages import partition
 from eeaug.support import leftovers, native_process
@@ -70,7 +70,7 @@ def check(
         work = _work(place, settings, classifier, hardware, _chosen(heads), x)
         if "c" in asked:
             for stage in work.stages:
-                stage_files.write_onnx(stage, partition.stage_graph(classifier, stage), work.directory)
+                keras_onnx.write_onnx(stage, partition.stage_graph(classifier, stage), work.directory)
         reference = _reference(work)
         possible = list(set(settings.formats) - set(asked))
         for name, kind in asked.items():
@@ -84,13 +84,13 @@ def check(
 def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -> None:
     """Write the format and look whether it says what Keras says; of int8, whether TFLM says what LiteRT does."""
     kind.write(work)
-    if name == integer.FORMAT:
+    if name == int8_cascade.FORMAT:
         nothing: tuple[None, ...] = (None,) * (len(work.stages) - 1)
-        integer.entered(work.manifest, Integer(nothing, reference.outcomes, (), None))
+        int8_cascade.entered(work.manifest, Integer(nothing, reference.outcomes, (), None))
     elif kind.like == "int8":
-        stages = integer.cascade(work.directory, work.manifest, work.threads)
-        said = integer.said(stages, work.x)
-        kind.check(work, verify.Reference.of(stages.decision, stages.stages, said, integer.TOLERANCE))
+        stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
+        said = int8_cascade.said(stages, work.x)
+        kind.check(work, verify.Reference.of(stages.decision, stages.stages, said, int8_cascade.TOLERANCE))
     elif name != "c" or _parameters(work.classifier) <= C_PARAMETERS:
         kind.check(work, reference)
 
@@ -142,7 +142,7 @@ def _work(
         "decision": decision.as_dict(),
         "preprocessing": {"scale": 1.0, "offset": 0.0, "mean": None, "std": None},
         "inputs": [{"name": classifier.file}],
-        "stages": [stage_files.entry(stage, decision.metric) for stage in stages],
+        "stages": [keras_onnx.entry(stage, decision.metric) for stage in stages],
         "operating_points": [{"name": "default", "thresholds": [None] * len(exits)}],
     }
     for stage in stages:

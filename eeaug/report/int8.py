@@ -13,7 +13,7 @@ from eeaug.cascade.outcomes import Outcomes, decide
 from eeaug.cascade.output import Quantised
 from eeaug.design.design import Chosen
 from eeaug.export.formats import Work
-from eeaug.integer import FORMAT, Integer
+from eeaug.export.int8.int8_cascade import FORMAT, Integer
 from eeaug.report.build import drop_bound, metrics_of, points_of, proof
 from eeaug.settings import Settings
 

@@ -2,6 +2,9 @@
 
 interpreter  TFLM on this machine
 source       C++ text
+
+    interpreter  a file in TensorFlow Lite for Microcontrollers on this machine
+    source       models as arrays, and a driver for every processor
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import integer
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.export.formats import Work
+from eeaug.export.int8 import int8_cascade
 from eeaug.export.tflm import interpreter, source
 from eeaug.export.tflm.interpreter import answers, arena
 from eeaug.export.tflm.source import Part
@@ -73,7 +76,7 @@ def write(work: Work) -> None:
     for number, entry in enumerate(work.manifest["stages"]):
         if entry["processor"] not in on:
             continue
-        content = (work.directory / entry["files"][integer.FORMAT]).read_bytes()
+        content = (work.directory / entry["files"][int8_cascade.FORMAT]).read_bytes()
         part = _part(number, entry, content, taken[number])
         for name, text in source.array(number, content).items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -105,7 +108,7 @@ def check(work: Work, reference: Reference) -> dict[str, Any]:
     for entry, session in _stages(work):
         x, names = session.taken(entry["inputs"][0], tensor), _names(entry)
         if "tflm" in entry:
-            content = (work.directory / entry["files"][integer.FORMAT]).read_bytes()
+            content = (work.directory / entry["files"][int8_cascade.FORMAT]).read_bytes()
             try:
                 made = answers(content, entry["tflm"]["arena_bytes"], x)
             except RuntimeError as error:
@@ -125,7 +128,7 @@ def _names(entry: Mapping[str, Any]) -> list[str]:
 
 def _stages(work: Work) -> list[tuple[Mapping[str, Any], Int8]]:
     """Entries of the manifest, with the int8 files in LiteRT."""
-    stages = integer.cascade(work.directory, work.manifest, work.threads)
+    stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
     return [
         (entry, session)
         for entry, session in zip(stages.stages, stages.sessions, strict=True)

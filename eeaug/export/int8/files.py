@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import integer
 from eeaug.cascade.output import STEP, ZERO_POINT
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Work
+from eeaug.export.int8 import int8_cascade
 from eeaug.frameworks import keras_to_tflite, tflite_file, tflite_session
 from eeaug.frameworks.tflite_session import Quantisation, Session
 from eeaug.stages.partition import PROBABILITIES, Stage, stage_graph
@@ -44,7 +44,7 @@ def write(work: Work) -> None:
         content, facts = _joined(content, stage, before)
         name = f"stages/{stage.name}/{FILE}"
         (work.directory / name).write_bytes(content)
-        entry["files"][integer.FORMAT], entry["int8"] = name, facts
+        entry["files"][int8_cascade.FORMAT], entry["int8"] = name, facts
         reference = reference and tflite_session.has_reference_kernels(content, tensor[:COMPARED])
         if stage.handover is not None:
             before = Quantisation(**facts["outputs"][stage.handover])
