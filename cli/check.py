@@ -15,7 +15,7 @@ from eeaug.support import quantities
 from eeaug.support.outputs import Output
 
 if TYPE_CHECKING:
-    from eeaug.gate import Part, Row
+    from eeaug.report.gate import Part, Row
 
 __all__ = ["check"]
 
@@ -73,8 +73,8 @@ def check(
       eeaug check model-eeaug --max-accuracy-drop 0.01 --min-macs-saved 0.3
       eeaug check model-eeaug --max-latency 0.2 --max-flash 262144 --junit check.xml
     """
-    from eeaug import gate
     from eeaug.bundle import manifest
+    from eeaug.report import gate
 
     given = {name.replace("_", "-"): value for name, value in limits.items() if value is not None}
     if not given:

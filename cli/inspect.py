@@ -63,11 +63,11 @@ def inspect(
 
         shared.give(dump_json(facts).encode(), to)
     elif form == "svg":
-        from eeaug.report import block_picture
+        from eeaug.report.render import block_picture
 
         shared.give(block_picture.svg(facts).encode(), to)
     elif form == "html":
-        from eeaug.report import page
+        from eeaug.report.render import page
 
         shared.give(page.inspected(facts).encode(), to)
     else:

@@ -33,6 +33,6 @@ def json(value: Any) -> None:
 
 def console(*, stderr: bool = False) -> Any:
     """A rich console that reads no markup in what it prints, and shows control characters as escapes."""
-    from eeaug.report.console import Console
+    from eeaug.report.render.console import Console
 
     return Console(stderr=stderr)

@@ -104,36 +104,36 @@ def _one(found: manifest.Bundle, form: str, use: Any) -> Any:
     if form == "json":
         return found.raw
     if form == "markdown":
-        from eeaug.report import markdown
+        from eeaug.report.render import markdown
 
         # as bytes: the file or the comment it goes to is UTF-8, whatever the terminal is
         return markdown.render(content, use).encode()
     if form == "html":
-        from eeaug.report import page
+        from eeaug.report.render import page
 
         name = place.resolve().name
         return page.render(content, found.manifest, manifest.times(place), name, use).encode()
-    from eeaug.report import terminal
+    from eeaug.report.render import terminal
 
     return terminal.render(content, use=use)
 
 
 def _compared(read: list[manifest.Bundle], form: str, use: Any) -> Any:
     """The comparison of several bundles, as bytes or for a terminal."""
-    from eeaug.report import compare
+    from eeaug.report.words import compare
 
     designs = [compare.Named(str(found.directory), found.report) for found in read]
     if form == "json":
         return bundle.dump_json(compare.as_json(designs, use)).encode()
     if form == "markdown":
-        from eeaug.report import markdown
+        from eeaug.report.render import markdown
 
         return markdown.compare(designs, use).encode()
     if form == "html":
-        from eeaug.report import page
+        from eeaug.report.render import page
 
         return page.compare(designs, use).encode()
-    from eeaug.report import terminal
+    from eeaug.report.render import terminal
 
     return terminal.compare(designs, use)
 
@@ -144,7 +144,7 @@ def _use(period: float | None, battery: str | None) -> Any:
     if period is None or battery is None:
         missing, given = ("--period", "--battery") if period is None else ("--battery", "--period")
         raise click.UsageError(f"{given} needs {missing}: a battery lasts as long as inferences are rare")
-    from eeaug.report import battery as batteries
+    from eeaug.report.words import battery as batteries
 
     return batteries.Use(period, batteries.capacity_j(battery))
 

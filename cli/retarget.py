@@ -120,7 +120,8 @@ def _same(value: Any) -> Any:
 
 def _preview(report: dict[str, Any]) -> list[str]:
     """The design that would be written, as lines of text."""
-    from eeaug.report import facts, units
+    from eeaug.report import units
+    from eeaug.report.words import facts
 
     design, base = report["design"], report["baseline"]["choose"]
     found = design["predicted"]["exact"]

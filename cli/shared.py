@@ -272,7 +272,7 @@ def show(printed: Callable[[Any], None], to: Output) -> None:
     if to.place is None:
         printed(out.console())
         return
-    from eeaug.report import terminal
+    from eeaug.report.render import terminal
 
     give(terminal.plain(printed).encode(), to)
 
@@ -316,7 +316,7 @@ def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bo
     if as_json:
         out.write((place / "report.json").read_bytes())
         return
-    from eeaug.report import terminal
+    from eeaug.report.render import terminal
 
     if not quiet:
         out.console().print(terminal.render(report))

@@ -23,11 +23,10 @@ The order of the pipeline is the order of imports; tests/test_architecture.py re
     runtime      stages as a cascade; loads neither search nor solver
     design       from candidates to one design: exits, thresholds, processors, proof, points
     export       a module or folder per format, and the check of every file
+    report       one report.json, its words, its renderings
     preparation  everything before the first pass, and all that can be refused
-    report       one report.json, its renderings
     alongside    a part of the data measured while files are written
     quantising   int8 thresholds sought, int8 files measured
-    gate         limits on a report, for continuous integration
     delivery     from the design to a written, verified bundle
     finetuning   exits and backbone trained together, kept only if better
     pipeline     the flow, one readable list

@@ -25,7 +25,7 @@ from eeaug.data import functions
 from eeaug.errors import EeaugError, InputError
 from eeaug.frameworks import keras_archive
 from eeaug.hardware import Hardware
-from eeaug.report import facts
+from eeaug.report.words import facts
 from eeaug.settings import Settings, options
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Lines, Observer
@@ -263,23 +263,23 @@ class Report(Mapping[str, Any]):
 
     def html(self) -> str:
         """The page of ``eeaug report --format html``: one file with charts that needs no network."""
-        from eeaug.report import page
+        from eeaug.report.render import page
 
         return page.render(self._content, self._manifest, self._times, self.path.name)
 
     def markdown(self) -> str:
         """The text of ``eeaug report --format markdown``."""
-        from eeaug.report import markdown
+        from eeaug.report.render import markdown
 
         return markdown.render(self._content)
 
     def __rich__(self) -> Any:
-        from eeaug.report import terminal
+        from eeaug.report.render import terminal
 
         return terminal.render(self._content)
 
     def __str__(self) -> str:
-        from eeaug.report import terminal
+        from eeaug.report.render import terminal
 
         return terminal.plain(lambda console: console.print(self.__rich__()))
 

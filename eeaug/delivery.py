@@ -29,7 +29,8 @@ from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search
-from eeaug.report import build, cautions, rho_curve, target
+from eeaug.report.content import build, rho_curve
+from eeaug.report.words import cautions, target
 from eeaug.runtime import Cascade, thresholds_by_point
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.settings import Settings

@@ -13,7 +13,7 @@ from eeaug.export import formats, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.int8.int8_cascade import Integer
-from eeaug.report import int8
+from eeaug.report.content import int8
 from eeaug.search.space import Problem
 from eeaug.settings import Settings
 

@@ -11,9 +11,10 @@ import pytest
 from test_report import line_with, text
 
 from eeaug.errors import InputError
-from eeaug.report import battery, markdown
-from eeaug.report.battery import Use
-from eeaug.report.facts import shown
+from eeaug.report.render import markdown
+from eeaug.report.words import battery
+from eeaug.report.words.battery import Use
+from eeaug.report.words.facts import shown
 
 SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_text())
 

@@ -17,7 +17,8 @@ from eeaug import hardware
 from eeaug.backbone import keras_files
 from eeaug.cli.inspect import _facts
 from eeaug.cli.inspect import inspect as command
-from eeaug.report import block_picture, page, units
+from eeaug.report import units
+from eeaug.report.render import block_picture, page
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 SVG = "{http://www.w3.org/2000/svg}"

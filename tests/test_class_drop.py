@@ -17,7 +17,7 @@ from eeaug.cascade.output import Decision
 from eeaug.design import certify, refine
 from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError
-from eeaug.report import metrics
+from eeaug.report.content import metrics
 from eeaug.search import solver, thresholds
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import NEVER, Objective

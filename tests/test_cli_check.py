@@ -21,10 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cli_report import SAMPLE, write_bundle
 
-from eeaug import gate
 from eeaug.cli.check import check as command
 from eeaug.cli.main import group
 from eeaug.errors import ConversionError, InfeasibleError, InputError
+from eeaug.report import gate
 
 REPORT = json.loads(SAMPLE.read_text())
 CI = Path(__file__).resolve().parents[1] / "examples" / "ci"

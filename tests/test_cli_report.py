@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from eeaug.cli.report import report as command
 from eeaug.errors import ConversionError, InputError
-from eeaug.report import markdown
+from eeaug.report.render import markdown
 
 SAMPLE = Path(__file__).parent / "data" / "report.json"
 

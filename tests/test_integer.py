@@ -20,7 +20,7 @@ from eeaug.errors import InfeasibleError, InputError
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.int8.int8_cascade import Integer
 from eeaug.frameworks.tflite_session import Quantisation
-from eeaug.report import cautions
+from eeaug.report.words import cautions
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Objective
 from eeaug.settings import FORMATS, Settings

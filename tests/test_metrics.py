@@ -10,7 +10,7 @@ import pytest
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.network.costs import Segments
-from eeaug.report import metrics
+from eeaug.report.content import metrics
 
 CLASSES = ("cat", "dog", "owl")
 DECISION = Decision("softmax", 3)

@@ -18,7 +18,8 @@ from eeaug.data import plausibility
 from eeaug.data.plausibility import DOUBT, Seen
 from eeaug.errors import InputError
 from eeaug.heads import train_all
-from eeaug.report import cautions, terminal
+from eeaug.report.render import terminal
+from eeaug.report.words import cautions
 from eeaug.support.progress import Lines, Progress
 
 

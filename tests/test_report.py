@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from eeaug.report import details, facts, markdown, terminal
-from eeaug.report.battery import Use
+from eeaug.report.render import markdown, terminal
+from eeaug.report.words import details, facts
+from eeaug.report.words.battery import Use
 
 SAMPLE = Path(__file__).parent / "data" / "report.json"
 

@@ -12,7 +12,7 @@ from instances import make
 from eeaug.cascade.output import Decision
 from eeaug.design.certify import Guarantee
 from eeaug.design.design import Chosen
-from eeaug.report import build
+from eeaug.report.content import build
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Objective

@@ -13,10 +13,11 @@ from test_report import line_with, printed
 from test_report_page import EVIL, Reader, evil, untested
 
 from eeaug.errors import InputError
-from eeaug.report import compare, markdown, page, terminal
-from eeaug.report.battery import Use
-from eeaug.report.compare import Named
-from eeaug.report.facts import shown
+from eeaug.report.render import markdown, page, terminal
+from eeaug.report.words import compare
+from eeaug.report.words.battery import Use
+from eeaug.report.words.compare import Named
+from eeaug.report.words.facts import shown
 
 SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_text())
 

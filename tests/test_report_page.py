@@ -14,8 +14,10 @@ from xml.etree import ElementTree
 import pytest
 from conftest import VALIDATOR, Bundle, Run, environment, hashes
 
-from eeaug.report import charts, facts, page, units
-from eeaug.report.battery import Use
+from eeaug.report import units
+from eeaug.report.render import charts, page
+from eeaug.report.words import facts
+from eeaug.report.words.battery import Use
 
 SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_text())
 MANIFEST: dict[str, Any] = {

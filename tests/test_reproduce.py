@@ -12,7 +12,7 @@ from typing import Any
 import click
 import pytest
 
-from eeaug.report import reproduce
+from eeaug.report.words import reproduce
 from eeaug.settings import Settings
 
 SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_text())

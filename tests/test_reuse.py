@@ -22,7 +22,7 @@ from eeaug.design.problem import Rules
 from eeaug.design.refine import refined
 from eeaug.frameworks import onnx_session
 from eeaug.network.costs import Costs
-from eeaug.report.build import metrics_of
+from eeaug.report.content.build import metrics_of
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Objective, quantile_grid

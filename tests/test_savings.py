@@ -9,7 +9,7 @@ import pytest
 from instances import random_problem
 
 from eeaug.design.refine import LEAST_SAVING, mean_cost, worthwhile
-from eeaug.report import cautions, facts
+from eeaug.report.words import cautions, facts
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
 

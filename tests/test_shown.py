@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eeaug import gate
 from eeaug.cli import environment, out, show
 from eeaug.errors import ConversionError, InputError
-from eeaug.report import block_picture, markdown, page, terminal
+from eeaug.report import gate
+from eeaug.report.render import block_picture, markdown, page, terminal
 from eeaug.support.printable import one_line, printable, shortened
 
 entry: Any = importlib.import_module("eeaug.cli.main")

@@ -17,7 +17,7 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import InputError
 from eeaug.heads.layers import Convolve, Dense, Head, Pool
 from eeaug.network.locations import Location
-from eeaug.report import rho_curve
+from eeaug.report.content import rho_curve
 from eeaug.settings import Settings
 from eeaug.stages import early_view, partition
 

@@ -13,12 +13,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from eeaug.report import battery, details, facts, quantised, rho, target, units
-from eeaug.report import compare as comparing
-from eeaug.report.battery import Use
-from eeaug.report.compare import Named
-from eeaug.report.console import Console
-from eeaug.report.facts import Report, Stage
+from eeaug.report import units
+from eeaug.report.render.console import Console
+from eeaug.report.words import battery, details, facts, quantised, rho, target
+from eeaug.report.words import compare as comparing
+from eeaug.report.words.battery import Use
+from eeaug.report.words.compare import Named
+from eeaug.report.words.facts import Report, Stage
 from eeaug.support.printable import printable
 from eeaug.support.progress import DOUBT
 

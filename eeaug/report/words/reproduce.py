@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eeaug.report.facts import Report
+from eeaug.report.words.facts import Report
 from eeaug.settings import Settings
 from eeaug.support.quantities import DROP, as_given
 

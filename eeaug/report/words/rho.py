@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eeaug.report.facts import Report
 from eeaug.report.units import macs, points, share
+from eeaug.report.words.facts import Report
 
 __all__ = ["rows"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eeaug.report.facts import Report, drop_name
 from eeaug.report.units import UNKNOWN, macs, points, seconds, share
+from eeaug.report.words.facts import Report, drop_name
 from eeaug.support.quantities import apart
 
 __all__ = ["details", "verified"]

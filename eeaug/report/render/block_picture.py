@@ -14,7 +14,7 @@ import networkx as nx
 from markupsafe import escape
 
 from eeaug.report import units
-from eeaug.report.charts import COLOURS
+from eeaug.report.render.charts import COLOURS
 from eeaug.support.printable import lines
 
 __all__ = ["svg"]

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from eeaug.errors import InputError
-from eeaug.report.facts import Report, Row, estimated, shown
 from eeaug.report.units import UNKNOWN, duration, joules, relative, seconds
+from eeaug.report.words.facts import Report, Row, estimated, shown
 
 __all__ = ["Use", "capacity_j", "life_s", "life_text", "note", "row"]
 

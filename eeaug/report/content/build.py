@@ -19,7 +19,8 @@ from eeaug.design.design import Chosen
 from eeaug.design.operating_points import Point
 from eeaug.hardware import Hardware, dump
 from eeaug.network.costs import Costs, Segments
-from eeaug.report import metrics, units
+from eeaug.report import units
+from eeaug.report.content import metrics
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import Result
 from eeaug.search.space import Design

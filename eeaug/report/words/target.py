@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from eeaug.report.facts import Report
 from eeaug.report.units import UNKNOWN, share, threshold
+from eeaug.report.words.facts import Report
 
 __all__ = ["missed", "missed_title", "rows", "sentence", "title"]
 

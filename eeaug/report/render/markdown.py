@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from eeaug.report import battery, details, facts, quantised, rho, target, units
-from eeaug.report import compare as comparing
-from eeaug.report.battery import Use
-from eeaug.report.compare import Named
-from eeaug.report.facts import Report, Stage
+from eeaug.report import units
+from eeaug.report.words import battery, details, facts, quantised, rho, target
+from eeaug.report.words import compare as comparing
+from eeaug.report.words.battery import Use
+from eeaug.report.words.compare import Named
+from eeaug.report.words.facts import Report, Stage
 from eeaug.support.printable import printable
 
 __all__ = ["compare", "render"]

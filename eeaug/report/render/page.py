@@ -11,11 +11,13 @@ import jinja2
 from markupsafe import Markup
 
 import eeaug
-from eeaug.report import battery, block_picture, charts, details, facts, quantised, reproduce, rho, target, units
-from eeaug.report import compare as comparing
-from eeaug.report.battery import Use
-from eeaug.report.compare import Named
-from eeaug.report.facts import Report
+from eeaug.report import units
+from eeaug.report.render import block_picture, charts
+from eeaug.report.words import battery, details, facts, quantised, reproduce, rho, target
+from eeaug.report.words import compare as comparing
+from eeaug.report.words.battery import Use
+from eeaug.report.words.compare import Named
+from eeaug.report.words.facts import Report
 from eeaug.support.printable import lines
 from eeaug.support.progress import TITLES
 
@@ -164,7 +166,7 @@ def _harmless(value: Any) -> Any:
 
 
 def _page(name: str) -> str:
-    return (resources.files("eeaug.report") / "pages" / name).read_text(encoding="utf-8")
+    return (resources.files("eeaug.report.render") / "pages" / name).read_text(encoding="utf-8")
 
 
 def _stages(report: Report) -> Iterator[dict[str, Any]]:

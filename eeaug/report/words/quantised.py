@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from eeaug.report import facts
-from eeaug.report.facts import Report
 from eeaug.report.units import UNKNOWN, at_most, macs, points, relative, share, size, threshold
+from eeaug.report.words import facts
+from eeaug.report.words.facts import Report
 
 __all__ = ["comparison", "files", "note", "operating_points", "operating_points_title", "title"]
 

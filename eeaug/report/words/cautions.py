@@ -8,8 +8,8 @@ from typing import Any
 from eeaug.cascade.output import STEP
 from eeaug.data.plausibility import Seen, disagreement
 from eeaug.design.refine import LEAST_SAVING
-from eeaug.report import facts
-from eeaug.report.facts import Report
+from eeaug.report.words import facts
+from eeaug.report.words.facts import Report
 from eeaug.support.quantities import apart
 
 __all__ = ["doubt", "sentences"]

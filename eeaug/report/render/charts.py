@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from eeaug.report import units
-from eeaug.report.compare import Named
-from eeaug.report.facts import Report, drop_name, shown
+from eeaug.report.words.compare import Named
+from eeaug.report.words.facts import Report, drop_name, shown
 
 __all__ = ["COLOURS", "benefit", "confidence", "designs", "processors", "running"]
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eeaug.report import battery, units
-from eeaug.report.battery import Use
-from eeaug.report.facts import Report, drop_name, shown
-from eeaug.report.reproduce import flag
+from eeaug.report import units
+from eeaug.report.words import battery
+from eeaug.report.words.battery import Use
+from eeaug.report.words.facts import Report, drop_name, shown
+from eeaug.report.words.reproduce import flag
 
 __all__ = ["BEST", "Line", "Named", "as_json", "differences", "lines", "notes", "rows", "sentence"]
 

@@ -14,7 +14,7 @@ from eeaug.cascade.output import Quantised
 from eeaug.design.design import Chosen
 from eeaug.export.formats import Work
 from eeaug.export.int8.int8_cascade import FORMAT, Integer
-from eeaug.report.build import drop_bound, metrics_of, points_of, proof
+from eeaug.report.content.build import drop_bound, metrics_of, points_of, proof
 from eeaug.settings import Settings
 
 __all__ = ["build"]

@@ -1,0 +1,9 @@
+"""What report.json holds.
+
+From first to last:
+
+    metrics    the figures of a design on one part of the data
+    rho_curve  the benefit curve of a single exit over its threshold
+    build      report.json, built once
+    int8       the int8 cascade's part
+"""
