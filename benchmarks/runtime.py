@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 from public_models import MODELS, prepare
 
-from eeaug import preparation
 from eeaug.backbone import model
 from eeaug.data.preprocessing import read_sidecar
+from eeaug.flow import prepare as preparation
 from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.runtime import BATCH, Cascade
 from eeaug.stages import partition

@@ -85,7 +85,7 @@ def resnet152(directory: Path, work: Path) -> tuple[Path, Path, list[str]]:
 
 def one(name: str, effort: str, directory: Path, images: int, threads: int, passes: int) -> dict[str, Any]:
     """All figures of one row; runs in a process of its own."""
-    from eeaug import preparation
+    from eeaug.flow import prepare as preparation
 
     start = time.perf_counter()
     preparation.start_frameworks(threads, 0)
@@ -97,9 +97,10 @@ def one(name: str, effort: str, directory: Path, images: int, threads: int, pass
 def measured(
     name: str, effort: str, directory: Path, work: Path, images: int, threads: int, passes: int, importing: float
 ) -> dict[str, Any]:
-    from eeaug import pipeline, preparation
     from eeaug.cli import show
     from eeaug.features import shards
+    from eeaug.flow import augment
+    from eeaug.flow import prepare as preparation
     from eeaug.settings import Settings
     from eeaug.support.progress import Progress
 
@@ -114,14 +115,14 @@ def measured(
     with show.observer(quiet=False, verbose=False) as observer:
         progress = Progress(observer)
         settings = Settings(hardware=target, **common)
-        report = pipeline.augment(settings, progress)
+        report = augment.augment(settings, progress)
         peak = memory.peak
         memory.ended.set()
         other = Progress(observer)
         changed: dict[str, Any] = {"max_accuracy_drop": None, "efficiency_weight": 0.9}
         if another != target:  # whose latencies are known
             changed["objective"] = "latency"
-        pipeline.augment(Settings(hardware=another, **common, **changed), other)
+        augment.augment(Settings(hardware=another, **common, **changed), other)
         again = other.total_s
     ready = preparation.prepare(settings, Progress(observer))
     extraction, splits = ready.source.extraction, ready.source.splits

@@ -223,8 +223,9 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other")
     settings = _settings(options)
-    from eeaug import forecast, pipeline
     from eeaug.bundle.directory import dump_json
+    from eeaug.flow import augment as pipeline
+    from eeaug.flow import forecast
     from eeaug.support.progress import Progress
 
     place = Cache(settings.cache).once() if no_cache else nullcontext(settings.cache)

@@ -79,8 +79,8 @@ def retarget(
     if output is None and not dry_run:
         raise click.UsageError("-o is missing: the directory that the new bundle goes to")
     changes = _changes(options) | {"output": output}
-    from eeaug import retargeting
     from eeaug.bundle.directory import dump_json
+    from eeaug.flow import retarget as retargeting
     from eeaug.support.progress import Progress
 
     with shared.interruptible(None if dry_run else output):

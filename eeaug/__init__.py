@@ -5,36 +5,28 @@ eeaug.Report. They are imported when they are asked for.
 
 The order of the pipeline is the order of imports; tests/test_architecture.py reads this list and holds it:
 
-    errors       what can go wrong, and the exit code it ends with
-    support      knows nothing of exits: files, words, progress, the cache
-    hardware     the target: processors, memories, links, and the files that describe them
-    cascade      what a chain of classifiers says, costs and proves; arrays only
-    settings     what a run is asked to do
-    backbone     the given classifier, whatever file it comes from
-    frameworks   converters, sessions and runners of the formats
-    data         samples: read, checked, prepared, split into what serves what
-    network      the backbone taken apart: graphs, locations, costs of a segment
-    features     the one pass over the data, cached
-    search       given a problem, its optimum: architectures, placements, thresholds
-    heads        exit heads before any is chosen: layers, families, training, screening
-    stages       the network cut for processors
-    schema       JSON Schemas of what a bundle says
-    bundle       the directory: its manifest, its atomic exchange, its search/
-    runtime      stages as a cascade; loads neither search nor solver
-    design       from candidates to one design: exits, thresholds, processors, proof, points
-    export       a module or folder per format, and the check of every file
-    report       one report.json, its words, its renderings
-    preparation  everything before the first pass, and all that can be refused
-    alongside    a part of the data measured while files are written
-    quantising   int8 thresholds sought, int8 files measured
-    delivery     from the design to a written, verified bundle
-    finetuning   exits and backbone trained together, kept only if better
-    pipeline     the flow, one readable list
-    retargeting  another bundle from an earlier one
-    forecast     what a search would cost and could bring
-    isolated     a run in a process of its own
-    api          all that from Python: a run, a bundle that is there, and its report
-    cli          parse, call, render, exit code
+    errors      what can go wrong, and the exit code it ends with
+    support     knows nothing of exits: files, words, progress, the cache
+    hardware    the target: processors, memories, links, and the files that describe them
+    cascade     what a chain of classifiers says, costs and proves; arrays only
+    settings    what a run is asked to do
+    backbone    the given classifier, whatever file it comes from
+    frameworks  converters, sessions and runners of the formats
+    data        samples: read, checked, prepared, split into what serves what
+    network     the backbone taken apart: graphs, locations, costs of a segment
+    features    the one pass over the data, cached
+    search      given a problem, its optimum: architectures, placements, thresholds
+    heads       exit heads before any is chosen: layers, families, training, screening
+    stages      the network cut for processors
+    schema      JSON Schemas of what a bundle says
+    bundle      the directory: its manifest, its atomic exchange, its search/
+    runtime     stages as a cascade; loads neither search nor solver
+    design      from candidates to one design: exits, thresholds, processors, proof, points
+    export      a module or folder per format, and the check of every file
+    report      one report.json, its words, its renderings
+    flow        the runs, each one readable list
+    api         all that from Python: a run, a bundle that is there, and its report
+    cli         parse, call, render, exit code
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from eeaug import hardware as hardware_module
-from eeaug import isolated
 from eeaug.backbone.stored_model import one_line
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest
 from eeaug.data import functions
 from eeaug.errors import EeaugError, InputError
+from eeaug.flow import subprocess_run
 from eeaug.frameworks import keras_archive
 from eeaug.hardware import Hardware
 from eeaug.report.words import facts
@@ -92,7 +92,7 @@ def augment(
         asked = replace(asked, hardware=_hardware(hardware, scratch), model=_model(model, scratch))
         bundle.check_place(asked.bundle, force=asked.force)  # before what may be large is written
         asked = replace(asked, data=_data(data, scratch, asked, beside=_is_place(model)))
-        isolated.augment(asked, _observer(progress))
+        subprocess_run.augment(asked, _observer(progress))
     return open(asked.bundle)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eeaug.alongside import Alongside
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.errors import InputError
+from eeaug.flow.measure_in_background import Alongside
 from eeaug.runtime import Cascade
 
 SAMPLES = np.random.default_rng(0).dirichlet(np.ones(3), 50).astype(np.float32)

@@ -18,7 +18,8 @@ from rich.console import Console
 from test_cli_report import write_bundle
 
 import eeaug
-from eeaug import api, hardware, isolated
+from eeaug import api, hardware
+from eeaug.flow import subprocess_run
 from eeaug.settings.options import KINDS
 from eeaug.support.progress import Lines
 
@@ -143,7 +144,7 @@ def test_mistakes_are_refused_at_once(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "of somebody").touch()
-    monkeypatch.setattr(isolated, "augment", lambda *_: pytest.fail("it was started"))
+    monkeypatch.setattr(subprocess_run, "augment", lambda *_: pytest.fail("it was started"))
     with pytest.raises(eeaug.InputError) as error:
         eeaug.augment(**{"model": "model.h5", "hardware": "psoc6", "cache": "cache", **given})
     assert said in str(error.value)
@@ -172,9 +173,9 @@ def test_models_in_memory_that_cannot_be_taken(keras: Any, old: Any, tmp_path: P
 def worker_that(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = subprocess.Popen
     monkeypatch.setattr(
-        isolated.subprocess, "Popen",
+        subprocess_run.subprocess, "Popen",
         lambda line, **options: real(
-            [*line[:-1], f"import eeaug.pipeline, os, time\n{code}\n{line[-1]}"], **options
+            [*line[:-1], f"import eeaug.flow.augment, os, time\n{code}\n{line[-1]}"], **options
         ),
     )  # fmt: skip
 
@@ -189,14 +190,14 @@ def test_a_run_that_fails_or_is_killed(tmp_path: Path, monkeypatch: pytest.Monke
         with pytest.raises(
             eeaug.EeaugError, match=r"^eeaug failed: ZeroDivisionError: division by zero\n"
         ) as error:
-            isolated.augment(asked(tmp_path), Lines(print))
+            subprocess_run.augment(asked(tmp_path), Lines(print))
         assert "in augment" in error.value.__notes__[0]
-    worker_that("eeaug.pipeline.augment = lambda *_: os._exit(9)", monkeypatch)
+    worker_that("eeaug.flow.augment.augment = lambda *_: os._exit(9)", monkeypatch)
     with pytest.raises(eeaug.EeaugError, match=r"the process of the run: ended with 9$"):
-        isolated.augment(asked(tmp_path), Lines(print))
-    worker_that("eeaug.pipeline.augment = lambda *_: os.kill(os.getpid(), 9)", monkeypatch)
+        subprocess_run.augment(asked(tmp_path), Lines(print))
+    worker_that("eeaug.flow.augment.augment = lambda *_: os.kill(os.getpid(), 9)", monkeypatch)
     with pytest.raises(eeaug.EeaugError, match=r"killed \(SIGKILL\): most likely out of memory"):
-        isolated.augment(asked(tmp_path), Lines(print))
+        subprocess_run.augment(asked(tmp_path), Lines(print))
 
 
 def test_an_interrupt_ends_the_run_when_it_has_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +206,7 @@ def test_an_interrupt_ends_the_run_when_it_has_cleaned_up(tmp_path: Path, monkey
         "    mark = settings.cache / 'begun'\n    mark.touch()\n"
         "    try: progress.note('begun'); time.sleep(60)\n"
         "    finally: time.sleep(0.2); mark.rename(settings.cache / 'tidy')\n"
-        "eeaug.pipeline.augment = augment",
+        "eeaug.flow.augment.augment = augment",
         monkeypatch,
     )
 
@@ -214,7 +215,7 @@ def test_an_interrupt_ends_the_run_when_it_has_cleaned_up(tmp_path: Path, monkey
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        isolated.augment(asked(tmp_path), Lines(interrupt))
+        subprocess_run.augment(asked(tmp_path), Lines(interrupt))
     assert [path.name for path in tmp_path.iterdir()] == ["tidy"]
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-import eeaug
 from eeaug.cli.main import run as run_eeaug
 from eeaug.settings import Settings
 from eeaug.settings.settings import default_cache
@@ -223,8 +222,8 @@ def fake(monkeypatch: pytest.MonkeyPatch, work: Callable[[Settings], None]) -> N
         work(settings)
         return {}
 
-    monkeypatch.setattr(eeaug, "pipeline", SimpleNamespace(augment=run), raising=False)
-    monkeypatch.setattr(eeaug, "forecast", SimpleNamespace(forecast=run), raising=False)
+    monkeypatch.setattr("eeaug.flow.augment", SimpleNamespace(augment=run), raising=False)
+    monkeypatch.setattr("eeaug.flow.forecast", SimpleNamespace(forecast=run), raising=False)
     monkeypatch.setattr("eeaug.cli.forecast_view.render", lambda _: "")
 
 

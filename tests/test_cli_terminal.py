@@ -138,7 +138,7 @@ def test_an_interrupted_search_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    for module, name in (("pipeline", "augment"), ("forecast", "forecast")):
+    for module, name in (("flow.augment", "augment"), ("flow.forecast", "forecast")):
         monkeypatch.setattr(importlib.import_module(f"eeaug.{module}"), name, interrupted)
     model = str(EXAMPLES / "fashion_resnet.h5")
     assert entry.run(["augment", model, "--hw", "psoc6", "--cache-dir", "cache", *more]) == 130

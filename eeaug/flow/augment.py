@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug import data, finetuning, hardware
+from eeaug import data, hardware
 from eeaug.bundle import directory
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import Data, Splits, View, plausibility
-from eeaug.delivery import deliver
 from eeaug.design.material import Material
 from eeaug.export import formats, rehearsal, verify
 from eeaug.export.int8 import int8_cascade
 from eeaug.features import cluster
+from eeaug.flow import finetune
+from eeaug.flow.prepare import Ready, prepare
+from eeaug.flow.write_bundle import deliver
 from eeaug.heads import candidates, train_all
-from eeaug.preparation import Ready, prepare
 from eeaug.runtime import Cascade
 from eeaug.settings import EFFORTS, Settings
 from eeaug.support.cache import telling
@@ -68,7 +69,7 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     if settings.finetune:
         test = ready.source.splits.test
         measure = None if test is None else partial(_measured, ready, test)
-        material = finetuning.improved(settings, ready.source, material, measure, progress)
+        material = finetune.improved(settings, ready.source, material, measure, progress)
     return deliver(settings, material, progress)
 
 

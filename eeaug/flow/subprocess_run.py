@@ -108,7 +108,7 @@ def work() -> None:
 
 def _run(settings: Settings, wire: IO[str]) -> dict[str, Any]:
     """How the run ended, for _raised; empty: well."""
-    from eeaug import pipeline
+    from eeaug.flow import augment as pipeline
 
     try:
         pipeline.augment(settings, Progress(_Wire(wire)))

@@ -22,18 +22,18 @@ from eeaug.bundle.manifest import Bundle
 from eeaug.cascade.output import Decision
 from eeaug.data import plausibility
 from eeaug.data.preprocessing import Preprocessing
-from eeaug.delivery import deliver, propose
 from eeaug.design import problem
 from eeaug.design.material import Earlier, Material
 from eeaug.design.network import Network
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import formats
 from eeaug.export.int8 import int8_cascade
+from eeaug.flow.prepare import start_frameworks
+from eeaug.flow.write_bundle import deliver, propose
 from eeaug.hardware import Hardware
 from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.layers import Dense
 from eeaug.network import graph, locations
-from eeaug.preparation import start_frameworks
 from eeaug.settings import FORMATS, Settings
 from eeaug.stages import partition
 from eeaug.support import regular

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 import eeaug
-from eeaug import hardware, quantising
-from eeaug.alongside import Alongside
+from eeaug import hardware
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest_rules, search_files
 from eeaug.cascade import shift
@@ -27,6 +26,8 @@ from eeaug.design.material import Material
 from eeaug.export import formats, keras_onnx, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
+from eeaug.flow import quantise
+from eeaug.flow.measure_in_background import Alongside
 from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search
 from eeaug.report.content import build, rho_curve
@@ -76,7 +77,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
             if name == int8_cascade.FORMAT:
                 with progress.step("quantise"):
                     floats = {"choose": decided.rows, "certify": material.found.certify}
-                    quantised = quantising.settle(
+                    quantised = quantise.settle(
                         settings, work, decided.task, material.network.rules, decided.chosen, material.held, floats
                     )
         manifest = work.manifest
@@ -93,7 +94,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         report["c"] = c_files
         if quantised is not None:
             with progress.step("verify", "int8"):
-                report["int8"] = quantising.report(
+                report["int8"] = quantise.report(
                     settings, work, quantised, decided.chosen, decided.rows, test, material.test
                 )
         if (doubt := cautions.doubt(report)) is not None:

@@ -20,12 +20,12 @@ from eeaug.design import problem
 from eeaug.errors import InputError
 from eeaug.export import formats
 from eeaug.features import Extraction, Features, Wanted
+from eeaug.flow.prepare import Ready, prepare
 from eeaug.heads import dense, maps, training
 from eeaug.heads.layers import Head
 from eeaug.heads.planning import dense_plan, map_plan
 from eeaug.heads.train_all import PARTS
 from eeaug.heads.training import Plan
-from eeaug.preparation import Ready, prepare
 from eeaug.search.placing import count_architectures, placements
 from eeaug.settings import EFFORTS, Settings
 from eeaug.support import leftovers
