@@ -3,7 +3,8 @@
 From Python, eeaug.augment(model, hardware, data, ...) makes a bundle and eeaug.open(DIR) opens one; both give its
 eeaug.Report. They are imported when they are asked for.
 
-The order of the pipeline is the order of imports; tests/test_architecture.py reads this list and holds it:
+Each room is one kind of knowledge and imports only from rooms above it; its ``__init__`` lists its files in their
+own order. tests/test_architecture.py reads these lists and holds them:
 
     errors      what can go wrong, and the exit code it ends with
     support     knows nothing of exits: files, words, progress, the cache
