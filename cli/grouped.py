@@ -9,7 +9,7 @@ import click
 
 __all__ = ["GROUPS", "Grouped", "Suggesting", "flag", "grouped"]
 
-# tests/test_cli_help.py holds that every option is in one of them, once
+# tests/unit/test_cli_help.py holds that every option is in one of them, once
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Input": ("--hw", "--data", "--output", "--labels", "--priors", "--config", "--allow-chance", "--allow-unsafe",
         "--manifest-sha256"),

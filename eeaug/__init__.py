@@ -4,7 +4,7 @@ From Python, eeaug.augment(model, hardware, data, ...) makes a bundle and eeaug.
 eeaug.Report. They are imported when they are asked for.
 
 Each room is one kind of knowledge and imports only from rooms above it; its ``__init__`` lists its files in their
-own order. tests/test_architecture.py reads these lists and holds them:
+own order. tests/unit/test_architecture.py reads these lists and holds them:
 
     errors      what can go wrong, and the exit code it ends with
     support     knows nothing of exits: files, words, progress, the cache

@@ -1,6 +1,6 @@
 """Options of a run as Python values: checked, and made into settings.
 
-The command line has types of its own for them; tests/test_options.py holds both to the same values.
+The command line has types of its own for them; tests/unit/test_settings_options.py holds both to the same values.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from eeaug.cli.report import report as command
 from eeaug.errors import ConversionError, InputError
 from eeaug.report.render import markdown
 
-SAMPLE = Path(__file__).parent / "data" / "report.json"
+SAMPLE = Path(__file__).parents[1] / "data" / "report.json"
 
 
 def write_bundle(directory: Path, report: bytes = SAMPLE.read_bytes(), version: int = 1) -> Path:

@@ -17,7 +17,7 @@ from eeaug.cli.report import report as command
 from eeaug.schema import manifest
 from eeaug.schema.report import schema
 
-SAMPLE = Path(__file__).parent / "data" / "report.json"
+SAMPLE = Path(__file__).parents[1] / "data" / "report.json"
 
 
 def parts(node: Any, at: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:

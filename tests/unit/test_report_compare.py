@@ -19,7 +19,7 @@ from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
 from eeaug.report.words.facts import shown
 
-SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_text())
+SAMPLE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "report.json").read_text())
 
 
 def frugal() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import eeaug
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 def configuration() -> configparser.ConfigParser:

@@ -16,7 +16,7 @@ from eeaug.cli.main import group
 from eeaug.heads import families
 from eeaug.network.locations import Location
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
 

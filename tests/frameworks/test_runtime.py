@@ -289,7 +289,7 @@ def test_a_changed_file_is_not_run(copied: Path) -> None:
 
 @pytest.mark.e2e
 def test_the_readme_s_lines_run(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"```pycon\n(.*?)```", text, flags=re.DOTALL)
     (tmp_path / "examples").mkdir()
     (tmp_path / "fashion_resnet-eeaug").symlink_to(bundle.path)

@@ -25,7 +25,7 @@ from eeaug.report.render import block_picture, markdown, page, terminal
 from eeaug.support.printable import one_line, printable, shortened
 
 entry: Any = importlib.import_module("eeaug.cli.main")
-REPORT = json.loads((Path(__file__).parent / "data" / "report.json").read_text(encoding="utf-8"))
+REPORT = json.loads((Path(__file__).parents[1] / "data" / "report.json").read_text(encoding="utf-8"))
 EVIL = "a\x1b]0;owned\x07\r\nb\u202ec\x9b31m[red]d[/red][link=http://x]\u2028\udcff|`<b>&\t"
 COLUMN = re.compile(r"(?<!\\)\|")  # that is not escaped
 

@@ -310,7 +310,7 @@ def test_the_readme_runs_stages_of_every_kind(
     (tmp_path / "examples").mkdir()
     np.savez(tmp_path / "examples" / "fashion_resnet.npz", x_test=x)
     monkeypatch.chdir(tmp_path)
-    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"<!-- stages -->\n```python\n(.*?)```", text, flags=re.DOTALL)
     scope: dict[str, Any] = {}
     exec(lines, scope)

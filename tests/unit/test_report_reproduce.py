@@ -15,7 +15,7 @@ import pytest
 from eeaug.report.words import reproduce
 from eeaug.settings import Settings
 
-SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_text())
+SAMPLE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "report.json").read_text())
 RAW = {"scale": 1.0, "offset": 0.0, "mean": None, "std": None}
 augment: Any = importlib.import_module("eeaug.cli.augment")
 retarget: Any = importlib.import_module("eeaug.cli.retarget")

@@ -19,7 +19,7 @@ from eeaug.backbone import keras_files, stored_model
 from eeaug.backbone.keras2_config import input_shapes
 from eeaug.errors import ConversionError, EeaugError, InputError
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared real models are not on this machine")
 
 SHAPE = (8, 8, 3)

@@ -19,7 +19,7 @@ from eeaug.report.render import charts, page
 from eeaug.report.words import facts
 from eeaug.report.words.battery import Use
 
-SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_text())
+SAMPLE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "report.json").read_text())
 MANIFEST: dict[str, Any] = {
     "versions": {"python": "3.11.7", "keras": "3.15.1"},
     "preprocessing": {"scale": 1.0, "offset": 0.0, "mean": None, "std": None},

@@ -119,7 +119,7 @@ def test_mistakes_stand_on_lines_of_their_own_on_stderr(
 
 def test_the_documented_reference_is_what_the_command_prints() -> None:
     printed = run("reference").stdout
-    documented = Path(__file__).parents[1] / "docs" / "hardware.md"
+    documented = Path(__file__).parents[2] / "docs" / "hardware.md"
     assert documented.read_text(encoding="utf-8") == printed, "run: eeaug hw reference > docs/hardware.md"
 
 

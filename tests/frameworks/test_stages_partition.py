@@ -152,9 +152,9 @@ def test_keras_archives_can_be_loaded(tmp_path: Path) -> None:
 ONNX = """
 import hashlib, pathlib, sys, warnings
 warnings.simplefilter("ignore")
-sys.path.insert(0, sys.argv[1])
-from test_partition import onnx_digest
-print(onnx_digest(pathlib.Path(sys.argv[2])))
+sys.path[:0] = sys.argv[2:]
+from test_stages_partition import onnx_digest
+print(onnx_digest(pathlib.Path(sys.argv[1])))
 """
 
 
@@ -197,7 +197,7 @@ def test_onnx_of_equal_models_has_equal_bytes_in_any_process(tmp_path: Path) -> 
     here = [onnx_digest(tmp_path) for _ in range(2)]
     assert here[0] == here[1]
     done = subprocess.run(
-        [sys.executable, "-c", ONNX, str(Path(__file__).parent), str(tmp_path)],
+        [sys.executable, "-c", ONNX, str(tmp_path), *map(str, Path(__file__).parents[:2])],
         capture_output=True, text=True, check=True, cwd=tmp_path,
         env={"PATH": "", "HOME": str(tmp_path), "PYTHONHASHSEED": "7", "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip

@@ -17,7 +17,7 @@ from eeaug.report.render import markdown, terminal
 from eeaug.report.words import details, facts
 from eeaug.report.words.battery import Use
 
-SAMPLE = Path(__file__).parent / "data" / "report.json"
+SAMPLE = Path(__file__).parents[1] / "data" / "report.json"
 
 
 @pytest.fixture

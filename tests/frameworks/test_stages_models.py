@@ -20,7 +20,7 @@ from eeaug.stages.partition import PROBABILITIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "models"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared real models are not on this machine")
 
 SHAPE, CLASSES = (12, 12, 3), 4

@@ -28,7 +28,7 @@ from eeaug.runtime import heard
 from eeaug.support.native_process import Ended
 
 pytest.importorskip("tflite_micro")
-STUB = Path(__file__).parent / "data" / "tflm"  # headers in TFLM's place that play back what TFLM gave
+STUB = Path(__file__).parents[1] / "data" / "tflm"  # headers in TFLM's place that play back what TFLM gave
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from eeaug.report.words import battery
 from eeaug.report.words.battery import Use
 from eeaug.report.words.facts import shown
 
-SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_text())
+SAMPLE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "report.json").read_text())
 
 
 @pytest.mark.parametrize(

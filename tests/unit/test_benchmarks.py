@@ -18,7 +18,7 @@ from eeaug.network.costs import Costs
 from eeaug.search.space import Design
 from eeaug.settings import Settings
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture

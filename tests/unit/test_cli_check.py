@@ -27,7 +27,7 @@ from eeaug.errors import ConversionError, InfeasibleError, InputError
 from eeaug.report import gate
 
 REPORT = json.loads(SAMPLE.read_text())
-CI = Path(__file__).resolve().parents[1] / "examples" / "ci"
+CI = Path(__file__).resolve().parents[2] / "examples" / "ci"
 
 
 def run(*arguments: object) -> Result:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import AUGMENT, Run, patched
 from keras_nets import CLASSES, SHAPE, places, trained
-from test_finetuning import FORCED
+from test_stages_finetuning import FORCED
 
 from eeaug.backbone import model
 from eeaug.cascade.outcomes import Outcomes
