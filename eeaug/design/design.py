@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import outcomes as cascade_outcomes
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.design.certify import Guarantee
 from eeaug.design.cross_validation import Estimate
 from eeaug.design.operating_points import Point
@@ -64,14 +65,14 @@ class Decided:
     specific: Specific | None = None
     validated: Estimate | None = None
 
-    @property
-    def leaves(self) -> NDArray[np.intp]:
-        """At which classifier every choose sample leaves, (n,)."""
-        return cascade_outcomes.decide(self.rows, self.chosen.thresholds)
+    @cached_property
+    def passage(self) -> Passage:
+        """The choose samples on their way through it."""
+        return Passage(self.rows, self.chosen.thresholds)
 
     @property
     def accuracy(self) -> float:
-        return float(self.rows.share(self.rows.correct[self.leaves, np.arange(self.rows.samples)]))
+        return self.passage.accuracy
 
     @property
     def mean_macs(self) -> float:
@@ -83,4 +84,4 @@ class Decided:
         return float(self.objective.value(self._mean(self.cost), self.accuracy))
 
     def _mean(self, costs: NDArray[np.float64]) -> float:
-        return float(np.cumsum(costs[0])[self.leaves] @ self.rows.counts / self.rows.counts.sum())
+        return float(self.passage.spent(costs[0]) @ self.rows.counts / self.rows.counts.sum())

@@ -12,8 +12,8 @@ import numpy as np
 import eeaug
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.betting import mean_upper_bound
-from eeaug.cascade.learn_then_test import paired_losses
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.design.certify import Guarantee
 from eeaug.design.design import Chosen
 from eeaug.design.operating_points import Point
@@ -34,14 +34,9 @@ CURVE_COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
 
 def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Counted metrics of the given model and of the design; ``outcomes`` are the design's m + 1 rows."""
-    common: dict[str, Any] = {
-        "split": split,
-        "decision": chosen.decision,
-        "classes": chosen.classes,
-        "baseline": outcomes.baseline,
-    }
-    alone = metrics.counted(outcomes.alone, (), chosen.baseline_segments, **common)
-    return alone, metrics.counted(outcomes, chosen.thresholds, chosen.segments, **common)
+    common: dict[str, Any] = {"split": split, "decision": chosen.decision, "classes": chosen.classes}
+    alone = metrics.counted(Passage(outcomes.alone, ()), chosen.baseline_segments, **common)
+    return alone, metrics.counted(Passage(outcomes, chosen.thresholds), chosen.segments, **common)
 
 
 def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float | None, str | None]:
@@ -55,7 +50,7 @@ def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float 
     if test is None:
         return None, "there are no test samples, which no choice has seen"
     weights = None if test.weights is None else test.counts / test.counts.mean()
-    losses = paired_losses(test, chosen.thresholds)
+    losses = Passage(test, chosen.thresholds).losses
     return mean_upper_bound(losses, error=0.05, seed=seed, weights=weights), None
 
 
@@ -154,13 +149,12 @@ def _on_curve(
     design: Design, thresholds: Sequence[float | None], rows: Outcomes, segments: Segments, costs: Costs,
     base_accuracy: float,
 ) -> dict[str, Any]:  # fmt: skip
-    at = decide(rows, thresholds)
-    leave = rows.share(at == np.arange(len(design.exits) + 1)[:, None])
+    passage = Passage(rows, thresholds)
     return {
-        "drop": base_accuracy - float(rows.share(rows.correct[at, np.arange(rows.samples)])),
-        "mean_macs": float(leave @ np.cumsum(segments.macs[0])),
-        "mean_latency_s": _known(leave @ np.cumsum(segments.time_s[0])),
-        "mean_energy_j": _known(leave @ np.cumsum(segments.energy_j[0])),
+        "drop": base_accuracy - passage.accuracy,
+        "mean_macs": passage.mean(segments.macs[0]),
+        "mean_latency_s": _known(passage.mean(segments.time_s[0])),
+        "mean_energy_j": _known(passage.mean(segments.energy_j[0])),
         "exits": [costs.exits[e].location for e in design.exits],
         "fronts": [],
         "chosen": False,
@@ -195,7 +189,7 @@ def build(
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
     bound, why = drop_bound(chosen, test, settings["seed"])
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
-    seen = rows if test is None else test
+    passage = Passage(rows if test is None else test, chosen.thresholds)
     return {
         "schema_version": VERSION,
         "eeaug": eeaug.__version__,
@@ -234,13 +228,9 @@ def build(
             },
             "measured": measured,
             "reuse": None if chosen.reuse is None else {"weights": [list(w) for w in chosen.reuse.weights]},
-            "confidences": metrics.confidences(seen, chosen.thresholds, split=shown[1]["split"]),
+            "confidences": metrics.confidences(passage, split=shown[1]["split"]),
             "classes": metrics.classes(
-                seen,
-                chosen.thresholds,
-                split=shown[1]["split"],
-                decision=chosen.decision,
-                names=chosen.classes,
+                passage, split=shown[1]["split"], decision=chosen.decision, names=chosen.classes
             ),
         },
         "benefit_curve": benefit_curve(result, chosen, choose, rows, costs, base_choose["accuracy"]),
