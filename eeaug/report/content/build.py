@@ -14,6 +14,7 @@ from eeaug.backbone.model import Classifier
 from eeaug.cascade.betting import mean_upper_bound
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
+from eeaug.design import refine
 from eeaug.design.certify import Guarantee
 from eeaug.design.design import Chosen
 from eeaug.design.operating_points import Point
@@ -23,7 +24,7 @@ from eeaug.report import units
 from eeaug.report.content import metrics
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import Result
-from eeaug.search.space import Design
+from eeaug.search.space import Design, Problem
 from eeaug.stages.partition import Stage
 
 __all__ = ["benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "proof", "summary"]
@@ -114,20 +115,19 @@ def points_of(
 
 
 def benefit_curve(
-    result: Result, chosen: Chosen, outcomes: Outcomes, own: Outcomes, costs: Costs, base_accuracy: float
+    result: Result, searched: Problem, chosen: Chosen, own: Outcomes, base_accuracy: float
 ) -> list[dict[str, Any]]:
     """What accuracy drops buy, on choose: the fronts of mean MACs, latency and energy, and the chosen design.
 
     ``fronts`` of a point names the costs for which no other design loses as little accuracy for less; the chosen
-    design may be on none. At most CURVE_POINTS of each front. ``outcomes`` has all C + 1 rows, ``own`` the m + 1 of
-    the chosen design.
+    design may be on none. At most CURVE_POINTS of each front. ``searched``: the problem of ``result``; ``own``: the
+    m + 1 rows of the chosen design.
     """
-    mine = _on_curve(chosen.design, chosen.thresholds, own, chosen.segments, costs, base_accuracy)
+    mine = _on_curve(searched, chosen.design, Passage(own, chosen.thresholds), chosen.segments, base_accuracy)
     points = [mine | {"chosen": True}]
     for design in dict.fromkeys(design for front in result.fronts.values() for design, *_ in front):
-        limits = tuple(None if np.isinf(t) else t for t in design.thresholds)
-        segments = costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors)
-        points.append(_on_curve(design, limits, outcomes.rows(design.exits), segments, costs, base_accuracy))
+        segments = searched.segments([design.exits], design.processors)
+        points.append(_on_curve(searched, design, refine.passage(searched, design), segments, base_accuracy))
     shown = {0}
     for cost in CURVE_COSTS:
         known = [i for i, point in enumerate(points) if point[cost] is not None]
@@ -146,16 +146,14 @@ def benefit_curve(
 
 
 def _on_curve(
-    design: Design, thresholds: Sequence[float | None], rows: Outcomes, segments: Segments, costs: Costs,
-    base_accuracy: float,
-) -> dict[str, Any]:  # fmt: skip
-    passage = Passage(rows, thresholds)
+    searched: Problem, design: Design, passage: Passage, segments: Segments, base_accuracy: float
+) -> dict[str, Any]:
     return {
         "drop": base_accuracy - passage.accuracy,
         "mean_macs": passage.mean(segments.macs[0]),
         "mean_latency_s": _known(passage.mean(segments.time_s[0])),
         "mean_energy_j": _known(passage.mean(segments.energy_j[0])),
-        "exits": [costs.exits[e].location for e in design.exits],
+        "exits": [searched.costs.exits[e].location for e in design.exits],
         "fronts": [],
         "chosen": False,
     }
@@ -169,8 +167,7 @@ def build(
     data: dict[str, Any],
     chosen: Chosen,
     stages: Sequence[Stage],
-    costs: Costs,
-    choose: Outcomes,
+    searched: Problem,
     rows: Outcomes,
     test: Outcomes | None,
     result: Result,
@@ -182,8 +179,8 @@ def build(
 ) -> dict[str, Any]:
     """The whole report.
 
-    ``choose`` has all C + 1 rows, each classifier by itself; ``rows`` the m + 1 of the design on choose, ``test``
-    on test, or is None.
+    ``searched``: the problem of ``result``, each classifier by itself; ``rows``: the m + 1 of the design on choose,
+    ``test`` on test, or None.
     """
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
@@ -220,8 +217,8 @@ def build(
         "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
         "design": {
             "summary": summary(chosen, stages, settings["labels"], *shown, guarantee),
-            "segments": _segments(chosen, stages, costs),
-            "exits": _exits(chosen, stages, costs, rows),
+            "segments": _segments(chosen, stages, searched.costs),
+            "exits": _exits(chosen, stages, searched.costs, rows),
             "predicted": {
                 "independent": metrics.independent(rows, chosen.thresholds, chosen.segments, split="choose"),
                 "exact": exact,
@@ -233,7 +230,7 @@ def build(
                 passage, split=shown[1]["split"], decision=chosen.decision, names=chosen.classes
             ),
         },
-        "benefit_curve": benefit_curve(result, chosen, choose, rows, costs, base_choose["accuracy"]),
+        "benefit_curve": benefit_curve(result, searched, chosen, rows, base_choose["accuracy"]),
         "operating_points": points_of(points, chosen, rows, test, settings["labels"], settings["seed"]),
         "guarantee": proof(guarantee, settings["labels"]),
         "accuracy_drop_bound_95": bound,
