@@ -31,8 +31,9 @@ from pathlib import Path
 import numpy as np
 from public_models import MODELS, prepare
 
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.data import splitting
 from eeaug.design import certify as certification
 from eeaug.design import problem as choice
@@ -127,7 +128,7 @@ def some(outcomes: Outcomes, rows: np.ndarray) -> Outcomes:
 
 def truth(recorded: Recorded, design: Design) -> Truth:
     every, costs = recorded.outcomes, recorded.costs
-    leaves = decide(every.rows(design.exits), design.thresholds)
+    leaves = Passage(every.rows(design.exits), design.thresholds).at
     right = every.rows(design.exits).correct[leaves, np.arange(every.samples)]
     segments = costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors)
     mean_macs = float(np.cumsum(segments.macs[0])[leaves].mean())

@@ -193,9 +193,9 @@ def _against_model(
     cascade: Cascade, outcomes: Outcomes, part: Part, served: Sequence[str], seed: int
 ) -> dict[str, Any]:
     from eeaug.cascade.betting import mean_upper_bound
-    from eeaug.cascade.learn_then_test import paired_losses
+    from eeaug.cascade.passage import Passage
 
-    losses = paired_losses(outcomes, cascade.thresholds)
+    losses = Passage(outcomes, cascade.thresholds).losses
     seen = [name for name in served if name != "test"]
     return {
         "accuracy": None if part.y is None else float(outcomes.alone.accuracies[0]),

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from eeaug.backbone.stored_model import one_line
 from eeaug.bundle.manifest import read_manifest
 from eeaug.cascade.combining import combined
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision, Quantised
+from eeaug.cascade.passage import Passage
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.frameworks import runners
@@ -58,10 +59,8 @@ class Decisions:
     @classmethod
     def of(cls, outcomes: Outcomes, thresholds: Sequence[float | None]) -> Decisions:
         """Of outcomes of m exits and the final classifier."""
-        at = decide(outcomes, thresholds)
-        own = at, np.arange(outcomes.samples)
-        reached = tuple(row[at >= k] for k, row in enumerate(outcomes.confidence))
-        return cls(at, outcomes.predicted[own].astype(np.intp), outcomes.confidence[own], reached)
+        passage = Passage(outcomes, thresholds)
+        return cls(passage.at, passage.predicted.astype(np.intp), passage.confidence, passage.reached)
 
 
 @dataclass(frozen=True)

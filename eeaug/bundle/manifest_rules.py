@@ -225,7 +225,8 @@ def _reference(manifest: Manifest) -> Iterator[Finding]:
     points, stages = manifest["reference"]["points"], len(manifest["stages"])
     names = [point["name"] for point in points]
     yield from _unique("reference.points", names)
-    if sorted(names) != sorted(point["name"] for point in manifest["operating_points"]):
+    # the default is there of itself, where no others are listed
+    if {*names} != {DEFAULT, *(point["name"] for point in manifest["operating_points"])}:
         yield "reference.points", "are not the operating points"
     for k, point in enumerate(points):
         if len(point["exits"]) != stages:

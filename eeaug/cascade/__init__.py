@@ -3,7 +3,8 @@
 A line of code here may touch arrays: no model, no file, no framework.
 
     output           what a classifier's output means: kinds, confidence measures
-    outcomes         what every exit says of every sample, and at which exit it leaves
+    outcomes         what every exit says of every sample
+    passage          these sent through thresholds: where a sample leaves, what it costs, what is right
     tables           exact and independent scores of all thresholds
     combining        a later decision that hears the earlier classifiers
     temperature      one number per head that makes it as sure as it is right

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.betting import log_capital, mean_upper_bound
-from eeaug.cascade.outcomes import ClassLimit, Outcomes, decide
+from eeaug.cascade.outcomes import ClassLimit, Outcomes
+from eeaug.cascade.passage import Passage
 
-__all__ = ["Certified", "certify", "chain", "p_value", "paired_losses"]
+__all__ = ["Certified", "certify", "chain", "p_value"]
 
 Floats = NDArray[np.float64]
 
@@ -48,17 +49,6 @@ class Certified:
     smallest_drop: float | None
 
 
-def paired_losses(outcomes: Outcomes, thresholds: Sequence[float | None]) -> NDArray[np.int8]:
-    """[cascade wrong] − [given model wrong] of every sample: (n,) in {−1, 0, 1}; the mean is the drop.
-
-    ``outcomes`` are those of one architecture (m + 1 rows), the last row the given float model's. Where labels
-    are what that model says, this is disagreement with it, which bounds the drop from above.
-    """
-    leaves = decide(outcomes, thresholds)
-    right = outcomes.correct[leaves, np.arange(outcomes.samples)]
-    return (outcomes.baseline == outcomes.labels).astype(np.int8) - right.astype(np.int8)
-
-
 def p_value(
     losses: NDArray[np.integer], budget: float, *, risk: float = 0.05, seed: int = 0, weights: Floats | None = None
 ) -> float:
@@ -70,7 +60,7 @@ def p_value(
 
     Parameters
     ----------
-    losses : (n,) from :func:`paired_losses`, on samples that no choice has seen; ``seed`` draws their order
+    losses : (n,) of a Passage, on samples that no choice has seen; ``seed`` draws their order
     budget : a drop, in [0, 1]
     weights : (n,), mean 1: what each sample counts. They are taken as constants, so what is not covered is the
         error of class shares that were estimated; weights of up to W make bets up to W times smaller
@@ -110,7 +100,7 @@ def chain(
     Thresholds (m each) of designs, each with a lower mean cost on choose than all before it; empty if no
     threshold is one that saves. Like those of every search they lie midway between confidences.
     """
-    path = np.cumsum(np.asarray(costs, dtype=np.float64))
+    spent = np.asarray(costs, dtype=np.float64)
     stays = [False] * len(thresholds) if fixed is None else fixed
     cheapest, found = cost_without_exits, []
     for multiple in np.geomspace(NEAREST, FARTHEST, STEPS):
@@ -118,10 +108,10 @@ def chain(
             float(t) if stay or np.isinf(t) else _between(row, 1 - multiple * (1 - float(t)))
             for row, t, stay in zip(outcomes.confidence, thresholds, stays, strict=False)
         )
-        leaves = decide(outcomes, looser)
-        if classes is not None and not classes.allows(classes.drops(leaves)).all():
+        passage = Passage(outcomes, looser)
+        if classes is not None and not classes.allows(classes.drops(passage.at)).all():
             continue
-        cost = float(path[leaves] @ outcomes.counts / outcomes.counts.sum())
+        cost = passage.mean(spent)
         if cost < cheapest * (1 - 1e-9):
             cheapest = cost
             found.append(looser)
@@ -157,7 +147,7 @@ def certify(
 
     Parameters
     ----------
-    losses : of every design, (n,) each from :func:`paired_losses` on the same certify samples; those after the
+    losses : of every design, (n,) each of a Passage on the same certify samples; those after the
         first that fails are not asked for
     budget : a drop, in [0, 1]
     risk : in (0, 1)

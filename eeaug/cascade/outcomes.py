@@ -1,8 +1,4 @@
-"""What every exit says of every sample, and at which exit it leaves.
-
-``n`` samples, ``C`` candidate exits, ``m`` early exits of one architecture. A sample leaves at the first exit
-whose float32 confidence is ≥ its threshold.
-"""
+"""What every exit says of every sample: ``n`` samples, ``C`` candidate exits."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.output import Decision
 
-__all__ = ["ClassLimit", "Outcomes", "class_limit", "decide"]
+__all__ = ["ClassLimit", "Outcomes", "class_limit"]
 
 Floats = NDArray[np.float64]
 
@@ -58,6 +54,11 @@ class Outcomes:
     def baseline(self) -> NDArray[np.integer]:
         """What the given model says, (n,)."""
         return self.predicted[-1] if self.given is None else self.given
+
+    @property
+    def baseline_right(self) -> NDArray[np.bool_]:
+        """(n,)"""
+        return self.baseline == self.labels
 
     @property
     def alone(self) -> Outcomes:
@@ -109,7 +110,7 @@ class ClassLimit:
         return replace(self, right=self.right[[*exits, len(self.right) - 1]])
 
     def drops(self, at: NDArray[np.intp]) -> Floats:
-        """What each class loses, (K,), in a cascade whose samples leave at ``at`` (n,); see :func:`decide`."""
+        """What each class loses, (K,), in a cascade whose samples leave at ``at`` (n,); see passage."""
         pair = np.arange(len(self.samples))
         return self.sums(self.share * (self.right[-1].astype(float) - self.right[at[self.samples], pair]))
 
@@ -143,14 +144,3 @@ def class_limit(outcomes: Outcomes, decision: Decision, most: float) -> ClassLim
     first = np.searchsorted(of, np.arange(marks.shape[1]))
     counts = outcomes.counts[samples]
     return ClassLimit(most, samples, first, right, counts / np.add.reduceat(counts, first)[of])
-
-
-def decide(outcomes: Outcomes, thresholds: Sequence[float | None]) -> NDArray[np.intp]:
-    """At which classifier every sample leaves: int (n,) in 0..m.
-
-    ``outcomes`` are those of one architecture (m + 1 rows); a threshold None means never.
-    """
-    leaves = np.ones(outcomes.confidence.shape, dtype=bool)
-    for k, threshold in enumerate(thresholds):
-        leaves[k] = False if threshold is None else outcomes.confidence[k] >= np.float32(threshold)
-    return leaves.argmax(axis=0)

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 
 __all__ = ["LEVEL", "Comparison", "Exit", "Moments", "compare", "read", "recorded", "seen"]
 
@@ -122,9 +123,8 @@ def recorded(outcomes: Outcomes, points: Mapping[str, Thresholds], part: str) ->
     """
     listed = []
     for name, thresholds in points.items():
-        at = decide(outcomes, thresholds)
-        reached = [row[at >= k] for k, row in enumerate(outcomes.confidence)]
-        own = seen(at, reached, outcomes.weights)
+        passage = Passage(outcomes, thresholds)
+        own = seen(passage.at, passage.reached, outcomes.weights)
         listed.append({"name": name, "exits": _entries(own, thresholds)})
     return {
         "part": part,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from eeaug.cascade import learn_then_test
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError
 from eeaug.search import solver
@@ -66,7 +67,7 @@ def certified(
         thresholds = (closed, *thresholds) if design.exits else ((),)
     rows = outcomes.rows(design.exits)
     found = learn_then_test.certify(
-        (learn_then_test.paired_losses(rows, each) for each in thresholds),
+        (Passage(rows, each).losses for each in thresholds),
         budget, risk=risk, seed=seed, weights=None if rows.weights is None else rows.counts / rows.counts.mean(),
     )  # fmt: skip
     tested = len(found.p_values)

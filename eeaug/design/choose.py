@@ -51,7 +51,7 @@ def decide(settings: Settings, material: Material) -> Decided:
         design = refine.worthwhile(task, design)
     else:
         result, design = class_specific.choose(task, network.rules, specific, settings.least_alpha or LEAST_ALPHA)
-    hears = guarantee = None
+    searched, hears, guarantee = task, None, None
     if settings.reuse and settings.risk is None and specific is None:
         better = reuse.improved(task, network.rules, design, found.answers, decision)
         if better is not None:
@@ -82,8 +82,8 @@ def decide(settings: Settings, material: Material) -> Decided:
         reuse=hears,
     )  # fmt: skip
     return Decided(
-        costs, result, chosen, guarantee, points, _stages(network, found, chosen),
-        task.outcomes.rows(design.exits), task.cost_of(chosen.segments), task.objective, task, specific, validated,
+        result, chosen, guarantee, points, _stages(network, found, chosen), task.outcomes.rows(design.exits),
+        searched, task, specific, validated,
     )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.cascade.tables import bins, exact_tables
 from eeaug.design.problem import Rules
 from eeaug.design.refine import LEAST_SAVING
@@ -206,27 +207,25 @@ def _viable(
 
 def _accuracies(outcomes: Outcomes, target: NDArray[np.bool_]) -> tuple[float, float]:
     """β and η: the given model's accuracy on the other classes and on the target."""
-    right, counts = outcomes.baseline == outcomes.labels, outcomes.counts
+    right, counts = outcomes.baseline_right, outcomes.counts
     beta, eta = (float(counts[part] @ right[part] / counts[part].sum()) for part in (~target, target))
     return beta, eta
 
 
 def figures(
     specific: Specific,
-    outcomes: Outcomes,
-    thresholds: Sequence[float | None],
+    passage: Passage,
     costs: Mapping[str, tuple[Floats, float]],
     names: Sequence[str],
 ) -> dict[str, Any]:
     """What the exits bring the target and cost the others: the columns of the paper's tables 2 to 4.
 
-    ``outcomes`` are the design's m + 1 rows; ``costs`` by name: of its segments, (m + 1,), and of the given model.
-    Counts are numbers of samples (sums of weights, where samples have any).
+    ``passage`` through the design; ``costs`` by name: of its segments, (m + 1,), and of the given model. Counts are
+    numbers of samples (sums of weights, where samples have any).
     """
-    at, counts = decide(outcomes, thresholds), outcomes.counts
+    outcomes, thresholds, at, right = passage.outcomes, passage.thresholds, passage.at, passage.right
+    counts, given_right = outcomes.counts, outcomes.baseline_right
     target = specific.hits(outcomes.labels)
-    said = outcomes.predicted[at, np.arange(outcomes.samples)]
-    right, given_right = said == outcomes.labels, outcomes.baseline == outcomes.labels
     beta, eta = _accuracies(outcomes, target)
     exits, left = [], float(counts @ target)  # what γ is a share of: equation (12) takes off what has left
     for k in range(len(thresholds)):
@@ -259,7 +258,7 @@ def figures(
         "target_accuracy": _ratio(float(counts @ (target & right)), float(counts @ target)),
         "exits": exits,
         "costs": {
-            name: _gain_and_loss(at, target, counts, segments, base, [e["gamma"] for e in exits])
+            name: _gain_and_loss(passage, target, segments, base, [e["gamma"] for e in exits])
             for name, (segments, base) in costs.items()
         },
         "false_negatives": [
@@ -276,13 +275,12 @@ def figures(
 
 
 def _gain_and_loss(
-    at: NDArray[np.intp], target: NDArray[np.bool_], counts: Floats, segments: Floats, base: float,
-    gammas: Sequence[float | None],
+    passage: Passage, target: NDArray[np.bool_], segments: Floats, base: float, gammas: Sequence[float | None],
 ) -> dict[str, float] | None:  # fmt: skip
     """Counted gain and loss, and the gain that equation (11) gives from the rates; None where costs are unknown."""
     if np.isnan(segments).any() or np.isnan(base):
         return None
-    spent = np.cumsum(segments)[at]
+    spent, counts = passage.spent(segments), passage.outcomes.counts
     mine, others = (float(spent[part] @ counts[part] / counts[part].sum()) for part in (target, ~target))
     expected = float(segments[-1])
     for cost, gamma in zip(segments[-2::-1], reversed(gammas), strict=True):

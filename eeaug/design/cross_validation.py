@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
 
@@ -114,8 +115,5 @@ def _folds(samples: int, seed: int) -> Iterator[tuple[NDArray[np.intp], NDArray[
 
 def _lost(outcomes: Outcomes, design: Design) -> float:
     """By how much fewer samples a design is right on than the given model."""
-    rows = outcomes.rows(design.exits)
-    at = decide(rows, design.thresholds)
-    right = rows.correct[at, np.arange(rows.samples)]
-    given = outcomes.baseline == outcomes.labels
-    return float(outcomes.counts @ given - outcomes.counts @ right)
+    passage = Passage(outcomes.rows(design.exits), design.thresholds)
+    return float(outcomes.counts @ outcomes.baseline_right - outcomes.counts @ passage.right)

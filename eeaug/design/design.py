@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
-from eeaug.cascade import outcomes as cascade_outcomes
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.design.certify import Guarantee
 from eeaug.design.cross_validation import Estimate
 from eeaug.design.operating_points import Point
 from eeaug.design.reuse import Reuse
 from eeaug.heads.specific import Specific
-from eeaug.network.costs import Costs, Segments
+from eeaug.network.costs import Segments
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Objective
 from eeaug.stages.partition import Stage
 
 __all__ = ["Chosen", "Decided"]
@@ -45,42 +42,38 @@ class Chosen:
 class Decided:
     """The design and all that was found out about it without running it.
 
-    ``rows``: its outcomes on choose; ``cost`` (1, m + 1) of its segments, what ``objective`` weighs;
-    ``task``: the problem that it was chosen in, where exits that use each other do so; ``specific``: the classes
-    that its exits are for, None: all; ``validated``: what it loses on samples that did not choose, None: was not
-    asked.
+    ``rows``: its outcomes on choose; ``searched``: the problem of the search, whose ``result`` it is, every exit by
+    itself; ``task``: the problem that it was chosen in, where exits that use each other do so; ``specific``: the
+    classes that its exits are for, None: all; ``validated``: what it loses on samples that did not choose, None:
+    was not asked.
     """
 
-    costs: Costs
     result: Result
     chosen: Chosen
     guarantee: Guarantee | None
     points: tuple[Point, ...]
     stages: tuple[Stage, ...]
     rows: Outcomes
-    cost: NDArray[np.float64]
-    objective: Objective
+    searched: Problem
     task: Problem
     specific: Specific | None = None
     validated: Estimate | None = None
 
-    @property
-    def leaves(self) -> NDArray[np.intp]:
-        """At which classifier every choose sample leaves, (n,)."""
-        return cascade_outcomes.decide(self.rows, self.chosen.thresholds)
+    @cached_property
+    def passage(self) -> Passage:
+        """The choose samples on their way through it."""
+        return Passage(self.rows, self.chosen.thresholds)
 
     @property
     def accuracy(self) -> float:
-        return float(self.rows.share(self.rows.correct[self.leaves, np.arange(self.rows.samples)]))
+        return self.passage.accuracy
 
     @property
     def mean_macs(self) -> float:
-        return self._mean(self.chosen.segments.macs)
+        return self.passage.mean(self.chosen.segments.macs[0])
 
     @property
     def score(self) -> float:
         """What the objective makes of it, on choose."""
-        return float(self.objective.value(self._mean(self.cost), self.accuracy))
-
-    def _mean(self, costs: NDArray[np.float64]) -> float:
-        return float(np.cumsum(costs[0])[self.leaves] @ self.rows.counts / self.rows.counts.sum())
+        cost = self.passage.mean(self.task.cost_of(self.chosen.segments)[0])
+        return float(self.task.objective.value(cost, self.accuracy))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.design import certify as certification
 from eeaug.design import refine
 from eeaug.design.certify import Guarantee
@@ -51,9 +51,7 @@ def points(
     if not design.exits:
         return ()
     asked = settings.max_accuracy_drop
-    rows = problem.outcomes.rows(design.exits)
-    at = decide(rows, design.thresholds)
-    lost = problem.objective.base_accuracy - float(rows.share(rows.correct[at, np.arange(rows.samples)]))
+    lost = problem.objective.base_accuracy - refine.passage(problem, design).accuracy
     base = max(asked if asked is not None else lost, LEAST_BUDGET)
     found = []
     for name, multiple in SETS[settings.points].items():

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.design.problem import Rules, paper_grid
 from eeaug.errors import InfeasibleError
 from eeaug.search import solver
@@ -17,7 +18,7 @@ from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import graph, quantile_grid, solve
 
-__all__ = ["LEAST_SAVING", "choose", "mean_cost", "refined", "worthwhile"]
+__all__ = ["LEAST_SAVING", "choose", "mean_cost", "passage", "refined", "worthwhile"]
 
 LEAST_SAVING = 0.0005  # of the given model's cost: what reports print as 0.0 % is none
 FINE_NODES = 20_000  # of the threshold graph in the second search
@@ -34,9 +35,12 @@ def choose(task: Problem, pins: Rules) -> tuple[Result, Design]:
 
 def mean_cost(task: Problem, design: Design) -> float:
     """What the objective weighs of a design, counted on the samples of the search."""
-    rows = task.outcomes.rows(design.exits)
-    spent = np.cumsum(task.cost_of(task.segments([design.exits], design.processors))[0])
-    return float(spent[decide(rows, design.thresholds)] @ rows.counts / rows.counts.sum())
+    return passage(task, design).mean(task.cost_of(task.segments([design.exits], design.processors))[0])
+
+
+def passage(task: Problem, design: Design) -> Passage:
+    """The samples of the search on their way through a design."""
+    return Passage(task.outcomes.rows(design.exits), design.thresholds)
 
 
 def worthwhile(task: Problem, design: Design, *, proven: bool = False) -> Design:
@@ -58,7 +62,7 @@ def worthwhile(task: Problem, design: Design, *, proven: bool = False) -> Design
 
 def _used(task: Problem, design: Design, *, proven: bool) -> Design:
     """The design without exits that only cost: none of the samples of the search leaves there."""
-    at = decide(task.outcomes.rows(design.exits), design.thresholds)
+    at = passage(task, design).at
     for k, exit_ in enumerate(design.exits):
         idle = np.isinf(design.thresholds[k]) or (not proven and not (at == k).any())
         if not idle or task.costs.exits[exit_].location in task.pinned:

@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.combining import combined
-from eeaug.cascade.outcomes import decide
 from eeaug.cascade.output import Decision
 from eeaug.cascade.tables import bins, exact_tables
 from eeaug.design.problem import Rules
-from eeaug.design.refine import mean_cost, refined
+from eeaug.design.refine import mean_cost, passage, refined
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import quantile_grid
 
@@ -104,7 +103,4 @@ def _coarse(problem: Problem, design: Design) -> float:
 
 def _score(problem: Problem, design: Design) -> float:
     """What the objective makes of a design."""
-    rows = problem.outcomes.rows(design.exits)
-    at = decide(rows, design.thresholds)
-    cost = mean_cost(problem, design)
-    return float(problem.objective.value(cost, rows.share(rows.correct[at, np.arange(rows.samples)])))
+    return float(problem.objective.value(mean_cost(problem, design), passage(problem, design).accuracy))

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.data.preprocessing import at_once
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Format, Work
@@ -147,10 +148,9 @@ def compare(
     A tie is a confidence at a threshold, or two classes that are equally probable at the same exit;
     margins (m + 1, n) are the reference's differences between the two most probable classes.
     """
-    n = np.arange(reference.samples)
-    a, b = decide(reference, thresholds), decide(other, thresholds)
-    different = (a != b) | (reference.predicted[a, n] != other.predicted[b, n])
-    near = (a == b) & (margins[a, n] < tolerance)
+    a, b = Passage(reference, thresholds), Passage(other, thresholds)
+    different = (a.at != b.at) | (a.predicted != b.predicted)
+    near = (a.at == b.at) & (margins[a.at, np.arange(reference.samples)] < tolerance)
     for k, threshold in enumerate(thresholds):
         if threshold is not None:
             near |= np.abs(reference.confidence[k] - np.float32(threshold)) < tolerance

@@ -84,7 +84,7 @@ def _location(ready: Ready, task: Any, costs: Any, heads: Sequence[Head], name: 
     total = possible = 0
     missed: dict[str, int] = {}
     for sequence in placements(task, 1) if task.max_exits else ():
-        segments = costs.segments(archs, sequence)
+        segments = task.segments(archs, sequence)
         fits = np.ones(len(archs), dtype=bool)
         for limit, over in task.excess(segments).items():
             missed[limit] = missed.get(limit, 0) + int((fits & (over > 0)).sum())

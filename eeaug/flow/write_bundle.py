@@ -19,6 +19,7 @@ from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest_rules, search_files
 from eeaug.cascade import shift
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.design import class_specific
 from eeaug.design.choose import decide
 from eeaug.design.design import Decided
@@ -126,8 +127,7 @@ def _report(
         data=material.data,
         chosen=decided.chosen,
         stages=decided.stages,
-        costs=decided.costs,
-        choose=material.found.outcomes,
+        searched=decided.searched,
         rows=decided.rows,
         test=test,
         result=decided.result,
@@ -173,7 +173,7 @@ def _target(decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
     }
 
     def on(rows: Outcomes) -> dict[str, Any]:
-        return class_specific.figures(specific, rows, chosen.thresholds, costs, chosen.classes)
+        return class_specific.figures(specific, Passage(rows, chosen.thresholds), costs, chosen.classes)
 
     return {"choose": on(decided.rows), "measured": None if test is None else on(test)}
 

@@ -15,8 +15,8 @@ from tools import ARM_CPP, HOST_CPP, needs_arm_cpp, needs_host_cpp
 
 from eeaug import hardware
 from eeaug.cascade import combining
-from eeaug.cascade.outcomes import decide
 from eeaug.cascade.output import KINDS, MEASURES, STEP, Decision, Quantised
+from eeaug.cascade.passage import Passage
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import tflm
 from eeaug.export.formats import check_possible
@@ -131,7 +131,7 @@ def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None
     confidence, predicted = (np.array(column) for column in zip(*pairs, strict=True))
     n = np.arange(len(x))
     for column, name in enumerate(names):
-        at = decide(int8_cascade.Outcomes(confidence, predicted, predicted[0]), stages.points[name])
+        at = Passage(int8_cascade.Outcomes(confidence, predicted, predicted[0]), stages.points[name]).at
         np.testing.assert_array_equal(found[:, column, 0], at)
         np.testing.assert_array_equal(found[:, column, 1], predicted[at, n])
         np.testing.assert_array_equal(found[:, column, 2], confidence[at, n] * 256 - 128)

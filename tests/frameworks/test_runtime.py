@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eeaug import runtime
-from eeaug.cascade.outcomes import decide
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.design import operating_points
 from eeaug.errors import ConversionError, InputError
@@ -80,7 +80,7 @@ def test_a_run_decides_as_a_replay_of_all_outcomes(loaded: Any, point: str) -> N
     cascade, x = loaded(point), samples()
     outcomes = cascade.outcomes([x[:40], x[40:]], np.zeros(60, np.int64))
     made, replayed = cascade.run([x], batch=16), Decisions.of(outcomes, POINTS[point])
-    at = decide(outcomes, POINTS[point])
+    at = Passage(outcomes, POINTS[point]).at
     assert len(set(at.tolist())) == (2 if point == "frugal" else 3), "or the test tests little"
     assert (made.exits == at).all()
     for name in ("exits", "predicted", "confidence"):
@@ -210,7 +210,7 @@ def test_later_decisions_hear_earlier_exits_of_the_same_samples(loaded: Any, lat
     cascade, x = loaded(stages=stages), samples()
     found = cascade.predict(x, batch=7, prepared=True)
     outcomes = cascade.outcomes([x], np.zeros(60, np.int64))
-    at = decide(outcomes, POINTS["default"])
+    at = Passage(outcomes, POINTS["default"]).at
     assert (found.exits == at).all()
     assert (found.classes == outcomes.predicted[at, np.arange(60)]).all()
     np.testing.assert_allclose(found.confidences, outcomes.confidence[at, np.arange(60)], rtol=1e-6)

@@ -11,8 +11,9 @@ from instances import correlated
 
 from eeaug.cascade import betting
 from eeaug.cascade.betting import GRID, mean_upper_bound
-from eeaug.cascade.learn_then_test import certify, chain, p_value, paired_losses
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.learn_then_test import certify, chain, p_value
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 
 LEVELS = (0.01, 0.05, 0.1, 0.2, 0.5)
 
@@ -182,11 +183,11 @@ def test_chain_runs_from_strict_to_loose_and_gets_cheaper() -> None:
     designs = chain(outcomes, thresholds, costs, 10.0)
     assert len(designs) > 5
     path = np.cumsum(costs)
-    means = [path[decide(outcomes, t)].mean() for t in designs]
+    means = [path[Passage(outcomes, t).at].mean() for t in designs]
     assert all(a > b for a, b in zip([10.0, *means], means, strict=False))
     assert all(a >= b for one, next_ in pairwise(designs) for a, b in zip(one, next_, strict=True))
     # the chosen design's decisions lie on the path: some are stricter, some looser
-    assert means[0] > path[decide(outcomes, thresholds)].mean() > means[-1]
+    assert means[0] > path[Passage(outcomes, thresholds).at].mean() > means[-1]
 
 
 def test_chain_thresholds_are_apart_from_every_confidence() -> None:
@@ -211,7 +212,7 @@ def test_chain_holds_nothing_that_costs_more_than_no_exits() -> None:
     outcomes, thresholds, costs = chosen(np.random.default_rng(12))
     everything = chain(outcomes, thresholds, costs, 10.0)
     path = np.cumsum(costs)
-    limit = float(path[decide(outcomes, everything[3])].mean()) + 1e-6
+    limit = float(path[Passage(outcomes, everything[3]).at].mean()) + 1e-6
     assert chain(outcomes, thresholds, costs, limit) == everything[3:]
     assert chain(outcomes, thresholds, costs, 0.5) == ()
 
@@ -221,7 +222,7 @@ def test_chain_counts_samples_by_their_weights() -> None:
     # only samples that stay to the end count: until these leave, no threshold saves anything
     designs = chain(outcomes, thresholds, costs, 10.0)
     middle = len(designs) // 2
-    stays = decide(outcomes, designs[middle]) == 2
+    stays = Passage(outcomes, designs[middle]).at == 2
     weights = stays * len(stays) / stays.sum()
     weighted = Outcomes(outcomes.confidence, outcomes.predicted, outcomes.labels, weights)
     cheaper = chain(weighted, thresholds, costs, 10.0)
@@ -231,10 +232,10 @@ def test_chain_counts_samples_by_their_weights() -> None:
 def test_paired_losses_are_those_of_a_replay() -> None:
     outcomes, thresholds, _ = chosen(np.random.default_rng(14), samples=50)
     right = outcomes.predicted == outcomes.labels
-    for i, loss in enumerate(paired_losses(outcomes, thresholds)):
+    for i, loss in enumerate(Passage(outcomes, thresholds).losses):
         leaves = [k for k in range(2) if outcomes.confidence[k, i] >= np.float32(thresholds[k])]
         assert loss == int(not right[leaves[0] if leaves else 2, i]) - int(not right[2, i])
-    assert not paired_losses(outcomes, [np.inf, None]).any()
+    assert not Passage(outcomes, [np.inf, None]).losses.any()
 
 
 @pytest.mark.usefixtures("few_blocks")
@@ -250,15 +251,15 @@ def test_budget_holds_from_choose_to_the_field() -> None:
             Outcomes(field.confidence[:, part], field.predicted[:, part], field.labels[part])
             for part in (drawn[:400], drawn[400:])
         )
-        fitting = [t for t in grid if paired_losses(choose, [t]).mean() <= budget]
+        fitting = [t for t in grid if Passage(choose, [t]).losses.mean() <= budget]
         if not fitting:
             continue
-        unguarded += paired_losses(field, [fitting[0]]).mean() > budget
+        unguarded += Passage(field, [fitting[0]]).losses.mean() > budget
         designs = chain(choose, [float(fitting[0])], [1.0, 9.0], 9.9)
-        index = certify((paired_losses(test, t) for t in designs), budget, risk=risk, seed=i).index
+        index = certify((Passage(test, t).losses for t in designs), budget, risk=risk, seed=i).index
         if index is not None:
             passed += 1
-            broken += paired_losses(field, designs[index]).mean() > budget
+            broken += Passage(field, designs[index]).losses.mean() > budget
     assert at_most(broken, runs, risk)
     assert passed > 0.8 * runs
     assert unguarded > 0.3 * runs  # what the guarantee is for

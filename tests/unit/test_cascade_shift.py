@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from eeaug.cascade import shift
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.cascade.shift import LEVEL, Exit, Moments, compare, read, recorded, seen
 
 THRESHOLDS = (0.9, 0.95)
@@ -25,7 +26,7 @@ def drawn(rng: np.random.Generator, samples: int, harder: float = 0.0) -> Outcom
 
 
 def shown(outcomes: Outcomes, thresholds: tuple[float | None, ...] = THRESHOLDS) -> tuple[Exit, ...]:
-    at = decide(outcomes, thresholds)
+    at = Passage(outcomes, thresholds).at
     return seen(at, [row[at >= k] for k, row in enumerate(outcomes.confidence)], outcomes.weights)
 
 

@@ -10,7 +10,8 @@ import pytest
 from instances import correlated, some_grid
 
 from eeaug.cascade import tables as cascade
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.cascade.tables import Tables, bins, exact_tables, independent_tables, marginals
 
 
@@ -28,7 +29,7 @@ def test_exact_tables_are_a_replay_of_every_configuration(exits: int) -> None:
     counted = tables(outcomes, grid)
     assert len(counted.reach) == exits + 1
     for config in product(range(grid.shape[1]), repeat=exits):
-        at = decide(outcomes, [grid[k, t] for k, t in enumerate(config)])
+        at = Passage(outcomes, [grid[k, t] for k, t in enumerate(config)]).at
         right = outcomes.predicted[at, np.arange(53)] == outcomes.labels
         assert counted.accuracy[config] == pytest.approx(right.mean(), abs=1e-15)
         for k in range(exits + 1):
@@ -82,9 +83,9 @@ def test_mean_weighs_the_costs_with_the_shares_that_reach_them() -> None:
 def test_a_confidence_that_equals_the_threshold_leaves() -> None:
     confidence = np.array([[0.5, 0.7, 0.9], [1, 1, 1]], dtype=np.float32)
     outcomes = Outcomes(confidence, np.zeros((2, 3), dtype=int), np.zeros(3, dtype=int))
-    assert decide(outcomes, [0.7]).tolist() == [1, 0, 0]  # compared as float32: float64 0.7 is larger
-    assert decide(outcomes, [None]).tolist() == [1, 1, 1]
-    assert decide(outcomes, [np.inf]).tolist() == [1, 1, 1]
+    assert Passage(outcomes, [0.7]).at.tolist() == [1, 0, 0]  # compared as float32: float64 0.7 is larger
+    assert Passage(outcomes, [None]).at.tolist() == [1, 1, 1]
+    assert Passage(outcomes, [np.inf]).at.tolist() == [1, 1, 1]
     grid = np.array([[0.5, 0.7, np.inf]], dtype=np.float32)
     assert bins(confidence[:1], grid).tolist() == [[1, 2, 2]]
     assert tables(outcomes, grid).reach[1].tolist() == [0, pytest.approx(1 / 3), 1]

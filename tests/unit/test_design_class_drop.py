@@ -12,8 +12,9 @@ import pytest
 from instances import Brute, Instance, by_class, cascaded, correlated, make, random_problem, some_grid
 
 from eeaug.cascade import learn_then_test
-from eeaug.cascade.outcomes import ClassLimit, Outcomes, class_limit, decide
+from eeaug.cascade.outcomes import ClassLimit, Outcomes, class_limit
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.design import certify, refine
 from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError
@@ -229,11 +230,9 @@ def test_the_drop_of_classes_is_that_of_the_report(decision: Decision, weighted:
         at = [float(instance.grid[0, 0]), float(instance.grid[1, 0])]
         segments = instance.problem(objective=Objective(0.5, 1.0)).costs.segments(np.array([[0, 1]]), (0, 0, 0))
         names = tuple(map(str, range(4)))
-        report = metrics.counted(
-            outcomes, at, segments,
-            split="choose", decision=decision, classes=names, baseline=outcomes.predicted[-1],
-        )  # fmt: skip
-        drops = class_limit(outcomes, decision, 0.0).drops(decide(outcomes, at))
+        passage = Passage(outcomes, at)
+        report = metrics.counted(passage, segments, split="choose", decision=decision, classes=names)
+        drops = class_limit(outcomes, decision, 0.0).drops(passage.at)
         assert drops.max() == pytest.approx(report["worst_class"]["drop"], abs=1e-12)
 
 
@@ -316,7 +315,7 @@ def test_without_exits_nothing_is_lost() -> None:
     assert (
         limited(instance.outcomes, "softmax", 0.0)
         .rows([0])
-        .drops(decide(instance.outcomes.rows([0]), [float(NEVER)]))
+        .drops(Passage(instance.outcomes.rows([0]), [float(NEVER)]).at)
         .tolist()
         == [0.0] * 4
     )

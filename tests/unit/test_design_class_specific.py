@@ -13,7 +13,9 @@ import pytest
 from conftest import AUGMENT, Run
 from instances import Instance, make
 
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.design import class_specific
 from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError, InputError
@@ -212,8 +214,6 @@ def test_a_head_that_reaches_back_stands_first() -> None:
 
 def test_figures_by_hand() -> None:
     """Eight samples, one exit: three of the target leave, one of them is none."""
-    from eeaug.cascade.outcomes import Outcomes
-
     labels = np.array([1, 1, 1, 1, 0, 0, 2, 2])
     outcomes = Outcomes(
         confidence=np.array([[0.99, 0.96, 0.5, 0.4, 0.97, 0.2, 0.2, 0.2], [0.9] * 8], np.float32),
@@ -221,7 +221,7 @@ def test_figures_by_hand() -> None:
         labels=labels,
     )
     costs = {"macs": (np.array([2.0, 8.0]), 9.0), "latency": (np.array([np.nan, 1.0]), 1.0)}
-    facts = class_specific.figures(Specific((1,), 4), outcomes, [0.95], costs, ["a", "b", "c", "d"])
+    facts = class_specific.figures(Specific((1,), 4), Passage(outcomes, [0.95]), costs, ["a", "b", "c", "d"])
     assert facts["given"] == {"others_accuracy": 0.75, "target_accuracy": 0.5, "precision": 1.0}
     assert facts["others_accuracy_at_output"] == 1.0  # (5): of three that reach it
     assert facts["target_accuracy"] == 0.75  # (7): two at the exit, one of two at the output

@@ -12,7 +12,8 @@ import pytest
 from conftest import AUGMENT, Run
 from instances import make
 
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.design import choose, cross_validation
 from eeaug.design.cross_validation import Estimate
 from eeaug.design.problem import Rules
@@ -58,7 +59,7 @@ def test_the_estimate_by_its_definition() -> None:
         design = solver.solve(part).design
         held = cross_validation.only(outcomes, read_on)
         rows = held.rows(design.exits)
-        right = rows.correct[decide(rows, design.thresholds), np.arange(len(read_on))]
+        right = rows.correct[Passage(rows, design.thresholds).at, np.arange(len(read_on))]
         lost += int((held.baseline == held.labels).sum()) - int(right.sum())
     assert found.drops[0] == pytest.approx(lost / (150 * cross_validation.REPEATS))
 

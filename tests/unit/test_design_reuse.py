@@ -14,8 +14,9 @@ from conftest import AUGMENT, patched
 from instances import WIDTH, Brute, cascaded, random_problem
 
 from eeaug.cascade.combining import combined
-from eeaug.cascade.outcomes import Outcomes, class_limit, decide
+from eeaug.cascade.outcomes import Outcomes, class_limit
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.design import refine, reuse
 from eeaug.design.design import Chosen
 from eeaug.design.problem import Rules
@@ -107,7 +108,7 @@ def test_what_is_promised_is_what_the_samples_do(seed: int) -> None:
     np.testing.assert_array_equal(mine.confidence, [c for c, _ in expected])
     np.testing.assert_array_equal(mine.predicted, [p for _, p in expected])
     np.testing.assert_array_equal(mine.baseline, problem.outcomes.predicted[-1])
-    at = decide(mine, better.thresholds)
+    at = Passage(mine, better.thresholds).at
     right = mine.correct[at, np.arange(mine.samples)].mean()
     assert right >= problem.outcomes.accuracies[-1] - 0.02 - 1e-9
     assert (better.exits, better.processors) == (design.exits, design.processors)
@@ -233,7 +234,7 @@ def test_solved_designs_stay_within_the_budget() -> None:
     if found is not None:
         _, other, better = found
         rows = other.outcomes.rows(better.exits)
-        at = decide(rows, better.thresholds)
+        at = Passage(rows, better.thresholds).at
         assert rows.correct[at, np.arange(rows.samples)].mean() >= problem.objective.base_accuracy - 0.02 - 1e-9
 
 

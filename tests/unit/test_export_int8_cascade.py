@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from eeaug.cascade import combining
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import STEP, Decision, Quantised
+from eeaug.cascade.passage import Passage
 from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.export.int8 import int8_cascade
@@ -59,7 +60,7 @@ def test_thresholds_are_the_best_there_are(seed: int) -> None:
     costs = np.cumsum(problem.costs.segments(np.array([design.exits]), design.processors).macs[0])
 
     def cost(thresholds: Sequence[float]) -> float:
-        at = decide(own, thresholds)
+        at = Passage(own, thresholds).at
         right = float(own.share(own.correct[at, np.arange(own.samples)]))
         leave = own.share(at == np.arange(len(design.exits) + 1)[:, None])
         return float(leave @ costs) if problem.objective.allows(right) else np.inf
@@ -117,7 +118,7 @@ def test_a_proof_starts_where_nothing_leaves(wrong: float) -> None:
     assert found.guarantee.proven == (wrong == 0.0)
     assert (found.guarantee.smallest_drop is None) == (wrong == 0.0)
     assert found.guarantee.tested >= 1
-    at = decide(certify, [np.inf if t is None else t for t in found.thresholds])
+    at = Passage(certify, [np.inf if t is None else t for t in found.thresholds]).at
     assert (at == m).mean() > 0.9  # early answers are all wrong: nothing may leave that could not be proven
 
 

@@ -43,9 +43,7 @@ def test_benefit_curve_marks_every_front(seed: int, known: bool) -> None:
     result = solver.solve(task)
     chosen = chosen_as(task, result.design, known_thresholds(result.design))
     base = task.objective.base_accuracy
-    curve = build.benefit_curve(
-        result, chosen, task.outcomes, task.outcomes.rows(result.design.exits), task.costs, base
-    )
+    curve = build.benefit_curve(result, task, chosen, task.outcomes.rows(result.design.exits), base)
     assert sum(p["chosen"] for p in curve) == 1
     assert len({tuple(p[key] for key in ("drop", *COSTS)) for p in curve}) == len(curve)
     assert [p["mean_macs"] for p in curve] == sorted(p["mean_macs"] for p in curve)
@@ -76,10 +74,9 @@ def test_fronts_differ_somewhere() -> None:
         chosen = chosen_as(task, result.design, known_thresholds(result.design))
         curve = build.benefit_curve(
             result,
+            task,
             chosen,
-            task.outcomes,
             task.outcomes.rows(result.design.exits),
-            task.costs,
             task.objective.base_accuracy,
         )
         found |= {tuple(point["fronts"]) for point in curve}
@@ -92,10 +89,9 @@ def test_a_long_front_is_thinned_to_its_ends(monkeypatch: pytest.MonkeyPatch) ->
     chosen = chosen_as(task, result.design, known_thresholds(result.design))
     arguments = (
         result,
+        task,
         chosen,
-        task.outcomes,
         task.outcomes.rows(result.design.exits),
-        task.costs,
         task.objective.base_accuracy,
     )
     whole = build.benefit_curve(*arguments)
@@ -113,10 +109,9 @@ def test_the_curve_has_the_thresholds_that_are_written() -> None:
     chosen = chosen_as(task, result.design, (0.0,) * len(result.design.exits))
     curve = build.benefit_curve(
         result,
+        task,
         chosen,
-        task.outcomes,
         task.outcomes.rows(result.design.exits),
-        task.costs,
         task.objective.base_accuracy,
     )
     (mine,) = [p for p in curve if p["chosen"]]

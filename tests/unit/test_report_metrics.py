@@ -9,6 +9,7 @@ import pytest
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.network.costs import Segments
 from eeaug.report.content import metrics
 
@@ -41,8 +42,8 @@ def segments(time: tuple[float, ...] = (1.0, 3.0), energy: tuple[float, ...] = (
 
 
 def counted(threshold: float | None, **changes: Any) -> dict[str, Any]:
-    common = {"split": "test", "decision": DECISION, "classes": CLASSES, "baseline": np.array(FINAL)}
-    return metrics.counted(outcomes(), [threshold], segments(**changes), **common)
+    common: dict[str, Any] = {"split": "test", "decision": DECISION, "classes": CLASSES}
+    return metrics.counted(Passage(outcomes(), [threshold]), segments(**changes), **common)
 
 
 def test_counted_by_hand() -> None:
@@ -84,8 +85,8 @@ def test_all_leave_at_once() -> None:
 def test_a_class_that_is_never_said_has_precision_zero() -> None:
     silent = Outcomes(np.ones((1, 4), np.float32), np.array([[0, 0, 0, 0]]), np.array([0, 0, 1, 1]))
     alone = Segments(*(s[:, :1] for s in vars(segments()).values() if isinstance(s, np.ndarray)), processors=(0,))
-    common = {"split": "test", "decision": DECISION, "classes": CLASSES, "baseline": np.zeros(4, int)}
-    found = metrics.counted(silent, (), alone, **common)
+    common: dict[str, Any] = {"split": "test", "decision": DECISION, "classes": CLASSES}
+    found = metrics.counted(Passage(silent, ()), alone, **common)
     assert (found["precision"], found["recall"]) == (0.25, 0.5)  # owl does not occur: two classes
 
 
@@ -140,7 +141,7 @@ def test_percentile_of_sums_that_round() -> None:
 
 
 def test_histograms_count_who_gets_there() -> None:
-    found = metrics.confidences(outcomes(), [0.7], split="test")
+    found = metrics.confidences(Passage(outcomes(), [0.7]), split="test")
     assert (found["split"], found["samples"], found["bins"]) == ("test", 10, 20)
     first, last = found["exits"]
     # right at the exit are those with 0.95, 0.9, 0.85, 0.6 and 0.5; 0.95 is 19 bins of 0.05 and so in the last
@@ -155,11 +156,12 @@ def test_histograms_count_who_gets_there() -> None:
 def test_histograms_and_classes_add_up_to_the_metrics(weights: Any, threshold: float | None) -> None:
     rows = Outcomes(outcomes().confidence, outcomes().predicted, outcomes().labels, weights)
     common: dict[str, Any] = {"split": "test", "decision": DECISION}
-    whole = metrics.counted(rows, [threshold], segments(), classes=CLASSES, baseline=np.array(FINAL), **common)
+    passage = Passage(rows, [threshold])
+    whole = metrics.counted(passage, segments(), classes=CLASSES, **common)
     reach = np.cumsum([1, -whole["leave_rates"][0]])
-    for share, exit_ in zip(reach, metrics.confidences(rows, [threshold], split="test")["exits"], strict=True):
+    for share, exit_ in zip(reach, metrics.confidences(passage, split="test")["exits"], strict=True):
         assert sum(exit_["right"]) + sum(exit_["wrong"]) == pytest.approx(share)
-    table = metrics.classes(rows, [threshold], names=CLASSES, **common)["rows"]
+    table = metrics.classes(passage, names=CLASSES, **common)["rows"]
     counts = np.ones(10) if weights is None else weights
     own = [counts[np.array(TRUTH) == c].sum() / counts.sum() for c in range(3)]
     assert sum(w * row["accuracy"] for w, row in zip(own, table, strict=True)) == pytest.approx(whole["accuracy"])
@@ -172,7 +174,7 @@ def test_histograms_and_classes_add_up_to_the_metrics(weights: Any, threshold: f
 
 
 def test_classes_by_hand() -> None:
-    found = metrics.classes(outcomes(), [0.7], split="test", decision=DECISION, names=CLASSES)["rows"]
+    found = metrics.classes(Passage(outcomes(), [0.7]), split="test", decision=DECISION, names=CLASSES)["rows"]
     assert [row["name"] for row in found] == list(CLASSES) and [row["samples"] for row in found] == [3, 4, 3]
     dog = found[1]
     # of the dogs, two leave (one of them called a cat), two go on (one is called a cat there)
@@ -183,7 +185,7 @@ def test_classes_by_hand() -> None:
 
 def test_classes_that_do_not_occur_are_left_out() -> None:
     rows = Outcomes(outcomes().confidence, outcomes().predicted, np.zeros(10, int))
-    table = metrics.classes(rows, [0.7], split="test", decision=DECISION, names=CLASSES)["rows"]
+    table = metrics.classes(Passage(rows, [0.7]), split="test", decision=DECISION, names=CLASSES)["rows"]
     assert [row["name"] for row in table] == ["cat"]
 
 
@@ -192,7 +194,9 @@ def test_labels_count_all_samples() -> None:
     rows = Outcomes(
         np.array([[0.9, 0.6, 0.2], [0.9] * 3], np.float32), np.array([[1, 2, 0], [1, 3, 2]]), np.array([1, 3, 0])
     )
-    table = metrics.classes(rows, [0.5], split="test", decision=Decision("multilabel", 2), names=("a", "b"))["rows"]
+    table = metrics.classes(
+        Passage(rows, [0.5]), split="test", decision=Decision("multilabel", 2), names=("a", "b")
+    )["rows"]
     a, b = table
     assert (a["samples"], b["samples"]) == (2, 1)
     assert a["accuracy"] == pytest.approx(2 / 3) and a["accuracies"] == [0.5, 1.0]

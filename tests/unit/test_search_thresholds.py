@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import correlated, some_grid
 
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.search import thresholds
 from eeaug.search.thresholds import NEVER, PAPER_GRID, Objective, quantile_grid
 
@@ -172,4 +173,4 @@ def test_prefixes_that_leave_the_same_samples_over_are_one_node() -> None:
     value, chosen = thresholds.solve(merged) or (0.0, ())
     assert value == pytest.approx(1 + 2 / 3 + 2 / 3)
     assert chosen == (np.float32(0.5), np.float32(0.5))  # of equal thresholds the lowest
-    assert decide(outcomes.rows([0, 1]), chosen).tolist() == [0, 2, 2]
+    assert Passage(outcomes.rows([0, 1]), chosen).at.tolist() == [0, 2, 2]

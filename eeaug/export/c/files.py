@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.errors import ConversionError
 from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
 from eeaug.export.c.cascade_source import Facts, Processor, filled
@@ -226,7 +227,7 @@ def _samples(work: Work, facts: Facts) -> dict[str, str]:
             if threshold is not None:
                 near |= np.abs(confidence - np.float32(threshold)) < TOLERANCE
     chosen = np.flatnonzero(~near)[: min(SAMPLES, max(1, SAMPLE_FLOATS // prod(x.shape[1:])))]
-    exits = np.array([decide(outcomes, row)[chosen] for row in facts.points.values()])
+    exits = np.array([Passage(outcomes, row).at[chosen] for row in facts.points.values()])
     classes = np.array([outcomes.predicted[row, chosen] for row in exits])
     rows = ",\n".join(f"{{\n{cascade_source.values(sample)}\n}}" for sample in x[chosen])
     return {

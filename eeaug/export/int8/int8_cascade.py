@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.backbone.model import Classifier
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import STEP, Quantised
 from eeaug.design import certify as certification
 from eeaug.design import operating_points, refine
@@ -171,11 +171,8 @@ def _infeasible(settings: Settings, problem: Problem, rules: Rules, design: Desi
     most = replace(problem, objective=replace(problem.objective, max_accuracy_drop=None, weight=0.0))
     best = refine.refined(most, rules, design)
     assert best is not None
-    rows = problem.outcomes.rows(best.exits)
-    closed = tuple(float(NEVER) for _ in best.exits)
-    drop = problem.objective.base_accuracy - max(
-        float(rows.share(_right(rows, thresholds))) for thresholds in (best.thresholds, closed)
-    )
+    closed = replace(best, thresholds=(float(NEVER),) * len(best.exits))
+    drop = problem.objective.base_accuracy - max(refine.passage(problem, each).accuracy for each in (best, closed))
     assert settings.max_accuracy_drop is not None
     lost, allowed = apart(lambda value: f"{100 * value:.2f} pp", drop, settings.max_accuracy_drop)
     lost, allowed = lost.removesuffix(" pp"), allowed.removesuffix(" pp")
@@ -187,10 +184,6 @@ def _infeasible(settings: Settings, problem: Problem, rules: Rules, design: Desi
         given=settings.max_accuracy_drop,
         best=drop,
     )
-
-
-def _right(rows: Outcomes, thresholds: Sequence[float]) -> NDArray[np.bool_]:
-    return np.asarray(rows.correct[decide(rows, thresholds), np.arange(rows.samples)])
 
 
 def _reachable(thresholds: Sequence[float]) -> tuple[float, ...]:

@@ -12,8 +12,9 @@ import numpy as np
 import eeaug
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.betting import mean_upper_bound
-from eeaug.cascade.learn_then_test import paired_losses
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
+from eeaug.design import refine
 from eeaug.design.certify import Guarantee
 from eeaug.design.design import Chosen
 from eeaug.design.operating_points import Point
@@ -23,7 +24,7 @@ from eeaug.report import units
 from eeaug.report.content import metrics
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import Result
-from eeaug.search.space import Design
+from eeaug.search.space import Design, Problem
 from eeaug.stages.partition import Stage
 
 __all__ = ["benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "proof", "summary"]
@@ -34,14 +35,9 @@ CURVE_COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
 
 def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Counted metrics of the given model and of the design; ``outcomes`` are the design's m + 1 rows."""
-    common: dict[str, Any] = {
-        "split": split,
-        "decision": chosen.decision,
-        "classes": chosen.classes,
-        "baseline": outcomes.baseline,
-    }
-    alone = metrics.counted(outcomes.alone, (), chosen.baseline_segments, **common)
-    return alone, metrics.counted(outcomes, chosen.thresholds, chosen.segments, **common)
+    common: dict[str, Any] = {"split": split, "decision": chosen.decision, "classes": chosen.classes}
+    alone = metrics.counted(Passage(outcomes.alone, ()), chosen.baseline_segments, **common)
+    return alone, metrics.counted(Passage(outcomes, chosen.thresholds), chosen.segments, **common)
 
 
 def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float | None, str | None]:
@@ -55,7 +51,7 @@ def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float 
     if test is None:
         return None, "there are no test samples, which no choice has seen"
     weights = None if test.weights is None else test.counts / test.counts.mean()
-    losses = paired_losses(test, chosen.thresholds)
+    losses = Passage(test, chosen.thresholds).losses
     return mean_upper_bound(losses, error=0.05, seed=seed, weights=weights), None
 
 
@@ -119,20 +115,19 @@ def points_of(
 
 
 def benefit_curve(
-    result: Result, chosen: Chosen, outcomes: Outcomes, own: Outcomes, costs: Costs, base_accuracy: float
+    result: Result, searched: Problem, chosen: Chosen, own: Outcomes, base_accuracy: float
 ) -> list[dict[str, Any]]:
     """What accuracy drops buy, on choose: the fronts of mean MACs, latency and energy, and the chosen design.
 
     ``fronts`` of a point names the costs for which no other design loses as little accuracy for less; the chosen
-    design may be on none. At most CURVE_POINTS of each front. ``outcomes`` has all C + 1 rows, ``own`` the m + 1 of
-    the chosen design.
+    design may be on none. At most CURVE_POINTS of each front. ``searched``: the problem of ``result``; ``own``: the
+    m + 1 rows of the chosen design.
     """
-    mine = _on_curve(chosen.design, chosen.thresholds, own, chosen.segments, costs, base_accuracy)
+    mine = _on_curve(searched, chosen.design, Passage(own, chosen.thresholds), chosen.segments, base_accuracy)
     points = [mine | {"chosen": True}]
     for design in dict.fromkeys(design for front in result.fronts.values() for design, *_ in front):
-        limits = tuple(None if np.isinf(t) else t for t in design.thresholds)
-        segments = costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors)
-        points.append(_on_curve(design, limits, outcomes.rows(design.exits), segments, costs, base_accuracy))
+        segments = searched.segments([design.exits], design.processors)
+        points.append(_on_curve(searched, design, refine.passage(searched, design), segments, base_accuracy))
     shown = {0}
     for cost in CURVE_COSTS:
         known = [i for i, point in enumerate(points) if point[cost] is not None]
@@ -151,17 +146,14 @@ def benefit_curve(
 
 
 def _on_curve(
-    design: Design, thresholds: Sequence[float | None], rows: Outcomes, segments: Segments, costs: Costs,
-    base_accuracy: float,
-) -> dict[str, Any]:  # fmt: skip
-    at = decide(rows, thresholds)
-    leave = rows.share(at == np.arange(len(design.exits) + 1)[:, None])
+    searched: Problem, design: Design, passage: Passage, segments: Segments, base_accuracy: float
+) -> dict[str, Any]:
     return {
-        "drop": base_accuracy - float(rows.share(rows.correct[at, np.arange(rows.samples)])),
-        "mean_macs": float(leave @ np.cumsum(segments.macs[0])),
-        "mean_latency_s": _known(leave @ np.cumsum(segments.time_s[0])),
-        "mean_energy_j": _known(leave @ np.cumsum(segments.energy_j[0])),
-        "exits": [costs.exits[e].location for e in design.exits],
+        "drop": base_accuracy - passage.accuracy,
+        "mean_macs": passage.mean(segments.macs[0]),
+        "mean_latency_s": _known(passage.mean(segments.time_s[0])),
+        "mean_energy_j": _known(passage.mean(segments.energy_j[0])),
+        "exits": [searched.costs.exits[e].location for e in design.exits],
         "fronts": [],
         "chosen": False,
     }
@@ -175,8 +167,7 @@ def build(
     data: dict[str, Any],
     chosen: Chosen,
     stages: Sequence[Stage],
-    costs: Costs,
-    choose: Outcomes,
+    searched: Problem,
     rows: Outcomes,
     test: Outcomes | None,
     result: Result,
@@ -188,14 +179,14 @@ def build(
 ) -> dict[str, Any]:
     """The whole report.
 
-    ``choose`` has all C + 1 rows, each classifier by itself; ``rows`` the m + 1 of the design on choose, ``test``
-    on test, or is None.
+    ``searched``: the problem of ``result``, each classifier by itself; ``rows``: the m + 1 of the design on choose,
+    ``test`` on test, or None.
     """
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
     bound, why = drop_bound(chosen, test, settings["seed"])
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
-    seen = rows if test is None else test
+    passage = Passage(rows if test is None else test, chosen.thresholds)
     return {
         "schema_version": VERSION,
         "eeaug": eeaug.__version__,
@@ -226,24 +217,20 @@ def build(
         "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
         "design": {
             "summary": summary(chosen, stages, settings["labels"], *shown, guarantee),
-            "segments": _segments(chosen, stages, costs),
-            "exits": _exits(chosen, stages, costs, rows),
+            "segments": _segments(chosen, stages, searched.costs),
+            "exits": _exits(chosen, stages, searched.costs, rows),
             "predicted": {
                 "independent": metrics.independent(rows, chosen.thresholds, chosen.segments, split="choose"),
                 "exact": exact,
             },
             "measured": measured,
             "reuse": None if chosen.reuse is None else {"weights": [list(w) for w in chosen.reuse.weights]},
-            "confidences": metrics.confidences(seen, chosen.thresholds, split=shown[1]["split"]),
+            "confidences": metrics.confidences(passage, split=shown[1]["split"]),
             "classes": metrics.classes(
-                seen,
-                chosen.thresholds,
-                split=shown[1]["split"],
-                decision=chosen.decision,
-                names=chosen.classes,
+                passage, split=shown[1]["split"], decision=chosen.decision, names=chosen.classes
             ),
         },
-        "benefit_curve": benefit_curve(result, chosen, choose, rows, costs, base_choose["accuracy"]),
+        "benefit_curve": benefit_curve(result, searched, chosen, rows, base_choose["accuracy"]),
         "operating_points": points_of(points, chosen, rows, test, settings["labels"], settings["seed"]),
         "guarantee": proof(guarantee, settings["labels"]),
         "accuracy_drop_bound_95": bound,

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Quantised
+from eeaug.cascade.passage import Passage
 from eeaug.design.design import Chosen
 from eeaug.export.formats import Work
 from eeaug.export.int8.int8_cascade import FORMAT, Integer
@@ -42,7 +40,7 @@ def build(
     measured = None if test is None else metrics_of(own, test, "test")[1]
     bound, why = drop_bound(own, test, settings.seed)
     mine = found.rows if test is None else test
-    same = _answers(floats, chosen.thresholds) == _answers(mine, found.thresholds)
+    same = Passage(floats, chosen.thresholds).predicted == Passage(mine, found.thresholds).predicted
     made = points_of(found.points, own, found.rows, test, settings.labels, settings.seed, given_last=False)
     used = {stage.processor for stage in work.stages}
     if any(p.arithmetic != "int8" for p in work.hardware.processors if p.name in used):
@@ -72,10 +70,6 @@ def build(
         "stages": [_stage(work, entry) for entry in work.manifest["stages"]],
         "checks": dict(checks),
     }
-
-
-def _answers(outcomes: Outcomes, thresholds: Any) -> NDArray[np.integer]:
-    return np.asarray(outcomes.predicted[decide(outcomes, thresholds), np.arange(outcomes.samples)])
 
 
 def _stage(work: Work, entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade.outcomes import Outcomes, decide
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.network.costs import Segments
 from eeaug.schema.design import BINS
 
@@ -17,41 +18,33 @@ __all__ = ["classes", "confidences", "counted", "independent", "percentile_laten
 
 
 def counted(
-    outcomes: Outcomes,
-    thresholds: Sequence[float | None],
-    segments: Segments,
-    *,
-    split: str,
-    decision: Decision,
-    classes: Sequence[str],
-    baseline: NDArray[np.integer],
+    passage: Passage, segments: Segments, *, split: str, decision: Decision, classes: Sequence[str]
 ) -> dict[str, Any]:
     """Metrics of a cascade, counted on samples (weighted, if the outcomes are).
 
     Parameters
     ----------
-    outcomes : of its m exits and the final classifier on n samples
+    passage : of n samples through it
     segments : its costs (one architecture, m + 1 segments)
-    baseline : int (n,), what the given model says
 
     ``worst_class`` is the class that loses most against the given model. Precision and recall are means over
     the classes that occur in the labels; a class that is never predicted has precision 0.
     """
-    at = decide(outcomes, thresholds)
-    predicted = outcomes.predicted[at, np.arange(outcomes.samples)]
-    leave = outcomes.share(at == np.arange(len(outcomes.confidence))[:, None])
-    labels, marks = decision.marks(outcomes.labels), decision.marks(predicted)
+    outcomes = passage.outcomes
+    labels, marks = decision.marks(outcomes.labels), decision.marks(passage.predicted)
     present = np.flatnonzero(labels.any(axis=0))
     hits, said, own = (m.T @ outcomes.counts for m in (labels & marks, marks, labels))
     precision = [float(hits[c] / said[c]) if said[c] else 0.0 for c in present]
     recall = [float(hits[c] / own[c]) for c in present]
-    mine, given = (_by_class(decision, labels, decision.marks(p), outcomes) for p in (predicted, baseline))
+    mine, given = (
+        _by_class(decision, labels, decision.marks(p), outcomes) for p in (passage.predicted, outcomes.baseline)
+    )
     worst = max(present, key=lambda c: (round(float(given[c] - mine[c]), 12), -float(mine[c])))
     return _metrics(
-        segments, leave,
+        segments, passage.leave_rates,
         split=split,
         samples=outcomes.samples,
-        accuracy=float(outcomes.share(predicted == outcomes.labels)),
+        accuracy=passage.accuracy,
         precision=float(np.mean(precision)) if precision else None,
         recall=float(np.mean(recall)) if recall else None,
         worst_class={
@@ -72,12 +65,12 @@ def _by_class(
     return np.asarray((labels & marks).T @ outcomes.counts / np.where(own > 0, own, 1.0))
 
 
-def confidences(outcomes: Outcomes, thresholds: Sequence[float | None], *, split: str) -> dict[str, Any]:
+def confidences(passage: Passage, *, split: str) -> dict[str, Any]:
     """How sure each classifier is of the samples that reach it, by whether it is right; shares of all samples.
 
-    ``outcomes``: of m exits and the final classifier on n samples. A confidence of 1 is in the last bin.
+    A confidence of 1 is in the last bin.
     """
-    at = decide(outcomes, thresholds)
+    outcomes, at = passage.outcomes, passage.at
     bins = np.minimum((outcomes.confidence * BINS).astype(np.intp), BINS - 1)
     return {
         "split": split,
@@ -93,18 +86,16 @@ def confidences(outcomes: Outcomes, thresholds: Sequence[float | None], *, split
     }  # fmt: skip
 
 
-def classes(
-    outcomes: Outcomes, thresholds: Sequence[float | None], *, split: str, decision: Decision, names: Sequence[str]
-) -> dict[str, Any]:
+def classes(passage: Passage, *, split: str, decision: Decision, names: Sequence[str]) -> dict[str, Any]:
     """Accuracy of every class that occurs: of the given model, of the cascade, and of what leaves where.
 
     A class counts its own samples; of several labels at once, each counts all samples, right where that label is.
     """
-    at = decide(outcomes, thresholds)
+    outcomes, at = passage.outcomes, passage.at
     labels = decision.marks(outcomes.labels)
     own = np.ones_like(labels) if decision.kind == "multilabel" else labels
     weighted = own * outcomes.counts[:, None]  # (n, classes)
-    said = decision.marks(outcomes.predicted[at, np.arange(outcomes.samples)])
+    said = decision.marks(passage.predicted)
     given = decision.marks(outcomes.baseline)
 
     def share(chosen: NDArray[np.bool_], among: NDArray[np.bool_], c: int) -> float | None:

@@ -30,7 +30,7 @@ def curve(outcomes: Outcomes, segments: NDArray[np.float64]) -> dict[str, Any]:
             STEPS, rate, outcomes.share(right), segments[0] + (1 - rate) * segments[1], strict=True
         )
     ]
-    given = float(outcomes.share(outcomes.baseline == outcomes.labels))
+    given = float(outcomes.share(outcomes.baseline_right))
     trade_offs = []
     for drop in TRADE_OFFS:
         best = min(made, key=lambda p: (round(abs(p["accuracy"] - (given - drop)), 12), p["mean_macs"]))
