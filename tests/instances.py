@@ -20,7 +20,7 @@ from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
 from eeaug.network.costs import Costs, Exit
 from eeaug.network.graph import Block
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Objective
+from eeaug.search.thresholds import Objective, of_design
 
 WIDTH = {"int8": 1, "int16": 2, "float32": 4}
 PLENTY = 10**9  # bytes
@@ -215,7 +215,7 @@ class Brute:
         for row in self.rows:
             if row.fits(self.problem):
                 each += [
-                    (Design(row.exits, row.processors, tuple(map(float, row.thresholds[c]))), key)
+                    (Design(row.exits, row.processors, of_design(row.thresholds[c])), key)
                     for c, key in enumerate(self._keys(row))
                     if np.isfinite(key[0])
                 ]

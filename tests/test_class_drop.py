@@ -20,7 +20,7 @@ from eeaug.errors import InfeasibleError
 from eeaug.report.content import metrics
 from eeaug.search import solver, thresholds
 from eeaug.search.space import Problem
-from eeaug.search.thresholds import NEVER, Objective
+from eeaug.search.thresholds import NEVER, Objective, of_design
 from eeaug.support import quantities
 
 KINDS = {"softmax": Decision("softmax", 4), "multilabel": Decision("multilabel", 2)}
@@ -78,14 +78,14 @@ def test_of_many_exits_those_within_the_limit_are_found(monkeypatch: pytest.Monk
         rows = Brute(problem, instance.input_elements).rows
         key = result.design.exits, result.design.processors
         row = next(row for row in rows if (row.exits, row.processors) == key)
-        config = next(i for i, each in enumerate(row.thresholds) if tuple(each) == result.design.thresholds)
+        config = next(i for i, each in enumerate(row.thresholds) if of_design(each) == result.design.thresholds)
         assert result.settled.key is not None
         assert row.value[config] == pytest.approx(result.settled.key[0], rel=1e-9)  # not infinite
         seen += not result.complete
     assert seen >= 5
 
 
-def within(outcomes: Outcomes, kind: str, config: tuple[float, ...], most: float, independent: bool) -> bool:
+def within(outcomes: Outcomes, kind: str, config: tuple[float | None, ...], most: float, independent: bool) -> bool:
     """By definition, class by class."""
     m = len(config)
     counts = np.ones(outcomes.samples) if outcomes.weights is None else outcomes.weights
@@ -316,7 +316,7 @@ def test_without_exits_nothing_is_lost() -> None:
     assert (
         limited(instance.outcomes, "softmax", 0.0)
         .rows([0])
-        .drops(decide(instance.outcomes.rows([0]), [float(NEVER)]))
+        .drops(decide(instance.outcomes.rows([0]), [None]))
         .tolist()
         == [0.0] * 4
     )

@@ -33,15 +33,11 @@ def chosen_as(task: Problem, design: Design, thresholds: tuple[float | None, ...
     return Chosen(design, thresholds, segments, "p0", whole, ("a", "b", "c", "d"), Decision("softmax", 4))
 
 
-def known_thresholds(design: Design) -> tuple[float | None, ...]:
-    return tuple(None if np.isinf(t) else t for t in design.thresholds)
-
-
 @pytest.mark.parametrize(("seed", "known"), list(product(SEEDS, (True, False))))
 def test_benefit_curve_marks_every_front(seed: int, known: bool) -> None:
     task = problem(seed, known=known)
     result = solver.solve(task)
-    chosen = chosen_as(task, result.design, known_thresholds(result.design))
+    chosen = chosen_as(task, result.design, result.design.thresholds)
     base = task.objective.base_accuracy
     curve = build.benefit_curve(
         result, chosen, task.outcomes, task.outcomes.rows(result.design.exits), task.costs, base
@@ -50,7 +46,7 @@ def test_benefit_curve_marks_every_front(seed: int, known: bool) -> None:
     assert len({tuple(p[key] for key in ("drop", *COSTS)) for p in curve}) == len(curve)
     assert [p["mean_macs"] for p in curve] == sorted(p["mean_macs"] for p in curve)
     kept = [
-        build.metrics_of(chosen_as(task, d, known_thresholds(d)), task.outcomes.rows(d.exits), "choose")[1]
+        build.metrics_of(chosen_as(task, d, d.thresholds), task.outcomes.rows(d.exits), "choose")[1]
         for d in [*(design for front in result.fronts.values() for design, *_ in front), result.design]
     ]
     for point in curve:
@@ -73,7 +69,7 @@ def test_fronts_differ_somewhere() -> None:
     for seed in SEEDS:
         task = problem(seed, known=True)
         result = solver.solve(task)
-        chosen = chosen_as(task, result.design, known_thresholds(result.design))
+        chosen = chosen_as(task, result.design, result.design.thresholds)
         curve = build.benefit_curve(
             result,
             chosen,
@@ -89,7 +85,7 @@ def test_fronts_differ_somewhere() -> None:
 def test_a_long_front_is_thinned_to_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     task = problem(1, known=True)
     result = solver.solve(task)
-    chosen = chosen_as(task, result.design, known_thresholds(result.design))
+    chosen = chosen_as(task, result.design, result.design.thresholds)
     arguments = (
         result,
         chosen,

@@ -60,7 +60,7 @@ def search(seed: int, **options: Any) -> tuple[Problem, Design, np.ndarray]:
     archs = sorted(
         {(a, b) for a in range(len(said) - 1) for b in range(a) if problem.costs.after[b] < problem.costs.after[a]}
     )
-    design = refined(problem, RULES, Design(archs[0][::-1], (0, 0, 0), (np.inf, np.inf)))
+    design = refined(problem, RULES, Design(archs[0][::-1], (0, 0, 0), (None, None)))
     assert design is not None  # nothing need leave
     return problem, design, said
 

@@ -13,7 +13,6 @@ from eeaug.design import refine
 from eeaug.design.certify import Guarantee
 from eeaug.design.problem import Rules
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import NEVER
 from eeaug.settings import Settings
 
 __all__ = ["DEFAULT", "Point", "corrected", "points"]
@@ -35,7 +34,7 @@ class Point:
 
     name: str
     budget: float | None
-    thresholds: tuple[float, ...]
+    thresholds: tuple[float | None, ...]
     guarantee: Guarantee | None
 
 
@@ -80,10 +79,10 @@ def _point(
     proven, guarantee = certification.certified(
         problem, rules, design, certify, budget=budget, risk=settings.risk, seed=settings.seed
     )
-    closed = (float(NEVER),) * len(design.exits)
-    return Point(name, budget, proven.thresholds if guarantee.proven else closed, guarantee)
+    thresholds = proven.thresholds if guarantee.proven else (None,) * len(design.exits)
+    return Point(name, budget, thresholds, guarantee)
 
 
-def corrected(thresholds: Sequence[float], correction: float) -> tuple[float, ...]:
+def corrected(thresholds: Sequence[float | None], correction: float) -> tuple[float | None, ...]:
     """Thresholds × ``correction``, as float32; never stays never."""
-    return tuple(t if np.isinf(t) or correction == 1 else float(np.float32(t * correction)) for t in thresholds)
+    return tuple(t if t is None or correction == 1 else float(np.float32(t * correction)) for t in thresholds)

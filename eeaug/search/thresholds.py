@@ -9,7 +9,7 @@ number of errors (of every class, if classes are limited), are one node.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from eeaug.cascade.outcomes import ClassLimit, Outcomes
 from eeaug.cascade.tables import bins
 
-__all__ = ["NEVER", "PAPER_GRID", "Objective", "graph", "quantile_grid", "solve"]
+__all__ = ["NEVER", "PAPER_GRID", "Objective", "graph", "of_design", "quantile_grid", "solve"]
 
-NEVER = np.float32(np.inf)  # no confidence reaches it
+NEVER = np.float32(np.inf)  # in grids: no confidence reaches it
 # 003 gives thirteen nodes per exit and the range; the step is our reading.
 PAPER_GRID = np.linspace(0.40, 1.00, 13).astype(np.float32)
 
@@ -64,6 +64,11 @@ class Objective:
         if self.max_accuracy_drop is None:
             return np.ones(np.shape(accuracy), dtype=bool)
         return np.asarray(accuracy) >= self.base_accuracy - self.max_accuracy_drop - 1e-9
+
+
+def of_design(grid_values: Iterable[np.floating | float]) -> tuple[float | None, ...]:
+    """Values of grids as thresholds of a design, where never is None, as in files: the one translation."""
+    return tuple(None if np.isinf(value) else float(value) for value in grid_values)
 
 
 def quantile_grid(confidence: NDArray[np.float32], count: int) -> NDArray[np.float32]:

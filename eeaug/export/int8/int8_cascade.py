@@ -27,7 +27,7 @@ from eeaug.errors import ConversionError, InfeasibleError
 from eeaug.frameworks.runners import INT8 as FORMAT
 from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import NEVER, quantile_grid
+from eeaug.search.thresholds import quantile_grid
 from eeaug.settings import Settings
 from eeaug.support.quantities import DROP, apart, as_given
 
@@ -112,9 +112,8 @@ def sought(
             budget=settings.max_accuracy_drop, risk=settings.risk, seed=settings.seed,
         )  # fmt: skip
     points = operating_points.points(settings, own, rules, found, guarantee, everyone)
-    thresholds = _reachable(operating_points.corrected(found.thresholds, settings.correction))
     return Integer(
-        tuple(None if np.isinf(t) else t for t in thresholds),
+        _reachable(operating_points.corrected(found.thresholds, settings.correction)),
         choose,
         tuple(replace(point, thresholds=_reachable(point.thresholds)) for point in points),
         guarantee,
@@ -128,7 +127,7 @@ def entered(manifest: dict[str, Any], found: Integer) -> None:
     by_name = {point.name: point for point in found.points}
     for point in manifest["operating_points"]:
         if point["name"] in by_name:
-            thresholds = [None if np.isinf(t) else t for t in by_name[point["name"]].thresholds]
+            thresholds = list(by_name[point["name"]].thresholds)
             constants = [Quantised.constant(t) for t in thresholds]
             point["int8"] = {"thresholds": thresholds, "constants": constants}
 
@@ -163,7 +162,7 @@ def _closed(settings: Settings, problem: Problem, rules: Rules, design: Design) 
     asked = replace(problem.objective, max_accuracy_drop=settings.max_accuracy_drop)
     pinned = any(problem.costs.exits[e].location in rules.thresholds for e in design.exits)
     if not pinned and asked.allows(float(problem.outcomes.accuracies[-1])):
-        return replace(design, thresholds=(float(NEVER),) * len(design.exits))
+        return replace(design, thresholds=(None,) * len(design.exits))
     raise _infeasible(settings, problem, rules, design)
 
 
@@ -172,7 +171,7 @@ def _infeasible(settings: Settings, problem: Problem, rules: Rules, design: Desi
     best = refine.refined(most, rules, design)
     assert best is not None
     rows = problem.outcomes.rows(best.exits)
-    closed = tuple(float(NEVER) for _ in best.exits)
+    closed = (None,) * len(best.exits)
     drop = problem.objective.base_accuracy - max(
         float(rows.share(_right(rows, thresholds))) for thresholds in (best.thresholds, closed)
     )
@@ -189,10 +188,10 @@ def _infeasible(settings: Settings, problem: Problem, rules: Rules, design: Desi
     )
 
 
-def _right(rows: Outcomes, thresholds: Sequence[float]) -> NDArray[np.bool_]:
+def _right(rows: Outcomes, thresholds: Sequence[float | None]) -> NDArray[np.bool_]:
     return np.asarray(rows.correct[decide(rows, thresholds), np.arange(rows.samples)])
 
 
-def _reachable(thresholds: Sequence[float]) -> tuple[float, ...]:
+def _reachable(thresholds: Sequence[float | None]) -> tuple[float | None, ...]:
     """Thresholds above the largest int8 confidence are never met."""
-    return tuple(float(NEVER) if t > 1 - STEP else t for t in thresholds)
+    return tuple(None if t is None or t > 1 - STEP else t for t in thresholds)

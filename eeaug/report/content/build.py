@@ -105,7 +105,7 @@ def points_of(
     """Every operating point with its own figures; ``choose`` and ``test`` are rows of the design."""
     made = []
     for point in points:
-        own = replace(chosen, thresholds=tuple(None if np.isinf(t) else t for t in point.thresholds))
+        own = replace(chosen, thresholds=point.thresholds)
         made.append({
             "name": point.name,
             "max_accuracy_drop": point.budget,
@@ -130,9 +130,10 @@ def benefit_curve(
     mine = _on_curve(chosen.design, chosen.thresholds, own, chosen.segments, costs, base_accuracy)
     points = [mine | {"chosen": True}]
     for design in dict.fromkeys(design for front in result.fronts.values() for design, *_ in front):
-        limits = tuple(None if np.isinf(t) else t for t in design.thresholds)
         segments = costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors)
-        points.append(_on_curve(design, limits, outcomes.rows(design.exits), segments, costs, base_accuracy))
+        points.append(
+            _on_curve(design, design.thresholds, outcomes.rows(design.exits), segments, costs, base_accuracy)
+        )
     shown = {0}
     for cost in CURVE_COSTS:
         known = [i for i, point in enumerate(points) if point[cost] is not None]
