@@ -15,7 +15,7 @@ from eeaug.design.design import Chosen
 from eeaug.report.content import build
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Objective
+from eeaug.search.thresholds import Budget, Objective
 
 SEEDS = (*range(8), 28)  # with 28 latency and energy have different fronts
 COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
@@ -23,7 +23,7 @@ COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
 
 def problem(seed: int, *, known: bool) -> Problem:
     instance = make(np.random.default_rng(seed), locations=4, thresholds=4, samples=60, known=known)
-    objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, max_accuracy_drop=0.05)
+    objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(0.05))
     return instance.problem(objective=objective, max_exits=2)
 
 

@@ -55,10 +55,10 @@ def decide(settings: Settings, material: Material) -> Decided:
         if better is not None:
             hears, task, design = better
     if settings.risk is not None:
-        assert found.certify is not None and settings.max_accuracy_drop is not None
+        assert found.certify is not None and task.objective.budget is not None
         design, guarantee = certify.certified(
             task, network.rules, design, found.certify,
-            budget=settings.max_accuracy_drop, risk=settings.risk, seed=settings.seed,
+            budget=task.objective.budget.asked, risk=settings.risk, seed=settings.seed,
         )  # fmt: skip
         if specific is None and guarantee.proven:
             design = refine.worthwhile(task, design, proven=True)

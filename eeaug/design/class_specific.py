@@ -198,9 +198,9 @@ def _viable(
             exact = share * accepted + (1 - share) * refused
             fine = fine & ~(exact / (share * before_mine + (1 - share) * before_others) < eta - ROUNDING)
     fine &= right >= eta - ROUNDING  # (7)
-    if task.objective.max_accuracy_drop is not None:
+    if task.objective.budget is not None:
         total = share * right + (1 - share) * right_others
-        fine &= total >= task.objective.base_accuracy - task.objective.max_accuracy_drop - ROUNDING
+        fine &= total >= task.objective.base_accuracy - task.objective.budget.kept - ROUNDING
     return np.asarray(fine)
 
 
