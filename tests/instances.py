@@ -20,7 +20,7 @@ from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
 from eeaug.network.costs import Costs, Exit
 from eeaug.network.graph import Block
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Objective
+from eeaug.search.thresholds import Budget, Objective, of_design
 
 WIDTH = {"int8": 1, "int16": 2, "float32": 4}
 PLENTY = 10**9  # bytes
@@ -215,7 +215,7 @@ class Brute:
         for row in self.rows:
             if row.fits(self.problem):
                 each += [
-                    (Design(row.exits, row.processors, tuple(map(float, row.thresholds[c]))), key)
+                    (Design(row.exits, row.processors, of_design(row.thresholds[c])), key)
                     for c, key in enumerate(self._keys(row))
                     if np.isfinite(key[0])
                 ]
@@ -291,8 +291,8 @@ class Brute:
         objective = self.problem.objective
         cost = reach @ {"macs": macs, "latency": time, "energy": energy}[self.problem.cost]
         if objective.weight is None:
-            assert objective.max_accuracy_drop is not None
-            value = np.where(accuracy >= objective.base_accuracy - objective.max_accuracy_drop - 1e-9, cost, np.inf)
+            assert objective.budget is not None
+            value = np.where(accuracy >= objective.base_accuracy - objective.budget.kept - 1e-9, cost, np.inf)
         else:
             missing = np.maximum(0, objective.base_accuracy - accuracy)
             value = objective.weight * cost / objective.base_cost + (1 - objective.weight) * missing
@@ -398,7 +398,7 @@ def random_objective(rng: np.random.Generator, instance: Instance) -> Objective:
     base = float(instance.outcomes.correct[-1].mean())
     if rng.random() < 0.4:
         return Objective(base, float(rng.uniform(0.5, 2.0)) * 10_000, weight=float(rng.uniform(0.1, 0.9)))
-    return Objective(base, 10_000.0, max_accuracy_drop=float(rng.choice([0.0, 0.02, 0.05, 0.1, 0.2])))
+    return Objective(base, 10_000.0, budget=Budget.whole(float(rng.choice([0.0, 0.02, 0.05, 0.1, 0.2]))))
 
 
 def random_pins(rng: np.random.Generator, instance: Instance) -> dict[str, int | None]:

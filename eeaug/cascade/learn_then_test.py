@@ -71,13 +71,13 @@ def p_value(
 
 def chain(
     outcomes: Outcomes,
-    thresholds: Sequence[float],
+    thresholds: Sequence[float | None],
     costs: Sequence[float] | Floats,
     cost_without_exits: float,
     *,
     fixed: Sequence[bool] | None = None,
     classes: ClassLimit | None = None,
-) -> tuple[tuple[float, ...], ...]:
+) -> tuple[tuple[float | None, ...], ...]:
     """The designs to test, from the safest on: the chosen one with its thresholds from strict to loose.
 
     All exits open together: 1 − θ_k runs through the same multiples of its value in the chosen design, so that
@@ -89,7 +89,7 @@ def chain(
     Parameters
     ----------
     outcomes : of the chosen architecture's m exits and the final classifier, on choose
-    thresholds : m, those of the design that was chosen within the budget; infinity is ``never``
+    thresholds : m, those of the design that was chosen within the budget; None is never
     costs : m + 1, of the segments, in the unit of the objective
     cost_without_exits : of the design without exits, which is certified as it stands and comes before the chain
     fixed : m, exits whose thresholds stay as they are
@@ -105,7 +105,7 @@ def chain(
     cheapest, found = cost_without_exits, []
     for multiple in np.geomspace(NEAREST, FARTHEST, STEPS):
         looser = tuple(
-            float(t) if stay or np.isinf(t) else _between(row, 1 - multiple * (1 - float(t)))
+            t if stay or t is None else _between(row, 1 - multiple * (1 - t))
             for row, t, stay in zip(outcomes.confidence, thresholds, stays, strict=False)
         )
         passage = Passage(outcomes, looser)
@@ -118,18 +118,18 @@ def chain(
     return tuple(found)
 
 
-def _between(confidence: NDArray[np.float32], threshold: float) -> float:
-    """The float32 midway between the two distinct confidences on either side; never 1.0, rather infinity."""
+def _between(confidence: NDArray[np.float32], threshold: float) -> float | None:
+    """The float32 midway between the two distinct confidences on either side; not 1.0, rather None."""
     distinct = np.unique(confidence)
     above = int(np.searchsorted(distinct, np.float32(threshold)))
     if above == len(distinct):
-        return float("inf")
+        return None
     if above == 0:
         return float(distinct[0])
     lower, upper = distinct[above - 1], distinct[above]
     middle = np.float32((float(lower) + float(upper)) / 2)
     middle = middle if middle > lower else upper
-    return float(middle) if middle < 1 else float("inf")
+    return float(middle) if middle < 1 else None
 
 
 def certify(

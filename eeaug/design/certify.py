@@ -11,7 +11,6 @@ from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import NEVER
 
 __all__ = ["Guarantee", "certified"]
 
@@ -54,7 +53,7 @@ def certified(
         return design, Guarantee(budget, risk, samples, False, 0, None, None)
     segments = problem.segments([design.exits], design.processors)
     locations = [problem.costs.exits[e].location for e in design.exits]
-    closed = (float(NEVER),) * len(design.exits)
+    closed = (None,) * len(design.exits)
     thresholds = learn_then_test.chain(
         problem.outcomes.rows(design.exits),
         design.thresholds,
@@ -85,4 +84,4 @@ def _closed(problem: Problem, design: Design) -> Design:
     try:
         return solver.solve(replace(problem, max_exits=0)).design
     except InfeasibleError:
-        return replace(design, thresholds=(float(NEVER),) * len(design.exits))
+        return replace(design, thresholds=(None,) * len(design.exits))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-import numpy as np
-
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.design import certify, class_specific, cross_validation, operating_points, refine, reuse
 from eeaug.design import problem as choice
@@ -57,10 +55,10 @@ def decide(settings: Settings, material: Material) -> Decided:
         if better is not None:
             hears, task, design = better
     if settings.risk is not None:
-        assert found.certify is not None and settings.max_accuracy_drop is not None
+        assert found.certify is not None and task.objective.budget is not None
         design, guarantee = certify.certified(
             task, network.rules, design, found.certify,
-            budget=settings.max_accuracy_drop, risk=settings.risk, seed=settings.seed,
+            budget=task.objective.budget.asked, risk=settings.risk, seed=settings.seed,
         )  # fmt: skip
         if specific is None and guarantee.proven:
             design = refine.worthwhile(task, design, proven=True)
@@ -71,9 +69,7 @@ def decide(settings: Settings, material: Material) -> Decided:
         points = operating_points.points(settings, task, network.rules, design, guarantee, found.certify)
     chosen = Chosen(
         design=design,
-        thresholds=tuple(
-            None if np.isinf(t) else t for t in operating_points.corrected(design.thresholds, settings.correction)
-        ),
+        thresholds=operating_points.corrected(design.thresholds, settings.correction),
         segments=task.segments([design.exits], design.processors),
         baseline_processor=base.processor,
         baseline_segments=base.segments,

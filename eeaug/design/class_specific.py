@@ -25,7 +25,7 @@ from eeaug.search.placing import architectures, neighbours, placements
 from eeaug.search.settle import Settled
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import quantile_grid
+from eeaug.search.thresholds import of_design, quantile_grid
 from eeaug.settings.vocabulary import LEAST_ALPHA
 
 __all__ = ["choose", "figures"]
@@ -168,7 +168,7 @@ def _settle_some(
         worst = segments.worst_latency_s[row]
         key = tuple(_rounded(value) for value in (flat[row, config], *means, worst))
         if key < best.key:
-            limits = tuple(float(grid[e, i]) for e, i in zip(archs[row], index, strict=True))
+            limits = of_design(grid[e, i] for e, i in zip(archs[row], index, strict=True))
             best.design, best.key = Design(tuple(archs[row].tolist()), sequence, limits), key
     return scores
 
@@ -199,9 +199,9 @@ def _viable(
             exact = share * accepted + (1 - share) * refused
             fine = fine & ~(exact / (share * before_mine + (1 - share) * before_others) < eta - ROUNDING)
     fine &= right >= eta - ROUNDING  # (7)
-    if task.objective.max_accuracy_drop is not None:
+    if task.objective.budget is not None:
         total = share * right + (1 - share) * right_others
-        fine &= total >= task.objective.base_accuracy - task.objective.max_accuracy_drop - ROUNDING
+        fine &= total >= task.objective.base_accuracy - task.objective.budget.kept - ROUNDING
     return np.asarray(fine)
 
 

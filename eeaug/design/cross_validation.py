@@ -60,12 +60,11 @@ def estimated(task: Problem, problem: Callable[[Outcomes], Problem], seed: int) 
 
     ``problem`` makes the same search on other outcomes. Costs FOLDS · REPEATS searches with the coarse thresholds.
     """
-    asked = task.objective.max_accuracy_drop
-    if asked is None:
+    if task.objective.budget is None:
         return None
     outcomes = task.outcomes
     step = max(STEP, 1 / outcomes.samples)
-    budgets = tuple(round(asked - i * step, 12) for i in range(STEPS))
+    budgets = tuple(round(task.objective.budget.asked - i * step, 12) for i in range(STEPS))
     lost, total = np.zeros(STEPS), 0.0
     for chosen_on, read_on in _folds(outcomes.samples, seed):
         part = problem(only(outcomes, chosen_on))
@@ -87,9 +86,10 @@ def estimated(task: Problem, problem: Callable[[Outcomes], Problem], seed: int) 
     return Estimate(budgets, tuple(float(x) for x in lost / total))
 
 
-def within(task: Problem, budget: float) -> Problem:
-    """The same search with another budget on its own samples."""
-    return replace(task, objective=replace(task.objective, max_accuracy_drop=budget))
+def within(task: Problem, kept: float) -> Problem:
+    """The same search for the same budget, of which so much may be lost on its own samples."""
+    assert task.objective.budget is not None
+    return replace(task, objective=replace(task.objective, budget=replace(task.objective.budget, kept=kept)))
 
 
 def only(outcomes: Outcomes, samples: NDArray[np.intp]) -> Outcomes:

@@ -13,7 +13,7 @@ from eeaug.design import refine
 from eeaug.design.certify import Guarantee
 from eeaug.design.problem import Rules
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import NEVER
+from eeaug.search.thresholds import Budget
 from eeaug.settings import Settings
 
 __all__ = ["DEFAULT", "Point", "corrected", "points"]
@@ -35,7 +35,7 @@ class Point:
 
     name: str
     budget: float | None
-    thresholds: tuple[float, ...]
+    thresholds: tuple[float | None, ...]
     guarantee: Guarantee | None
 
 
@@ -50,22 +50,21 @@ def points(
     """
     if not design.exits:
         return ()
-    asked = settings.max_accuracy_drop
+    asked = problem.objective.budget
     lost = problem.objective.base_accuracy - refine.passage(problem, design).accuracy
-    base = max(asked if asked is not None else lost, LEAST_BUDGET)
+    base = max(lost if asked is None else asked.asked, LEAST_BUDGET)
     found = []
     for name, multiple in SETS[settings.points].items():
         if name == DEFAULT:
-            found.append(Point(name, asked, corrected(design.thresholds, settings.correction), guarantee))
+            own = None if asked is None else asked.asked
+            found.append(Point(name, own, corrected(design.thresholds, settings.correction), guarantee))
             continue
-        budget = round(multiple * base, 12)
-        # what is held back on choose, so that the budget is kept elsewhere, is held back of every budget
-        kept = problem.objective.max_accuracy_drop
-        back = 0.0 if asked is None or kept is None else asked - kept
-        objective = replace(problem.objective, max_accuracy_drop=budget - back, weight=None)
+        drop = round(multiple * base, 12)
+        budget = Budget.whole(drop) if asked is None else asked.instead(drop)
+        objective = replace(problem.objective, budget=budget, weight=None)
         other = refine.refined(replace(problem, objective=objective), rules, design)
         if other is not None:  # else pinned thresholds do not allow this budget
-            found.append(_point(name, budget, settings, problem, rules, other, certify))
+            found.append(_point(name, drop, settings, problem, rules, other, certify))
     return tuple(found)
 
 
@@ -78,10 +77,10 @@ def _point(
     proven, guarantee = certification.certified(
         problem, rules, design, certify, budget=budget, risk=settings.risk, seed=settings.seed
     )
-    closed = (float(NEVER),) * len(design.exits)
-    return Point(name, budget, proven.thresholds if guarantee.proven else closed, guarantee)
+    thresholds = proven.thresholds if guarantee.proven else (None,) * len(design.exits)
+    return Point(name, budget, thresholds, guarantee)
 
 
-def corrected(thresholds: Sequence[float], correction: float) -> tuple[float, ...]:
+def corrected(thresholds: Sequence[float | None], correction: float) -> tuple[float | None, ...]:
     """Thresholds × ``correction``, as float32; never stays never."""
-    return tuple(t if np.isinf(t) or correction == 1 else float(np.float32(t * correction)) for t in thresholds)
+    return tuple(t if t is None or correction == 1 else float(np.float32(t * correction)) for t in thresholds)

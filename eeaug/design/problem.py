@@ -18,7 +18,7 @@ from eeaug.network.graph import Block
 from eeaug.network.locations import Location
 from eeaug.search import solver
 from eeaug.search.space import Problem
-from eeaug.search.thresholds import PAPER_GRID, Objective, quantile_grid
+from eeaug.search.thresholds import PAPER_GRID, Budget, Objective, quantile_grid
 from eeaug.settings import Settings
 from eeaug.support.spelling import nearest
 
@@ -126,7 +126,7 @@ def problem(
     objective = Objective(
         base_accuracy=float(outcomes.alone.accuracies[0]),
         base_cost=base_cost,
-        max_accuracy_drop=settings.max_accuracy_drop,
+        budget=None if settings.max_accuracy_drop is None else Budget.whole(settings.max_accuracy_drop),
         weight=settings.efficiency_weight,
     )
     independent = settings.scoring == "independent"

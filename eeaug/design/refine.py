@@ -16,7 +16,7 @@ from eeaug.search.placing import placements
 from eeaug.search.settle import lowest
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import graph, quantile_grid, solve
+from eeaug.search.thresholds import graph, of_design, quantile_grid, solve
 
 __all__ = ["LEAST_SAVING", "choose", "mean_cost", "passage", "refined", "worthwhile"]
 
@@ -64,7 +64,7 @@ def _used(task: Problem, design: Design, *, proven: bool) -> Design:
     """The design without exits that only cost: none of the samples of the search leaves there."""
     at = passage(task, design).at
     for k, exit_ in enumerate(design.exits):
-        idle = np.isinf(design.thresholds[k]) or (not proven and not (at == k).any())
+        idle = design.thresholds[k] is None or (not proven and not (at == k).any())
         if not idle or task.costs.exits[exit_].location in task.pinned:
             continue
         exits = design.exits[:k] + design.exits[k + 1 :]
@@ -106,7 +106,7 @@ def refined(task: Problem, pins: Rules, design: Design) -> Design | None:
         independent=task.independent, classes=classes, most=most + 1e-9 * abs(most),
     )  # fmt: skip
     solved = solve(network)
-    return None if solved is None else replace(design, thresholds=tuple(float(t) for t in solved[1]))
+    return None if solved is None else replace(design, thresholds=of_design(solved[1]))
 
 
 def _fine(task: Problem, rows: Outcomes, pins: Rules, exit_: int, k: int) -> NDArray[np.float32]:

@@ -11,8 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import eeaug
 from eeaug import hardware
 from eeaug.bundle import directory as bundle
@@ -216,8 +214,7 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         "inputs": list(material.inputs),
         "stages": [keras_onnx.entry(stage, chosen.decision.metric) for stage in stages],
         "operating_points": [
-            {"name": point.name, "thresholds": [None if np.isinf(t) else t for t in point.thresholds]}
-            for point in decided.points
+            {"name": point.name, "thresholds": list(point.thresholds)} for point in decided.points
         ],
     }
     if material.finetune is not None and material.finetune["kept"]:

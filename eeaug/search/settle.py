@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eeaug.cascade.tables import Tables, exact_tables, independent_tables, marginals
 from eeaug.search.placing import placements
 from eeaug.search.space import Design, Problem
+from eeaug.search.thresholds import of_design
 
 __all__ = ["COSTS", "EVERY_FRONT", "Settled", "budgets", "front", "lowest", "score", "settle"]
 
@@ -114,7 +115,7 @@ class _Placed:
         used, arch = self.sequences[way], self.archs[row]
         after = (float(problem.costs.after[e]) for e in arch)
         key = (float(f"{value:.12g}"), *known, len(set(used)), *after)
-        thresholds = tuple(float(problem.grid[e, t]) for e, t in zip(arch, config, strict=True))
+        thresholds = of_design(problem.grid[e, t] for e, t in zip(arch, config, strict=True))
         return key, Design(tuple(int(e) for e in arch), used, thresholds)
 
 

@@ -206,7 +206,7 @@ def _drop(share: float) -> str:
 def _budgets(problem: Problem, into: Settled, looked_at: Sequence[Indices]) -> InfeasibleError:
     """Limits can be met, accuracy budget and class drop cannot together: which of them must give way."""
     assert problem.classes is not None
-    base, budget, given = problem.objective.base_accuracy, problem.objective.max_accuracy_drop, problem.classes.most
+    base, budget, given = problem.objective.base_accuracy, problem.objective.budget, problem.classes.most
     # smallest class drop within the budget, best accuracy within the class drop, and what misses both by least
     smallest, most_accurate, nearest = np.inf, -np.inf, (np.inf, 0.0, 0.0)
     for accuracies, drops in (each for archs in looked_at for each in budgets(problem, archs)):
@@ -228,15 +228,15 @@ def _budgets(problem: Problem, into: Settled, looked_at: Sequence[Indices]) -> I
     assert budget is not None, "without a budget every accuracy is within it"
     _, drop, class_drop = nearest
     return InfeasibleError(
-        f"no design meets the limits; the nearest misses 2 of them: --max-accuracy-drop {budget:g} ({_drop(drop)} "
-        f"needed) and --max-class-drop {given:g} ({_drop(class_drop)} needed)",
-        limit="max_accuracy_drop", given=budget, best=None,
+        f"no design meets the limits; the nearest misses 2 of them: --max-accuracy-drop {budget.kept:g} "
+        f"({_drop(drop)} needed) and --max-class-drop {given:g} ({_drop(class_drop)} needed)",
+        limit="max_accuracy_drop", given=budget.kept, best=None,
     )  # fmt: skip
 
 
 def _budget(problem: Problem, best_accuracy: float) -> InfeasibleError:
     """Limits can be met, the accuracy budget cannot: for want of a threshold that is never."""
-    given = float(problem.objective.max_accuracy_drop or 0.0)
+    given = 0.0 if problem.objective.budget is None else float(problem.objective.budget.kept)
     best = problem.objective.base_accuracy - best_accuracy
     smallest, asked = apart("{:.4g}".format, best, given)
     return InfeasibleError(

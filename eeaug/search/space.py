@@ -23,12 +23,12 @@ LATENCY = "latency"  # name of a limit; the others are "memory:" and the name of
 class Design:
     """Exits (indices of candidates, in order), a processor for every segment, a threshold for every exit.
 
-    A threshold of infinity is ``never``.
+    A threshold None is never: nothing leaves there.
     """
 
     exits: tuple[int, ...]
     processors: tuple[int, ...]
-    thresholds: tuple[float, ...]
+    thresholds: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)

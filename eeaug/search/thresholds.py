@@ -9,7 +9,7 @@ number of errors (of every class, if classes are limited), are one node.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from eeaug.cascade.outcomes import ClassLimit, Outcomes
 from eeaug.cascade.tables import bins
 
-__all__ = ["NEVER", "PAPER_GRID", "Objective", "graph", "quantile_grid", "solve"]
+__all__ = ["NEVER", "PAPER_GRID", "Budget", "Objective", "graph", "of_design", "quantile_grid", "solve"]
 
-NEVER = np.float32(np.inf)  # no confidence reaches it
+NEVER = np.float32(np.inf)  # in grids: no confidence reaches it
 # 003 gives thirteen nodes per exit and the range; the step is our reading.
 PAPER_GRID = np.linspace(0.40, 1.00, 13).astype(np.float32)
 
@@ -32,17 +32,38 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Budget:
+    """The accuracy drop that was asked for, and the one that a design may have on the samples that choose it.
+
+    The cheapest design within a budget is within it partly by luck; what is held back on choose keeps it elsewhere.
+    ``kept`` may be below 0.
+    """
+
+    asked: float
+    kept: float
+
+    @classmethod
+    def whole(cls, asked: float) -> Budget:
+        """Nothing of it is held back."""
+        return cls(asked, asked)
+
+    def instead(self, asked: float) -> Budget:
+        """Another one, of which as much is held back."""
+        return Budget(asked, asked - (self.asked - self.kept))
+
+
+@dataclass(frozen=True)
 class Objective:
     """What is minimised over designs.
 
-    Either the mean cost, with accuracy at least ``base_accuracy − max_accuracy_drop``; or, with ``weight``
+    Either the mean cost, with accuracy at least ``base_accuracy − budget.kept``; or, with ``weight``
     w, the sum w · cost / base_cost + (1 − w) · max(0, base_accuracy − accuracy). (Sponner et al. give the
     weights 0.9 and 0.1 and no formula; this one is ours.)
     """
 
     base_accuracy: float
     base_cost: float
-    max_accuracy_drop: float | None = None
+    budget: Budget | None = None
     weight: float | None = None
 
     def value(
@@ -61,9 +82,14 @@ class Objective:
 
     def allows(self, accuracy: NDArray[np.float64] | float) -> NDArray[np.bool_]:
         """Whether an accuracy is within the budget (a tolerance of 1e-9 absorbs rounding of the sums)."""
-        if self.max_accuracy_drop is None:
+        if self.budget is None:
             return np.ones(np.shape(accuracy), dtype=bool)
-        return np.asarray(accuracy) >= self.base_accuracy - self.max_accuracy_drop - 1e-9
+        return np.asarray(accuracy) >= self.base_accuracy - self.budget.kept - 1e-9
+
+
+def of_design(grid_values: Iterable[np.floating | float]) -> tuple[float | None, ...]:
+    """Values of grids as thresholds of a design, where never is None, as in files: the one translation."""
+    return tuple(None if np.isinf(value) else float(value) for value in grid_values)
 
 
 def quantile_grid(confidence: NDArray[np.float32], count: int) -> NDArray[np.float32]:

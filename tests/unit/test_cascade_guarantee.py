@@ -185,7 +185,8 @@ def test_chain_runs_from_strict_to_loose_and_gets_cheaper() -> None:
     path = np.cumsum(costs)
     means = [path[Passage(outcomes, t).at].mean() for t in designs]
     assert all(a > b for a, b in zip([10.0, *means], means, strict=False))
-    assert all(a >= b for one, next_ in pairwise(designs) for a, b in zip(one, next_, strict=True))
+    strictness = [[np.inf if t is None else t for t in design] for design in designs]
+    assert all(a >= b for one, next_ in pairwise(strictness) for a, b in zip(one, next_, strict=True))
     # the chosen design's decisions lie on the path: some are stricter, some looser
     assert means[0] > path[Passage(outcomes, thresholds).at].mean() > means[-1]
 
@@ -200,12 +201,12 @@ def test_chain_thresholds_are_apart_from_every_confidence() -> None:
 
 def test_chain_leaves_never_and_fixed_thresholds_alone() -> None:
     outcomes, thresholds, costs = chosen(np.random.default_rng(11))
-    for design in chain(outcomes, [thresholds[0], np.inf], costs, 10.0):
-        assert design[1] == np.inf
+    for design in chain(outcomes, [thresholds[0], None], costs, 10.0):
+        assert design[1] is None
     fixed = chain(outcomes, thresholds, costs, 10.0, fixed=[True, False])
     assert {design[0] for design in fixed} == {thresholds[0]} and len(fixed) > 2
     assert chain(outcomes, thresholds, costs, 10.0, fixed=[True, True]) == (tuple(thresholds),)
-    assert chain(outcomes, [np.inf, np.inf], costs, 10.0) == ()
+    assert chain(outcomes, [None, None], costs, 10.0) == ()
 
 
 def test_chain_holds_nothing_that_costs_more_than_no_exits() -> None:

@@ -20,7 +20,7 @@ from eeaug.design.problem import Rules
 from eeaug.errors import InputError
 from eeaug.search import solver
 from eeaug.search.space import Problem
-from eeaug.search.thresholds import Objective, quantile_grid
+from eeaug.search.thresholds import Budget, Objective, quantile_grid
 from eeaug.settings import Settings
 
 
@@ -32,7 +32,7 @@ def search(seed: int, samples: int, budget: float) -> tuple[Problem, Any]:
         grid = np.array([quantile_grid(row, 6) for row in outcomes.confidence[:-1]])
         there = replace(made, outcomes=outcomes, grid=grid)
         costs = there.problem(objective=Objective(0.5, 1.0, None)).costs
-        objective = Objective(float(outcomes.alone.accuracies[0]), costs.total_macs, budget)
+        objective = Objective(float(outcomes.alone.accuracies[0]), costs.total_macs, Budget.whole(budget))
         return there.problem(objective=objective, max_exits=2)
 
     return problem(made.outcomes), problem
@@ -98,7 +98,7 @@ def test_a_budget_that_nothing_reaches_leaves_no_exit_but_pinned_ones(pinned: bo
     task = replace(task, pinned={place: None} if pinned else {})
     estimate = Estimate((0.05, -0.9), (0.2, 0.01))  # no design is right on so many more
     inner, result, design, said = choose._held_back(task, Rules((), task.pinned, {}, 2), estimate)
-    assert inner.objective.max_accuracy_drop == 0 and result.design.exits == design.exits
+    assert inner.objective.budget == Budget(0.05, 0.0) and result.design.exits == design.exits
     assert bool(design.exits) == pinned
     assert (said.as_dict()["budget_on_choose"], said.as_dict()["drop"]) == (None, None)
     reached = Estimate((0.05, 0.0), (0.2, 0.01))

@@ -13,8 +13,6 @@ from eeaug.report.words import cautions, facts
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
 
-NEVER = float("inf")
-
 
 def problem(seed: int, **options: Any) -> Problem:
     fixed = {
@@ -36,7 +34,7 @@ def problem(seed: int, **options: Any) -> Problem:
 @pytest.mark.parametrize("seed", range(6))
 def test_an_exit_that_nobody_uses_is_none(seed: int) -> None:
     task = problem(seed)
-    unused = Design((0,), (0, 0), (NEVER,))
+    unused = Design((0,), (0, 0), (None,))
     without = worthwhile(task, unused)
     assert without.exits == () and mean_cost(task, without) <= mean_cost(task, unused)
     assert worthwhile(replace(task, pinned={task.costs.exits[0].location: None}), unused) == unused
@@ -65,13 +63,13 @@ def test_an_exit_that_nobody_uses_goes_from_among_others(seed: int) -> None:
     pair = next(((a, b) for a in range(len(after)) for b in range(a) if after[b] < after[a]), None)
     assert pair is not None
     late, early = pair
-    for thresholds, kept in (((0.0, 0.5), early), ((NEVER, 0.0), late)):
+    for thresholds, kept in (((0.0, 0.5), early), ((None, 0.0), late)):
         design = Design((early, late), (0, 0, 0), thresholds)
         found = worthwhile(replace(task, pinned={task.costs.exits[kept].location: None}), design)
         assert found.exits == (kept,) and mean_cost(task, found) <= mean_cost(task, design)
     proven = worthwhile(task, Design((early, late), (0, 0, 0), (0.0, 0.5)), proven=True)
     assert proven.exits in ((early, late), ())  # other samples may leave at the second
-    assert worthwhile(task, Design((early, late), (0, 0, 0), (NEVER, 0.0)), proven=True).exits in ((late,), ())
+    assert worthwhile(task, Design((early, late), (0, 0, 0), (None, 0.0)), proven=True).exits in ((late,), ())
 
 
 # -- what is said -------------------------------------------------------------------------------------

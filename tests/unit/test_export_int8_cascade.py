@@ -23,7 +23,7 @@ from eeaug.export.int8.int8_cascade import Integer
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.report.words import cautions
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Objective
+from eeaug.search.thresholds import Budget, Objective
 from eeaug.settings import FORMATS, Settings
 
 
@@ -43,7 +43,7 @@ def quantised(rng: np.random.Generator, outcomes: Outcomes) -> Outcomes:
 def case(seed: int, drop: float = 0.1, **options: Any) -> tuple[Problem, Rules, Design, Outcomes]:
     rng = np.random.default_rng(seed)
     made = instances.make(rng, locations=3, samples=60, weighted=bool(seed % 2))
-    objective = Objective(float(made.outcomes.accuracies[-1]), 1.0, max_accuracy_drop=drop)
+    objective = Objective(float(made.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(drop))
     problem = made.problem(objective=objective, max_exits=2, **options)
     exits = tuple(sorted(rng.choice(len(made.exits), 2, replace=False).tolist()))
     if made.exits[exits[0]].after == made.exits[exits[1]].after:
@@ -59,7 +59,7 @@ def test_thresholds_are_the_best_there_are(seed: int) -> None:
     problem, rules, design, own = case(seed)
     costs = np.cumsum(problem.costs.segments(np.array([design.exits]), design.processors).macs[0])
 
-    def cost(thresholds: Sequence[float]) -> float:
+    def cost(thresholds: Sequence[float | None]) -> float:
         at = Passage(own, thresholds).at
         right = float(own.share(own.correct[at, np.arange(own.samples)]))
         leave = own.share(at == np.arange(len(design.exits) + 1)[:, None])
@@ -69,7 +69,7 @@ def test_thresholds_are_the_best_there_are(seed: int) -> None:
     if np.isinf(best):
         return
     found = int8_cascade.sought(settings(points=1), problem, rules, design, own, None)
-    assert cost(tuple(np.inf if t is None else t for t in found.thresholds)) <= best * (1 + 1e-12)
+    assert cost(found.thresholds) <= best * (1 + 1e-12)
     assert all(t is None or 0 < t <= 1 - STEP for t in found.thresholds)
     assert found.rows is own and found.guarantee is None
 
@@ -78,26 +78,28 @@ def test_a_budget_that_int8_misses_is_told_with_what_would_do() -> None:
     problem, rules, design, own = case(3, drop=0.0)
     own = replace(own, predicted=np.where(np.arange(own.samples) % 5 == 0, -1, own.predicted))
     with pytest.raises(InfeasibleError, match="leave tflite-int8 out of --format") as error:
-        int8_cascade.sought(settings(max_accuracy_drop=0.0), problem, rules, design, own, None)
+        int8_cascade.sought(settings(), problem, rules, design, own, None)
     needed = error.value.best
     assert needed is not None and needed > 0
-    looser = replace(problem, objective=replace(problem.objective, max_accuracy_drop=needed))
-    int8_cascade.sought(settings(max_accuracy_drop=needed, points=1), looser, rules, design, own, None)
+    looser = replace(problem, objective=replace(problem.objective, budget=Budget.whole(needed)))
+    int8_cascade.sought(settings(points=1), looser, rules, design, own, None)
     alone, last = Design((), (0,), ()), replace(own, confidence=own.confidence[-1:], predicted=own.predicted[-1:])
     with pytest.raises(InfeasibleError):
-        int8_cascade.sought(settings(max_accuracy_drop=0.0), problem, rules, alone, last, None)
+        int8_cascade.sought(settings(), problem, rules, alone, last, None)
 
 
 def test_nothing_leaves_where_the_budget_is_held_back() -> None:
     """Cross-validation may leave less of the budget for thresholds; without any, all of it counts."""
-    problem, rules, design, own = case(3, drop=-0.9)
+    problem, rules, design, own = case(3)
     lost = problem.objective.base_accuracy - float(own.accuracies[-1])
-    found = int8_cascade.sought(
-        settings(max_accuracy_drop=max(0.0, lost) + 1e-6, points=1), problem, rules, design, own, None
-    )
+
+    def asked(drop: float) -> Problem:
+        return replace(problem, objective=replace(problem.objective, budget=Budget(drop, -0.9)))
+
+    found = int8_cascade.sought(settings(points=1), asked(max(0.0, lost) + 1e-6), rules, design, own, None)
     assert found.thresholds == (None,) * len(design.exits)
     with pytest.raises(InfeasibleError):
-        int8_cascade.sought(settings(max_accuracy_drop=lost - 0.01, points=1), problem, rules, design, own, None)
+        int8_cascade.sought(settings(points=1), asked(lost - 0.01), rules, design, own, None)
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.2])
@@ -118,7 +120,7 @@ def test_a_proof_starts_where_nothing_leaves(wrong: float) -> None:
     assert found.guarantee.proven == (wrong == 0.0)
     assert (found.guarantee.smallest_drop is None) == (wrong == 0.0)
     assert found.guarantee.tested >= 1
-    at = Passage(certify, [np.inf if t is None else t for t in found.thresholds]).at
+    at = Passage(certify, found.thresholds).at
     assert (at == m).mean() > 0.9  # early answers are all wrong: nothing may leave that could not be proven
 
 
@@ -129,7 +131,7 @@ def test_pinned_thresholds_stay_and_those_out_of_reach_close() -> None:
     grid = problem.grid.copy()
     for e in design.exits:
         grid[e] = pins[problem.costs.exits[e].location]
-    loose = replace(problem, grid=grid, objective=replace(problem.objective, max_accuracy_drop=1.0))
+    loose = replace(problem, grid=grid, objective=replace(problem.objective, budget=Budget.whole(1.0)))
     found = int8_cascade.sought(settings(points=1), loose, Rules((), {}, pins, 2), design, own, None)
     assert [None if t is None else round(t, 5) for t in found.thresholds] == [0.7, None][: len(names)]
     assert len(names) == 2

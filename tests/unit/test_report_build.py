@@ -15,7 +15,7 @@ from eeaug.design.design import Chosen
 from eeaug.report.content import build
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Objective
+from eeaug.search.thresholds import Budget, Objective
 
 SEEDS = (*range(8), 28)  # with 28 latency and energy have different fronts
 COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
@@ -23,7 +23,7 @@ COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
 
 def problem(seed: int, *, known: bool) -> Problem:
     instance = make(np.random.default_rng(seed), locations=4, thresholds=4, samples=60, known=known)
-    objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, max_accuracy_drop=0.05)
+    objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(0.05))
     return instance.problem(objective=objective, max_exits=2)
 
 
@@ -33,22 +33,18 @@ def chosen_as(task: Problem, design: Design, thresholds: tuple[float | None, ...
     return Chosen(design, thresholds, segments, "p0", whole, ("a", "b", "c", "d"), Decision("softmax", 4))
 
 
-def known_thresholds(design: Design) -> tuple[float | None, ...]:
-    return tuple(None if np.isinf(t) else t for t in design.thresholds)
-
-
 @pytest.mark.parametrize(("seed", "known"), list(product(SEEDS, (True, False))))
 def test_benefit_curve_marks_every_front(seed: int, known: bool) -> None:
     task = problem(seed, known=known)
     result = solver.solve(task)
-    chosen = chosen_as(task, result.design, known_thresholds(result.design))
+    chosen = chosen_as(task, result.design, result.design.thresholds)
     base = task.objective.base_accuracy
     curve = build.benefit_curve(result, task, chosen, task.outcomes.rows(result.design.exits), base)
     assert sum(p["chosen"] for p in curve) == 1
     assert len({tuple(p[key] for key in ("drop", *COSTS)) for p in curve}) == len(curve)
     assert [p["mean_macs"] for p in curve] == sorted(p["mean_macs"] for p in curve)
     kept = [
-        build.metrics_of(chosen_as(task, d, known_thresholds(d)), task.outcomes.rows(d.exits), "choose")[1]
+        build.metrics_of(chosen_as(task, d, d.thresholds), task.outcomes.rows(d.exits), "choose")[1]
         for d in [*(design for front in result.fronts.values() for design, *_ in front), result.design]
     ]
     for point in curve:
@@ -71,7 +67,7 @@ def test_fronts_differ_somewhere() -> None:
     for seed in SEEDS:
         task = problem(seed, known=True)
         result = solver.solve(task)
-        chosen = chosen_as(task, result.design, known_thresholds(result.design))
+        chosen = chosen_as(task, result.design, result.design.thresholds)
         curve = build.benefit_curve(
             result,
             task,
@@ -86,7 +82,7 @@ def test_fronts_differ_somewhere() -> None:
 def test_a_long_front_is_thinned_to_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     task = problem(1, known=True)
     result = solver.solve(task)
-    chosen = chosen_as(task, result.design, known_thresholds(result.design))
+    chosen = chosen_as(task, result.design, result.design.thresholds)
     arguments = (
         result,
         task,

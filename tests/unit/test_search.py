@@ -16,7 +16,7 @@ from eeaug.hardware import Link, Memory
 from eeaug.search import settle, solver
 from eeaug.search.placing import architectures, count_architectures, neighbours
 from eeaug.search.space import Problem
-from eeaug.search.thresholds import Objective
+from eeaug.search.thresholds import Budget, Objective
 from eeaug.support import quantities
 
 
@@ -114,7 +114,7 @@ def test_settling_one_label_per_count_still_finds_the_independent_optimum(
 
 def test_a_search_that_settled_not_all_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     instance = make(np.random.default_rng(0), locations=5, thresholds=2)
-    problem = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=0.1), max_exits=3)
+    problem = instance.problem(objective=Objective(0.5, 1.0, budget=Budget.whole(0.1)), max_exits=3)
     result = solver.solve(problem)
     assert result.complete
     assert result.architectures == sum(count_architectures(problem, m) for m in range(4))
@@ -135,7 +135,7 @@ def test_what_is_one_exit_away_from_the_best_is_settled_beyond_the_independent_f
     for seed in range(30):
         rng = np.random.default_rng(seed)
         instance = make(rng, locations=7, thresholds=2, samples=150)
-        objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, max_accuracy_drop=0.03)
+        objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(0.03))
         pins = random_pins(rng, instance)
         problem = instance.problem(objective=objective, max_exits=max_exits, pinned=pins)
         try:
@@ -167,7 +167,7 @@ def test_neighbours_are_those_one_exit_away() -> None:
         rng = np.random.default_rng(seed)
         instance = make(rng)
         problem = instance.problem(
-            objective=Objective(0.5, 1.0, max_accuracy_drop=0.1), pinned=random_pins(rng, instance)
+            objective=Objective(0.5, 1.0, budget=Budget.whole(0.1)), pinned=random_pins(rng, instance)
         )
         for of in range(1, 4):
             for m in range(max(1, of - 1), of + 2):
@@ -182,7 +182,7 @@ def test_neighbours_are_those_one_exit_away() -> None:
 
 def test_the_front_is_undominated_and_reaches_from_the_most_accurate_to_the_cheapest() -> None:
     instance = make(np.random.default_rng(5), locations=4, thresholds=3)
-    problem = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=0.1), max_exits=2)
+    problem = instance.problem(objective=Objective(0.5, 1.0, budget=Budget.whole(0.1)), max_exits=2)
     front = solver.solve(problem).fronts["macs"]
     accuracies, macs = [a for _, a, _ in front], [c for _, _, c in front]
     assert accuracies == sorted(set(accuracies), reverse=True)
@@ -190,7 +190,7 @@ def test_the_front_is_undominated_and_reaches_from_the_most_accurate_to_the_chea
     rows = Brute(problem, instance.input_elements).rows
     assert accuracies[0] == pytest.approx(max(row.accuracy.max() for row in rows))
     # without a budget the objective is the mean of MACs
-    free = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=1.0), max_exits=2)
+    free = instance.problem(objective=Objective(0.5, 1.0, budget=Budget.whole(1.0)), max_exits=2)
     assert macs[-1] == pytest.approx(Brute(free, instance.input_elements).best())
 
 
@@ -198,7 +198,7 @@ def test_the_front_is_undominated_and_reaches_from_the_most_accurate_to_the_chea
 @pytest.mark.parametrize("cost", ["latency", "energy"])
 def test_the_fronts_of_latency_and_energy_are_those_of_all_placements(seed: int, cost: str) -> None:
     instance = make(np.random.default_rng(seed), locations=3, thresholds=3)
-    problem = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=1.0), max_exits=2)
+    problem = instance.problem(objective=Objective(0.5, 1.0, budget=Budget.whole(1.0)), max_exits=2)
     points: list[tuple[float, float]] = []
     for row in Brute(problem, instance.input_elements).rows:
         means = row.mean_latency_s if cost == "latency" else row.mean_energy_j
@@ -220,7 +220,7 @@ def test_architectures_are_counted_as_they_are_enumerated() -> None:
         rng = np.random.default_rng(seed)
         instance = make(rng)
         pins = random_pins(rng, instance)
-        problem = instance.problem(objective=Objective(0.5, 1.0, max_accuracy_drop=0.1), pinned=pins)
+        problem = instance.problem(objective=Objective(0.5, 1.0, budget=Budget.whole(0.1)), pinned=pins)
         for m in range(5):
             listed = architectures(problem, m).tolist()
             assert len(listed) == count_architectures(problem, m)
@@ -291,7 +291,7 @@ def without_never(seed: int, **options: Any) -> Problem:
     instance = make(np.random.default_rng(seed), locations=3, thresholds=3)
     instance = replace(instance, grid=instance.grid[:, :-1])
     return instance.problem(
-        objective=Objective(1.0, 1.0, max_accuracy_drop=0.0),
+        objective=Objective(1.0, 1.0, budget=Budget.whole(0.0)),
         pinned={instance.exits[0].location: None},
         **options,
     )
@@ -307,14 +307,14 @@ def test_a_budget_that_no_design_keeps_is_named_with_the_smallest_drop(independe
     typed = re.search(r"--max-accuracy-drop ([0-9.]+%?) would fit", str(error))
     assert typed
     for drop in (error.best, quantities.parse(typed[1], quantities.DROP)):
-        solver.solve(replace(problem, objective=replace(problem.objective, max_accuracy_drop=drop)))
+        solver.solve(replace(problem, objective=replace(problem.objective, budget=Budget.whole(drop))))
 
 
 def test_pins_that_cannot_be_are_named() -> None:
     seed = next(s for s in range(99) if len(make(np.random.default_rng(s)).hardware.processors) == 3)
     instance = make(np.random.default_rng(seed), known=True)
     places = sorted({e.location for e in instance.exits})
-    objective = Objective(0.5, 1.0, max_accuracy_drop=1.0)
+    objective = Objective(0.5, 1.0, budget=Budget.whole(1.0))
     backwards = instance.problem(objective=objective, max_exits=2, pinned={places[0]: 2, places[1]: 0})
     too_many = instance.problem(objective=objective, max_exits=1, pinned={places[0]: None, places[1]: None})
     for problem in (backwards, too_many):
@@ -328,7 +328,7 @@ def test_three_pinned_exits_that_do_not_fit_are_explained(monkeypatch: pytest.Mo
     instance = make(np.random.default_rng(11), locations=5, thresholds=2)
     places = sorted({e.location for e in instance.exits})[:3]
     options: dict[str, Any] = {
-        "objective": Objective(0.5, 1.0, max_accuracy_drop=1.0),
+        "objective": Objective(0.5, 1.0, budget=Budget.whole(1.0)),
         "max_exits": 4,
         "pinned": dict.fromkeys(places),
     }
@@ -346,7 +346,7 @@ def test_of_two_limits_of_which_one_must_go_the_latency_is_named() -> None:
     conflicts = 0
     for seed in range(60):
         instance = make(np.random.default_rng(seed))
-        objective = Objective(0.5, 1.0, max_accuracy_drop=1.0)
+        objective = Objective(0.5, 1.0, budget=Budget.whole(1.0))
         rows = Brute(instance.problem(objective=objective), instance.input_elements).rows
         name = instance.hardware.processors[0].flash
         fastest = min(row.worst_latency_s for row in rows)
@@ -369,7 +369,7 @@ def test_joules_may_be_tiny() -> None:
         )
         links = tuple(replace(link, energy_j_per_byte=None) for link in instance.hardware.links)
         tiny = replace(instance, hardware=replace(instance.hardware, processors=processors, links=links))
-        objective = Objective(0.5, 1.0, max_accuracy_drop=0.1)
+        objective = Objective(0.5, 1.0, budget=Budget.whole(0.1))
         problem = tiny.problem(objective=objective, cost="energy", max_exits=2)
         brute = Brute(problem, instance.input_elements)
         assert solver.solve(problem).design in brute.winners()
@@ -394,7 +394,7 @@ def test_of_equal_designs_the_one_on_fewer_processors_is_taken() -> None:
     )
     free = replace(instance, hardware=board)
     options: dict[str, Any] = {
-        "objective": Objective(0.5, 1.0, max_accuracy_drop=1.0),
+        "objective": Objective(0.5, 1.0, budget=Budget.whole(1.0)),
         "pinned": {instance.exits[0].location: None},
     }
     design = solver.solve(free.problem(**options)).design

@@ -27,7 +27,7 @@ from eeaug.errors import ConversionError, InfeasibleError
 from eeaug.frameworks.runners import INT8 as FORMAT
 from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import NEVER, quantile_grid
+from eeaug.search.thresholds import Budget, quantile_grid
 from eeaug.settings import Settings
 from eeaug.support.quantities import DROP, apart, as_given
 
@@ -101,20 +101,19 @@ def sought(
     InfeasibleError : whatever leaves where, the int8 stages lose more than the budget
     """
     own = _in_place(problem, rules, design, choose)
-    found = (refine.refined(own, rules, design) if design.exits else None) or _closed(settings, own, rules, design)
+    found = (refine.refined(own, rules, design) if design.exits else None) or _closed(own, rules, design)
     guarantee = None
     everyone = None
     if settings.risk is not None:
-        assert certify is not None and settings.max_accuracy_drop is not None
+        assert certify is not None and own.objective.budget is not None
         everyone = _rows_in_place(own.outcomes, design, certify)
         found, guarantee = certification.certified(
             own, rules, found, everyone,
-            budget=settings.max_accuracy_drop, risk=settings.risk, seed=settings.seed,
+            budget=own.objective.budget.asked, risk=settings.risk, seed=settings.seed,
         )  # fmt: skip
     points = operating_points.points(settings, own, rules, found, guarantee, everyone)
-    thresholds = _reachable(operating_points.corrected(found.thresholds, settings.correction))
     return Integer(
-        tuple(None if np.isinf(t) else t for t in thresholds),
+        _reachable(operating_points.corrected(found.thresholds, settings.correction)),
         choose,
         tuple(replace(point, thresholds=_reachable(point.thresholds)) for point in points),
         guarantee,
@@ -128,7 +127,7 @@ def entered(manifest: dict[str, Any], found: Integer) -> None:
     by_name = {point.name: point for point in found.points}
     for point in manifest["operating_points"]:
         if point["name"] in by_name:
-            thresholds = [None if np.isinf(t) else t for t in by_name[point["name"]].thresholds]
+            thresholds = list(by_name[point["name"]].thresholds)
             constants = [Quantised.constant(t) for t in thresholds]
             point["int8"] = {"thresholds": thresholds, "constants": constants}
 
@@ -150,42 +149,44 @@ def _rows_in_place(outcomes: Outcomes, design: Design, own: Outcomes) -> Outcome
     return replace(own, confidence=confidence, predicted=predicted)
 
 
-def _closed(settings: Settings, problem: Problem, rules: Rules, design: Design) -> Design:
+def _closed(problem: Problem, rules: Rules, design: Design) -> Design:
     """The design with nothing leaving early, if that keeps the budget that was asked for.
 
-    The problem's own budget may be smaller, because thresholds that just fit on choose lose more elsewhere; here
-    none was fitted.
+    Less of it may be kept on choose, because thresholds that just fit there lose more elsewhere; here none was
+    fitted.
 
     Raises
     ------
     InfeasibleError : it does not, or pinned thresholds do not allow it
     """
-    asked = replace(problem.objective, max_accuracy_drop=settings.max_accuracy_drop)
+    budget = problem.objective.budget
+    asked = replace(problem.objective, budget=None if budget is None else Budget.whole(budget.asked))
     pinned = any(problem.costs.exits[e].location in rules.thresholds for e in design.exits)
     if not pinned and asked.allows(float(problem.outcomes.accuracies[-1])):
-        return replace(design, thresholds=(float(NEVER),) * len(design.exits))
-    raise _infeasible(settings, problem, rules, design)
+        return replace(design, thresholds=(None,) * len(design.exits))
+    raise _infeasible(problem, rules, design)
 
 
-def _infeasible(settings: Settings, problem: Problem, rules: Rules, design: Design) -> InfeasibleError:
-    most = replace(problem, objective=replace(problem.objective, max_accuracy_drop=None, weight=0.0))
+def _infeasible(problem: Problem, rules: Rules, design: Design) -> InfeasibleError:
+    most = replace(problem, objective=replace(problem.objective, budget=None, weight=0.0))
     best = refine.refined(most, rules, design)
     assert best is not None
-    closed = replace(best, thresholds=(float(NEVER),) * len(best.exits))
+    closed = replace(best, thresholds=(None,) * len(best.exits))
     drop = problem.objective.base_accuracy - max(refine.passage(problem, each).accuracy for each in (best, closed))
-    assert settings.max_accuracy_drop is not None
-    lost, allowed = apart(lambda value: f"{100 * value:.2f} pp", drop, settings.max_accuracy_drop)
+    assert problem.objective.budget is not None
+    asked = problem.objective.budget.asked
+    lost, allowed = apart(lambda value: f"{100 * value:.2f} pp", drop, asked)
     lost, allowed = lost.removesuffix(" pp"), allowed.removesuffix(" pp")
     return InfeasibleError(
         f"the int8 stages lose {lost} points on the choose samples at best, "
-        f"--max-accuracy-drop {as_given(settings.max_accuracy_drop, DROP)} allows {allowed}: "
+        f"--max-accuracy-drop {as_given(asked, DROP)} allows {allowed}: "
         f"allow {as_given(float(np.ceil(drop * 1e4) / 1e4), DROP)}, or leave {FORMAT} out of --format",
         limit="max_accuracy_drop",
-        given=settings.max_accuracy_drop,
+        given=asked,
         best=drop,
     )
 
 
-def _reachable(thresholds: Sequence[float]) -> tuple[float, ...]:
+def _reachable(thresholds: Sequence[float | None]) -> tuple[float | None, ...]:
     """Thresholds above the largest int8 confidence are never met."""
-    return tuple(float(NEVER) if t > 1 - STEP else t for t in thresholds)
+    return tuple(None if t is None or t > 1 - STEP else t for t in thresholds)

@@ -101,7 +101,7 @@ def points_of(
     """Every operating point with its own figures; ``choose`` and ``test`` are rows of the design."""
     made = []
     for point in points:
-        own = replace(chosen, thresholds=tuple(None if np.isinf(t) else t for t in point.thresholds))
+        own = replace(chosen, thresholds=point.thresholds)
         made.append({
             "name": point.name,
             "max_accuracy_drop": point.budget,

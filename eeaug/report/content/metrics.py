@@ -124,9 +124,9 @@ def independent(
     """The same as Sponner et al. predict it: exits independent of each other (see cascade)."""
     reach, accuracy = 1.0, 0.0
     leave = []
-    limits = [np.inf if t is None else np.float32(t) for t in thresholds] + [-np.inf]
-    for confidence, correct, limit in zip(outcomes.confidence, outcomes.correct, limits, strict=True):
-        leaves = confidence >= limit
+    limits = (*thresholds, -np.inf)  # everybody leaves at the final classifier
+    for confidence, correct, threshold in zip(outcomes.confidence, outcomes.correct, limits, strict=True):
+        leaves = np.zeros(confidence.shape, bool) if threshold is None else confidence >= np.float32(threshold)
         accuracy += reach * float(outcomes.share(leaves & correct))
         leave.append(reach * float(outcomes.share(leaves)))
         reach *= 1 - float(outcomes.share(leaves))
