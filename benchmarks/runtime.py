@@ -80,7 +80,7 @@ def rows(
         x = cascade.preprocessing(data["x_test"][:samples])
     exits = cascade.predict(x, prepared=True).exits
     reach = [float((exits >= k).mean()) for k in range(len(cascade.stages))]
-    mine = float(np.dot(reach, [stage["macs"] for stage in cascade.stages]))
+    mine = float(np.dot(reach, [stage.macs for stage in cascade.stages]))
     saved = 1 - mine / json.loads((bundle / "report.json").read_bytes())["model"]["macs"]
     inputs = tensors(cascade, x)
     for batch in batches:

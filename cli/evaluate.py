@@ -15,6 +15,7 @@ from eeaug.errors import InputError
 from eeaug.settings import MAX_THREADS
 
 if TYPE_CHECKING:  # numpy and onnxruntime are imported on use
+    from eeaug.bundle.entries import Manifest
     from eeaug.cascade.outcomes import Outcomes
     from eeaug.data import Data, Part
     from eeaug.data.preprocessing import Preprocessing
@@ -86,25 +87,24 @@ def evaluate(
     from eeaug.support.cache import telling
 
     found = bundles.read(directory, manifest_sha256)
-    manifest = found.manifest
-    if baseline and manifest.get("finetuned"):
+    manifest = found.entries
+    if baseline and manifest.finetuned:
         raise InputError(
             f"--baseline: the backbone of {directory} was fine-tuned: the given model is not in the bundle"
         )
     cascade = Cascade.load(directory, manifest, threads or os.cpu_count() or 1, point)
-    shape = tuple(manifest["stages"][0]["input_shape"])
+    shape = cascade.input_shape
     cache = (cache_dir or default_cache()) / "data"
     with telling(lambda text: out.say(f"warning: {text}", err=True)):
         given = samples.load(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
-    preprocessing = Preprocessing() if prepared else Preprocessing.from_dict(manifest["preprocessing"])
-    decision = manifest["decision"]
+    preprocessing = Preprocessing() if prepared else manifest.preprocessing
     given = replace(given, preprocessing=preprocessing)
     known = given.notes
-    given = given.in_order(manifest["classes"]) if labels == "given" else given
+    given = given.in_order(manifest.classes) if labels == "given" else given
     for note in given.notes[len(known) :]:
         click.echo(f"note: {note}", err=True)
-    given = given.labelled(decision["kind"], decision["classes"])
-    given.check(shape, len(manifest["classes"]))
+    given = given.labelled(manifest.decision.kind, manifest.decision.classes)
+    given.check(shape, len(manifest.classes))
     chosen = _part(given, part)
     outcomes = _outcomes(cascade, chosen, preprocessing) if baseline else None
     if outcomes is not None:
@@ -114,12 +114,10 @@ def evaluate(
     served = _served(found.report, manifest, given, chosen)
     facts = {
         **_figures(cascade, chosen, decided),
-        "baseline": None
-        if outcomes is None
-        else _against_model(cascade, outcomes, chosen, served, manifest["seed"]),
+        "baseline": None if outcomes is None else _against_model(cascade, outcomes, chosen, served, manifest.seed),
         "reference": _compared(manifest, cascade, decided, served),
     }
-    facts["verdict"] = evaluate_view.verdict(facts, guaranteed=manifest.get("settings", {}).get("risk") is not None)
+    facts["verdict"] = evaluate_view.verdict(facts, guaranteed=manifest.settings["risk"] is not None)
     if as_json:
         out.write(bundle.dump_json(facts).encode())
     else:
@@ -160,7 +158,7 @@ def _figures(cascade: Cascade, part: Part, decided: Decisions) -> dict[str, Any]
     sure = np.bincount(decided.exits, weights=decided.confidence, minlength=count)
     hit = None if part.y is None else decided.predicted == part.y
     right = None if hit is None else np.bincount(decided.exits, weights=hit, minlength=count)
-    costs = np.cumsum([stage["macs"] for stage in cascade.stages])
+    costs = np.cumsum([stage.macs for stage in cascade.stages])
     return {
         "part": part.name,
         "point": cascade.point,
@@ -170,7 +168,7 @@ def _figures(cascade: Cascade, part: Part, decided: Decisions) -> dict[str, Any]
         "leave_rates": [float(c) / n for c in left],
         "stages": [
             {
-                "name": stage["name"],
+                "name": stage.name,
                 "left": int(left[k]),
                 "accuracy": float(right[k] / left[k]) if right is not None and left[k] else None,
                 "mean_confidence": float(sure[k] / left[k]) if left[k] else None,
@@ -181,9 +179,9 @@ def _figures(cascade: Cascade, part: Part, decided: Decisions) -> dict[str, Any]
     }
 
 
-def _served(report: dict[str, Any], manifest: dict[str, Any], given: Data, part: Part) -> list[str]:
+def _served(report: dict[str, Any], manifest: Manifest, given: Data, part: Part) -> list[str]:
     """What these very samples served as when the bundle was made; empty for new ones."""
-    if given.sha256 not in [source["sha256"] for source in manifest["inputs"]]:
+    if given.sha256 not in [source["sha256"] for source in manifest.inputs]:
         return []
     parts = report["data"]["parts"]
     return [name for name, view in parts.items() if view is not None and view["of"] == part.name]
@@ -206,12 +204,12 @@ def _against_model(
 
 
 def _compared(
-    manifest: dict[str, Any], cascade: Cascade, decided: Decisions, served: Sequence[str]
+    manifest: Manifest, cascade: Cascade, decided: Decisions, served: Sequence[str]
 ) -> dict[str, Any] | None:
-    """Every statistic against the bundle's reference; None for a bundle without one."""
+    """Every statistic against the bundle's reference; None without one."""
     from eeaug.cascade import shift
 
-    recorded = manifest.get("reference")
+    recorded = manifest.reference
     if recorded is None:
         return None
     new = shift.seen(decided.exits, decided.reached)
@@ -225,7 +223,7 @@ def _compared(
         "outside": sum(c.outside for c in found),
         "statistics": [
             {
-                "stage": cascade.stages[c.exit]["name"],
+                "stage": cascade.stages[c.exit].name,
                 "statistic": c.statistic,
                 "expected": c.expected,
                 "interval": c.interval,

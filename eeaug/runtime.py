@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.backbone.stored_model import one_line
+from eeaug.bundle.entries import Manifest, StageEntry, Thresholds
 from eeaug.bundle.manifest import read_manifest
+from eeaug.bundle.manifest_rules import DEFAULT
 from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision, Quantised
@@ -29,19 +31,11 @@ from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.frameworks import runners
 from eeaug.frameworks.runners import Runner
 
-__all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard", "thresholds_by_point"]
+__all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard"]
 
 BATCH = 32  # larger ones leave the caches of a processor: slower for each sample
-DEFAULT = "default"  # operating_points.DEFAULT, without importing the search
-Thresholds = tuple[float | None, ...]
 Floats = NDArray[np.float32]
 Rows = tuple[NDArray[Any], ...]  # arrays with a row per sample
-
-
-def thresholds_by_point(manifest: Mapping[str, Any]) -> dict[str, Thresholds]:
-    """The m thresholds of every operating point of a bundle; those of the default are its stages' own."""
-    listed = {point["name"]: tuple(point["thresholds"]) for point in manifest.get("operating_points", ())}
-    return {**listed, DEFAULT: tuple(stage["threshold"] for stage in manifest["stages"][:-1])}
 
 
 @dataclass(frozen=True)
@@ -91,19 +85,21 @@ class Cascade:
     """The stages of a bundle in a runtime, at one of the bundle's operating points.
 
     ``stages`` are the entries of the manifest, ``sessions`` one per stage; ``points`` holds the thresholds (m) of
-    every operating point by name, ``point`` is the one that decides. :meth:`predict` goes by the ``manifest``, too.
+    every operating point by name, ``point`` is the one that decides. :meth:`predict` goes by the ``manifest``, too;
+    None: stages that are no bundle, whose classes have no names.
     """
 
     decision: Decision
-    stages: tuple[Mapping[str, Any], ...] = field(repr=False)
+    stages: tuple[StageEntry, ...] = field(repr=False)
     sessions: tuple[Runner, ...] = field(repr=False)
     points: Mapping[str, Thresholds]
     point: str = DEFAULT
-    manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    manifest: Manifest | None = field(default=None, repr=False)
 
     @classmethod
     def load(
-        cls, directory: str | Path, manifest: Mapping[str, Any] | None = None, threads: int | None = None,
+        cls, directory: str | Path, manifest: Manifest | Mapping[str, Any] | None = None,
+        threads: int | None = None,
         point: str = DEFAULT, *, runtime: str = "onnx", allow_unsafe: bool = False,
         manifest_sha256: str | None = None,
     ) -> Cascade:  # fmt: skip
@@ -111,7 +107,8 @@ class Cascade:
 
         Parameters
         ----------
-        manifest : of a bundle that is being written; None reads it, and compares every file with its sha256
+        manifest : of a bundle that is being written, or as it stands in manifest.json; None reads it, and compares
+            every file with its sha256
         threads : of ONNX Runtime; None takes all processors
         point : the operating point whose thresholds decide
         runtime : onnx, keras, tflite or tflite-int8, which has thresholds and points of its own (see
@@ -127,13 +124,21 @@ class Cascade:
         directory = Path(directory)
         if manifest is None:
             manifest = read_manifest(directory, manifest_sha256)
-        stages, points = tuple(manifest["stages"]), thresholds_by_point(manifest)
-        decision = Decision(**manifest["decision"])
-        sessions = runners.opened(runtime, runners.Asked(directory, manifest, threads, allow_unsafe))
+        if not isinstance(manifest, Manifest):
+            manifest = Manifest.from_dict(manifest)
+        decision, stages, points = manifest.decision, manifest.stages, manifest.points
+        asked = runners.Asked(
+            directory,
+            [stage.files for stage in stages],
+            threads,
+            allow_unsafe,
+            reference=manifest.int8 is not None and manifest.int8.kernels == "reference",
+            comes=[None if stage.int8 is None else stage.int8.requantised_from for stage in stages],
+        )
+        sessions = runners.opened(runtime, asked)
         if runtime == runners.INT8:
-            decision, stages = Quantised(**manifest["decision"]), tuple(map(_int8, stages))
-            own = [{**p, **p["int8"]} for p in manifest.get("operating_points", ()) if "int8" in p]
-            points = thresholds_by_point({"stages": stages, "operating_points": own})
+            decision, points = Quantised(**decision.as_dict()), manifest.int8_points
+            stages = tuple(replace(s, threshold=None if s.int8 is None else s.int8.threshold) for s in stages)
         _check_point(point, points)
         return cls(decision, stages, sessions, points, point, manifest)
 
@@ -155,17 +160,17 @@ class Cascade:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, by number."""
-        return tuple(self.manifest["classes"])
+        return self._manifest.classes
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
         """What the bundle's samples need before its first stage."""
-        return Preprocessing.from_dict(self.manifest["preprocessing"])
+        return self._manifest.preprocessing
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Of one sample."""
-        return tuple(self.stages[0]["input_shape"])
+        return self.stages[0].input_shape
 
     def predict(self, x: NDArray[Any], *, prepared: bool = False, batch: int = BATCH) -> Predictions:
         """Classify samples (n, *input_shape); what has left costs nothing more.
@@ -216,19 +221,30 @@ class Cascade:
         pairs: list[list[tuple[Floats, NDArray[np.int64]]]] = []
         given: list[NDArray[np.int64]] = []
         for x in batches:
-            tensor: Any = x
-            said: list[Floats] = []
-            for k in range(len(self.stages)):
-                probabilities, tensor = self.stage(k, tensor)
-                said.append(probabilities)
+            said = self.answers(x)
             pairs.append([self.decision.answers(p) for p in heard(self.decision, self.stages, said)])
             given.append(self.decision.answers(said[-1])[1])
         confidence, predicted = (
             np.array([np.concatenate([batch[k][i] for batch in pairs]) for k in range(len(self.stages))])
             for i in range(2)
         )
-        hears = any(stage.get("reuse") for stage in self.stages)
+        hears = any(stage.reuse for stage in self.stages)
         return Outcomes(confidence, predicted, labels, given=np.concatenate(given) if hears else None)
+
+    def answers(self, x: Floats) -> list[Floats]:
+        """What every classifier says by itself of prepared samples (n, *input_shape), as if none ever left.
+
+        Returns (n, outputs) probabilities each; :func:`heard` makes of them what is decided by.
+        """
+        return [probabilities for probabilities, _ in self.through(x)]
+
+    def through(self, x: Floats) -> Iterator[tuple[Floats, Floats | None]]:
+        """Probabilities and hand-over of every stage, one after the other, as if no sample ever left."""
+        tensor: Floats | None = x
+        for k in range(len(self.stages)):
+            assert tensor is not None
+            probabilities, tensor = self.stage(k, tensor)
+            yield probabilities, tensor
 
     def stage(self, k: int, tensor: Floats) -> tuple[Floats, Floats | None]:
         """Probabilities and hand-over of stage ``k`` by itself; there is no hand-over after the last.
@@ -238,18 +254,22 @@ class Cascade:
         ConversionError : its file does not compute what the manifest says
         """
         stage = self.stages[k]
-        outputs = [stage["outputs"]["probabilities"], *(h["name"] for h in stage["outputs"]["handover"])]
         try:
-            made = self.sessions[k].run(outputs, {stage["inputs"][0]: tensor})
+            made = self.sessions[k].run(stage.outputs, {stage.input_name: tensor})
         except (EeaugError, MemoryError):
             raise
         except Exception as error:  # runtimes have errors of their own for names and shapes that a file has not
-            raise ConversionError(f"stage {stage['name']}: its file cannot be run: {one_line(error)}") from error
-        wanted = [(self.decision.outputs,), *(tuple(h["shape"]) for h in stage["outputs"]["handover"])]
-        for name, array, shape in zip(outputs, made, wanted, strict=True):
+            raise ConversionError(f"stage {stage.name}: its file cannot be run: {one_line(error)}") from error
+        wanted = [(self.decision.outputs,), *([] if stage.handover is None else [stage.handover.shape])]
+        for name, array, shape in zip(stage.outputs, made, wanted, strict=True):
             if array.shape != (len(tensor), *shape):
-                raise ConversionError(f"stage {stage['name']}: {name} is {array.shape[1:]}, must be {shape}")
+                raise ConversionError(f"stage {stage.name}: {name} is {array.shape[1:]}, must be {shape}")
         return made[0], made[1] if len(made) > 1 else None
+
+    @property
+    def _manifest(self) -> Manifest:
+        assert self.manifest is not None, "stages that are no bundle"
+        return self.manifest
 
     def _check(self, x: NDArray[Any], batch: int) -> None:
         if batch < 1:
@@ -349,23 +369,17 @@ class _Waiting:
         return tuple(buffer[:count] for buffer in self._buffers)
 
 
-def heard(decision: Decision, stages: Sequence[Mapping[str, Any]], said: Sequence[Floats]) -> list[Floats]:
-    """What every stage of the manifest decides by, of what each says by itself: (n, outputs) each."""
+def heard(decision: Decision, stages: Sequence[StageEntry], said: Sequence[Floats]) -> list[Floats]:
+    """What every stage decides by, of what each says by itself: (n, outputs) each."""
     return [_hearing(decision, stage, said[: k + 1]) for k, stage in enumerate(stages)]
 
 
-def _hearing(decision: Decision, stage: Mapping[str, Any], said: Sequence[Floats]) -> Floats:
-    weights = stage.get("reuse")
-    return combined(said, weights, decision) if weights else said[-1]
+def _hearing(decision: Decision, stage: StageEntry, said: Sequence[Floats]) -> Floats:
+    return combined(said, stage.reuse, decision) if stage.reuse else said[-1]
 
 
 def _as_float32(x: NDArray[Any]) -> Floats:
     return np.ascontiguousarray(x, np.float32)
-
-
-def _int8(stage: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The stage with the threshold of its int8 file; there is none before it was sought."""
-    return {**stage, "threshold": stage["int8"].get("threshold")}
 
 
 def _check_point(point: str, points: Mapping[str, Thresholds]) -> None:

@@ -3,7 +3,8 @@
 A line of code here may touch the files of a bundle: no framework, no figure.
 
     manifest_rules  what a manifest must be beyond its schema
-    manifest        what a bundle says of itself, and whether its files are still those
+    entries         what a manifest says, as data classes
+    manifest        a bundle that is there, read, and whether its files are still those
     directory       written beside its place, moved there when it is whole
     search_files    search/: what a later choice needs instead of data and training
 """

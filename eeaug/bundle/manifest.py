@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from eeaug.bundle import manifest_rules
+from eeaug.bundle.entries import Manifest
 from eeaug.errors import ConversionError, InputError
 from eeaug.schema import manifest as described
 from eeaug.support import json_file, regular
@@ -34,7 +36,7 @@ class Bundle:
 
     Parameters
     ----------
-    manifest, report : manifest.json and report.json
+    manifest, report : manifest.json and report.json, as they stand there
     raw : report.json as stored
     sha256 : of manifest.json
     """
@@ -44,6 +46,11 @@ class Bundle:
     report: dict[str, Any] = field(repr=False)
     raw: bytes = field(repr=False)
     sha256: str
+
+    @cached_property
+    def entries(self) -> Manifest:
+        """What manifest.json says, as data classes."""
+        return Manifest.from_dict(self.manifest)
 
     def has(self, name: str) -> bool:
         """Whether it has this file: one that its manifest does not list is none of it."""

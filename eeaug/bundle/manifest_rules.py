@@ -15,7 +15,7 @@ from eeaug.settings import ALWAYS, FORMATS
 from eeaug.support.json_file import differences, place, value
 from eeaug.support.regular import shown
 
-__all__ = ["check", "compare", "facts"]
+__all__ = ["DEFAULT", "check", "compare", "facts"]
 
 UNLISTED = ("manifest.json", "timing.json")
 NEEDED = ("report.json", "hardware.yaml", "augmented.keras")

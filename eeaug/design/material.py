@@ -46,7 +46,7 @@ class Material:
     found: Candidates
     classes: tuple[str, ...]
     preprocessing: Preprocessing
-    inputs: Sequence[dict[str, str]]
+    inputs: Sequence[Mapping[str, str]]
     data: dict[str, Any]
     x: NDArray[np.float32]
     test: Measure | None

@@ -2,8 +2,8 @@
 
 A format is a module of this package with two functions:
 
-    write(work)              writes its files below ``work.directory`` and enters each in ``files`` of its stage
-                             in ``work.manifest``
+    write(work)              writes its files below ``work.directory`` and gives what the manifest then says of
+                             them (entries.Added)
     check(work, reference)   reads them back, runs them on ``work.x`` as the cascade that they are and gives what
                              verify.Reference.check gives, and what else there is to say of the format; raises
                              ConversionError where they disagree
@@ -16,7 +16,7 @@ Its name stands in vocabulary.FORMATS, too, from where the command line has it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.backbone.model import Classifier
+from eeaug.bundle.entries import Added, Manifest
 from eeaug.cascade.output import Decision
 from eeaug.errors import InputError
 from eeaug.hardware import Hardware
@@ -41,20 +42,24 @@ class Work:
     Parameters
     ----------
     directory : the bundle's
-    manifest : as bundle.read_manifest gives it, still without hashes; writers add to it
-    stages : the same stages as ``manifest["stages"]``, with what they are made of
+    manifest : what it says of all that is written so far, still without hashes
+    stages : the same stages as ``manifest.stages``, with what they are made of
     x : float32 (n, *input shape), prepared samples of the choose part that files are run on
     calibration : float32 (n, *input shape), those that int8 ranges are taken from; None: there is no data
     """
 
     directory: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     classifier: Classifier
     stages: tuple[Stage, ...]
     hardware: Hardware
     x: NDArray[np.float32]
     threads: int
     calibration: NDArray[np.float32] | None = None
+
+    def adding(self, name: str, added: Added) -> Work:
+        """With the files of the format of this name, which were written."""
+        return replace(self, manifest=self.manifest.adding(name, added))
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,9 @@ class Format:
     needs: Mapping[str, str] = field(default_factory=dict)
     like: str | None = "model"
 
-    def write(self, work: Work) -> None:
-        self._module().write(work)
+    def write(self, work: Work) -> Added:
+        added: Added = self._module().write(work)
+        return added
 
     def check(self, work: Work, reference: Any) -> dict[str, Any]:
         """``reference``: a verify.Reference."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eeaug.backbone.model import Classifier
+from eeaug.bundle.entries import Handover, StageEntry
 from eeaug.frameworks import keras_archive, keras_to_onnx
 from eeaug.heads import keras_head
 from eeaug.settings import ALWAYS
@@ -46,22 +47,22 @@ def _files(stage: Stage) -> dict[str, str]:
     return {kind: f"stages/{stage.name}/model.{kind}" for kind in ALWAYS}
 
 
-def entry(stage: Stage, metric: str) -> dict[str, Any]:
+def entry(stage: Stage, metric: str) -> StageEntry:
     """The stage as the manifest describes it."""
-    handover = []
+    handover = None
     if stage.handover is not None:
-        shape = list(stage.handover_shape)
         tensor = prod(stage.handover_shape) * stage.bytes_per_element
-        handover = [{"name": stage.handover, "shape": shape, "bytes": tensor}]
-    return {
-        "name": stage.name,
-        "processor": stage.processor,
-        "inputs": [stage.input_name],
-        "input_shape": list(stage.input_shape),
-        "outputs": {"probabilities": PROBABILITIES, "handover": handover},
-        "reuse": list(stage.weights) or None,
-        "threshold": stage.threshold,
-        "metric": metric,
-        "macs": stage.macs,
-        "files": _files(stage),
-    }
+        handover = Handover(stage.handover, tuple(stage.handover_shape), tensor)
+    return StageEntry(
+        name=stage.name,
+        processor=stage.processor,
+        input_name=stage.input_name,
+        input_shape=tuple(stage.input_shape),
+        probabilities=PROBABILITIES,
+        handover=handover,
+        reuse=tuple(stage.weights) or None,
+        threshold=stage.threshold,
+        metric=metric,
+        macs=stage.macs,
+        files=_files(stage),
+    )

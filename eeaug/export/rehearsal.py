@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.backbone.model import Classifier
+from eeaug.bundle.entries import Manifest, OperatingPoint
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError
 from eeaug.export import formats, keras_onnx, layerwise, tflm, verify
 from eeaug.export.formats import Format, Work
@@ -75,24 +77,27 @@ def check(
         possible = list(set(settings.formats) - set(asked))
         for name, kind in asked.items():
             try:
-                _written(name, kind, work, reference)
+                work = _written(name, kind, work, reference)
             except (ConversionError, RuntimeError, ValueError) as error:
                 raise _refusal(name, possible, classifier, error) from error
             possible.append(name)
 
 
-def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -> None:
+def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -> Work:
     """Write the format and look whether it says what Keras says; of int8, whether TFLM says what LiteRT does."""
-    kind.write(work)
+    work = work.adding(name, kind.write(work))
     if name == int8_cascade.FORMAT:
         nothing: tuple[None, ...] = (None,) * (len(work.stages) - 1)
-        int8_cascade.entered(work.manifest, Integer(nothing, reference.outcomes, (), None))
-    elif kind.like == "int8":
+        return replace(
+            work, manifest=int8_cascade.entered(work.manifest, Integer(nothing, reference.outcomes, (), None))
+        )
+    if kind.like == "int8":
         stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
-        said = int8_cascade.said(stages, work.x)
+        said = stages.answers(work.x)
         kind.check(work, verify.Reference.of(stages.decision, stages.stages, said, int8_cascade.TOLERANCE))
     elif name != "c" or _parameters(work.classifier) <= C_PARAMETERS:
         kind.check(work, reference)
+    return work
 
 
 def _parameters(classifier: Classifier) -> int:
@@ -135,16 +140,15 @@ def _work(
     count = len(exits) + 1
     stages = partition.stages(classifier, exits, [None] * len(exits), [(on.name, 4)] * count, [0] * count)
     decision = classifier.decision
-    manifest = {
-        "versions": {},
-        "settings": {"formats": list(settings.formats)},
-        "classes": [str(k) for k in range(decision.classes)],
-        "decision": decision.as_dict(),
-        "preprocessing": {"scale": 1.0, "offset": 0.0, "mean": None, "std": None},
-        "inputs": [{"name": classifier.file}],
-        "stages": [keras_onnx.entry(stage, decision.metric) for stage in stages],
-        "operating_points": [{"name": "default", "thresholds": [None] * len(exits)}],
-    }
+    manifest = Manifest(
+        classes=tuple(str(k) for k in range(decision.classes)),
+        decision=decision,
+        preprocessing=Preprocessing(),
+        stages=tuple(keras_onnx.entry(stage, decision.metric) for stage in stages),
+        operating_points=(OperatingPoint("default", (None,) * len(exits)),),
+        settings={"formats": list(settings.formats)},
+        inputs=({"name": classifier.file},),
+    )
     for stage in stages:
         (directory / "stages" / stage.name).mkdir(parents=True)
     return Work(directory, manifest, classifier, stages, target, x, settings.threads, x)
@@ -160,7 +164,7 @@ def _reference(work: Work) -> verify.Reference:
         made = {name: np.asarray(values) for name, values in answers(tensor).items()}
         said.append(made[partition.PROBABILITIES])
         tensor = made.get(stage.handover or "", tensor)
-    return verify.Reference.of(work.classifier.decision, work.manifest["stages"], said)
+    return verify.Reference.of(work.classifier.decision, work.manifest.stages, said)
 
 
 def _refusal(name: str, possible: Sequence[str], classifier: Classifier, error: Exception) -> ConversionError:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from eeaug.bundle.entries import Added
 from eeaug.export.formats import Work
 from eeaug.export.verify import Reference
-from eeaug.frameworks import keras_to_tflite, tflite_session
+from eeaug.frameworks import keras_to_tflite
+from eeaug.runtime import Cascade
 from eeaug.stages.partition import stage_graph
 
 __all__ = ["check", "write"]
@@ -16,21 +16,17 @@ __all__ = ["check", "write"]
 FILE = "model.tflite"
 
 
-def write(work: Work) -> None:
-    for stage, entry in zip(work.stages, work.manifest["stages"], strict=True):
+def write(work: Work) -> Added:
+    files = []
+    for stage in work.stages:
         inputs, outputs = stage_graph(work.classifier, stage)
         name = f"stages/{stage.name}/{FILE}"
         (work.directory / name).write_bytes(keras_to_tflite.to_tflite(inputs, outputs, input_name=stage.input_name))
-        entry["files"]["tflite"] = name
+        files.append(name)
+    return Added(files)
 
 
 def check(work: Work, reference: Reference) -> dict[str, Any]:
     """Run the files in LiteRT, each on what the one before hands over."""
-    said, tensor = [], np.asarray(work.x)
-    for entry in work.manifest["stages"]:
-        session = tflite_session.Session(work.directory / entry["files"]["tflite"], work.threads)
-        names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
-        probabilities, *handed = session.run(names, {entry["inputs"][0]: tensor})
-        said.append(probabilities)
-        tensor = handed[0] if handed else tensor
-    return reference.check("tflite", said)
+    cascade = Cascade.load(work.directory, work.manifest, work.threads, runtime="tflite")
+    return reference.check("tflite", cascade.answers(work.x))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
@@ -37,7 +38,7 @@ class Reference:
     """
 
     decision: Decision
-    stages: Sequence[Mapping[str, Any]]
+    stages: Sequence[StageEntry]
     outcomes: Outcomes
     thresholds: Sequence[float | None]
     margins: NDArray[np.float32]
@@ -47,14 +48,14 @@ class Reference:
     def of(
         cls,
         decision: Decision,
-        stages: Sequence[Mapping[str, Any]],
+        stages: Sequence[StageEntry],
         probabilities: Sequence[NDArray[np.float32]],
         tolerance: float = TOLERANCE,
     ) -> Reference:
         """Of what every classifier says by itself, (n, outputs) each; ``stages`` are the manifest's."""
         said = heard(decision, stages, probabilities)
         margins = np.array([decision.margins(p) for p in said])
-        thresholds = [stage["threshold"] for stage in stages[:-1]]
+        thresholds = [stage.threshold for stage in stages[:-1]]
         return cls(decision, stages, _outcomes(decision, said), thresholds, margins, tolerance)
 
     def check(self, name: str, probabilities: Sequence[NDArray[np.float32]]) -> dict[str, int]:
@@ -86,8 +87,7 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
     ConversionError : a file gives another decision or class away from every threshold, or the last classifier
         says other probabilities than the given model itself
     """
-    stages, x = work.manifest["stages"], work.x
-    decision = Decision(**work.manifest["decision"])
+    stages, decision, x = work.manifest.stages, work.manifest.decision, work.x
     size, unknown = at_once(x.shape[1:]), np.zeros(len(x), np.int64)
     pieces = [x[i : i + size] for i in range(0, len(x), size)]
     # the augmented model is read back too: what is compared is what is shipped
@@ -102,7 +102,7 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
     # our own files: code in Lambda layers was allowed when the given model was loaded
     keras = Cascade.load(work.directory, work.manifest, runtime="keras", allow_unsafe=True)
     said = {"keras": keras.outcomes(pieces, unknown), "onnx": onnx.outcomes(pieces, unknown)}
-    if not stages[-1].get("reuse"):  # else it says something else on purpose
+    if not stages[-1].reuse:  # else it says something else on purpose
         for name, outcomes in said.items():
             like_given(
                 f"the last {name} stage", outcomes.confidence[-1], outcomes.predicted[-1], own, decision, allowed
@@ -164,10 +164,10 @@ def _outcomes(decision: Decision, probabilities: Sequence[NDArray[np.float32]]) 
 
 
 def _in_one_piece(
-    model: Any, stages: Sequence[Mapping[str, Any]], pieces: Sequence[NDArray[np.float32]]
+    model: Any, stages: Sequence[StageEntry], pieces: Sequence[NDArray[np.float32]]
 ) -> list[NDArray[np.float32]]:
     """The augmented model's outputs in the order of the stages, each (n, outputs)."""
-    names = [exit_output(stage["outputs"]["handover"][0]["name"]) for stage in stages[:-1]] + [FINAL]
+    names = [exit_output(stage.handover.name) for stage in stages if stage.handover is not None] + [FINAL]
     answers = answering(model)
     parts = [answers(x) for x in pieces]
     return [np.concatenate([np.asarray(part[name]) for part in parts]) for name in names]

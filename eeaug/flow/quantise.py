@@ -24,7 +24,7 @@ def settle(
     settings: Settings, work: Work, task: Problem, rules: Rules, chosen: Chosen, held: Mapping[str, Measure],
     floats: Mapping[str, Outcomes | None],
 ) -> Integer:  # fmt: skip
-    """Thresholds for the int8 stages that were just written, entered in the manifest.
+    """Thresholds for the int8 stages that were just written.
 
     ``held`` measures, ``floats`` has the outcomes of the float cascade: on choose, and certify if there is one.
 
@@ -38,9 +38,7 @@ def settle(
         for name, measure in held.items()
         if (given := floats[name]) is not None
     }
-    found = int8_cascade.sought(settings, task, rules, chosen.design, own["choose"], own.get("certify"))
-    int8_cascade.entered(work.manifest, found)
-    return found
+    return int8_cascade.sought(settings, task, rules, chosen.design, own["choose"], own.get("certify"))
 
 
 def report(
@@ -53,9 +51,7 @@ def report(
     """
     stages = int8_cascade.cascade(work.directory, work.manifest, settings.threads)
     own = None if test is None or measure is None else int8_cascade.compared(measure(stages), test)
-    like = verify.Reference.of(
-        stages.decision, stages.stages, int8_cascade.said(stages, work.x), int8_cascade.TOLERANCE
-    )
+    like = verify.Reference.of(stages.decision, stages.stages, stages.answers(work.x), int8_cascade.TOLERANCE)
     asked = formats.like("int8", formats.named(settings.formats))
     checks = {name: kind.check(work, like) for name, kind in asked.items()}
     floats = choose if test is None else test

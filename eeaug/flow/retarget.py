@@ -18,10 +18,9 @@ from eeaug import hardware
 from eeaug.backbone import keras_files
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest, search_files
+from eeaug.bundle.entries import Manifest
 from eeaug.bundle.manifest import Bundle
-from eeaug.cascade.output import Decision
 from eeaug.data import plausibility
-from eeaug.data.preprocessing import Preprocessing
 from eeaug.design import problem
 from eeaug.design.material import Earlier, Material
 from eeaug.design.network import Network
@@ -57,7 +56,7 @@ class _Source:
     """A bundle that was made with its search/."""
 
     directory: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     report: Mapping[str, Any]
     earlier: Earlier
     hardware: Hardware
@@ -85,7 +84,7 @@ def retarget(
     read = {"the hardware description": settings.hardware if "hardware" in changes else None}
     bundle.check_place(settings.bundle, force=settings.force, inputs=read)
     material = _material(settings, source, changes, progress)
-    if of_data := _of_data(source.manifest["settings"]["formats"]):
+    if of_data := _of_data(source.manifest.settings["formats"]):
         progress.warn(f"{', '.join(of_data)} files are left out: what int8 needs is found on data")
     progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
     if settings.risk is not None:
@@ -117,7 +116,7 @@ def _read(directory: Path, manifest_sha256: str | None) -> _Source:
     _check_search(directory, search, found)
     return _Source(
         directory,
-        found.manifest,
+        found.entries,
         found.report,
         Earlier(directory.resolve().name, found.sha256, search),
         hardware.read(str(found.file("hardware.yaml"))),
@@ -126,13 +125,13 @@ def _read(directory: Path, manifest_sha256: str | None) -> _Source:
 
 def _check_search(directory: Path, search: Search, found: Bundle) -> None:
     """Raise ConversionError unless search/ is about the network that manifest and report are about."""
-    classes = Decision(**found.manifest["decision"])
+    classes = found.entries.decision
     codes = 1 << classes.outputs if classes.kind == "multilabel" else classes.classes
     samples = {"choose": search.outcomes, "certify": search.certify}
     parts = {name: part and part["samples"] for name, part in found.report["data"]["parts"].items()}
     checks = {
         "samples.npz: x has another shape than the first stage takes":
-            search.x.shape[1:] == tuple(found.manifest["stages"][0]["input_shape"]),
+            search.x.shape[1:] == found.entries.stages[0].input_shape,
         "exits.json: fewer heads than report.json has kept":
             len(search.trained) >= found.report["search"]["heads_kept"],
         "exits.json: a head ends otherwise than the model": all(
@@ -157,7 +156,7 @@ def _check_search(directory: Path, search: Search, found: Bundle) -> None:
 
 def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
     """The bundle's settings with the changes."""
-    stored = source.manifest["settings"]
+    stored = source.manifest.settings
     kept = dict(stored)
     split = [text.partition(":") for text in stored["exit_at"]]
     kept["exit_at"] = {name: processor or None for name, _, processor in split}
@@ -171,12 +170,12 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
             kept[other] = None
     if "hardware" in changes and stored["max_exits"] == max(1, len(source.hardware.processors) - 1):
         kept["max_exits"] = None  # the default of the old target; the new one has its own
-    if "finetuned" not in source.manifest:
+    if source.manifest.finetuned is None:
         kept |= {"finetune": 0, "recipe": "frozen", "exit_weight": None}  # asked for, but not better
     given = {"hardware": str(source.directory / "hardware.yaml"), **kept, **changes}
     with _explained(source, changes):
-        settings = Settings(model=Path(source.manifest["inputs"][0]["name"]), cache=Path(), **given)
-    if source.manifest.get("early_view"):
+        settings = Settings(model=Path(source.manifest.inputs[0]["name"]), cache=Path(), **given)
+    if source.manifest.early_view:
         raise InputError(
             f"{source.directory}: --recipe trecx has changed its final classifier, the given model is not in it: "
             "another budget or target needs eeaug augment"
@@ -206,7 +205,7 @@ def _explained(source: _Source, changes: Mapping[str, Any]) -> Iterator[None]:
         yield
     except InputError as error:
         for flag, key in INHERITED.items():
-            if re.search(rf"{flag}\b(?!-)", str(error)) and source.manifest["settings"][key] and key not in changes:
+            if re.search(rf"{flag}\b(?!-)", str(error)) and source.manifest.settings[key] and key not in changes:
                 raise InputError(f"{error} ({flag} is the bundle's; {flag} none takes it away)") from error
         raise
 
@@ -217,13 +216,13 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
     with progress.step("import"):
         start_frameworks(settings.threads, settings.seed)
     with progress.step("load", "model"):
-        given, path = stored["inputs"][0], source.directory / "augmented.keras"
+        given, path = stored.inputs[0], source.directory / "augmented.keras"
         classifier = replace(
             partition.backbone(keras_files.load(path), path),
             name=source.report["model"]["name"],
             file=given["name"],
             sha256=given["sha256"],
-            decision=Decision(**stored["decision"]),
+            decision=stored.decision,
         )
     with progress.step("graph"):
         blocks = graph.blocks(classifier)
@@ -257,9 +256,9 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
     return Material(
         network=network,
         found=candidates,
-        classes=tuple(stored["classes"]),
-        preprocessing=Preprocessing.from_dict(stored["preprocessing"]),
-        inputs=stored["inputs"],
+        classes=stored.classes,
+        preprocessing=stored.preprocessing,
+        inputs=stored.inputs,
         data=source.report["data"],
         x=search.x,
         test=None,

@@ -6,6 +6,7 @@ import hashlib
 import platform
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ import eeaug
 from eeaug import hardware
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest_rules, search_files
+from eeaug.bundle.entries import Manifest, OperatingPoint
 from eeaug.cascade import shift
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
@@ -31,7 +33,7 @@ from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search
 from eeaug.report.content import build, rho_curve
 from eeaug.report.words import cautions, target
-from eeaug.runtime import Cascade, thresholds_by_point
+from eeaug.runtime import Cascade
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.settings import Settings
 from eeaug.stages import partition
@@ -72,22 +74,20 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
             _export(work, settings, material, decided, lambda: alongside.enter_context(measured))
         for name, kind in asked.items():
             with progress.step("export", name):
-                kind.write(work)
+                work = work.adding(name, kind.write(work))
             if name == int8_cascade.FORMAT:
                 with progress.step("quantise"):
                     floats = {"choose": decided.rows, "certify": material.found.certify}
                     quantised = quantise.settle(
                         settings, work, decided.task, material.network.rules, decided.chosen, material.held, floats
                     )
-        manifest = work.manifest
+                work = replace(work, manifest=int8_cascade.entered(work.manifest, quantised))
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
             verification = verify.verify(work, whole, measured.cascade(), formats.like("model", asked))
             test = measured.outcomes()
         shown = decided.rows if test is None else test
-        manifest["reference"] = shift.recorded(
-            shown, thresholds_by_point(manifest), "choose" if test is None else "test"
-        )
+        recorded = shift.recorded(shown, work.manifest.points, "choose" if test is None else "test")
         c_files = verification["formats"].get("c", {}).pop("details", None)
         report = _report(settings, material, decided, test, verification)
         report["c"] = c_files
@@ -101,7 +101,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         for sentence in cautions.sentences(report):
             progress.warn(sentence)
         report["warnings"] = list(progress.warnings)
-        _finish(directory, manifest, report, progress)
+        _finish(directory, replace(work.manifest, reference=recorded), report, progress)
     return report
 
 
@@ -202,26 +202,23 @@ def _export(
 def _work(directory: Path, settings: Settings, material: Material, decided: Decided) -> Work:
     """What will be written, its manifest still without hashes."""
     network, chosen, stages = material.network, decided.chosen, decided.stages
-    manifest = {
-        "schema_version": bundle.SCHEMA_VERSION,
-        "tool": {"eeaug": eeaug.__version__},
-        "versions": _versions(),
-        "seed": settings.seed,
-        "settings": settings.as_dict(network.rules.max_exits),
-        "classes": list(chosen.classes),
-        "decision": chosen.decision.as_dict(),
-        "preprocessing": material.preprocessing.as_dict(),
-        "inputs": list(material.inputs),
-        "stages": [keras_onnx.entry(stage, chosen.decision.metric) for stage in stages],
-        "operating_points": [
-            {"name": point.name, "thresholds": list(point.thresholds)} for point in decided.points
-        ],
-    }
-    if material.finetune is not None and material.finetune["kept"]:
-        manifest["finetuned"] = material.finetune["epochs"]
-        manifest["early_view"] = network.given is not None
-    if material.earlier is not None:
-        manifest["retargeted_from"] = {"name": material.earlier.name, "sha256": material.earlier.sha256}
+    finetuned = material.finetune is not None and material.finetune["kept"]
+    earlier = material.earlier
+    manifest = Manifest(
+        tool={"eeaug": eeaug.__version__},
+        versions=_versions(),
+        seed=settings.seed,
+        settings=settings.as_dict(network.rules.max_exits),
+        classes=chosen.classes,
+        decision=chosen.decision,
+        preprocessing=material.preprocessing,
+        inputs=tuple(material.inputs),
+        stages=tuple(keras_onnx.entry(stage, chosen.decision.metric) for stage in stages),
+        operating_points=tuple(OperatingPoint(point.name, point.thresholds) for point in decided.points),
+        finetuned=material.finetune["epochs"] if finetuned and material.finetune is not None else None,
+        early_view=network.given is not None if finetuned else None,
+        retargeted_from=None if earlier is None else {"name": earlier.name, "sha256": earlier.sha256},
+    )
     return Work(
         directory,
         manifest,
@@ -256,18 +253,18 @@ def _search_facts(material: Material, result: Result) -> dict[str, Any]:
     }
 
 
-def _finish(directory: Path, manifest: dict[str, Any], report: dict[str, Any], progress: Progress) -> None:
+def _finish(directory: Path, manifest: Manifest, report: dict[str, Any], progress: Progress) -> None:
     """Report, hashes and manifest; last the times, which are outside the promise of equal bytes.
 
     The report, which is hashed, repeats what the manifest says, which is not.
     """
-    manifest["files"] = bundle.hashes(directory)
-    report["manifest"] = manifest_rules.facts(manifest)
+    files = bundle.hashes(directory)
+    report["manifest"] = manifest_rules.facts(replace(manifest, files=files).as_dict())
     content = bundle.dump_json(report).encode()
     (directory / manifest_rules.REPORT).write_bytes(content)
-    hashed = {**manifest["files"], manifest_rules.REPORT: hashlib.sha256(content).hexdigest()}
-    manifest["files"] = dict(sorted(hashed.items()))
-    (directory / "manifest.json").write_text(bundle.dump_json(manifest), encoding="utf-8")
+    files = dict(sorted({**files, manifest_rules.REPORT: hashlib.sha256(content).hexdigest()}.items()))
+    whole = replace(manifest, files=files).as_dict()
+    (directory / "manifest.json").write_text(bundle.dump_json(whole), encoding="utf-8")
     times = {name: round(progress.seconds.get(name, 0.0), 3) for name in STEPS}
     times["total"] = round(progress.total_s, 3)
     (directory / "timing.json").write_text(bundle.dump_json(times), encoding="utf-8")

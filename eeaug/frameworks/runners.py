@@ -35,12 +35,22 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """How files are to be opened: ``threads`` None takes all processors; see runtime.Cascade.load."""
+    """What is to be opened, and how; see runtime.Cascade.load.
+
+    Parameters
+    ----------
+    files : per stage its paths below ``directory``, by format
+    threads : None takes all processors
+    reference : whether LiteRT's reference kernels run int8 files
+    comes : per stage how int8 tensors come to it; None: as its file takes them
+    """
 
     directory: Path
-    manifest: Mapping[str, Any]
+    files: Sequence[Mapping[str, str]]
     threads: int | None
     allow_unsafe: bool
+    reference: bool = False
+    comes: Sequence[tflite_session.Quantisation | None] = ()
 
     @property
     def cores(self) -> int:
@@ -57,17 +67,16 @@ def opened(runtime: str, asked: Asked) -> tuple[Runner, ...]:
     """
     if runtime not in RUNTIMES:
         raise InputError(f"there is no runtime {runtime!r}; one of {', '.join(RUNTIMES)} would be")
-    stages = asked.manifest["stages"]
-    formats = [name for name in stages[0]["files"] if all(name in stage["files"] for stage in stages)]
+    formats = [name for name in asked.files[0] if all(name in files for files in asked.files)]
     if runtime not in formats:
         raise InputError(
             f"{asked.directory} has no stages for the runtime {runtime!r}; it has {', '.join(formats)}"
         )
     made = []
-    for stage in stages:
-        path = asked.directory / stage["files"][runtime]
+    for k, files in enumerate(asked.files):
+        path = asked.directory / files[runtime]
         try:
-            made.append(RUNTIMES[runtime](asked, path, stage))
+            made.append(RUNTIMES[runtime](asked, path, k))
         except (EeaugError, MemoryError):
             raise
         except Exception as error:  # each runtime has errors of its own for a file that it cannot read
@@ -75,25 +84,23 @@ def opened(runtime: str, asked: Asked) -> tuple[Runner, ...]:
     return tuple(made)
 
 
-def _onnx(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
+def _onnx(asked: Asked, path: Path, k: int) -> Runner:
     runner: Runner = onnx_session.session(path, asked.cores)
     return runner
 
 
-def _keras(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
+def _keras(asked: Asked, path: Path, k: int) -> Runner:
     if asked.threads is not None:
         raise InputError("threads: TensorFlow's are those of the whole process; leave them out for runtime 'keras'")
     return _Keras(path, asked.allow_unsafe)
 
 
-def _tflite(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
+def _tflite(asked: Asked, path: Path, k: int) -> Runner:
     return tflite_session.Session(path, asked.cores)
 
 
-def _int8(asked: Asked, path: Path, stage: Mapping[str, Any]) -> Runner:
-    session = tflite_session.Session(path, asked.cores, reference=asked.manifest["int8"]["kernels"] == "reference")
-    comes = stage["int8"]["requantised_from"]
-    return Int8(session, None if comes is None else tflite_session.Quantisation(**comes))
+def _int8(asked: Asked, path: Path, k: int) -> Runner:
+    return Int8(tflite_session.Session(path, asked.cores, reference=asked.reference), asked.comes[k])
 
 
 def answering(model: Any) -> Callable[[NDArray[Any]], Any]:
@@ -163,6 +170,6 @@ class Int8:
 
 
 INT8 = "tflite-int8"
-RUNTIMES: Mapping[str, Callable[[Asked, Path, Mapping[str, Any]], Runner]] = {
+RUNTIMES: Mapping[str, Callable[[Asked, Path, int], Runner]] = {
     "onnx": _onnx, "keras": _keras, "tflite": _tflite, INT8: _int8,
 }  # fmt: skip

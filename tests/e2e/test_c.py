@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from tools import needs_arm, needs_cmake, needs_make, needs_qemu, needs_stack_us
 
 from eeaug import hardware
 from eeaug.bundle.directory import read_manifest
-from eeaug.cascade.output import Decision
+from eeaug.bundle.entries import Manifest
 from eeaug.errors import ConversionError
 from eeaug.export import c
 from eeaug.export.c import toolchain
 from eeaug.export.formats import Work
 from eeaug.export.verify import Reference
-from eeaug.frameworks import onnx_session
+from eeaug.runtime import Cascade
 
 pytestmark = pytest.mark.e2e
 pytest.importorskip("emx_onnx_cgen")
@@ -209,33 +209,25 @@ def test_qemu_decides_as_onnx_runtime(made: Made) -> None:
 
 def written(made: Made, place: Path, **changes: Any) -> tuple[Work, Reference]:
     """The bundle's stages once more, with other entries in its manifest."""
-    manifest = read_manifest(made.path)
+    manifest = Manifest.from_dict(read_manifest(made.path))
     shutil.copytree(made.path / "stages", place / "stages")
-    for stage, processor, reuse in zip(
-        manifest["stages"],
-        changes.get("processors", ("cm0p", "cm4f")),
-        changes.get("reuse", (None, None)),
-        strict=True,
-    ):
-        stage["processor"], stage["reuse"] = processor, reuse
+    processors, reuse = changes.get("processors", ("cm0p", "cm4f")), changes.get("reuse", (None, None))
+    stages = tuple(
+        replace(stage, processor=p, reuse=r) for stage, p, r in zip(manifest.stages, processors, reuse, strict=True)
+    )
+    manifest = replace(manifest, stages=stages)
     x = np.load(made.path / "search" / "samples.npz")["x"]
     work = Work(place, manifest, None, (), hardware.read("psoc6"), x, 1)  # type: ignore[arg-type]
-    said, tensor = [], x
-    for entry in manifest["stages"]:
-        names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
-        session = onnx_session.session(place / entry["files"]["onnx"], 1)
-        answer, *handed = session.run(names, {entry["inputs"][0]: tensor})
-        said.append(answer)
-        tensor = handed[0] if handed else tensor
-    return work, Reference.of(Decision(**manifest["decision"]), manifest["stages"], said)
+    said = Cascade.load(place, manifest, 1).answers(x)
+    return work, Reference.of(manifest.decision, stages, said)
 
 
 @needs_make
 @pytest.mark.parametrize(
     ("processors", "reuse"),
     [
-        (("cm0p", "cm4f"), (None, [0.4, 1.0])),
-        (("cm4f", "cm4f"), (None, [0.4, 1.0])),
+        (("cm0p", "cm4f"), (None, (0.4, 1.0))),
+        (("cm4f", "cm4f"), (None, (0.4, 1.0))),
         (("cm4f", "cm4f"), (None, None)),
     ],
     ids=["two-reuse", "one-reuse", "one"],
@@ -244,7 +236,7 @@ def test_one_processor_or_two_with_or_without_reuse(
     made: Made, tmp_path: Path, processors: tuple[str, str], reuse: tuple[Any, Any]
 ) -> None:
     work, reference = written(made, tmp_path, processors=processors, reuse=reuse)
-    c.write(work)
+    work = work.adding("c", c.write(work))
     found = c.check(work, reference)
     assert found["disagreements"] == found["near_threshold"]
     assert len(found["details"]["processors"]) == len(set(processors))
@@ -256,7 +248,7 @@ def test_one_processor_or_two_with_or_without_reuse(
 @needs_make
 def test_files_that_disagree_are_refused(made: Made, tmp_path: Path) -> None:
     work, reference = written(made, tmp_path)
-    c.write(work)
+    work = work.adding("c", c.write(work))
     path = tmp_path / "c" / "cascade.c"
     path.write_text(path.read_text(encoding="utf-8").replace(">= thresholds", "< thresholds"), encoding="utf-8")
     with pytest.raises(ConversionError, match=r"the c stages disagree with the model on .* nothing was written"):
@@ -266,7 +258,7 @@ def test_files_that_disagree_are_refused(made: Made, tmp_path: Path) -> None:
 @needs_make
 def test_files_that_do_not_compile_are_refused(made: Made, tmp_path: Path) -> None:
     work, reference = written(made, tmp_path)
-    c.write(work)
+    work = work.adding("c", c.write(work))
     (tmp_path / "c" / "stage_0.h").write_text("#error broken\n", encoding="utf-8")
     with pytest.raises(ConversionError, match=r"failed on the C files: .*broken"):
         c.check(work, reference)
@@ -278,7 +270,7 @@ def test_too_small_a_memory_is_said(made: Made, tmp_path: Path) -> None:
     text = hardware.dump(work.hardware).replace("bytes: 1048576", "bytes: 20000")
     small.write_text(text, encoding="utf-8")
     object.__setattr__(work, "hardware", hardware.read(str(small)))
-    c.write(work)
+    work = work.adding("c", c.write(work))
     (said,) = [text for text in c.check(work, reference)["details"]["warnings"] if "need" in text]
     assert re.fullmatch(r"the C files \(float32\) need [\d,]+ bytes of sram, which has 20,000", said)
 

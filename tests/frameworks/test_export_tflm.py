@@ -14,6 +14,7 @@ from conftest import AS_BUNDLE, Run
 from tools import ARM_CPP, HOST_CPP, needs_arm_cpp, needs_host_cpp
 
 from eeaug import hardware
+from eeaug.bundle.entries import Manifest
 from eeaug.cascade import combining
 from eeaug.cascade.output import KINDS, MEASURES, STEP, Decision, Quantised
 from eeaug.cascade.passage import Passage
@@ -102,22 +103,21 @@ def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None
     """On what TFLM gives for recorded samples, at every operating point; stub headers stand in for TFLM's."""
     manifest = manifest_of(made)
     x = np.load(made / "search" / "samples.npz")["x"]
-    stages = int8_cascade.cascade(made, manifest, 1)
+    stages = int8_cascade.cascade(made, Manifest.from_dict(manifest), 1)
     said, tensor, loaded = [], x, []
     for k, (entry, session) in enumerate(zip(stages.stages, stages.sessions, strict=True)):
-        content = (made / entry["files"]["tflite-int8"]).read_bytes()
+        assert entry.tflm is not None
+        content = (made / entry.files["tflite-int8"]).read_bytes()
         order = tflite_file.outputs(content)
-        q = session.taken(entry["inputs"][0], tensor)
-        outputs = dict(
-            zip(order, Interpreter(content, entry["tflm"]["arena_bytes"]).run(q, len(order)), strict=True)
-        )
+        q = session.taken(entry.input_name, tensor)
+        outputs = dict(zip(order, Interpreter(content, entry.tflm.arena_bytes).run(q, len(order)), strict=True))
         rows = [q, *outputs.values()]
         (tmp_path / f"{k}.bin").write_bytes(b"".join(row[i].tobytes() for i in range(len(x)) for row in rows))
         sizes = ", ".join(str(row[0].size) for row in rows)
-        arena = entry["tflm"]["arena_bytes"]
+        arena = entry.tflm.arena_bytes
         loaded.append(f'Load("{k}.bin", eeaug::stage_{k}_model, {arena}, {len(x)}, {{{sizes}}});')
         said.append((outputs["probabilities"].astype(np.float32) + 128) * np.float32(STEP))
-        tensor = next((outputs[h["name"]] for h in entry["outputs"]["handover"]), tensor)
+        tensor = tensor if entry.handover is None else outputs[entry.handover.name]
     names = [point["name"] for point in manifest["operating_points"] if "int8" in point]
     assert len(names) > 1 and "default" in names
     text = MAIN.replace("LOADED", "\n  ".join(loaded)).replace("POINTS", str(len(names)))

@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eeaug import runtime
+from eeaug.bundle.entries import Manifest
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.design import operating_points
 from eeaug.errors import ConversionError, InputError
 from eeaug.frameworks import onnx_session, runners
-from eeaug.runtime import Cascade, Decisions, thresholds_by_point
+from eeaug.runtime import Cascade, Decisions
 
 CLASSES = 4
 POINTS = {"careful": [0.7, 0.75], "default": [0.5, 0.6], "frugal": [0.4, None]}
@@ -44,9 +45,10 @@ class Session:
 
 def manifest() -> dict[str, Any]:
     def stage(k: int) -> dict[str, Any]:
-        handover = [] if k == 2 else [{"name": f"h{k}", "shape": [2 * CLASSES - CLASSES * k]}]
+        handover = [] if k == 2 else [{"name": f"h{k}", "shape": [2 * CLASSES - CLASSES * k], "bytes": 1}]
         return {
-            "name": f"{k}-cpu", "inputs": [f"h{k - 1}"], "files": {"onnx": f"{k}.onnx"}, "reuse": None,
+            "name": f"{k}-cpu", "processor": "cpu", "metric": "max-softmax", "macs": 1,
+            "inputs": [f"h{k - 1}"], "files": {"onnx": f"{k}.onnx"}, "reuse": None,
             "input_shape": [3 * CLASSES - CLASSES * k],
             "outputs": {"probabilities": "p", "handover": handover},
             "threshold": None if k == 2 else POINTS["default"][k],
@@ -161,7 +163,7 @@ def test_the_default_is_what_the_stages_say(loaded: Any) -> None:
 @pytest.mark.parametrize("listed", [{}, {"operating_points": []}])
 def test_bundles_without_points_have_the_default(listed: dict[str, Any], loaded: Any) -> None:
     old = {k: v for k, v in manifest().items() if k != "operating_points"}
-    assert thresholds_by_point({**old, **listed}) == {"default": (0.5, 0.6)}
+    assert Manifest.from_dict({**old, **listed}).points == {"default": (0.5, 0.6)}
     with pytest.raises(InputError, match=r"it has default$"):
         loaded("careful", operating_points=[])
 

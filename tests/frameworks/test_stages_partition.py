@@ -15,6 +15,8 @@ from keras_nets import NETS, classifier, dense_head, map_head, places, trained
 from eeaug import hardware
 from eeaug.backbone import keras_files
 from eeaug.backbone.model import INPUT, Classifier
+from eeaug.bundle.entries import Handover, Manifest
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.export import formats, keras_onnx, verify
 from eeaug.export.formats import Work
 from eeaug.frameworks import keras_archive, keras_to_onnx, onnx_session
@@ -89,8 +91,8 @@ def test_what_a_stage_says_of_itself(tmp_path: Path) -> None:
     assert first.handover_bytes == 8 * 8 * 6  # in the sender's width
     assert last.handover is None and last.handover_bytes == 0
     entry = keras_onnx.entry(first, "max-softmax")
-    assert entry["outputs"]["handover"] == [{"name": "handover_first_out", "shape": [8, 8, 6], "bytes": 384}]
-    assert (entry["macs"], entry["inputs"], entry["threshold"]) == (10, [INPUT], 0.75)
+    assert entry.handover == Handover("handover_first_out", (8, 8, 6), 384)
+    assert (entry.macs, entry.input_name, entry.threshold) == (10, INPUT, 0.75)
 
 
 def test_written_stages_are_read_back_and_compared(tmp_path: Path) -> None:
@@ -98,16 +100,18 @@ def test_written_stages_are_read_back_and_compared(tmp_path: Path) -> None:
     exits = [trained(map_head(places(given)["stem"]))]
     stages = cut(given, exits)
     keras_onnx.write(given, stages, tmp_path)
-    manifest: dict[str, Any] = {
-        "decision": given.decision.as_dict(),
-        "stages": [keras_onnx.entry(stage, "max-softmax") for stage in stages],
-    }
+    manifest = Manifest(
+        classes=(),
+        decision=given.decision,
+        preprocessing=Preprocessing(),
+        stages=tuple(keras_onnx.entry(stage, "max-softmax") for stage in stages),
+    )
     work = Work(tmp_path, manifest, given, stages, TARGET, samples(given, 100), 1)
     asked = formats.named(["tflite"])
-    for kind in asked.values():
-        kind.write(work)
-    assert [set(entry["files"]) for entry in manifest["stages"]] == [{"keras", "onnx", "tflite"}] * 2
-    onnx = Cascade.load(tmp_path, {**manifest, "operating_points": []}, 1)
+    for name, kind in asked.items():
+        work = work.adding(name, kind.write(work))
+    assert [list(entry.files) for entry in work.manifest.stages] == [["keras", "onnx", "tflite"]] * 2
+    onnx = Cascade.load(tmp_path, manifest, 1)
     facts = verify.verify(work, partition.monolith(given, exits), onnx, asked)
     assert facts["samples"] == 100
     assert {name: f["disagreements"] for name, f in facts["formats"].items()} == dict.fromkeys(
@@ -118,7 +122,7 @@ def test_written_stages_are_read_back_and_compared(tmp_path: Path) -> None:
         verify.verify(work, other, onnx, {})
     with pytest.raises(verify.ConversionError, match="the tflite stages disagree with the model on"):
         wrong = [np.asarray(other(work.x, training=False)[name]) for name in ("exit_stem", "final")]
-        asked["tflite"].check(work, verify.Reference.of(given.decision, manifest["stages"], wrong))
+        asked["tflite"].check(work, verify.Reference.of(given.decision, manifest.stages, wrong))
 
 
 # -- equal models, equal bytes ------------------------------------------------------------------------

@@ -283,6 +283,7 @@ def tiny_stages(place: Path, kind: str, outputs: int) -> dict[str, Any]:
                 "name": str(k), "inputs": [given], "input_shape": [6], "files": {"onnx": name},
                 "outputs": {"probabilities": "probabilities", "handover": handover},
                 "threshold": None if k else 0.75, "reuse": [0.3, 1.0] if k else None,
+                "processor": "cpu", "metric": "max-softmax", "macs": 1,
             }
         )  # fmt: skip
     classes = 2 if kind == "binary" else outputs

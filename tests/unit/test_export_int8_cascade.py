@@ -12,10 +12,12 @@ import instances
 import numpy as np
 import pytest
 
+from eeaug.bundle.entries import Int8Stage, Manifest, OperatingPoint, StageEntry
 from eeaug.cascade import combining
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import STEP, Decision, Quantised
 from eeaug.cascade.passage import Passage
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.design.problem import Rules
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.export.int8 import int8_cascade
@@ -170,18 +172,20 @@ def test_int8_answers() -> None:
 
 
 def test_thresholds_in_the_manifest() -> None:
-    manifest: dict[str, Any] = {
-        "stages": [{"int8": {}}, {"int8": {}}],
-        "operating_points": [{"name": "default"}, {"name": "frugal"}],
-    }
+    file = Int8Stage({}, {}, None)
+    stage = StageEntry("0-cpu", "cpu", "x", (3,), "p", None, None, None, "max-softmax", 1, {}, file)
+    points = OperatingPoint("default", (0.5,)), OperatingPoint("frugal", (0.4,))
+    manifest = Manifest((), Decision("softmax", 3), Preprocessing(), (stage, stage), points)
     point = int8_cascade.Point("default", 0.01, (0.75,), None)
     rows = Outcomes(np.zeros((2, 1), np.float32), np.zeros((2, 1), int), np.zeros(1, int))
-    int8_cascade.entered(manifest, Integer((0.75,), rows, (point,), None))
-    assert [stage["int8"] for stage in manifest["stages"]] == [
-        {"threshold": 0.75, "constant": 64}, {"threshold": None, "constant": None},
-    ]  # fmt: skip
-    assert manifest["operating_points"][0]["int8"] == {"thresholds": [0.75], "constants": [64]}
-    assert "int8" not in manifest["operating_points"][1]  # no thresholds meet its budget
+    entered = int8_cascade.entered(manifest, Integer((0.75,), rows, (point,), None)).as_dict()
+    unquantised = {"inputs": {}, "outputs": {}, "requantised_from": None}
+    assert [entry["int8"] for entry in entered["stages"]] == [
+        {**unquantised, "threshold": 0.75, "constant": 64},
+        {**unquantised, "threshold": None, "constant": None},
+    ]
+    assert entered["operating_points"][0]["int8"] == {"thresholds": [0.75], "constants": [64]}
+    assert "int8" not in entered["operating_points"][1]  # no thresholds meet its budget
 
 
 def test_quantisation_rounds_to_even_and_stays_within_int8() -> None:
@@ -223,7 +227,7 @@ def test_warnings_of_the_int8_cascade() -> None:
     report: dict[str, Any] = {
         "settings": {"max_accuracy_drop": 0.05, "correction": 1.0},
         "baseline": {"choose": {"samples": 1000}, "measured": {"accuracy": 0.9}},
-        "design": {"exits": [exit_], "measured": {**measured, "accuracy": 0.9}},
+        "design": {"exits": [exit_], "target": None, "measured": {**measured, "accuracy": 0.9}},
         "guarantee": None,
         "int8": {"exits": [{**exit_, "threshold": None}], "measured": measured, "guarantee": {"risk": 0.1}},
     }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.errors import InputError
@@ -18,7 +19,7 @@ from eeaug.flow.measure_in_background import Alongside
 from eeaug.runtime import Cascade
 
 SAMPLES = np.random.default_rng(0).dirichlet(np.ones(3), 50).astype(np.float32)
-STAGE = {"inputs": ["x"], "outputs": {"probabilities": "p", "handover": []}, "reuse": None, "threshold": None}
+STAGE = StageEntry("0-cpu", "cpu", "x", (3,), "p", None, None, None, "max-softmax", 1, {})
 
 
 class Echo:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from math import prod
-from typing import Any
 
 import numpy as np
 
+from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.export.c import decisions
 from eeaug.export.c.plan import Plan
@@ -51,7 +51,7 @@ class Facts:
     preparation: str
     decision: Decision
     classes: tuple[str, ...]
-    stages: Sequence[Mapping[str, Any]]
+    stages: Sequence[StageEntry]
     points: Mapping[str, tuple[float | None, ...]]
     said: bool
 
@@ -61,7 +61,7 @@ class Facts:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        return tuple(self.stages[0]["input_shape"])
+        return self.stages[0].input_shape
 
 
 def interface(facts: Facts, processors: Sequence[Processor]) -> str:
@@ -99,8 +99,8 @@ def implementation(facts: Facts, processors: Sequence[Processor]) -> str:
     """``cascade.c``."""
     exits = len(facts.stages) - 1
     weights = [
-        f"static const float weights_{k}[{k + 1}] = {{{', '.join(literal(w) for w in stage['reuse'])}}};"
-        for k, stage in enumerate(facts.stages) if stage["reuse"]
+        f"static const float weights_{k}[{k + 1}] = {{{', '.join(literal(w) for w in stage.reuse)}}};"
+        for k, stage in enumerate(facts.stages) if stage.reuse
     ]  # fmt: skip
     rows = [
         f"    {{{', '.join('INFINITY' if t is None else literal(t) for t in row)}}}, /* {name} */"
@@ -190,7 +190,9 @@ def values(array: np.ndarray, width: int = 110) -> str:
 
 def _struct(facts: Facts, sender: Processor, receiver: Processor) -> str:
     last = sender.stages[-1]
-    shape = facts.stages[last]["outputs"]["handover"][0]["shape"]
+    handover = facts.stages[last].handover
+    assert handover is not None
+    shape = handover.shape
     size = prod(shape)
     said = ""
     if facts.said:
@@ -244,7 +246,7 @@ def _function(facts: Facts, processors: Sequence[Processor], i: int) -> str:
         source = onward
         if facts.said:
             lines.append(f"    said[{k}] = {answer};")
-        if stage["reuse"]:
+        if stage.reuse:
             answer = f"AT({plan.heard[own]})"
             lines.append(f"    hear(said, weights_{k}, {k + 1}, {answer});")
         if last and k == stages[-1]:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
+from eeaug.bundle.entries import Added, CProcessor, StageEntry
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
 from eeaug.errors import ConversionError
 from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
@@ -25,8 +25,7 @@ from eeaug.export.c.onnx_source import Source
 from eeaug.export.c.plan import Stage, plan
 from eeaug.export.formats import Work
 from eeaug.export.verify import TOLERANCE, Reference
-from eeaug.frameworks import onnx_session
-from eeaug.runtime import DEFAULT, heard, thresholds_by_point
+from eeaug.runtime import DEFAULT, Cascade, heard
 from eeaug.support import leftovers
 
 __all__ = ["FOLDER", "check", "write"]
@@ -39,13 +38,13 @@ FEW = 8  # samples that it runs however large the model is
 EXAMPLE = ("mps2/startup.c", "mps2/mps2.ld")
 
 
-def write(work: Work) -> None:
-    """Write ``c/``; enter ``c`` in the files of every stage, and in the manifest what each processor needs."""
+def write(work: Work) -> Added:
+    """Write ``c/``, with a file for every stage; what each processor needs is ``c`` of the manifest."""
     folder = work.directory / FOLDER
     (folder / "mps2").mkdir(parents=True)
-    stages = work.manifest["stages"]
+    stages = work.manifest.stages
     sources = [
-        onnx_source.generated(onnx_source.simplified(work.directory / stage["files"]["onnx"]), f"stage_{k}")
+        onnx_source.generated(onnx_source.simplified(work.directory / stage.files["onnx"]), f"stage_{k}")
         for k, stage in enumerate(stages)
     ]
     facts = _facts(work)
@@ -53,7 +52,6 @@ def write(work: Work) -> None:
     for processor in processors:
         for k in processor.stages:
             _write_stage(folder, facts, k, sources[k], processor)
-            stages[k]["files"]["c"] = f"{FOLDER}/stage_{k}.c"
     main = _default(facts)
     texts = {
         "cascade.h": cascade_source.interface(facts, processors),
@@ -77,20 +75,22 @@ def write(work: Work) -> None:
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    work.manifest["versions"]["emx-onnx-cgen"] = version("emx-onnx-cgen")
-    work.manifest["c"] = {
-        "processors": [
-            {
-                "name": processor.name,
-                "function": f"cascade_{processor.stem}",
-                "stages": list(processor.stages),
-                "arena_bytes": processor.plan.bytes,
-                "arena_lower_bound_bytes": processor.plan.least,
-                "weights_bytes": sum(sum(sources[k].weight_bytes.values()) for k in processor.stages),
-            }
-            for processor in processors
-        ]
-    }
+    needed = tuple(
+        CProcessor(
+            name=processor.name,
+            function=f"cascade_{processor.stem}",
+            stages=tuple(processor.stages),
+            arena_bytes=processor.plan.bytes,
+            arena_lower_bound_bytes=processor.plan.least,
+            weights_bytes=sum(sum(sources[k].weight_bytes.values()) for k in processor.stages),
+        )
+        for processor in processors
+    )
+    return Added(
+        [f"{FOLDER}/stage_{k}.c" for k in range(len(stages))],
+        whole={"c": needed},
+        versions={"emx-onnx-cgen": version("emx-onnx-cgen")},
+    )
 
 
 def check(work: Work, reference: Reference) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def check(work: Work, reference: Reference) -> dict[str, Any]:
     Counts of decisions are None where no compiler is here; ``details`` are the report's block ``c``.
     """
     folder = work.directory / FOLDER
-    macs = sum(stage["macs"] for stage in work.manifest["stages"])
+    macs = sum(stage.macs for stage in work.manifest.stages)
     count = min(len(work.x), max(FEW, MACS // max(macs, 1)))
     found: dict[str, Any] = {"disagreements": None, "near_threshold": None}
     details: dict[str, Any] = {"samples": 0, "compiler": None, "warnings": []}
@@ -123,22 +123,27 @@ def check(work: Work, reference: Reference) -> dict[str, Any]:
 
 
 def _stems(work: Work) -> list[str]:
-    return [p["function"].removeprefix("cascade_") for p in work.manifest["c"]["processors"]]
+    return [p.function.removeprefix("cascade_") for p in _planned(work)]
+
+
+def _planned(work: Work) -> tuple[CProcessor, ...]:
+    assert work.manifest.c is not None
+    return work.manifest.c
 
 
 def _facts(work: Work) -> Facts:
     manifest = work.manifest
-    steps = manifest["preprocessing"]
+    steps = manifest.preprocessing.as_dict()
     mean, std = ("none" if steps[key] is None else _brief(steps[key]) for key in ("mean", "std"))
-    name = manifest["inputs"][0]["name"]
+    name = manifest.inputs[0]["name"]
     return Facts(
-        title=f"{len(manifest['stages'])} stages of {_plain(name)}, written by eeaug {eeaug.__version__}.",
+        title=f"{len(manifest.stages)} stages of {_plain(name)}, written by eeaug {eeaug.__version__}.",
         preparation=f"((x * {steps['scale']:.9g} + {steps['offset']:.9g}) - mean) / std, mean: {mean}, std: {std}",
-        decision=Decision(**manifest["decision"]),
-        classes=tuple(manifest["classes"]),
-        stages=manifest["stages"],
-        points=thresholds_by_point(manifest),
-        said=any(stage["reuse"] for stage in manifest["stages"]),
+        decision=manifest.decision,
+        classes=manifest.classes,
+        stages=manifest.stages,
+        points=manifest.points,
+        said=any(stage.reuse for stage in manifest.stages),
     )
 
 
@@ -152,9 +157,9 @@ def _plain(text: str) -> str:
     return re.sub(r"[^ -~]|[*\\?]", "_", text)
 
 
-def _groups(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, range]]:
+def _groups(stages: Sequence[StageEntry]) -> list[tuple[str, range]]:
     """Processors in order, each with the numbers of its stages."""
-    numbered = groupby(enumerate(stages), key=lambda pair: str(pair[1]["processor"]))
+    numbered = groupby(enumerate(stages), key=lambda pair: pair[1].processor)
     found = [(name, [k for k, _ in pairs]) for name, pairs in numbered]
     return [(name, range(mine[0], mine[-1] + 1)) for name, mine in found]
 
@@ -175,27 +180,27 @@ def _stage(facts: Facts, source: Source, k: int, mine: range) -> Stage:
         source=source,
         received=k == mine[0],
         sent=k == mine[-1] and handover is not None,
-        input_bytes=4 * prod(entry["input_shape"]),
+        input_bytes=4 * prod(entry.input_shape),
         probabilities_bytes=4 * facts.decision.outputs,
         handover_bytes=4 * (handover or 0),
         hears=k - mine[0] if facts.said else 0,
-        combines=bool(entry["reuse"]),
+        combines=bool(entry.reuse),
     )
 
 
-def _handover(entry: Mapping[str, Any]) -> int | None:
+def _handover(entry: StageEntry) -> int | None:
     """Floats that the stage hands over; None in the last."""
-    return next((prod(handover["shape"]) for handover in entry["outputs"]["handover"]), None)
+    return None if entry.handover is None else prod(entry.handover.shape)
 
 
 def _write_stage(folder: Path, facts: Facts, k: int, source: Source, processor: Processor) -> None:
     entry, own, i = facts.stages[k], processor.plan, k - processor.stages[0]
     what = (
-        f"Stage {k}, on {_plain(processor.name)}: {entry['macs']} MACs. Written by eeaug {eeaug.__version__}; the\n"
+        f"Stage {k}, on {_plain(processor.name)}: {entry.macs} MACs. Written by eeaug {eeaug.__version__}; the\n"
         f"   functions of nodes are those of emx-onnx-cgen {version('emx-onnx-cgen')}."
     )
     header = stage_source.header(
-        k, what, own.bytes, prod(entry["input_shape"]), facts.decision.outputs, _handover(entry)
+        k, what, own.bytes, prod(entry.input_shape), facts.decision.outputs, _handover(entry)
     )
     (folder / f"stage_{k}.h").write_text(header, encoding="utf-8")
     code = stage_source.implementation(k, what, source, own.calls[i], own.offsets[i], own.scratch[i])
@@ -211,13 +216,8 @@ def _samples(work: Work, facts: Facts) -> dict[str, str]:
 
     Those that are near a tie anywhere are left out: there, rounding decides.
     """
-    x, said, tensor = work.x, [], np.asarray(work.x)
-    for entry in facts.stages:
-        names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
-        session = onnx_session.session(work.directory / entry["files"]["onnx"], work.threads)
-        answer, *handed = session.run(names, {entry["inputs"][0]: tensor})
-        said.append(answer)
-        tensor = handed[0] if handed else tensor
+    x = work.x
+    said = Cascade.load(work.directory, work.manifest, work.threads).answers(x)
     combined = heard(facts.decision, facts.stages, said)
     answers = [facts.decision.answers(p) for p in combined]
     outcomes = Outcomes(np.array([c for c, _ in answers]), np.array([p for _, p in answers]), np.zeros(len(x), int))
@@ -263,19 +263,17 @@ def _first(reference: Reference, count: int) -> Reference:
 def _memory(work: Work, folder: Path, place: Path) -> list[dict[str, Any]]:
     """What every processor's part of the cascade takes; measured where its compiler is here."""
     found, stems = [], _stems(work)
-    for i, processor in enumerate(work.manifest["c"]["processors"]):
+    for i, processor in enumerate(_planned(work)):
         entry: dict[str, Any] = {
-            "processor": processor["name"],
-            "arena_bytes": processor["arena_bytes"],
-            "weights_bytes": processor["weights_bytes"],
-            "cpu": work.hardware.processor(processor["name"]).cpu,
+            "processor": processor.name,
+            "arena_bytes": processor.arena_bytes,
+            "weights_bytes": processor.weights_bytes,
+            "cpu": work.hardware.processor(processor.name).cpu,
             "not_measured": None,
             "measured": None,
         }
         try:
-            entry["measured"] = _measured(
-                folder, place, entry, processor["function"], cascade_source.alone(stems, i)
-            )
+            entry["measured"] = _measured(folder, place, entry, processor.function, cascade_source.alone(stems, i))
         except ConversionError as error:
             entry["not_measured"] = str(error)
         found.append(entry)

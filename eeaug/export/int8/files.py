@@ -6,17 +6,15 @@ scale and zero point where it is made and where it is taken.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from math import isclose, prod
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.bundle.entries import Added, Int8Files, Int8Stage
 from eeaug.cascade.output import STEP, ZERO_POINT
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Work
-from eeaug.export.int8 import int8_cascade
 from eeaug.frameworks import keras_to_tflite, tflite_file, tflite_session
 from eeaug.frameworks.tflite_session import Quantisation, Session
 from eeaug.stages.partition import PROBABILITIES, Stage, stage_graph
@@ -29,29 +27,31 @@ COMPARED = 8  # samples that two kinds of kernels are compared on
 ROUNDING = 1e-4  # scales of one tensor that differ by less, relatively, differ by float rounding alone
 
 
-def write(work: Work) -> None:
-    """Write the files; how inputs and outputs are quantised stands as ``int8`` in the manifest's stages.
+def write(work: Work) -> Added:
+    """Write the files; how inputs and outputs are quantised is ``int8`` of the manifest's stages.
 
     They are run by LiteRT's reference kernels if they are for TFLM, too, and these kernels are there and right.
     """
     tensor = _calibration(work)
-    reference = "tflm" in work.manifest["settings"]["formats"]
+    reference = "tflm" in work.manifest.settings["formats"]
     samples = len(tensor)
     before: Quantisation | None = None
-    for stage, entry in zip(work.stages, work.manifest["stages"], strict=True):
+    files, entries = [], []
+    for stage, entry in zip(work.stages, work.manifest.stages, strict=True):
         inputs, outputs = stage_graph(work.classifier, stage)
         content = keras_to_tflite.to_tflite(inputs, outputs, input_name=stage.input_name, samples=tensor)
         content, facts = _joined(content, stage, before)
         name = f"stages/{stage.name}/{FILE}"
         (work.directory / name).write_bytes(content)
-        entry["files"][int8_cascade.FORMAT], entry["int8"] = name, facts
+        files.append(name)
+        entries.append({"int8": facts})
         reference = reference and tflite_session.has_reference_kernels(content, tensor[:COMPARED])
         if stage.handover is not None:
-            before = Quantisation(**facts["outputs"][stage.handover])
-            session = Session(work.directory / entry["files"]["tflite"], work.threads)
+            before = facts.outputs[stage.handover]
+            session = Session(work.directory / entry.files["tflite"], work.threads)
             (tensor,) = session.run([stage.handover], {stage.input_name: tensor})
     kernels = "reference" if reference else "optimised"
-    work.manifest["int8"] = {"kernels": kernels, "calibration_samples": samples}
+    return Added(files, entries, {"int8": Int8Files(kernels, samples)})
 
 
 def _calibration(work: Work) -> NDArray[np.float32]:
@@ -62,7 +62,7 @@ def _calibration(work: Work) -> NDArray[np.float32]:
     return work.calibration[:: -(-len(work.calibration) // most)]
 
 
-def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[bytes, dict[str, Any]]:
+def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[bytes, Int8Stage]:
     """The file, taking what it is handed as ``before`` gives it, and the manifest's entry about its tensors.
 
     ``requantised_from``: where the two differ by more than rounding, what is to be converted before the stage runs.
@@ -86,9 +86,6 @@ def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[
         if before.zero_point == takes.zero_point and isclose(before.scale, takes.scale, rel_tol=ROUNDING):
             content, takes = tflite_file.with_input(content, before.scale, before.zero_point), before
         else:
-            requantised_from = asdict(before)
-    return content, {
-        "inputs": {stage.input_name: asdict(takes)},
-        "outputs": {name: asdict(q) for name, q in session.outputs.items() if q is not None},
-        "requantised_from": requantised_from,
-    }
+            requantised_from = before
+    outputs = {name: q for name, q in session.outputs.items() if q is not None}
+    return content, Int8Stage({stage.input_name: takes}, outputs, requantised_from)

@@ -7,17 +7,16 @@ search and for the same budget against the given float model; exits, processors 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eeaug.backbone.model import Classifier
+from eeaug.bundle.entries import Int8Point, Manifest
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.cascade.output import STEP, Quantised
+from eeaug.cascade.output import STEP
 from eeaug.design import certify as certification
 from eeaug.design import operating_points, refine
 from eeaug.design.certify import Guarantee
@@ -31,7 +30,7 @@ from eeaug.search.thresholds import Budget, quantile_grid
 from eeaug.settings import Settings
 from eeaug.support.quantities import DROP, apart, as_given
 
-__all__ = ["FORMAT", "TOLERANCE", "Integer", "cascade", "check_ending", "compared", "entered", "said", "sought"]
+__all__ = ["FORMAT", "TOLERANCE", "Integer", "cascade", "check_ending", "compared", "entered", "sought"]
 
 # Another runtime may round int8 logits otherwise by one step, which moves probabilities by some of theirs.
 TOLERANCE = 16 * STEP
@@ -65,20 +64,9 @@ def check_ending(classifier: Classifier) -> None:
         )
 
 
-def cascade(directory: Path, manifest: Mapping[str, Any], threads: int) -> Cascade:
+def cascade(directory: Path, manifest: Manifest, threads: int) -> Cascade:
     """The int8 files of a bundle in LiteRT, at their thresholds (before :func:`entered` there are none)."""
     return Cascade.load(directory, manifest, threads, runtime=FORMAT)
-
-
-def said(stages: Cascade, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """What every int8 stage says by itself of prepared samples, (n, outputs) each."""
-    found, tensor = [], np.asarray(x)
-    for entry, session in zip(stages.stages, stages.sessions, strict=True):
-        names = [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
-        probabilities, *handed = session.run(names, {entry["inputs"][0]: tensor})
-        found.append(probabilities)
-        tensor = handed[0] if handed else tensor
-    return found
 
 
 def compared(outcomes: Outcomes, given: Outcomes) -> Outcomes:
@@ -120,16 +108,15 @@ def sought(
     )
 
 
-def entered(manifest: dict[str, Any], found: Integer) -> None:
-    """Write the thresholds into the manifest, and as int8 constants beside them."""
-    for entry, threshold in zip(manifest["stages"], (*found.thresholds, None), strict=True):
-        entry["int8"] |= {"threshold": threshold, "constant": Quantised.constant(threshold)}
-    by_name = {point.name: point for point in found.points}
-    for point in manifest["operating_points"]:
-        if point["name"] in by_name:
-            thresholds = list(by_name[point["name"]].thresholds)
-            constants = [Quantised.constant(t) for t in thresholds]
-            point["int8"] = {"thresholds": thresholds, "constants": constants}
+def entered(manifest: Manifest, found: Integer) -> Manifest:
+    """The manifest with these thresholds."""
+    stages = []
+    for stage, threshold in zip(manifest.stages, (*found.thresholds, None), strict=True):
+        assert stage.int8 is not None
+        stages.append(replace(stage, int8=replace(stage.int8, threshold=threshold)))
+    known = {p.name: Int8Point(p.thresholds) for p in found.points}
+    points = tuple(replace(point, int8=known.get(point.name)) for point in manifest.operating_points)
+    return replace(manifest, stages=tuple(stages), operating_points=points)
 
 
 def _in_place(problem: Problem, rules: Rules, design: Design, own: Outcomes) -> Problem:

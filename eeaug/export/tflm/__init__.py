@@ -9,7 +9,8 @@ source       C++ text
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import groupby
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.bundle.entries import Added, StageEntry, TflmStage
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.export.formats import Work
@@ -62,8 +64,8 @@ def refuse_decision(decision: Decision) -> None:
         )
 
 
-def write(work: Work) -> None:
-    """Write ``tflm/``; arena bytes and operators stand as ``tflm`` in the manifest's stages.
+def write(work: Work) -> Added:
+    """Write ``tflm/``; arena bytes and operators are ``tflm`` of the manifest's stages.
 
     Raises
     ------
@@ -72,82 +74,80 @@ def write(work: Work) -> None:
     folder = work.directory / FOLDER
     folder.mkdir()
     on = microcontrollers(work.hardware)
-    parts, taken = [], _taken(work)
-    for number, entry in enumerate(work.manifest["stages"]):
-        if entry["processor"] not in on:
+    manifest, taken = work.manifest, _taken(work)
+    parts: dict[int, Part] = {}
+    for number, entry in enumerate(manifest.stages):
+        if entry.processor not in on:
             continue
-        content = (work.directory / entry["files"][int8_cascade.FORMAT]).read_bytes()
-        part = _part(number, entry, content, taken[number])
+        content = (work.directory / entry.files[int8_cascade.FORMAT]).read_bytes()
+        parts[number] = _part(number, entry, content, taken[number])
         for name, text in source.array(number, content).items():
             (folder / name).write_text(text, encoding="utf-8")
-        entry["files"]["tflm"] = f"{FOLDER}/stage_{number}_model.cc"
-        entry["tflm"] = {
-            "arena_bytes": part.arena.bytes,
-            "arena_least_bytes": part.arena.least,
-            "operators": list(part.operators),
-        }
-        parts.append(part)
-    points = [(p["name"], p["int8"]["constants"]) for p in work.manifest["operating_points"] if "int8" in p]
+    points = [(p.name, p.int8.constants) for p in manifest.operating_points if p.int8 is not None]
     cascade = source.Cascade(
-        Decision(**work.manifest["decision"]),
-        work.manifest["stages"],
-        points or [("default", [entry["int8"]["constant"] for entry in work.manifest["stages"][:-1]])],
-        {name: list(mine) for name, mine in groupby(parts, key=lambda part: str(part.entry["processor"]))},
+        manifest.decision,
+        manifest.stages,
+        points or [("default", [source.int8_of(entry).constant for entry in manifest.stages[:-1]])],
+        {name: list(mine) for name, mine in groupby(parts.values(), key=lambda part: part.entry.processor)},
     )
     (folder / "cascade.h").write_text(source.header(cascade), encoding="utf-8")
     decide = files("eeaug.export.tflm").joinpath("templates/decide.h").read_text(encoding="utf-8")
     (folder / "decide.h").write_text(decide, encoding="utf-8")
     for name in cascade.parts:
         (folder / f"{source.identifier(name)}.cc").write_text(source.driver(cascade, name), encoding="utf-8")
+    paths, entries = [], []
+    for number in range(len(manifest.stages)):
+        part = parts.get(number)
+        paths.append(None if part is None else f"{FOLDER}/stage_{number}_model.cc")
+        entries.append({} if part is None else {"tflm": _entry(part)})
+    return Added(paths, entries)
 
 
 def check(work: Work, reference: Reference) -> dict[str, Any]:
     """Run the stages of microcontrollers in TFLM, each in the arena that its driver has; others stay in LiteRT."""
-    said: list[NDArray[np.float32]] = []
-    tensor: NDArray[Any] = work.x
-    for entry, session in _stages(work):
-        x, names = session.taken(entry["inputs"][0], tensor), _names(entry)
-        if "tflm" in entry:
-            content = (work.directory / entry["files"][int8_cascade.FORMAT]).read_bytes()
-            try:
-                made = answers(content, entry["tflm"]["arena_bytes"], x)
-            except RuntimeError as error:
-                raise _refused(entry, error) from error
-            said.append(PROBABILITY.real(made[names[0]]))
-            handed = [made[name] for name in names[1:]]
-        else:
-            probabilities, *handed = session.run(names, {entry["inputs"][0]: x})
-            said.append(probabilities)
-        tensor = handed[0] if handed else tensor
+    stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
+    sessions = tuple(
+        _InTflm(entry, session, (work.directory / entry.files[int8_cascade.FORMAT]).read_bytes())
+        if entry.tflm is not None and isinstance(session, Int8)
+        else session
+        for entry, session in zip(stages.stages, stages.sessions, strict=True)
+    )
+    said = replace(stages, sessions=sessions).answers(work.x)
     return {"samples": len(work.x), **reference.check("tflm", said)}
 
 
-def _names(entry: Mapping[str, Any]) -> list[str]:
-    return [entry["outputs"]["probabilities"], *(h["name"] for h in entry["outputs"]["handover"])]
+@dataclass(frozen=True)
+class _InTflm:
+    """A stage as a session that runs it in TFLM; ``session`` is the same file in LiteRT."""
 
+    entry: StageEntry
+    session: Int8
+    content: bytes
 
-def _stages(work: Work) -> list[tuple[Mapping[str, Any], Int8]]:
-    """Entries of the manifest, with the int8 files in LiteRT."""
-    stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
-    return [
-        (entry, session)
-        for entry, session in zip(stages.stages, stages.sessions, strict=True)
-        if isinstance(session, Int8)
-    ]
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        assert self.entry.tflm is not None
+        ((name, tensor),) = inputs.items()
+        try:
+            made = answers(self.content, self.entry.tflm.arena_bytes, self.session.taken(name, tensor))
+        except RuntimeError as error:
+            raise _refused(self.entry, error) from error
+        probabilities, *handed = (made[output] for output in outputs)
+        return [PROBABILITY.real(probabilities), *handed]
 
 
 def _taken(work: Work) -> list[NDArray[np.int8]]:
     """What every stage is given of the first sample."""
-    taken: list[NDArray[np.int8]] = []
-    tensor: NDArray[Any] = work.x[:1]
-    for entry, session in _stages(work):
-        taken.append(session.taken(entry["inputs"][0], tensor))
-        _, *handed = session.run(_names(entry), {entry["inputs"][0]: taken[-1]})
-        tensor = handed[0] if handed else tensor
-    return taken
+    stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
+    tensors: list[NDArray[Any]] = [work.x[:1]]
+    tensors += [handed for _, handed in stages.through(work.x[:1]) if handed is not None]
+    return [
+        session.taken(entry.input_name, tensor)
+        for entry, session, tensor in zip(stages.stages, stages.sessions, tensors, strict=True)
+        if isinstance(session, Int8)
+    ]
 
 
-def _part(number: int, entry: dict[str, Any], content: bytes, x: NDArray[np.int8]) -> Part:
+def _part(number: int, entry: StageEntry, content: bytes, x: NDArray[np.int8]) -> Part:
     operators = tflite_file.operators(content)
     try:
         source.check_operators(operators)
@@ -157,6 +157,10 @@ def _part(number: int, entry: dict[str, Any], content: bytes, x: NDArray[np.int8
     return Part(number, entry, found, operators, tflite_file.outputs(content))
 
 
-def _refused(entry: Mapping[str, Any], error: Exception) -> ConversionError:
+def _entry(part: Part) -> TflmStage:
+    return TflmStage(part.arena.bytes, part.arena.least, tuple(part.operators))
+
+
+def _refused(entry: StageEntry, error: Exception) -> ConversionError:
     said = str(error).removeprefix(f"{interpreter.DOING}: ")
-    return ConversionError(f"stage {entry['name']} cannot run in TFLM: {said}")
+    return ConversionError(f"stage {entry.name} cannot run in TFLM: {said}")

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
+from eeaug.bundle.entries import Handover, Int8Stage, StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export.tflm.interpreter import Arena
 
-__all__ = ["METHODS", "Cascade", "Part", "array", "check_operators", "driver", "header", "identifier"]
+__all__ = ["METHODS", "Cascade", "Part", "array", "check_operators", "driver", "header", "identifier", "int8_of"]
 
 # operators of TensorFlow's schema → methods of MicroMutableOpResolver that register them
 METHODS: Mapping[str, str] = {
@@ -104,14 +104,14 @@ class Part:
     """A stage in the driver: its number, its entry in the manifest, and where the file has its outputs."""
 
     number: int
-    entry: Mapping[str, Any]
+    entry: StageEntry
     arena: Arena
     operators: Sequence[str]
     outputs: Sequence[str]
 
     @property
-    def handover(self) -> Mapping[str, Any] | None:
-        return next(iter(self.entry["outputs"]["handover"]), None)
+    def handover(self) -> Handover | None:
+        return self.entry.handover
 
     def output(self, name: str) -> str:
         return f"stage.output({self.outputs.index(name)})->data.int8"
@@ -122,13 +122,19 @@ class Cascade:
     """All stages of the network, those on microcontrollers with their parts."""
 
     decision: Decision
-    stages: Sequence[Mapping[str, Any]]
+    stages: Sequence[StageEntry]
     points: Sequence[tuple[str, Sequence[int | None]]]
     parts: Mapping[str, Sequence[Part]]  # by processor
 
     @property
     def reuse(self) -> bool:
-        return any(stage["reuse"] for stage in self.stages)
+        return any(stage.reuse for stage in self.stages)
+
+
+def int8_of(entry: StageEntry) -> Int8Stage:
+    """What the manifest says of its int8 file, which is there where anything is for TFLM."""
+    assert entry.int8 is not None
+    return entry.int8
 
 
 def check_operators(names: Sequence[str]) -> None:
@@ -188,7 +194,7 @@ def header(cascade: Cascade) -> str:
         f"    {{{', '.join('kNever' if c is None else str(c) for c in constants or [None])}}},  // {name}"
         for name, constants in cascade.points
     )
-    takes = stages[0]["int8"]["inputs"][stages[0]["inputs"][0]]
+    takes = int8_of(stages[0]).inputs[stages[0].input_name]
     return f"""// An early-exit network in int8 on TensorFlow Lite for Microcontrollers. Written by eeaug.
 //
 // Build for every processor: <processor>.cc, the stage_<n>_model.cc that it includes, and TFLM. Call Setup() once,
@@ -215,8 +221,8 @@ constexpr int16_t kThresholds[][{max(exits, 1)}] = {{
 }};
 
 // The input, prepared as in training, is given as int8: QuantisedInput(x) of every value.
-constexpr int kInputSize = {prod(stages[0]["input_shape"])};
-inline int8_t QuantisedInput(float x) {{ return Quantised(x, {_float(takes["scale"])}, {takes["zero_point"]}); }}
+constexpr int kInputSize = {prod(stages[0].input_shape)};
+inline int8_t QuantisedInput(float x) {{ return Quantised(x, {_float(takes.scale)}, {takes.zero_point}); }}
 {"".join(_handover(cascade, k) for k in range(exits))}
 // kLeft: there is an answer. kGoesOn: the next processor has to go on with what was handed over.
 enum class Status {{ kLeft, kGoesOn, kFailed }};
@@ -234,14 +240,15 @@ struct Answer {{
 
 
 def _handover(cascade: Cascade, k: int) -> str:
-    (tensor,) = cascade.stages[k]["outputs"]["handover"]
-    scale = cascade.stages[k]["int8"]["outputs"][tensor["name"]]
+    tensor = cascade.stages[k].handover
+    assert tensor is not None
+    given = int8_of(cascade.stages[k]).outputs[tensor.name]
     said = f"\n  int8_t said[{k + 1}][kOutputs];  // what the exits so far said" if cascade.reuse else ""
     return f"""
-// From stage {k} to stage {k + 1}: {" × ".join(map(str, tensor["shape"]))}, scale {scale["scale"]:.9g}, \
-zero point {scale["zero_point"]}.
+// From stage {k} to stage {k + 1}: {" × ".join(map(str, tensor.shape))}, scale {given.scale:.9g}, \
+zero point {given.zero_point}.
 struct Handover{k + 1} {{
-  int8_t tensor[{prod(tensor["shape"])}];{said}
+  int8_t tensor[{prod(tensor.shape)}];{said}
 }};
 """
 
@@ -332,16 +339,16 @@ def _stage(cascade: Cascade, part: Part, parts: Sequence[Part], last_number: int
     before = None if first else parts[parts.index(part) - 1]
     source = "input" if k == 0 else "received.tensor"
     if before is not None and before.handover is not None:
-        source = before.output(before.handover["name"]).replace("stage.", f"interpreter_{before.number}->")
+        source = before.output(before.handover.name).replace("stage.", f"interpreter_{before.number}->")
     row = k if cascade.reuse else 0
-    own = part.output(entry["outputs"]["probabilities"])
+    own = part.output(entry.probabilities)
     weights = "nullptr"
     lines = []
-    if entry["reuse"]:
+    if entry.reuse:
         weights = f"weights_{k}"
-        lines.append(f"static const float {weights}[] = {{{', '.join(_float(w) for w in entry['reuse'])}}};")
+        lines.append(f"static const float {weights}[] = {{{', '.join(_float(w) for w in entry.reuse)}}};")
     lines += [
-        *_fed(entry, source, prod(entry["input_shape"])),
+        *_fed(entry, source, prod(entry.input_shape)),
         "if (stage.Invoke() != kTfLiteOk) return Status::kFailed;",
         f"memcpy(said[{row}], {own}, kOutputs);",
         f"const Decision made = Decide<kOutputs>(said, {row + 1}, {weights}, kKind, kMeasure);",
@@ -354,21 +361,21 @@ def _stage(cascade: Cascade, part: Part, parts: Sequence[Part], last_number: int
             f"if (made.confidence >= kThresholds[point][{k}]) {{", f"  {answer}", "  return Status::kLeft;", "}",
         ]  # fmt: skip
     if part is parts[-1] and part.handover is not None:
-        lines.append(f"memcpy(onward->tensor, {part.output(part.handover['name'])}, sizeof(onward->tensor));")
+        lines.append(f"memcpy(onward->tensor, {part.output(part.handover.name)}, sizeof(onward->tensor));")
         if cascade.reuse:
             lines.append("memcpy(onward->said, said, sizeof(onward->said));")
     inner = "".join(f"    {line}\n" for line in lines)
     return f"  {{\n    tflite::MicroInterpreter& stage = *interpreter_{k};\n{inner}  }}\n"
 
 
-def _fed(entry: Mapping[str, Any], source: str, size: int) -> list[str]:
+def _fed(entry: StageEntry, source: str, size: int) -> list[str]:
     """How the input comes to where the stage reads it."""
-    comes = entry["int8"]["requantised_from"]
+    comes = int8_of(entry).requantised_from
     if comes is None:
         return [f"memcpy(stage.input(0)->data.int8, {source}, {size});"]
-    (takes,) = entry["int8"]["inputs"].values()
-    real = f"({source}[i] - {comes['zero_point']}) * {_float(comes['scale'])}"
-    quantised = f"Quantised({real}, {_float(takes['scale'])}, {takes['zero_point']})"
+    (takes,) = int8_of(entry).inputs.values()
+    real = f"({source}[i] - {comes.zero_point}) * {_float(comes.scale)}"
+    quantised = f"Quantised({real}, {_float(takes.scale)}, {takes.zero_point})"
     return [f"for (int i = 0; i < {size}; ++i) stage.input(0)->data.int8[i] = {quantised};"]
 
 

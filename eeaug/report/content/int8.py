@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Quantised
 from eeaug.cascade.passage import Passage
@@ -47,10 +48,12 @@ def build(
         for metrics in (exact, measured, *(point[key] for point in made for key in ("predicted", "measured"))):
             if metrics is not None:
                 metrics.update(dict.fromkeys(_BY_ARITHMETIC))
+    files = work.manifest.int8
+    assert files is not None
     exits = zip(work.stages, found.thresholds, found.rows.accuracies, strict=False)
     return {
-        "kernels": work.manifest["int8"]["kernels"],
-        "calibration_samples": work.manifest["int8"]["calibration_samples"],
+        "kernels": files.kernels,
+        "calibration_samples": files.calibration_samples,
         "exits": [
             {
                 "location": stage.end,
@@ -67,18 +70,17 @@ def build(
         "guarantee": proof(found.guarantee, settings.labels, given_last=False),
         "accuracy_drop_bound_95": bound,
         "accuracy_drop_bound_95_missing": why,
-        "stages": [_stage(work, entry) for entry in work.manifest["stages"]],
+        "stages": [_stage(work, entry) for entry in work.manifest.stages],
         "checks": dict(checks),
     }
 
 
-def _stage(work: Work, entry: Mapping[str, Any]) -> dict[str, Any]:
-    size = (work.directory / entry["files"][FORMAT]).stat().st_size
-    requantised = entry["int8"]["requantised_from"] is not None
+def _stage(work: Work, entry: StageEntry) -> dict[str, Any]:
+    tflm = entry.tflm
     return {
-        "stage": entry["name"],
-        "file_bytes": size,
-        "requantised": requantised,
-        "arena_bytes": entry.get("tflm", {}).get("arena_bytes"),
-        "operators": entry.get("tflm", {}).get("operators"),
+        "stage": entry.name,
+        "file_bytes": (work.directory / entry.files[FORMAT]).stat().st_size,
+        "requantised": entry.int8 is not None and entry.int8.requantised_from is not None,
+        "arena_bytes": None if tflm is None else tflm.arena_bytes,
+        "operators": None if tflm is None else list(tflm.operators),
     }
