@@ -121,7 +121,7 @@ def _same(value: Any) -> Any:
 def _preview(report: dict[str, Any]) -> list[str]:
     """The design that would be written, as lines of text."""
     from eeaug.report import units
-    from eeaug.report.words import facts
+    from eeaug.report.words import alternatives
 
     design, base = report["design"], report["baseline"]["choose"]
     found = design["predicted"]["exact"]
@@ -144,7 +144,7 @@ def _preview(report: dict[str, Any]) -> list[str]:
         f"mean latency {units.seconds(found['mean_latency_s'])}, worst {units.seconds(found['worst_latency_s'])}, "
         f"mean energy {units.joules(found['mean_energy_j'])}",
     ]
-    for point, note in zip(report["operating_points"], facts.point_notes(report), strict=True):
+    for point, note in zip(report["operating_points"], alternatives.point_notes(report), strict=True):
         mine = point["predicted"]
         thresholds = ", ".join(units.threshold(t) for t in point["thresholds"])
         lines.append(

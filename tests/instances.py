@@ -14,16 +14,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from random_parts import WIDTH, some_block, some_exit, some_hardware
 
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
+from eeaug.hardware import Hardware
 from eeaug.network.costs import Costs, Exit
 from eeaug.network.graph import Block
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Budget, Objective, of_design
-
-WIDTH = {"int8": 1, "int16": 2, "float32": 4}
-PLENTY = 10**9  # bytes
 
 
 @dataclass(frozen=True)
@@ -59,13 +57,13 @@ def make(
     count = locations or int(rng.integers(2, 6))
     samples = samples or int(rng.integers(20, 61))
     after = np.sort(rng.choice(np.arange(1, count + 2), count, replace=False))
-    blocks = [_block(rng, f"b{b}") for b in range(count + 2)]
-    exits = [_exit(rng, int(a), h) for a in after for h in range(1 + (rng.random() < 0.25))]
+    blocks = [some_block(rng, f"b{b}") for b in range(count + 2)]
+    exits = [some_exit(rng, int(a), h) for a in after for h in range(1 + (rng.random() < 0.25))]
     outcomes = correlated(rng, len(exits), samples)
     if weighted:
         outcomes = replace(outcomes, weights=rng.uniform(0.2, 3.0, samples))
     return Instance(
-        hardware=_hardware(rng, known),
+        hardware=some_hardware(rng, known),
         blocks=tuple(blocks),
         exits=tuple(exits),
         input_elements=int(rng.integers(10, 100)),
@@ -94,69 +92,6 @@ def some_grid(rng: np.random.Generator, outcomes: Outcomes, count: int) -> NDArr
         row = np.sort(rng.choice(confidence, count - 1) + rng.choice([0.0, 0.003], count - 1))
         rows.append([*row.astype(np.float32), np.inf])
     return np.array(rows, dtype=np.float32).reshape(-1, count)
-
-
-def _some_macs(rng: np.random.Generator, most: int) -> dict[str, int]:
-    return {kind: int(rng.integers(1, most)) for kind in KINDS if rng.random() < 0.5}
-
-
-def _block(rng: np.random.Generator, name: str) -> Block:
-    elements = int(rng.integers(5, 100))
-    peak = elements + int(rng.integers(10, 200))
-    return Block(name, (name,), (elements,), _some_macs(rng, 5000), int(rng.integers(0, 300)), peak)
-
-
-def _exit(rng: np.random.Generator, after: int, head: int) -> Exit:
-    peak = int(rng.integers(1, 150))
-    return Exit(f"b{after - 1}", after, f"h{head}", _some_macs(rng, 500), int(rng.integers(1, 60)), peak)
-
-
-def _hardware(rng: np.random.Generator, known: bool) -> Hardware:
-    def maybe(value: float, share: float) -> float | None:
-        return None if rng.random() < share else value
-
-    count = int(rng.integers(1, 4))
-    names = [f"p{i}" for i in range(count)]
-    shared_ram, shared_flash, one_memory = rng.random(3) < (0.6, 0.5, 0.2)
-    processors = []
-    for i, name in enumerate(names):
-        ram = "ram" if shared_ram else f"ram{i}"
-        rates = {"default": float(rng.uniform(1e5, 1e6) * 3**i)}
-        rates |= {kind: maybe(float(rng.uniform(1e5, 3e6)), 0.6) for kind in KINDS}
-        processors.append(
-            Processor(
-                name=name,
-                rates_macs_per_s=rates,
-                arithmetic=str(rng.choice(list(WIDTH))),
-                ram=ram,
-                flash=ram if one_memory else "flash" if shared_flash else f"flash{i}",
-                active_power_w=float(rng.uniform(0.01, 0.2)) if known else maybe(0.1, 0.4),
-                sleep_power_w=maybe(float(rng.uniform(0.0, 0.01)), 0.4),
-                wakeup_s=maybe(float(rng.uniform(0.0, 2e-3)), 0.4),
-            )
-        )
-    links = [
-        Link(
-            sender=a,
-            receiver=b,
-            bandwidth_bytes_per_s=float(rng.uniform(1e4, 1e6)) if known else maybe(1e5, 0.4),
-            latency_s=float(rng.choice([0.0, 1e-3])),
-            energy_j_per_byte=maybe(float(rng.uniform(1e-8, 1e-6)), 0.5),
-        )
-        for a, b in product(names, names)
-        if a != b and rng.random() < 0.85
-    ]
-    used = sorted({m for p in processors for m in (p.ram, p.flash)})
-    return Hardware(
-        name="board",
-        source=None,
-        input_at=names[0] if rng.random() < 0.7 else str(rng.choice(names)),
-        exclusive=bool(rng.random() < 0.5),
-        baseline=None,
-        processors=tuple(processors),
-        memories=tuple(Memory(name, PLENTY) for name in used),
-        links=tuple(links),
-    )
 
 
 @dataclass(frozen=True)

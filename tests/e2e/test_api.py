@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import EXAMPLES, Bundle, environment, hashes, small_data, valid
+from reports import write_bundle
 from rich.console import Console
-from test_cli_report import write_bundle
 
 import eeaug
 from eeaug import api, hardware

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import AUGMENT, Run, patched
+from conftest import AUGMENT, FORCED, Run, patched
 from keras_nets import CLASSES, SHAPE, places, trained
-from test_stages_finetuning import FORCED
 
 from eeaug.backbone import model
 from eeaug.cascade.outcomes import Outcomes

@@ -1,3 +1,5 @@
+"""Model files of Keras 3 and 2: what is read, and what is refused in one line."""
+
 from __future__ import annotations
 
 import json

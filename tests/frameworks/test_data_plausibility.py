@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, small_data
 from keras_nets import randomized, residual
+from reports import SAMPLE
 
 from eeaug.backbone import model
 from eeaug.backbone.model import Classifier
@@ -113,7 +114,7 @@ def test_chance_is_refused_with_all_reasons() -> None:
     train_all.check_better_than_chance(few, allow=True)
 
 
-def test_doubts_are_said_first(bundle: Any) -> None:
+def test_doubts_are_said_first() -> None:
     lines: list[str] = []
     progress = Progress(Lines(lines.append))
     progress.warn("some other")
@@ -121,7 +122,7 @@ def test_doubts_are_said_first(bundle: Any) -> None:
     progress.warn_first(f"{DOUBT}two")
     assert progress.warnings == [f"{DOUBT}one", f"{DOUBT}two", "some other"]
     assert lines[1] == f"warning: {DOUBT}one"
-    report = {**bundle.report, "warnings": progress.warnings}
+    report = {**SAMPLE, "warnings": progress.warnings}
     shown = terminal.plain(lambda console: console.print(terminal.render(report)))
     words = (f"{DOUBT}one", f"{DOUBT}two", report["design"]["summary"][:30], "some other")
     order = [shown.index(each) for each in words]
@@ -129,8 +130,8 @@ def test_doubts_are_said_first(bundle: Any) -> None:
     assert shown.count(f"{DOUBT}one") == 1
 
 
-def test_choose_and_test_of_a_report_are_compared(bundle: Any) -> None:
-    report = bundle.report
+def test_choose_and_test_of_a_report_are_compared() -> None:
+    report = SAMPLE
     assert cautions.doubt(report) is None
     base = report["baseline"]
     worse = {**base, "measured": {**base["measured"], "accuracy": base["choose"]["accuracy"] - 0.2}}

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from feature_parts import N, extraction, kept, view
 from keras_nets import classifier, places
 
 from eeaug import features
 from eeaug.backbone.model import Classifier
-from eeaug.data import Part, View
+from eeaug.data import View
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import InputError
 from eeaug.features import Extraction, Features, Wanted, shards
@@ -20,35 +21,16 @@ from eeaug.support.cache import Cache
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 
-N = 150  # more than two batches
-
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SHARD", 64)
 
 
-def view(given: Classifier, seed: int = 0) -> View:
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(2 * N, *given.input_shape)).astype(np.float32)
-    part = Part("x_train", x, np.arange(2 * N) % 4, None)
-    return View(part, np.sort(rng.permutation(2 * N)[:N]))
-
-
-def extraction(given: Classifier, place: Path, preprocessing: Preprocessing | None = None) -> Extraction:
-    cache = Cache(place)
-    folder = cache.network("m.h5", given.sha256, "d.npz", "d")
-    return Extraction(given, preprocessing or Preprocessing(), cache, folder, threads=1)
-
-
 def extracted(given: Classifier, wanted: list[Wanted], samples: View, place: Path, **options: Any) -> Features:
     made, precision = extraction(given, place), options.get("precision", np.float32)
     missing = made.missing({samples: precision}, wanted)
     return made.extract(samples, wanted, (missing, made.convert(missing)) if missing else ((), b""), **options)
-
-
-def kept(place: Path) -> list[str]:
-    return sorted(p.name for p in place.glob("networks/*/features/*"))
 
 
 def expected(net: Any, name: str, x: np.ndarray) -> np.ndarray:

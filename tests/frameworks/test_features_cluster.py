@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from feature_parts import extraction, kept, view
 from keras_nets import classifier, places
-from test_features import extraction, kept, view
 
 from eeaug.errors import InputError
 from eeaug.features import Wanted, cluster, shards

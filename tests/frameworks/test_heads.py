@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import pairwise
 from math import prod
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from head_parts import DECISION, TAIL, at
 from keras_nets import CLASSES, dense_head, map_head, trained
 
-from eeaug import settings
 from eeaug.backbone import keras_files, model
-from eeaug.cascade.output import Decision
 from eeaug.features import Features
-from eeaug.heads import dense, families, keras_head, maps, selection, store, training
+from eeaug.heads import dense, families, keras_head, maps, training
 from eeaug.heads import layers as design
 from eeaug.heads.layers import Dense, Head
-from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan, Trained
 from eeaug.network import macs
 from eeaug.network.locations import Location
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 
-DECISION = Decision("softmax", CLASSES)
 SHAPES = [(16, 12, 8), (7, 9, 5), (4, 4, 16), (20, 6), (12,)]
-TAIL = (Dense(10, "relu"), Dense(CLASSES, "softmax"))
-
-
-def at(shape: tuple[int, ...]) -> Location:
-    return Location("here/it is", 1, shape, 10**7)
 
 
 def heads() -> list[Head]:
@@ -315,124 +305,3 @@ def test_few_samples_get_smaller_batches_and_more_epochs() -> None:
     few = plan.for_samples(640)
     assert few.batch == 32 and few.epochs * (640 // 32) >= 100
     assert plan.for_samples(10).batch == 10
-
-
-# -- what earlier runs have left ----------------------------------------------------------------------
-
-
-def test_heads_come_back_as_they_were(tmp_path: Path) -> None:
-    heads = families.dense_heads(at((8, 8, 3)), TAIL, DECISION, 10**7)
-    rng = np.random.default_rng(0)
-    judged = [
-        Judged(trained(h), partial(np.copy, rng.random((7, CLASSES))), partial(np.copy, rng.random((5, CLASSES))))
-        for h in heads[1:]
-    ]
-    store.save(tmp_path / "heads.npz", heads, judged)
-    found = store.load(tmp_path / "heads.npz", heads)
-    assert [f.trained.head for f in found] == list(heads[1:])
-    for a, b in zip(judged, found, strict=True):
-        np.testing.assert_array_equal(a.screen(), b.screen())
-        np.testing.assert_array_equal(a.held(), b.held())
-        for v, w in zip(a.trained.weights, b.trained.weights, strict=True):
-            np.testing.assert_array_equal(v, w)
-    assert [p.name for p in tmp_path.iterdir()] == ["heads.npz"]
-
-
-def test_a_file_of_heads_stands_for_all_that_shaped_them(tmp_path: Path) -> None:
-    heads = families.dense_heads(at((8, 8, 3)), TAIL, DECISION, 10**7)
-    plan, read = Plan(3, 1, 64, 1e-2, 0), [Path("a.npy")]
-    given: list[tuple[Any, ...]] = [
-        (heads, plan, read, {"pinned": False}),
-        (heads[1:], plan, read, {"pinned": False}),
-        (heads, Plan(3, 1, 64, 1e-2, 1), read, {"pinned": False}),
-        (heads, plan, [Path("b.npy")], {"pinned": False}),
-        (heads, plan, read, {"pinned": True}),
-    ]
-    assert len({store.file(tmp_path, *one) for one in given}) == len(given)
-
-
-# -- which are tried, which are kept ------------------------------------------------------------------
-
-
-def test_the_blueprint_is_the_tail_of_the_given_model() -> None:
-    calls = [
-        model.Call("conv", "Conv2D", ("input",), ((8, 8, 3),), ((8, 8, 4),), ((3, 3, 3, 4),)),
-        model.Call("wide", "Dense", ("conv",), ((256,),), ((10,),), ((256, 10), (10,)), activation="relu"),
-        model.Call("norm", "BatchNormalization", ("wide",), ((10,),), ((10,),), ((10,),) * 4),
-        model.Call("last", "Dense", ("norm",), ((10,),), ((4,),), ((10, 4), (4,)), activation="softmax"),
-    ]
-    blocks: Any = [SimpleNamespace(layers=layers) for layers in (("conv",), ("wide", "norm"), ("last",))]
-    assert families.blueprint_units(calls, blocks) == (Dense(10, "relu"), Dense(4, "softmax"))
-
-
-def test_heads_cost_less_than_what_they_can_save() -> None:
-    near = Location("near", 5, (8, 8, 16), 500)
-    assert all(sum(h.cost().macs.values()) < 500 for h in families.dense_heads(near, TAIL, DECISION, 10**6))
-    assert families.map_heads(near, ["separable"], DECISION, 1e9) == ()
-
-
-def test_promising_drops_guessers_and_those_that_a_cheaper_one_beats() -> None:
-    small, large = families.dense_heads(at((8, 8, 3)), (), Decision("softmax", 2), 10**7)[:2]
-
-    def kept(a: float, b: float) -> set[str]:
-        right = {h.key: np.arange(1000) < share * 1000 for h, share in ((small, a), (large, b))}
-        return selection.promising([small, large], right, 0.5)
-
-    assert kept(0.8, 0.82) == {small.key, large.key}
-    assert kept(0.8, 0.7) == {small.key}
-    assert kept(0.51, 0.9) == {large.key}
-
-
-def row_of(count: int) -> list[Location]:
-    """Locations after each of ``count`` equal blocks of 100 million MACs together."""
-    return [Location(f"b{i}", i, (16, 16, 8), 10**8 * (count - i) // count) for i in range(1, count)]
-
-
-def test_settings_name_the_families_that_there_are() -> None:
-    assert set(settings.FAMILIES) == set(families.FAMILIES)
-
-
-def test_places_are_spread_from_the_front_to_past_the_middle() -> None:
-    places = row_of(100)
-    assert [at.after for at in selection.spread(places, 1, 10**8)] == [8]
-    assert [at.after for at in selection.spread(places, 2, 10**8)] == [8, 63]
-    assert [at.after for at in selection.spread(places, 6, 10**8)] == [8, 19, 30, 41, 52, 63]
-    assert selection.spread(places[:2], 5, 10**8) == tuple(places[:2])
-
-
-@pytest.mark.parametrize("limit_s", [0.0, 5.0, 20.0, 60.0, 1e9])
-def test_training_stays_within_what_it_may_take(limit_s: float) -> None:
-    offered = {at: families.map_heads(at, ["separable"], DECISION, 1e6) for at in row_of(12)}
-    chosen = selection.affordable(offered, 100_000, limit_s, 10**8, ())
-    spent = [selection.training_s(head, 100_000) for heads in chosen.values() for head in heads]
-    assert sum(spent) <= limit_s or len(spent) == 1
-    assert all(heads == offered[at][: len(heads)] for at, heads in chosen.items())
-    assert len(chosen) <= selection.MAP_PLACES
-    if limit_s > 1e6:
-        assert len(chosen) == selection.MAP_PLACES and all(chosen[at] == offered[at] for at in chosen)
-
-
-def test_pinned_places_get_their_heads_whatever_it_takes() -> None:
-    offered = {at: families.map_heads(at, ["separable"], DECISION, 1e6) for at in row_of(12)}
-    chosen = selection.affordable(offered, 100_000, 0.0, 10**8, ["b9", "b11", "elsewhere"])
-    assert {at.name for at in chosen} == {"b9", "b11"}
-    assert selection.affordable({}, 100_000, 1e9, 10**8, ()) == {}
-
-
-def test_sizes_of_a_family_are_apart_and_within_limits() -> None:
-    place = Location("here", 1, (32, 32, 16), 12_000_000)
-    for family in families.MAP_FAMILIES:
-        found = [sum(h.cost().macs.values()) for h in families.map_heads(place, [family], DECISION, 1e6)]
-        assert found == sorted(found, reverse=True) and 1 <= len(found) <= len(families.SIZES)
-        assert found[0] <= 1e6 and all(b * 3 <= found[0] for b in found[1:])
-    tight = Location("here", 1, (32, 32, 16), 400_000)
-    assert all(
-        sum(h.cost().macs.values()) <= families.MAP_SHARE * 400_000
-        for h in families.map_heads(tight, list(families.MAP_FAMILIES), DECISION, 1e9)
-    )
-
-
-def test_front_keeps_what_no_other_beats() -> None:
-    small, middle, large = families.dense_heads(at((8, 8, 3)), (), DECISION, 10**7)
-    accuracy = {small.key: 0.5, middle.key: 0.4, large.key: 0.6}
-    assert selection.front([small, middle, large], accuracy) == (small, large)

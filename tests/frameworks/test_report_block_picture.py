@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import networkx as nx
 import numpy as np
 import pytest
-from test_report_page import Reader
+from report_kinds import Reader
 
 from eeaug import hardware
 from eeaug.backbone import keras_files

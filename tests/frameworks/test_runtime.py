@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import doctest
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import EXAMPLES, Bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,8 +17,8 @@ from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.design import operating_points
-from eeaug.errors import ConversionError, InputError
-from eeaug.frameworks import onnx_session, runners
+from eeaug.errors import InputError
+from eeaug.frameworks import onnx_session
 from eeaug.runtime import Cascade, Decisions
 
 CLASSES = 4
@@ -246,59 +243,3 @@ def test_what_a_bundle_does_not_have_is_refused(loaded: Any, tmp_path: Path) -> 
         Cascade.load(tmp_path, both, 2, runtime="keras")
     with pytest.raises(InputError, match=r"is no bundle"):
         Cascade.load(str(tmp_path))
-
-
-# -- a real bundle ------------------------------------------------------------------------------------
-
-
-@pytest.mark.e2e
-def test_both_runtimes_predict_what_the_report_measured(bundle: Bundle) -> None:
-    with np.load(bundle.data) as data:
-        x, labels = data["x_test"], data["y_test"]
-    measured = bundle.report["design"]["measured"]
-    found = {name: Cascade.load(bundle.path, runtime=name).predict(x) for name in ("onnx", "keras")}
-    for name, said in found.items():
-        assert np.mean(said.classes == labels) == measured["accuracy"], name
-        assert [float(np.mean(said.exits == k)) for k in range(2)] == measured["leave_rates"], name
-    np.testing.assert_allclose(found["onnx"].probabilities, found["keras"].probabilities, atol=1e-5)
-    assert (found["onnx"].names[0],) == (bundle.manifest["classes"][found["onnx"].classes[0]],)
-
-
-@pytest.mark.e2e
-def test_a_keras_model_answers_alike_layer_by_layer_and_as_a_graph(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import keras
-
-    with np.load(bundle.data) as data:
-        x = Preprocessing.from_dict(bundle.manifest["preprocessing"])(data["x_test"][:40])
-    model = keras.models.load_model(bundle.path / "augmented.keras", compile=False)
-    plain = runners.answering(model)(x)
-    monkeypatch.setattr(runners, "KEPT", 0)
-    graph = runners.answering(model)
-    assert hasattr(graph, "get_concrete_function")
-    for name, said in graph(x).items():
-        np.testing.assert_allclose(said, plain[name], atol=1e-5)
-    assert len(graph(x[:7])[name]) == 7
-
-
-@pytest.mark.e2e
-def test_a_changed_file_is_not_run(copied: Path) -> None:
-    (copied / "stages" / "0-cm4f" / "model.onnx").write_bytes(b"another")
-    with pytest.raises(ConversionError, match=r"stages/0-cm4f/model\.onnx has changed"):
-        Cascade.load(copied)
-
-
-@pytest.mark.e2e
-def test_the_readme_s_lines_run(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (lines,) = re.findall(r"```pycon\n(.*?)```", text, flags=re.DOTALL)
-    (tmp_path / "examples").mkdir()
-    (tmp_path / "fashion_resnet-eeaug").symlink_to(bundle.path)
-    (tmp_path / "examples" / "fashion_resnet.npz").symlink_to(EXAMPLES / "fashion_resnet.npz")
-    monkeypatch.chdir(tmp_path)
-    test = doctest.DocTestParser().get_doctest(lines, {}, "README", "README.md", 0)
-    said: list[str] = []
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-    assert runner.run(test, out=said.append).failed == 0, "".join(said)
-    assert len(test.examples) > 5

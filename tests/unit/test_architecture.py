@@ -145,6 +145,12 @@ def test_contributing_shows_the_house() -> None:
     assert shown == ROOMS
 
 
+@pytest.mark.parametrize("folder", ["eeaug", "cli", "tests", "benchmarks"])
+def test_no_file_has_more_than_400_lines(folder: str) -> None:
+    sizes = {path: path.read_bytes().count(b"\n") for path in (ROOT.parent / folder).rglob("*.py")}
+    assert not {str(path): lines for path, lines in sizes.items() if lines > 400}
+
+
 def test_library_never_prints() -> None:
     for name, path in modules().items():
         calls = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]

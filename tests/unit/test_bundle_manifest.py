@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli_report import SAMPLE, write_bundle
+from reports import SAMPLE_FILE, write_bundle
 
 from eeaug.bundle import manifest, manifest_rules
 from eeaug.errors import ConversionError, EeaugError, InputError
@@ -20,7 +20,7 @@ from eeaug.schema import manifest as described
 from eeaug.support import json_file, regular
 
 Path_ = tuple[Any, ...]
-REPORT: dict[str, Any] = json.loads(SAMPLE.read_bytes())
+REPORT: dict[str, Any] = json.loads(SAMPLE_FILE.read_bytes())
 STRANGE = (None, True, -3, 0.4321, 10**17, 1e308, "x", "", [], {}, [[[[]]]], ["a", "b"], [1] * 50)
 
 

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
-import re
-import shlex
-import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import click
 import pytest
-import yaml
 from click.testing import CliRunner, Result
-from conftest import Bundle, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_cli_report import SAMPLE, write_bundle
+from junit import junit_valid
+from reports import SAMPLE_FILE, write_bundle
 
 from eeaug.cli.check import check as command
-from eeaug.cli.main import group
 from eeaug.errors import ConversionError, InfeasibleError, InputError
 from eeaug.report import gate
 
-REPORT = json.loads(SAMPLE.read_text())
-CI = Path(__file__).resolve().parents[2] / "examples" / "ci"
+REPORT = json.loads(SAMPLE_FILE.read_text())
 
 
 def run(*arguments: object) -> Result:
@@ -35,7 +27,7 @@ def run(*arguments: object) -> Result:
 
 
 def changed(tmp_path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
-    report = json.loads(SAMPLE.read_text())
+    report = json.loads(SAMPLE_FILE.read_text())
     change(report)
     return write_bundle(tmp_path / "out", json.dumps(report).encode())
 
@@ -155,7 +147,7 @@ def test_wrong_uses(tmp_path: Path) -> None:
         assert done.exit_code == 2 and words in " ".join(done.stderr.split()), words
     done = run(bundle, "--max-flash", "1", "--junit", tmp_path / "no" / "check.xml")
     assert isinstance(done.exception, InputError) and "does not exist" in str(done.exception)
-    (bundle / "report.json").write_bytes(SAMPLE.read_bytes().replace(b"0.8636", b"0.9636"))
+    (bundle / "report.json").write_bytes(SAMPLE_FILE.read_bytes().replace(b"0.8636", b"0.9636"))
     assert isinstance(run(bundle, "--max-flash", "1").exception, ConversionError)
 
 
@@ -166,7 +158,7 @@ def test_junit_is_what_pages_read(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir() if "check" in p.name] == ["check.xml"]
     top = ElementTree.parse(file).getroot()
     assert file.read_bytes().startswith(b"<?xml version='1.0' encoding='utf-8'?>")
-    assert valid(top)
+    assert junit_valid(top)
     (suite,) = top
     cases = {(case.get("classname"), case.get("name")): case for case in suite}
     what = "eeaug check a <b> & c"
@@ -180,101 +172,3 @@ def test_junit_is_what_pages_read(tmp_path: Path) -> None:
     run(bundle, "--max-accuracy-drop", "50%", "--min-macs-saved", "0.1", "--junit", file)
     again = {(case.get("classname"), case.get("name")) for case in ElementTree.parse(file).getroot()[0]}
     assert again == before, "names stay, so that pages compare runs"
-
-
-# element → (attributes that must be there, others, children), as junit-10.xsd of Jenkins' xUnit plugin has them
-SCHEMA: dict[str, tuple[set[str], set[str], set[str]]] = {
-    "testsuites": (set(), {"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
-    "testsuite": (
-        {"name", "tests", "failures", "errors"},
-        {"group", "time", "skipped", "timestamp", "hostname", "id", "package", "file", "log", "url"},
-        {"testsuite", "properties", "testcase", "system-out", "system-err"},
-    ),
-    "testcase": (
-        {"name"},
-        {"time", "classname", "group"},
-        {"skipped", "error", "failure", "system-out", "system-err"},
-    ),
-    "failure": (set(), {"type", "message"}, set()),
-    "system-out": (set(), set(), set()),
-}
-
-
-def valid(element: ElementTree.Element) -> bool:
-    needed, allowed, children = SCHEMA[element.tag]
-    assert needed <= set(element.attrib) <= needed | allowed, element.tag
-    assert all(child.tag in children and valid(child) for child in element), element.tag
-    if element.tag in ("testsuite", "testsuites"):
-        cases = list(element.iter("testcase"))
-        assert int(element.attrib["tests"]) == len(cases)
-        assert int(element.attrib["failures"]) == sum(case.find("failure") is not None for case in cases)
-    return math.isfinite(float(element.get("time", "0")))
-
-
-# -- examples/ci -----------------------------------------------------------------------------------------
-
-
-def scripts(name: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Every script of a CI file with the variables it runs with."""
-    document = yaml.safe_load((CI / name).read_text(encoding="utf-8"))
-    if name.startswith("gitlab"):
-        for job in document.values():
-            assert job["artifacts"]["reports"]["junit"] == "check.xml" and job["artifacts"]["when"] == "always"
-            for part in ("before_script", "script", "after_script"):
-                yield from ((text, job["variables"]) for text in job[part])
-        return
-    assert document[True].keys() == {"push", "pull_request"}, "YAML 1.1 reads `on` as true"
-    for job in document["jobs"].values():
-        for step in job["steps"]:
-            assert ("run" in step) != ("uses" in step)
-            if "run" in step:
-                yield step["run"], {**document["env"], **step.get("env", {})}
-
-
-def commands(name: str) -> list[list[str]]:
-    """Every eeaug command line of a CI file, variables replaced."""
-    found = []
-    for text, variables in scripts(name):
-        for line in re.sub(r"\\\n", " ", text).splitlines():
-            words = shlex.split(string.Template(line).safe_substitute(variables))
-            if words[:1] == ["eeaug"]:
-                found.append(words[1:])
-    return found
-
-
-@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
-def test_the_examples_commands_exist(name: str) -> None:
-    lines = commands(name)
-    assert {line[0] for line in lines} == {"augment", "check", "report"}
-    for line in lines:
-        line = line[: line.index(">")] if ">" in line else line
-        found = group.get_command(click.Context(group), line[0])
-        assert found is not None
-        found.make_context(line[0], line[1:])  # raises for an option or a value that is none
-    root = CI.parents[1]
-    assert all((root / word).is_file() for line in lines for word in line if word.startswith("examples/"))
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
-def test_the_examples_check_and_report_a_real_bundle(name: str, bundle: Bundle, run: Run, tmp_path: Path) -> None:
-    (tmp_path / "fashion_resnet-eeaug").symlink_to(bundle.path)
-    for line in commands(name):
-        if line[0] == "report":
-            done = run(*line[: line.index(">")], cwd=tmp_path)
-            assert done.code == 0 and done.stdout.startswith("### ")
-        elif line[0] == "check":
-            done = run(*line, cwd=tmp_path)
-            page = ElementTree.parse(tmp_path / "check.xml").getroot()
-            assert valid(page) and page.get("tests") == "5"
-            assert done.code == (0 if page.get("failures") == "0" else 3), done.stderr
-
-
-@pytest.mark.e2e
-def test_exit_codes_of_the_process(bundle: Bundle, copied: Path, run: Run, tmp_path: Path) -> None:
-    done = run("check", bundle.path, "--min-macs-saved", "0.999", "--json", cwd=tmp_path)
-    assert done.code == 3 and done.last_line.startswith("error: 1 of 1 limits is not kept: --min-macs-saved:")
-    assert json.loads(done.stdout)["ok"] is False
-    (copied / "stages" / "0-cm4f" / "model.onnx").write_bytes(b"another")
-    done = run("check", copied, "--min-macs-saved", "0.1", cwd=tmp_path)
-    assert done.code == 4 and "has changed" in done.last_line and done.stdout == ""

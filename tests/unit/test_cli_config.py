@@ -9,7 +9,6 @@ from typing import Any
 import click
 import pytest
 import yaml
-from conftest import AS_BUNDLE, Bundle, Run, hashes
 
 from eeaug.cli.augment import augment
 from eeaug.cli.grouped import flag
@@ -205,19 +204,3 @@ def test_what_the_file_says_is_judged_like_the_command_line(capsys: pytest.Captu
     file = written("{hw: psoc6, max-accuracy-drop: 0.01, efficiency-weight: 0.5}")
     assert "two different objectives" in refused(capsys, "--config", file)
     assert "Missing option '--hw'" in refused(capsys, "--config", written("seed: 3"))
-
-
-@pytest.mark.e2e
-def test_the_same_bundle_from_a_file(bundle: Bundle, run: Run, work: Path) -> None:
-    """What the fixture gives on the command line, given by a file in another directory."""
-    assert AS_BUNDLE[2:] == (
-        "--hw", "psoc6", "--effort", "quick", "--no-cross-validate", "--cache-dir", "cache", "--max-latency", "2.5",
-    )  # fmt: skip
-    folder = work / "settings"
-    folder.mkdir()
-    (folder / "run.yaml").write_text(
-        "hw: psoc6\neffort: quick\ncross-validate: false\ncache-dir: ../cache\nmax-latency: 2.5\n"
-    )
-    done = run("augment", "model.h5", "--config", "settings/run.yaml", "-o", "from-file", cwd=work)
-    assert done.code == 0, done.stderr
-    assert hashes(work / "from-file") == hashes(bundle.path)

@@ -7,65 +7,23 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from reports import SAMPLE_FILE, fails_with, run, write_bundle
 
-from eeaug.cli.report import report as command
 from eeaug.errors import ConversionError, InputError
 from eeaug.report.render import markdown
 
-SAMPLE = Path(__file__).parents[1] / "data" / "report.json"
-
-
-def write_bundle(directory: Path, report: bytes = SAMPLE.read_bytes(), version: int = 1) -> Path:
-    """A bundle with this report, whose other files hold their own names."""
-    try:
-        facts = json.loads(report)["manifest"]
-    except (ValueError, LookupError, TypeError):  # no report
-        facts = json.loads(SAMPLE.read_bytes())["manifest"]
-    contents = {name: name.encode() for name in facts["files"]} | {"report.json": report}
-    for name, content in contents.items():
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_bytes(content)
-    files = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
-    manifest = {**facts, "schema_version": version, "files": files}
-    (directory / "manifest.json").write_text(json.dumps(manifest))
-    return directory
-
-
-def agreeing(report: dict[str, Any]) -> dict[str, Any]:
-    """The report with the manifest that says the same as its figures."""
-    facts, design = report["manifest"], report["design"]
-    facts["settings"] = report["settings"]
-    for stage, exit_ in zip(facts["stages"], design["exits"], strict=False):
-        stage["threshold"] = exit_["threshold"]
-    for point, other in zip(facts["operating_points"], report["operating_points"], strict=True):
-        point |= {"name": other["name"], "thresholds": other["thresholds"]}
-    return report
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
-
-
-def fails_with(result: Result, kind: type[Exception], *words: str) -> None:
-    assert type(result.exception) is kind
-    message = str(result.exception)
-    assert "\n" not in message and all(word in message for word in words), message
-    assert result.stdout == ""
-
 
 def test_formats(tmp_path: Path) -> None:
-    sample = json.loads(SAMPLE.read_text())
+    sample = json.loads(SAMPLE_FILE.read_text())
     bundle = write_bundle(tmp_path / "out")
     shown = run(bundle).stdout
     assert sample["design"]["summary"][:40] in shown
     assert shown.endswith(
         f"manifest sha256: {hashlib.sha256((bundle / 'manifest.json').read_bytes()).hexdigest()}\n"
     )
-    assert run(bundle, "--format", "json").stdout_bytes == SAMPLE.read_bytes()
+    assert run(bundle, "--format", "json").stdout_bytes == SAMPLE_FILE.read_bytes()
     assert run(bundle, "--format", "markdown").stdout == markdown.render(sample)
 
 
@@ -84,7 +42,7 @@ def test_default_is_the_only_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_changed_report_is_refused(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "out")
-    (bundle / "report.json").write_bytes(SAMPLE.read_bytes().replace(b"0.8636", b"0.9636"))
+    (bundle / "report.json").write_bytes(SAMPLE_FILE.read_bytes().replace(b"0.8636", b"0.9636"))
     fails_with(run(bundle), ConversionError, "report.json", "changed")
 
 

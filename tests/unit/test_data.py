@@ -1,41 +1,22 @@
+"""Arrays as samples: how they are read, checked and prepared."""
+
 from __future__ import annotations
 
 import json
 import os
 import subprocess
 import sys
-import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from arrays import SHAPE, arrays, read, read_from
 
-from eeaug.data import Data, batches, load, npz, split
+from eeaug.data import load, npz, split
 from eeaug.data.preprocessing import Preprocessing, at_once, read_sidecar
 from eeaug.errors import InputError
-
-SHAPE = (4, 4, 1)
-
-
-def arrays(n: int = 60, classes: int = 3, **changes: Any) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    made: dict[str, Any] = {}
-    for part in ("train", "val", "test"):
-        made[f"x_{part}"] = rng.integers(0, 256, (n, *SHAPE)).astype(np.uint8)
-        made[f"y_{part}"] = np.arange(n) % classes
-    made |= changes
-    return {key: value for key, value in made.items() if value is not None}
-
-
-def read(folder: Path, **changes: Any) -> Data:
-    np.savez_compressed(folder / "d.npz", **arrays(**changes))
-    return read_from(folder / "cache", folder)
-
-
-def read_from(cache: Path, folder: Path) -> Data:
-    return load(str(folder / "d.npz"), folder / "model.h5", cache=cache)
 
 
 def refusal(folder: Path, **changes: Any) -> str:
@@ -318,104 +299,3 @@ def test_sidecar_mistakes(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         read_sidecar(path)
     assert message in str(caught.value) and str(path) in str(caught.value)
-
-
-# -- batches ------------------------------------------------------------------------------------------
-
-
-def test_batches_cover_the_indices_in_order(tmp_path: Path) -> None:
-    data = read(tmp_path)
-    assert data.train is not None
-    indices = np.arange(0, 60, 2)
-    made = list(batches(data.train, indices, Preprocessing(scale=2.0), 7))
-    assert [len(batch) for batch in made] == [7, 7, 7, 7, 2]
-    np.testing.assert_array_equal(np.concatenate(made), data.train.x[indices] * np.float32(2))
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_non_finite_samples_are_named(tmp_path: Path, value: float) -> None:
-    x = np.zeros((60, *SHAPE), np.float32)
-    x[41, 1, 2] = value
-    data = read(tmp_path, x_val=x)
-    assert data.val is not None
-    with warnings.catch_warnings(), pytest.raises(InputError, match="x_val: sample 41 holds NaN or infinity"):
-        warnings.simplefilter("ignore")
-        list(batches(data.val, np.arange(1, 60, 2), Preprocessing(), 8))
-
-
-# -- splits -------------------------------------------------------------------------------------------
-
-
-def test_all_parts_given(tmp_path: Path) -> None:
-    data = read(tmp_path, n=300)
-    splits = split(data, seed=0)
-    assert splits.notes == () and splits.test is not None
-    assert (len(splits.fit), len(splits.screen), len(splits.choose), len(splits.test)) == (270, 30, 300, 300)
-    assert np.bincount(splits.screen.y).tolist() == [10, 10, 10]
-    assert splits.choose.part is data.val and splits.screen.indices.dtype == np.int64
-    both = np.concatenate([splits.fit.indices, splits.screen.indices])
-    assert sorted(both.tolist()) == list(range(300))
-    assert (np.diff(splits.fit.indices) > 0).all()
-
-
-def test_without_val_half_of_test_chooses(tmp_path: Path) -> None:
-    data = read(tmp_path, x_val=None, y_val=None)
-    splits = split(data, seed=0)
-    assert splits.test is not None and splits.choose.part is splits.test.part is data.test
-    assert np.bincount(splits.choose.y).tolist() == np.bincount(splits.test.y).tolist() == [10, 10, 10]
-    assert not set(splits.choose.indices) & set(splits.test.indices)
-    assert splits.notes == ("no x_val: half of x_test (30 samples) serves as choose, the other half (30) as test",)
-
-
-def test_without_val_and_test_a_fifth_of_train_chooses(tmp_path: Path) -> None:
-    splits = split(read(tmp_path, n=300, x_val=None, y_val=None, x_test=None, y_test=None), seed=0)
-    assert splits.test is None
-    assert (len(splits.fit), len(splits.screen), len(splits.choose)) == (216, 24, 60)
-    three = (splits.fit, splits.screen, splits.choose)
-    assert len(set(np.concatenate([view.indices for view in three]).tolist())) == 300
-    assert "a fifth of x_train (60 samples)" in splits.notes[0] and "too optimistic" in splits.notes[0]
-    assert splits.notes[1].startswith("no x_test")
-
-
-def test_without_train(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"d\.npz: x_train is missing; exit heads need training data"):
-        split(read(tmp_path, x_train=None, y_train=None), seed=0)
-
-
-def test_seeds(tmp_path: Path) -> None:
-    data = read(tmp_path, n=300, x_val=None, y_val=None)
-    first, again, other = (split(data, seed=seed) for seed in (0, 0, 1))
-    assert first.screen.indices.tolist() == again.screen.indices.tolist()
-    assert first.choose.indices.tolist() == again.choose.indices.tolist()
-    assert first.screen.indices.tolist() != other.screen.indices.tolist()
-
-
-def test_uneven_classes_keep_their_shares(tmp_path: Path) -> None:
-    y = np.repeat([0, 1, 2], [205, 64, 31])
-    splits = split(read(tmp_path, n=300, y_train=y), seed=3)
-    assert np.bincount(splits.screen.y).tolist() == [21, 6, 3]
-
-
-def test_groups_stay_on_one_side(tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
-    speakers = rng.choice([f"s{i}" for i in range(60)], 600)
-    data = read(tmp_path, n=600, x_val=None, y_val=None, groups_train=speakers, groups_test=speakers[::-1])
-    splits = split(data, seed=0)
-    assert splits.test is not None
-    for one, other, share in ((splits.screen, splits.fit, 0.1), (splits.choose, splits.test, 0.5)):
-        assert one.part.groups is not None
-        assert not set(one.part.groups[one.indices]) & set(one.part.groups[other.indices])
-        assert abs(len(one) / 600 - share) < 0.02
-        assert (abs(np.bincount(one.y) / 200 - share) < 0.04).all()
-
-
-def test_few_groups(tmp_path: Path) -> None:
-    splits = split(read(tmp_path, groups_train=np.repeat([4, 9], [40, 20])), seed=0)
-    assert len(splits.screen) == 20
-    with pytest.raises(InputError, match=r"x_train: 60 samples in 1 group\(s\) cannot be divided"):
-        split(read(tmp_path, groups_train=np.zeros(60, int)), seed=0)
-
-
-def test_too_few_samples(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="x_train: 4 samples cannot be divided into 10% for screen"):
-        split(read(tmp_path, n=4), seed=0)

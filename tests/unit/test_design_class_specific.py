@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import AUGMENT, Run
 from instances import Instance, make
 
 from eeaug.cascade.outcomes import Outcomes
@@ -248,47 +246,3 @@ def test_figures_by_hand() -> None:
 def test_what_contradicts_it_is_refused(other: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="--target-class chooses"):
         Settings(model=Path("m.h5"), hardware="psoc6", target_class=("1",), **other)
-
-
-@pytest.mark.e2e
-def test_what_leaves_early_is_of_the_target(work: Path, run: Run) -> None:
-    import onnxruntime
-
-    options = ("--target-class", "Bag", "--heads", "blueprint,dense-connection", "-o", "specific")
-    done = run(*AUGMENT, *options, cwd=work)
-    assert done.code == 0, done.stderr
-    report = json.loads((work / "specific" / "report.json").read_bytes())
-    manifest = json.loads((work / "specific" / "manifest.json").read_bytes())
-    target = report["design"]["target"]
-    assert target["choose"]["classes"] == ["Bag"]
-    assert len(report["design"]["exits"]) == 1, "an exit that is used, or the test tests nothing"
-    assert target["choose"]["costs"]["macs"]["gain"] > 1
-    first = manifest["stages"][0]
-    assert first["threshold"] >= np.float32(LEAST_ALPHA)
-    with np.load(work / "model.npz") as data:
-        x, y, number = data["x_test"].astype(np.float32), data["y_test"], list(data["class_names"]).index("Bag")
-    session = onnxruntime.InferenceSession(work / "specific" / first["files"]["onnx"])
-    (p,) = session.run([first["outputs"]["probabilities"]], {first["inputs"][0]: x})
-    leaves = p.max(axis=1) >= np.float32(first["threshold"])
-    assert leaves.any() and set(p[leaves].argmax(axis=1)) == {number}
-    (exit_,) = target["measured"]["exits"]
-    assert exit_["true_positives"] == (leaves & (y == number)).sum()
-    assert exit_["false_positives"] == (leaves & (y != number)).sum()
-    costs = np.cumsum([stage["macs"] for stage in manifest["stages"]])
-    spent = np.where(leaves, *costs)
-    whole = report["model"]["macs"]
-    assert target["measured"]["costs"]["macs"]["gain"] == pytest.approx(whole / spent[y == number].mean())
-    assert target["measured"]["costs"]["macs"]["loss"] == pytest.approx(spent[y != number].mean() / whole)
-    assert {stage["processor"] for stage in manifest["stages"]} == {"cm4f"}, "equal MACs: energy decides"
-    shown = run("report", "specific", cwd=work)
-    assert "Bag" in shown.stdout and "gain" in shown.stdout
-    again = run("retarget", "specific", "--max-accuracy-drop", "0.02", "-o", "specific-again", cwd=work)
-    assert again.code == 0, again.stderr
-
-
-@pytest.mark.e2e
-def test_a_class_that_is_not_there(work: Path, run: Run) -> None:
-    done = run(*AUGMENT, "--target-class", "Trousers", "-o", "nothing", cwd=work)
-    assert done.code == 2
-    assert done.last_line.startswith("error: --target-class Trousers: no such class; did you mean 'Trouser'?")
-    assert not (work / "nothing").exists()

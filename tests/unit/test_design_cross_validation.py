@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import AUGMENT, Run
 from instances import make
 
 from eeaug.cascade.outcomes import Outcomes
@@ -109,24 +107,6 @@ def test_without_a_budget_there_is_nothing_to_keep() -> None:
     task, problem = search(1, 60, 0.05)
     weighted = replace(task, objective=Objective(0.5, 1.0, None, weight=0.5))
     assert cross_validation.estimated(weighted, problem, 0) is None
-
-
-@pytest.mark.e2e
-def test_few_samples_are_cross_validated_by_default(work: Path, run: Run) -> None:
-    """And what is held back of the budget on choose is held back of every operating point."""
-    options = [option for option in AUGMENT if option != "--no-cross-validate"]
-    done = run(*options, "--max-accuracy-drop", "0.03", "-o", "validated", cwd=work)
-    assert done.code == 0, done.stderr
-    report = json.loads((work / "validated" / "report.json").read_bytes())
-    facts, exact = report["design"]["cross_validation"], report["design"]["predicted"]["exact"]
-    assert "cross-validated" in done.stdout
-    assert report["design"]["exits"], "an exit that is used, or the test tests nothing"
-    lost = report["baseline"]["choose"]["accuracy"] - exact["accuracy"]
-    assert facts["drop"] <= 0.03 and lost <= facts["budget_on_choose"] + 1e-9
-    back = 0.03 - facts["budget_on_choose"]
-    for point in report["operating_points"]:
-        lost = report["baseline"]["choose"]["accuracy"] - point["predicted"]["accuracy"]
-        assert lost <= point["max_accuracy_drop"] - back + 1e-9
 
 
 @pytest.mark.parametrize("other", [{"risk": 0.1}, {"scoring": "independent"}, {"max_class_drop": 0.1}])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import combinations_with_replacement, pairwise, product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import AUGMENT, patched
-from instances import WIDTH, Brute, cascaded, random_problem
+from instances import Brute, cascaded, random_problem
+from random_parts import WIDTH
 
 from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes, class_limit
@@ -21,7 +19,6 @@ from eeaug.design import refine, reuse
 from eeaug.design.design import Chosen
 from eeaug.design.problem import Rules
 from eeaug.design.refine import refined
-from eeaug.frameworks import onnx_session
 from eeaug.network.costs import Costs
 from eeaug.report.content.build import metrics_of
 from eeaug.search import solver
@@ -236,59 +233,3 @@ def test_solved_designs_stay_within_the_budget() -> None:
         rows = other.outcomes.rows(better.exits)
         at = Passage(rows, better.thresholds).at
         assert rows.correct[at, np.arange(rows.samples)].mean() >= problem.objective.base_accuracy - 0.02 - 1e-9
-
-
-# -- a bundle -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def hearing(work: Path) -> Path:
-    arguments = [*AUGMENT, "--max-exits", "2", "--max-accuracy-drop", "0.05", "-o", "hearing", "-q"]
-    patched("from eeaug.design import reuse; reuse.WORTH = -1", *arguments, cwd=work)
-    return work / "hearing"
-
-
-@pytest.mark.e2e
-def test_stages_say_how_they_hear_and_another_runtime_agrees(hearing: Path, work: Path) -> None:
-    manifest, report = (json.loads((hearing / f"{name}.json").read_bytes()) for name in ("manifest", "report"))
-    stages, weights = manifest["stages"], report["design"]["reuse"]["weights"]
-    assert [stage["reuse"] for stage in stages] == [None, *weights[1:]]
-    assert all(row[-1] == 1 and len(row) == k + 1 for k, row in enumerate(weights))
-    with np.load(work / "model.npz") as stored:
-        x, y = stored["x_test"].astype(np.float32), stored["y_test"]
-    said: list[np.ndarray] = []
-    tensor = x
-    for stage in stages:
-        names = [stage["outputs"]["probabilities"], *(t["name"] for t in stage["outputs"]["handover"])]
-        p, *onward = onnx_session.session(hearing / stage["files"]["onnx"], 1).run(
-            names, {stage["inputs"][0]: tensor}
-        )
-        said.append(p)
-        tensor = onward[0] if onward else tensor
-    at, answer = np.full(len(x), len(stages) - 1), np.zeros(len(x), int)
-    open_ = np.ones(len(x), bool)
-    for k, stage in enumerate(stages):
-        log = sum(w * np.log(np.maximum(p, 1e-7)) for w, p in zip(weights[k], said, strict=False))
-        q = np.exp(log) / np.exp(log).sum(1, keepdims=True)
-        last = k == len(stages) - 1
-        leaves = open_ & (last or (stage["threshold"] is not None and q.max(1) >= stage["threshold"]))
-        at[leaves], answer[leaves] = k, q[leaves].argmax(1)
-        open_ &= ~leaves
-    measured = report["design"]["measured"]
-    np.testing.assert_allclose(
-        np.bincount(at, minlength=len(stages)) / len(x), measured["leave_rates"], atol=1 / len(x)
-    )
-    assert measured["accuracy"] == pytest.approx((answer == y.ravel()).mean(), abs=1 / len(x))
-    assert report["baseline"]["measured"]["accuracy"] == pytest.approx((said[-1].argmax(1) == y.ravel()).mean())
-
-
-@pytest.mark.e2e
-def test_evaluate_and_retarget_hear_too(hearing: Path, work: Path, run: Any) -> None:
-    done = run("evaluate", "hearing", "--data", "model.npz", "--baseline", "--json", cwd=work)
-    assert done.code == 0, done.stderr
-    facts, report = json.loads(done.stdout), json.loads((hearing / "report.json").read_bytes())
-    assert facts["accuracy"] == report["design"]["measured"]["accuracy"]
-    assert facts["baseline"]["accuracy"] == report["baseline"]["measured"]["accuracy"]
-    again = run("retarget", "hearing", "--no-reuse", "-o", "alone", "-q", cwd=work)
-    assert again.code == 0, again.stderr
-    assert json.loads((work / "alone" / "report.json").read_bytes())["design"]["reuse"] is None

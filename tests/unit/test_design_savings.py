@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from instances import random_problem
+from reports import SAMPLE
 
 from eeaug.design.refine import LEAST_SAVING, mean_cost, worthwhile
-from eeaug.report.words import cautions, facts
+from eeaug.report.words import alternatives, cautions
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
 
@@ -76,8 +78,8 @@ def test_an_exit_that_nobody_uses_goes_from_among_others(seed: int) -> None:
 
 
 @pytest.fixture
-def report(bundle: Any) -> dict[str, Any]:
-    return dict(bundle.report)
+def report() -> dict[str, Any]:
+    return copy.deepcopy(SAMPLE)
 
 
 def with_costs(report: dict[str, Any], predicted: float, measured: float, **settings: Any) -> dict[str, Any]:
@@ -107,12 +109,15 @@ def test_exits_that_save_nothing_are_said_to(report: dict[str, Any]) -> None:
 
 def test_points_that_are_alike_or_dearer_are_said_to_be(report: dict[str, Any]) -> None:
     points = report["operating_points"]
-    assert facts.point_notes(report) == ["", "", ""] and facts.operating_points(report)[-1][0] == "proven"
+    assert (
+        alternatives.point_notes(report) == ["", "", ""]
+        and alternatives.operating_points(report)[-1][0] == "proven"
+    )
     careful, default, frugal = points
     same = {**report, "operating_points": [{**careful, "predicted": default["predicted"]}, default, frugal]}
-    assert facts.point_notes(same) == ["same as default", "", ""]
-    assert facts.operating_points(same)[-1] == ("note", "same as default", "", "")
+    assert alternatives.point_notes(same) == ["same as default", "", ""]
+    assert alternatives.operating_points(same)[-1] == ("note", "same as default", "", "")
     dear = {**frugal["predicted"], "mean_macs": 2 * report["baseline"]["choose"]["mean_macs"]}
     found = {**report, "operating_points": [{**p, "predicted": dear} for p in points]}
     more = "more mean MACs than the given model"
-    assert facts.point_notes(found) == [f"same as default, {more}", more, f"same as default, {more}"]
+    assert alternatives.point_notes(found) == [f"same as default, {more}", more, f"same as default, {more}"]

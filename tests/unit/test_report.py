@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
+from reports import SAMPLE_FILE, line_with, text
 
-from eeaug.report.render import markdown, terminal
+from eeaug.report.render import markdown
 from eeaug.report.words import details, facts
-from eeaug.report.words.battery import Use
-
-SAMPLE = Path(__file__).parents[1] / "data" / "report.json"
 
 
 @pytest.fixture
 def sample() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(SAMPLE.read_text())
+    loaded: dict[str, Any] = json.loads(SAMPLE_FILE.read_text())
     return loaded
 
 
@@ -51,23 +46,6 @@ def two_exits(sample: dict[str, Any]) -> dict[str, Any]:
     edited["accuracy_drop_bound_95_missing"] = "there are no test samples, which no choice has seen"
     edited["warnings"] = ["first [bold]thing[/bold]", "second thing"]
     return edited
-
-
-def text(report: dict[str, Any], width: int = 80, encoding: str = "utf-8", use: Use | None = None) -> str:
-    return printed(terminal.render(report, width, use), width, encoding)
-
-
-def printed(page: RenderableType, width: int = 80, encoding: str = "utf-8") -> str:
-    output = io.TextIOWrapper(io.BytesIO(), encoding, newline="\n")  # strict: refuses what it cannot encode
-    Console(file=output, width=width).print(page)
-    output.seek(0)
-    return output.read()
-
-
-def line_with(page: str, *words: str) -> str:
-    found = [line for line in page.splitlines() if all(word in line for word in words)]
-    assert len(found) == 1, f"{words}: {found}"
-    return found[0]
 
 
 RENDERINGS: list[Callable[[dict[str, Any]], str]] = [text, markdown.render]

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import copy
-import json
-from pathlib import Path
-from typing import Any
 
 import pytest
-from test_report import line_with, text
+from reports import SAMPLE, line_with, text
 
 from eeaug.errors import InputError
 from eeaug.report.render import markdown
 from eeaug.report.words import battery
 from eeaug.report.words.battery import Use
 from eeaug.report.words.facts import shown
-
-SAMPLE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "report.json").read_text())
 
 
 @pytest.mark.parametrize(

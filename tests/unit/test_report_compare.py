@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli_report import agreeing, fails_with, run, write_bundle
-from test_report import line_with, printed
-from test_report_page import EVIL, Reader, evil, untested
+from report_kinds import EVIL, Reader, evil, untested
+from reports import SAMPLE, agreeing, fails_with, line_with, printed, run, write_bundle
 
 from eeaug.errors import InputError
 from eeaug.report.render import markdown, page, terminal
@@ -18,8 +17,6 @@ from eeaug.report.words import compare
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
 from eeaug.report.words.facts import shown
-
-SAMPLE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "report.json").read_text())
 
 
 def frugal() -> dict[str, Any]:

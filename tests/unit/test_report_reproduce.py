@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import copy
 import importlib
-import json
 import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from reports import SAMPLE
 
 from eeaug.report.words import reproduce
 from eeaug.settings import Settings
 
-SAMPLE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "report.json").read_text())
 RAW = {"scale": 1.0, "offset": 0.0, "mean": None, "std": None}
 augment: Any = importlib.import_module("eeaug.cli.augment")
 retarget: Any = importlib.import_module("eeaug.cli.retarget")

@@ -5,19 +5,17 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from conftest import VALIDATOR, valid
 from jsonschema import Draft202012Validator
+from reports import SAMPLE_FILE
 
 from eeaug.cli.report import report as command
 from eeaug.schema import manifest
 from eeaug.schema.report import schema
-
-SAMPLE = Path(__file__).parents[1] / "data" / "report.json"
 
 
 def parts(node: Any, at: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -35,7 +33,7 @@ PARTS = [*parts(schema()), *parts(manifest.schema(), "$manifest")]
 
 def test_it_is_a_schema_and_the_sample_follows_it() -> None:
     Draft202012Validator.check_schema(schema())
-    valid(SAMPLE)
+    valid(SAMPLE_FILE)
 
 
 def optional(at: str) -> set[str]:
@@ -74,9 +72,9 @@ FREE = {("hardware", "sleep_power_w"), ("verification", "formats"), ("manifest",
 FREE |= {("manifest", "stages", k, "files") for k in range(2)}
 
 
-@pytest.mark.parametrize("path", sorted(objects(json.loads(SAMPLE.read_text())), key=str), ids=str)
+@pytest.mark.parametrize("path", sorted(objects(json.loads(SAMPLE_FILE.read_text())), key=str), ids=str)
 def test_a_field_too_many_or_too_few_is_a_mistake(path: tuple[Any, ...]) -> None:
-    sample = json.loads(SAMPLE.read_text())
+    sample = json.loads(SAMPLE_FILE.read_text())
     for change in ("more", "fewer"):
         edited = copy.deepcopy(sample)
         node = edited

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instances import PLENTY, Brute, make, random_problem
+from instances import Brute, make, random_problem
+from random_parts import PLENTY
 
 from eeaug.hardware import Memory
 from eeaug.search import labels

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from eeaug.report import units
-from eeaug.report.words import battery, details, facts, quantised, rho, target
+from eeaug.report.words import alternatives, battery, details, facts, quantised, rho, target
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -88,8 +88,8 @@ def _more(report: Report) -> Iterator[str]:
     if trade_offs := rho.rows(report):
         yield from ("", "**Trade-off points of T-RecX**", "")
         yield from _table(trade_offs)
-    if points := facts.operating_points(report):
-        yield from ("", f"**{_text(facts.operating_points_title(report))}**", "")
+    if points := alternatives.operating_points(report):
+        yield from ("", f"**{_text(alternatives.operating_points_title(report))}**", "")
         yield from _table(points)
     if int8 := quantised.comparison(report):
         yield from ("", f"**{_text(quantised.title(report))}**", "")
@@ -104,9 +104,9 @@ def _more(report: Report) -> Iterator[str]:
         yield from _table(memory)
         yield from ("", _text(facts.c_memory_note(report)))
     if report["benefit_curve"]:
-        yield from ("", f"**{_text(facts.benefits_title(report))}**", "")
-        yield from _table(facts.benefits(report))
-        if note := facts.benefits_note(report):
+        yield from ("", f"**{_text(alternatives.benefits_title(report))}**", "")
+        yield from _table(alternatives.benefits(report))
+        if note := alternatives.benefits_note(report):
             yield from ("", _text(note))
 
 

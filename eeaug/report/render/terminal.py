@@ -15,7 +15,7 @@ from rich.text import Text
 
 from eeaug.report import units
 from eeaug.report.render.console import Console
-from eeaug.report.words import battery, details, facts, quantised, rho, target
+from eeaug.report.words import alternatives, battery, details, facts, quantised, rho, target
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -124,8 +124,8 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
     if rows := rho.rows(report):
         yield from _heading("Trade-off points of T-RecX (Ghanathe and Wilton, table 1)", write)
         yield _table(rows, write)
-    if points := facts.operating_points(report):
-        yield from _heading(facts.operating_points_title(report), write)
+    if points := alternatives.operating_points(report):
+        yield from _heading(alternatives.operating_points_title(report), write)
         yield _table(points, write)
     if int8 := quantised.comparison(report):
         yield from _heading(quantised.title(report), write)
@@ -137,9 +137,9 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
             yield from _heading(quantised.operating_points_title(report), write)
             yield _table(points, write)
     if report["benefit_curve"]:
-        yield from _heading(facts.benefits_title(report), write)
-        yield _table(facts.benefits(report), write, last_left=True)
-        if note := facts.benefits_note(report):
+        yield from _heading(alternatives.benefits_title(report), write)
+        yield _table(alternatives.benefits(report), write, last_left=True)
+        if note := alternatives.benefits_note(report):
             yield write(note, "dim")
 
     if memory := facts.c_memory(report):

@@ -2,13 +2,14 @@
 
 From first to last:
 
-    facts      rows and sentences of the main figures
-    cautions   what a user must know before believing them
-    target     exits for a target class
-    rho        trade-off points of a single exit
-    quantised  the int8 cascade beside the float one
-    details    what went in and how the design was found
-    battery    how long a battery lasts
-    reproduce  how to get the same bundle again
-    compare    several designs side by side
+    facts         rows and sentences of the main figures
+    alternatives  the operating points, and what other accuracy drops would buy
+    cautions      what a user must know before believing them
+    target        exits for a target class
+    rho           trade-off points of a single exit
+    quantised     the int8 cascade beside the float one
+    details       what went in and how the design was found
+    battery       how long a battery lasts
+    reproduce     how to get the same bundle again
+    compare       several designs side by side
 """

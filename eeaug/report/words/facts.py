@@ -10,18 +10,14 @@ from eeaug.report.units import UNKNOWN, at_most, joules, macs, points, relative,
 from eeaug.support.quantities import apart
 
 __all__ = [
-    "Leave", "Report", "Row", "Stage", "benefits", "benefits_note", "benefits_title", "bound",
-    "c_memory", "c_memory_note", "c_memory_title",
+    "Leave", "Report", "Row", "Stage", "bound", "c_memory", "c_memory_note", "c_memory_title",
     "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "objective",
-    "operating_points", "operating_points_title", "point_notes", "predictions", "promise", "shown", "stages",
+    "predictions", "promise", "shown", "stages",
 ]  # fmt: skip
 
 Report = Mapping[str, Any]
 
 C_WIDTH = 4  # bytes of an element in C files
-
-_USABLE_DROP = 0.05
-_CURVE_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -254,54 +250,6 @@ def bound(report: Report) -> str:
     return f"With 95 % confidence, from the test part alone, the {drop_name(report)} is at most {at_most(value)}."
 
 
-def operating_points_title(report: Report) -> str:
-    """What `operating_points` lists, and whether its latencies and energies are estimates."""
-    note = "; latency and energy estimated" if estimated(report) else ""
-    return f"Operating points (← the design above{note})"
-
-
-def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
-    """Header and rows, one column per operating point; empty where there is only the design itself."""
-    every = report["operating_points"]
-    if len(every) < 2:
-        return ()
-    baseline = shown(report)[0]
-    known = [point["measured"] or point["predicted"] for point in every]
-
-    def drops(split: str, metrics: str) -> list[str]:
-        given = report["baseline"][split]
-        return [points(given["accuracy"] - point[metrics]["accuracy"], signed=False) for point in every]
-
-    budgets = [point["max_accuracy_drop"] for point in every]
-    rows = [
-        ("", *(f"{point['name']} ←" if point["name"] == "default" else point["name"] for point in every)),
-        ("budget", *("none" if budget is None else points(budget, signed=False) for budget in budgets)),
-    ]
-    for position, exit_ in enumerate(report["design"]["exits"]):
-        limits = (threshold(point["thresholds"][position]) for point in every)
-        rows.append((f"threshold at {exit_['location']}", *limits))
-    rows += [
-        ("predicted drop", *drops("choose", "predicted")),
-        ("predicted mean MACs", *(macs(point["predicted"]["mean_macs"]) for point in every)),
-    ]
-    if report["design"]["measured"] is not None:
-        rows += [
-            ("measured drop", *drops("measured", "measured")),
-            ("measured mean MACs", *(macs(metrics["mean_macs"]) for metrics in known)),
-        ]
-    return (
-        *rows,
-        (
-            "MACs against baseline",
-            *(relative(baseline["mean_macs"], metrics["mean_macs"]) for metrics in known),
-        ),
-        ("mean latency", *(seconds(metrics["mean_latency_s"]) for metrics in known)),
-        ("mean energy", *(joules(metrics["mean_energy_j"]) for metrics in known)),
-        ("proven", *("yes" if (point["guarantee"] or {}).get("proven") else "no" for point in every)),
-        *([("note", *notes)] if any(notes := point_notes(report)) else []),
-    )
-
-
 def objective(report: Report) -> tuple[str, str]:
     """The cost that was minimised: its key among metrics, and its name."""
     return {
@@ -309,66 +257,6 @@ def objective(report: Report) -> tuple[str, str]:
         "latency": ("mean_latency_s", "mean latency"),
         "energy": ("mean_energy_j", "mean energy"),
     }[report["settings"]["objective"]]
-
-
-def point_notes(report: Report) -> list[str]:
-    """What must be said of every operating point, by the choose samples: that it is another's double, or dear."""
-    key, what = objective(report)
-    given, notes = report["baseline"]["choose"][key], []
-    every = report["operating_points"]
-    by_preference = sorted(every, key=lambda point: point["name"] != "default")
-    for point in every:
-        mine = point["predicted"]
-        double = next(
-            (p["name"] for p in by_preference if p["predicted"] == mine and p["name"] != point["name"]), None
-        )
-        said = [] if double is None or point["name"] == "default" else [f"same as {double}"]
-        if mine[key] is not None and given is not None and mine[key] > given * (1 + 1e-9):
-            said.append(f"more {what} than the given model")
-        notes.append(", ".join(said))
-    return notes
-
-
-def benefits_title(report: Report) -> str:
-    """What `benefits` lists, and whether its latencies and energies are estimates."""
-    note = " (latency and energy estimated)" if estimated(report) else ""
-    return f"What each {drop_name(report)} buys on choose{note}"
-
-
-def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
-    """Header and rows: what other accuracy drops buy, the chosen one marked; report.json holds all of it.
-
-    Drops that nobody would take are left out, and the rest is thinned to a table that can be read.
-    """
-    rows = [(drop_name(report), "mean MACs", "mean latency", "mean energy", "exits")]
-    usable = [e for e in report["benefit_curve"] if e["chosen"] or e["drop"] <= _USABLE_DROP]
-    every = max(1, -(-len(usable) // _CURVE_ROWS))
-    for index, entry in enumerate(usable):
-        if index % every and not entry["chosen"]:
-            continue
-        exits = ", ".join(entry["exits"]) or "none"
-        rows.append(
-            (
-                points(entry["drop"], signed=False),
-                _on_front(entry, "mean_macs", macs),
-                _on_front(entry, "mean_latency_s", seconds),
-                _on_front(entry, "mean_energy_j", joules),
-                f"{exits} ← chosen" if entry["chosen"] else exits,
-            )
-        )
-    return tuple(rows)
-
-
-def _on_front(entry: Report, cost: str, text: Callable[[float | None], str]) -> str:
-    words = text(entry[cost])
-    return words if entry[cost] is None or cost in entry["fronts"] else f"({words})"
-
-
-def benefits_note(report: Report) -> str:
-    """How to read `benefits`, and what is not in it."""
-    if any("(" in cell for row in benefits(report)[1:] for cell in row[1:4]):
-        return "In brackets: another design loses no more accuracy at less."
-    return ""
 
 
 def c_memory_title() -> str:

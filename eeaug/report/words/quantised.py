@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eeaug.report.units import UNKNOWN, at_most, macs, points, relative, share, size, threshold
-from eeaug.report.words import facts
+from eeaug.report.words import alternatives, facts
 from eeaug.report.words.facts import Report
 
 __all__ = ["comparison", "files", "note", "operating_points", "operating_points_title", "title"]
@@ -86,14 +86,14 @@ def note(report: Report) -> str:
 
 
 def operating_points_title(report: Report) -> str:
-    return facts.operating_points_title(report).replace("points", "points in int8", 1)
+    return alternatives.operating_points_title(report).replace("points", "points in int8", 1)
 
 
 def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
-    """Those of the int8 cascade, as facts.operating_points has those of the float one."""
+    """Those of the int8 cascade, as alternatives.operating_points has those of the float one."""
     if report.get("int8") is None:
         return ()
-    return facts.operating_points({**report, "operating_points": _int8(report)["operating_points"]})
+    return alternatives.operating_points({**report, "operating_points": _int8(report)["operating_points"]})
 
 
 def files(report: Report) -> tuple[tuple[str, ...], ...]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from reports import SAMPLE
 
 from eeaug.bundle.entries import Added, Int8Files, Int8Stage, Manifest, TflmStage
 from eeaug.frameworks.tflite_session import Quantisation
 
-FACTS: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "report.json").read_bytes())["manifest"]
+FACTS: dict[str, Any] = SAMPLE["manifest"]
 C = {
     "name": "cpu", "function": "cascade_cpu", "stages": [0, 1], "arena_bytes": 9, "arena_lower_bound_bytes": 8,
     "weights_bytes": 7,

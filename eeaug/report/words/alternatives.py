@@ -1,0 +1,128 @@
+"""What else could be had: the operating points of the design, and what other accuracy drops would buy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from eeaug.report.units import joules, macs, points, relative, seconds, threshold
+from eeaug.report.words.facts import Report, drop_name, estimated, objective, shown
+
+__all__ = [
+    "benefits",
+    "benefits_note",
+    "benefits_title",
+    "operating_points",
+    "operating_points_title",
+    "point_notes",
+]
+
+_USABLE_DROP = 0.05
+_CURVE_ROWS = 10
+
+
+def operating_points_title(report: Report) -> str:
+    """What `operating_points` lists, and whether its latencies and energies are estimates."""
+    note = "; latency and energy estimated" if estimated(report) else ""
+    return f"Operating points (← the design above{note})"
+
+
+def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
+    """Header and rows, one column per operating point; empty where there is only the design itself."""
+    every = report["operating_points"]
+    if len(every) < 2:
+        return ()
+    baseline = shown(report)[0]
+    known = [point["measured"] or point["predicted"] for point in every]
+
+    def drops(split: str, metrics: str) -> list[str]:
+        given = report["baseline"][split]
+        return [points(given["accuracy"] - point[metrics]["accuracy"], signed=False) for point in every]
+
+    budgets = [point["max_accuracy_drop"] for point in every]
+    rows = [
+        ("", *(f"{point['name']} ←" if point["name"] == "default" else point["name"] for point in every)),
+        ("budget", *("none" if budget is None else points(budget, signed=False) for budget in budgets)),
+    ]
+    for position, exit_ in enumerate(report["design"]["exits"]):
+        limits = (threshold(point["thresholds"][position]) for point in every)
+        rows.append((f"threshold at {exit_['location']}", *limits))
+    rows += [
+        ("predicted drop", *drops("choose", "predicted")),
+        ("predicted mean MACs", *(macs(point["predicted"]["mean_macs"]) for point in every)),
+    ]
+    if report["design"]["measured"] is not None:
+        rows += [
+            ("measured drop", *drops("measured", "measured")),
+            ("measured mean MACs", *(macs(metrics["mean_macs"]) for metrics in known)),
+        ]
+    return (
+        *rows,
+        (
+            "MACs against baseline",
+            *(relative(baseline["mean_macs"], metrics["mean_macs"]) for metrics in known),
+        ),
+        ("mean latency", *(seconds(metrics["mean_latency_s"]) for metrics in known)),
+        ("mean energy", *(joules(metrics["mean_energy_j"]) for metrics in known)),
+        ("proven", *("yes" if (point["guarantee"] or {}).get("proven") else "no" for point in every)),
+        *([("note", *notes)] if any(notes := point_notes(report)) else []),
+    )
+
+
+def point_notes(report: Report) -> list[str]:
+    """What must be said of every operating point, by the choose samples: that it is another's double, or dear."""
+    key, what = objective(report)
+    given, notes = report["baseline"]["choose"][key], []
+    every = report["operating_points"]
+    by_preference = sorted(every, key=lambda point: point["name"] != "default")
+    for point in every:
+        mine = point["predicted"]
+        double = next(
+            (p["name"] for p in by_preference if p["predicted"] == mine and p["name"] != point["name"]), None
+        )
+        said = [] if double is None or point["name"] == "default" else [f"same as {double}"]
+        if mine[key] is not None and given is not None and mine[key] > given * (1 + 1e-9):
+            said.append(f"more {what} than the given model")
+        notes.append(", ".join(said))
+    return notes
+
+
+def benefits_title(report: Report) -> str:
+    """What `benefits` lists, and whether its latencies and energies are estimates."""
+    note = " (latency and energy estimated)" if estimated(report) else ""
+    return f"What each {drop_name(report)} buys on choose{note}"
+
+
+def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
+    """Header and rows: what other accuracy drops buy, the chosen one marked; report.json holds all of it.
+
+    Drops that nobody would take are left out, and the rest is thinned to a table that can be read.
+    """
+    rows = [(drop_name(report), "mean MACs", "mean latency", "mean energy", "exits")]
+    usable = [e for e in report["benefit_curve"] if e["chosen"] or e["drop"] <= _USABLE_DROP]
+    every = max(1, -(-len(usable) // _CURVE_ROWS))
+    for index, entry in enumerate(usable):
+        if index % every and not entry["chosen"]:
+            continue
+        exits = ", ".join(entry["exits"]) or "none"
+        rows.append(
+            (
+                points(entry["drop"], signed=False),
+                _on_front(entry, "mean_macs", macs),
+                _on_front(entry, "mean_latency_s", seconds),
+                _on_front(entry, "mean_energy_j", joules),
+                f"{exits} ← chosen" if entry["chosen"] else exits,
+            )
+        )
+    return tuple(rows)
+
+
+def _on_front(entry: Report, cost: str, text: Callable[[float | None], str]) -> str:
+    words = text(entry[cost])
+    return words if entry[cost] is None or cost in entry["fronts"] else f"({words})"
+
+
+def benefits_note(report: Report) -> str:
+    """How to read `benefits`, and what is not in it."""
+    if any("(" in cell for row in benefits(report)[1:] for cell in row[1:4]):
+        return "In brackets: another design loses no more accuracy at less."
+    return ""

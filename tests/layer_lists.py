@@ -1,0 +1,50 @@
+"""Layers as they are read of a model, written down without one."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import networkx as nx
+
+from eeaug.backbone.model import INPUT, Call, Classifier
+from eeaug.network import graph
+
+Shape = tuple[int, ...]
+
+
+class Net:
+    """Builds a list of calls; every method returns the name of the call it adds."""
+
+    def __init__(self, input_shape: Shape) -> None:
+        self.shapes: dict[str, Shape] = {INPUT: input_shape}
+        self.input_shape = input_shape
+        self.calls: list[Call] = []
+
+    def add(
+        self, name: str, kind: str, inputs: str | tuple[str, ...], shape: Shape, *weights: Shape, **more: str
+    ) -> str:
+        sources = (inputs,) if isinstance(inputs, str) else inputs
+        read = tuple(self.shapes[s] for s in sources)
+        self.calls.append(Call(name, kind, sources, read, (shape,), weights, **more))
+        self.shapes[name] = shape
+        return name
+
+    def same(self, name: str, kind: str, *inputs: str) -> str:
+        """A layer that keeps the shape."""
+        return self.add(name, kind, inputs, self.shapes[inputs[0]])
+
+    def conv(self, name: str, source: str, filters: int, window: int = 3, stride: int = 1) -> str:
+        height, width, channels = self.shapes[source]
+        shape = (height // stride, width // stride, filters)
+        return self.add(name, "Conv2D", source, shape, (window, window, channels, filters), (filters,))
+
+    def dense(self, name: str, source: str, units: int) -> str:
+        return self.add(name, "Dense", source, (units,), (self.shapes[source][-1], units), (units,))
+
+    def layer_graph(self) -> nx.DiGraph:
+        return graph.layer_graph(self.calls, self.input_shape)
+
+    def blocks(self) -> tuple[graph.Block, ...]:
+        classifier = SimpleNamespace(calls=tuple(self.calls), input_shape=self.input_shape)
+        return graph.blocks(cast(Classifier, classifier))
