@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from eeaug.schema.report import schema
+from eeaug.schema import manifest, report
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 QUICK = ("--hw", "psoc6", "--effort", "quick", "--no-cross-validate", "--cache-dir", "cache")
@@ -42,16 +42,22 @@ class Done:
 
 
 Run = Callable[..., Done]
-VALIDATOR = Draft202012Validator(schema())
+VALIDATOR = Draft202012Validator(report.schema())
+MANIFEST_VALIDATOR = Draft202012Validator(manifest.schema())
 
 
 def valid(place: Path) -> dict[str, Any]:
-    """report.json of a bundle (or a file), which must be as `eeaug report --schema` says."""
-    path = place / "report.json" if place.is_dir() else place
-    report: dict[str, Any] = json.loads(path.read_bytes())
-    mistakes = [f"{error.json_path}: {error.message[:200]}" for error in VALIDATOR.iter_errors(report)]
-    assert not mistakes, (place, mistakes[:5])
-    return report
+    """report.json of a bundle (or a file), which must be as `eeaug report --schema` says; so must manifest.json."""
+    if place.is_dir():
+        _valid(place / "manifest.json", MANIFEST_VALIDATOR)
+    return _valid(place / "report.json" if place.is_dir() else place, VALIDATOR)
+
+
+def _valid(path: Path, validator: Draft202012Validator) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_bytes())
+    mistakes = [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(document)]
+    assert not mistakes, (path, mistakes[:5])
+    return document
 
 
 def written(arguments: Sequence[str], cwd: Path) -> Path | None:
@@ -111,7 +117,7 @@ def old(keras: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """Run ``eeaug`` as a process: ``run(*arguments, cwd=..., env={...})``; reports it writes must be valid."""
+    """Run ``eeaug`` as a process: ``run(*arguments, cwd=..., env={...})``; bundles it writes must be valid."""
 
     def run(*arguments: object, cwd: Path, env: Mapping[str, str | None] | None = None, **options: Any) -> Done:
         done = subprocess.run(

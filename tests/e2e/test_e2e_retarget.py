@@ -98,6 +98,23 @@ def test_the_same_settings_give_the_same_bytes(bundle: Bundle, desk: Path, run: 
 
 
 @e2e
+def test_a_bundle_retargeted_to_itself_stays_as_it_is(desk: Path, run: Run) -> None:
+    """All of it but the name and hash of where it came from, however often."""
+    for one, other in (("made", "once"), ("once", "twice")):
+        done = run("retarget", one, "-o", other, "-q", cwd=desk)
+        assert done.code == 0, done.stderr
+    once, twice = (read(desk / name, "manifest.json") for name in ("once", "twice"))
+    origin = {"name": "once", "sha256": hashes(desk / "once")["manifest.json"]}
+    report = read(desk / "once")
+    assert report["manifest"].pop("retargeted_from") == once.pop("retargeted_from")
+    again = read(desk / "twice")
+    assert again["manifest"].pop("retargeted_from") == twice.pop("retargeted_from") == origin
+    assert again == report
+    assert once["files"].pop("report.json") != twice["files"].pop("report.json")  # which has the origin in it
+    assert twice == once
+
+
+@e2e
 def test_it_says_that_nothing_was_measured(frugal: Path) -> None:
     report = read(frugal)
     assert report["baseline"]["measured"] is None and report["design"]["measured"] is None
