@@ -18,6 +18,7 @@ from eeaug.report import units
 from eeaug.report.render import charts, page
 from eeaug.report.words import facts
 from eeaug.report.words.battery import Use
+from eeaug.settings import COSTS
 
 SAMPLE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "report.json").read_text())
 MANIFEST: dict[str, Any] = {
@@ -364,7 +365,7 @@ def test_the_filled_area_is_the_mean() -> None:
     assert area == pytest.approx(metrics["mean_macs"], rel=1e-3)
 
 
-@pytest.mark.parametrize("cost", list(charts.COSTS))
+@pytest.mark.parametrize("cost", [cost.metric for cost in COSTS.values()])
 def test_points_of_the_curves_stand_where_their_figures_are(cost: str) -> None:
     svg = drawn(charts.benefit(SAMPLE, cost))
     curve, base = SAMPLE["benefit_curve"], SAMPLE["baseline"]["choose"]["accuracy"]

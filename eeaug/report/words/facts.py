@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eeaug.report.units import UNKNOWN, at_most, joules, macs, points, relative, seconds, share, size, threshold
+from eeaug.report.units import (
+    UNKNOWN,
+    at_most,
+    macs,
+    points,
+    quantity,
+    relative,
+    share,
+    size,
+    threshold,
+)
+from eeaug.schema.figures import FIGURES
+from eeaug.settings import COSTS, Cost
 from eeaug.support.quantities import apart
 
 __all__ = [
     "Leave", "Report", "Row", "Stage", "benefits", "benefits_note", "benefits_title", "bound",
     "c_memory", "c_memory_note", "c_memory_title",
-    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "objective",
+    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves",
     "operating_points", "operating_points_title", "point_notes", "predictions", "promise", "shown", "stages",
 ]  # fmt: skip
 
@@ -135,18 +147,10 @@ def comparison(report: Report) -> tuple[Row, ...]:
     baseline, result = shown(report)
     note = ", estimated" if estimated(report) else f", {result['basis']}"
     quality = [("accuracy", _accuracy(report)), ("precision", "precision (macro)"), ("recall", "recall (macro)")]
-    costs: list[tuple[str, str, Callable[[float | None], str]]] = [
-        ("mean_macs", "mean MACs", macs),
-        ("mean_latency_s", f"mean latency{note}", seconds),
-        ("p95_latency_s", f"p95 latency{note}", seconds),
-        ("worst_latency_s", f"worst latency{note}", seconds),
-        ("mean_energy_j", f"mean energy{note}", joules),
-        ("storage_bytes", "storage", size),
-        ("peak_activation_bytes", "peak activations", size),
-    ]
     rows = [_quality(label, baseline.get(key), result.get(key), key) for key, label in quality]
     rows.insert(1, _worst_class(result.get("worst_class")))
-    for key, label, text in costs:
+    for key, figure in FIGURES.items():
+        label, text = f"{figure.words}{note if figure.estimated else ''}", quantity(figure.unit)
         before, after = baseline.get(key), result.get(key)
         rows.append(_row(label, text(before), text(after), relative(before, after), gain="−", key=key))
     return tuple(rows)
@@ -295,26 +299,20 @@ def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
             "MACs against baseline",
             *(relative(baseline["mean_macs"], metrics["mean_macs"]) for metrics in known),
         ),
-        ("mean latency", *(seconds(metrics["mean_latency_s"]) for metrics in known)),
-        ("mean energy", *(joules(metrics["mean_energy_j"]) for metrics in known)),
+        *(
+            (cost.words, *(quantity(cost.unit)(metrics[cost.metric]) for metrics in known))
+            for cost in COSTS.values()
+            if cost.needs
+        ),
         ("proven", *("yes" if (point["guarantee"] or {}).get("proven") else "no" for point in every)),
         *([("note", *notes)] if any(notes := point_notes(report)) else []),
     )
 
 
-def objective(report: Report) -> tuple[str, str]:
-    """The cost that was minimised: its key among metrics, and its name."""
-    return {
-        "macs": ("mean_macs", "mean MACs"),
-        "latency": ("mean_latency_s", "mean latency"),
-        "energy": ("mean_energy_j", "mean energy"),
-    }[report["settings"]["objective"]]
-
-
 def point_notes(report: Report) -> list[str]:
     """What must be said of every operating point, by the choose samples: that it is another's double, or dear."""
-    key, what = objective(report)
-    given, notes = report["baseline"]["choose"][key], []
+    cost = COSTS[report["settings"]["objective"]]
+    key, given, notes = cost.metric, report["baseline"]["choose"][cost.metric], []
     every = report["operating_points"]
     by_preference = sorted(every, key=lambda point: point["name"] != "default")
     for point in every:
@@ -324,7 +322,7 @@ def point_notes(report: Report) -> list[str]:
         )
         said = [] if double is None or point["name"] == "default" else [f"same as {double}"]
         if mine[key] is not None and given is not None and mine[key] > given * (1 + 1e-9):
-            said.append(f"more {what} than the given model")
+            said.append(f"more {cost.words} than the given model")
         notes.append(", ".join(said))
     return notes
 
@@ -340,7 +338,7 @@ def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
 
     Drops that nobody would take are left out, and the rest is thinned to a table that can be read.
     """
-    rows = [(drop_name(report), "mean MACs", "mean latency", "mean energy", "exits")]
+    rows: list[tuple[str, ...]] = [(drop_name(report), *(cost.words for cost in COSTS.values()), "exits")]
     usable = [e for e in report["benefit_curve"] if e["chosen"] or e["drop"] <= _USABLE_DROP]
     every = max(1, -(-len(usable) // _CURVE_ROWS))
     for index, entry in enumerate(usable):
@@ -350,18 +348,17 @@ def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
         rows.append(
             (
                 points(entry["drop"], signed=False),
-                _on_front(entry, "mean_macs", macs),
-                _on_front(entry, "mean_latency_s", seconds),
-                _on_front(entry, "mean_energy_j", joules),
+                *(_on_front(entry, cost) for cost in COSTS.values()),
                 f"{exits} ← chosen" if entry["chosen"] else exits,
             )
         )
     return tuple(rows)
 
 
-def _on_front(entry: Report, cost: str, text: Callable[[float | None], str]) -> str:
-    words = text(entry[cost])
-    return words if entry[cost] is None or cost in entry["fronts"] else f"({words})"
+def _on_front(entry: Report, cost: Cost) -> str:
+    value = entry[cost.metric]
+    words = quantity(cost.unit)(value)
+    return words if value is None or cost.metric in entry["fronts"] else f"({words})"
 
 
 def benefits_note(report: Report) -> str:
