@@ -13,7 +13,7 @@ import click
 
 from eeaug.cli import out
 from eeaug.errors import InputError
-from eeaug.settings import ALWAYS, FORMATS, MAX_THREADS
+from eeaug.settings import ALWAYS, COSTS, FORMATS, MAX_THREADS
 from eeaug.support import places, quantities
 from eeaug.support.outputs import Output
 
@@ -127,7 +127,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "(0.05 is usual).",
     },
     "--objective": {
-        "type": click.Choice(["macs", "latency", "energy"]),
+        "type": click.Choice(tuple(COSTS)),
         "default": "macs",
         "help": "The mean cost that is minimised.",
     },

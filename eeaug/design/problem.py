@@ -19,7 +19,7 @@ from eeaug.network.locations import Location
 from eeaug.search import solver
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import PAPER_GRID, Budget, Objective, quantile_grid
-from eeaug.settings import Settings
+from eeaug.settings import COSTS, Settings
 from eeaug.support.spelling import nearest
 
 __all__ = ["Baseline", "Rules", "baseline", "check_limits", "problem", "rules"]
@@ -118,14 +118,9 @@ def problem(
 ) -> Problem:
     """The search problem for these candidates; ``outcomes`` are theirs on choose, and mean ``decision``."""
     most = settings.max_class_drop
-    base_cost = {
-        "macs": float(base.segments.macs.sum()),
-        "latency": float(base.segments.time_s.sum()),
-        "energy": float(base.segments.energy_j.sum()),
-    }[settings.objective]
     objective = Objective(
         base_accuracy=float(outcomes.alone.accuracies[0]),
-        base_cost=base_cost,
+        base_cost=float(base.segments.of(settings.objective).sum()),
         budget=None if settings.max_accuracy_drop is None else Budget.whole(settings.max_accuracy_drop),
         weight=settings.efficiency_weight,
     )
@@ -165,10 +160,11 @@ def check_limits(settings: Settings, costs: Costs, pins: Rules, blocks: Sequence
     macs = [block.macs for block in blocks] + [exit_.macs for exit_ in costs.exits]
     kinds = [kind for kind in KINDS if any(m.get(kind) for m in macs)]
     why = "--max-latency" if settings.max_latency_s is not None else f"--objective {settings.objective}"
-    if settings.max_latency_s is not None or settings.objective != "macs":
+    needs = COSTS[settings.objective].needs
+    if settings.max_latency_s is not None or "rates" in needs:
         cost.require_rates(costs.hardware, kinds, why)
-    if settings.objective == "energy":
-        cost.require_energies(costs.hardware, "--objective energy")
+    if "powers" in needs:
+        cost.require_energies(costs.hardware, f"--objective {settings.objective}")
     nothing = np.zeros((len(costs.exits) + 1, 1))
     unknown = Outcomes(nothing.astype(np.float32), nothing.astype(np.int64), np.zeros(1, np.int64))
     one_class = Decision("softmax", 1)

@@ -35,7 +35,7 @@ from eeaug.report.content import build, rho_curve
 from eeaug.report.words import cautions, target
 from eeaug.runtime import Cascade
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
-from eeaug.settings import Settings
+from eeaug.settings import COSTS, Settings
 from eeaug.stages import partition
 from eeaug.support.progress import Progress
 
@@ -164,11 +164,7 @@ def _target(decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
     if specific is None:
         return None
     segments, base = chosen.segments, chosen.baseline_segments
-    costs = {
-        "macs": (segments.macs[0], float(base.macs.sum())),
-        "latency": (segments.time_s[0], float(base.time_s.sum())),
-        "energy": (segments.energy_j[0], float(base.energy_j.sum())),
-    }
+    costs = {name: (segments.of(name)[0], float(base.of(name).sum())) for name in COSTS}
 
     def on(rows: Outcomes) -> dict[str, Any]:
         return class_specific.figures(specific, Passage(rows, chosen.thresholds), costs, chosen.classes)

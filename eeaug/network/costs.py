@@ -17,6 +17,7 @@ from eeaug.errors import InputError
 from eeaug.hardware import KINDS, Hardware
 from eeaug.network.graph import Block
 from eeaug.network.macs import Macs
+from eeaug.settings import COSTS
 
 __all__ = ["Costs", "Exit", "Segments", "require_energies", "require_rates"]
 
@@ -60,6 +61,10 @@ class Segments:
     activation_bytes: Floats
     handover_bytes: Floats
     processors: tuple[int, ...]
+
+    def of(self, cost: str) -> Floats:
+        """One of COSTS by its name, (A, m + 1)."""
+        return np.asarray(getattr(self, COSTS[cost].field))
 
     @property
     def worst_latency_s(self) -> Floats:

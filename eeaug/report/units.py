@@ -6,11 +6,13 @@ A number that is not known (``None``) reads "unknown", never 0. Prefixes are dec
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from math import ceil
 
 __all__ = [
-    "UNKNOWN", "at_most", "duration", "joules", "macs", "points", "relative", "seconds", "share", "size",
-    "threshold",
+    "UNKNOWN", "at_most", "duration", "joules", "macs", "points", "quantity", "relative", "seconds", "share",
+    "size", "threshold",
 ]  # fmt: skip
 
 UNKNOWN = "unknown"
@@ -43,6 +45,11 @@ def _small(value: float | None, unit: str) -> str:
         if value >= least:
             return f"{_three_digits(value / factor)} {prefix}{unit}"
     return f"{_three_digits(value / 1e-9)} n{unit}"
+
+
+def quantity(unit: str) -> Callable[[float | None], str]:
+    """What writes figures of this unit, one of SI with a prefix if need be."""
+    return {"MAC": macs, "B": size}.get(unit) or partial(_small, unit=unit)
 
 
 def seconds(value: float | None) -> str:

@@ -3,6 +3,7 @@
 A line of code here may touch schemas: strict objects, every field described, numbers with their unit.
 
     words     what schemas are written with
+    figures   what every table of figures has
     settings  what a run was asked to do
     exits     search/exits.json
     design    what was chosen: metrics, segments, exits, operating points

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from eeaug.schema.figures import FIGURES
 from eeaug.schema.words import Schema, count, flag, number, or_null, record, ref, rows, share, text
+from eeaug.settings import COSTS
 
 __all__ = [
     "BINS",
@@ -50,15 +52,10 @@ METRICS = record(
             drop=number("What it loses against the given model.", "1", least=-1, most=1, null=True),
         )
     ),
-    mean_macs=number("Mean over samples.", "MAC"),
-    mean_latency_s=number("Mean over samples.", "s", null=True),
-    p95_latency_s=number("Smallest path latency that 95 % of samples meet.", "s", null=True),
-    worst_latency_s=number("Of the longest path: every segment, head, hand-over and wake-up.", "s", null=True),
-    mean_energy_j=number("Mean over samples, per inference.", "J", null=True),
-    storage_bytes=count(
-        "Weights of all stages; null: int8 on processors that are described in floats.", "B", null=True
-    ),
-    peak_activation_bytes=count("Most tensor bytes that are alive at once on any processor.", "B", null=True),
+    **{
+        key: (count if figure.unit == "B" else number)(figure.says, figure.unit, null=figure.null)
+        for key, figure in FIGURES.items()
+    },
     leave_rates=rows(f"{_PER_CLASSIFIER}: share of all samples that leave there.", share("A share.")),
     basis=text("Where latency and energy come from: profile or clock.", one_of=("profile", "timed")),
 )
@@ -254,9 +251,7 @@ TARGET = record(
     ),
     costs=record(
         "Gain of the target and loss of the others; null: a cost is not known.",
-        macs=_GAIN,
-        latency=_GAIN,
-        energy=_GAIN,
+        **dict.fromkeys(COSTS, _GAIN),
     ),
     false_negatives=rows(
         "Samples that are missed, by class.",
@@ -293,13 +288,14 @@ RHO = record(
 CURVE_POINT = record(
     "A design that some accuracy drop buys.",
     drop=number("Accuracy drop on choose.", "1", least=-1, most=1),
-    mean_macs=number("Mean over choose samples.", "MAC"),
-    mean_latency_s=number("Mean over choose samples.", "s", null=True),
-    mean_energy_j=number("Mean over choose samples.", "J", null=True),
+    **{
+        cost.metric: number("Mean over choose samples.", cost.unit, null=bool(cost.needs))
+        for cost in COSTS.values()
+    },
     exits=rows("Locations of its early exits.", text("A location.")),
     fronts=rows(
         "Costs for which no other design loses as little accuracy for less.",
-        text("A cost.", one_of=("mean_macs", "mean_latency_s", "mean_energy_j")),
+        text("A cost.", one_of=tuple(cost.metric for cost in COSTS.values())),
     ),
     chosen=flag("Whether it is the design that was written."),
 )

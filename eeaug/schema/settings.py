@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eeaug.schema.words import count, flag, number, record, rows, share, text
-from eeaug.settings import EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, RECIPES
+from eeaug.settings import COSTS, EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, RECIPES
 
 __all__ = ["SEED", "SETTINGS"]
 
@@ -11,7 +11,7 @@ SEED = count("Of splits and training.", "1", most=MAX_SEED)
 
 SETTINGS = record(
     "What the run was asked to do; options of eeaug augment.",
-    objective=text("The mean cost that is minimised.", one_of=("macs", "latency", "energy")),
+    objective=text("The mean cost that is minimised.", one_of=tuple(COSTS)),
     max_latency_s=number("Limit of the worst latency.", "s", null=True),
     max_accuracy_drop=share("Budget on the choose samples.", null=True),
     efficiency_weight=share("Weight of cost against accuracy, instead of a budget.", null=True),

@@ -12,25 +12,24 @@ from eeaug.cascade.tables import Tables, exact_tables, independent_tables, margi
 from eeaug.search.placing import placements
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import of_design
+from eeaug.settings import COSTS
 
-__all__ = ["COSTS", "EVERY_FRONT", "Settled", "budgets", "front", "lowest", "score", "settle"]
+__all__ = ["EVERY_FRONT", "Settled", "budgets", "front", "lowest", "score", "settle"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
-# of a cascade, on average
-COSTS = ("macs", "latency", "energy")
-# More placements than these are settled for the front of mean MACs alone, which is the same on all of them.
+# More placements than these are settled for the fronts alone that are the same on all of them.
 EVERY_FRONT = 300_000
 
 
 @dataclass
 class _Front:
-    """The lowest mean cost (MACs, seconds, joules) seen at each number of right answers.
+    """The lowest mean cost seen at each number of right answers.
 
     ``cost[i]`` at i of n right answers is that of configuration ``config[i]`` of the architecture ``exits[i]``
-    (−1 behind its last exit) on the sequence of processors number ``way[i]``; −1: MACs, any that fits.
+    (−1 behind its last exit) on the sequence of processors number ``way[i]``; −1: any that fits.
     """
 
     cost: Floats
@@ -50,7 +49,7 @@ class Settled:
     """What came out: the best design so far, the fronts, and counts for the report.
 
     ``best_accuracy`` is the highest that any configuration within the limits has, whatever it costs.
-    ``fronts`` by cost: those of ``costs``.
+    ``fronts`` by cost: those of ``costs``, names in settings.COSTS.
     """
 
     best: Design | None = None
@@ -60,7 +59,7 @@ class Settled:
     configurations: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     best_accuracy: float = 0.0
-    costs: tuple[str, ...] = COSTS
+    costs: tuple[str, ...] = tuple(COSTS)
     fronts: dict[str, _Front] = field(default_factory=dict)
 
 
@@ -72,16 +71,13 @@ class _Placed:
     sequences: tuple[tuple[int, ...], ...]
     fits: NDArray[np.bool_]  # (A, S)
     rejected: dict[str, int]
-    macs: Floats  # (A, m + 1), the same on every placement
-    cost: Floats  # (A, S, m + 1), as are the others
-    time_s: Floats
-    energy_j: Floats
+    costs: dict[str, Floats]  # of settings.COSTS, (A, S, m + 1) each
 
     @classmethod
     def of(cls, problem: Problem, archs: Indices) -> _Placed:
         sequences = tuple(placements(problem, archs.shape[1]))
         rejected: dict[str, int] = dict.fromkeys(problem.limits, 0)
-        fitting, parts = [], []
+        fitting, placed = [], []
         for sequence in sequences:
             segments = problem.segments(archs, sequence)
             fits = problem.on_pinned_processors(archs, sequence)
@@ -91,25 +87,23 @@ class _Placed:
                 rejected[limit] += int(missed.sum())
                 fits &= ~missed
             fitting.append(fits)
-            parts.append((segments.macs, problem.cost_of(segments), segments.time_s, segments.energy_j))
+            placed.append(segments)
         if not sequences:
             nothing = np.zeros((len(archs), 0, archs.shape[1] + 1))
-            return cls(archs, (), np.zeros((len(archs), 0), bool), rejected, nothing[:, :0], *(nothing,) * 3)
-        macs, *others = zip(*parts, strict=True)
-        stacked = (np.stack(other, axis=1) for other in others)
-        return cls(archs, sequences, np.stack(fitting, axis=1), rejected, macs[0], *stacked)
+            return cls(archs, (), np.zeros((len(archs), 0), bool), rejected, dict.fromkeys(COSTS, nothing))
+        costs = {name: np.stack([segments.of(name) for segments in placed], axis=1) for name in COSTS}
+        return cls(archs, sequences, np.stack(fitting, axis=1), rejected, costs)
 
     def rows(self, chosen: Indices) -> _Placed:
-        parts = (self.macs, self.cost, self.time_s, self.energy_j)
-        kept = (part[chosen] for part in parts)
-        return _Placed(self.archs[chosen], self.sequences, self.fits[chosen], self.rejected, *kept)
+        costs = {name: cost[chosen] for name, cost in self.costs.items()}
+        return _Placed(self.archs[chosen], self.sequences, self.fits[chosen], self.rejected, costs)
 
     def ranked(
         self, problem: Problem, value: float, row: int, way: int, tables: Tables, config: tuple[int, ...]
     ) -> tuple[tuple[float, ...], Design]:
         """What designs are ordered by, and the design; an unknown energy or latency loses against a known."""
         reach = np.array([r[(row, *config[:k])] for k, r in enumerate(tables.reach)])
-        time_s, energy_j = self.time_s[row, way], self.energy_j[row, way]
+        time_s, energy_j = (self.costs[name][row, way] for name in ("latency", "energy"))
         means = (reach @ energy_j, reach @ time_s, time_s.sum())
         known = [np.inf if np.isnan(v) else float(f"{v:.12g}") for v in means]
         used, arch = self.sequences[way], self.archs[row]
@@ -252,14 +246,13 @@ class _Classes:
 
 def _keep_best(problem: Problem, placed: _Placed, tables: Tables, into: Settled) -> None:
     classes = _Classes(problem, placed, tables)
-    # MACs do not depend on the placement: one that fits stands for all that do
-    alike = problem.cost == "macs"
+    alike = COSTS[problem.cost].everywhere  # one placement that fits stands for all that do
     row, way = np.nonzero(placed.fits)
     if alike:
         row, first = np.unique(row, return_index=True)
         way = way[first]
     for rows, ways in _promising(problem, placed, tables, row, way, into):
-        mean = tables.of(rows).mean(placed.cost[rows, ways])
+        mean = tables.of(rows).mean(placed.costs[problem.cost][rows, ways])
         values = problem.objective.value(mean, tables.accuracy[rows])
         best = np.inf if into.key is None else into.key[0] + _slack(problem, into.key[0])
         values = classes.bar(values, rows, best)
@@ -295,7 +288,7 @@ def _promising(
     most_accurate = tables.accuracy.reshape(count, -1).max(axis=1)
     some = problem.objective.allows(most_accurate)[row]
     row, way = row[some], way[some]
-    cost = (np.stack(least, axis=1)[row] * placed.cost[row, way]).sum(axis=1)
+    cost = (np.stack(least, axis=1)[row] * placed.costs[problem.cost][row, way]).sum(axis=1)
     bound = problem.objective.value(cost, most_accurate[row])
     known = np.isfinite(bound)
     row, way, bound = row[known], way[known], bound[known]
@@ -325,10 +318,9 @@ def _keep_fronts(problem: Problem, placed: _Placed, tables: Tables, into: Settle
     """Lower the fronts where an architecture is cheaper at the same number of right answers."""
     samples, m = problem.outcomes.samples, placed.archs.shape[1]
     right = np.clip(np.rint(tables.accuracy.ravel() * samples).astype(np.intp), 0, samples)
-    by_cost = {"latency": placed.time_s, "energy": placed.energy_j}
     for name, front in into.fronts.items():
-        for way in [-1] if name == "macs" else range(len(placed.sequences)):
-            costs = placed.macs if way < 0 else by_cost[name][:, way]
+        for way in [-1] if COSTS[name].everywhere else range(len(placed.sequences)):
+            costs = placed.costs[name][:, way]
             if way >= 0:  # what does not fit or is unknown is no way
                 costs = np.where(placed.fits[:, way, None] & ~np.isnan(costs), costs, np.inf)
             with np.errstate(invalid="ignore"):  # 0 · ∞, of what is never reached there

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from eeaug.errors import InfeasibleError
 from eeaug.search import labels
 from eeaug.search.placing import architectures, count_architectures, neighbours, placements
-from eeaug.search.settle import COSTS, EVERY_FRONT, Settled, budgets, front, settle
+from eeaug.search.settle import EVERY_FRONT, Settled, budgets, front, settle
 from eeaug.search.space import LATENCY, Design, Problem
+from eeaug.settings import COSTS
 from eeaug.support.quantities import DROP, apart, as_given
 
 __all__ = ["SETTLED_PER_COUNT", "Result", "check_feasible", "solve"]
@@ -31,7 +32,7 @@ _EXPLAINED = 20_000
 class Result:
     """The best design and what was looked at.
 
-    ``complete`` says that every architecture was settled. ``fronts`` by cost (macs, latency, energy) are designs
+    ``complete`` says that every architecture was settled. ``fronts`` by cost (settings.COSTS) are designs
     by falling mean cost with their accuracy on the samples of the search: (design, accuracy, mean cost); those
     of latency and energy are empty where figures are unknown or placements more than settle.EVERY_FRONT.
     """
@@ -44,7 +45,7 @@ class Result:
     fronts: Mapping[str, tuple[tuple[Design, float, float], ...]]
 
 
-def solve(problem: Problem, fronts: tuple[str, ...] = COSTS) -> Result:
+def solve(problem: Problem, fronts: tuple[str, ...] = tuple(COSTS)) -> Result:
     """The best design with at most ``problem.max_exits`` exits, and the fronts of these costs.
 
     Raises
@@ -54,7 +55,7 @@ def solve(problem: Problem, fronts: tuple[str, ...] = COSTS) -> Result:
     counts = [count_architectures(problem, m) for m in range(problem.max_exits + 1)]
     ways = [sum(1 for _ in placements(problem, m)) for m in range(problem.max_exits + 1)]
     settled = sum(n * w for n, w in zip(counts[:3], ways[:3], strict=True))
-    into = Settled(costs=fronts if settled <= EVERY_FRONT else ("macs",))
+    into = Settled(costs=tuple(name for name in fronts if settled <= EVERY_FRONT or COSTS[name].everywhere))
     shortlists: dict[int, Indices] = {}
     looked_at, pair = [], None
     for m, number in enumerate(counts):

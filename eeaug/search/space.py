@@ -40,7 +40,7 @@ class Problem:
     costs : tables for the C candidate exits, which must be ordered by location
     outcomes : of the same C exits and the final classifier, on the choose part
     grid : float32 (C, T), thresholds of every exit, ascending
-    cost : "macs" | "latency" | "energy", what ``objective`` weighs
+    cost : one of settings.COSTS, what ``objective`` weighs
     max_latency_s : worst case, or None
     pinned : location → processor index or None: an exit must stand there (on that processor)
     classes : what every class may lose, counted on ``outcomes``; None: any loss
@@ -88,7 +88,7 @@ class Problem:
 
     def cost_of(self, segments: Segments) -> NDArray[np.float64]:
         """The costs (A, m + 1) that the objective weighs."""
-        return {"macs": segments.macs, "latency": segments.time_s, "energy": segments.energy_j}[self.cost]
+        return segments.of(self.cost)
 
     @property
     def limits(self) -> dict[str, float]:

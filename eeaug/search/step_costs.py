@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from eeaug.search.pareto import pareto
 from eeaug.search.space import LATENCY, Problem
+from eeaug.settings import COSTS
 
 __all__ = ["COST", "RESOURCES", "WRONG", "State", "Steps"]
 
@@ -148,7 +149,7 @@ class Steps:
         for p, processor in enumerate(hardware.processors):
             macs, time, energy, weights, tensors = parts(p)
             row = np.zeros((len(macs), self.width))
-            row[:, COST] = {"macs": macs, "latency": time, "energy": energy}[self.problem.cost]
+            row[:, COST] = {"macs": macs, "time_s": time, "energy_j": energy}[COSTS[self.problem.cost].field]
             if LATENCY in self._sum:
                 row[:, self._sum[LATENCY]] = np.where(np.isnan(time), -np.inf, time)
             if processor.flash in self._sum:

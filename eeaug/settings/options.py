@@ -16,7 +16,7 @@ from typing import Any
 from eeaug.cascade.output import MEASURES
 from eeaug.errors import InputError
 from eeaug.settings.settings import MAX_CACHE_BYTES, MAX_EPOCHS, MAX_LOCATIONS, Settings  # fmt: skip
-from eeaug.settings.vocabulary import EFFORTS, MAX_SEED, MAX_THREADS, RECIPES
+from eeaug.settings.vocabulary import COSTS, EFFORTS, MAX_SEED, MAX_THREADS, RECIPES
 from eeaug.support.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
 from eeaug.support.spelling import nearest
 
@@ -146,7 +146,7 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "force": _flag,
     "max_latency_s": Number(0, above=True, kind=SECONDS),
     "max_accuracy_drop": _DROP,
-    "objective": Choice(("macs", "latency", "energy")),
+    "objective": Choice(tuple(COSTS)),
     "efficiency_weight": _SHARE,
     "scoring": Choice(("exact", "independent")),
     "mapping": Choice(("free", "one-each")),

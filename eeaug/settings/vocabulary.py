@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-__all__ = ["ALWAYS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_SEED", "MAX_THREADS", "RECIPES", "Effort"]
+__all__ = [
+    "ALWAYS", "COSTS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_SEED", "MAX_THREADS", "RECIPES", "Cost", "Effort",
+]  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
 TRECX_EPOCHS = 10
@@ -25,6 +27,39 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "tflite-int8": ("tflite",),
     "tflm": ("tflite", "tflite-int8"),
     "c": (),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a cascade may cost, summed along the path of a sample; its mean over samples can be minimised.
+
+    Parameters
+    ----------
+    name : as ``--objective`` has it
+    field : of network.costs.Segments
+    metric : the mean's name in report.json
+    words : the same in words; ``unit`` is written by report.units
+    needs : what every processor and link must tell of itself: "rates", "powers"
+    everywhere : it is the same on whatever processors
+    """
+
+    name: str
+    field: str
+    metric: str
+    words: str
+    unit: str
+    needs: tuple[str, ...] = ()
+    everywhere: bool = False
+
+
+COSTS: Mapping[str, Cost] = {
+    cost.name: cost
+    for cost in (
+        Cost("macs", "macs", "mean_macs", "mean MACs", "MAC", everywhere=True),
+        Cost("latency", "time_s", "mean_latency_s", "mean latency", "s", needs=("rates",)),
+        Cost("energy", "energy_j", "mean_energy_j", "mean energy", "J", needs=("rates", "powers")),
+    )
 }
 
 

@@ -83,7 +83,11 @@ def test_mean_weighs_the_costs_with_the_shares_that_reach_them() -> None:
 def test_a_confidence_that_equals_the_threshold_leaves() -> None:
     confidence = np.array([[0.5, 0.7, 0.9], [1, 1, 1]], dtype=np.float32)
     outcomes = Outcomes(confidence, np.zeros((2, 3), dtype=int), np.zeros(3, dtype=int))
-    assert Passage(outcomes, [0.7]).at.tolist() == [1, 0, 0]  # compared as float32: float64 0.7 is larger
+    assert Passage(outcomes, [np.float64(0.7)]).at.tolist() == [
+        1,
+        0,
+        0,
+    ]  # compared as float32: float64 0.7 is larger
     assert Passage(outcomes, [None]).at.tolist() == [1, 1, 1]
     assert Passage(outcomes, [np.inf]).at.tolist() == [1, 1, 1]
     grid = np.array([[0.5, 0.7, np.inf]], dtype=np.float32)

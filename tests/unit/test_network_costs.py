@@ -11,6 +11,7 @@ from eeaug.errors import InputError
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
 from eeaug.network.costs import Costs, Exit, require_energies, require_rates
 from eeaug.network.graph import Block
+from eeaug.settings import COSTS
 
 LITTLE = Processor(
     "little", {**dict.fromkeys(KINDS), "default": 1e6, "dense": 2e6}, "int8", ram="sram", flash="flash",
@@ -175,3 +176,26 @@ def test_figures_that_are_null_and_needed_are_named_all_at_once() -> None:
         require_rates(replace(board, processors=board.processors[:1], links=()), ["conv"], "it")
     with pytest.raises(InputError, match=r"energy needs .*processors\[1\].active_power_w \(big\)"):
         require_energies(replace(BOARD, processors=(LITTLE, replace(BIG, active_power_w=None))), "energy")
+
+
+def unknown(**changes: object) -> Costs:
+    return costs(replace(BOARD, processors=tuple(replace(p, **changes) for p in BOARD.processors)))  # type: ignore[arg-type]
+
+
+def test_costs_are_unknown_exactly_where_what_they_need_is() -> None:
+    without = {
+        "powers": unknown(active_power_w=None),
+        "rates": unknown(rates_macs_per_s=dict.fromkeys((*KINDS, "default"))),
+    }
+    for name, cost in COSTS.items():
+        assert set(cost.needs) <= set(without)
+        assert np.isfinite(costs().segments(archs(0), (0, 1)).of(name)).all()
+        for what, less in without.items():
+            assert np.isnan(less.segments(archs(0), (0, 1)).of(name)).all() == (what in cost.needs), (name, what)
+
+
+def test_costs_that_are_the_same_everywhere_are() -> None:
+    ways = [(0, 0), (0, 1), (1, 1)]
+    for name, cost in COSTS.items():
+        values = [costs().segments(archs(1), way).of(name).tolist() for way in ways]
+        assert (values[0] == values[1] == values[2]) == cost.everywhere, name

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from instances import make
 
+from eeaug import settings
 from eeaug.cascade.output import Decision
+from eeaug.design import refine
 from eeaug.design.certify import Guarantee
 from eeaug.design.design import Chosen
 from eeaug.report.content import build
@@ -18,7 +20,7 @@ from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Budget, Objective
 
 SEEDS = (*range(8), 28)  # with 28 latency and energy have different fronts
-COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
+COSTS = tuple(cost.metric for cost in settings.COSTS.values())
 
 
 def problem(seed: int, *, known: bool) -> Problem:
@@ -59,6 +61,16 @@ def test_benefit_curve_marks_every_front(seed: int, known: bool) -> None:
                 if d <= point["drop"] and c <= point[cost] and (d, c) != (point["drop"], point[cost])
             ]  # fmt: skip
             assert (cost in point["fronts"]) == (not better), (point, cost, better)
+
+
+@pytest.mark.parametrize("name", settings.COSTS)
+def test_what_a_choice_weighs_is_what_the_report_states(name: str) -> None:
+    for seed in SEEDS:
+        task = replace(problem(seed, known=True), cost=name)
+        design = solver.solve(task).design
+        chosen = chosen_as(task, design, design.thresholds)
+        stated = build.metrics_of(chosen, task.outcomes.rows(design.exits), "choose")[1]
+        assert stated[settings.COSTS[name].metric] == refine.mean_cost(task, design)
 
 
 def test_fronts_differ_somewhere() -> None:

@@ -10,6 +10,7 @@ from report_kinds import Reader, rendered
 from reports import SAMPLE
 
 from eeaug.report.render import charts
+from eeaug.settings import COSTS
 
 
 def drawn(svg: str) -> ElementTree.Element:
@@ -59,7 +60,7 @@ def test_the_filled_area_is_the_mean() -> None:
     assert area == pytest.approx(metrics["mean_macs"], rel=1e-3)
 
 
-@pytest.mark.parametrize("cost", list(charts.COSTS))
+@pytest.mark.parametrize("cost", [cost.metric for cost in COSTS.values()])
 def test_points_of_the_curves_stand_where_their_figures_are(cost: str) -> None:
     svg = drawn(charts.benefit(SAMPLE, cost))
     curve, base = SAMPLE["benefit_curve"], SAMPLE["baseline"]["choose"]["accuracy"]

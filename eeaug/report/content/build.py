@@ -25,12 +25,12 @@ from eeaug.report.content import metrics
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
+from eeaug.settings import COSTS
 from eeaug.stages.partition import Stage
 
 __all__ = ["benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "proof", "summary"]
 
 CURVE_POINTS = 40  # of each front
-CURVE_COSTS = ("mean_macs", "mean_latency_s", "mean_energy_j")
 
 
 def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -117,7 +117,7 @@ def points_of(
 def benefit_curve(
     result: Result, searched: Problem, chosen: Chosen, own: Outcomes, base_accuracy: float
 ) -> list[dict[str, Any]]:
-    """What accuracy drops buy, on choose: the fronts of mean MACs, latency and energy, and the chosen design.
+    """What accuracy drops buy, on choose: the fronts of every mean cost, and the chosen design.
 
     ``fronts`` of a point names the costs for which no other design loses as little accuracy for less; the chosen
     design may be on none. At most CURVE_POINTS of each front. ``searched``: the problem of ``result``; ``own``: the
@@ -129,7 +129,7 @@ def benefit_curve(
         segments = searched.segments([design.exits], design.processors)
         points.append(_on_curve(searched, design, refine.passage(searched, design), segments, base_accuracy))
     shown = {0}
-    for cost in CURVE_COSTS:
+    for cost in (cost.metric for cost in COSTS.values()):
         known = [i for i, point in enumerate(points) if point[cost] is not None]
         front: list[int] = []
         last: tuple[float, float] | None = None
@@ -150,9 +150,7 @@ def _on_curve(
 ) -> dict[str, Any]:
     return {
         "drop": base_accuracy - passage.accuracy,
-        "mean_macs": passage.mean(segments.macs[0]),
-        "mean_latency_s": _known(passage.mean(segments.time_s[0])),
-        "mean_energy_j": _known(passage.mean(segments.energy_j[0])),
+        **{cost.metric: _known(passage.mean(segments.of(name)[0])) for name, cost in COSTS.items()},
         "exits": [searched.costs.exits[e].location for e in design.exits],
         "fronts": [],
         "chosen": False,

@@ -14,14 +14,13 @@ from eeaug.design.design import Chosen
 from eeaug.export.formats import Work
 from eeaug.export.int8.int8_cascade import FORMAT, Integer
 from eeaug.report.content.build import drop_bound, metrics_of, points_of, proof
+from eeaug.schema.figures import FIGURES
 from eeaug.settings import Settings
 
 __all__ = ["build"]
 
 # what a float processor's rates and widths say nothing of
-_BY_ARITHMETIC = (
-    "mean_latency_s", "p95_latency_s", "worst_latency_s", "mean_energy_j", "storage_bytes", "peak_activation_bytes",
-)  # fmt: skip
+_BY_ARITHMETIC = tuple(key for key, figure in FIGURES.items() if figure.null)
 
 
 def build(

@@ -13,6 +13,8 @@ from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
 from eeaug.network.costs import Segments
 from eeaug.schema.design import BINS
+from eeaug.schema.figures import FIGURES
+from eeaug.settings import COSTS
 
 __all__ = ["classes", "confidences", "counted", "independent", "percentile_latency_s"]
 
@@ -148,19 +150,19 @@ def percentile_latency_s(path_s: NDArray[np.float64], leave: NDArray[np.float64]
 
 
 def _metrics(segments: Segments, leave: NDArray[np.float64], **facts: Any) -> dict[str, Any]:
-    macs, time, energy = segments.macs[0], segments.time_s[0], segments.energy_j[0]
-    path_s = np.cumsum(time)
+    path_s = np.cumsum(segments.time_s[0])
     known = not np.isnan(path_s).any()
-    mean_energy = float(leave @ np.cumsum(energy))
-    return {
-        **facts,
-        "mean_macs": float(leave @ np.cumsum(macs)),
-        "mean_latency_s": float(leave @ path_s) if known else None,
+    means = {cost.metric: float(leave @ np.cumsum(segments.of(name)[0])) for name, cost in COSTS.items()}
+    figures = {
+        **{metric: None if np.isnan(mean) else mean for metric, mean in means.items()},
         "p95_latency_s": percentile_latency_s(path_s, leave, 0.95) if known else None,
         "worst_latency_s": float(path_s[-1]) if known else None,
-        "mean_energy_j": None if np.isnan(mean_energy) else mean_energy,
         "storage_bytes": int(segments.parameters_bytes.sum()),
         "peak_activation_bytes": int(segments.activation_bytes.max()),
+    }
+    return {
+        **facts,
+        **{key: figures[key] for key in FIGURES},
         "leave_rates": [float(rate) for rate in leave],
         "basis": "profile",
     }

@@ -16,6 +16,7 @@ from typing import Any
 from eeaug.report import units
 from eeaug.report.words.compare import Named
 from eeaug.report.words.facts import Report, drop_name, shown
+from eeaug.schema.figures import FIGURES
 
 __all__ = ["COLOURS", "benefit", "confidence", "designs", "processors", "running"]
 
@@ -35,12 +36,6 @@ _MARKS = {name: f"#{i + 1:02x}fe{i + 1:02x}" for i, name in enumerate(COLOURS)}
 _PROCESSORS = ("blue", "orange", "green", "purple")
 _CROWDED = 0.27  # of the width: labels that close to each other are numbers only
 _WIDTH = 420  # CSS pixels: fits a phone at nearly its size, two fit beside each other elsewhere
-
-COSTS: Mapping[str, tuple[str, Callable[[float | None], str]]] = {
-    "mean_macs": ("mean MACs", units.macs),
-    "mean_latency_s": ("mean latency", units.seconds),
-    "mean_energy_j": ("mean energy", units.joules),
-}
 
 
 @contextmanager
@@ -186,7 +181,7 @@ def confidence(report: Report, k: int, name: str) -> str:
 
 def benefit(report: Report, cost: str) -> str:
     """What accuracy drops buy of one cost on choose, with the design and its operating points."""
-    title, text = COSTS[cost]
+    title, text = FIGURES[cost].words, units.quantity(FIGURES[cost].unit)
     curve = [p for p in report["benefit_curve"] if p[cost] is not None]
     budget, points = report["settings"]["max_accuracy_drop"], report["operating_points"]
     given = report["baseline"]["choose"]

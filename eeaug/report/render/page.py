@@ -18,6 +18,7 @@ from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
 from eeaug.report.words.facts import Report
+from eeaug.schema.figures import FIGURES
 from eeaug.support.printable import lines
 from eeaug.support.progress import TITLES
 
@@ -41,9 +42,10 @@ UNITS: dict[str, Callable[[Any], str]] = {
     "text": str,
 }
 _METRIC_UNITS = {
-    "mean_macs": "macs", "mean_latency_s": "seconds", "p95_latency_s": "seconds", "worst_latency_s": "seconds",
-    "mean_energy_j": "joules", "storage_bytes": "size", "peak_activation_bytes": "size",
-}  # fmt: skip
+    key: {"MAC": "macs", "s": "seconds", "J": "joules", "B": "size"}.get(figure.unit, figure.unit)
+    for key, figure in FIGURES.items()
+}
+UNITS |= {name: units.quantity(FIGURES[key].unit) for key, name in _METRIC_UNITS.items() if name not in UNITS}
 
 
 class Figures:
@@ -186,10 +188,10 @@ def _stages(report: Report) -> Iterator[dict[str, Any]]:
 def _charts(report: Report) -> dict[str, Any]:
     design = report["design"]
     names = [f"exit {k + 1}, {exit_['location']}" for k, exit_ in enumerate(design["exits"])] + ["output"]
-    known = [cost for cost in charts.COSTS if any(cost in point["fronts"] for point in report["benefit_curve"])]
+    known = [key for key in FIGURES if any(key in point["fronts"] for point in report["benefit_curve"])]
     return {
         "running": Markup(charts.running(report)) if design["exits"] else "",
-        "benefit": [Markup(charts.benefit(report, cost)) for cost in known],
+        "benefit": [Markup(charts.benefit(report, key)) for key in known],
         "confidence": [(name, Markup(charts.confidence(report, k, name))) for k, name in enumerate(names)],
     }
 

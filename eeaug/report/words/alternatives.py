@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from eeaug.report.units import joules, macs, points, relative, seconds, threshold
-from eeaug.report.words.facts import Report, drop_name, estimated, objective, shown
+from eeaug.report.units import macs, points, quantity, relative, threshold
+from eeaug.report.words.facts import Report, drop_name, estimated, shown
+from eeaug.settings import COSTS, Cost
 
 __all__ = [
     "benefits",
@@ -61,8 +60,11 @@ def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
             "MACs against baseline",
             *(relative(baseline["mean_macs"], metrics["mean_macs"]) for metrics in known),
         ),
-        ("mean latency", *(seconds(metrics["mean_latency_s"]) for metrics in known)),
-        ("mean energy", *(joules(metrics["mean_energy_j"]) for metrics in known)),
+        *(
+            (cost.words, *(quantity(cost.unit)(metrics[cost.metric]) for metrics in known))
+            for cost in COSTS.values()
+            if cost.needs
+        ),
         ("proven", *("yes" if (point["guarantee"] or {}).get("proven") else "no" for point in every)),
         *([("note", *notes)] if any(notes := point_notes(report)) else []),
     )
@@ -70,8 +72,8 @@ def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
 
 def point_notes(report: Report) -> list[str]:
     """What must be said of every operating point, by the choose samples: that it is another's double, or dear."""
-    key, what = objective(report)
-    given, notes = report["baseline"]["choose"][key], []
+    cost = COSTS[report["settings"]["objective"]]
+    key, given, notes = cost.metric, report["baseline"]["choose"][cost.metric], []
     every = report["operating_points"]
     by_preference = sorted(every, key=lambda point: point["name"] != "default")
     for point in every:
@@ -81,7 +83,7 @@ def point_notes(report: Report) -> list[str]:
         )
         said = [] if double is None or point["name"] == "default" else [f"same as {double}"]
         if mine[key] is not None and given is not None and mine[key] > given * (1 + 1e-9):
-            said.append(f"more {what} than the given model")
+            said.append(f"more {cost.words} than the given model")
         notes.append(", ".join(said))
     return notes
 
@@ -97,7 +99,7 @@ def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
 
     Drops that nobody would take are left out, and the rest is thinned to a table that can be read.
     """
-    rows = [(drop_name(report), "mean MACs", "mean latency", "mean energy", "exits")]
+    rows: list[tuple[str, ...]] = [(drop_name(report), *(cost.words for cost in COSTS.values()), "exits")]
     usable = [e for e in report["benefit_curve"] if e["chosen"] or e["drop"] <= _USABLE_DROP]
     every = max(1, -(-len(usable) // _CURVE_ROWS))
     for index, entry in enumerate(usable):
@@ -107,18 +109,17 @@ def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
         rows.append(
             (
                 points(entry["drop"], signed=False),
-                _on_front(entry, "mean_macs", macs),
-                _on_front(entry, "mean_latency_s", seconds),
-                _on_front(entry, "mean_energy_j", joules),
+                *(_on_front(entry, cost) for cost in COSTS.values()),
                 f"{exits} ← chosen" if entry["chosen"] else exits,
             )
         )
     return tuple(rows)
 
 
-def _on_front(entry: Report, cost: str, text: Callable[[float | None], str]) -> str:
-    words = text(entry[cost])
-    return words if entry[cost] is None or cost in entry["fronts"] else f"({words})"
+def _on_front(entry: Report, cost: Cost) -> str:
+    value = entry[cost.metric]
+    words = quantity(cost.unit)(value)
+    return words if value is None or cost.metric in entry["fronts"] else f"({words})"
 
 
 def benefits_note(report: Report) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from eeaug.cascade.output import STEP
 from eeaug.data.plausibility import Seen, disagreement
 from eeaug.design.refine import LEAST_SAVING
-from eeaug.report.words import facts
 from eeaug.report.words.facts import Report
+from eeaug.settings import COSTS
 from eeaug.support.quantities import apart
 
 __all__ = ["doubt", "sentences"]
@@ -22,7 +22,8 @@ def _savings(report: Report) -> Iterator[str]:
     design, base, settings = report["design"], report["baseline"]["choose"], report["settings"]
     if not design["exits"] or design["target"] is not None:
         return
-    key, what = facts.objective(report)
+    cost = COSTS[settings["objective"]]
+    key, what = cost.metric, cost.words
     spent, given = design["predicted"]["exact"][key], base[key]
     if spent is None or not given:
         return

@@ -11,6 +11,7 @@ from eeaug.report.words import battery
 from eeaug.report.words.battery import Use
 from eeaug.report.words.facts import Report, drop_name, shown
 from eeaug.report.words.reproduce import flag
+from eeaug.schema.figures import FIGURES, Figure
 
 __all__ = ["BEST", "Line", "Named", "as_json", "differences", "lines", "notes", "rows", "sentence"]
 
@@ -18,6 +19,8 @@ BEST = "✓"  # beside the figures that are
 _FEW = 3  # designs whose values fit into a sentence
 
 Value = float | None
+# name, key, value of (report, baseline, result), its text, whether less is better, whether samples matter
+Wanted = tuple[str, str, Callable[[Any, Any, Any], Value], Callable[[Any], str], bool, bool]
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ def rows(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
     return (*(Line(name, name, words, words, ()) for name, words in differences(designs)), *lines(designs, use))
 
 
+def _wanted(key: str, figure: Figure) -> Wanted:
+    name = f"{figure.words}*" if figure.estimated else figure.words
+    return name, key, lambda r, b, m: m[key], units.quantity(figure.unit), True, figure.counted
+
+
 def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
     """All quantities, in order."""
     alike, same_task = _same_samples(designs), len({d.report["data"]["sha256"] for d in designs}) == 1
@@ -56,8 +64,8 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
     pairs = [shown(report) for report in reports]
     quality = "accuracy" if all(r["settings"]["labels"] == "given" for r in reports) else "accuracy or agreement"
     names = {drop_name(report) for report in reports}
-    # name, key, value of (report, baseline, result), its text, whether less is better, whether samples matter
-    wanted: list[tuple[str, str, Callable[[Any, Any, Any], Value], Callable[[Any], str], bool, bool]] = [
+    macs, *others = (_wanted(key, figure) for key, figure in FIGURES.items())
+    wanted: list[Wanted] = [
         (quality, "accuracy", lambda r, b, m: m["accuracy"], units.share, False, True),
         (
             names.pop() if len(names) == 1 else "drop", "drop", lambda r, b, m: _drop(b, m),
@@ -67,20 +75,12 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
             "95 % bound of it", "accuracy_drop_bound_95", lambda r, b, m: r["accuracy_drop_bound_95"],
             units.at_most, True, True,
         ),
-        ("mean MACs", "mean_macs", lambda r, b, m: m["mean_macs"], units.macs, True, True),
+        macs,
         (
             "against baseline", "macs_saved", lambda r, b, m: 1 - m["mean_macs"] / b["mean_macs"],
             lambda v: units.relative(1, 1 - v), False, True,
         ),
-        ("mean latency*", "mean_latency_s", lambda r, b, m: m["mean_latency_s"], units.seconds, True, True),
-        ("p95 latency*", "p95_latency_s", lambda r, b, m: m["p95_latency_s"], units.seconds, True, True),
-        ("worst latency*", "worst_latency_s", lambda r, b, m: m["worst_latency_s"], units.seconds, True, False),
-        ("mean energy*", "mean_energy_j", lambda r, b, m: m["mean_energy_j"], units.joules, True, True),
-        ("storage", "storage_bytes", lambda r, b, m: m["storage_bytes"], units.size, True, False),
-        (
-            "peak activations", "peak_activation_bytes", lambda r, b, m: m["peak_activation_bytes"],
-            units.size, True, False,
-        ),
+        *others,
     ]  # fmt: skip
     if use is not None:
         life = lambda r, b, m: battery.life_s(r, m, use)  # noqa: E731

@@ -7,6 +7,7 @@ from typing import Any
 
 from eeaug.report.units import UNKNOWN, macs, points, seconds, share
 from eeaug.report.words.facts import Report, drop_name
+from eeaug.settings import COSTS
 from eeaug.support.quantities import apart
 
 __all__ = ["details", "verified"]
@@ -38,7 +39,7 @@ def _hardware(hardware: Report) -> str:
 def _asked(report: Report) -> str:
     """The settings that shaped the result, in one line."""
     settings = report["settings"]
-    cost = {"macs": "mean MACs", "latency": "mean latency", "energy": "mean energy"}[settings["objective"]]
+    cost = COSTS[settings["objective"]].words
     weight = settings["efficiency_weight"]
     parts = [f"least {cost}" if weight is None else f"least weighted cost, {weight:g} on {cost}"]
     if settings["max_accuracy_drop"] is not None:

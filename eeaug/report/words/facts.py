@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eeaug.report.units import UNKNOWN, at_most, joules, macs, points, relative, seconds, share, size, threshold
+from eeaug.report.units import (
+    UNKNOWN,
+    at_most,
+    macs,
+    points,
+    quantity,
+    relative,
+    share,
+    size,
+    threshold,
+)
+from eeaug.schema.figures import FIGURES
 from eeaug.support.quantities import apart
 
 __all__ = [
     "Leave", "Report", "Row", "Stage", "bound", "c_memory", "c_memory_note", "c_memory_title",
-    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "objective",
+    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves",
     "predictions", "promise", "shown", "stages",
 ]  # fmt: skip
 
@@ -131,18 +142,10 @@ def comparison(report: Report) -> tuple[Row, ...]:
     baseline, result = shown(report)
     note = ", estimated" if estimated(report) else f", {result['basis']}"
     quality = [("accuracy", _accuracy(report)), ("precision", "precision (macro)"), ("recall", "recall (macro)")]
-    costs: list[tuple[str, str, Callable[[float | None], str]]] = [
-        ("mean_macs", "mean MACs", macs),
-        ("mean_latency_s", f"mean latency{note}", seconds),
-        ("p95_latency_s", f"p95 latency{note}", seconds),
-        ("worst_latency_s", f"worst latency{note}", seconds),
-        ("mean_energy_j", f"mean energy{note}", joules),
-        ("storage_bytes", "storage", size),
-        ("peak_activation_bytes", "peak activations", size),
-    ]
     rows = [_quality(label, baseline.get(key), result.get(key), key) for key, label in quality]
     rows.insert(1, _worst_class(result.get("worst_class")))
-    for key, label, text in costs:
+    for key, figure in FIGURES.items():
+        label, text = f"{figure.words}{note if figure.estimated else ''}", quantity(figure.unit)
         before, after = baseline.get(key), result.get(key)
         rows.append(_row(label, text(before), text(after), relative(before, after), gain="−", key=key))
     return tuple(rows)
@@ -248,15 +251,6 @@ def bound(report: Report) -> str:
     if value is None:
         return f"No 95 % bound of the {drop_name(report)}: {report['accuracy_drop_bound_95_missing'] or UNKNOWN}."
     return f"With 95 % confidence, from the test part alone, the {drop_name(report)} is at most {at_most(value)}."
-
-
-def objective(report: Report) -> tuple[str, str]:
-    """The cost that was minimised: its key among metrics, and its name."""
-    return {
-        "macs": ("mean_macs", "mean MACs"),
-        "latency": ("mean_latency_s", "mean latency"),
-        "energy": ("mean_energy_j", "mean energy"),
-    }[report["settings"]["objective"]]
 
 
 def c_memory_title() -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from eeaug.report.units import UNKNOWN, share, threshold
 from eeaug.report.words.facts import Report
+from eeaug.settings import COSTS
 
 __all__ = ["missed", "missed_title", "rows", "sentence", "title"]
 
@@ -43,7 +44,8 @@ def rows(report: Report) -> tuple[tuple[str, ...], ...]:
         ("samples of the target", *(f"{part['target_samples']:,.6g}" for _, part in parts)),
         ("samples of others", *(f"{part['other_samples']:,.6g}" for _, part in parts)),
     ]
-    for name, words in (("macs", "MACs"), ("latency", "latency, estimated"), ("energy", "energy, estimated")):
+    for name, cost in COSTS.items():
+        words = cost.words.removeprefix("mean ") + (", estimated" if cost.needs else "")
         for key, what in (("gain", "gain of the target"), ("loss", "loss of others")):
             values = [(part["costs"][name] or {}).get(key) for _, part in parts]
             made.append((f"{what}, {words}", *(_times(value) for value in values)))
