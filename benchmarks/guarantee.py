@@ -64,8 +64,8 @@ class Recorded:
 
     @property
     def budget(self) -> float:
-        assert self.settings.max_accuracy_drop is not None, "read refuses other bundles"
-        return self.settings.max_accuracy_drop
+        assert self.settings.goal.max_accuracy_drop is not None, "read refuses other bundles"
+        return self.settings.goal.max_accuracy_drop
 
 
 @dataclass(frozen=True)
@@ -108,17 +108,17 @@ def read(bundle: Path, directory: Path) -> Recorded:
     if classifier.sha256 != given["sha256"]:
         raise SystemExit(f"{bundle} was not made from {given['name']} of {directory}")
     asked = {key: manifest["settings"][key] for key in ASKED}
-    settings = Settings(Path(given["name"]), str(bundle / "hardware.yaml"), **asked)
-    if settings.max_accuracy_drop is None:
+    settings = Settings.of(model=Path(given["name"]), hardware=str(bundle / "hardware.yaml"), **asked)
+    if settings.goal.max_accuracy_drop is None:
         raise SystemExit(f"{bundle} was made for --efficiency-weight: there is no budget to miss")
-    found, target = search_files.read(bundle), hardware.read(settings.hardware)
+    found, target = search_files.read(bundle), hardware.read(settings.input.hardware)
     if found is None:
         raise SystemExit(f"{bundle} has no search/: it was made with --slim")
     blocks = graph.blocks(classifier)
     places, reasons = locations.find(blocks, classifier.decision.outputs)
     exits = [trained.head.cost() for trained in found.trained]
     costs = Costs(target, blocks, exits, int(np.prod(classifier.input_shape)))
-    rules = choice.rules(settings, target, places, reasons)
+    rules = choice.rules(settings.goal, target, places, reasons)
     return Recorded(settings, costs, rules, choice.baseline(costs), classifier.decision, found.outcomes)
 
 
@@ -144,8 +144,8 @@ def trial(recorded: Recorded, samples: int, seed: int, risks: Sequence[float]) -
     choose, certify = some(held, np.flatnonzero(first)), some(held, np.flatnonzero(~first))
 
     def problem(outcomes: Outcomes, scoring: str = "exact") -> Problem:
-        settings = replace(recorded.settings, scoring=scoring)
-        return choice.problem(settings, recorded.costs, outcomes, recorded.rules, recorded.base, recorded.decision)
+        goal = replace(recorded.settings.goal, scoring=scoring)
+        return choice.problem(goal, recorded.costs, outcomes, recorded.rules, recorded.base, recorded.decision)
 
     tasks = [problem(held, "independent"), problem(held), problem(choose)]
     *designs, chosen = (refine.choose(task, recorded.rules)[1] for task in tasks)
@@ -201,7 +201,7 @@ def main() -> None:
     recording = (record(name, directory, work, known.effort, known.threads) for name in known.models)
     for bundle in known.outcomes or recording:
         recorded = read(bundle, directory)
-        print(f"\n{recorded.settings.model.stem}: {len(recorded.costs.exits)} trained exits, "
+        print(f"\n{recorded.settings.input.model.stem}: {len(recorded.costs.exits)} trained exits, "
               f"{recorded.outcomes.samples:,} images, budget {100 * recorded.budget:g} points, "
               f"{known.resplits} resplits\n")  # fmt: skip
         print("| " + " | ".join(HEADER) + " |\n" + "|---" * len(HEADER) + "|", flush=True)

@@ -114,7 +114,7 @@ def measured(
     memory = Memory()
     with show.observer(quiet=False, verbose=False) as observer:
         progress = Progress(observer)
-        settings = Settings(hardware=target, **common)
+        settings = Settings.of(hardware=target, **common)
         report = augment.augment(settings, progress)
         peak = memory.peak
         memory.ended.set()
@@ -122,7 +122,7 @@ def measured(
         changed: dict[str, Any] = {"max_accuracy_drop": None, "efficiency_weight": 0.9}
         if another != target:  # whose latencies are known
             changed["objective"] = "latency"
-        augment.augment(Settings(hardware=another, **common, **changed), other)
+        augment.augment(Settings.of(hardware=another, **common, **changed), other)
         again = other.total_s
     ready = preparation.prepare(settings, Progress(observer))
     extraction, splits = ready.source.extraction, ready.source.splits

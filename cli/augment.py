@@ -21,8 +21,8 @@ from eeaug.settings import (
     MAX_SEED,
     RECIPES,
     Settings,
+    default_cache,
 )
-from eeaug.settings.settings import default_cache  # fmt: skip
 from eeaug.settings.vocabulary import TRECX_EPOCHS
 from eeaug.support import quantities
 from eeaug.support.cache import Cache
@@ -228,12 +228,12 @@ def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: 
     from eeaug.flow import forecast
     from eeaug.support.progress import Progress
 
-    place = Cache(settings.cache).once() if no_cache else nullcontext(settings.cache)
+    place = Cache(settings.running.cache).once() if no_cache else nullcontext(settings.running.cache)
     with shared.interruptible(None if dry_run else settings.bundle, "" if no_cache else GO_ON):
         try:
             with show.observer(quiet=quiet, verbose=verbose) as observer, place as cache:
                 run = forecast.forecast if dry_run else pipeline.augment
-                report = run(replace(settings, cache=cache), Progress(observer))
+                report = run(replace(settings, running=replace(settings.running, cache=cache)), Progress(observer))
         except InfeasibleError as error:
             if as_json:
                 out.write(dump_json(error.as_json()).encode())
@@ -250,7 +250,7 @@ def _settings(options: dict[str, Any]) -> Settings:
     room, threads = options.pop("max_cache"), options.pop("threads")
     options["points"] = int(options["points"])
     given: dict[str, Any] = {"threads": threads} if threads is not None else {}
-    return Settings(
+    return Settings.of(
         max_accuracy_drop=0.01 if budget is None and weight is None else budget,
         efficiency_weight=weight,
         exit_at=shared.pairs("--exit-at", options.pop("exit_at"), ":", needed=False),

@@ -14,8 +14,7 @@ from eeaug.cli import out, shared
 from eeaug.cli.grouped import Suggesting
 from eeaug.errors import EeaugError, InputError
 from eeaug.report import units
-from eeaug.settings import Settings
-from eeaug.settings.settings import default_cache
+from eeaug.settings import Running, default_cache
 from eeaug.support.cache import Cache, Item, Network
 from eeaug.support.printable import printable
 
@@ -78,7 +77,7 @@ def show(cache_dir: Path | None, as_json: bool) -> None:
         mine = [item for item in items if item.kind == kind]
         if mine:
             out.say(f"{title}: {units.size(_bytes(mine))} in {len(mine)}, last used {_time(mine[-1].used_s)}")
-    limit = units.size(Settings.max_cache_bytes)
+    limit = units.size(Running.max_cache_bytes)
     out.say(f"total: {units.size(_bytes(items))} in {place.directory} (--max-cache is {limit} by default)")
 
 
@@ -155,7 +154,7 @@ def _facts(place: Cache, items: Sequence[Item], networks: Sequence[Network]) -> 
         }
     return {
         "directory": str(place.directory),
-        "max_cache_bytes": Settings.max_cache_bytes,
+        "max_cache_bytes": Running.max_cache_bytes,
         "bytes": _bytes(items),
         "networks": [
             {

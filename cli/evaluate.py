@@ -83,7 +83,7 @@ def evaluate(
     from eeaug.bundle import manifest as bundles
     from eeaug.data.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
-    from eeaug.settings.settings import default_cache
+    from eeaug.settings import default_cache
     from eeaug.support.cache import telling
 
     found = bundles.read(directory, manifest_sha256)

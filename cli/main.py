@@ -254,7 +254,7 @@ def _written_places() -> Iterator[Path]:
     yield from (_folder(Path(word)) for word in sys.argv[1:] if not word.startswith("--"))
     with suppress(OSError):
         yield Path(tempfile.gettempdir())
-    from eeaug.settings.settings import default_cache
+    from eeaug.settings import default_cache
 
     with suppress(EeaugError):
         yield _folder(default_cache())

@@ -26,7 +26,8 @@ from eeaug.flow import subprocess_run
 from eeaug.frameworks import keras_archive
 from eeaug.hardware import Hardware
 from eeaug.report.words import facts
-from eeaug.settings import Settings, options
+from eeaug.settings import Running, options
+from eeaug.settings.settings import PARTS
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Lines, Observer
 
@@ -72,7 +73,7 @@ def augment(
         None: what lies beside the model file
     output : where the bundle goes; None: ``<model>-eeaug`` in the current directory
     progress : True tells what it is doing on stderr, a progress.Observer is told; warnings are in the report
-    settings : the options of the command, as fields of settings.Settings in SI units: max_latency_s,
+    settings : the options of the command, as fields of the parts of settings.Settings in SI units: max_latency_s,
         max_accuracy_drop (a share: 0.01 is one point), objective, effort, formats=["tflite"], target_class, risk,
         exit_at={location: processor or None}, threshold={location: value}, priors={class: share}, seed, force, ...
         One that is None is not given
@@ -88,10 +89,12 @@ def augment(
     """
     asked = options.settings(Path(), "", None, output=output, **settings)
     in_memory = not _is_place(model) or isinstance(hardware, Hardware) or isinstance(data, Mapping)
-    with Cache(asked.cache).once() if in_memory else nullcontext(Path()) as scratch, _unnamed(scratch):
-        asked = replace(asked, hardware=_hardware(hardware, scratch), model=_model(model, scratch))
-        bundle.check_place(asked.bundle, force=asked.force)  # before what may be large is written
-        asked = replace(asked, data=_data(data, scratch, asked, beside=_is_place(model)))
+    with Cache(asked.running.cache).once() if in_memory else nullcontext(Path()) as scratch, _unnamed(scratch):
+        read = replace(asked.input, hardware=_hardware(hardware, scratch), model=_model(model, scratch))
+        asked = replace(asked, input=read)
+        bundle.check_place(asked.bundle, force=asked.running.force)  # before what may be large is written
+        read = replace(read, data=_data(data, scratch, asked.running, beside=_is_place(model)))
+        asked = replace(asked, input=read)
         subprocess_run.augment(asked, _observer(progress))
     return open(asked.bundle)
 
@@ -332,7 +335,7 @@ def _model(given: Any, scratch: Path) -> Path:
     return file
 
 
-def _data(given: Any, scratch: Path, settings: Settings, *, beside: bool) -> str | None:
+def _data(given: Any, scratch: Path, running: Running, *, beside: bool) -> str | None:
     if given is None:
         if not beside:
             raise InputError("data: missing; nothing lies beside a model in memory")
@@ -343,7 +346,7 @@ def _data(given: Any, scratch: Path, settings: Settings, *, beside: bool) -> str
         raise InputError(f"data: must be as --data takes it, or a mapping of arrays; given {_kind(given)}")
     arrays = functions.arrays_of("data", given)
     need = sum(array.nbytes for array in arrays.values())
-    Cache(settings.cache, settings.max_cache_bytes).make_room(need, "data: arrays")
+    Cache(running.cache, running.max_cache_bytes).make_room(need, "data: arrays")
     np.savez(scratch / DATA, **arrays)  # type: ignore[arg-type]  # in pieces: no second copy in memory
     return str(scratch / DATA)
 
@@ -384,7 +387,8 @@ def _signature() -> inspect.Signature:
     named = [p for p in mine.parameters.values() if p.kind is not p.VAR_KEYWORD]
     listed = [
         inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=_default(f), annotation=f.type)
-        for f in fields(Settings)
+        for part in PARTS.values()
+        for f in fields(part)
         if f.name in options.KINDS and f.name != "output"
     ]
     return mine.replace(parameters=[*named, *listed])

@@ -20,7 +20,7 @@ from eeaug.heads.specific import Specific
 from eeaug.search.settle import EVERY_FRONT
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
-from eeaug.settings import Settings
+from eeaug.settings import Goal
 from eeaug.settings.vocabulary import LEAST_ALPHA
 from eeaug.stages import partition
 from eeaug.stages.partition import Stage
@@ -28,37 +28,37 @@ from eeaug.stages.partition import Stage
 __all__ = ["decide"]
 
 
-def decide(settings: Settings, material: Material) -> Decided:
+def decide(goal: Goal, material: Material, seed: int) -> Decided:
     network, found = material.network, material.found
     costs = network.costs([trained.head.cost() for trained in found.trained])
     base = network.baseline()
     decision = network.classifier.decision
 
     def problem(outcomes: Outcomes) -> Problem:
-        return choice.problem(settings, costs, outcomes, network.rules, base, decision)
+        return choice.problem(goal, costs, outcomes, network.rules, base, decision)
 
     task = problem(found.outcomes)
-    specific = Specific.named(settings.target_class, material.classes, decision)
+    specific = Specific.named(goal.target_class, material.classes, decision)
     validated = None
     if specific is None:
         result, design = refine.choose(task, network.rules)
-        if settings.cross_validates(task.outcomes.samples) and result.placements <= EVERY_FRONT:
-            validated = cross_validation.estimated(task, problem, settings.seed)
+        if goal.cross_validates(task.outcomes.samples) and result.placements <= EVERY_FRONT:
+            validated = cross_validation.estimated(task, problem, seed)
         if validated is not None and validated.index != 0:
             task, result, design, validated = _held_back(task, network.rules, validated)
         design = refine.worthwhile(task, design)
     else:
-        result, design = class_specific.choose(task, network.rules, specific, settings.least_alpha or LEAST_ALPHA)
+        result, design = class_specific.choose(task, network.rules, specific, goal.least_alpha or LEAST_ALPHA)
     searched, hears, guarantee = task, None, None
-    if settings.reuse and settings.risk is None and specific is None:
+    if goal.reuse and goal.risk is None and specific is None:
         better = reuse.improved(task, network.rules, design, found.answers, decision)
         if better is not None:
             hears, task, design = better
-    if settings.risk is not None:
+    if goal.risk is not None:
         assert found.certify is not None and task.objective.budget is not None
         design, guarantee = certify.certified(
             task, network.rules, design, found.certify,
-            budget=task.objective.budget.asked, risk=settings.risk, seed=settings.seed,
+            budget=task.objective.budget.asked, risk=goal.risk, seed=seed,
         )  # fmt: skip
         if specific is None and guarantee.proven:
             design = refine.worthwhile(task, design, proven=True)
@@ -66,10 +66,10 @@ def decide(settings: Settings, material: Material) -> Decided:
                 guarantee = replace(guarantee, proven=False, tested=0, p_value=None)
     points: tuple[Point, ...] = ()
     if specific is None:
-        points = operating_points.points(settings, task, network.rules, design, guarantee, found.certify)
+        points = operating_points.points(goal, seed, task, network.rules, design, guarantee, found.certify)
     chosen = Chosen(
         design=design,
-        thresholds=operating_points.corrected(design.thresholds, settings.correction),
+        thresholds=operating_points.corrected(design.thresholds, goal.correction),
         segments=task.segments([design.exits], design.processors),
         baseline_processor=base.processor,
         baseline_segments=base.segments,

@@ -14,7 +14,7 @@ from eeaug.design.certify import Guarantee
 from eeaug.design.problem import Rules
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Budget
-from eeaug.settings import Settings
+from eeaug.settings import Goal
 
 __all__ = ["DEFAULT", "Point", "corrected", "points"]
 
@@ -40,7 +40,7 @@ class Point:
 
 
 def points(
-    settings: Settings, problem: Problem, rules: Rules, design: Design, guarantee: Guarantee | None,
+    goal: Goal, seed: int, problem: Problem, rules: Rules, design: Design, guarantee: Guarantee | None,
     certify: Outcomes | None,
 ) -> tuple[Point, ...]:  # fmt: skip
     """The points of SETS, from the most accurate on; ``design`` and its ``guarantee`` are the default.
@@ -54,28 +54,28 @@ def points(
     lost = problem.objective.base_accuracy - refine.passage(problem, design).accuracy
     base = max(lost if asked is None else asked.asked, LEAST_BUDGET)
     found = []
-    for name, multiple in SETS[settings.points].items():
+    for name, multiple in SETS[goal.points].items():
         if name == DEFAULT:
             own = None if asked is None else asked.asked
-            found.append(Point(name, own, corrected(design.thresholds, settings.correction), guarantee))
+            found.append(Point(name, own, corrected(design.thresholds, goal.correction), guarantee))
             continue
         drop = round(multiple * base, 12)
         budget = Budget.whole(drop) if asked is None else asked.instead(drop)
         objective = replace(problem.objective, budget=budget, weight=None)
         other = refine.refined(replace(problem, objective=objective), rules, design)
         if other is not None:  # else pinned thresholds do not allow this budget
-            found.append(_point(name, drop, settings, problem, rules, other, certify))
+            found.append(_point(name, drop, goal, seed, problem, rules, other, certify))
     return tuple(found)
 
 
 def _point(
-    name: str, budget: float, settings: Settings, problem: Problem, rules: Rules, design: Design,
+    name: str, budget: float, goal: Goal, seed: int, problem: Problem, rules: Rules, design: Design,
     certify: Outcomes | None,
 ) -> Point:  # fmt: skip
-    if certify is None or settings.risk is None:
-        return Point(name, budget, corrected(design.thresholds, settings.correction), None)
+    if certify is None or goal.risk is None:
+        return Point(name, budget, corrected(design.thresholds, goal.correction), None)
     proven, guarantee = certification.certified(
-        problem, rules, design, certify, budget=budget, risk=settings.risk, seed=settings.seed
+        problem, rules, design, certify, budget=budget, risk=goal.risk, seed=seed
     )
     thresholds = proven.thresholds if guarantee.proven else (None,) * len(design.exits)
     return Point(name, budget, thresholds, guarantee)

@@ -19,7 +19,7 @@ from eeaug.network.locations import Location
 from eeaug.search import solver
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import PAPER_GRID, Budget, Objective, quantile_grid
-from eeaug.settings import COSTS, Settings
+from eeaug.settings import COSTS, Goal
 from eeaug.support.spelling import nearest
 
 __all__ = ["Baseline", "Rules", "baseline", "check_limits", "problem", "rules"]
@@ -45,9 +45,7 @@ class Baseline:
     segments: Segments
 
 
-def rules(
-    settings: Settings, hardware: Hardware, locations: Sequence[Location], reasons: Mapping[str, str]
-) -> Rules:
+def rules(goal: Goal, hardware: Hardware, locations: Sequence[Location], reasons: Mapping[str, str]) -> Rules:
     """Check the pins against the model and the target.
 
     Raises
@@ -56,35 +54,35 @@ def rules(
     """
     names = [at.name for at in locations]
     for option, given in (
-        ("--exit-at", settings.exit_at), ("--threshold", settings.threshold), ("--forbid", settings.forbid),
+        ("--exit-at", goal.exit_at), ("--threshold", goal.threshold), ("--forbid", goal.forbid),
     ):  # fmt: skip
         for name in given:
             if name not in names:
                 why = f": {reasons[name]}" if name in reasons else nearest(name, names)
                 raise InputError(f"{option} {name}: no location of that name{why}; see eeaug inspect")
-    both = sorted(set(settings.exit_at) & set(settings.forbid))
+    both = sorted(set(goal.exit_at) & set(goal.forbid))
     if both:
         raise InputError(f"--exit-at and --forbid both name {', '.join(both)}")
     processors = [p.name for p in hardware.processors]
     pinned: dict[str, int | None] = {}
-    for location, processor in settings.exit_at.items():
+    for location, processor in goal.exit_at.items():
         if processor is not None and processor not in processors:
             raise InputError(
                 f"--exit-at {location}:{processor}: {hardware.name} has no such processor"
                 f"{nearest(processor, processors)}; it has {', '.join(processors)}"
             )
         pinned[location] = None if processor is None else processors.index(processor)
-    limit = settings.max_exits if settings.max_exits is not None else max(1, len(processors) - 1)
-    if settings.thresholds**limit > CONFIGURATIONS:
+    limit = goal.max_exits if goal.max_exits is not None else max(1, len(processors) - 1)
+    if goal.thresholds**limit > CONFIGURATIONS:
         raise InputError(
-            f"--thresholds {settings.thresholds} for {limit} exits are {settings.thresholds**limit:,} "
+            f"--thresholds {goal.thresholds} for {limit} exits are {goal.thresholds**limit:,} "
             f"configurations of every architecture; at most {CONFIGURATIONS:,} can be counted: "
             "lower it, or --max-exits"
         )
     if len(pinned) > limit:
         raise InputError(f"{len(pinned)} × --exit-at, but --max-exits is {limit}; raise it")
-    allowed = tuple(at for at in locations if at.name not in settings.forbid)
-    return Rules(allowed, pinned, dict(settings.threshold), limit)
+    allowed = tuple(at for at in locations if at.name not in goal.forbid)
+    return Rules(allowed, pinned, dict(goal.threshold), limit)
 
 
 def baseline(costs: Costs) -> Baseline:
@@ -109,7 +107,7 @@ def baseline(costs: Costs) -> Baseline:
 
 
 def problem(
-    settings: Settings,
+    goal: Goal,
     costs: Costs,
     outcomes: Outcomes,
     pins: Rules,
@@ -117,23 +115,23 @@ def problem(
     decision: Decision,
 ) -> Problem:
     """The search problem for these candidates; ``outcomes`` are theirs on choose, and mean ``decision``."""
-    most = settings.max_class_drop
+    most = goal.max_class_drop
     objective = Objective(
         base_accuracy=float(outcomes.alone.accuracies[0]),
-        base_cost=float(base.segments.of(settings.objective).sum()),
-        budget=None if settings.max_accuracy_drop is None else Budget.whole(settings.max_accuracy_drop),
-        weight=settings.efficiency_weight,
+        base_cost=float(base.segments.of(goal.objective).sum()),
+        budget=None if goal.max_accuracy_drop is None else Budget.whole(goal.max_accuracy_drop),
+        weight=goal.efficiency_weight,
     )
-    independent = settings.scoring == "independent"
+    independent = goal.scoring == "independent"
     return Problem(
         costs=costs,
         outcomes=outcomes,
-        grid=_grid(costs, outcomes, pins, settings.thresholds, paper=independent),
+        grid=_grid(costs, outcomes, pins, goal.thresholds, paper=independent),
         objective=objective,
-        cost=settings.objective,
-        max_latency_s=settings.max_latency_s,
+        cost=goal.objective,
+        max_latency_s=goal.max_latency_s,
         max_exits=pins.max_exits,
-        one_each=settings.mapping == "one-each",
+        one_each=goal.mapping == "one-each",
         independent=independent,
         pinned=pins.pinned,
         classes=None if most is None else class_limit(outcomes, decision, most),
@@ -149,7 +147,7 @@ def _grid(costs: Costs, outcomes: Outcomes, pins: Rules, count: int, *, paper: b
     return np.array(rows, dtype=np.float32).reshape(len(rows), count)
 
 
-def check_limits(settings: Settings, costs: Costs, pins: Rules, blocks: Sequence[Block]) -> None:
+def check_limits(goal: Goal, costs: Costs, pins: Rules, blocks: Sequence[Block]) -> None:
     """Before anything is trained: are the figures there that limits need, and can any design meet them?
 
     Raises
@@ -159,16 +157,16 @@ def check_limits(settings: Settings, costs: Costs, pins: Rules, blocks: Sequence
     """
     macs = [block.macs for block in blocks] + [exit_.macs for exit_ in costs.exits]
     kinds = [kind for kind in KINDS if any(m.get(kind) for m in macs)]
-    why = "--max-latency" if settings.max_latency_s is not None else f"--objective {settings.objective}"
-    needs = COSTS[settings.objective].needs
-    if settings.max_latency_s is not None or "rates" in needs:
+    why = "--max-latency" if goal.max_latency_s is not None else f"--objective {goal.objective}"
+    needs = COSTS[goal.objective].needs
+    if goal.max_latency_s is not None or "rates" in needs:
         cost.require_rates(costs.hardware, kinds, why)
     if "powers" in needs:
-        cost.require_energies(costs.hardware, f"--objective {settings.objective}")
+        cost.require_energies(costs.hardware, f"--objective {goal.objective}")
     nothing = np.zeros((len(costs.exits) + 1, 1))
     unknown = Outcomes(nothing.astype(np.float32), nothing.astype(np.int64), np.zeros(1, np.int64))
     one_class = Decision("softmax", 1)
-    solver.check_feasible(problem(settings, costs, unknown, pins, baseline(costs), one_class))
+    solver.check_feasible(problem(goal, costs, unknown, pins, baseline(costs), one_class))
 
 
 def paper_grid(count: int) -> NDArray[np.float32]:

@@ -30,7 +30,7 @@ from eeaug.frameworks.runners import answering
 from eeaug.hardware import Hardware
 from eeaug.heads.layers import Dense, Head, convolutions
 from eeaug.heads.training import Trained
-from eeaug.settings import FORMATS, Settings
+from eeaug.settings import FORMATS, Running
 from eeaug.stages import partition
 from eeaug.support import leftovers, native_process
 
@@ -43,14 +43,14 @@ SEED = 0
 SAID = 160  # letters of a reason
 
 
-def begin(settings: Settings) -> None:
+def begin(asked: Sequence[str]) -> None:
     """Let what converts start while the model and the data are read."""
-    if "tflite" in settings.formats:
+    if "tflite" in asked:
         native_process.start(keras_to_tflite.NEEDS)
 
 
 def check(
-    settings: Settings, classifier: Classifier, hardware: Hardware, heads: Sequence[Head], x: NDArray[np.float32]
+    running: Running, classifier: Classifier, hardware: Hardware, heads: Sequence[Head], x: NDArray[np.float32]
 ) -> None:
     """Refuse a format that cannot be written from this model for this target.
 
@@ -63,18 +63,18 @@ def check(
     ------
     ConversionError : names the format, the layer where it is one alone, the reason, and what to do
     """
-    asked = formats.named(settings.formats)
+    asked = formats.named(running.formats)
     if not asked:
         return
     for kind in asked.values():
         kind.refuse_decision(classifier.decision)
     with _same_numbers(), leftovers.scratch() as place:
-        work = _work(place, settings, classifier, hardware, _chosen(heads), x)
+        work = _work(place, running, classifier, hardware, _chosen(heads), x)
         if "c" in asked:
             for stage in work.stages:
                 keras_onnx.write_onnx(stage, partition.stage_graph(classifier, stage), work.directory)
         reference = _reference(work)
-        possible = list(set(settings.formats) - set(asked))
+        possible = list(set(running.formats) - set(asked))
         for name, kind in asked.items():
             try:
                 work = _written(name, kind, work, reference)
@@ -127,7 +127,7 @@ def _untrained(head: Head, rng: np.random.Generator) -> Trained:
 
 
 def _work(
-    directory: Path, settings: Settings, classifier: Classifier, hardware: Hardware, heads: Sequence[Head],
+    directory: Path, running: Running, classifier: Classifier, hardware: Hardware, heads: Sequence[Head],
     x: NDArray[np.float32],
 ) -> Work:  # fmt: skip
     """A bundle to be, in which every stage runs where files of every format are written."""
@@ -146,12 +146,12 @@ def _work(
         preprocessing=Preprocessing(),
         stages=tuple(keras_onnx.entry(stage, decision.metric) for stage in stages),
         operating_points=(OperatingPoint("default", (None,) * len(exits)),),
-        settings={"formats": list(settings.formats)},
+        settings={"formats": list(running.formats)},
         inputs=({"name": classifier.file},),
     )
     for stage in stages:
         (directory / "stages" / stage.name).mkdir(parents=True)
-    return Work(directory, manifest, classifier, stages, target, x, settings.threads, x)
+    return Work(directory, manifest, classifier, stages, target, x, running.threads, x)
 
 
 def _reference(work: Work) -> verify.Reference:

@@ -22,7 +22,7 @@ from eeaug.flow.prepare import Ready, prepare
 from eeaug.flow.write_bundle import deliver
 from eeaug.heads import candidates, train_all
 from eeaug.runtime import Cascade
-from eeaug.settings import EFFORTS, Settings
+from eeaug.settings import EFFORTS, Input, Running, Settings
 from eeaug.support.cache import telling
 from eeaug.support.progress import Progress
 
@@ -39,50 +39,51 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     ------
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
-    read = {"the model": settings.model, "the data": settings.data, "the hardware description": settings.hardware}
-    directory.check_place(settings.bundle, force=settings.force, inputs=read)
+    asked = settings.input
+    read = {"the model": asked.model, "the data": asked.data, "the hardware description": asked.hardware}
+    directory.check_place(settings.bundle, force=settings.running.force, inputs=read)
     with telling(progress.caution):
         return _augment(settings, progress)
 
 
 def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
-    formats.check_possible(settings.formats, hardware.read(settings.hardware))
-    rehearsal.begin(settings)
-    with cluster.workers(settings.dask) as workers:
+    formats.check_possible(settings.running.formats, hardware.read(settings.input.hardware))
+    rehearsal.begin(settings.running.formats)
+    with cluster.workers(settings.running.dask) as workers:
         ready = prepare(settings, progress, workers)
-        if int8_cascade.FORMAT in settings.formats:
+        if int8_cascade.FORMAT in settings.running.formats:
             int8_cascade.check_ending(ready.network.classifier)
-        _rehearse(settings, ready, progress)
+        _rehearse(settings.running, ready, progress)
         found = train_all.search(
             ready.source, ready.dense, ready.maps,
-            EFFORTS[settings.effort],
-            seed=settings.seed,
+            EFFORTS[settings.training.effort],
+            seed=settings.running.seed,
             pinned=ready.network.rules.pinned,
-            given=lambda outcomes: _given_model(settings, ready, outcomes, progress),
+            given=lambda outcomes: _given_model(settings.input, ready, outcomes, progress),
             progress=progress,
         )  # fmt: skip
-    if settings.labels == "given":
+    if settings.input.labels == "given":
         names = [trained.head.location.name for trained in found.trained]
         for doubt in plausibility.doubts(found.outcomes, names, found.seen):
             progress.warn_first(doubt)
-    material = _material(settings, ready, found)
-    if settings.finetune:
+    material = _material(settings.running, ready, found)
+    if settings.training.finetune:
         test = ready.source.splits.test
         measure = None if test is None else partial(_measured, ready, test)
         material = finetune.improved(settings, ready.source, material, measure, progress)
     return deliver(settings, material, progress)
 
 
-def _rehearse(settings: Settings, ready: Ready, progress: Progress) -> None:
+def _rehearse(running: Running, ready: Ready, progress: Progress) -> None:
     """Refuse now a format that cannot be written at the end."""
-    if not formats.named(settings.formats):
+    if not formats.named(running.formats):
         return
     choose, network = ready.source.splits.choose, ready.network
     rows = choose.indices[: rehearsal.SAMPLES]
     x = next(data.batches(choose.part, rows, ready.given.preprocessing, len(rows)))
     heads = [head for by_location in (ready.dense, ready.maps) for mine in by_location.values() for head in mine]
-    with progress.step("graph", "can it be written as " + ", ".join(formats.named(settings.formats))):
-        rehearsal.check(settings, network.classifier, network.hardware, heads, x)
+    with progress.step("graph", "can it be written as " + ", ".join(formats.named(running.formats))):
+        rehearsal.check(running, network.classifier, network.hardware, heads, x)
 
 
 def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.integer] | None = None) -> Outcomes:
@@ -95,7 +96,7 @@ def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.inte
     return replace(outcomes, labels=labels, weights=ready.source.weights(labels))
 
 
-def _material(settings: Settings, ready: Ready, found: candidates.Candidates) -> Material:
+def _material(running: Running, ready: Ready, found: candidates.Candidates) -> Material:
     source, given, classifier = ready.source, ready.given, ready.network.classifier
     choose, test = source.splits.choose, source.splits.test
     return Material(
@@ -115,7 +116,7 @@ def _material(settings: Settings, ready: Ready, found: candidates.Candidates) ->
             for name, view in (("choose", choose), ("certify", source.splits.certify))
             if view is not None
         },
-        calibration=_spread(ready, choose) if int8_cascade.FORMAT in settings.formats else None,
+        calibration=_spread(ready, choose) if int8_cascade.FORMAT in running.formats else None,
     )
 
 
@@ -131,7 +132,7 @@ def _spread(ready: Ready, view: View) -> NDArray[np.float32]:
     return next(data.batches(view.part, view.indices[rows], ready.given.preprocessing, len(rows)))
 
 
-def _given_model(settings: Settings, ready: Ready, outcomes: Outcomes, progress: Progress) -> None:
+def _given_model(asked: Input, ready: Ready, outcomes: Outcomes, progress: Progress) -> None:
     """What is known of the given model on choose, before anything is trained; ends the run where that is no use."""
     splits, classifier = ready.source.splits, ready.network.classifier
     x = _first(ready, splits.choose)
@@ -139,14 +140,14 @@ def _given_model(settings: Settings, ready: Ready, outcomes: Outcomes, progress:
         "the ONNX form of the model", outcomes.confidence[-1][: len(x)], outcomes.predicted[-1][: len(x)],
         classifier.own_probabilities(x), classifier.decision, classifier.tolerance,
     )  # fmt: skip
-    if settings.labels == "none":
+    if asked.labels == "none":
         progress.note("no labels: heads learn what the given model says, and every accuracy is agreement with it")
         return
     progress.note(
         f"the given model is right on {outcomes.accuracies[-1]:.2%} of the {outcomes.samples:,} choose samples "
-        f"(from {splits.choose.part.name}{', weighted by --priors' if settings.priors else ''})"
+        f"(from {splits.choose.part.name}{', weighted by --priors' if asked.priors else ''})"
     )
-    train_all.check_better_than_chance(outcomes, allow=settings.allow_chance)
+    train_all.check_better_than_chance(outcomes, allow=asked.allow_chance)
 
 
 def _data_facts(given: Data, splits: Splits) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from eeaug.heads.supervision import Source
 from eeaug.heads.training import Trained
 from eeaug.network import graph, locations
 from eeaug.runtime import Cascade
-from eeaug.settings import Settings
+from eeaug.settings import Settings, Training
 from eeaug.stages import early_view, partition
 from eeaug.stages.early_view import EarlyView
 from eeaug.support.progress import Progress
@@ -59,23 +59,24 @@ def improved(
     ``measure`` gives a cascade's outcomes on the test part and takes what the given model says there; None: no
     such part.
     """
+    asked, training, seed = settings.input, settings.training, settings.running.seed
     with progress.step("search"):
-        before = deciding.decide(settings, material)
+        before = deciding.decide(settings.goal, material, seed)
     exits = [material.found.trained[e] for e in before.chosen.design.exits]
     if not exits:
-        what = "--finetune" if settings.recipe == "frozen" else f"--recipe {settings.recipe}"
+        what = "--finetune" if training.recipe == "frozen" else f"--recipe {training.recipe}"
         progress.note(f"{what}: no exit pays off on the model as it is, none is trained; --exit-at demands one")
         return material
-    classifier = model.load(settings.model, allow_unsafe=settings.allow_unsafe, output=settings.output_name)
+    classifier = model.load(asked.model, allow_unsafe=asked.allow_unsafe, output=asked.output_name)
     known = material.network.classifier
     classifier = replace(classifier, decision=known.decision, logits=known.logits)
     source_given = _answers(source, source.splits.fit)
     whole = partition.monolith(classifier, exits)
-    view = early_view.assisted(whole, exits[0]) if settings.recipe == "trecx" else None
-    if settings.recipe == "trecx" and view is None:
+    view = early_view.assisted(whole, exits[0]) if training.recipe == "trecx" else None
+    if training.recipe == "trecx" and view is None:
         progress.note("--recipe trecx: the final classifier has no place for an early view; trained without")
     whole = whole if view is None else view.network
-    tried = _best(whole, view, exits, source, source_given, settings, progress)
+    tried = _best(whole, view, exits, source, source_given, training, seed, progress)
     trained = tuple(Trained(t.head, keras_head.detached(t.head, whole, partition.exit_name(t))) for t in exits)
     network = replace(material.network, classifier=classifier)
     if view is not None:
@@ -88,11 +89,11 @@ def improved(
     )
     better = None
     with progress.step("search"), suppress(InfeasibleError):  # the trained network may lose more than the budget
-        better = deciding.decide(settings, after)
+        better = deciding.decide(settings.goal, after, seed)
     kept = better is not None and better.score < before.score
     facts = {
-        "recipe": settings.recipe,
-        "epochs": settings.finetune,
+        "recipe": training.recipe,
+        "epochs": training.finetune,
         "kept": kept,
         "before": _facts(before),
         "after": _facts(better),
@@ -116,21 +117,21 @@ def improved(
 
 def _best(
     whole: Any, view: EarlyView | None, exits: Sequence[Trained], source: Source, given: Features,
-    settings: Settings, progress: Progress,
+    training: Training, seed: int, progress: Progress,
 ) -> list[dict[str, float]]:  # fmt: skip
     """Train in place, with the exits' weight in the loss that leaves the final classifier best on screen.
 
     Gives every weight that was tried and that accuracy; a single one is not judged by it.
     """
     weights: Sequence[float] = (EXIT_WEIGHT,)
-    if settings.recipe == "trecx":
-        weights = WEIGHTS if settings.exit_weight is None else (settings.exit_weight,)
+    if training.recipe == "trecx":
+        weights = WEIGHTS if training.exit_weight is None else (training.exit_weight,)
     start, best, tried = whole.get_weights(), None, []
     for weight in weights:
         whole.set_weights(start)
-        detail = f"{settings.finetune} passes over {len(source.splits.fit):,} samples"
+        detail = f"{training.finetune} passes over {len(source.splits.fit):,} samples"
         with progress.step("finetune", detail + (f", exit weighs {weight:g}" if len(weights) > 1 else "")):
-            _train(whole, view, exits, source, given, settings, weight, progress)
+            _train(whole, view, exits, source, given, training, seed, weight, progress)
             screen, _ = _outcomes(source, whole, exits, source.splits.screen)
         tried.append({"weight": weight, "final_accuracy_on_screen": float(screen.accuracies[-1])})
         if best is None or tried[-1]["final_accuracy_on_screen"] > best[0]:
@@ -189,7 +190,7 @@ def _outcomes(
 
 def _train(
     whole: Any, view: EarlyView | None, exits: Sequence[Trained], source: Source, given: Features,
-    settings: Settings, exit_weight: float, progress: Progress,
+    training: Training, seed: int, exit_weight: float, progress: Progress,
 ) -> None:  # fmt: skip
     """Adam with a cosine schedule on the network in one piece, in place.
 
@@ -200,16 +201,16 @@ def _train(
 
     for layer in whole.layers:
         layer.trainable = "Normalization" not in type(layer).__name__
-    keras.utils.set_random_seed(settings.seed)
-    rng = np.random.default_rng([settings.seed, 3])
+    keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng([seed, 3])
     fit, n = source.splits.fit, len(source.splits.fit)
     batch = min(BATCH, n)
     steps = n // batch
-    schedule = keras.optimizers.schedules.CosineDecay(RATE, settings.finetune * steps)
+    schedule = keras.optimizers.schedules.CosineDecay(RATE, training.finetune * steps)
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0)
     optimizer.build(whole.trainable_variables)
     weights = {partition.FINAL: 1.0, **{partition.exit_name(t): exit_weight for t in exits}}
-    targets = source.targets if settings.recipe == "trecx" else source.distilled
+    targets = source.targets if training.recipe == "trecx" else source.distilled
     softmax = source.classifier.decision.kind == "softmax"
     cross_entropy = keras.losses.CategoricalCrossentropy() if softmax else keras.losses.BinaryCrossentropy()
 
@@ -221,7 +222,7 @@ def _train(
         optimizer.apply(tape.gradient(loss, whole.trainable_variables), whole.trainable_variables)
 
     with keras_head.trainable_strides(whole):
-        for at in range(settings.finetune * steps):
+        for at in range(training.finetune * steps):
             if at % steps == 0:
                 order = rng.permutation(n)
             rows = np.sort(order[at % steps * batch :][:batch])
@@ -233,6 +234,6 @@ def _train(
                 )
             x = data.prepared(fit.part.name, numbers, x, source.extraction.preprocessing)
             step(tf.constant(x), tf.constant(targets(given, rows)))
-            if view is not None and at < COPIED * settings.finetune * steps:
+            if view is not None and at < COPIED * training.finetune * steps:
                 view.copy()
-            progress.advance(at + 1, settings.finetune * steps)
+            progress.advance(at + 1, training.finetune * steps)

@@ -27,7 +27,7 @@ from eeaug.heads.planning import dense_plan, map_plan
 from eeaug.heads.train_all import PARTS
 from eeaug.heads.training import Plan
 from eeaug.search.placing import count_architectures, placements
-from eeaug.settings import EFFORTS, Settings
+from eeaug.settings import EFFORTS, Effort, Settings
 from eeaug.support import leftovers
 from eeaug.support.cache import Cache, telling
 from eeaug.support.progress import Progress
@@ -44,9 +44,9 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     ------
     InputError, InfeasibleError, ConversionError : as the search itself would before its first pass
     """
-    if settings.dask is not None:
+    if settings.running.dask is not None:
         raise InputError("--dry-run times this machine: leave --dask out")
-    formats.check_possible(settings.formats, hardware.read(settings.hardware))
+    formats.check_possible(settings.running.formats, hardware.read(settings.input.hardware))
     with telling(progress.caution):
         ready = prepare(settings, progress)
     heads = [h for at in ready.network.rules.locations for h in (*ready.dense.get(at, ()), *ready.maps.get(at, ()))]
@@ -54,9 +54,9 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     dummy = np.zeros((len(heads) + 1, 1))
     nothing = Outcomes(dummy.astype(np.float32), dummy.astype(np.int64), np.zeros(1, np.int64))
     base, decision = problem.baseline(costs), ready.network.classifier.decision
-    task = problem.problem(settings, costs, nothing, ready.network.rules, base, decision)
+    task = problem.problem(settings.goal, costs, nothing, ready.network.rules, base, decision)
     with progress.step("forecast"):
-        estimate = _times(settings, ready)
+        estimate = _times(EFFORTS[settings.training.effort], settings.running.threads, ready)
     counts = [count_architectures(task, m) for m in range(task.max_exits + 1)]
     sequences = [sum(1 for _ in placements(task, m)) for m in range(task.max_exits + 1)]
     return {
@@ -73,7 +73,7 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
         },
         "estimate": estimate,
         "disk_bytes": _disk(ready),
-        "cache": settings.cache.as_posix(),
+        "cache": settings.running.cache.as_posix(),
     }
 
 
@@ -120,9 +120,9 @@ def _disk(ready: Ready) -> int:
     return ready.source.extraction.need_bytes(parts, _wanted(ready), looked_at=False)
 
 
-def _times(settings: Settings, ready: Ready) -> dict[str, Any]:
+def _times(effort: Effort, threads: int, ready: Ready) -> dict[str, Any]:
     """Seconds for features and heads, scaled from a small batch of fit; as if nothing were there yet."""
-    source, effort = ready.source, EFFORTS[settings.effort]
+    source = ready.source
     splits = source.splits
     total = sum(len(getattr(splits, name)) for name in PARTS)
     view = View(splits.fit.part, splits.fit.indices[:SAMPLES])
@@ -133,18 +133,18 @@ def _times(settings: Settings, ready: Ready) -> dict[str, Any]:
         small = replace(source.extraction, cache=Cache(scratch), folder=scratch)
         made, per_sample, fixed = _extract(small, _wanted(ready), view)
         seconds["features_s"] = fixed + per_sample * total
-        for train, planned, plan, threads in (
+        for train, planned, plan, at_once in (
             (
                 dense.train,
                 ready.dense,
                 _usual(dense_plan(effort, 0, source.specific is not None)),
-                settings.threads,
+                threads,
             ),
             (maps.train, ready.maps, map_plan(effort, 0), 1),
         ):
             passed = plan.for_samples(len(splits.fit)).epochs * len(splits.fit) / len(view)
             for heads in filter(None, planned.values()):
-                seconds["heads_s"] += _epoch_s(train, heads, made, plan) * passed / threads
+                seconds["heads_s"] += _epoch_s(train, heads, made, plan) * passed / at_once
     return {**seconds, "total_s": sum(seconds.values()), "timed_samples": len(view)}
 
 

@@ -25,7 +25,7 @@ from eeaug.heads.specific import Specific
 from eeaug.heads.supervision import Source
 from eeaug.network import graph, locations
 from eeaug.network.locations import Location
-from eeaug.settings import EFFORTS, Settings
+from eeaug.settings import EFFORTS, Goal, Input, Settings, Training
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Progress
 
@@ -53,24 +53,25 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
 
     ``workers`` extract features; None: this process does.
     """
-    labelled = settings.labels == "given"
-    target = hardware.read(settings.hardware)
-    stored_model.read(settings.model, allow_unsafe=settings.allow_unsafe)
-    data.locate(settings.data, settings.model)
+    asked, goal, running = settings.input, settings.goal, settings.running
+    labelled = asked.labels == "given"
+    target = hardware.read(asked.hardware)
+    stored_model.read(asked.model, allow_unsafe=asked.allow_unsafe)
+    data.locate(asked.data, asked.model)
     with progress.step("import"):
-        start_frameworks(settings.threads, settings.seed)
+        start_frameworks(running.threads, running.seed)
     with progress.step("load", "model"):
-        classifier = model.load(settings.model, allow_unsafe=settings.allow_unsafe, output=settings.output_name)
-        classifier = replace(classifier, decision=replace(classifier.decision, measure=settings.confidence))
+        classifier = model.load(asked.model, allow_unsafe=asked.allow_unsafe, output=asked.output_name)
+        classifier = replace(classifier, decision=replace(classifier.decision, measure=asked.confidence))
     # images and saved data sets are read by TensorFlow, whose thread count is fixed by now
     with progress.step("load", "data"):
         decision, shape = classifier.decision, classifier.input_shape
         given = data.load(
-            settings.data, settings.model,
-            cache=settings.cache / "data", input_shape=shape, labelled=labelled,
+            asked.data, asked.model,
+            cache=running.cache / "data", input_shape=shape, labelled=labelled,
         )  # fmt: skip
-        asked = _asked(classifier, given)
-        classifier = _settled(classifier, given, asked)
+        answered = _asked(classifier, given)
+        classifier = _settled(classifier, given, answered)
         decision = classifier.decision
         if labelled:
             given = given.labelled(decision.kind, decision.classes)
@@ -78,23 +79,25 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         names = given.class_names or tuple(str(i) for i in range(decision.classes))
         splits = data.split(
             given,
-            seed=settings.seed,
-            certify=settings.risk is not None,
-            on_train=settings.calibrate_on == "train",
+            seed=running.seed,
+            certify=goal.risk is not None,
+            on_train=asked.calibrate_on == "train",
         )
-        priors = None if settings.priors is None else _priors(settings, decision, splits, names)
-    if asked is not None and (doubt := plausibility.normalisation(classifier, asked[1])) is not None:
+        priors = None if asked.priors is None else _priors(asked, decision, splits, names)
+    if answered is not None and (doubt := plausibility.normalisation(classifier, answered[1])) is not None:
         progress.warn_first(doubt)
     for note in splits.notes:
         progress.caution(note)
     with progress.step("graph"):
         network = _take_apart(settings, classifier, target)
-        specific = Specific.named(settings.target_class, names, decision)
-        dense, maps = _planned(settings, network, len(splits.fit), specific.decision if specific else decision)
-    cache = Cache(settings.cache, settings.max_cache_bytes)
+        specific = Specific.named(goal.target_class, names, decision)
+        dense, maps = _planned(
+            goal, settings.training, network, len(splits.fit), specific.decision if specific else decision
+        )
+    cache = Cache(running.cache, running.max_cache_bytes)
     cache.make_room(0, "unpacked data")
     folder = cache.network(classifier.file, classifier.sha256, given.source, given.sha256)
-    extraction = Extraction(classifier, given.preprocessing, cache, folder, settings.threads, workers)
+    extraction = Extraction(classifier, given.preprocessing, cache, folder, running.threads, workers)
     source = Source(classifier, splits, extraction, labelled, priors, specific)
     return Ready(network, given, source, names, dense, maps)
 
@@ -125,13 +128,13 @@ def _settled(classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray]
     return model.settled(classifier, x, part.name, several_labels=several)
 
 
-def _priors(settings: Settings, decision: Decision, splits: Splits, names: tuple[str, ...]) -> dict[int, float]:
+def _priors(asked: Input, decision: Decision, splits: Splits, names: tuple[str, ...]) -> dict[int, float]:
     """The priors by class; refuses now what could not be weighted after an hour of training."""
     if decision.kind == "multilabel":
         raise InputError("--priors: a sample of this model may have several labels; they have no shares of one")
-    if settings.labels == "none":
+    if asked.labels == "none":
         raise InputError("--priors weigh samples by their labels: there are none with --labels none")
-    priors = data.parse_priors(str(settings.priors), names)
+    priors = data.parse_priors(str(asked.priors), names)
     for view in (splits.choose, splits.certify, splits.test):
         if view is not None:
             data.weights(view.y, priors, decision.classes)
@@ -171,22 +174,24 @@ def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) ->
             f"{classifier.file}: no exit can stand in this recurrent network: nothing follows layer "
             f"{recurrent[-1]!r} but the classifier, and its steps cannot be cut"
         )
-    rules = problem.rules(settings, target, found, reasons)
+    rules = problem.rules(settings.goal, target, found, reasons)
     tried = locations.thinned(rules.locations, settings.most_locations, rules.pinned)
     left_out = len(rules.locations) - len(tried)
     return Network(classifier, target, blocks, replace(rules, locations=tried), left_out)
 
 
-def _planned(settings: Settings, network: Network, samples: int, decision: Decision) -> tuple[Heads, Heads]:
+def _planned(
+    goal: Goal, training: Training, network: Network, samples: int, decision: Decision
+) -> tuple[Heads, Heads]:
     """The heads that will be tried; refuses limits that none of them can meet."""
-    effort = EFFORTS[settings.effort]
-    reaching_back = bool(settings.target_class) or network.rules.max_exits <= 1
-    if "dense-connection" in settings.heads and not reaching_back:
+    effort = EFFORTS[training.effort]
+    reaching_back = bool(goal.target_class) or network.rules.max_exits <= 1
+    if "dense-connection" in training.heads and not reaching_back:
         raise InputError(
             "--heads dense-connection: it reads all tensors up to its own, which would have to be handed over "
             "behind another exit; it needs --max-exits 1"
         )
-    chosen = settings.heads or (*effort.families, *(["dense-connection"] if settings.target_class else []))
+    chosen = training.heads or (*effort.families, *(["dense-connection"] if goal.target_class else []))
     tail = families.blueprint_units(network.classifier.calls, network.blocks)
     places = network.rules.locations if network.rules.max_exits else ()
     dense, maps = planning.planned(
@@ -194,5 +199,5 @@ def _planned(settings: Settings, network: Network, samples: int, decision: Decis
         chosen, effort, samples, network.rules.pinned, reaching_back=reaching_back,
     )  # fmt: skip
     heads = [head for by_location in (dense, maps) for mine in by_location.values() for head in mine]
-    problem.check_limits(settings, network.costs([h.cost() for h in heads]), network.rules, network.blocks)
+    problem.check_limits(goal, network.costs([h.cost() for h in heads]), network.rules, network.blocks)
     return dense, maps

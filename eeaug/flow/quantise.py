@@ -32,13 +32,15 @@ def settle(
     ------
     InfeasibleError : no thresholds keep the budget
     """
-    stages = int8_cascade.cascade(work.directory, work.manifest, settings.threads)
+    stages = int8_cascade.cascade(work.directory, work.manifest, settings.running.threads)
     own = {
         name: int8_cascade.compared(measure(stages), given)
         for name, measure in held.items()
         if (given := floats[name]) is not None
     }
-    return int8_cascade.sought(settings, task, rules, chosen.design, own["choose"], own.get("certify"))
+    return int8_cascade.sought(
+        settings.goal, settings.running.seed, task, rules, chosen.design, own["choose"], own.get("certify")
+    )
 
 
 def report(
@@ -49,10 +51,13 @@ def report(
 
     ``choose`` and ``test`` are the float cascade's.
     """
-    stages = int8_cascade.cascade(work.directory, work.manifest, settings.threads)
+    stages = int8_cascade.cascade(work.directory, work.manifest, settings.running.threads)
     own = None if test is None or measure is None else int8_cascade.compared(measure(stages), test)
     like = verify.Reference.of(stages.decision, stages.stages, stages.answers(work.x), int8_cascade.TOLERANCE)
-    asked = formats.like("int8", formats.named(settings.formats))
+    asked = formats.like("int8", formats.named(settings.running.formats))
     checks = {name: kind.check(work, like) for name, kind in asked.items()}
     floats = choose if test is None else test
-    return int8.build(chosen, work, found, floats=floats, test=own, checks=checks, settings=settings)
+    return int8.build(
+        chosen, work, found,
+        floats=floats, test=own, checks=checks, labels=settings.input.labels, seed=settings.running.seed,
+    )  # fmt: skip

@@ -79,15 +79,15 @@ def retarget(
     """
     source = _read(directory, manifest_sha256)
     settings = _settings(source, changes)
-    target = source.hardware if "hardware" not in changes else hardware.read(settings.hardware)
-    formats.check_possible(settings.formats, target)
-    read = {"the hardware description": settings.hardware if "hardware" in changes else None}
-    bundle.check_place(settings.bundle, force=settings.force, inputs=read)
+    target = source.hardware if "hardware" not in changes else hardware.read(settings.input.hardware)
+    formats.check_possible(settings.running.formats, target)
+    read = {"the hardware description": settings.input.hardware if "hardware" in changes else None}
+    bundle.check_place(settings.bundle, force=settings.running.force, inputs=read)
     material = _material(settings, source, changes, progress)
     if of_data := _of_data(source.manifest.settings["formats"]):
         progress.warn(f"{', '.join(of_data)} files are left out: what int8 needs is found on data")
     progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
-    if settings.risk is not None:
+    if settings.goal.risk is not None:
         progress.warn(
             "the certify samples have served an earlier bundle: the guarantee holds for settings that were not "
             "chosen by what came out there"
@@ -174,18 +174,18 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
         kept |= {"finetune": 0, "recipe": "frozen", "exit_weight": None}  # asked for, but not better
     given = {"hardware": str(source.directory / "hardware.yaml"), **kept, **changes}
     with _explained(source, changes):
-        settings = Settings(model=Path(source.manifest.inputs[0]["name"]), cache=Path(), **given)
+        settings = Settings.of(model=Path(source.manifest.inputs[0]["name"]), cache=Path(), **given)
     if source.manifest.early_view:
         raise InputError(
             f"{source.directory}: --recipe trecx has changed its final classifier, the given model is not in it: "
             "another budget or target needs eeaug augment"
         )
-    if of_data := _of_data(settings.formats):
+    if of_data := _of_data(settings.running.formats):
         raise InputError(
             f"--format {','.join(of_data)}: int8 ranges and thresholds are found on data, which a bundle has not: "
             "eeaug augment writes them"
         )
-    if settings.risk is not None and source.earlier.search.certify is None:
+    if settings.goal.risk is not None and source.earlier.search.certify is None:
         raise InputError(
             f"--risk: {source.directory} has no certify samples, as it was made without --risk: eeaug augment sets "
             "them aside"
@@ -212,9 +212,9 @@ def _explained(source: _Source, changes: Mapping[str, Any]) -> Iterator[None]:
 
 def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], progress: Progress) -> Material:
     stored, search = source.manifest, source.earlier.search
-    target = source.hardware if "hardware" not in changes else hardware.read(settings.hardware)
+    target = source.hardware if "hardware" not in changes else hardware.read(settings.input.hardware)
     with progress.step("import"):
-        start_frameworks(settings.threads, settings.seed)
+        start_frameworks(settings.running.threads, settings.running.seed)
     with progress.step("load", "model"):
         given, path = stored.inputs[0], source.directory / "augmented.keras"
         classifier = replace(
@@ -235,12 +235,12 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
             )
         _check_activations(source.directory, search)
         with _explained(source, changes):
-            rules = problem.rules(settings, target, found, reasons)
+            rules = problem.rules(settings.goal, target, found, reasons)
             _check_heads(source, changes)
             network = Network(classifier, target, blocks, rules)
             allowed = [i for i, t in enumerate(search.trained) if t.head.location in rules.locations]
             trained = tuple(search.trained[i] for i in allowed)
-            problem.check_limits(settings, network.costs([t.head.cost() for t in trained]), rules, blocks)
+            problem.check_limits(settings.goal, network.costs([t.head.cost() for t in trained]), rules, blocks)
     certify = None if search.certify is None else search.certify.rows(allowed)
     candidates = Candidates(
         trained,
@@ -249,7 +249,7 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
         source.report["search"]["heads_trained"],
         lambda i: search.answers.get(allowed[i] if i >= 0 else -1),
     )
-    if settings.labels == "given":
+    if settings.input.labels == "given":
         names = [t.head.location.name for t in trained]
         for doubt in plausibility.doubts(candidates.outcomes, names, None):
             progress.warn_first(doubt)

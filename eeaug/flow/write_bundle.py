@@ -64,12 +64,12 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
     InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
     with progress.step("search"):
-        decided = decide(settings, material)
-    asked, quantised = formats.named(settings.formats), None
-    with bundle.being_written(settings.bundle, force=settings.force) as directory, ExitStack() as alongside:
+        decided = decide(settings.goal, material, settings.running.seed)
+    asked, quantised = formats.named(settings.running.formats), None
+    with bundle.being_written(settings.bundle, force=settings.running.force) as directory, ExitStack() as alongside:
         work = _work(directory, settings, material, decided)
-        load = partial(Cascade.load, directory, work.manifest, settings.threads)
-        measured = Alongside(material.test, load, settings.threads)
+        load = partial(Cascade.load, directory, work.manifest, settings.running.threads)
+        measured = Alongside(material.test, load, settings.running.threads)
         with progress.step("export"):
             _export(work, settings, material, decided, lambda: alongside.enter_context(measured))
         for name, kind in asked.items():
@@ -108,7 +108,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
 def propose(settings: Settings, material: Material, progress: Progress) -> dict[str, Any]:
     """The report of what :func:`deliver` would write: nothing is written, verified or measured."""
     with progress.step("search"):
-        decided = decide(settings, material)
+        decided = decide(settings.goal, material, settings.running.seed)
     report = _report(settings, material, decided, None, {})
     for sentence in cautions.sentences(report):
         progress.warn(sentence)
@@ -149,7 +149,7 @@ def _report(
 
 def _rho(settings: Settings, decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
     """T-RecX' benefit curve of its one exit, on choose and test."""
-    if settings.recipe != "trecx" or not decided.chosen.design.exits:
+    if settings.training.recipe != "trecx" or not decided.chosen.design.exits:
         return None
     segments = decided.chosen.segments.macs[0]
     return {
@@ -187,7 +187,7 @@ def _export(
     exits = [found.trained[e] for e in chosen.design.exits]
     keras_archive.save(partition.monolith(work.classifier, exits), directory / "augmented.keras")
     (directory / "hardware.yaml").write_text(hardware.dump(work.hardware), encoding="utf-8")
-    if not settings.slim:
+    if not settings.running.slim:
         answers = {}
         if chosen.reuse is not None:
             answers = {i: said for i in (*chosen.design.exits, -1) if (said := found.answers(i)) is not None}
@@ -203,7 +203,7 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
     manifest = Manifest(
         tool={"eeaug": eeaug.__version__},
         versions=_versions(),
-        seed=settings.seed,
+        seed=settings.running.seed,
         settings=settings.as_dict(network.rules.max_exits),
         classes=chosen.classes,
         decision=chosen.decision,
@@ -222,7 +222,7 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         stages,
         network.hardware,
         material.x,
-        settings.threads,
+        settings.running.threads,
         material.calibration,
     )
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from eeaug.cascade.output import MEASURES
 from eeaug.errors import InputError
-from eeaug.settings.settings import MAX_CACHE_BYTES, MAX_EPOCHS, MAX_LOCATIONS, Settings  # fmt: skip
+from eeaug.settings.contradictions import Contradiction, python
+from eeaug.settings.parts import MAX_CACHE_BYTES, MAX_EPOCHS, MAX_LOCATIONS
+from eeaug.settings.settings import Settings
 from eeaug.settings.vocabulary import COSTS, EFFORTS, MAX_SEED, MAX_THREADS, RECIPES
 from eeaug.support.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
 from eeaug.support.spelling import nearest
@@ -192,7 +194,7 @@ def settings(model: Path, hardware: str, data: str | None, **options: object) ->
     Raises
     ------
     TypeError : there is no such option
-    InputError : a value that is not allowed, or options that contradict each other
+    InputError : a value that is not allowed, or options that contradict each other, as Python names them
     """
     for name in options:
         if name not in KINDS:
@@ -201,4 +203,7 @@ def settings(model: Path, hardware: str, data: str | None, **options: object) ->
     given = {name: KINDS[name](name, value) for name, value in options.items() if value is not None}
     if "efficiency_weight" in given:  # the other objective, unless both are asked for
         given.setdefault("max_accuracy_drop", None)
-    return Settings(model, hardware, data, **given)
+    try:
+        return Settings.of(model=model, hardware=hardware, data=data, **given)
+    except Contradiction as error:
+        raise InputError(error.worded(python)) from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 
 __all__ = [
     "ALWAYS", "COSTS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_SEED", "MAX_THREADS", "RECIPES", "Cost", "Effort",
+    "flag", "needed",
 ]  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
@@ -28,6 +29,20 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "tflm": ("tflite", "tflite-int8"),
     "c": (),
 }
+_FLAGS = {
+    "max_latency_s": "--max-latency", "output": "-o", "output_name": "--output", "formats": "--format",
+    "cache": "--cache-dir", "max_cache_bytes": "--max-cache",
+}  # fmt: skip
+
+
+def flag(setting: str) -> str:
+    """The option of the command line that a setting is given by."""
+    return _FLAGS.get(setting, "--" + setting.replace("_", "-"))
+
+
+def needed(formats: Iterable[str]) -> tuple[str, ...]:
+    """The formats, and those that they are made from."""
+    return tuple(name for asked in formats for name in (asked, *FORMATS[asked]))
 
 
 @dataclass(frozen=True)

@@ -203,9 +203,9 @@ def test_a_run_that_fails_or_is_killed(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_interrupt_ends_the_run_when_it_has_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worker_that(
         "def augment(settings, progress):\n"
-        "    mark = settings.cache / 'begun'\n    mark.touch()\n"
+        "    mark = settings.running.cache / 'begun'\n    mark.touch()\n"
         "    try: progress.note('begun'); time.sleep(60)\n"
-        "    finally: time.sleep(0.2); mark.rename(settings.cache / 'tidy')\n"
+        "    finally: time.sleep(0.2); mark.rename(settings.running.cache / 'tidy')\n"
         "eeaug.flow.augment.augment = augment",
         monkeypatch,
     )

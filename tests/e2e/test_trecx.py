@@ -95,12 +95,12 @@ def test_the_curve_by_hand() -> None:
 @pytest.mark.parametrize("other", [{"heads": ("separable",)}, {"max_exits": 2}, {"target_class": ("1",)}])
 def test_what_contradicts_the_recipe_is_refused(other: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="--recipe trecx is one exit"):
-        Settings(model=Path("m.h5"), hardware="psoc6", recipe="trecx", **other)
+        Settings.of(model=Path("m.h5"), hardware="psoc6", recipe="trecx", **other)
 
 
 def test_a_weight_without_the_recipe_is_refused() -> None:
     with pytest.raises(InputError, match="--exit-weight"):
-        Settings(model=Path("m.h5"), hardware="psoc6", exit_weight=0.5)
+        Settings.of(model=Path("m.h5"), hardware="psoc6", exit_weight=0.5)
 
 
 @pytest.mark.e2e

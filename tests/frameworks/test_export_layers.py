@@ -118,11 +118,11 @@ def test_a_layer_that_cannot_be_is_named_before_any_training(
 ) -> None:
     pytest.importorskip("tflite_micro")
     given = classifier(tmp_path, build)
-    settings = Settings(model=tmp_path / "net.keras", hardware="psoc6", formats=(asked,), threads=1)
+    settings = Settings.of(model=tmp_path / "net.keras", hardware="psoc6", formats=(asked,), threads=1)
     x = np.random.default_rng(1).normal(0, 1, (8, 4, 6, 3)).astype(np.float32)
     pattern = re.escape("net.keras: ") + says.replace("(", r"\(").replace(")", r"\)")
     with pytest.raises(ConversionError, match=pattern) as raised:
-        rehearsal.check(settings, given, hardware.read("psoc6"), (), x)
+        rehearsal.check(settings.running, given, hardware.read("psoc6"), (), x)
     assert len(str(raised.value)) <= 300 and "\n" not in str(raised.value)
 
 

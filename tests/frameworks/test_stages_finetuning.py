@@ -46,4 +46,4 @@ def test_a_head_of_every_family_does(family: str, keras: Any) -> None:
 @pytest.mark.parametrize("other", [{"risk": 0.1}, {"max_class_drop": 0.1}])
 def test_what_compares_with_the_given_model_refuses_it(other: dict[str, float]) -> None:
     with pytest.raises(InputError, match="--finetune"):
-        Settings(model=Path("m.h5"), hardware="psoc6", finetune=1, **other)  # type: ignore[arg-type]
+        Settings.of(model=Path("m.h5"), hardware="psoc6", finetune=1, **other)  # type: ignore[arg-type]

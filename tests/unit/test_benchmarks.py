@@ -38,7 +38,7 @@ def recorded(benchmark: ModuleType) -> Any:
     made = make(rng, locations=3)
     outcomes = correlated(rng, len(made.exits), 4000)
     costs = Costs(made.hardware, made.blocks, made.exits, made.input_elements)
-    settings = Settings(Path("made-up.h5"), "board", max_accuracy_drop=0.05)
+    settings = Settings.of(model=Path("made-up.h5"), hardware="board", max_accuracy_drop=0.05)
     decision = Decision("softmax", 4)
     return benchmark.Recorded(settings, costs, Rules((), {}, {}, 1), baseline(costs), decision, outcomes)
 

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from eeaug.cli.main import run as run_eeaug
-from eeaug.settings import Settings
-from eeaug.settings.settings import default_cache
+from eeaug.settings import Running, Settings, default_cache
 from eeaug.support.cache import PARTIAL, Cache
 
 KEY = "0123456789abcdef" * 4
@@ -104,7 +103,7 @@ def test_show(said: Said, filled: Cache) -> None:
 
 def test_show_json(said: Said, filled: Cache) -> None:
     facts = json.loads(said("cache", "show", "--json"))
-    assert (facts["directory"], facts["max_cache_bytes"]) == (str(filled.directory), Settings.max_cache_bytes)
+    assert (facts["directory"], facts["max_cache_bytes"]) == (str(filled.directory), Running.max_cache_bytes)
     assert facts["bytes"] == 992_300 == 900_000 + 4_000 + 81_000 + 2_000 + 5_300
     old, new = facts["networks"]
     assert (old["models"], old["data"], old["features_bytes"], old["heads_bytes"]) == (
@@ -238,14 +237,14 @@ def test_without_a_cache_nothing_is_read_and_nothing_left(
 
     def work(settings: Settings) -> None:
         seen.append(settings)
-        assert settings.cache.parent == filled.directory and list(settings.cache.iterdir()) == []
-        made(Cache(settings.cache).network("m.h5", "3", "cifar10.npz", "4") / "features" / "f.npy", 10)
+        assert settings.running.cache.parent == filled.directory and list(settings.running.cache.iterdir()) == []
+        made(Cache(settings.running.cache).network("m.h5", "3", "cifar10.npz", "4") / "features" / "f.npy", 10)
 
     fake(monkeypatch, work)
     before = {p for p in filled.directory.rglob("*") if ONCE not in p.as_posix()}
     assert run_eeaug([*AUGMENT, "--no-cache", "--max-cache", "7", *more]) == 0
     (settings,) = seen
-    assert settings.max_cache_bytes == 7_000_000_000
+    assert settings.running.max_cache_bytes == 7_000_000_000
     assert set(filled.directory.rglob("*")) == before, "and what a killed run left long ago is gone"
 
 
@@ -254,7 +253,7 @@ def test_a_failing_run_without_a_cache_leaves_nothing(
     place: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
 ) -> None:
     def work(settings: Settings) -> None:
-        made(settings.cache / "data" / KEY / "x.npy", 10)
+        made(settings.running.cache / "data" / KEY / "x.npy", 10)
         raise error
 
     fake(monkeypatch, work)
@@ -264,7 +263,7 @@ def test_a_failing_run_without_a_cache_leaves_nothing(
 
 def test_with_the_cache_the_run_gets_the_place_itself(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Path] = []
-    fake(monkeypatch, lambda settings: seen.append(settings.cache))
+    fake(monkeypatch, lambda settings: seen.append(settings.running.cache))
     assert run_eeaug(AUGMENT) == 0
     assert run_eeaug([*AUGMENT, "--cache-dir", "there"]) == 0
     assert seen == [place, Path("there")]

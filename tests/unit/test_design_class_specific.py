@@ -245,4 +245,4 @@ def test_figures_by_hand() -> None:
 )
 def test_what_contradicts_it_is_refused(other: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="--target-class chooses"):
-        Settings(model=Path("m.h5"), hardware="psoc6", target_class=("1",), **other)
+        Settings.of(model=Path("m.h5"), hardware="psoc6", target_class=("1",), **other)

@@ -112,5 +112,5 @@ def test_without_a_budget_there_is_nothing_to_keep() -> None:
 @pytest.mark.parametrize("other", [{"risk": 0.1}, {"scoring": "independent"}, {"max_class_drop": 0.1}])
 def test_what_it_does_not_go_with_is_refused(other: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="--cross-validate is about"):
-        Settings(model=Path("m.h5"), hardware="psoc6", cross_validate=True, **other)
-    assert not Settings(model=Path("m.h5"), hardware="psoc6", **other).cross_validates(10)
+        Settings.of(model=Path("m.h5"), hardware="psoc6", cross_validate=True, **other)
+    assert not Settings.of(model=Path("m.h5"), hardware="psoc6", **other).goal.cross_validates(10)

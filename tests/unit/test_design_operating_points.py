@@ -44,8 +44,8 @@ def chosen(problem: Problem) -> Design:
 
 def points(problem: Problem, pins: Rules = NO_PINS, **changes: Any) -> tuple[Point, ...]:
     """``changes``: of settings beside the budget, which the problem has."""
-    asked = Settings(model=Path("m.h5"), hardware="psoc6", **changes)
-    return operating_points.points(asked, problem, pins, chosen(problem), None, None)
+    asked = Settings.of(model=Path("m.h5"), hardware="psoc6", **changes)
+    return operating_points.points(asked.goal, 0, problem, pins, chosen(problem), None, None)
 
 
 def drop(problem: Problem, thresholds: tuple[float | None, ...]) -> float:
@@ -76,8 +76,8 @@ def test_without_a_budget_multiples_are_of_what_the_design_loses() -> None:
     design = replace(chosen(problem), thresholds=(0.6, 0.6))
     lost = drop(problem, design.thresholds)
     assert lost > operating_points.LEAST_BUDGET
-    asked = Settings(model=Path("m.h5"), hardware="psoc6", max_accuracy_drop=None, efficiency_weight=0.5)
-    careful, default, frugal = operating_points.points(asked, problem, NO_PINS, design, None, None)
+    asked = Settings.of(model=Path("m.h5"), hardware="psoc6", max_accuracy_drop=None, efficiency_weight=0.5)
+    careful, default, frugal = operating_points.points(asked.goal, 0, problem, NO_PINS, design, None, None)
     assert (careful.budget, default.budget, frugal.budget) == (round(lost / 2, 12), None, round(2 * lost, 12))
     assert drop(problem, careful.thresholds) <= lost / 2 + 1e-9
     assert default.thresholds == design.thresholds
@@ -135,5 +135,5 @@ def test_every_point_is_corrected() -> None:
 
 def test_no_exits_have_no_points() -> None:
     problem = task(1, 0.02)
-    asked = Settings(model=Path("m.h5"), hardware="psoc6")
-    assert operating_points.points(asked, problem, NO_PINS, Design((), (0,), ()), None, None) == ()
+    asked = Settings.of(model=Path("m.h5"), hardware="psoc6")
+    assert operating_points.points(asked.goal, 0, problem, NO_PINS, Design((), (0,), ()), None, None) == ()

@@ -26,11 +26,11 @@ from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.report.words import cautions
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Budget, Objective
-from eeaug.settings import FORMATS, Settings
+from eeaug.settings import FORMATS, Goal, Settings
 
 
 def settings(**options: Any) -> Settings:
-    return Settings(model=Path("m.h5"), hardware="psoc6", cache=Path(), **options)
+    return Settings.of(model=Path("m.h5"), hardware="psoc6", cache=Path(), **options)
 
 
 def quantised(rng: np.random.Generator, outcomes: Outcomes) -> Outcomes:
@@ -70,7 +70,7 @@ def test_thresholds_are_the_best_there_are(seed: int) -> None:
     best = min(map(cost, product(*([*np.unique(row)[1:], np.inf] for row in own.confidence[:-1]))))
     if np.isinf(best):
         return
-    found = int8_cascade.sought(settings(points=1), problem, rules, design, own, None)
+    found = int8_cascade.sought(Goal(points=1), 0, problem, rules, design, own, None)
     assert cost(found.thresholds) <= best * (1 + 1e-12)
     assert all(t is None or 0 < t <= 1 - STEP for t in found.thresholds)
     assert found.rows is own and found.guarantee is None
@@ -80,14 +80,14 @@ def test_a_budget_that_int8_misses_is_told_with_what_would_do() -> None:
     problem, rules, design, own = case(3, drop=0.0)
     own = replace(own, predicted=np.where(np.arange(own.samples) % 5 == 0, -1, own.predicted))
     with pytest.raises(InfeasibleError, match="leave tflite-int8 out of --format") as error:
-        int8_cascade.sought(settings(), problem, rules, design, own, None)
+        int8_cascade.sought(Goal(), 0, problem, rules, design, own, None)
     needed = error.value.best
     assert needed is not None and needed > 0
     looser = replace(problem, objective=replace(problem.objective, budget=Budget.whole(needed)))
-    int8_cascade.sought(settings(points=1), looser, rules, design, own, None)
+    int8_cascade.sought(Goal(points=1), 0, looser, rules, design, own, None)
     alone, last = Design((), (0,), ()), replace(own, confidence=own.confidence[-1:], predicted=own.predicted[-1:])
     with pytest.raises(InfeasibleError):
-        int8_cascade.sought(settings(), problem, rules, alone, last, None)
+        int8_cascade.sought(Goal(), 0, problem, rules, alone, last, None)
 
 
 def test_nothing_leaves_where_the_budget_is_held_back() -> None:
@@ -98,10 +98,10 @@ def test_nothing_leaves_where_the_budget_is_held_back() -> None:
     def asked(drop: float) -> Problem:
         return replace(problem, objective=replace(problem.objective, budget=Budget(drop, -0.9)))
 
-    found = int8_cascade.sought(settings(points=1), asked(max(0.0, lost) + 1e-6), rules, design, own, None)
+    found = int8_cascade.sought(Goal(points=1), 0, asked(max(0.0, lost) + 1e-6), rules, design, own, None)
     assert found.thresholds == (None,) * len(design.exits)
     with pytest.raises(InfeasibleError):
-        int8_cascade.sought(settings(points=1), asked(lost - 0.01), rules, design, own, None)
+        int8_cascade.sought(Goal(points=1), 0, asked(lost - 0.01), rules, design, own, None)
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.2])
@@ -116,8 +116,8 @@ def test_a_proof_starts_where_nothing_leaves(wrong: float) -> None:
         rng.choice([0.5, 0.75], (m + 1, 3000)).astype(np.float32),
         np.array([*((labels + 1) % 4 for _ in range(m)), good]), labels, given=labels,
     )  # fmt: skip
-    asked = settings(risk=0.05, max_accuracy_drop=0.05, points=1)
-    found = int8_cascade.sought(asked, problem, rules, design, own, certify)
+    asked = Goal(risk=0.05, max_accuracy_drop=0.05, points=1)
+    found = int8_cascade.sought(asked, 0, problem, rules, design, own, certify)
     assert found.guarantee is not None
     assert found.guarantee.proven == (wrong == 0.0)
     assert (found.guarantee.smallest_drop is None) == (wrong == 0.0)
@@ -134,7 +134,7 @@ def test_pinned_thresholds_stay_and_those_out_of_reach_close() -> None:
     for e in design.exits:
         grid[e] = pins[problem.costs.exits[e].location]
     loose = replace(problem, grid=grid, objective=replace(problem.objective, budget=Budget.whole(1.0)))
-    found = int8_cascade.sought(settings(points=1), loose, Rules((), {}, pins, 2), design, own, None)
+    found = int8_cascade.sought(Goal(points=1), 0, loose, Rules((), {}, pins, 2), design, own, None)
     assert [None if t is None else round(t, 5) for t in found.thresholds] == [0.7, None][: len(names)]
     assert len(names) == 2
 
@@ -200,8 +200,8 @@ def test_quantisation_rounds_to_even_and_stays_within_int8() -> None:
 
 
 def test_formats_bring_what_they_are_made_from() -> None:
-    assert settings().formats == ("keras", "onnx")
-    assert settings(formats=("tflm", "onnx")).formats == ("keras", "onnx", "tflite", "tflite-int8", "tflm")
+    assert settings().running.formats == ("keras", "onnx")
+    assert settings(formats=("tflm", "onnx")).running.formats == ("keras", "onnx", "tflite", "tflite-int8", "tflm")
     for name, made_from in FORMATS.items():
         assert list(FORMATS).index(name) > max((list(FORMATS).index(one) for one in made_from), default=-1)
 

@@ -57,7 +57,7 @@ def test_augment_is_asked_for_the_same(changes: dict[str, Any]) -> None:
     options.pop("no_cache")
     settings: Settings = augment._settings(options)
     assert settings.as_dict(options["max_exits"] or 1) == report["settings"]
-    assert (settings.model.name, settings.hardware, settings.data) == (
+    assert (settings.input.model.name, settings.input.hardware, settings.input.data) == (
         "resnet8.h5",
         "out/hardware.yaml",
         "cifar10.npz",
@@ -73,7 +73,9 @@ def test_retarget_is_asked_for_the_same(changes: dict[str, Any]) -> None:
     options = parsed(retarget.retarget, words[2:])
     given = retarget._changes({k: v for k, v in options.items() if k not in ("directory", "output")})
     wanted = report["settings"]
-    found = Settings(model=Path(), cache=Path(), **{"max_accuracy_drop": None, **given}).as_dict(given["max_exits"])
+    found = Settings.of(model=Path(), cache=Path(), **{"max_accuracy_drop": None, **given}).as_dict(
+        given["max_exits"]
+    )
     for key in reproduce._INHERITED:
         assert found[key] == wanted[key], key
     assert reproduce.inputs(manifest) == (("first", "ab" * 32),)

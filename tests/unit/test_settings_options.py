@@ -12,8 +12,9 @@ import pytest
 
 from eeaug.cli.augment import augment as command
 from eeaug.errors import InputError
-from eeaug.settings import Settings
+from eeaug.settings import Contradiction, Settings
 from eeaug.settings.options import KINDS, Choice, Number, settings
+from eeaug.settings.settings import PARTS
 
 PARAMETERS = {p.name: p for p in command.params}
 
@@ -23,7 +24,7 @@ def made(**given: Any) -> Settings:
 
 
 def test_every_field_has_a_kind() -> None:
-    assert {*KINDS} == {f.name for f in fields(Settings)} - {"model", "hardware", "data"}
+    assert {*KINDS} == {f.name for part in PARTS.values() for f in fields(part)} - {"model", "hardware", "data"}
 
 
 @pytest.mark.parametrize("name", [n for n, p in PARAMETERS.items() if n in KINDS])
@@ -48,13 +49,14 @@ def test_values_become_plain_ones() -> None:
         max_latency_s=np.float32(2.5), points=5, formats="tflite", target_class=[np.int64(3), "Shirt"],
         exit_at="stem_relu", threshold={"stem_relu": 0.97}, forbid=None, output="out", max_cache_bytes=10**9,
     )  # fmt: skip
-    assert (found.max_latency_s, type(found.max_latency_s)) == (2.5, float)
-    assert (found.points, found.formats, found.target_class) == (5, ("keras", "onnx", "tflite"), ("3", "Shirt"))
-    assert (found.exit_at, found.threshold, found.forbid) == ({"stem_relu": None}, {"stem_relu": 0.97}, ())
-    assert (found.output, found.max_accuracy_drop) == (Path("out"), 0.01)
-    assert made(exit_at={"a": "cm0p", "b": None}).exit_at == {"a": "cm0p", "b": None}
-    assert made(efficiency_weight=0.3).max_accuracy_drop is None
-    assert made(priors={"Shirt": 0.5, 3: 0.25}).priors == "Shirt=0.5,3=0.25"
+    goal, running = found.goal, found.running
+    assert (goal.max_latency_s, type(goal.max_latency_s)) == (2.5, float)
+    assert (goal.points, running.formats, goal.target_class) == (5, ("keras", "onnx", "tflite"), ("3", "Shirt"))
+    assert (goal.exit_at, goal.threshold, goal.forbid) == ({"stem_relu": None}, {"stem_relu": 0.97}, ())
+    assert (running.output, goal.max_accuracy_drop) == (Path("out"), 0.01)
+    assert made(exit_at={"a": "cm0p", "b": None}).goal.exit_at == {"a": "cm0p", "b": None}
+    assert made(efficiency_weight=0.3).goal.max_accuracy_drop is None
+    assert made(priors={"Shirt": 0.5, 3: 0.25}).input.priors == "Shirt=0.5,3=0.25"
 
 
 def test_unknown_options_are_type_errors_with_a_hint() -> None:
@@ -83,9 +85,9 @@ def test_unknown_options_are_type_errors_with_a_hint() -> None:
         ({"threshold": {"a": 2}}, "threshold['a']: 2 is more than all, which is 1; did you mean 2%?"),
         ({"threshold": "a=0.9"}, "threshold: must be a mapping from names of locations to thresholds; given 'a="),
         ({"priors": {"a": -1}}, "priors['a']: must be a number of at least 0 and at most 1; given -1"),
-        ({"formats": "tflight"}, "--format tflight: no such format; did you mean 'tflite'?"),
-        ({"least_alpha": 0.9}, "--least-alpha is of the thresholds of --target-class"),
-        ({"efficiency_weight": 0.5, "max_accuracy_drop": 0.1}, "two different objectives"),
+        ({"formats": "tflight"}, "formats='tflight': no such format; did you mean 'tflite'?"),
+        ({"least_alpha": 0.9}, "least_alpha= is of the thresholds of target_class="),
+        ({"efficiency_weight": 0.5, "max_accuracy_drop": 0.1}, "efficiency_weight= and max_accuracy_drop= are two"),
     ],
     ids=str,
 )  # fmt: skip
@@ -93,3 +95,27 @@ def test_wrong_values(given: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError) as error:
         made(**given)
     assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "command", "python"),
+    [
+        ({"risk": 0.1, "finetune": 3},
+         "--risk rests on the given model as the last resort, which --finetune replaces",
+         "risk= rests on the given model as the last resort, which finetune= replaces"),
+        ({"exit_weight": 0.5},
+         "--exit-weight is of the joint training of --recipe trecx, which was not asked for",
+         "exit_weight= is of the joint training of recipe='trecx', which was not asked for"),
+        ({"target_class": ("1",), "threshold": {"a{b}": 0.5}},
+         "--threshold a{b}=0.5: with --target-class it is 0.95 to 1",
+         "threshold['a{b}']=0.5: with target_class= it is 0.95 to 1"),
+        ({"heads": ("{risk}",)}, "--heads {risk}: no such family", "heads='{risk}': no such family"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_contradiction_names_options_as_its_door_does(given: dict[str, Any], command: str, python: str) -> None:
+    with pytest.raises(Contradiction) as theirs:
+        Settings.of(model=Path("m.h5"), hardware="psoc6", **given)
+    with pytest.raises(InputError) as mine:
+        made(**given)
+    assert str(theirs.value).startswith(command) and str(mine.value).startswith(python)

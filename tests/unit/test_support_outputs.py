@@ -242,7 +242,7 @@ def test_empty_places_are_refused_in_one_line(
 
 def test_an_empty_cache_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Never the current directory: scripts set it to an empty text where there is nothing to say."""
-    from eeaug.settings.settings import default_cache
+    from eeaug.settings import default_cache
 
     monkeypatch.setenv("XDG_CACHE_HOME", "elsewhere")
     monkeypatch.setenv("EEAUG_CACHE_DIR", "")

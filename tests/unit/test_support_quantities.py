@@ -169,16 +169,17 @@ def test_from_python() -> None:
         Path(), "", None, cache="c", max_latency_s="200ms", max_accuracy_drop="1%", risk="5%",
         max_cache_bytes="2GB", threshold={"a": "90%"}, priors={"b": "95%"},
     )  # fmt: skip
-    assert (made.max_latency_s, made.max_accuracy_drop, made.risk, made.max_cache_bytes) == (
+    goal = made.goal
+    assert (goal.max_latency_s, goal.max_accuracy_drop, goal.risk, made.running.max_cache_bytes) == (
         0.2,
         0.01,
         0.05,
         2 * 10**9,
     )
-    assert made.threshold == {"a": 0.9} and made.priors == "b=0.95"
+    assert goal.threshold == {"a": 0.9} and made.input.priors == "b=0.95"
     with pytest.raises(InputError, match=r"max_accuracy_drop: 1 is 100 points; did you mean 1%\?"):
         settings(Path(), "", None, cache="c", max_accuracy_drop=1)
-    assert settings(Path(), "", None, cache="c", max_accuracy_drop="30%").max_accuracy_drop == 0.3
+    assert settings(Path(), "", None, cache="c", max_accuracy_drop="30%").goal.max_accuracy_drop == 0.3
 
 
 def test_priors() -> None:

@@ -27,7 +27,7 @@ from eeaug.frameworks.runners import INT8 as FORMAT
 from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Budget, quantile_grid
-from eeaug.settings import Settings
+from eeaug.settings import Goal
 from eeaug.support.quantities import DROP, apart, as_given
 
 __all__ = ["FORMAT", "TOLERANCE", "Integer", "cascade", "check_ending", "compared", "entered", "sought"]
@@ -75,8 +75,9 @@ def compared(outcomes: Outcomes, given: Outcomes) -> Outcomes:
 
 
 def sought(
-    settings: Settings, problem: Problem, rules: Rules, design: Design, choose: Outcomes, certify: Outcomes | None
-) -> Integer:
+    goal: Goal, seed: int, problem: Problem, rules: Rules, design: Design, choose: Outcomes,
+    certify: Outcomes | None,
+) -> Integer:  # fmt: skip
     """The best thresholds of the design's exits for what its int8 stages say.
 
     Parameters
@@ -92,16 +93,16 @@ def sought(
     found = (refine.refined(own, rules, design) if design.exits else None) or _closed(own, rules, design)
     guarantee = None
     everyone = None
-    if settings.risk is not None:
+    if goal.risk is not None:
         assert certify is not None and own.objective.budget is not None
         everyone = _rows_in_place(own.outcomes, design, certify)
         found, guarantee = certification.certified(
             own, rules, found, everyone,
-            budget=own.objective.budget.asked, risk=settings.risk, seed=settings.seed,
+            budget=own.objective.budget.asked, risk=goal.risk, seed=seed,
         )  # fmt: skip
-    points = operating_points.points(settings, own, rules, found, guarantee, everyone)
+    points = operating_points.points(goal, seed, own, rules, found, guarantee, everyone)
     return Integer(
-        _reachable(operating_points.corrected(found.thresholds, settings.correction)),
+        _reachable(operating_points.corrected(found.thresholds, goal.correction)),
         choose,
         tuple(replace(point, thresholds=_reachable(point.thresholds)) for point in points),
         guarantee,

@@ -15,7 +15,6 @@ from eeaug.export.formats import Work
 from eeaug.export.int8.int8_cascade import FORMAT, Integer
 from eeaug.report.content.build import drop_bound, metrics_of, points_of, proof
 from eeaug.schema.figures import FIGURES
-from eeaug.settings import Settings
 
 __all__ = ["build"]
 
@@ -25,7 +24,7 @@ _BY_ARITHMETIC = tuple(key for key, figure in FIGURES.items() if figure.null)
 
 def build(
     chosen: Chosen, work: Work, found: Integer, *, floats: Outcomes, test: Outcomes | None,
-    checks: Mapping[str, Any], settings: Settings,
+    checks: Mapping[str, Any], labels: str, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """The block ``int8`` of the report.
 
@@ -38,10 +37,10 @@ def build(
     own = replace(chosen, thresholds=found.thresholds)
     exact = metrics_of(own, found.rows, "choose")[1]
     measured = None if test is None else metrics_of(own, test, "test")[1]
-    bound, why = drop_bound(own, test, settings.seed)
+    bound, why = drop_bound(own, test, seed)
     mine = found.rows if test is None else test
     same = Passage(floats, chosen.thresholds).predicted == Passage(mine, found.thresholds).predicted
-    made = points_of(found.points, own, found.rows, test, settings.labels, settings.seed, given_last=False)
+    made = points_of(found.points, own, found.rows, test, labels, seed, given_last=False)
     used = {stage.processor for stage in work.stages}
     if any(p.arithmetic != "int8" for p in work.hardware.processors if p.name in used):
         for metrics in (exact, measured, *(point[key] for point in made for key in ("predicted", "measured"))):
@@ -66,7 +65,7 @@ def build(
         "measured": measured,
         "same_answer": float(mine.share(same)),
         "operating_points": made,
-        "guarantee": proof(found.guarantee, settings.labels, given_last=False),
+        "guarantee": proof(found.guarantee, labels, given_last=False),
         "accuracy_drop_bound_95": bound,
         "accuracy_drop_bound_95_missing": why,
         "stages": [_stage(work, entry) for entry in work.manifest.stages],

@@ -10,8 +10,8 @@ from eeaug.report import units
 from eeaug.report.words import battery
 from eeaug.report.words.battery import Use
 from eeaug.report.words.facts import Report, drop_name, shown
-from eeaug.report.words.reproduce import flag
 from eeaug.schema.figures import FIGURES, Figure
+from eeaug.settings.vocabulary import flag
 
 __all__ = ["BEST", "Line", "Named", "as_json", "differences", "lines", "notes", "rows", "sentence"]
 

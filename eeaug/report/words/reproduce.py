@@ -9,11 +9,11 @@ from typing import Any
 
 from eeaug.report.words.facts import Report
 from eeaug.settings import Settings
+from eeaug.settings.vocabulary import flag
 from eeaug.support.quantities import DROP, as_given
 
-__all__ = ["command", "flag", "inputs", "sidecar", "sidecar_name", "versions"]
+__all__ = ["command", "inputs", "sidecar", "sidecar_name", "versions"]
 
-_FLAGS = {"max_latency_s": "--max-latency", "output_name": "--output", "formats": "--format"}
 # what `eeaug retarget` takes from the earlier bundle unless it is given; of some, "none" takes it away
 _INHERITED = (
     "max_accuracy_drop", "efficiency_weight", "max_latency_s", "max_class_drop", "risk", "objective", "scoring",
@@ -22,11 +22,6 @@ _INHERITED = (
 )  # fmt: skip
 _DROPS = ("max_accuracy_drop", "max_class_drop")
 _TAKEN_AWAY = ("max_latency_s", "max_class_drop", "risk", "exit_at", "threshold", "forbid")
-
-
-def flag(setting: str) -> str:
-    """The option that a setting of report.json is given by."""
-    return _FLAGS.get(setting, "--" + setting.replace("_", "-"))
 
 
 def command(report: Report, manifest: Report, place: str) -> str:
@@ -53,7 +48,7 @@ def command(report: Report, manifest: Report, place: str) -> str:
 def _changed(report: Report) -> dict[str, Any]:
     """Settings that differ from what `eeaug augment` takes without options."""
     most_exits = max(1, len(report["hardware"]["processors"]) - 1)
-    usual = Settings(model=Path(), hardware="", cache=Path()).as_dict(most_exits)
+    usual = Settings.of(model=Path(), hardware="", cache=Path()).as_dict(most_exits)
     given = report["settings"].items()
     return {k: value for k, value in given if k != "threads" and value is not None and value != usual[k]}
 

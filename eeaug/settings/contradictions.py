@@ -1,0 +1,138 @@
+"""Settings that contradict each other; the door that they were given at words the options.
+
+A message names an option by its key: ``{risk}`` is ``--risk`` on the command line and ``risk=`` in Python; with a
+value, ``{recipe}`` is ``--recipe trecx`` and ``recipe='trecx'``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from eeaug.errors import InputError
+from eeaug.settings.parts import Goal, Input, Running, Training
+from eeaug.settings.vocabulary import FAMILIES, FORMATS, LEAST_ALPHA, flag, needed
+from eeaug.support.spelling import nearest
+
+__all__ = ["Contradiction", "check", "command_line", "python"]
+
+Door = Callable[[str, str | None], str]  # words an option, by its key, and its value if the message names one
+
+_OPTION = re.compile(r"\{(\w+)\}")
+
+
+def command_line(key: str, value: str | None) -> str:
+    return flag(key) if value is None else f"{flag(key)} {value}"
+
+
+def python(key: str, value: str | None) -> str:
+    if value is None:
+        return f"{key}="
+    if key == "threshold":
+        location, _, number = value.rpartition("=")
+        return f"threshold[{location!r}]={number}"
+    return f"{key}={value!r}"
+
+
+class Contradiction(InputError):
+    """Says it as the command line does, until another door words it."""
+
+    def __init__(self, message: str, **values: str) -> None:
+        self.message, self.values = message, values
+        super().__init__(self.worded(command_line))
+
+    def worded(self, door: Door) -> str:
+        return _OPTION.sub(lambda option: door(option[1], self.values.get(option[1])), self.message)
+
+
+def check(input: Input, goal: Goal, training: Training, running: Running) -> None:
+    """Raise the first Contradiction that there is."""
+    if goal.efficiency_weight is not None and goal.max_accuracy_drop is not None:
+        raise Contradiction(
+            "{efficiency_weight} and {max_accuracy_drop} are two different objectives: give one of them"
+        )
+    for option, names, known in (("heads", training.heads, FAMILIES), ("formats", running.formats, FORMATS)):
+        for name in names:
+            if name not in known:
+                what = "family" if option == "heads" else "format"
+                hint = f"no such {what}{nearest(name, known)}; there are {', '.join(known)}"
+                raise Contradiction(f"{{{option}}}: {hint}", **{option: name})
+    if training.finetune and goal.max_class_drop is not None:
+        raise Contradiction("{max_class_drop} compares with the given model, class by class: not with {finetune}")
+    if goal.least_alpha is not None and not goal.target_class:
+        raise Contradiction("{least_alpha} is of the thresholds of {target_class}, which was not asked for")
+    if goal.cross_validate and not goal.may_cross_validate:
+        raise Contradiction(
+            "{cross_validate} is about {max_accuracy_drop} alone: not with {risk}, {efficiency_weight}, "
+            "{max_class_drop}, {target_class}, {threshold} or {scoring}",
+            scoring="independent",
+        )
+    if training.exit_weight is not None and training.recipe != "trecx":
+        raise Contradiction(
+            "{exit_weight} is of the joint training of {recipe}, which was not asked for", recipe="trecx"
+        )
+    if training.recipe == "trecx":
+        _check_trecx(input, goal, training)
+    if goal.target_class:
+        _check_target(input, goal, training)
+    if "tflite-int8" in needed(running.formats):
+        for option, given in (("max_class_drop", goal.max_class_drop), ("target_class", goal.target_class)):
+            if given:
+                raise Contradiction(
+                    f"{{{option}}} is about the float cascade alone: not with {{formats}}",
+                    formats="tflite-int8, tflm",
+                )
+    if goal.risk is not None:
+        _check_risk(input, goal, training)
+
+
+def _check_trecx(input: Input, goal: Goal, training: Training) -> None:
+    """One exit of the family ``trecx``, trained with the model; what is given otherwise must agree."""
+    for option, disagrees in {
+        "target_class": bool(goal.target_class),
+        "heads": training.heads not in ((), ("trecx",)),
+        "max_exits": goal.max_exits not in (None, 1),
+        "confidence": input.confidence != "max-softmax",
+    }.items():
+        if disagrees:
+            raise Contradiction(
+                f"{{recipe}} is one exit of the family trecx, for all classes: not with {{{option}}}",
+                recipe="trecx",
+            )
+
+
+def _check_target(input: Input, goal: Goal, training: Training) -> None:
+    for option, given in {
+        "risk": goal.risk is not None,
+        "finetune": bool(training.finetune),
+        "max_class_drop": goal.max_class_drop is not None,
+        "efficiency_weight": goal.efficiency_weight is not None,
+        "scoring": goal.scoring != "exact",
+        "confidence": input.confidence != "max-softmax",
+        "correction": goal.correction != 1,
+    }.items():
+        if given:
+            raise Contradiction(
+                "{target_class} chooses exits by gain and loss, at thresholds of 0.95 to 1: "
+                f"not with {{{option}}}",
+                scoring="independent",
+            )
+    least = goal.least_alpha or LEAST_ALPHA
+    for location, value in goal.threshold.items():
+        if value < least:
+            raise Contradiction(
+                f"{{threshold}}: with {{target_class}} it is {least:g} to 1", threshold=f"{location}={value:g}"
+            )
+
+
+def _check_risk(input: Input, goal: Goal, training: Training) -> None:
+    if training.finetune or training.recipe == "trecx":
+        raise Contradiction("{risk} rests on the given model as the last resort, which {finetune} replaces")
+    if goal.max_accuracy_drop is None:
+        raise Contradiction("{risk} guarantees {max_accuracy_drop}: with {efficiency_weight} there is none")
+    if input.calibrate_on == "train":
+        raise Contradiction(
+            "{risk} needs samples that the model was not trained on: not {calibrate_on}", calibrate_on="train"
+        )
+    if goal.correction != 1.0:
+        raise Contradiction("{correction} changes thresholds after they were found: {risk} cannot hold for them")

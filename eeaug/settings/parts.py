@@ -1,0 +1,135 @@
+"""The four parts of what a run is asked to do: each is handed to those who use it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eeaug.errors import InputError
+from eeaug.settings.vocabulary import ALWAYS, CROSS_VALIDATED
+
+__all__ = [
+    "MAX_CACHE_BYTES", "MAX_EPOCHS", "MAX_LOCATIONS", "Goal", "Input", "Running", "Training", "default_cache",
+]  # fmt: skip
+
+MAX_EPOCHS = 100_000
+MAX_LOCATIONS = 1_000_000
+MAX_CACHE_BYTES = 10**18
+
+
+@dataclass(frozen=True)
+class Input:
+    """What is read, and what it means.
+
+    ``output_name`` picks one of several outputs. ``labels`` "none": the given model's answers serve as labels.
+    ``calibrate_on`` "held" (x_val, else x_test) or "train". ``confidence``: a measure of output.MEASURES.
+    """
+
+    model: Path
+    hardware: str
+    data: str | None = None
+    output_name: str | None = None
+    labels: str = "given"
+    priors: str | None = None
+    calibrate_on: str = "held"
+    confidence: str = "max-softmax"
+    allow_chance: bool = False
+    allow_unsafe: bool = False
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a design must keep, what it is to minimise, and where its exits may be; SI units.
+
+    ``max_accuracy_drop`` None with ``efficiency_weight`` w: the weighted objective of thresholds.Objective.
+    ``max_class_drop`` bounds the accuracy drop of every class. ``risk`` δ: the budget is proven to hold with
+    probability 1 − δ. ``target_class``: names or numbers of the classes that exits are for; none: all.
+    ``least_alpha``: their smallest threshold, None: LEAST_ALPHA. ``reuse``: later decisions may use what earlier
+    exits said. ``cross_validate``: keep the budget on samples that did not choose, as cross-validation estimates;
+    None: where there are few. ``thresholds``: how many of an exit are tried. ``exit_at`` location → processor or
+    None; ``threshold`` location → value; ``forbid`` locations. ``correction`` multiplies the found thresholds.
+    ``points``: how many operating points the bundle carries.
+    """
+
+    objective: str = "macs"
+    max_latency_s: float | None = None
+    max_accuracy_drop: float | None = 0.01
+    efficiency_weight: float | None = None
+    max_class_drop: float | None = None
+    risk: float | None = None
+    target_class: tuple[str, ...] = ()
+    least_alpha: float | None = None
+    scoring: str = "exact"
+    mapping: str = "free"
+    max_exits: int | None = None
+    reuse: bool = True
+    cross_validate: bool | None = None
+    thresholds: int = 13
+    exit_at: Mapping[str, str | None] = field(default_factory=dict)
+    threshold: Mapping[str, float] = field(default_factory=dict)
+    forbid: tuple[str, ...] = ()
+    correction: float = 1.0
+    points: int = 3
+
+    @property
+    def may_cross_validate(self) -> bool:
+        others = self.risk, self.efficiency_weight, self.max_class_drop, self.target_class or None
+        free = self.scoring == "exact" and not self.threshold
+        return self.max_accuracy_drop is not None and free and set(others) == {None}
+
+    def cross_validates(self, samples: int) -> bool:
+        """Whether the budget is cross-validated where there are so many choose samples."""
+        if self.cross_validate is None:
+            return self.may_cross_validate and samples < CROSS_VALIDATED
+        return self.cross_validate
+
+
+@dataclass(frozen=True)
+class Training:
+    """What heads are trained, where, and how.
+
+    ``heads``: families, by default those of ``effort``. ``recipe``: one of RECIPES; ``exit_weight``: of the exit's
+    loss in "trecx", None: the best of some. ``finetune``: passes over fit that exits and backbone are trained
+    together. ``max_locations`` that are tried, by default those of ``effort``, and SAMPLED for a target class.
+    """
+
+    heads: tuple[str, ...] = ()
+    recipe: str = "frozen"
+    exit_weight: float | None = None
+    finetune: int = 0
+    max_locations: int | None = None
+    effort: str = "normal"
+
+
+@dataclass(frozen=True)
+class Running:
+    """How the run works, and what it writes.
+
+    ``formats``: what stages are written in; what is always written and what they are made from is added.
+    ``dask``: address of a scheduler whose workers extract features.
+    """
+
+    output: Path | None = None
+    force: bool = False
+    formats: tuple[str, ...] = ALWAYS
+    slim: bool = False
+    seed: int = 0
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    cache: Path = field(default_factory=lambda: default_cache())
+    max_cache_bytes: int = 20_000_000_000
+    dask: str | None = None
+
+
+def default_cache() -> Path:
+    """``$EEAUG_CACHE_DIR``; without it ``$XDG_CACHE_HOME/eeaug``, by default in ``~/.cache``."""
+    given = os.environ.get("EEAUG_CACHE_DIR")
+    if given:
+        if not given.strip():
+            raise InputError("EEAUG_CACHE_DIR is blank: it must name a place, or be unset")
+        return Path(given)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eeaug"
+    except RuntimeError as error:  # no HOME, and no such user
+        raise InputError("there is no home directory to keep features in: name a place with --cache-dir") from error
