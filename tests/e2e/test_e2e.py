@@ -15,6 +15,8 @@ import pytest
 from conftest import AS_BUNDLE, AUGMENT, QUICK, Bundle, Done, Run, environment, hashes, left_over, small_data, valid
 
 from eeaug import hardware
+from eeaug.bundle.directory import dump_json
+from eeaug.bundle.entries import Manifest
 
 pytestmark = [
     pytest.mark.e2e,
@@ -23,6 +25,11 @@ pytestmark = [
 
 
 # -- what the bundle says is what its stages do -------------------------------------------------------
+
+
+def test_a_manifest_is_written_byte_by_byte_as_it_is_read(bundle: Bundle) -> None:
+    text = (bundle.path / "manifest.json").read_text(encoding="utf-8")
+    assert dump_json(Manifest.from_dict(json.loads(text)).as_dict()) == text
 
 
 def test_the_stages_do_what_the_report_says_without_eeaug(bundle: Bundle) -> None:
