@@ -4,8 +4,8 @@ A format is a module of this package with two functions:
 
     write(work)              writes its files below ``work.directory`` and gives what the manifest then says of
                              them (entries.Added)
-    check(work, reference)   reads them back, runs them on ``work.x`` as the cascade that they are and gives what
-                             verify.Reference.check gives, and what else there is to say of the format; raises
+    check(work, reference)   reads them back, runs them on ``work.x`` as the cascade that they are, compares that
+                             with a verify.Reference and gives what the report says of it (Checked); raises
                              ConversionError where they disagree
     refuse_decision(decision)  may be left out; raises ConversionError where the model's output is none for it
     refuse(target)           may be left out; raises InputError where the hardware is none for this format
@@ -32,7 +32,7 @@ from eeaug.errors import InputError
 from eeaug.hardware import Hardware
 from eeaug.stages.partition import Stage
 
-__all__ = ["FORMATS", "Format", "Work", "check_possible", "like", "named"]
+__all__ = ["FORMATS", "Checked", "Format", "Work", "check_possible", "like", "named"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,29 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """What a format's check has found, for the report.
+
+    Parameters
+    ----------
+    disagreements : decisions that differ from the reference's; None: nothing here could run the files
+    near_threshold : those of them that are near a tie
+    samples : that the files were run on, where the report has no other place for it
+    figures : the format's own block of the report, with its ``warnings``; None: it has none
+    """
+
+    disagreements: int | None
+    near_threshold: int | None
+    samples: int | None = None
+    figures: Mapping[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, int | None]:
+        """The comparison alone."""
+        samples = {} if self.samples is None else {"samples": self.samples}
+        return {**samples, "disagreements": self.disagreements, "near_threshold": self.near_threshold}
+
+
+@dataclass(frozen=True)
 class Format:
     """``module`` of this package; ``needs``: what it imports → what pip installs for it.
 
@@ -78,9 +101,10 @@ class Format:
         added: Added = self._module().write(work)
         return added
 
-    def check(self, work: Work, reference: Any) -> dict[str, Any]:
+    def check(self, work: Work, reference: Any) -> Checked:
         """``reference``: a verify.Reference."""
-        return dict(self._module().check(work, reference))
+        checked: Checked = self._module().check(work, reference)
+        return checked
 
     def refuse(self, target: Hardware) -> None:
         """Raises InputError where the target is none for this format; most have no such function."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from eeaug.bundle.entries import Added
-from eeaug.export.formats import Work
+from eeaug.export.formats import Checked, Work
 from eeaug.export.verify import Reference
 from eeaug.frameworks import keras_to_tflite
 from eeaug.runtime import Cascade
@@ -26,7 +24,7 @@ def write(work: Work) -> Added:
     return Added(files)
 
 
-def check(work: Work, reference: Reference) -> dict[str, Any]:
+def check(work: Work, reference: Reference) -> Checked:
     """Run the files in LiteRT, each on what the one before hands over."""
     cascade = Cascade.load(work.directory, work.manifest, work.threads, runtime="tflite")
     return reference.check("tflite", cascade.answers(work.x))

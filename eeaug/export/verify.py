@@ -15,12 +15,12 @@ from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
 from eeaug.data.preprocessing import at_once
 from eeaug.errors import ConversionError
-from eeaug.export.formats import Format, Work
+from eeaug.export.formats import Checked, Format, Work
 from eeaug.frameworks.runners import answering
 from eeaug.runtime import Cascade, heard
 from eeaug.stages.partition import FINAL, exit_output
 
-__all__ = ["TOLERANCE", "Reference", "compare", "like_given", "verify"]
+__all__ = ["TOLERANCE", "Reference", "Verified", "compare", "like_given", "verify"]
 
 # A decision may differ where |confidence − threshold| is below this. It serves every measure: logits that are off
 # by up to d move max-softmax by d / 2 at most, the margin by d, the entropy by 0.65 · d for any number of classes
@@ -58,7 +58,7 @@ class Reference:
         thresholds = [stage.threshold for stage in stages[:-1]]
         return cls(decision, stages, _outcomes(decision, said), thresholds, margins, tolerance)
 
-    def check(self, name: str, probabilities: Sequence[NDArray[np.float32]]) -> dict[str, int]:
+    def check(self, name: str, probabilities: Sequence[NDArray[np.float32]]) -> Checked:
         """How many decisions of the files of this format differ, where their classifiers say this.
 
         Raises
@@ -67,20 +67,30 @@ class Reference:
         """
         return self.check_outcomes(name, _outcomes(self.decision, heard(self.decision, self.stages, probabilities)))
 
-    def check_outcomes(self, name: str, outcomes: Outcomes) -> dict[str, int]:
+    def check_outcomes(self, name: str, outcomes: Outcomes) -> Checked:
         different, near = compare(self.outcomes, outcomes, self.thresholds, self.margins, self.tolerance)
         if different > near:
             raise ConversionError(
                 f"the {name} stages disagree with the model on {different - near} of {outcomes.samples} samples "
                 f"that are further than {self.tolerance:g} from a threshold; nothing was written"
             )
-        return {"disagreements": different, "near_threshold": near}
+        return Checked(different, near)
 
 
-def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Format]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Verified:
+    """The files that decide as the model does: samples that they were run on, and by format what was found."""
+
+    samples: int
+    formats: Mapping[str, Checked]
+
+    def as_dict(self) -> dict[str, Any]:
+        found = {name: checked.as_dict() for name, checked in self.formats.items()}
+        return {"samples": self.samples, "tolerance": TOLERANCE, "formats": found}
+
+
+def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Format]) -> Verified:
     """Run the Keras stages, those of ``onnx`` and of ``formats``; compare with the network in one piece.
-
-    Returns samples and, per format, how many decisions differed, all of them near a tie.
 
     Raises
     ------
@@ -111,7 +121,7 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
         **{name: reference.check_outcomes(name, outcomes) for name, outcomes in said.items()},
         **{name: kind.check(work, reference) for name, kind in formats.items()},
     }
-    return {"samples": len(x), "tolerance": TOLERANCE, "formats": found}
+    return Verified(len(x), found)
 
 
 def like_given(

@@ -18,9 +18,6 @@ from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest_rules, search_files
 from eeaug.bundle.entries import Manifest, OperatingPoint
 from eeaug.cascade import shift
-from eeaug.cascade.outcomes import Outcomes
-from eeaug.cascade.passage import Passage
-from eeaug.design import class_specific
 from eeaug.design.choose import decide
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
@@ -31,11 +28,10 @@ from eeaug.flow import quantise
 from eeaug.flow.measure_in_background import Alongside
 from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search
-from eeaug.report.content import build, rho_curve
-from eeaug.report.words import cautions, target
+from eeaug.report.content import build
+from eeaug.report.words import cautions
 from eeaug.runtime import Cascade
-from eeaug.search.solver import SETTLED_PER_COUNT, Result
-from eeaug.settings import COSTS, Settings
+from eeaug.settings import Settings
 from eeaug.stages import partition
 from eeaug.support.progress import Progress
 
@@ -84,24 +80,24 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
                 work = replace(work, manifest=int8_cascade.entered(work.manifest, quantised))
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
-            verification = verify.verify(work, whole, measured.cascade(), formats.like("model", asked))
+            checked = verify.verify(work, whole, measured.cascade(), formats.like("model", asked))
             test = measured.outcomes()
-        shown = decided.rows if test is None else test
-        recorded = shift.recorded(shown, work.manifest.points, "choose" if test is None else "test")
-        c_files = verification["formats"].get("c", {}).pop("details", None)
-        report = _report(settings, material, decided, test, verification)
-        report["c"] = c_files
+        int8 = None
         if quantised is not None:
             with progress.step("verify", "int8"):
-                report["int8"] = quantise.report(
-                    settings, work, quantised, decided.chosen, decided.rows, test, material.test
-                )
-        if (doubt := cautions.doubt(report)) is not None:
+                int8 = quantise.report(settings, work, quantised, decided.chosen, decided.rows, test, material.test)
+        facts = build.build(settings, material, decided, test, checked, int8)
+        if (doubt := cautions.doubt(facts)) is not None:
             progress.warn_first(doubt)
-        for sentence in cautions.sentences(report):
-            progress.warn(sentence)
-        report["warnings"] = list(progress.warnings)
-        _finish(directory, replace(work.manifest, reference=recorded), report, progress)
+        manifest = replace(
+            work.manifest,
+            reference=shift.recorded(
+                decided.rows if test is None else test, work.manifest.points, "choose" if test is None else "test"
+            ),
+            files=bundle.hashes(directory),
+        )
+        report = {**_warned(facts, progress), "manifest": manifest_rules.facts(manifest.as_dict())}
+        _finish(directory, manifest, report, progress)
     return report
 
 
@@ -109,67 +105,14 @@ def propose(settings: Settings, material: Material, progress: Progress) -> dict[
     """The report of what :func:`deliver` would write: nothing is written, verified or measured."""
     with progress.step("search"):
         decided = decide(settings.goal, material, settings.running.seed)
-    report = _report(settings, material, decided, None, {})
-    for sentence in cautions.sentences(report):
+    return _warned(build.build(settings, material, decided, None, None, None), progress)
+
+
+def _warned(facts: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """The report with all warnings of the run, those that follow from it last."""
+    for sentence in cautions.sentences(facts):
         progress.warn(sentence)
-    return {**report, "warnings": list(progress.warnings)}
-
-
-def _report(
-    settings: Settings, material: Material, decided: Decided, test: Outcomes | None, verification: dict[str, Any]
-) -> dict[str, Any]:  # fmt: skip
-    report = build.build(
-        classifier=material.network.classifier,
-        hardware=material.network.hardware,
-        settings=settings.as_dict(material.network.rules.max_exits),
-        data=material.data,
-        chosen=decided.chosen,
-        stages=decided.stages,
-        searched=decided.searched,
-        rows=decided.rows,
-        test=test,
-        result=decided.result,
-        guarantee=decided.guarantee,
-        points=decided.points,
-        search=_search_facts(material, decided.result),
-        verification=verification,
-        parameters=sum(block.parameters for block in material.network.given_blocks),
-    )
-    report["design"]["finetune"] = material.finetune
-    report["design"]["target"] = specific = _target(decided, test)
-    if specific is not None:
-        report["design"]["summary"] = target.sentence(specific, len(decided.chosen.design.exits))
-    report["int8"] = None
-    report["design"]["cross_validation"] = None if decided.validated is None else decided.validated.as_dict()
-    report["design"]["rho"] = _rho(settings, decided, test)
-    if material.earlier is not None:
-        report["accuracy_drop_bound_95_missing"] = "made from an earlier bundle, without test samples"
-    return report
-
-
-def _rho(settings: Settings, decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
-    """T-RecX' benefit curve of its one exit, on choose and test."""
-    if settings.training.recipe != "trecx" or not decided.chosen.design.exits:
-        return None
-    segments = decided.chosen.segments.macs[0]
-    return {
-        "choose": rho_curve.curve(decided.rows, segments),
-        "measured": None if test is None else rho_curve.curve(test, segments),
-    }
-
-
-def _target(decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
-    """What the exits bring their classes and cost the others, on choose and test; None if they are for all."""
-    chosen, specific = decided.chosen, decided.specific
-    if specific is None:
-        return None
-    segments, base = chosen.segments, chosen.baseline_segments
-    costs = {name: (segments.of(name)[0], float(base.of(name).sum())) for name in COSTS}
-
-    def on(rows: Outcomes) -> dict[str, Any]:
-        return class_specific.figures(specific, Passage(rows, chosen.thresholds), costs, chosen.classes)
-
-    return {"choose": on(decided.rows), "measured": None if test is None else on(test)}
+    return {**facts, "warnings": list(progress.warnings)}
 
 
 def _load(path: Any) -> Any:
@@ -232,33 +175,16 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _search_facts(material: Material, result: Result) -> dict[str, Any]:
-    rejected = dict(result.settled.rejected)
-    latency = rejected.pop("latency", 0)
-    partly = f"all up to two exits; beyond, the best {SETTLED_PER_COUNT} of each number and what is near the best"
-    return {
-        "locations": len(material.network.rules.locations),
-        "locations_left_out": material.network.left_out,
-        "heads_trained": material.found.heads_trained,
-        "heads_kept": len(material.found.trained),
-        "architectures": result.architectures,
-        "placements": result.placements,
-        "threshold_configurations": result.settled.configurations,
-        "settled": "all" if result.complete else partly,
-        "rejected": {"latency": latency, "memory": sum(rejected.values())},
-    }
-
-
 def _finish(directory: Path, manifest: Manifest, report: dict[str, Any], progress: Progress) -> None:
-    """Report, hashes and manifest; last the times, which are outside the promise of equal bytes.
+    """Report and manifest; last the times, which are outside the promise of equal bytes.
 
-    The report, which is hashed, repeats what the manifest says, which is not.
+    The report repeats what the manifest says, but for hashes, among which is its own.
     """
-    files = bundle.hashes(directory)
-    report["manifest"] = manifest_rules.facts(replace(manifest, files=files).as_dict())
     content = bundle.dump_json(report).encode()
     (directory / manifest_rules.REPORT).write_bytes(content)
-    files = dict(sorted({**files, manifest_rules.REPORT: hashlib.sha256(content).hexdigest()}.items()))
+    files = dict(
+        sorted({**(manifest.files or {}), manifest_rules.REPORT: hashlib.sha256(content).hexdigest()}.items())
+    )
     whole = replace(manifest, files=files).as_dict()
     (directory / "manifest.json").write_text(bundle.dump_json(whole), encoding="utf-8")
     times = {name: round(progress.seconds.get(name, 0.0), 3) for name in STEPS}

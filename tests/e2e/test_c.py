@@ -238,8 +238,8 @@ def test_one_processor_or_two_with_or_without_reuse(
     work, reference = written(made, tmp_path, processors=processors, reuse=reuse)
     work = work.adding("c", c.write(work))
     found = c.check(work, reference)
-    assert found["disagreements"] == found["near_threshold"]
-    assert len(found["details"]["processors"]) == len(set(processors))
+    assert found.disagreements == found.near_threshold
+    assert len((found.figures or {})["processors"]) == len(set(processors))
     code = (tmp_path / "c" / "cascade.c").read_text(encoding="utf-8")
     assert ("hear(said" in code) == (reuse[1] is not None)
     make(tmp_path / "c", "test", STRICT)
@@ -271,7 +271,7 @@ def test_too_small_a_memory_is_said(made: Made, tmp_path: Path) -> None:
     small.write_text(text, encoding="utf-8")
     object.__setattr__(work, "hardware", hardware.read(str(small)))
     work = work.adding("c", c.write(work))
-    (said,) = [text for text in c.check(work, reference)["details"]["warnings"] if "need" in text]
+    (said,) = [text for text in (c.check(work, reference).figures or {})["warnings"] if "need" in text]
     assert re.fullmatch(r"the C files \(float32\) need [\d,]+ bytes of sram, which has 20,000", said)
 
 

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from conftest import AS_BUNDLE, Bundle, Run, hashes, left_over
 
+from eeaug.bundle.directory import dump_json
+from eeaug.bundle.entries import Manifest
+
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # TensorFlow on NumPy 2
@@ -17,6 +20,11 @@ pytestmark = [
 
 
 # -- what the bundle says is what its stages do -------------------------------------------------------
+
+
+def test_a_manifest_is_written_byte_by_byte_as_it_is_read(bundle: Bundle) -> None:
+    text = (bundle.path / "manifest.json").read_text(encoding="utf-8")
+    assert dump_json(Manifest.from_dict(json.loads(text)).as_dict()) == text
 
 
 def test_the_stages_do_what_the_report_says_without_eeaug(bundle: Bundle) -> None:

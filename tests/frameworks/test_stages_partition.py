@@ -113,8 +113,8 @@ def test_written_stages_are_read_back_and_compared(tmp_path: Path) -> None:
     assert [list(entry.files) for entry in work.manifest.stages] == [["keras", "onnx", "tflite"]] * 2
     onnx = Cascade.load(tmp_path, manifest, 1)
     facts = verify.verify(work, partition.monolith(given, exits), onnx, asked)
-    assert facts["samples"] == 100
-    assert {name: f["disagreements"] for name, f in facts["formats"].items()} == dict.fromkeys(
+    assert facts.samples == 100
+    assert {name: found.disagreements for name, found in facts.formats.items()} == dict.fromkeys(
         ("keras", "onnx", "tflite"), 0
     )
     other = partition.monolith(given, [trained(map_head(places(given)["stem"]), seed=2)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -35,14 +34,6 @@ Q = Quantisation(0.5, 3)
 def test_what_is_read_is_what_is_written(more: dict[str, Any]) -> None:
     facts = {**FACTS, **more, "files": dict.fromkeys(FACTS["files"], 64 * "0")}
     assert Manifest.from_dict(facts).as_dict() == facts
-
-
-@pytest.mark.e2e
-def test_a_bundle_is_written_byte_by_byte_as_it_is_read(bundle: Any) -> None:
-    from eeaug.bundle.directory import dump_json
-
-    text = (bundle.path / "manifest.json").read_text(encoding="utf-8")
-    assert dump_json(Manifest.from_dict(json.loads(text)).as_dict()) == text
 
 
 def test_a_format_adds_to_a_manifest_and_leaves_the_one_that_was() -> None:

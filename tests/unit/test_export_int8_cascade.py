@@ -223,11 +223,16 @@ def test_what_is_about_the_float_cascade_alone(flag: str, given: dict[str, Any])
 
 def test_warnings_of_the_int8_cascade() -> None:
     exit_ = {"location": "here", "threshold": 0.999}
-    measured = {"accuracy": 0.8, "samples": 100}
+    measured, nothing = {"accuracy": 0.8, "samples": 100}, {"exact": {"mean_macs": None}}
     report: dict[str, Any] = {
-        "settings": {"max_accuracy_drop": 0.05, "correction": 1.0},
-        "baseline": {"choose": {"samples": 1000}, "measured": {"accuracy": 0.9}},
-        "design": {"exits": [exit_], "target": None, "measured": {**measured, "accuracy": 0.9}},
+        "settings": {"max_accuracy_drop": 0.05, "correction": 1.0, "objective": "macs"},
+        "baseline": {"choose": {"samples": 1000, "mean_macs": None}, "measured": {"accuracy": 0.9}},
+        "design": {
+            "exits": [exit_],
+            "target": None,
+            "measured": {**measured, "accuracy": 0.9},
+            "predicted": nothing,
+        },
         "guarantee": None,
         "int8": {"exits": [{**exit_, "threshold": None}], "measured": measured, "guarantee": {"risk": 0.1}},
     }

@@ -23,7 +23,7 @@ from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
 from eeaug.export.c.cascade_source import Facts, Processor, filled
 from eeaug.export.c.onnx_source import Source
 from eeaug.export.c.plan import Stage, plan
-from eeaug.export.formats import Work
+from eeaug.export.formats import Checked, Work
 from eeaug.export.verify import TOLERANCE, Reference
 from eeaug.runtime import DEFAULT, Cascade, heard
 from eeaug.support import leftovers
@@ -93,20 +93,19 @@ def write(work: Work) -> Added:
     )
 
 
-def check(work: Work, reference: Reference) -> dict[str, Any]:
+def check(work: Work, reference: Reference) -> Checked:
     """Compile the files and run them on prepared samples; compare decisions, and measure what the target needs.
 
-    Counts of decisions are None where no compiler is here; ``details`` are the report's block ``c``.
+    Counts of decisions are None where no compiler is here.
     """
     folder = work.directory / FOLDER
     macs = sum(stage.macs for stage in work.manifest.stages)
     count = min(len(work.x), max(FEW, MACS // max(macs, 1)))
-    found: dict[str, Any] = {"disagreements": None, "near_threshold": None}
-    details: dict[str, Any] = {"samples": 0, "compiler": None, "warnings": []}
-    compiler = toolchain.host()
+    checked, samples, compiler = Checked(None, None), 0, toolchain.host()
+    warnings: list[str] = []
     with leftovers.scratch() as place:
         if compiler is None:
-            details["warnings"].append(
+            warnings.append(
                 f"the C files were written and not run: this machine has no compiler ({', '.join(toolchain.HOSTS)})"
             )
         else:
@@ -115,11 +114,16 @@ def check(work: Work, reference: Reference) -> dict[str, Any]:
                 "run_samples.c", run=cascade_source.run(_stems(work), "input"), default_point=_default(facts)
             )
             decided = toolchain.decisions(compiler, folder, program, work.x[:count], place)
-            found = dict(_first(reference, count).check_outcomes("c", _outcomes(*decided, len(facts.stages))))
-            details |= {"samples": count, "compiler": toolchain.version(compiler)}
-        details["processors"] = _memory(work, folder, place)
-    details["warnings"] += _too_large(work, details["processors"])
-    return {**found, "details": details}
+            checked = _first(reference, count).check_outcomes("c", _outcomes(*decided, len(facts.stages)))
+            samples = count
+        processors = _memory(work, folder, place)
+    figures = {
+        "samples": samples,
+        "compiler": None if compiler is None else toolchain.version(compiler),
+        "warnings": [*warnings, *_too_large(work, processors)],
+        "processors": processors,
+    }
+    return replace(checked, figures=figures)
 
 
 def _stems(work: Work) -> list[str]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from eeaug.bundle.entries import Added, StageEntry, TflmStage
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
-from eeaug.export.formats import Work
+from eeaug.export.formats import Checked, Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.tflm import interpreter, source
 from eeaug.export.tflm.interpreter import answers, arena
@@ -103,7 +103,7 @@ def write(work: Work) -> Added:
     return Added(paths, entries)
 
 
-def check(work: Work, reference: Reference) -> dict[str, Any]:
+def check(work: Work, reference: Reference) -> Checked:
     """Run the stages of microcontrollers in TFLM, each in the arena that its driver has; others stay in LiteRT."""
     stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
     sessions = tuple(
@@ -113,7 +113,7 @@ def check(work: Work, reference: Reference) -> dict[str, Any]:
         for entry, session in zip(stages.stages, stages.sessions, strict=True)
     )
     said = replace(stages, sessions=sessions).answers(work.x)
-    return {"samples": len(work.x), **reference.check("tflm", said)}
+    return replace(reference.check("tflm", said), samples=len(work.x))
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,23 @@ from typing import Any
 import numpy as np
 
 import eeaug
-from eeaug.backbone.model import Classifier
 from eeaug.cascade.betting import mean_upper_bound
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.design import refine
 from eeaug.design.certify import Guarantee
-from eeaug.design.design import Chosen
+from eeaug.design.design import Chosen, Decided
+from eeaug.design.material import Material
 from eeaug.design.operating_points import Point
+from eeaug.export.verify import Verified
 from eeaug.hardware import Hardware, dump
 from eeaug.network.costs import Costs, Segments
 from eeaug.report import units
-from eeaug.report.content import metrics
+from eeaug.report.content import metrics, rho_curve, specific
 from eeaug.schema.report import VERSION
-from eeaug.search.solver import Result
+from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.search.space import Design, Problem
-from eeaug.settings import COSTS
+from eeaug.settings import COSTS, Settings
 from eeaug.stages.partition import Stage
 
 __all__ = ["benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "proof", "summary"]
@@ -158,33 +159,29 @@ def _on_curve(
 
 
 def build(
-    *,
-    classifier: Classifier,
-    hardware: Hardware,
-    settings: dict[str, Any],
-    data: dict[str, Any],
-    chosen: Chosen,
-    stages: Sequence[Stage],
-    searched: Problem,
-    rows: Outcomes,
-    test: Outcomes | None,
-    result: Result,
-    guarantee: Guarantee | None,
-    points: Sequence[Point],
-    search: dict[str, Any],
-    verification: dict[str, Any],
-    parameters: int,
-) -> dict[str, Any]:
-    """The whole report.
+    settings: Settings, material: Material, decided: Decided, test: Outcomes | None, checked: Verified | None,
+    int8: dict[str, Any] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The report but for its warnings, some of which follow from it, and the manifest.
 
-    ``searched``: the problem of ``result``, each classifier by itself; ``rows``: the m + 1 of the design on choose,
-    ``test`` on test, or None.
+    Parameters
+    ----------
+    test : the m + 1 rows of the design as its stages gave them on test; None: there is no such part
+    checked : None: nothing was written
+    int8 : its block (content.int8); None: there are no int8 files
     """
+    classifier, hardware = material.network.classifier, material.network.hardware
+    asked = settings.as_dict(material.network.rules.max_exits)
+    chosen, stages, searched = decided.chosen, decided.stages, decided.searched
+    rows, guarantee = decided.rows, decided.guarantee
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
-    bound, why = drop_bound(chosen, test, settings["seed"])
+    bound, why = drop_bound(chosen, test, settings.running.seed)
+    if material.earlier is not None:
+        why = "made from an earlier bundle, without test samples"
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
     passage = Passage(rows if test is None else test, chosen.thresholds)
+    target = specific.figures(decided, test)
     return {
         "schema_version": VERSION,
         "eeaug": eeaug.__version__,
@@ -192,7 +189,7 @@ def build(
             "file": classifier.file,
             "sha256": classifier.sha256,
             "name": classifier.name,
-            "parameters": parameters,
+            "parameters": sum(block.parameters for block in material.network.given_blocks),
             "macs": int(chosen.baseline_segments.macs.sum()),
             "input_shape": list(classifier.input_shape),
             "classes": list(chosen.classes),
@@ -210,11 +207,13 @@ def build(
             "sleep_power_w": {p.name: p.sleep_power_w for p in hardware.processors},
             "not_counted": _not_counted(hardware),
         },
-        "settings": settings,
-        "data": data,
+        "settings": asked,
+        "data": material.data,
         "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
         "design": {
-            "summary": summary(chosen, stages, settings["labels"], *shown, guarantee),
+            "summary": summary(chosen, stages, settings.input.labels, *shown, guarantee)
+            if target is None
+            else specific.sentence(target, len(chosen.design.exits)),
             "segments": _segments(chosen, stages, searched.costs),
             "exits": _exits(chosen, stages, searched.costs, rows),
             "predicted": {
@@ -227,17 +226,45 @@ def build(
             "classes": metrics.classes(
                 passage, split=shown[1]["split"], decision=chosen.decision, names=chosen.classes
             ),
+            "finetune": material.finetune,
+            "target": target,
+            "cross_validation": None if decided.validated is None else decided.validated.as_dict(),
+            "rho": rho_curve.on(decided, test) if settings.training.recipe == "trecx" else None,
         },
-        "benefit_curve": benefit_curve(result, searched, chosen, rows, base_choose["accuracy"]),
-        "operating_points": points_of(points, chosen, rows, test, settings["labels"], settings["seed"]),
-        "guarantee": proof(guarantee, settings["labels"]),
+        "benefit_curve": benefit_curve(decided.result, searched, chosen, rows, base_choose["accuracy"]),
+        "operating_points": points_of(
+            decided.points, chosen, rows, test, settings.input.labels, settings.running.seed
+        ),
+        "guarantee": proof(guarantee, settings.input.labels),
         "accuracy_drop_bound_95": bound,
         "accuracy_drop_bound_95_missing": why,
-        "search": search,
-        "int8": None,
-        "c": None,
-        "verification": verification,
-        "warnings": [],
+        "search": _search(material, decided.result),
+        "int8": int8,
+        "c": _figures(checked, "c"),
+        "verification": {} if checked is None else checked.as_dict(),
+    }
+
+
+def _figures(checked: Verified | None, name: str) -> dict[str, Any] | None:
+    """A format's own block; None: it was not asked for, or has none."""
+    found = None if checked is None else checked.formats.get(name)
+    return None if found is None or found.figures is None else dict(found.figures)
+
+
+def _search(material: Material, result: Result) -> dict[str, Any]:
+    rejected = dict(result.settled.rejected)
+    latency = rejected.pop("latency", 0)
+    partly = f"all up to two exits; beyond, the best {SETTLED_PER_COUNT} of each number and what is near the best"
+    return {
+        "locations": len(material.network.rules.locations),
+        "locations_left_out": material.network.left_out,
+        "heads_trained": material.found.heads_trained,
+        "heads_kept": len(material.found.trained),
+        "architectures": result.architectures,
+        "placements": result.placements,
+        "threshold_configurations": result.settled.configurations,
+        "settled": "all" if result.complete else partly,
+        "rejected": {"latency": latency, "memory": sum(rejected.values())},
     }
 
 

@@ -11,7 +11,7 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Quantised
 from eeaug.cascade.passage import Passage
 from eeaug.design.design import Chosen
-from eeaug.export.formats import Work
+from eeaug.export.formats import Checked, Work
 from eeaug.export.int8.int8_cascade import FORMAT, Integer
 from eeaug.report.content.build import drop_bound, metrics_of, points_of, proof
 from eeaug.schema.figures import FIGURES
@@ -24,7 +24,7 @@ _BY_ARITHMETIC = tuple(key for key, figure in FIGURES.items() if figure.null)
 
 def build(
     chosen: Chosen, work: Work, found: Integer, *, floats: Outcomes, test: Outcomes | None,
-    checks: Mapping[str, Any], labels: str, seed: int,
+    checks: Mapping[str, Checked], labels: str, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """The block ``int8`` of the report.
 
@@ -69,7 +69,7 @@ def build(
         "accuracy_drop_bound_95": bound,
         "accuracy_drop_bound_95_missing": why,
         "stages": [_stage(work, entry) for entry in work.manifest.stages],
-        "checks": dict(checks),
+        "checks": {name: checked.as_dict() for name, checked in checks.items()},
     }
 
 

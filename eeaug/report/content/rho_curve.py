@@ -8,11 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.design.design import Decided
 
-__all__ = ["curve"]
+__all__ = ["curve", "on"]
 
 STEPS = np.linspace(0, 1, 101)
 TRADE_OFFS = (0.01, 0.02, 0.03)
+
+
+def on(decided: Decided, test: Outcomes | None) -> dict[str, Any] | None:
+    """The curves of the design's one exit on choose and test; None: it has none."""
+    if not decided.chosen.design.exits:
+        return None
+    segments = decided.chosen.segments.macs[0]
+    return {
+        "choose": curve(decided.rows, segments),
+        "measured": None if test is None else curve(test, segments),
+    }
 
 
 def curve(outcomes: Outcomes, segments: NDArray[np.float64]) -> dict[str, Any]:

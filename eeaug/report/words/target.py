@@ -8,23 +8,7 @@ from eeaug.report.units import UNKNOWN, share, threshold
 from eeaug.report.words.facts import Report
 from eeaug.settings import COSTS
 
-__all__ = ["missed", "missed_title", "rows", "sentence", "title"]
-
-
-def sentence(target: Report, exits: int) -> str:
-    """The answer in one sentence; ``target`` is ``design.target`` of a report."""
-    shown = _shown(target)
-    names, where = _names(shown), "on the test part" if target["measured"] else "on the choose part (no test data)"
-    if not exits:
-        return (
-            f"No exit for {names} keeps the given model's accuracy and pays: the whole model runs, for every class."
-        )
-    costs = shown["costs"]["macs"]
-    return (
-        f"Samples of {names} need {costs['gain']:.2f} times fewer MACs, all others {costs['loss']:.2f} times the "
-        f"given model's; {share(shown['target_accuracy'])} of {names} are right, "
-        f"{share(shown['given']['target_accuracy'])} with the given model, {where}."
-    )
+__all__ = ["missed", "missed_title", "rows", "title"]
 
 
 def title(report: Report) -> str:
