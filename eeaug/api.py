@@ -6,7 +6,6 @@ import copy
 import inspect
 import os
 import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -14,19 +13,13 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from eeaug import hardware as hardware_module
-from eeaug.backbone.stored_model import one_line
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest
-from eeaug.data import functions
 from eeaug.errors import EeaugError, InputError
-from eeaug.flow import subprocess_run
-from eeaug.frameworks import keras_archive
+from eeaug.flow import from_memory, subprocess_run
 from eeaug.hardware import Hardware
 from eeaug.report.words import facts
-from eeaug.settings import Running, options
+from eeaug.settings import options
 from eeaug.settings.settings import PARTS
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Lines, Observer
@@ -39,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Exit", "Report", "augment", "open"]
 
 Place = str | os.PathLike[str]
-DATA = "arrays.npz"  # of arrays in memory; np.savez(DATA, **arrays) writes the same bytes
 
 
 def augment(
@@ -88,12 +80,16 @@ def augment(
     Nothing has been written then.
     """
     asked = options.settings(Path(), "", None, output=output, **settings)
-    in_memory = not _is_place(model) or isinstance(hardware, Hardware) or isinstance(data, Mapping)
+    in_memory = not from_memory.is_place(model) or isinstance(hardware, Hardware) or isinstance(data, Mapping)
     with Cache(asked.running.cache).once() if in_memory else nullcontext(Path()) as scratch, _unnamed(scratch):
-        read = replace(asked.input, hardware=_hardware(hardware, scratch), model=_model(model, scratch))
+        read = replace(
+            asked.input, hardware=from_memory.hardware(hardware, scratch), model=from_memory.model(model, scratch)
+        )
         asked = replace(asked, input=read)
         bundle.check_place(asked.bundle, force=asked.running.force)  # before what may be large is written
-        read = replace(read, data=_data(data, scratch, asked.running, beside=_is_place(model)))
+        read = replace(
+            read, data=from_memory.data(data, scratch, asked.running, beside=from_memory.is_place(model))
+        )
         asked = replace(asked, input=read)
         subprocess_run.augment(asked, _observer(progress))
     return open(asked.bundle)
@@ -299,60 +295,6 @@ class Report(Mapping[str, Any]):
 
 def _known(value: float | None) -> float | None:
     return None if value is None else float(value)
-
-
-def _is_place(value: object) -> bool:
-    return isinstance(value, str | os.PathLike)
-
-
-def _hardware(given: Any, scratch: Path) -> str:
-    if isinstance(given, Hardware):
-        file = scratch / "hardware.yaml"
-        file.write_text(hardware_module.dump(given), encoding="utf-8")
-        return str(file)
-    if not _is_place(given):
-        raise InputError(f"hardware: must be the name of a profile, a path or a Hardware; given {_kind(given)}")
-    hardware_module.read(os.fspath(given))
-    return os.fspath(given)
-
-
-def _model(given: Any, scratch: Path) -> Path:
-    if _is_place(given):
-        if not str(given).strip():  # not the current directory
-            raise InputError("model: is empty; must be a path or a Keras 3 model")
-        return Path(given)
-    keras = sys.modules.get("keras")  # whoever has a model of it has imported it
-    if keras is None or not isinstance(given, keras.Model):
-        hint = ": save it, and give the file" if hasattr(given, "save") else ""
-        raise InputError(f"model: must be a path or a Keras 3 model; given {_kind(given)}{hint}")
-    file = scratch / f"{given.name}.keras"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            keras_archive.save(given, file)
-    except Exception as error:  # Keras raises anything
-        raise InputError(f"model: Keras cannot save {given.name}: {one_line(error)}") from error
-    return file
-
-
-def _data(given: Any, scratch: Path, running: Running, *, beside: bool) -> str | None:
-    if given is None:
-        if not beside:
-            raise InputError("data: missing; nothing lies beside a model in memory")
-        return None
-    if _is_place(given):
-        return os.fspath(given)
-    if not isinstance(given, Mapping):
-        raise InputError(f"data: must be as --data takes it, or a mapping of arrays; given {_kind(given)}")
-    arrays = functions.arrays_of("data", given)
-    need = sum(array.nbytes for array in arrays.values())
-    Cache(running.cache, running.max_cache_bytes).make_room(need, "data: arrays")
-    np.savez(scratch / DATA, **arrays)  # type: ignore[arg-type]  # in pieces: no second copy in memory
-    return str(scratch / DATA)
-
-
-def _kind(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
 def _observer(progress: bool | Observer) -> Observer:

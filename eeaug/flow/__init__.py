@@ -11,4 +11,5 @@ A line of code here may touch everybody, in order, and holds no formula.
     retarget               another bundle from an earlier one
     forecast               what a search would cost and could bring
     subprocess_run         a run in a process of its own
+    from_memory            a model, data or target in memory as the files that a run reads
 """

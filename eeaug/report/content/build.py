@@ -171,7 +171,7 @@ def build(
     int8 : its block (content.int8); None: there are no int8 files
     """
     classifier, hardware = material.network.classifier, material.network.hardware
-    asked = settings.as_dict(material.network.rules.max_exits)
+    asked, labels = settings.as_dict(material.network.rules.max_exits), settings.input.labels
     chosen, stages, searched = decided.chosen, decided.stages, decided.searched
     rows, guarantee = decided.rows, decided.guarantee
     base_choose, exact = metrics_of(chosen, rows, "choose")
@@ -211,7 +211,7 @@ def build(
         "data": material.data,
         "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
         "design": {
-            "summary": summary(chosen, stages, settings.input.labels, *shown, guarantee)
+            "summary": summary(chosen, stages, labels, *shown, guarantee)
             if target is None
             else specific.sentence(target, len(chosen.design.exits)),
             "segments": _segments(chosen, stages, searched.costs),
