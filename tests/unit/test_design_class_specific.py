@@ -135,7 +135,7 @@ def specific_task(seed: int, cost: str) -> tuple[Problem, Specific]:
 
 
 def settled(task: Problem, specific: Specific) -> tuple[class_specific._Best, float]:
-    """The best design on coarse thresholds alone, so that all configurations can be replayed; and what that says."""
+    """The best design on coarse thresholds alone, and what it is by replay of every configuration."""
     grid = class_specific._grid(task, Rules((), {}, {}, 2), 4, LEAST_ALPHA)
     assert (grid >= np.float32(LEAST_ALPHA)).all() and (grid[:, -1] == NEVER).all()
     best = class_specific._Best()
