@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -123,27 +124,54 @@ def brute_force(task: Problem, specific: Specific, grid: np.ndarray) -> float:
     return float(best)
 
 
-@pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("cost", ["macs", "latency"])
-def test_the_best_gain_over_loss(seed: int, cost: str) -> None:
-    rng = np.random.default_rng(seed)
-    made, specific = instance(rng)
+def specific_task(seed: int, cost: str) -> tuple[Problem, Specific]:
+    made, specific = instance(np.random.default_rng(seed))
     costs = made.problem(objective=Objective(0.5, 1.0, None)).costs
     whole = costs.segments(np.zeros((1, 0), np.intp), (0,))
     base = float(whole.macs.sum() if cost == "macs" else whole.time_s.sum())
     accuracy = float((made.outcomes.predicted[-1] == made.outcomes.labels).mean())
     budget = [None, Budget.whole(0.02)][seed % 2]
-    task = made.problem(objective=Objective(accuracy, base, budget), cost=cost, max_exits=2)
-    # thresholds of the coarse grid alone, so that every configuration can be replayed
-    rules = Rules((), {}, {}, 2)
-    grid = class_specific._grid(task, rules, 4, LEAST_ALPHA)
+    return made.problem(objective=Objective(accuracy, base, budget), cost=cost, max_exits=2), specific
+
+
+def settled(task: Problem, specific: Specific) -> tuple[class_specific._Best, float]:
+    """The best design on coarse thresholds alone, and what it is by replay of every configuration."""
+    grid = class_specific._grid(task, Rules((), {}, {}, 2), 4, LEAST_ALPHA)
     assert (grid >= np.float32(LEAST_ALPHA)).all() and (grid[:, -1] == NEVER).all()
     best = class_specific._Best()
     for m in (1, 2):
         class_specific._settle(task, specific, architectures(task, m), grid, best)
-    expected = brute_force(task, specific, grid)
+    return best, brute_force(task, specific, grid)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("cost", ["macs", "latency"])
+def test_the_best_gain_over_loss(seed: int, cost: str) -> None:
+    best, expected = settled(*specific_task(seed, cost))
     assert best.key[0] == pytest.approx(expected)
     assert (best.design is None) == np.isinf(expected)
+
+
+def test_the_best_gain_over_loss_within_limits() -> None:
+    """Of time and of memory, that what is best without them just misses."""
+    others = 0
+    for seed in range(12):
+        task, specific = specific_task(seed, "macs")
+        free, _ = settled(task, specific)
+        if free.design is None:
+            continue
+        segments = task.segments([free.design.exits], free.design.processors)
+        used = {name: int(most[0]) for name, most in task.costs.memory_bytes(segments).items()}
+        sizes = tuple(replace(memory, bytes=used[memory.name] - 1) for memory in task.costs.hardware.memories)
+        small = copy.copy(task.costs)
+        small.hardware = replace(small.hardware, memories=sizes)
+        slow = replace(task, max_latency_s=float(segments.worst_latency_s[0]) * 0.999)
+        for limited in (slow, replace(task, costs=small)):
+            best, expected = settled(limited, specific)
+            assert best.key[0] == pytest.approx(expected) and best.design != free.design
+            assert sum(best.rejected.values()) > 0
+            others += best.design is not None
+    assert others >= 4, "or the limits leave nothing"
 
 
 def test_some_instances_have_a_design() -> None:

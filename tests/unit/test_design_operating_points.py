@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from instances import make
 
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.design import operating_points
 from eeaug.design.operating_points import DEFAULT, Point
 from eeaug.design.problem import Rules
@@ -31,7 +32,8 @@ def task(
     instance = make(np.random.default_rng(seed), locations=3, samples=200, thresholds=4, weighted=weighted)
     base = float(instance.outcomes.accuracies[-1])
     budget = None if drop is None else Budget(drop, drop if kept is None else kept)
-    return instance.problem(objective=Objective(base, 1000.0, budget, weight), max_exits=2)
+    whole = instance.problem(objective=Objective(base, 1.0)).costs.total_macs
+    return instance.problem(objective=Objective(base, whole, budget, weight), max_exits=2)
 
 
 def chosen(problem: Problem) -> Design:
@@ -131,6 +133,23 @@ def test_every_point_is_corrected() -> None:
         assert after.thresholds == tuple(
             None if t is None else float(np.float32(t * 0.5)) for t in before.thresholds
         )
+
+
+def test_points_are_proven_where_a_risk_was_given() -> None:
+    """At their own budgets, on other samples; at one for which nothing is proven nobody leaves."""
+    problem = task(1, 0.02)
+    given, asked = problem.outcomes, Settings(model=Path("m.h5"), hardware="psoc6", risk=0.1)
+
+    def proven(samples: int) -> list[tuple[float | None, bool, tuple[float | None, ...]]]:
+        some = np.resize(np.arange(given.samples), samples)  # each of them as often
+        certify = Outcomes(given.confidence[:, some], given.predicted[:, some], given.labels[some])
+        found = operating_points.points(asked, problem, NO_PINS, chosen(problem), None, certify)
+        assert [p.name for p in found if p.guarantee is None] == [DEFAULT]  # its own is given
+        return [(p.guarantee.budget, p.guarantee.proven, p.thresholds) for p in found if p.guarantee]
+
+    assert proven(10) == [(0.01, False, (None, None)), (0.04, False, (None, None))]
+    (_, _, careful), (budget, certain, frugal) = proven(20_000)
+    assert (budget, certain) == (0.04, True) and frugal != (None, None) and frugal != careful
 
 
 def test_no_exits_have_no_points() -> None:

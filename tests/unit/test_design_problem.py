@@ -1,0 +1,95 @@
+"""From settings to a search problem."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from instances import Instance, make
+
+from eeaug.cascade.outcomes import class_limit
+from eeaug.cascade.output import Decision
+from eeaug.design.problem import Rules, baseline, paper_grid, problem
+from eeaug.network.costs import Costs
+from eeaug.search.space import Problem
+from eeaug.search.thresholds import PAPER_GRID, quantile_grid
+from eeaug.settings import Settings
+
+NO_PINS = Rules((), {}, {}, 2)
+DECISION = Decision("softmax", 4)
+
+
+@pytest.fixture
+def instance() -> Instance:
+    return make(np.random.default_rng(5), locations=3, samples=60)
+
+
+def costs(instance: Instance) -> Costs:
+    return Costs(instance.hardware, instance.blocks, instance.exits, instance.input_elements)
+
+
+def made(instance: Instance, pins: Rules = NO_PINS, **changes: Any) -> Problem:
+    asked = Settings(model=Path("m.h5"), hardware="board", **changes)
+    of = costs(instance)
+    return problem(asked, of, instance.outcomes, pins, baseline(of), DECISION)
+
+
+def test_thresholds_are_quantiles_or_those_of_the_paper(instance: Instance) -> None:
+    exact, independent = made(instance, thresholds=5), made(instance, thresholds=5, scoring="independent")
+    assert exact.grid.dtype == independent.grid.dtype == np.float32
+    for row, confidence in zip(exact.grid, instance.outcomes.confidence[:-1], strict=True):
+        assert (row == quantile_grid(confidence, 5)).all()
+    np.testing.assert_allclose(independent.grid, [[0.4, 0.55, 0.7, 0.85, 1.0]] * len(instance.exits), rtol=1e-6)
+    assert (exact.independent, independent.independent) == (False, True)
+    np.testing.assert_allclose(paper_grid(13), PAPER_GRID, rtol=1e-6)
+
+
+def test_a_pinned_threshold_is_the_only_one(instance: Instance) -> None:
+    name = instance.exits[1].location
+    pinned = made(instance, Rules((), {}, {name: 0.75}, 2), thresholds=5).grid
+    free = made(instance, thresholds=5).grid
+    for exit_, row, other in zip(instance.exits, pinned, free, strict=True):
+        assert (row == (np.float32(0.75) if exit_.location == name else other)).all()
+
+
+@pytest.mark.parametrize("objective", ["macs", "latency", "energy"])
+def test_costs_are_shares_of_the_whole_model(instance: Instance, objective: str) -> None:
+    """Its cost on the processor that it is compared with, in the unit of the objective."""
+    base = baseline(costs(instance))
+    field = {"macs": base.segments.macs, "latency": base.segments.time_s, "energy": base.segments.energy_j}
+    found = made(instance, objective=objective)
+    assert found.objective.base_cost == float(field[objective].sum())
+    assert found.objective.base_accuracy == instance.outcomes.accuracies[-1]
+    assert found.cost == objective
+
+
+def test_limits_and_pins_are_those_asked_for(instance: Instance) -> None:
+    pins = Rules((), {instance.exits[0].location: 0}, {}, 2)
+    found = made(
+        instance, pins, max_latency_s=0.25, mapping="one-each", max_class_drop=0.125, max_accuracy_drop=0.03
+    )
+    assert (found.max_latency_s, found.one_each, found.max_exits, found.pinned) == (0.25, True, 2, pins.pinned)
+    assert found.objective.budget is not None
+    assert (found.objective.budget.asked, found.objective.budget.kept) == (0.03, 0.03)
+    limit = class_limit(instance.outcomes, DECISION, 0.125)
+    assert found.classes is not None and found.classes.most == limit.most
+    assert made(instance).classes is None and not made(instance).one_each
+    weighted = made(instance, max_accuracy_drop=None, efficiency_weight=0.5).objective
+    assert (weighted.budget, weighted.weight) == (None, 0.5)
+
+
+def test_the_whole_model_is_compared_on_the_fastest_processor_that_holds_it(instance: Instance) -> None:
+    of, whole = costs(instance), np.zeros((1, 0), np.intp)
+    count = len(instance.hardware.processors)
+    latencies = [float(of.segments(whole, (p,)).worst_latency_s[0]) for p in range(count)]
+    assert count > 1 and len(set(latencies)) > 1, "or the test tests nothing"
+    fastest = int(np.argmin(latencies))
+    assert baseline(of).processor == instance.hardware.processors[fastest].name
+    slowest = instance.hardware.processors[int(np.argmax(latencies))].name
+    named = replace(instance, hardware=replace(instance.hardware, baseline=slowest))
+    assert baseline(costs(named)).processor == slowest
+    nowhere = instance.with_memories({memory.name: 1 for memory in instance.hardware.memories})
+    assert baseline(costs(nowhere)).processor == instance.hardware.processors[fastest].name
