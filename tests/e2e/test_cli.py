@@ -122,7 +122,7 @@ TARGET = ("augment", MODEL, "--hw", "psoc6", "-o", "unused")
         (("augment", MODEL, "--hw", "psoc7", "-o", "unused"), "did you mean 'psoc6'"),
         (("augment", MODEL, "--hw", "psoc6", "-o", "no/where"), "does not exist"),
         (("inspect", MODEL, "--hw", "psoc7"), "did you mean 'psoc6'"),
-        (("evaluate", "nowhere", "--data", "x.npz"), "nowhere is not a bundle"),
+        (("evaluate", "nowhere", "--data", "x.npz"), "no directory nowhere"),
         (("report", "nowhere"), "no directory nowhere"),
         (("cache", "clear", "--older-than", "-1"), "--older-than"),
         (("cache", "drop"), "No such command 'drop'"),

@@ -269,7 +269,7 @@ def refused(done: Done, code: int, text: str, desk: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (("nothing", "-o", "x"), "nothing is not a bundle"),
+        (("nothing", "-o", "x"), "no directory nothing"),
         (("made",), "-o is missing"),
         (("made", "-o", "made"), "-o made exists; --force replaces it"),
         (("made", "-o", "x", "--risk", "0.1"), "made has no certify samples, as it was made without --risk"),

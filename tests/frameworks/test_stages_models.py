@@ -333,7 +333,7 @@ REFUSED: list[tuple[Callable[[Any], Any], str]] = [
     (masked, r"layer 'pad' \(Masking\) hands a mask to later layers, which a cut would lose"),
     (quantized, r"layer 'int' \(Dense\) is quantized to int8: give the float model"),
     (open_size, r"input shape \(None, None, 3\) has open dimensions"),
-    (text, "is a TextVectorization, which reads other files"),
+    (text, "its input is text; give the part of the model that takes numbers"),
 ]
 
 

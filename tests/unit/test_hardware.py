@@ -229,7 +229,7 @@ def test_an_existing_path_wins_over_a_shipped_profile(tmp_path: Path, monkeypatc
         ("psoc7", "neither a file nor a shipped profile; did you mean 'psoc6'?"),
         ("STM32U575", "did you mean 'stm32u575'?"),
         ("no/such.yaml", f"shipped profiles: {', '.join(hardware.shipped())}"),
-        ("", "neither a file nor a shipped profile"),
+        ("", "name is empty; give a YAML file or one of the shipped profiles"),
         (".", "is a directory"),
         ("x" * 5000, "File name too long"),
     ],
