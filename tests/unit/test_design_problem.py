@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from eeaug.hardware import KINDS
 from eeaug.network.costs import Costs
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import PAPER_GRID, quantile_grid
-from eeaug.settings import Settings
+from eeaug.settings import Goal
 
 NO_PINS = Rules((), {}, {}, 2)
 DECISION = Decision("softmax", 4)
@@ -34,9 +33,8 @@ def costs(instance: Instance) -> Costs:
 
 
 def made(instance: Instance, pins: Rules = NO_PINS, **changes: Any) -> Problem:
-    asked = Settings(model=Path("m.h5"), hardware="board", **changes)
     of = costs(instance)
-    return problem(asked, of, instance.outcomes, pins, baseline(of), DECISION)
+    return problem(Goal(**changes), of, instance.outcomes, pins, baseline(of), DECISION)
 
 
 def test_thresholds_are_quantiles_or_those_of_the_paper(instance: Instance) -> None:
@@ -107,7 +105,7 @@ def test_limits_need_the_rates_of_every_kind_that_any_block_has() -> None:
         processors = tuple(replace(p, rates_macs_per_s=rates) for p in one.hardware.processors)
         of = Costs(replace(one.hardware, processors=processors), blocks, exits, one.input_elements)
         try:
-            check_limits(Settings(model=Path("m.h5"), hardware="board", **changes), of, NO_PINS, blocks)
+            check_limits(Goal(**changes), of, NO_PINS, blocks)
         except InputError as error:
             assert f"rates_macs_per_s.{kind}" in str(error)
             return True
