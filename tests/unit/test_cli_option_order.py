@@ -46,12 +46,16 @@ def parsed(command: Command, options: list[list[str]], model: int) -> Settings:
 def test_the_command_makes_the_same_settings(seed: int) -> None:
     first, second = (parsed(augment.augment, *given) for given in ((OPTIONS, 0), (shuffled(seed), seed)))
     assert first == second
-    assert (first.exit_at, first.max_accuracy_drop, first.seed) == ({"a": "cm0p", "b": None}, 0.02, 7)
+    assert (first.goal.exit_at, first.goal.max_accuracy_drop, first.running.seed) == (
+        {"a": "cm0p", "b": None},
+        0.02,
+        7,
+    )
 
 
 def test_formats_are_written_in_their_own_order() -> None:
     def formats(names: str) -> tuple[str, ...]:
-        return settings(Path("m.h5"), "psoc6", None, formats=names.split(",")).formats
+        return settings(Path("m.h5"), "psoc6", None, formats=names.split(",")).running.formats
 
     assert formats("c,tflite,keras") == formats("keras,c,tflite") == ("keras", "onnx", "tflite", "c")
 
@@ -70,7 +74,7 @@ def test_pins_and_families_mean_the_same() -> None:
             "forbid": tuple("cd" if "a" in pinned[0] else "dc"),
         }
         asked = settings(Path("m.h5"), "psoc6", None, max_exits=2, **given)
-        return problem.rules(asked, target, at, {})
+        return problem.rules(asked.goal, target, at, {})
 
     assert rules("a", "b") == rules("b", "a")
 

@@ -264,6 +264,21 @@ def test_figures_by_hand() -> None:
     ]  # fmt: skip
 
 
+def test_the_gain_of_two_exits_by_hand() -> None:
+    """Equation (11) from the last exit back: 2 + 1/2 · (3 + 1/2 · 8)."""
+    outcomes = Outcomes(
+        confidence=np.array([[0.99, 0.99, 0.1, 0.1, 0.1], [0.1, 0.1, 0.99, 0.1, 0.1], [0.9] * 5], np.float32),
+        predicted=np.array([[1] * 5, [1] * 5, [1, 1, 1, 1, 0]]),
+        labels=np.array([1, 1, 1, 1, 0]),
+    )
+    costs = {"macs": (np.array([2.0, 3.0, 8.0]), 12.0)}
+    facts = class_specific.figures(Specific((1,), 4), Passage(outcomes, [0.95, 0.95]), costs, ["a", "b", "c", "d"])
+    assert [exit_["gamma"] for exit_ in facts["exits"]] == [0.5, 0.5]
+    found = facts["costs"]["macs"]
+    assert found["gain"] == 12 / ((2 + 2 + 5 + 13) / 4) and found["loss"] == 13 / 12
+    assert found["gain_by_equation_11"] == 12 / (2 + 0.5 * (3 + 0.5 * 8))
+
+
 # -- the command -----------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from eeaug.design.problem import Rules
 from eeaug.design.refine import mean_cost
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Budget, Objective, of_design
-from eeaug.settings import Settings
+from eeaug.settings import Goal
 
 NO_PINS = Rules((), {}, {}, 2)
 # as multiples of the one asked for: README
@@ -45,9 +44,9 @@ def chosen(problem: Problem) -> Design:
 
 
 def points(problem: Problem, pins: Rules = NO_PINS, **changes: Any) -> tuple[Point, ...]:
-    """``changes``: of settings beside the budget, which the problem has."""
-    asked = Settings.of(model=Path("m.h5"), hardware="psoc6", **changes)
-    return operating_points.points(asked.goal, 0, problem, pins, chosen(problem), None, None)
+    """``changes``: of the goal beside the budget, which the problem has."""
+    asked = Goal(**changes)
+    return operating_points.points(asked, 0, problem, pins, chosen(problem), None, None)
 
 
 def drop(problem: Problem, thresholds: tuple[float | None, ...]) -> float:
@@ -78,8 +77,8 @@ def test_without_a_budget_multiples_are_of_what_the_design_loses() -> None:
     design = replace(chosen(problem), thresholds=(0.6, 0.6))
     lost = drop(problem, design.thresholds)
     assert lost > operating_points.LEAST_BUDGET
-    asked = Settings.of(model=Path("m.h5"), hardware="psoc6", max_accuracy_drop=None, efficiency_weight=0.5)
-    careful, default, frugal = operating_points.points(asked.goal, 0, problem, NO_PINS, design, None, None)
+    asked = Goal(max_accuracy_drop=None, efficiency_weight=0.5)
+    careful, default, frugal = operating_points.points(asked, 0, problem, NO_PINS, design, None, None)
     assert (careful.budget, default.budget, frugal.budget) == (round(lost / 2, 12), None, round(2 * lost, 12))
     assert drop(problem, careful.thresholds) <= lost / 2 + 1e-9
     assert default.thresholds == design.thresholds
@@ -138,12 +137,12 @@ def test_every_point_is_corrected() -> None:
 def test_points_are_proven_where_a_risk_was_given() -> None:
     """At their own budgets, on other samples; at one for which nothing is proven nobody leaves."""
     problem = task(1, 0.02)
-    given, asked = problem.outcomes, Settings(model=Path("m.h5"), hardware="psoc6", risk=0.1)
+    given, asked = problem.outcomes, Goal(risk=0.1)
 
     def proven(samples: int) -> list[tuple[float | None, bool, tuple[float | None, ...]]]:
         some = np.resize(np.arange(given.samples), samples)  # each of them as often
         certify = Outcomes(given.confidence[:, some], given.predicted[:, some], given.labels[some])
-        found = operating_points.points(asked, problem, NO_PINS, chosen(problem), None, certify)
+        found = operating_points.points(asked, 0, problem, NO_PINS, chosen(problem), None, certify)
         assert [p.name for p in found if p.guarantee is None] == [DEFAULT]  # its own is given
         return [(p.guarantee.budget, p.guarantee.proven, p.thresholds) for p in found if p.guarantee]
 
@@ -154,5 +153,5 @@ def test_points_are_proven_where_a_risk_was_given() -> None:
 
 def test_no_exits_have_no_points() -> None:
     problem = task(1, 0.02)
-    asked = Settings.of(model=Path("m.h5"), hardware="psoc6")
-    assert operating_points.points(asked.goal, 0, problem, NO_PINS, Design((), (0,), ()), None, None) == ()
+    asked = Goal()
+    assert operating_points.points(asked, 0, problem, NO_PINS, Design((), (0,), ()), None, None) == ()

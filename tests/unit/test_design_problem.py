@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,13 @@ from instances import Instance, make
 
 from eeaug.cascade.outcomes import class_limit
 from eeaug.cascade.output import Decision
-from eeaug.design.problem import Rules, baseline, paper_grid, problem
+from eeaug.design.problem import Rules, baseline, check_limits, paper_grid, problem
+from eeaug.errors import InputError
+from eeaug.hardware import KINDS
 from eeaug.network.costs import Costs
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import PAPER_GRID, quantile_grid
-from eeaug.settings import Settings
+from eeaug.settings import Goal
 
 NO_PINS = Rules((), {}, {}, 2)
 DECISION = Decision("softmax", 4)
@@ -32,9 +33,8 @@ def costs(instance: Instance) -> Costs:
 
 
 def made(instance: Instance, pins: Rules = NO_PINS, **changes: Any) -> Problem:
-    asked = Settings(model=Path("m.h5"), hardware="board", **changes)
     of = costs(instance)
-    return problem(asked, of, instance.outcomes, pins, baseline(of), DECISION)
+    return problem(Goal(**changes), of, instance.outcomes, pins, baseline(of), DECISION)
 
 
 def test_thresholds_are_quantiles_or_those_of_the_paper(instance: Instance) -> None:
@@ -93,3 +93,23 @@ def test_the_whole_model_is_compared_on_the_fastest_processor_that_holds_it(inst
     assert baseline(costs(named)).processor == slowest
     nowhere = instance.with_memories({memory.name: 1 for memory in instance.hardware.memories})
     assert baseline(costs(nowhere)).processor == instance.hardware.processors[fastest].name
+
+
+def test_limits_need_the_rates_of_every_kind_that_any_block_has() -> None:
+    one = make(np.random.default_rng(5), locations=3, samples=20)
+    blocks = tuple(replace(block, macs={"conv": 5} if i else {"dense": 5}) for i, block in enumerate(one.blocks))
+    exits = tuple(replace(exit_, macs={"conv": 5}) for exit_ in one.exits)
+
+    def refused(kind: str, **changes: Any) -> bool:
+        rates = {"default": None, **{name: None if name == kind else 1e6 for name in KINDS}}
+        processors = tuple(replace(p, rates_macs_per_s=rates) for p in one.hardware.processors)
+        of = Costs(replace(one.hardware, processors=processors), blocks, exits, one.input_elements)
+        try:
+            check_limits(Goal(**changes), of, NO_PINS, blocks)
+        except InputError as error:
+            assert f"rates_macs_per_s.{kind}" in str(error)
+            return True
+        return False
+
+    assert refused("dense", max_latency_s=100.0) and refused("conv", objective="latency")
+    assert not refused("depthwise", max_latency_s=100.0) and not refused("dense")
