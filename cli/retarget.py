@@ -99,7 +99,7 @@ def retarget(
 
 
 def _changes(options: dict[str, Any]) -> dict[str, Any]:
-    """The fields of Settings that were given; what click cannot check by itself is checked here."""
+    """The settings that were given; what click cannot check by itself is checked here."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
     readers: dict[str, Any] = {
         "exit_at": lambda values: shared.pairs("--exit-at", values, ":", needed=False),

@@ -69,7 +69,7 @@ def retarget(
 
     Parameters
     ----------
-    changes : fields of Settings that differ from the bundle's, ``output`` among them. Of ``max_accuracy_drop``
+    changes : settings that differ from the bundle's, ``output`` among them. Of ``max_accuracy_drop``
         and ``efficiency_weight``, the one that is given replaces the other.
     manifest_sha256 : that the bundle's manifest.json must have; None: any
 

@@ -142,7 +142,7 @@ def _refused(name: str, value: object, wanted: str, hint: str = "") -> InputErro
 _SHARE = Number(0, 1, kind=SHARE)
 _SHARE_ABOVE_0 = Number(0, 1, above=True, kind=SHARE)
 _DROP = Number(0, 1, kind=DROP)
-# fields of Settings → what they may be
+# fields of the parts of Settings → what they may be
 KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "output": _place,
     "force": _flag,

@@ -186,7 +186,7 @@ def asked(tmp_path: Path) -> Any:
 
 def test_a_run_that_fails_or_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        worker_that("def augment(*_): print('noise'); 1 / 0\neeaug.pipeline.augment = augment", patched)
+        worker_that("def augment(*_): print('noise'); 1 / 0\neeaug.flow.augment.augment = augment", patched)
         with pytest.raises(
             eeaug.EeaugError, match=r"^eeaug failed: ZeroDivisionError: division by zero\n"
         ) as error:
