@@ -78,8 +78,8 @@ EXAMPLES = {
 @shared.option("--scoring")
 @click.option(
     "--confidence",
-    type=click.Choice(MEASURES),
-    default=MEASURES[0],
+    type=click.Choice(tuple(MEASURES)),
+    default=next(iter(MEASURES)),
     show_default=True,
     help="What is compared with thresholds: the largest probability, its lead over the second, or 1 − entropy.",
 )

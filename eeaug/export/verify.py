@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.cascade.output import Decision
+from eeaug.cascade.output import MEASURES, Decision
 from eeaug.cascade.passage import Passage
 from eeaug.data.preprocessing import at_once
 from eeaug.errors import ConversionError
@@ -26,8 +26,6 @@ __all__ = ["TOLERANCE", "Reference", "Verified", "compare", "like_given", "verif
 # by up to d move max-softmax by d / 2 at most, the margin by d, the entropy by 0.65 · d for any number of classes
 # (a small p has a steep logarithm, but what p is off by shrinks with it).
 TOLERANCE = 1e-4
-# How much more than probabilities a confidence may be off; −p · ln p is steep where p is small.
-STEEPEST = {"max-softmax": 1, "margin": 2, "entropy": 7}
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ def like_given(
     sure, classes = decision.answers(own)
     off = np.abs(confidence - sure)
     turned = (predicted != classes) & (decision.margins(own) > 2 * tolerance)
-    wrong = ~(off <= STEEPEST[decision.measure] * tolerance) | turned  # NaN is wrong, too
+    wrong = ~(off <= MEASURES[decision.measure].steepest * tolerance) | turned  # NaN is wrong, too
     if wrong.any():
         raise ConversionError(
             f"{what} is not what the given model says by itself: on {wrong.sum()} of {len(own)} samples another "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from eeaug.cascade.output import MEASURES
 from eeaug.schema.design import THRESHOLD
 from eeaug.schema.settings import SEED, SETTINGS
 from eeaug.schema.words import (
@@ -77,7 +78,7 @@ _DECISION = record(
     "How an output becomes a class.",
     kind=text("One of several classes, of two, or labels.", one_of=("softmax", "binary", "multilabel")),
     classes=count("How many.", "classes", least=2),
-    measure=text("Of confidence.", one_of=("max-softmax", "margin", "entropy")),
+    measure=text("Of confidence.", one_of=tuple(MEASURES)),
 )
 
 _PER_CHANNEL = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eeaug.cascade.output import MEASURES
 from eeaug.schema.words import count, flag, number, record, rows, share, text
 from eeaug.settings import COSTS, EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, RECIPES
 
@@ -26,7 +27,7 @@ SETTINGS = record(
     thresholds=count("Tried per exit, never included.", "thresholds", least=2, most=101),
     labels=text("Whether the data has labels; none: the given model's answers serve.", one_of=("given", "none")),
     risk=share("Probability that a proven budget is missed; null: nothing was to be proven.", null=True),
-    confidence=text("What is compared with thresholds.", one_of=("max-softmax", "margin", "entropy")),
+    confidence=text("What is compared with thresholds.", one_of=tuple(MEASURES)),
     calibrate_on=text("Data that thresholds were found on.", one_of=("held", "train")),
     correction=number("Multiplies the found thresholds.", "1", exclusiveMinimum=0, most=1),
     max_class_drop=share("Limit of the accuracy drop of every class.", null=True),

@@ -15,9 +15,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.network.costs import Segments
 from eeaug.search.pareto import pareto
 from eeaug.search.space import LATENCY, Problem
-from eeaug.settings import COSTS
 
 __all__ = ["COST", "RESOURCES", "WRONG", "State", "Steps"]
 
@@ -149,7 +149,10 @@ class Steps:
         for p, processor in enumerate(hardware.processors):
             macs, time, energy, weights, tensors = parts(p)
             row = np.zeros((len(macs), self.width))
-            row[:, COST] = {"macs": macs, "time_s": time, "energy_j": energy}[COSTS[self.problem.cost].field]
+            one = (slice(None), None)  # as architectures of one segment each
+            none = np.zeros((len(macs), 1))
+            step = Segments(macs[one], time[one], energy[one], weights[one], tensors[one], none, (p,))
+            row[:, COST] = self.problem.cost_of(step)[:, 0]
             if LATENCY in self._sum:
                 row[:, self._sum[LATENCY]] = np.where(np.isnan(time), -np.inf, time)
             if processor.flash in self._sum:
