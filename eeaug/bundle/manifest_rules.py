@@ -22,23 +22,23 @@ NEEDED = ("report.json", "hardware.yaml", "augmented.keras")
 REPORT = "report.json"
 DEFAULT = "default"
 MOST_AXES = 8
-Manifest = Mapping[str, Any]
+Document = Mapping[str, Any]  # manifest.json as it stands there
 Finding = tuple[str, str]  # a place in the manifest, and what is wrong there
 
 
-def check(path: Path, manifest: Manifest) -> None:
+def check(path: Path, manifest: Document) -> None:
     """Raise ConversionError at the first thing that contradicts another one, or cannot be run."""
     for looks in (_classes, _files, _stages, _points, _int8, _reference, _preprocessing, _settings):
         for where, what in looks(manifest):
             raise ConversionError(f"{path}: {where}: {what}")
 
 
-def facts(manifest: Manifest) -> dict[str, Any]:
+def facts(manifest: Document) -> dict[str, Any]:
     """What report.json repeats of a manifest: all but hashes, among which its own would be."""
     return {**manifest, "files": sorted(name for name in manifest["files"] if name not in (*UNLISTED, REPORT))}
 
 
-def compare(path: Path, manifest: Manifest, report: Mapping[str, Any]) -> None:
+def compare(path: Path, manifest: Document, report: Mapping[str, Any]) -> None:
     """Raise ConversionError where manifest.json and the report beside it say two things of one."""
     said, stored = facts(manifest), report["manifest"]
     at = differences(said, stored)
@@ -61,7 +61,7 @@ def _found(document: Any, at: Sequence[str | int]) -> str:
     return value(document)
 
 
-def _repeated(manifest: Manifest, report: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, Any]]:
+def _repeated(manifest: Document, report: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, Any]]:
     """What the report's own figures say again: (place, value) in the manifest, (place, value) in the report."""
     model, design, stages = report["model"], report["design"], manifest["stages"]
     yield "tool.eeaug", manifest["tool"]["eeaug"], "eeaug", report["eeaug"]
@@ -116,7 +116,7 @@ def _each(mine: str, own: Sequence[Any], theirs: str, other: Sequence[Any]) -> I
 # -- one part against another -------------------------------------------------------------------------
 
 
-def _classes(manifest: Manifest) -> Iterator[Finding]:
+def _classes(manifest: Document) -> Iterator[Finding]:
     names, decision = manifest["classes"], manifest["decision"]
     if len(names) != decision["classes"]:
         yield "classes", f"are {len(names)}, decision.classes is {decision['classes']}"
@@ -124,7 +124,7 @@ def _classes(manifest: Manifest) -> Iterator[Finding]:
         yield "decision.classes", f"must be 2 where kind is binary, given {decision['classes']}"
 
 
-def _files(manifest: Manifest) -> Iterator[Finding]:
+def _files(manifest: Document) -> Iterator[Finding]:
     files = manifest["files"]
     for name in UNLISTED:
         if name in files:
@@ -148,7 +148,7 @@ def _files(manifest: Manifest) -> Iterator[Finding]:
                 yield place(("stages", k, "files")), f"{kind} missing"
 
 
-def _stages(manifest: Manifest) -> Iterator[Finding]:
+def _stages(manifest: Document) -> Iterator[Finding]:
     stages = manifest["stages"]
     yield from _unique("stages", [stage["name"] for stage in stages])
     for k, stage in enumerate(stages):
@@ -174,7 +174,7 @@ def _stages(manifest: Manifest) -> Iterator[Finding]:
             yield f"{at}.reuse", f"must be null or {k + 1} numbers, given {len(stage['reuse'])}"
 
 
-def _points(manifest: Manifest) -> Iterator[Finding]:
+def _points(manifest: Document) -> Iterator[Finding]:
     points, exits = manifest["operating_points"], len(manifest["stages"]) - 1
     names = [point["name"] for point in points]
     yield from _unique("operating_points", names)
@@ -197,7 +197,7 @@ def _points(manifest: Manifest) -> Iterator[Finding]:
                 )
 
 
-def _int8(manifest: Manifest) -> Iterator[Finding]:
+def _int8(manifest: Document) -> Iterator[Finding]:
     there = "int8" in manifest
     for k, stage in enumerate(manifest["stages"]):
         for name, given in (("int8", stage), ("tflite-int8", stage["files"])):
@@ -221,7 +221,7 @@ def _int8(manifest: Manifest) -> Iterator[Finding]:
                 yield f"operating_points[{k}].int8.thresholds", "differ from the stages' own"
 
 
-def _reference(manifest: Manifest) -> Iterator[Finding]:
+def _reference(manifest: Document) -> Iterator[Finding]:
     points, stages = manifest["reference"]["points"], len(manifest["stages"])
     names = [point["name"] for point in points]
     yield from _unique("reference.points", names)
@@ -244,7 +244,7 @@ def _reference(manifest: Manifest) -> Iterator[Finding]:
                     )
 
 
-def _preprocessing(manifest: Manifest) -> Iterator[Finding]:
+def _preprocessing(manifest: Document) -> Iterator[Finding]:
     steps, wanted = manifest["preprocessing"], manifest["stages"][0]["input_shape"]
     if not steps["scale"]:
         yield "preprocessing.scale", "must not be 0"
@@ -273,7 +273,7 @@ def _array(given: Any) -> tuple[list[int] | None, list[Any]]:
     return shape, level
 
 
-def _settings(manifest: Manifest) -> Iterator[Finding]:
+def _settings(manifest: Document) -> Iterator[Finding]:
     settings = manifest["settings"]
     if settings["seed"] != manifest["seed"]:
         yield "seed", f"is {manifest['seed']}, settings.seed is {settings['seed']}"

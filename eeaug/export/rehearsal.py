@@ -26,10 +26,11 @@ from eeaug.export.formats import Format, Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.int8.int8_cascade import Integer
 from eeaug.frameworks import keras_to_tflite
-from eeaug.frameworks.runners import answering
+from eeaug.frameworks.runners import Keras, answering
 from eeaug.hardware import Hardware
 from eeaug.heads.layers import Dense, Head, convolutions
 from eeaug.heads.training import Trained
+from eeaug.runtime import Cascade
 from eeaug.settings import FORMATS, Running
 from eeaug.stages import partition
 from eeaug.support import leftovers, native_process
@@ -158,13 +159,11 @@ def _reference(work: Work) -> verify.Reference:
     """What the stages say in Keras."""
     import keras
 
-    said, tensor = [], work.x
-    for stage in work.stages:
-        answers = answering(keras.Model(*partition.stage_graph(work.classifier, stage)))
-        made = {name: np.asarray(values) for name, values in answers(tensor).items()}
-        said.append(made[partition.PROBABILITIES])
-        tensor = made.get(stage.handover or "", tensor)
-    return verify.Reference.of(work.classifier.decision, work.manifest.stages, said)
+    manifest = work.manifest
+    models = [keras.Model(*partition.stage_graph(work.classifier, stage)) for stage in work.stages]
+    sessions = tuple(Keras(answering(model)) for model in models)
+    cascade = Cascade(manifest.decision, manifest.stages, sessions, manifest.points)
+    return verify.Reference.of(manifest.decision, manifest.stages, cascade.answers(work.x))
 
 
 def _refusal(name: str, possible: Sequence[str], classifier: Classifier, error: Exception) -> ConversionError:

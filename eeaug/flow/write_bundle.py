@@ -73,10 +73,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
                 work = work.adding(name, kind.write(work))
             if name == int8_cascade.FORMAT:
                 with progress.step("quantise"):
-                    floats = {"choose": decided.rows, "certify": material.found.certify}
-                    quantised = quantise.settle(
-                        settings, work, decided.task, material.network.rules, decided.chosen, material.held, floats
-                    )
+                    quantised = quantise.settle(settings, work, material, decided)
                 work = replace(work, manifest=int8_cascade.entered(work.manifest, quantised))
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
@@ -85,7 +82,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
         int8 = None
         if quantised is not None:
             with progress.step("verify", "int8"):
-                int8 = quantise.report(settings, work, quantised, decided.chosen, decided.rows, test, material.test)
+                int8 = quantise.report(settings, work, material, decided, quantised, test)
         facts = build.build(settings, material, decided, test, checked, int8)
         if (doubt := cautions.doubt(facts)) is not None:
             progress.warn_first(doubt)

@@ -20,7 +20,7 @@ from eeaug.backbone.stored_model import one_line
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.frameworks import onnx_session, tflite_session
 
-__all__ = ["INT8", "RUNTIMES", "Asked", "Int8", "Runner", "answering", "opened"]
+__all__ = ["INT8", "RUNTIMES", "Asked", "Int8", "Keras", "Runner", "answering", "opened"]
 
 
 KEPT = 16_000_000  # bytes of results of layers that a sample may take
@@ -92,7 +92,15 @@ def _onnx(asked: Asked, path: Path, k: int) -> Runner:
 def _keras(asked: Asked, path: Path, k: int) -> Runner:
     if asked.threads is not None:
         raise InputError("threads: TensorFlow's are those of the whole process; leave them out for runtime 'keras'")
-    return _Keras(path, asked.allow_unsafe)
+    try:
+        return Keras(answering(keras_files.load(path, allow_unsafe=asked.allow_unsafe)))
+    except ConversionError as error:
+        if asked.allow_unsafe or "unsafe" not in str(error):
+            raise
+        raise InputError(
+            f"{path} has Lambda layers or others that run code from the file: allow_unsafe=True allows that, "
+            "runtime 'onnx' needs no such code"
+        ) from error
 
 
 def _tflite(asked: Asked, path: Path, k: int) -> Runner:
@@ -124,21 +132,15 @@ def answering(model: Any) -> Callable[[NDArray[Any]], Any]:
     return graph
 
 
-class _Keras:
-    def __init__(self, path: Path, allow_unsafe: bool) -> None:
-        try:
-            self._answers = answering(keras_files.load(path, allow_unsafe=allow_unsafe))
-        except ConversionError as error:
-            if allow_unsafe or "unsafe" not in str(error):
-                raise
-            raise InputError(
-                f"{path} has Lambda layers or others that run code from the file: allow_unsafe=True allows that, "
-                "runtime 'onnx' needs no such code"
-            ) from error
+@dataclass(frozen=True)
+class Keras:
+    """A Keras model that :func:`answering` has made a function of, whose outputs have names."""
+
+    answers: Callable[[NDArray[Any]], Any]
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         (x,) = inputs.values()
-        made = self._answers(x)
+        made = self.answers(x)
         return [np.asarray(made[name]) for name in outputs]
 
 

@@ -12,6 +12,7 @@ from tflm_parts import compiled
 from tools import needs_host_cpp
 
 from eeaug import hardware
+from eeaug.bundle.entries import Int8Stage, StageEntry
 from eeaug.cascade import combining
 from eeaug.cascade.output import KINDS, MEASURES, STEP, Decision, Quantised
 from eeaug.errors import ConversionError, InputError
@@ -19,6 +20,7 @@ from eeaug.export import tflm
 from eeaug.export.formats import check_possible
 from eeaug.export.tflm import interpreter, source
 from eeaug.export.tflm.interpreter import arena
+from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.support.native_process import Ended
 
 pytest.importorskip("tflite_micro")
@@ -99,12 +101,8 @@ def test_more_classes_than_its_softmax_adds_up_are_refused() -> None:
 
 
 def test_a_hand_over_that_is_requantised() -> None:
-    entry = {
-        "int8": {
-            "requantised_from": {"scale": 0.5, "zero_point": 3},
-            "inputs": {"h": {"scale": 0.25, "zero_point": -1}},
-        }
-    }
+    int8 = Int8Stage({"h": Quantisation(0.25, -1)}, {}, Quantisation(0.5, 3))
+    entry = StageEntry("1-cpu", "cpu", "h", (12,), "p", None, None, None, "max-softmax", 1, {}, int8)
     (line,) = source._fed(entry, "received.tensor", 12)
     assert "Quantised((received.tensor[i] - 3) * 0.5f, 0.25f, -1)" in line and "i < 12" in line
 

@@ -89,6 +89,27 @@ def test_a_run_decides_as_a_replay_of_all_outcomes(loaded: Any, point: str) -> N
         assert (made.reached[k] == replayed.reached[k]).all()
 
 
+@pytest.mark.parametrize("reuse", [None, [0.5, 0.25, 1.0]])
+def test_answers_are_of_each_classifier_by_itself(loaded: Any, reuse: list[float] | None) -> None:
+    stages = manifest()["stages"]
+    stages[2]["reuse"] = reuse
+    cascade, x = loaded(stages=stages), samples()
+    said, tensor = cascade.answers(x), x
+    for own in said:
+        p = np.exp(tensor[:, :CLASSES])
+        np.testing.assert_allclose(own, p / p.sum(1, keepdims=True), rtol=1e-6)
+        tensor = tensor[:, CLASSES:]
+    outcomes = cascade.outcomes([x[:7], x[7:]], np.zeros(60, np.int64))
+    decides = runtime.heard(cascade.decision, cascade.stages, said)
+    for k, p in enumerate(decides):
+        assert (outcomes.confidence[k] == p.max(1)).all() and (outcomes.predicted[k] == p.argmax(1)).all()
+    assert (decides[2] is said[2]) == (reuse is None)
+    if reuse is None:
+        assert outcomes.given is None
+    else:
+        assert (outcomes.given == said[2].argmax(1)).all() and (outcomes.given != outcomes.predicted[2]).any()
+
+
 def test_what_has_left_is_not_computed_any_further(loaded: Any) -> None:
     cascade = loaded()
     made = cascade.run([samples()])
