@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from jsonschema import Draft202012Validator
 
 from eeaug.schema import manifest, report
 
+UNIT = Path(__file__).resolve().parent / "unit"
+FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "onnx", "onnxruntime", "tf2onnx", "ai_edge_litert", "tflite_micro"}
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 QUICK = ("--hw", "psoc6", "--effort", "quick", "--no-cross-validate", "--cache-dir", "cache")
 AUGMENT = ("augment", "model.h5", *QUICK)
@@ -90,6 +93,23 @@ def environment(**changes: str | None) -> dict[str, str]:
     """That of this process without what would change the output; None takes a variable away."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("EEAUG_", "COLUMNS", "FORCE_COLOR"))}
     return {k: v for k, v in {**kept, **changes}.items() if v is not None}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process per core, but no more than 4, for many of them load TensorFlow; none where files are named."""
+    if config.args and all(".py" in argument for argument in config.args):
+        return 0
+    return min(4, len(os.sched_getaffinity(0)))
+
+
+@pytest.fixture(autouse=True)
+def no_framework_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Other tests of this process may have loaded one before."""
+    before = FRAMEWORKS & sys.modules.keys()
+    yield
+    if UNIT in request.path.parents:
+        assert FRAMEWORKS & sys.modules.keys() == before, "this test belongs to tests/frameworks"
 
 
 @pytest.fixture(scope="session")
@@ -174,11 +194,24 @@ class Bundle:
 
 
 @pytest.fixture(scope="session")
-def bundle(work: Path, run: Run) -> Bundle:
-    """Made once, with --json and a cache of its own; do not change it, copy it."""
-    done = run(*(*AS_BUNDLE, "-o", "made", "--json"), cwd=work)
-    assert done.code == 0, done.stderr
-    return Bundle(work / "made", done, work / "model.npz")
+def bundle(work: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Made once for all processes of a test run, with --json and the cache of `work`; do not change it, copy it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    said = shared / "bundle.json"
+    with (shared / "bundle.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            done = run(*AS_BUNDLE, "-o", "made", "--json", cwd=work)
+            assert done.code == 0, done.stderr
+            for name in ("made", "cache"):
+                shutil.copytree(work / name, shared / "bundle" / name)
+            said.write_text(json.dumps(asdict(done)))
+        else:
+            for name in ("made", "cache"):
+                shutil.copytree(shared / "bundle" / name, work / name, dirs_exist_ok=True)
+    return Bundle(work / "made", Done(**json.loads(said.read_text())), work / "model.npz")
 
 
 @pytest.fixture

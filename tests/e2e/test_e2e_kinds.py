@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import AUGMENT, EXAMPLES, QUICK, Run, small_data
+from conftest import AUGMENT, EXAMPLES, QUICK, Bundle, Run, small_data
 
 from eeaug.backbone import keras_files
 
@@ -34,7 +34,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keras = keras_files.import_keras()
     keras.utils.set_random_seed(0)
     data = small_data()
-    names = data.pop("class_names")
+    del data["class_names"]
     given = keras.models.load_model(EXAMPLES / "fashion_resnet.h5", compile=False)
     x = data["x_train"].astype(np.float32)
     targets = {
@@ -51,7 +51,6 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
         keras.Model(given.inputs, last(given.get_layer("pool").output)).save(folder / f"{kind}.keras")
         np.savez(folder / f"{kind}.npz", **{k: ys.get(k, v) for k, v in data.items()})
     np.savez(folder / "plain.npz", **{k: v for k, v in data.items() if k[0] == "x"})
-    np.savez(folder / "named.npz", class_names=names, **data)
     return folder
 
 
@@ -121,12 +120,12 @@ def test_without_labels_the_given_model_is_right(kinds: Path, run: Run, work: Pa
     assert "agreement" in run("report", kinds / "unlabelled", cwd=work).stdout
 
 
-def test_priors_reweight_accuracy_and_leave_rates(kinds: Path, run: Run, work: Path) -> None:
-    options = ("--data", kinds / "named.npz", "-o", kinds / "weighted", "--priors", "Bag=0.5,Sneaker=0.3")
-    done = run(*AUGMENT, *options, "--json", cwd=work)
+def test_priors_reweight_accuracy_and_leave_rates(bundle: Bundle, run: Run, work: Path) -> None:
+    """With the features of the bundle's run."""
+    done = run(*AUGMENT, "-o", "weighted", "--priors", "Bag=0.5,Sneaker=0.3", "--json", cwd=work)
     assert done.code == 0, done.stderr
-    report, data = json.loads(done.stdout), np.load(kinds / "named.npz")
-    (early, final), (threshold,) = answers(kinds / "weighted", data["x_test"])
+    report, data = json.loads(done.stdout), np.load(bundle.data)
+    (early, final), (threshold,) = answers(work / "weighted", data["x_test"])
     y, names = data["y_test"], list(data["class_names"])
     share = {names.index("Bag"): 0.5, names.index("Sneaker"): 0.3}
     others = sum(c not in share for c in y)
@@ -137,9 +136,9 @@ def test_priors_reweight_accuracy_and_leave_rates(kinds: Path, run: Run, work: P
     assert measured["accuracy"] == pytest.approx(weight @ right)
     assert measured["leave_rates"][0] == pytest.approx(weight @ leave)
     assert report["accuracy_drop_bound_95"] > report["baseline"]["measured"]["accuracy"] - measured["accuracy"]
-    wrong = run(*AUGMENT, *options[:2], "-o", kinds / "new", "--priors", "Bagg=0.5", cwd=work)
+    wrong = run(*AUGMENT, "-o", "new", "--priors", "Bagg=0.5", cwd=work)
     assert wrong.code == 2 and "Bag" in wrong.last_line
-    wrong = run(*AUGMENT, *options[:2], "-o", kinds / "new", "--priors", "Bag=0.5", "--labels", "none", cwd=work)
+    wrong = run(*AUGMENT, "-o", "new", "--priors", "Bag=0.5", "--labels", "none", cwd=work)
     assert wrong.code == 2 and "--priors" in wrong.last_line
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -206,3 +207,12 @@ def test_wavs_without_a_fitting_model_or_content(tmp_path: Path) -> None:
     assert "holds wavs, the model takes samples of shape (49, 10, 1)" in refusal(tmp_path, shape=(49, 10, 1))
     (tmp_path / "set/no/1.wav").write_bytes(b"RIFF")
     assert "1.wav: not a PCM wav: " in refusal(tmp_path, shape=(8,))
+
+
+def test_a_bomb_is_refused_where_it_lies(tmp_path: Path) -> None:
+    side = 2**31 - 1
+    for folder in ("cat", "dog"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        header = struct.pack(">I4sII", 13, b"IHDR", side, side)
+        (tmp_path / "set" / folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + b"\x08\x02\0\0\0")
+    assert "cat/a.png: is 2,147,483,647 × 2,147,483,647 pixels" in refusal(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -127,6 +128,14 @@ def test_pure_rooms_load_no_framework() -> None:
 @pytest.mark.parametrize("name", sorted(name for name in modules() if room(name) in PURE))
 def test_pure_rooms_know_no_framework(name: str) -> None:
     assert not {other.split(".")[0] for other in imported(modules()[name])} & FRAMEWORKS
+
+
+def test_unit_tests_import_no_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they load while they run is judged after each of them, in conftest.py."""
+    here = Path(__file__).parent
+    monkeypatch.setenv("PYTHONPATH", f"{here}{os.pathsep}{here.parent}")
+    (names,) = loaded(" ".join(sorted(path.stem for path in here.glob("test_*.py"))))
+    assert not names & FRAMEWORKS - {"h5py"}
 
 
 def test_running_a_bundle_loads_no_search() -> None:
