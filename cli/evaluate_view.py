@@ -18,11 +18,6 @@ NAMES = {
 def verdict(facts: dict[str, Any], *, guaranteed: bool) -> str:
     """Whether the data is of the kind that thresholds were found on, in plain words."""
     found = facts["reference"]
-    if found is None:
-        return (
-            "This bundle was made without a reference of leave rates and confidences: shift cannot be told. "
-            "A new run of eeaug augment records one."
-        )
     said = []
     served = found["samples_served_as"]
     if served:
@@ -81,8 +76,7 @@ def show(facts: dict[str, Any], source: str) -> None:
         )
     console = out.console()
     console.print(table)
-    if facts["reference"] is not None:
-        console.print(_comparison(facts))
+    console.print(_comparison(facts))
     right = "" if facts["accuracy"] is None else f"accuracy {units.share(facts['accuracy'])}, "
     lines = [f"{right}mean MACs {units.macs(facts['mean_macs'])}"]
     if facts["baseline"] is not None:

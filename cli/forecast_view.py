@@ -23,6 +23,10 @@ def render(facts: dict[str, Any]) -> list[str]:
         f"of the frozen model, {units.seconds(estimate['heads_s'])} for heads (scaled from "
         f"{estimate['timed_samples']} samples)",
         f"needs up to {units.size(facts['disk_bytes'])} of disk in {facts['cache']}",
+        *(
+            f"--format {name} is not tried here, as a run does before it trains"
+            for name in facts["formats_not_tried"]
+        ),
         "",
         "MACs saved if every sample left there, by the cheapest and the dearest head:",
     ]

@@ -12,7 +12,7 @@ import click
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest
 from eeaug.cli import shared
-from eeaug.errors import ConversionError, InputError
+from eeaug.errors import InputError
 from eeaug.support import json_file, quantities, regular
 from eeaug.support.outputs import Output
 
@@ -173,7 +173,7 @@ def find_bundle(where: Path) -> Path:
 def _is_bundle(directory: Path) -> bool:
     """Whether it looks like a bundle, of any schema_version: a strange one is for `manifest.read` to name."""
     try:
-        with regular.opened(directory / "manifest.json", json_file.MOST_BYTES) as file:
-            return b'"schema_version"' in file.read() and (directory / "report.json").is_file()
-    except (OSError, ConversionError):
+        content = regular.content(directory / "manifest.json", json_file.MOST_BYTES)
+        return b'"schema_version"' in content and (directory / "report.json").is_file()
+    except (OSError, regular.Unreadable):
         return False

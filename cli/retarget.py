@@ -80,6 +80,7 @@ def retarget(
         raise click.UsageError("-o is missing: the directory that the new bundle goes to")
     changes = _changes(options) | {"output": output}
     from eeaug.bundle.directory import dump_json
+    from eeaug.bundle.manifest import shown_whole
     from eeaug.flow import retarget as retargeting
     from eeaug.support.progress import Progress
 
@@ -93,7 +94,8 @@ def retarget(
                 out.write(dump_json(error.as_json()).encode())
             raise
         if output is None or dry_run:
-            shared.show_lines(_preview(report), dump_json(report) if as_json else None)
+            with shown_whole(directory):
+                shared.show_lines(_preview(report), dump_json(report) if as_json else None)
             return
         shared.show_result(report, output, as_json=as_json, quiet=quiet)
 

@@ -195,11 +195,9 @@ class Report(Mapping[str, Any]):
     @property
     def exits(self) -> tuple[Exit, ...]:
         """The early exits in order; leave rates on the split. None where none pays off."""
-        return tuple(
-            Exit(stage.exit["location"], stage.exit["processor"], stage.exit["threshold"], stage.leave_rate)
-            for stage in facts.stages(self._content)
-            if stage.exit is not None
-        )
+        with manifest.shown_whole(self.path):
+            exits = [(at.exit, at.leave_rate) for at in facts.stages(self._content) if at.exit is not None]
+            return tuple(Exit(of["location"], of["processor"], of["threshold"], rate) for of, rate in exits)
 
     @property
     def accuracy(self) -> float:
@@ -264,13 +262,15 @@ class Report(Mapping[str, Any]):
         """The page of ``eeaug report --format html``: one file with charts that needs no network."""
         from eeaug.report.render import page
 
-        return page.render(self._content, self._manifest, self._times, self.path.name)
+        with manifest.shown_whole(self.path):
+            return page.render(self._content, self._manifest, self._times, self.path.name)
 
     def markdown(self) -> str:
         """The text of ``eeaug report --format markdown``."""
         from eeaug.report.render import markdown
 
-        return markdown.render(self._content)
+        with manifest.shown_whole(self.path):
+            return markdown.render(self._content)
 
     def __rich__(self) -> Any:
         from eeaug.report.render import terminal
@@ -280,7 +280,8 @@ class Report(Mapping[str, Any]):
     def __str__(self) -> str:
         from eeaug.report.render import terminal
 
-        return terminal.plain(lambda console: console.print(self.__rich__()))
+        with manifest.shown_whole(self.path):
+            return terminal.plain(lambda console: console.print(self.__rich__()))
 
     def __repr__(self) -> str:
         return f"<eeaug.Report of {self.path.name}: {self.summary}>"

@@ -14,8 +14,9 @@ from typing import Any
 
 from eeaug.backbone import keras2_operations as operations
 from eeaug.backbone.keras2_config import MODELS, Item, item_name, layers_of, unresolved
+from eeaug.support.printable import quoted
 
-__all__ = ["LARGEST_SAMPLE", "refusal", "runs_code", "short", "too_much", "unknown_operation"]
+__all__ = ["LARGEST_SAMPLE", "refusal", "runs_code", "too_much", "unknown_operation"]
 
 # Layers that run code from the file or read other files, and what they do
 RUNS_CODE = {
@@ -123,7 +124,7 @@ def runs_code(model: Item) -> str | None:
         name = found.get("class_name")
         does = RUNS_CODE.get(name.rpartition(">")[2]) if isinstance(name, str) else None
         if does is not None:
-            return f"layer {short(owner)} is {does}; {_UNSAFE}"
+            return f"layer {quoted(owner)} is {does}; {_UNSAFE}"
     return None
 
 
@@ -131,8 +132,8 @@ def unknown_operation(model: Item) -> str | None:
     """The first operation of TensorFlow in a model of Keras 2 that is none of those which only compute, or None."""
     for found, owner in _walk(model, item_name(model)):
         if str(found.get("class_name")) in operations.OPERATION_LAYERS and not operations.is_known(found):
-            called = short(operations.function(found))
-            return f"layer {short(owner)} calls TensorFlow's {called}: use a Keras layer instead"
+            called = quoted(operations.function(found))
+            return f"layer {quoted(owner)} calls TensorFlow's {called}: use a Keras layer instead"
     return None
 
 
@@ -149,26 +150,27 @@ def refusal(model: Item, registered: _Known, operation: Callable[[Item], bool], 
             if not key.endswith("activation") or not isinstance(value, str) or value in ACTIVATIONS:
                 continue
             if not registered(value):
-                return f"layer {short(owner)} uses the activation {short(value)}, a custom function"
+                return f"layer {quoted(owner)} uses the activation {quoted(value)}, a custom function"
         name, module = found.get("class_name"), found.get("module")
         if name is None and module is None:
             continue
         if not isinstance(name, str) or not isinstance(module, str | None):
-            return (
-                f"layer {short(owner)} names a class by {short(name if isinstance(module, str | None) else module)}"
-            )
+            wrong = name if isinstance(module, str | None) else module
+            return f"layer {quoted(owner)} names a class by {quoted(wrong)}"
         kept = registered(name) if module is None else registered(str(found.get("registered_name", name)))
         if name == "function":
             called = found.get("config")
             if not isinstance(called, str) or not (called in ACTIVATIONS or registered(called)):
-                return f"layer {short(owner)} calls the function {short(called)}; {_UNSAFE}"
+                return f"layer {quoted(owner)} calls the function {quoted(called)}; {_UNSAFE}"
             kept = registered(called)
         elif not kept and not _computes(found, name, operation, by_keras_2):
             said = "is of" if item_name(found) == owner else "names the"
-            return f"layer {short(owner)} {said} class {_plain(name)}, which Keras 3 does not have (a custom class)"
+            return (
+                f"layer {quoted(owner)} {said} class {_plain(name)}, which Keras 3 does not have (a custom class)"
+            )
         builtin = module == "builtins" and (name == "function" or name in _PLAIN_VALUES)
         if module is not None and not kept and not builtin and not _MODULE.fullmatch(module):
-            return f"layer {short(owner)} names {short(f'{module}.{name}')}, which is no layer; {_UNSAFE}"
+            return f"layer {quoted(owner)} names {quoted(f'{module}.{name}')}, which is no layer; {_UNSAFE}"
     return None
 
 
@@ -182,25 +184,27 @@ def _computes(found: Item, name: str, operation: Callable[[Item], bool], by_kera
 def too_much(model: Item, *, by_keras_2: bool) -> str | None:
     """Why building a model would take for ever or all memory, whatever its weights are; None if it would not."""
     if by_keras_2 and (layer := unresolved(model)):  # Keras 3 says so itself
-        return f"layer {short(layer)} waits for itself, or for a call of a layer that is not there"
+        return f"layer {quoted(layer)} waits for itself, or for a call of a layer that is not there"
     if _calls(model) > MOST_CALLS:
         return f"its layers are called more than {MOST_CALLS:,} times"
     steps = _steps(model)
     for found, owner in _walk(model, item_name(model)):
         counts = [n for key in REPEATED for n in _numbers(found.get(key))]
         if (found.get("unroll") and steps > MOST_STEPS) or max(counts, default=0) > MOST_STEPS:
-            return f"layer {short(owner)} repeats itself more than {MOST_STEPS:,} times as it is built"
+            return f"layer {quoted(owner)} repeats itself more than {MOST_STEPS:,} times as it is built"
         if len(owner) > LONGEST_NAME:
-            return f"the layer {short(owner)} has a name of {len(owner):,} characters"
+            return f"the layer {quoted(owner)} has a name of {len(owner):,} characters"
         for key in ("batch_shape", "batch_input_shape", "input_shape", "build_input_shape"):
             shape = found.get(key)
             if not isinstance(shape, list) or not all(isinstance(n, int) for n in shape if n is not None):
                 continue
             if key != "input_shape" and shape and (shape[0] or 0) > LARGEST_BATCH:
-                return f"layer {short(owner)} has a batch of {shape[0]:,} samples"
+                return f"layer {quoted(owner)} has a batch of {shape[0]:,} samples"
             size = math.prod(n for n in (shape if key == "input_shape" else shape[1:]) if n is not None)
             if size > LARGEST_SAMPLE:
-                return f"layer {short(owner)} has an input of {_number(size)} numbers, more than {LARGEST_SAMPLE:,}"
+                return (
+                    f"layer {quoted(owner)} has an input of {_number(size)} numbers, more than {LARGEST_SAMPLE:,}"
+                )
     return None
 
 
@@ -233,10 +237,4 @@ def _number(value: int) -> str:
 
 
 def _plain(name: str) -> str:
-    return name if name.isidentifier() and len(name) <= 80 else short(name)
-
-
-def short(value: object) -> str:
-    """A value from a file as part of a line."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return name if name.isidentifier() and len(name) <= 80 else quoted(name)

@@ -26,10 +26,12 @@ from typing import TYPE_CHECKING, Any
 
 from eeaug.backbone import keras_allowed, packed, saved_model_variables, stored_model
 from eeaug.backbone.keras2_config import Item, input_shapes, layers_of, rewritten, without_slashes
-from eeaug.backbone.keras_allowed import LARGEST_SAMPLE, short
+from eeaug.backbone.keras_allowed import LARGEST_SAMPLE
 from eeaug.backbone.stored_model import Stored, one_line, read_h5
 from eeaug.errors import ConversionError, InputError
 from eeaug.support import leftovers
+from eeaug.support.printable import quoted
+from eeaug.support.regular import Unreadable
 
 if TYPE_CHECKING:
     import keras
@@ -111,13 +113,16 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
                 raise
             except Exception as error:  # Keras raises anything; its gist goes into the line below
                 damaged = isinstance(error, (AttributeError, LookupError)) or str(error).startswith("'")
+                if "setting an array element with a sequence" in str(error):  # h5py has no such type
+                    reason = "its weights are stored as bfloat16: save it as .keras by Keras 3, or in float32"
+                    continue
                 reason = ("its configuration is damaged: " if damaged else "") + one_line(error)
                 if stored.kind == "saved_model" and not allow_unsafe:
                     reason += "; --allow-unsafe lets TensorFlow load it, which runs code from the file"
         if reason is not None and allow_unsafe:
             reason = _refusal(stored, keras) or reason
         elif stored.keras_version.startswith("1."):
-            reason = f"written by Keras {short(stored.keras_version)[1:-1]}: load and save it with Keras 2 first"
+            reason = f"written by Keras {quoted(stored.keras_version)[1:-1]}: load and save it with Keras 2 first"
     raise ConversionError(f"{path}: cannot be loaded: {reason}")
 
 
@@ -145,7 +150,7 @@ def _too_large(model: keras.Model) -> str | None:
             size = math.prod(n for n in tensor.shape[1:] if n is not None) if tensor is not None else 0
             if size > LARGEST_SAMPLE:
                 return (
-                    f"layer {short(layer.name)} gives {size:,} numbers for a sample, more than {LARGEST_SAMPLE:,}"
+                    f"layer {quoted(layer.name)} gives {size:,} numbers for a sample, more than {LARGEST_SAMPLE:,}"
                 )
     return None
 
@@ -272,7 +277,7 @@ def _unpacked_weights(path: Path, scratch: Path) -> tuple[Path, int]:
             weights = packed.unpacked(archive, stored_model.WEIGHTS, scratch / stored_model.WEIGHTS)
         with h5py.File(weights, "r") as file:
             elements = packed.hdf5_elements(file, weights.stat().st_size)
-    except packed.Unpackable as error:
+    except Unreadable as error:
         raise InputError(f"{path}: not read: {stored_model.WEIGHTS}: {error}") from error
     except stored_model.DAMAGE as error:
         raise InputError(f"{path}: a damaged .keras file: {one_line(error)}") from error
@@ -296,7 +301,7 @@ def _budget(held: int | None, layer: Any) -> Iterator[None]:
             left -= math.prod(n for n in shape if n is not None)
             if left < 0:
                 raise ConversionError(
-                    f"layer {short(self.name)}: a weight of shape {short(tuple(shape))}, but the file holds "
+                    f"layer {quoted(self.name)}: a weight of shape {quoted(tuple(shape))}, but the file holds "
                     f"{held:,} numbers in all"
                 )
         return original(self, *args, **kwargs)

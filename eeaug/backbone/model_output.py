@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
+from eeaug.support.printable import quoted
 
 __all__ = ["Ending", "activation_of", "ending_of", "softmax", "told", "tolerance"]
 
 DISTRIBUTION, SIGMOIDS, SCORES, DERIVED = "distribution", "sigmoids", "scores", "derived"
 # What probabilities may be off by, and their sum by from 1: in single precision, and where layers compute in half.
+LONGEST_NAME = 26  # characters of the name of a layer, quotes among them
 TOLERANCE, HALF_TOLERANCE = 1e-3, 1e-2
 SUSPICIOUS = 64  # samples of which none lies outside 0 to 1: what gives them does not give logits
 
@@ -95,18 +97,14 @@ class Ending:
     def words(self) -> str:
         """The end of "ends in ..."."""
         if self.activation != "linear":
-            return f"{self.activation} (layer {_short(self.layer)})"
+            return f"{self.activation} (layer {quoted(self.layer, LONGEST_NAME)})"
         if self.meaning == SCORES or not self.roots:
-            return "logits" if self.computed else f"layer {_short(self.layer)} ({self.kind})"
+            return "logits" if self.computed else f"layer {quoted(self.layer, LONGEST_NAME)} ({self.kind})"
         what = " and ".join(sorted({kind for kind, _ in self.roots}))
-        listed = ", ".join(_short(name) for _, name in self.roots[:2])
+        listed = ", ".join(quoted(name, LONGEST_NAME) for _, name in self.roots[:2])
         listed = f"layers {listed}" if len(self.roots) == 2 else f"layer {listed}"
         listed = listed if len(self.roots) < 3 else f"{len(self.roots)} layers"
         return f"{self.kind} of {what} ({listed})"
-
-
-def _short(name: str) -> str:
-    return repr(name if len(name) <= 24 else f"{name[:21]}...")
 
 
 def ending_of(calls: Sequence[Layer]) -> Ending:

@@ -19,6 +19,9 @@ from google.protobuf.message import DecodeError
 from eeaug.backbone import packed
 from eeaug.backbone.keras2_config import Item
 from eeaug.errors import ConversionError, InputError
+from eeaug.support import regular
+from eeaug.support.printable import one_line, quoted
+from eeaug.support.regular import Unreadable
 
 __all__ = ["GRAPH_FILE", "Node", "object_graph", "read"]
 
@@ -63,12 +66,12 @@ def read(path: Path) -> tuple[Item, list[Item], str]:
         texts = _descriptions(path)
         found = {number: _description(text) for number, text in texts.items() if text}
     except (DecodeError, OSError, ValueError) as error:
-        raise InputError(f"{path}: a damaged SavedModel directory: {str(error)[:200]}") from error
+        raise InputError(f"{path}: a damaged SavedModel directory: {one_line(str(error), 200)}") from error
     objects = [found[number] for number in sorted(found) if "class_name" in found[number]]
     root = found.get(0, {})
     if not isinstance(root.get("config"), dict) or "layers" not in root["config"]:
         kind = root.get("class_name")
-        why = f"only says that its class is {str(kind)[:80]!r}" if kind else "has no description of Keras layers"
+        why = f"only says that its class is {quoted(kind)}" if kind else "has no description of Keras layers"
         raise ConversionError(
             f"{path}: this SavedModel {why} (subclassed, or written by model.export or tf.saved_model.save); "
             "build it as a functional or Sequential model and save that as .keras or .h5"
@@ -89,7 +92,7 @@ def object_graph(path: Path) -> list[Node]:
     try:
         return _objects(path)
     except (DecodeError, OSError, ValueError) as error:
-        raise InputError(f"{path}: a damaged SavedModel directory: {str(error)[:200]}") from error
+        raise InputError(f"{path}: a damaged SavedModel directory: {one_line(str(error), 200)}") from error
 
 
 def _objects(path: Path) -> list[Node]:
@@ -132,11 +135,10 @@ def _object_graph(path: Path) -> list[bytes]:
 
 
 def _content(path: Path) -> bytes:
-    if not packed.regular(path):
-        raise ValueError(f"{path.name} is not a regular file")
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f"{path.name} has {path.stat().st_size:,} bytes, more than {LARGEST:,}")
-    return path.read_bytes()
+    try:
+        return regular.content(path, LARGEST, links=True)
+    except Unreadable as error:
+        raise Unreadable(f"{path.name} {error}") from None
 
 
 def _description(text: bytes) -> Item:

@@ -11,9 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from eeaug.backbone import packed, saved_model
+from eeaug.backbone import saved_model
 from eeaug.backbone.saved_model import Node
 from eeaug.errors import InputError
+from eeaug.support import regular
+from eeaug.support.printable import one_line
+from eeaug.support.regular import Unreadable
 
 __all__ = ["assign", "elements"]
 
@@ -33,10 +36,10 @@ def elements(path: Path) -> int:
     if not any(file.name == f"{PREFIX}.index" for file in files):
         raise InputError(f"{path}: cannot be loaded: no {FOLDER}/{PREFIX}.index in it: its variables are missing")
     for file in files:
-        if not packed.regular(file):
-            raise InputError(f"{path}: {FOLDER}/{file.name} is not a regular file")
-        if file.suffix == ".index" and file.stat().st_size > LARGEST_INDEX:
-            raise InputError(f"{path}: {FOLDER}/{file.name} has more than {LARGEST_INDEX:,} bytes")
+        try:
+            regular.facts(file, LARGEST_INDEX if file.suffix == ".index" else None)
+        except Unreadable as error:
+            raise InputError(f"{path}: {FOLDER}/{file.name} {error}") from None
     reader = _reader(path)
     shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     stored = sum(file.stat().st_size for file in files)
@@ -69,7 +72,7 @@ def assign(model: Any, path: Path) -> None:
         try:
             variable.assign(reader.get_tensor(key))
         except (tf.errors.OpError, RuntimeError) as error:
-            raise InputError(f"{path}: damaged variables: {str(error)[:200]}") from error
+            raise InputError(f"{path}: damaged variables: {one_line(str(error), 200)}") from error
         given.add(id(variable))
     missing = [variable.name for variable in model.weights if id(variable) not in given]
     if missing:
@@ -82,7 +85,7 @@ def _reader(path: Path) -> Any:
     try:
         return tf.train.load_checkpoint(str(path / FOLDER / PREFIX))
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: damaged variables: {str(error)[:200]}") from error
+        raise InputError(f"{path}: damaged variables: {one_line(str(error), 200)}") from error
 
 
 class _Tree:

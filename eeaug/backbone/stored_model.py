@@ -12,8 +12,10 @@ from typing import Any
 
 from eeaug.backbone import keras2_forms, keras_allowed, packed, saved_model
 from eeaug.backbone.keras2_config import MODELS, Item, item_name, items
-from eeaug.backbone.keras_allowed import short
 from eeaug.errors import ConversionError, InputError
+from eeaug.support import regular
+from eeaug.support.printable import quoted
+from eeaug.support.regular import Unreadable
 from eeaug.support.spelling import nearest
 
 __all__ = ["DAMAGE", "WEIGHTS", "Stored", "one_line", "read", "read_h5"]
@@ -81,7 +83,7 @@ def read(path: Path, *, allow_unsafe: bool = False) -> Stored:
         layer = keras2_forms.renormalised(stored.config)
         if layer is not None:
             raise ConversionError(
-                f"{path}: layer {short(layer)} is a batch normalization with renorm, which Keras 3 lacks: train "
+                f"{path}: layer {quoted(layer)} is a batch normalization with renorm, which Keras 3 lacks: train "
                 "the model without it"
             )
     return stored
@@ -90,7 +92,7 @@ def read(path: Path, *, allow_unsafe: bool = False) -> Stored:
 def _content(path: Path) -> Stored:
     if not path.exists():
         if path.is_symlink():
-            raise InputError(f"{path}: a link to {short(str(path.readlink()))}, which does not exist")
+            raise InputError(f"{path}: a link to {quoted(str(path.readlink()))}, which does not exist")
         names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"{path}: no such model file{nearest(path.name, names)}")
     if path.is_dir():
@@ -101,11 +103,11 @@ def _content(path: Path) -> Stored:
             f"{path}: a directory without {saved_model.GRAPH_FILE}, neither a model file (.keras, .h5 or .hdf5) "
             "nor a SavedModel"
         )
-    if not packed.regular(path):
-        raise InputError(f"{path}: not a regular file, but a pipe, a socket or a device")
     try:
-        with path.open("rb") as file:
+        with regular.opened(path, None, links=True) as file:
             magic = file.read(8)
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     if not magic:
@@ -133,7 +135,7 @@ def _read_zip(path: Path) -> Stored:
             metadata = packed.stored_json(packed.member(archive, METADATA)) if METADATA in names else {}
             if WEIGHTS not in names:
                 raise InputError(f"{path}: a .keras file without {WEIGHTS}: it holds no weights")
-    except packed.Unpackable as error:
+    except Unreadable as error:
         raise InputError(f"{path}: not read: {error}") from error
     except DAMAGE as error:
         raise InputError(f"{path}: a damaged .keras file: {one_line(error)}") from error
@@ -152,7 +154,7 @@ def read_h5(path: Path) -> Stored:
             has_group = MODEL_WEIGHTS in file
             has_weights = "layer_names" in file.attrs or any(group in file for group in WEIGHTS_ONLY_GROUPS)
         config = None if raw is None else packed.stored_json(raw)
-    except packed.Unpackable as error:
+    except Unreadable as error:
         raise InputError(f"{path}: not read: {error}") from error
     except DAMAGE as error:
         raise InputError(f"{path}: a damaged .h5 file: {one_line(error)}") from error
@@ -205,7 +207,7 @@ def _in_single_precision(value: Any) -> Any:
 def _refuse_subclassed(path: Path, model: Item) -> None:
     if model["class_name"] not in MODELS:
         raise ConversionError(
-            f"{path}: the model is of class {short(model['class_name'])}, a subclass of which the file does not "
+            f"{path}: the model is of class {quoted(model['class_name'])}, a subclass of which the file does not "
             "hold the code; build it as a functional or Sequential model and save that"
         )
 
@@ -217,7 +219,7 @@ def _refuse_changed_activations(path: Path, model: Item) -> None:
             function = value.get("config") if isinstance(value, dict) else value
             if key.endswith("activation") and function == "hard_sigmoid":
                 raise ConversionError(
-                    f"{path}: layer {short(item_name(item))} uses hard_sigmoid, which Keras 3 "
+                    f"{path}: layer {quoted(item_name(item))} uses hard_sigmoid, which Keras 3 "
                     "computes differently (x/6 + 1/2, not x/5 + 1/2): train the model with Keras 3 or without it"
                 )
 

@@ -17,6 +17,7 @@ from typing import Any
 from eeaug.bundle.manifest import SCHEMA_VERSION, check_files, read_manifest
 from eeaug.errors import InputError
 from eeaug.support import leftovers, outputs, regular
+from eeaug.support.printable import shown
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -115,9 +116,8 @@ def _files(place: Path) -> set[str]:
     if manifest is None and outputs.is_bundle(place):
         what = "its manifest.json is damaged, so what else is in there is not known"
     elif manifest is not None and outputs.is_bundle(place) and manifest.get("schema_version") != SCHEMA_VERSION:
-        what = (
-            f"another version of eeaug has written it (schema_version {str(manifest.get('schema_version'))[:20]})"
-        )
+        version = shown(str(manifest.get("schema_version")), 20)
+        what = f"another version of eeaug has written it (schema_version {version})"
     elif manifest is not None and outputs.is_bundle(place) and _are_hashes(manifest.get("files")):
         return {*manifest["files"], *UNHASHED}
     else:

@@ -21,7 +21,7 @@ from eeaug.bundle.entries import Manifest
 from eeaug.errors import ConversionError, InputError
 from eeaug.schema import manifest as described
 from eeaug.support import json_file, regular
-from eeaug.support.regular import shown
+from eeaug.support.printable import shown
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "check_files", "read", "read_manifest", "shown_whole", "times"]
 
@@ -137,6 +137,8 @@ def check_files(directory: Path, files: Mapping[str, str]) -> None:
     for name, digest in files.items():
         try:
             found = regular.digest(paths[name])
+        except regular.Unreadable as error:
+            raise ConversionError(f"{directory}: {shown(name)} {error}") from error
         except OSError as error:
             raise ConversionError(f"{directory}: {shown(name)} cannot be read: {error.strerror}") from error
         if found != digest:

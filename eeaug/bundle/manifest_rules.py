@@ -13,7 +13,7 @@ from typing import Any
 from eeaug.errors import ConversionError
 from eeaug.settings import ALWAYS, FORMATS
 from eeaug.support.json_file import differences, place, value
-from eeaug.support.regular import shown
+from eeaug.support.printable import shown
 
 __all__ = ["DEFAULT", "check", "compare", "facts"]
 

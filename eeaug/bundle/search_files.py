@@ -21,7 +21,7 @@ from eeaug.heads.training import Trained
 from eeaug.network.locations import Location
 from eeaug.schema import exits as exits_schema
 from eeaug.support import json_file, npz_file
-from eeaug.support.regular import shown
+from eeaug.support.printable import shown
 
 __all__ = ["SAMPLES", "read", "write"]
 

@@ -4,7 +4,6 @@ A line of code here may touch files of samples, and labels; of the model it know
 stay as they were stored until ``batches`` applies the preprocessing. No framework is imported before a source
 needs one.
 
-    npy_file       .npy files: what they hold is known before memory is taken for it
     images         how large a picture is, from its first bytes
     preprocessing  how stored samples become what the model takes
     labels         every form of labels as class numbers, rows of 0 and 1, or bit masks

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import shutil
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from eeaug.backbone.model import sha256
-from eeaug.data import npy_file
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, Wanted
 from eeaug.errors import InputError
-from eeaug.support import checksums, places
+from eeaug.support import checksums, npy_file, places, zip_file
 from eeaug.support.cache import Cache, clear_way, damaged, is_there, publishing, touch
-from eeaug.support.printable import one_line
+from eeaug.support.printable import one_line, quoted
+from eeaug.support.regular import Unreadable
 from eeaug.support.spelling import nearest
 
 __all__ = ["KEYS", "check_key", "read"]
 
 SMALL = 1 << 28  # bytes that any file may unpack to
 EXPANSION = 100  # times its size that a larger one may: pictures of digits come to ten, padded spectra to fifty
-# of a zip file: no such password, a compression that is not known
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, struct.error)
+ADVICE = f", {EXPANSION} times its size; if that is right, save it without compression (numpy.savez)"
 KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), "class_names")
 
 
@@ -44,8 +41,9 @@ def read(given: str, cache: Path, wanted: Wanted) -> Raw:
     folder = cache / digest
     found: dict[str, np.ndarray] = {}
     touch(folder)  # before room is made: what is there of it is wanted now
+    most = max(SMALL, EXPANSION * path.stat().st_size)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zip_file.opened(path, most, advice=ADVICE) as archive:
             members = _members(path, archive)
             lacking = _lacking(folder, members)
             if lacking:
@@ -53,7 +51,9 @@ def read(given: str, cache: Path, wanted: Wanted) -> Raw:
                 Cache(cache.parent).make_room(need, f"{path}: unpacked arrays")
             for key in members:
                 found[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
-    except DAMAGE as error:
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}") from error
+    except zip_file.DAMAGE as error:
         raise InputError(f"{path}: damaged: {one_line(str(error), 150)}") from error
     return Raw(found, digest)
 
@@ -63,27 +63,14 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
 
     Raises
     ------
-    InputError : a member that is no array that belongs here, or that stands twice, or that unpacks to far more than
-        data does
+    InputError : a member that is no array that belongs here
     """
-    members: dict[str, zipfile.ZipInfo] = {}
-    for member in archive.infolist():
-        key = _key(path, member.filename)
-        if key in members:
-            raise InputError(f"{path}: the array {key} stands twice")
-        members[key] = member
-    packed = path.stat().st_size
-    total = sum(member.file_size for member in members.values())
-    if total > max(SMALL, EXPANSION * packed):
-        raise InputError(
-            f"{path}: {packed:,} bytes unpack to {total:,}, more than {EXPANSION} times as many; if that is right, "
-            "save it without compression (numpy.savez)"
-        )
+    members = {_key(path, member.filename): member for member in archive.infolist()}
     for key, member in members.items():
         try:
             with archive.open(member) as file:
-                npy_file.check_header(f"{path}: the array {key}", file, member.file_size)
-        except DAMAGE as error:
+                npy_file.check_samples(f"{path}: the array {key}", file, member.file_size)
+        except zip_file.DAMAGE as error:
             raise InputError(f"{path}: the array {key} is damaged: {one_line(str(error), 150)}") from error
     return members
 
@@ -92,7 +79,7 @@ def _key(path: Path, name: str) -> str:
     """The name of an array, of the file that it is in a ``.npz``."""
     key = name.removesuffix(".npy")
     if key == name:
-        raise InputError(f"{path}: '{name}' is no array: a .npz holds .npy files")
+        raise InputError(f"{path}: {quoted(name)} is no array: a .npz holds .npy files")
     check_key(str(path), key)
     return key
 
@@ -101,7 +88,7 @@ def check_key(where: str, key: str) -> None:
     """Raise InputError for an array that means nothing here."""
     if key not in KEYS:
         hint = nearest(key, KEYS) or f"; known arrays: {', '.join(KEYS)}"
-        raise InputError(f"{where}: unknown array '{key}'{hint}")
+        raise InputError(f"{where}: unknown array {quoted(key)}{hint}")
 
 
 def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
@@ -133,7 +120,7 @@ def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path, *, a
         return npy_file.mapped(f"{path}: the array {key}", target)
     except InputError:
         raise
-    except DAMAGE as error:
+    except zip_file.DAMAGE as error:
         raise InputError(f"{path}: the array {key} is damaged: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: the array {key} cannot be unpacked to {folder}: {error.strerror}") from error

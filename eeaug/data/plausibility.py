@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.support.printable import shown
 from eeaug.support.progress import DOUBT
 
 __all__ = ["REASONS", "Seen", "disagreement", "doubts", "normalisation", "outdone", "overrated"]
@@ -146,7 +147,7 @@ def normalisation(classifier: Classifier, x: NDArray[np.float32]) -> str | None:
     differs = f"values spread {times} as widely as in its training"
     if 1 / SPREAD <= spread <= SPREAD:
         differs = f"means of values are {shift:.2g} standard deviations from those of its training"
-    name = first.name if len(first.name) <= 40 else f"{first.name[:37]}..."
+    name = shown(first.name, 40)
     return f"{DOUBT}at the model's first normalisation layer ({name}) {differs}: {REASONS}"
 
 

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from eeaug.data import npy_file
 from eeaug.errors import InputError
-from eeaug.support import places
+from eeaug.support import npy_file, places
 from eeaug.support.spelling import nearest
 from eeaug.support.strict_yaml import MOST_BYTES, Mistakes, as_number, key_text, parse, shown
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from eeaug.errors import InputError
-from eeaug.support import checksums
+from eeaug.support import checksums, leftovers
 from eeaug.support.cache import PARTIAL, clear_way, damaged, is_there, touch
 
 __all__ = ["Raw", "Wanted", "content", "kept", "key_of_files", "pieces", "write_rows"]
@@ -59,8 +60,10 @@ def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str
             if is_there(folder):
                 damaged("unpacked data", folder)
             cache.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(dir=cache, prefix=f"{key}.", suffix=PARTIAL))
-            try:
+            partial = Path(tempfile.mkdtemp(dir=cache, prefix=f"{key}.{leftovers.machine()}_", suffix=PARTIAL))
+            with ExitStack() as held:
+                held.callback(shutil.rmtree, partial, ignore_errors=True)
+                held.enter_context(leftovers.hold(partial))
                 notes = list(write(partial))
                 names = sorted(file.name for file in partial.glob("*.npy"))
                 facts = {
@@ -70,8 +73,6 @@ def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str
                 }
                 checksums.write_json(partial / FACTS, folder / FACTS, facts)
                 _publish(partial, folder)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
         touch(folder)
         arrays = _mapped(folder, facts["files"])
     except OSError as error:

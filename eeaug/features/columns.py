@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from eeaug.features import shards
 from eeaug.features.extractor import HALF_MAX
-from eeaug.support import cache, checksums
+from eeaug.support import cache, checksums, regular
 
 __all__ = ["Layout", "Rows"]
 
@@ -58,10 +58,10 @@ class Layout:
     def is_of(self, path: Path) -> bool:
         """Whether such a file is there."""
         try:
-            with checksums.opened(path) as file:
+            with regular.opened(path, None, buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 return size == self.content + self.more and file.read(len(self.header)) == self.header
-        except OSError:
+        except (OSError, ValueError):
             return False
 
 

@@ -74,6 +74,7 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
         "estimate": estimate,
         "disk_bytes": _disk(ready),
         "cache": settings.running.cache.as_posix(),
+        "formats_not_tried": [*formats.named(settings.running.formats)],
     }
 
 

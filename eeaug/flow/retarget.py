@@ -25,7 +25,7 @@ from eeaug.design import problem
 from eeaug.design.material import Earlier, Material
 from eeaug.design.network import Network
 from eeaug.errors import ConversionError, InputError
-from eeaug.export import formats
+from eeaug.export import formats, rehearsal
 from eeaug.export.int8 import int8_cascade
 from eeaug.flow.prepare import start_frameworks
 from eeaug.flow.write_bundle import deliver, propose
@@ -35,7 +35,7 @@ from eeaug.heads.layers import Dense
 from eeaug.network import graph, locations
 from eeaug.settings import FORMATS, Settings
 from eeaug.stages import partition
-from eeaug.support import regular
+from eeaug.support.printable import shown
 from eeaug.support.progress import Progress
 from eeaug.support.spelling import nearest
 
@@ -84,6 +84,7 @@ def retarget(
     read = {"the hardware description": settings.input.hardware if "hardware" in changes else None}
     bundle.check_place(settings.bundle, force=settings.running.force, inputs=read)
     material = _material(settings, source, changes, progress)
+    _rehearse(settings, source, changes, material, progress)
     if of_data := _of_data(source.manifest.settings["formats"]):
         progress.warn(f"{', '.join(of_data)} files are left out: what int8 needs is found on data")
     progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
@@ -101,8 +102,26 @@ def preview(
     """The parts of the report (SHOWN) that say what :func:`retarget` would write; writes nothing."""
     source = _read(directory, manifest_sha256)
     settings = _settings(source, changes)
-    report = propose(settings, _material(settings, source, changes, progress), progress)
+    material = _material(settings, source, changes, progress)
+    formats.check_possible(settings.running.formats, material.network.hardware)
+    _rehearse(settings, source, changes, material, progress)
+    report = propose(settings, material, progress)
     return {key: report[key] for key in SHOWN}
+
+
+def _rehearse(
+    settings: Settings, source: _Source, changes: Mapping[str, Any], material: Material, progress: Progress
+) -> None:
+    """Refuse now a format that cannot be written at the end, unless the bundle has it for the same target."""
+    asked = formats.named(settings.running.formats)
+    if not asked or ("hardware" not in changes and set(asked) <= set(source.manifest.settings["formats"])):
+        return
+    heads = [trained.head for trained in material.found.trained]
+    with progress.step("graph", "can it be written as " + ", ".join(asked)):
+        network = material.network
+        rehearsal.check(
+            settings.running, network.classifier, network.hardware, heads, material.x[: rehearsal.SAMPLES]
+        )
 
 
 def _read(directory: Path, manifest_sha256: str | None) -> _Source:
@@ -274,7 +293,7 @@ def _check_activations(directory: Path, search: Search) -> None:
         try:
             keras.activations.get(name)
         except ValueError as error:
-            what = f"Keras knows no activation {regular.shown(name)}"
+            what = f"Keras knows no activation {shown(name)}"
             raise ConversionError(f"{directory / search_files.EXITS}: {what}") from error
 
 

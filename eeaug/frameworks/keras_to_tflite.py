@@ -21,6 +21,7 @@ from eeaug.support import leftovers, native_process, streams
 
 __all__ = ["check_int8", "to_tflite"]
 
+SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*(:\d+)?")  # what TensorFlow takes for the name of a variable
 SAMPLES = "samples.npy"  # beside the graph, where it is to be quantised
 NEEDS = (  # of the process that converts
     "tensorflow", "ai_edge_litert.interpreter", "ai_edge_litert.schema_py_generated",
@@ -52,6 +53,9 @@ def to_tflite(
         )
     module = tf.Module()
     module.variables_held = [variable.value for variable in model.variables]
+    for number, variable in enumerate(module.variables_held):
+        if not SCOPE.fullmatch(variable.name):  # made under the name that its layer has in the file
+            variable._handle_name = f"variable_{number}:0"
 
     @tf.function(input_signature=[tf.TensorSpec((1, *inputs.shape[1:]), inputs.dtype, name=input_name)])
     def function(x: Any) -> dict[str, Any]:

@@ -52,13 +52,17 @@ class Specific:
 
         Raises
         ------
-        InputError : no such class, or the classifier has no single class per sample
+        InputError : no such class, or several of that name, or the classifier has no single class per sample
         """
         if not wanted:
             return None
         if decision.kind != "softmax":
             raise InputError(f"--target-class is for one class per sample, the model's output is {decision.kind}")
         for name in wanted:
+            if names.count(name) > 1:
+                raise InputError(
+                    f"--target-class {name}: {names.count(name)} classes are named {name}; give the number"
+                )
             if name not in names and not (name.isdecimal() and int(name) < len(names)):
                 known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
                 raise InputError(f"--target-class {name}: no such class{nearest(name, names)}; there are {known}")

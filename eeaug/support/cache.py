@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eeaug.errors import InputError
-from eeaug.support import checksums
+from eeaug.support import checksums, leftovers
 
 __all__ = [
     "PARTIAL", "Cache", "Item", "Network", "clear_way", "damaged", "discard", "is_there", "key", "publishing",
@@ -197,10 +197,11 @@ class Cache:
         """
         self._make()
         self._drop_stale()
-        place = self.directory / f"once-{os.urandom(8).hex()}"
+        place = self.directory / f"once-{leftovers.machine()}{os.urandom(4).hex()}"
         try:
             place.mkdir()
-            yield place
+            with leftovers.hold(place):
+                yield place
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -215,7 +216,9 @@ class Cache:
     def _drop_stale(self) -> None:
         before_s = time.time() - STALE_S
         for item in self.items():
-            if item.unfinished and item.used_s < before_s:
+            # an unfinished pass over the data is gone on with by the next run; of the rest a lock tells
+            left = item.kind in ("data", "once") and item.unfinished and leftovers.is_left(item.path)
+            if left or (item.unfinished and item.used_s < before_s):
                 item.drop()
         for network in self.networks():
             if not network.items and network.used_s < before_s:
@@ -247,13 +250,15 @@ def publishing(path: Path) -> Iterator[Path]:
     ------
     InputError : it cannot be written
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    partial = path.with_name(f"{path.name}.{leftovers.machine()}-{os.getpid()}{PARTIAL}")
     with writing(path):
         try:
             for left in path.parent.glob(f"{path.name}.*{PARTIAL}"):  # of runs that were killed
-                if left == partial or left.lstat().st_mtime < time.time() - STALE_S:
+                if left == partial or leftovers.is_left(left) or left.lstat().st_mtime < time.time() - STALE_S:
                     discard(left)
-            yield partial
+            partial.touch()
+            with leftovers.hold(partial):
+                yield partial
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)

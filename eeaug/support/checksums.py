@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["agrees", "append", "footer", "footer_bytes", "measured", "opened", "read_json", "sum_of", "write_json"]
+from eeaug.support import regular
+
+__all__ = ["agrees", "append", "footer", "footer_bytes", "measured", "read_json", "sum_of", "write_json"]
 
 MAGIC = b"eeaugCRC"
 FIELDS = struct.Struct("<QQQI")  # start, piece, content in bytes; number of sums
@@ -55,7 +56,7 @@ def append(file: Path, path: Path) -> None:
 def agrees(path: Path) -> bool:
     """Whether this is a file with a footer, all of it as it was written for this place; it is read once."""
     try:
-        with opened(path) as stream:
+        with regular.opened(path, None, buffering=0) as stream:
             size = stream.seek(0, os.SEEK_END)
             least = FIELDS.size + ENDING.size
             if size < least:
@@ -76,36 +77,18 @@ def agrees(path: Path) -> bool:
             return all(
                 sum_of(stream, of) == one for of, one in zip(_pieces(start, piece, content), sums, strict=True)
             )
-    except (OSError, EOFError):
+    except (OSError, EOFError, ValueError):
         return False
 
 
 def measured(path: Path) -> tuple[int, int] | None:
     """Bytes and CRC-32 of a regular file; None if it is none, or cannot be read."""
     try:
-        with opened(path) as stream:
+        with regular.opened(path, None, buffering=0) as stream:
             size = os.fstat(stream.fileno()).st_size
             return size, sum_of(stream, size)
-    except (OSError, EOFError):
+    except (OSError, EOFError, ValueError):
         return None
-
-
-def opened(path: Path) -> IO[bytes]:
-    """A regular file to read, no link; never waits for a pipe.
-
-    Raises
-    ------
-    OSError : it is something else, or cannot be read
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    number = os.open(path, flags)
-    try:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise OSError(f"{path} is no regular file")
-    except BaseException:
-        os.close(number)
-        raise
-    return os.fdopen(number, "rb", buffering=0)
 
 
 def write_json(file: Path, path: Path, facts: Mapping[str, Any]) -> None:
@@ -116,10 +99,7 @@ def write_json(file: Path, path: Path, facts: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The facts as they were written for this place; None where they are missing or were changed."""
     try:
-        with opened(path) as stream:
-            if os.fstat(stream.fileno()).st_size > FACTS_BYTES:
-                return None
-            facts = json.loads(stream.read(FACTS_BYTES + 1))
+        facts = json.loads(regular.content(path, FACTS_BYTES))
         return facts if facts.pop(SUM) == _sum_of_facts(path, facts) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

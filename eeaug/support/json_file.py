@@ -1,4 +1,4 @@
-"""Strict reading of JSON that somebody else may have written, and its comparison with a schema.
+"""Strict reading of JSON that somebody else may have written, and comparison of what a bundle says with its schema.
 
 Sizes, depth and digits are bounded before they cost anything; a mistake is one line, with its place.
 """
@@ -7,23 +7,50 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
 
 from eeaug.errors import ConversionError, InputError
-from eeaug.support.regular import opened, shown
+from eeaug.support import regular
+from eeaug.support.printable import shown
+from eeaug.support.regular import Unreadable
 
-__all__ = ["MOST_BYTES", "check", "differences", "parsed", "place", "raw", "value"]
+__all__ = ["MOST_BYTES", "check", "differences", "parsed", "place", "raw", "strict", "value"]
 
 MOST_BYTES = 32 << 20
 DIGITS = 18  # of integers: what fits 64 bits
+DEEPEST = 100  # brackets: a nested model takes about ten, a report less
+NESTED = (dict, list)
 Place = tuple[str | int, ...]
 
 
-class _Strange(Exception):
-    """What JSON may say and no file of a bundle does."""
+def strict(content: str | bytes, *, digits: int = DIGITS, constants: bool = False) -> Any:
+    """JSON as Python has it: no field twice, bounded in depth, and whole characters.
+
+    Parameters
+    ----------
+    digits : of an integer, at most
+    constants : whether there may be NaN, Infinity and numbers beyond those of a computer, as Python writes them
+
+    Raises
+    ------
+    Unreadable : it is JSON, and not so
+    ValueError : it is no JSON
+    """
+    text = content.decode("utf-8") if isinstance(content, bytes) else content
+    hooks: dict[str, Any] = {} if constants else {"parse_float": _float, "parse_constant": _constant}
+    try:
+        found = json.loads(text, parse_int=partial(_integer, digits), object_pairs_hook=_object, **hooks)
+        _check_depth(found)
+        if "\\ud" in text.lower():  # halves of a pair of surrogates can be written as escapes
+            json.dumps(found, ensure_ascii=False).encode()
+    except RecursionError:
+        raise _too_deep() from None
+    except UnicodeEncodeError:
+        raise Unreadable("holds half a character (a lone surrogate)") from None
+    return found
 
 
 def raw(path: Path, most: int = MOST_BYTES) -> bytes:
@@ -35,14 +62,15 @@ def raw(path: Path, most: int = MOST_BYTES) -> bytes:
     ConversionError : it is no regular file, or larger
     """
     try:
-        with opened(path, most) as file:
-            return file.read(most + 1)
+        return regular.content(path, most)
+    except Unreadable as error:
+        raise ConversionError(f"{path} {error}") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def parsed(path: Path, content: bytes) -> Any:
-    """JSON as Python has it: no NaN, no field twice, no text that is no Unicode, integers of 64 bits.
+    """What a file of a bundle says: :func:`strict` JSON, no NaN, integers of 64 bits.
 
     Raises
     ------
@@ -50,23 +78,13 @@ def parsed(path: Path, content: bytes) -> Any:
     ConversionError : it is JSON that no file of a bundle holds
     """
     try:
-        text = content.decode("utf-8")
-        found = json.loads(
-            text, parse_int=_integer, parse_float=_float, parse_constant=_constant, object_pairs_hook=_object
-        )
-        if "\\ud" in text.lower():  # halves of a pair of surrogates can be written as escapes
-            json.dumps(found, ensure_ascii=False).encode()
+        return strict(content)
+    except Unreadable as error:
+        raise ConversionError(f"{path} {error}") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is broken JSON at line {error.lineno}: {error.msg}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is broken JSON: not UTF-8 at byte {error.start}") from error
-    except UnicodeEncodeError as error:
-        raise ConversionError(f"{path} holds half a character (a lone surrogate)") from error
-    except RecursionError as error:
-        raise ConversionError(f"{path} is nested too deep") from error
-    except _Strange as error:
-        raise ConversionError(f"{path} {error}") from error
-    return found
 
 
 def check(path: Path, content: Any, schema: Mapping[str, Any]) -> None:
@@ -157,21 +175,37 @@ def _listed(names: Iterable[str], most: int = 3) -> str:
     return f"{', '.join(map(shown, every[:most]))}{more}"
 
 
-def _integer(text: str) -> int:
-    if len(text.lstrip("-")) > DIGITS:
-        raise _Strange(f"holds an integer of {len(text.lstrip('-')):,} digits")
+def _check_depth(found: Any) -> None:
+    """Breadth first: deep JSON must not exhaust Python's stack here or later."""
+    level, depth = [found] if found.__class__ in NESTED else [], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise _too_deep()
+        inner = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [child for values in inner for child in values if child.__class__ in NESTED]
+
+
+def _too_deep() -> Unreadable:
+    return Unreadable(f"is nested too deep: more than {DEEPEST} brackets within each other")
+
+
+def _integer(most: int, text: str) -> int:
+    digits = len(text.lstrip("-"))
+    if digits > most:
+        raise Unreadable(f"holds an integer of {digits:,} digits")
     return int(text)
 
 
 def _float(text: str) -> float:
     number = float(text)
     if not isfinite(number):
-        raise _Strange(f"holds the number {shown(text)}, which is beyond all that can be computed with")
+        raise Unreadable(f"holds the number {shown(text)}, which is beyond all that can be computed with")
     return number
 
 
 def _constant(text: str) -> NoReturn:
-    raise _Strange(f"holds {text}, which is no number of JSON")
+    raise Unreadable(f"holds {text}, which is no number of JSON")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -179,5 +213,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _Strange(f"holds the field {shown(twice)!r} twice in one place")
+        raise Unreadable(f"holds the field {shown(twice)!r} twice in one place")
     return made

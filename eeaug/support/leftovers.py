@@ -7,7 +7,9 @@ used again, and in containers they are nearly always the same.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import platform
 import re
 import shutil
 import stat
@@ -22,7 +24,18 @@ try:
 except ImportError:  # not on this system: process numbers alone tell
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["abandoned", "hidden", "hold", "is_held", "own_temporary", "remove", "scratch", "sweep"]
+__all__ = [
+    "abandoned",
+    "hidden",
+    "hold",
+    "is_held",
+    "is_left",
+    "machine",
+    "own_temporary",
+    "remove",
+    "scratch",
+    "sweep",
+]
 
 YOUNG_S = 60.0  # what is younger may have no lock yet, if a process of that number is there
 NAME_BYTES = 255  # of a file name, on usual file systems
@@ -75,6 +88,19 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(opened)
     return False
+
+
+def machine() -> str:
+    """Eight characters for this machine in the names of what it works on: locks need not reach another one."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def is_left(path: Path) -> bool:
+    """Whether a process of this :func:`machine` was at work on it, and is no more."""
+    try:
+        return machine() in path.name and time.time() - path.lstat().st_ctime > YOUNG_S and not is_held(path)
+    except OSError:  # gone meanwhile
+        return False
 
 
 def remove(path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import shutil
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from eeaug.errors import InputError
-from eeaug.support import leftovers
+from eeaug.support import json_file, leftovers, regular
 
 __all__ = ["Output", "bundle_around", "is_bundle", "read_manifest"]
 
@@ -131,13 +130,9 @@ def is_bundle(directory: Path) -> bool:
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:
     """What manifest.json says, whoever wrote it; None: it is no regular file, too large, or damaged."""
-    file = directory / MANIFEST
     try:
-        facts = file.lstat()
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MANIFEST_BYTES:
-            return None
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        found = json_file.strict(regular.content(directory / MANIFEST, MANIFEST_BYTES))
+    except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 

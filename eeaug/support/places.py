@@ -1,4 +1,4 @@
-"""Files that are read: regular ones, whose size is known before memory is taken; none that never ends.
+"""Files of the user: regular ones, whose size is known before memory is taken; none that never ends.
 
 A folder of data or a path of a file may name a pipe that nobody writes to, a device or a socket: opening one of
 them may wait for ever, or change something. So what it is is asked first.
@@ -16,15 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from eeaug.errors import InputError
+from eeaug.support import regular as files
+from eeaug.support.regular import Unreadable
 
 __all__ = ["TEXT_BYTES", "check_name", "naming", "read", "regular", "why"]
 
 TEXT_BYTES = 1 << 20  # of a file that people write: a hardware description, options, a data sidecar
 PIPE_S = 10.0  # what writes to a pipe (--hw <(...)) has begun by then
-_KINDS = {
-    stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}  # fmt: skip
 
 
 def why(error: OSError) -> str:
@@ -43,20 +41,19 @@ def check_name(path: str | os.PathLike[str]) -> None:
             raise InputError(f"{path}: {why(error)}") from None
 
 
-def regular(path: Path) -> os.stat_result:
-    """The facts of a regular file, links followed.
+def regular(path: Path, most: int | None = None) -> os.stat_result:
+    """The facts of a regular file of at most so many bytes (None: of any size), links followed.
 
     Raises
     ------
-    InputError : it is something else, or cannot be looked at
+    InputError : it is something else, larger, or cannot be looked at
     """
     try:
-        facts = path.stat()
+        return files.facts(path, most)
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {_why(path, error)}") from None
-    if not stat.S_ISREG(facts.st_mode):
-        raise InputError(f"{path}: is {_kind(facts)}, not a file")
-    return facts
 
 
 def read(path: Path, most: int = TEXT_BYTES) -> bytes:
@@ -67,20 +64,13 @@ def read(path: Path, most: int = TEXT_BYTES) -> bytes:
     InputError : it cannot be read, is larger, or is neither
     """
     try:
-        facts = path.stat()
-        if stat.S_ISFIFO(facts.st_mode):
-            content = _from_pipe(path, most)
-        elif stat.S_ISREG(facts.st_mode):
-            with path.open("rb") as file:  # more than was said: it is growing, or its size is not known (/proc)
-                content = file.read(most + 1) if facts.st_size <= most else b"." * (most + 1)
-        else:
-            raise InputError(f"{path}: is {_kind(facts)}, not a file")
+        if stat.S_ISFIFO(path.stat().st_mode):
+            return _from_pipe(path, most)
+        return files.content(path, most, links=True)
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {_why(path, error)}") from None
-    if len(content) > most:
-        size = f"{facts.st_size:,} bytes" if facts.st_size > most else "more"
-        raise InputError(f"{path}: is too large: {size}, at most {most:,} bytes are read")
-    return content
 
 
 def _from_pipe(path: Path, most: int) -> bytes:
@@ -102,6 +92,8 @@ def _from_pipe(path: Path, most: int) -> bytes:
             content += piece
     finally:
         os.close(descriptor)
+    if len(content) > most:
+        raise files.too_large("more", most)
     return content
 
 
@@ -114,10 +106,6 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         if error.errno is not None and error.filename is None:
             error.filename = os.fspath(path)
         raise
-
-
-def _kind(facts: os.stat_result) -> str:
-    return _KINDS.get(stat.S_IFMT(facts.st_mode), "something else")
 
 
 def _why(path: Path, error: OSError | ValueError) -> str:

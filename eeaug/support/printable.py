@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["LONGEST_LINE", "lines", "one_line", "printable", "shortened"]
+__all__ = ["LONGEST_LINE", "lines", "one_line", "printable", "quoted", "shortened", "shown"]
 
 LONGEST_LINE = 300  # characters of a line that says what is wrong
 _LONGEST_WORD = 120
+_LONGEST_NAME = 60
+_LONGEST_VALUE = 80
 _JOINERS = "\u200c\u200d"  # between letters of Persian and Hindi, and in emoji
 _SPACES = "\u00a0\u2009\u202f"
 
@@ -40,6 +42,20 @@ def shortened(text: str, most: int = LONGEST_LINE) -> str:
 def one_line(text: str, most: int = LONGEST_LINE) -> str:
     """What a message of somebody else's code says, on one line."""
     return shortened(printable(" ".join(text.split())), most)
+
+
+def shown(text: str, most: int = _LONGEST_NAME) -> str:
+    """A name as a message of one line may have it: escaped, its beginning if it is long."""
+    return _beginning(printable(text[: most + 1]), most)
+
+
+def quoted(value: object, most: int = _LONGEST_VALUE) -> str:
+    """A value as messages quote it: as Python's repr, its beginning if it is long."""
+    return _beginning(printable(repr(value)), most)
+
+
+def _beginning(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _without_middle(text: str, most: int) -> str:

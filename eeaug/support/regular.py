@@ -1,6 +1,7 @@
-"""Files of a folder that somebody else may have made: nothing but regular ones below it, and no more than fits.
+"""Regular files that somebody else may have made: no more is read than fits, what is none is never waited for.
 
-A name that leads out of the folder, a link, a device or a fifo is refused before anything is read of it.
+The one place that opens such files. Who reads them says whose they are: a file of the user (InputError, see
+``places``), one of a bundle (ConversionError), one of the cache (dropped).
 """
 
 from __future__ import annotations
@@ -8,25 +9,72 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from io import BufferedReader
 from pathlib import Path
+from typing import IO
 
 from eeaug.errors import ConversionError
+from eeaug.support.printable import shown
 
-__all__ = ["MOST_BYTES", "below", "digest", "opened", "shown"]
+__all__ = ["MOST_BYTES", "Unreadable", "below", "content", "digest", "facts", "opened", "too_large"]
 
 MOST_BYTES = 4 << 30  # of one file: no format of a stage can be larger than 2 GiB, the network in one piece may be
-LONGEST = 60  # characters of a name in a message
+_KINDS = {
+    stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device", stat.S_IFLNK: "a link",
+}  # fmt: skip
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-def shown(text: str, longest: int = LONGEST) -> str:
-    """A name or a value from a file as it may stand in a message of one line."""
-    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: longest + 1])
-    return plain if len(plain) <= longest else f"{plain[: longest - 3]}..."
+class Unreadable(ValueError):
+    """Why a file, or a part of it, is not read: a phrase that follows its name."""
+
+
+def facts(path: Path, most: int | None = None, *, links: bool = True) -> os.stat_result:
+    """What the system says of a regular file of at most so many bytes; ``links``: whether one is followed.
+
+    Raises
+    ------
+    Unreadable : it is something else, or larger
+    OSError, ValueError : it cannot be looked at
+    """
+    return _checked(path.stat() if links else path.lstat(), most)
+
+
+def opened(path: Path, most: int | None = MOST_BYTES, *, links: bool = False, buffering: int = -1) -> IO[bytes]:
+    """A regular file of at most so many bytes (None: of any size), to read.
+
+    Raises
+    ------
+    Unreadable : it is something else, or larger
+    OSError, ValueError : it cannot be opened
+    """
+    facts(path, most, links=links)  # opening a device may already do something
+    file = os.fdopen(os.open(path, _FLAGS | (0 if links else getattr(os, "O_NOFOLLOW", 0))), "rb", buffering)
+    try:
+        _checked(os.fstat(file.fileno()), most)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def content(path: Path, most: int, *, links: bool = False) -> bytes:
+    """What a regular file holds; raises as :func:`opened`."""
+    with opened(path, most, links=links) as file:
+        data = file.read(most + 1)
+    if len(data) > most:  # it is growing, or its size is not known (/proc)
+        raise too_large("more", most)
+    return data
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a regular file of at most MOST_BYTES, read in pieces; raises as :func:`opened`."""
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def below(directory: Path, name: str) -> Path:
-    """The path of a file, given by its name relative to ``directory``, with forward slashes.
+    """The path of a regular file of a bundle, given relative to its ``directory``, with forward slashes.
 
     Raises
     ------
@@ -39,8 +87,8 @@ def below(directory: Path, name: str) -> Path:
     try:
         for piece in pieces:
             path = path / piece
-            kind = os.lstat(path).st_mode
-            if stat.S_ISLNK(kind):
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
                 raise ConversionError(
                     f"{directory}: {shown(name)} leads through a link, {shown(str(path.relative_to(directory)))}: "
                     "files of a bundle are regular ones"
@@ -50,30 +98,18 @@ def below(directory: Path, name: str) -> Path:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "no name of a file"
         raise ConversionError(f"{directory}: {shown(name)}: {why}") from error
-    if not stat.S_ISREG(kind):
+    if not stat.S_ISREG(mode):
         raise ConversionError(f"{directory}: {shown(name)} is no regular file")
     return path
 
 
-def opened(path: Path, most: int = MOST_BYTES) -> BufferedReader:
-    """A regular file of at most so many bytes, for reading; whatever else is there is not waited for.
-
-    Raises
-    ------
-    ConversionError : it is no regular file, or larger
-    OSError : it cannot be opened
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = os.fdopen(os.open(path, flags), "rb")
-    found = os.fstat(file.fileno())
-    if not stat.S_ISREG(found.st_mode) or found.st_size > most:
-        file.close()
-        what = f"has {found.st_size:,} bytes, more than the {most:,} that are read of it"
-        raise ConversionError(f"{path} {what if stat.S_ISREG(found.st_mode) else 'is no regular file'}")
-    return file
+def too_large(size: str, most: int) -> Unreadable:
+    return Unreadable(f"is too large: {size}, at most {most:,} bytes are read")
 
 
-def digest(path: Path, most: int = MOST_BYTES) -> str:
-    """SHA-256 of a regular file, read in pieces; raises as :func:`opened`."""
-    with opened(path, most) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _checked(of: os.stat_result, most: int | None) -> os.stat_result:
+    if not stat.S_ISREG(of.st_mode):
+        raise Unreadable(f"is {_KINDS.get(stat.S_IFMT(of.st_mode), 'something else')}, not a file")
+    if most is not None and of.st_size > most:
+        raise too_large(f"{of.st_size:,} bytes", most)
+    return of

@@ -17,7 +17,7 @@ import yaml
 
 from eeaug.errors import InputError
 from eeaug.support import places
-from eeaug.support.printable import one_line
+from eeaug.support.printable import one_line, quoted
 from eeaug.support.spelling import nearest
 
 __all__ = ["MOST_BYTES", "Field", "Mistakes", "Section", "as_number", "key_text", "parse", "quotes", "shown"]
@@ -198,8 +198,7 @@ def shown(value: object) -> str:
             return "a list" if value else "an empty list"
     if isinstance(value, int) and value.bit_length() > 200:  # more digits than Python writes
         return "a whole number of more than 60 digits"
-    text = repr(value) if isinstance(value, int | float | str) else f"'{value}'"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return quoted(value if isinstance(value, int | float | str) else str(value), 60)  # a date as text
 
 
 def key_text(key: object) -> str:

@@ -147,5 +147,5 @@ def test_every_layer_of_keras_was_looked_at(keras: Any) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "m.h5")
-    assert "not a regular file" in str(refused(tmp_path / "m.h5"))
-    assert "not a regular file" in str(refused(Path(os.devnull)))
+    assert "not a file" in str(refused(tmp_path / "m.h5"))
+    assert "not a file" in str(refused(Path(os.devnull)))

@@ -234,7 +234,7 @@ def test_damaged_variables(old: Any, tmp_path: Path) -> None:
         keras_files.load(path)
     index.unlink()
     os.mkfifo(index)
-    with pytest.raises(InputError, match=r"variables\.index is not a regular file"):
+    with pytest.raises(InputError, match=r"variables\.index is .*, not a file"):
         keras_files.load(path)
 
 

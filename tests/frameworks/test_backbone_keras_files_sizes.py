@@ -28,6 +28,8 @@ from keras_parts import (
 
 from eeaug.backbone import keras_allowed, keras_files, packed
 from eeaug.errors import InputError
+from eeaug.support import zip_file
+from eeaug.support.regular import Unreadable
 
 __all__ = ["small_files"]
 
@@ -142,14 +144,14 @@ def test_members_of_a_zip_file(small_files: Mapping[Any, Path], tmp_path: Path, 
 JSONS = {
     "[" * 100_000: "more than 100 brackets",
     '{"a":' * 120 + "1" + "}" * 120: "more than 100 brackets",
-    '{"a": ' + "1" * 6000 + "}": "a number of 6,000 digits",
-    '{"a": ' + "1" * 4000 + "}": "a number of 4,000 digits",
+    '{"a": ' + "1" * 6000 + "}": "an integer of 6,000 digits",
+    '{"a": ' + "1" * 4000 + "}": "an integer of 4,000 digits",
 }
 
 
 @pytest.mark.parametrize(("text", "said"), JSONS.items(), ids=["brackets", "nested", "digits", "fewer digits"])
 def test_json(text: str, said: str) -> None:
-    with pytest.raises(packed.Unpackable, match=said):
+    with pytest.raises(Unreadable, match=said):
         packed.stored_json(text)
 
 
@@ -239,5 +241,5 @@ def test_truncated_files(small_files: Mapping[Any, Path], tmp_path: Path, file: 
 def test_a_long_list_of_members_is_not_read(tmp_path: Path) -> None:
     """The end of a zip file says how long the list before it is."""
     path = tmp_path / "m.keras"
-    path.write_bytes(b"PK\x03\x04" + struct.pack("<4s4H2LH", packed.END_OF_ZIP, 0, 0, 1, 1, 1 << 30, 0, 0))
+    path.write_bytes(b"PK\x03\x04" + struct.pack("<4s4H2LH", zip_file.END, 0, 0, 1, 1, 1 << 30, 0, 0))
     assert "its list of members has 1,073,741,824 bytes" in str(refused(path))

@@ -328,6 +328,17 @@ def text(k: Any) -> Any:
     return k.Model(start, k.layers.Dense(3, activation="softmax")(x))
 
 
+def test_names_that_tensorflow_does_not_take_are_written_as_tflite(keras: Any, tmp_path: Path) -> None:
+    """The layers get other names when the file is read; their variables had been made before."""
+    from eeaug.frameworks.keras_to_tflite import to_tflite
+
+    start = keras.Input(SHAPE)
+    x = keras.layers.GlobalAveragePooling2D()(conv(keras, start, "größe [1]"))
+    net = keras.Model(start, keras.layers.Dense(3, activation="softmax", name="letzte Schicht")(x))
+    read = model.load(saved(net, tmp_path / "net.keras"))
+    assert to_tflite(read.given.inputs[0], {"y": read.given.outputs[0]}, input_name="x")[4:8] == b"TFL3"
+
+
 REFUSED: list[tuple[Callable[[Any], Any], str]] = [
     (two_inputs, r"has 2 inputs: sound \(4,\), image \(5,\); eeaug reads models with one"),
     (masked, r"layer 'pad' \(Masking\) hands a mask to later layers, which a cut would lose"),

@@ -178,7 +178,7 @@ def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
         ("link", "leads through a link"),
         ("folder/0-cm0p/model.onnx", "leads through a link, folder"),
         ("device", "leads through a link"),
-        ("large", "more than the 4,294,967,296 that are read"),
+        ("large", "at most 4,294,967,296 bytes are read"),
         ("n" * 300, "File name too long"),
         ("nowhere", "nowhere is missing"),
     ):
@@ -221,7 +221,7 @@ def test_sizes_are_known_before_json_is_read(tmp_path: Path) -> None:
     place = write_bundle(tmp_path / "out")
     with (place / "manifest.json").open("wb") as file:
         file.truncate(6 << 30)
-    assert "more than the 33,554,432 that are read of it" in refused(lambda: manifest.read(place))
+    assert "at most 33,554,432 bytes are read" in refused(lambda: manifest.read(place))
 
 
 # -- the manifest itself ------------------------------------------------------------------------------
@@ -250,3 +250,13 @@ def test_figures_that_do_not_fit_together(tmp_path: Path) -> None:
     for form in ("text", "markdown", "html"):
         done = CliRunner().invoke(command, [str(place), "--format", form])
         assert type(done.exception) is ConversionError and "do not fit together" in str(done.exception), form
+
+
+def test_a_bundle_without_an_exit_is_read() -> None:
+    """Its one point is the default one, though there are none to choose from."""
+    seen = {"samples": 9, "mean_confidence": 0.6, "sd": 0.1}
+    one = {"name": "default", "exits": [{"left": seen, "reached": seen}]}
+    alone: dict[str, Any] = {"operating_points": [], "stages": [{}], "reference": {"points": [one]}}
+    assert not [*manifest_rules._reference(alone)]
+    alone["reference"] = {"points": [{**one, "name": "frugal"}]}
+    assert [*manifest_rules._reference(alone)]

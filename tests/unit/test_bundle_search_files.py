@@ -138,7 +138,7 @@ CODES, LABELS = np.zeros((4, 11), np.int64), np.zeros(11, np.int64)
         ("samples.npz", bytes_of(x=X)[:-30], "no readable .npz file"),
         ("samples.npz", bytes_of(x=np.array([{}])), "not numbers"),
         ("samples.npz", bytes_of(x=np.array(["a"])), "not numbers"),
-        ("samples.npz", bomb(npy_header((10**12,))), "says 1,000,000,000,000 × 4 bytes, there are 0"),
+        ("samples.npz", bomb(npy_header((10**12,))), "takes 4,000,000,000,000 bytes, there are 0"),
         ("samples.npz", bomb(npy_header((4, 4)), 1), "there are 1"),
         ("samples.npz", bytes_of(x=X * np.nan), "finite float32 samples"),
         ("samples.npz", bytes_of(y=X), "finite float32 samples"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from reports import SAMPLE_FILE, fails_with, run, write_bundle
 
+from eeaug.api import Report
 from eeaug.errors import ConversionError, InputError
 from eeaug.report.render import markdown
 
@@ -125,3 +126,13 @@ def test_battery_options(tmp_path: Path) -> None:
     assert "as it was written" in run(bundle, "--format", "json", *use).stderr
     fails_with(run(bundle, *use[:3], "225mAh"), InputError, "225mAh", "225mAh@3V")
     assert run(bundle, "--period", "0", *use[2:]).exit_code == 2
+
+
+def test_figures_that_do_not_fit_together_from_python(tmp_path: Path) -> None:
+    """As the command says it, with the file."""
+    content = json.loads(SAMPLE_FILE.read_bytes())
+    content["design"]["measured"]["leave_rates"] = []
+    read = Report(tmp_path, content, {}, {})
+    for render in (str, lambda report: report.html(), lambda report: report.exits):
+        with pytest.raises(ConversionError, match=r"report\.json: figures do not fit together"):
+            render(read)

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eeaug import data, hardware
-from eeaug.data import images, labels, npy_file, sound
+from eeaug.data import images, labels, sound
 from eeaug.data.preprocessing import read_sidecar
 from eeaug.errors import InputError
 from eeaug.network import measurements
-from eeaug.support import places
+from eeaug.support import npy_file, places, zip_file
 
 GIB = 1 << 30
 
@@ -103,11 +103,27 @@ def test_members_that_unpack_to_gigabytes(tmp_path: Path) -> None:
         member.write(npy("|u1", (400, 1 << 20)))
         for _ in range(400):
             member.write(b"\0" * (1 << 20))
-    refused(path, r"unpack to 419,4.* more than 100 times as many.*numpy.savez")
+    refused(path, r"unpacks to 419,4.* 100 times its size.*numpy.savez")
     with zipfile.ZipFile(tmp_path / "twice.npz", "w") as archive, pytest.warns(UserWarning):
         for _ in range(2):
             archive.writestr("x_train.npy", npy("<f4", (1, 1), b"\0" * 4))
-    refused(tmp_path / "twice.npz", "stands twice")
+    refused(tmp_path / "twice.npz", "two members are called 'x_train.npy'")
+
+
+def test_a_list_of_a_million_members_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "d.npz"
+    list_bytes = 50_000_000
+    end = struct.pack("<4s4H2LH", zip_file.END, 0, 0, 1, 1, list_bytes, 0, 0)
+    path.write_bytes(end)
+    refused(path, "its list of members has 50,000,000 bytes")
+    # with 64 bits for the length, which the short one then does not say
+    end_64 = struct.pack("<4sQ2H2L4Q", zip_file.END_64, 44, 45, 45, 0, 0, 1, 1, list_bytes, 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
+    end = struct.pack("<4s4H2LH", zip_file.END, 0, 0, 1, 1, 0xFFFFFFFF, 0, 0)
+    path.write_bytes(end_64 + locator + end)
+    refused(path, "its list of members has 50,000,000 bytes")
+    path.write_bytes(bytes(100) + end)
+    refused(path, "its list of members has no length|not a .npz file")
 
 
 def test_labels_and_names_that_are_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

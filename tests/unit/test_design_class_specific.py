@@ -70,6 +70,9 @@ def test_classes_by_name_or_number() -> None:
     assert Specific.named((), names, decision) is None
     with pytest.raises(InputError, match="--target-class dgo: no such class; did you mean 'dog'"):
         Specific.named(("dgo",), names, decision)
+    with pytest.raises(InputError, match="--target-class dog: 2 classes are named dog; give the number"):
+        Specific.named(("dog",), ("dog", "cat", "dog", "cow"), decision)
+    assert Specific.named(("2",), ("dog", "cat", "dog", "cow"), decision) == Specific((2,), 4)
     with pytest.raises(InputError, match="3 of 4 classes"):
         Specific.named(("0", "1", "3"), names, decision)
     with pytest.raises(InputError, match="multilabel"):

@@ -15,7 +15,7 @@ import pytest
 from eeaug.data.store import kept
 from eeaug.errors import InputError
 from eeaug.support import cache as module
-from eeaug.support import checksums
+from eeaug.support import checksums, leftovers
 from eeaug.support.cache import PARTIAL, STALE_S, Cache, publishing
 
 KEY = "0123456789abcdef" * 4
@@ -204,6 +204,30 @@ def test_the_next_run_drops_what_a_killed_one_left(tmp_path: Path) -> None:
     left = made(tmp_path / "once-0123456789abcdef", 3, age_s=2 * STALE_S)
     with Cache(tmp_path).once() as place:
         assert not left.exists() and place.exists()
+
+
+def test_a_lock_tells_at_once_what_a_killed_run_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "YOUNG_S", -1.0)
+    here = leftovers.machine()
+    left = [
+        made(tmp_path / f"once-{here}01234567", 3),
+        made(tmp_path / "data" / f"{KEY}.{here}_abc{PARTIAL}", 3),
+    ]
+    stay = [
+        made(tmp_path / "once-0123456789abcdef", 3),  # of another machine, whose locks are not seen here
+        made(of_network(Cache(tmp_path)) / "features" / f"{here}{PARTIAL}", 3),  # will be gone on with
+    ]
+    with Cache(tmp_path).once() as mine, Cache(tmp_path).once() as other:
+        assert not any(path.exists() for path in left)
+        assert all(path.exists() for path in (*stay, mine, other))
+    target = tmp_path / "a.npy"
+    dead = tmp_path / f"a.npy.{here}-1{PARTIAL}"
+    dead.write_bytes(b"x")
+    with publishing(target) as first:
+        assert not dead.exists()
+        with publishing(tmp_path / "b.npy"):
+            first.write_bytes(b"y")
+    assert target.read_bytes() == b"y"
 
 
 # -- names --------------------------------------------------------------------------------------------

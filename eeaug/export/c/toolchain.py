@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.errors import ConversionError
+from eeaug.support import leftovers
 
 __all__ = ["ARM", "Size", "arm", "decisions", "host", "measured", "version"]
 
@@ -131,8 +131,8 @@ def _deepest(graphs: Sequence[Path], function: str) -> int:
 def _links(compiler: str, flags: tuple[str, ...]) -> bool:
     """Whether it makes a program: Debian and others have a compiler's library in a package of its own."""
     source = b'#include <math.h>\n#include <string.h>\nint main(void) { return (int)expf((float)strlen("")); }\n'
-    with tempfile.TemporaryDirectory() as folder:
-        line = [compiler, "-x", "c", "-", "-o", str(Path(folder, "program")), *flags]
+    with leftovers.scratch() as folder:
+        line = [compiler, "-x", "c", "-", "-o", str(folder / "program"), *flags]
         return subprocess.run(line, input=source, capture_output=True, check=False).returncode == 0
 
 

@@ -13,10 +13,10 @@ from numpy.lib import format as npy
 from eeaug.errors import InputError
 from eeaug.support import places
 from eeaug.support.printable import one_line
+from eeaug.support.regular import Unreadable
 
-__all__ = ["Header", "check_header", "load", "mapped"]
+__all__ = ["check_samples", "header", "load", "mapped"]
 
-Header = tuple[tuple[int, ...], np.dtype[Any]]
 _DAMAGE = (
     ValueError, TypeError, SyntaxError, EOFError, KeyError, OverflowError, RecursionError, MemoryError,
     tokenize.TokenError,
@@ -30,12 +30,10 @@ def load(path: Path, most: int) -> np.ndarray[Any, Any]:
     ------
     InputError : it cannot be read, is larger, or is none of numbers or text as its header says
     """
-    size = places.regular(path).st_size
-    if size > most:
-        raise InputError(f"{path}: has {size:,} bytes, at most {most:,} are read")
+    size = places.regular(path, most).st_size
     try:
         with path.open("rb") as file:
-            check_header(str(path), file, size)
+            check_samples(str(path), file, size)
             file.seek(0)
             return np.asarray(npy.read_array(file, allow_pickle=False))
     except OSError as error:
@@ -45,16 +43,26 @@ def load(path: Path, most: int) -> np.ndarray[Any, Any]:
 def mapped(where: str, path: Path) -> np.ndarray[Any, Any]:
     """The array of a file mapped into memory; raises as :func:`load`, ``where`` is what a message names."""
     with path.open("rb") as file:
-        check_header(where, file, path.stat().st_size)
+        check_samples(where, file, path.stat().st_size)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def check_header(where: str, file: IO[bytes], size: int) -> Header:
+def check_samples(where: str, file: IO[bytes], size: int) -> None:
+    """Raise InputError as :func:`header` does, or for samples without a value; ``where`` is what it names."""
+    try:
+        shape, _ = header(file, size)
+    except Unreadable as error:
+        raise InputError(f"{where} {error}") from error
+    if 0 in shape[1:]:
+        raise InputError(f"{where} has the shape {_shape(shape)}: no value for each sample")
+
+
+def header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of an array at the start of ``file``, of ``size`` bytes in all.
 
     Raises
     ------
-    InputError : the header is damaged, promises another number of bytes than there are, or names Python objects
+    Unreadable : the header is damaged, promises another number of bytes than there are, or names Python objects
     """
     try:
         version = npy.read_magic(file)
@@ -64,21 +72,18 @@ def check_header(where: str, file: IO[bytes], size: int) -> Header:
         # numpy has no public reader of 3.0, which is 2.0 in UTF-8 for the sake of names of fields
         shape, _, kind = (read or npy.read_array_header_2_0)(file)
     except _DAMAGE as error:
-        raise InputError(f"{where} is damaged: no header of a .npy file: {one_line(str(error), 100)}") from error
+        raise Unreadable(f"is damaged: no header of a .npy file: {one_line(str(error), 100)}") from error
     if kind.hasobject:
-        raise InputError(f"{where} holds Python objects (pickled); save plain numbers or text")
+        raise Unreadable("holds Python objects (pickled), not numbers or text")
     if kind.names is not None or kind.subdtype is not None or not kind.itemsize:
-        raise InputError(f"{where} must hold numbers or text, has the type {one_line(str(kind), 60)}")
+        raise Unreadable(f"must hold numbers or text, has the type {one_line(str(kind), 60)}")
     if any(type(n) is not int or n < 0 for n in shape) or len(shape) > 32:
-        raise InputError(f"{where} is damaged: no shape of an array: {one_line(str(shape), 60)}")
+        raise Unreadable(f"is damaged: no shape of an array: {one_line(str(shape), 60)}")
     there, promised = size - file.tell(), prod(shape) * kind.itemsize
     if promised != there:
-        raise InputError(
-            f"{where} is damaged: an array of shape {_shape(shape)} of {kind} takes {_bytes(promised)}, "
-            f"there are {there:,}"
+        raise Unreadable(
+            f"is damaged: an array of shape {_shape(shape)} of {kind} takes {_bytes(promised)}, there are {there:,}"
         )
-    if 0 in shape[1:]:
-        raise InputError(f"{where} has the shape {_shape(shape)}: no value for each sample")
     return shape, kind
 
 

@@ -1,0 +1,86 @@
+"""Zip files that somebody else may have made: how much is in one is known before memory is taken for it."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from eeaug.support import regular
+from eeaug.support.printable import quoted
+from eeaug.support.regular import Unreadable
+
+__all__ = ["DAMAGE", "END", "opened"]
+
+MOST_MEMBERS = 10_000
+LISTED_BYTES = 104  # of the list of members, for each that there may be; names of weights take 60 to 80
+# what reading a damaged one raises, or one with a password or a compression that Python does not know
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, struct.error, UnicodeDecodeError,
+)  # fmt: skip
+END, END_64 = b"PK\x05\x06", b"PK\x06\x06"  # of the list of members, how long it is said to be
+END_BYTES, END_64_BYTES, LOCATOR_BYTES = 22, 56, 20
+LONGEST_COMMENT = 0xFFFF
+IN_END_64 = 0xFFFFFFFF
+
+
+@contextmanager
+def opened(
+    path: Path, most: int, *, members: int = MOST_MEMBERS, links: bool = True, advice: str = ""
+) -> Iterator[zipfile.ZipFile]:
+    """The archive: every member has its own plain name, and all of them unpack to at most ``most`` bytes.
+
+    Parameters
+    ----------
+    members : how many there may be
+    links : whether ``path`` may be one
+    advice : what follows in the message about what unpacks to more
+
+    Raises
+    ------
+    Unreadable : it is no regular file, or anything of that does not hold
+    OSError, or one of DAMAGE
+    """
+    with regular.opened(path, None, links=links) as file:
+        _check_list(file, members)
+        with zipfile.ZipFile(file) as archive:
+            listed = archive.infolist()
+            if len(listed) > members:
+                raise Unreadable(f"{len(listed):,} members, more than {members:,}")
+            names: set[str] = set()
+            for member in listed:
+                name = member.filename
+                if name in names:
+                    raise Unreadable(f"two members are called {quoted(name)}")
+                if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
+                    raise Unreadable(f"the member {quoted(name)} is a path out of the file")
+                names.add(name)
+            total = sum(member.file_size for member in listed)
+            if total > most:
+                raise Unreadable(f"unpacks to {total:,} bytes, more than the {most:,} that are read{advice}")
+            yield archive
+
+
+def _check_list(file: IO[bytes], members: int) -> None:
+    """Python reads the list of members whole, however long it is said to be."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - LONGEST_COMMENT - END_BYTES - LOCATOR_BYTES - END_64_BYTES))
+    tail = file.read()
+    file.seek(0)
+    last = tail[-END_BYTES:]  # without a comment; what is in it may look like another one
+    at = len(tail) - END_BYTES if last[:4] == END and last[-2:] == b"\0\0" else tail.rfind(END)
+    if not 0 <= at <= len(tail) - END_BYTES:
+        return  # no zip file, as Python will say
+    length = struct.unpack_from("<L", tail, at + 12)[0]
+    if length == IN_END_64:
+        large = at - LOCATOR_BYTES - END_64_BYTES
+        if large < 0 or tail[large : large + 4] != END_64:
+            raise Unreadable("its list of members has no length")
+        length = struct.unpack_from("<Q", tail, large + 40)[0]
+    if length > members * LISTED_BYTES:
+        raise Unreadable(f"its list of members has {length:,} bytes, more than {members:,} members take")
