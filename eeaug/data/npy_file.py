@@ -46,7 +46,8 @@ def mapped(where: str, path: Path) -> np.ndarray[Any, Any]:
     """The array of a file mapped into memory; raises as :func:`load`, ``where`` is what a message names."""
     with path.open("rb") as file:
         check_header(where, file, path.stat().st_size)
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
 
 
 def check_header(where: str, file: IO[bytes], size: int) -> Header:
