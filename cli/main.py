@@ -144,7 +144,7 @@ def run(arguments: list[str]) -> int:
         )
     except NO_ARGUMENTS as error:
         error.show()
-        return error.exit_code
+        return int(error.exit_code)
     except click.NoSuchOption as error:
         from eeaug.support.spelling import nearest
 

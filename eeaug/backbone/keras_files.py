@@ -71,7 +71,8 @@ def import_keras() -> ModuleType:
             f"Keras runs on the backend {backend!r} in this process, eeaug needs 'tensorflow': "
             "set KERAS_BACKEND=tensorflow before keras is imported"
         )
-    return keras
+    module: ModuleType = keras
+    return module
 
 
 def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:

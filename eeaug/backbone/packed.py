@@ -132,7 +132,7 @@ def _dataset_bytes(dataset: Any, place: str) -> int:
     if not set(filters) <= set(FILTERS):
         raise Unreadable(f"the dataset {quoted(place)} is packed by an unknown filter")
     chunk = math.prod(dataset.chunks) if dataset.chunks else 0
-    return dataset.dtype.itemsize * max(math.prod(dataset.shape or (0,)), chunk)
+    return int(dataset.dtype.itemsize) * max(math.prod(dataset.shape or (0,)), chunk)
 
 
 def _check_attributes(holder: Any, size: int) -> None:

@@ -172,7 +172,8 @@ def read_h5(path: Path) -> Stored:
 
 def _checked(path: Path, config: object) -> Item:
     if isinstance(config, dict) and "class_name" in config and isinstance(config.get("config"), dict | list):
-        return _in_single_precision(_uncompiled(config))
+        whole: Item = _in_single_precision(_uncompiled(config))
+        return whole
     raise InputError(f"{path}: the stored configuration is damaged: no class_name and config in it")
 
 

@@ -39,7 +39,7 @@ class Outcomes:
     @property
     def correct(self) -> NDArray[np.bool_]:
         """bool (C + 1, n)"""
-        return self.predicted == self.labels
+        return np.asarray(self.predicted == self.labels)
 
     @property
     def samples(self) -> int:
@@ -58,7 +58,7 @@ class Outcomes:
     @property
     def baseline_right(self) -> NDArray[np.bool_]:
         """(n,)"""
-        return self.baseline == self.labels
+        return np.asarray(self.baseline == self.labels)
 
     @property
     def alone(self) -> Outcomes:

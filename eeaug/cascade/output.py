@@ -131,7 +131,7 @@ class Decision:
         """Which classes a code stands for: bool (n, classes)."""
         codes = np.asarray(codes)[:, None]
         if self.kind == "multilabel":
-            return (codes & self._bits()) != 0
+            return np.asarray((codes & self._bits()) != 0)
         return np.asarray(codes == np.arange(self.classes))
 
     def targets(self, codes: NDArray[np.integer]) -> Probabilities:

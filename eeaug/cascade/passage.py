@@ -39,7 +39,7 @@ class Passage:
         leaves = np.ones(self.outcomes.confidence.shape, dtype=bool)
         for k, threshold in enumerate(self.thresholds):
             leaves[k] = False if threshold is None else self.outcomes.confidence[k] >= np.float32(threshold)
-        return leaves.argmax(axis=0)
+        return np.asarray(leaves.argmax(axis=0))
 
     @cached_property
     def predicted(self) -> NDArray[np.integer]:
@@ -59,7 +59,7 @@ class Passage:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Whether every sample leaves with its label, (n,)."""
-        return self.predicted == self.outcomes.labels
+        return np.asarray(self.predicted == self.outcomes.labels)
 
     @property
     def losses(self) -> NDArray[np.int8]:

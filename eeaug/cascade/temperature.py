@@ -125,7 +125,7 @@ def _logits(probabilities: Probabilities, decision: Decision) -> Floats:
     """Logits up to a constant per row: (n, classes), or (n · outputs, 2) of sigmoids; float64."""
     least = float(np.finfo(np.float32).tiny) if decision.kind == "softmax" else _SURE_SIGMOID
     p = decision.distributions(probabilities.astype(np.float64))
-    return np.log(np.maximum(p, least)).reshape(-1, p.shape[-1])
+    return np.asarray(np.log(np.maximum(p, least)).reshape(-1, p.shape[-1]))
 
 
 def _slope(logits: Floats, counts: Floats, beta: float) -> tuple[float, float]:

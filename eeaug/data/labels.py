@@ -52,7 +52,7 @@ def read(where: str, y: np.ndarray) -> np.ndarray:
             )
     if (labels == labels[0]).all():
         raise InputError(f"{where} holds one class only ({labels[0]}); at least two are needed")
-    return labels
+    return np.asarray(labels)
 
 
 def numbers(where: str, y: np.ndarray) -> np.ndarray:

@@ -84,4 +84,4 @@ def weights(labels: np.ndarray, priors: Mapping[int, float], classes: int) -> np
             raise InputError(f"--priors name the class {number}, which has no sample here")
         of_class[number] = prior / max(1, counts[number])
     made = of_class[labels]
-    return made * (len(labels) / made.sum())
+    return np.asarray(made * (len(labels) / made.sum()))

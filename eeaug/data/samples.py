@@ -149,7 +149,7 @@ class View:
         """Labels, int64 (m,); an error where none were read."""
         if self.part.y is None:
             raise EeaugError(f"{self.part.name} was read without labels")
-        return self.part.y[self.indices]
+        return np.asarray(self.part.y[self.indices])
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -315,4 +315,5 @@ def _precision(want: Wanted, precision: type) -> type:
 
 def _open(file: Path) -> NDArray[Any]:
     cache.touch(file)
-    return np.load(file, mmap_mode="r", allow_pickle=False)
+    mapped: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+    return mapped

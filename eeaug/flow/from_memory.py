@@ -38,7 +38,7 @@ def hardware(given: Any, scratch: Path) -> str:
     if not is_place(given):
         raise InputError(f"hardware: must be the name of a profile, a path or a Hardware; given {_kind(given)}")
     hardware_module.read(os.fspath(given))
-    return os.fspath(given)
+    return str(os.fspath(given))
 
 
 def model(given: Any, scratch: Path) -> Path:
@@ -68,7 +68,7 @@ def data(given: Any, scratch: Path, running: Running, *, beside: bool) -> str | 
             raise InputError("data: missing; nothing lies beside a model in memory")
         return None
     if is_place(given):
-        return os.fspath(given)
+        return str(os.fspath(given))
     if not isinstance(given, Mapping):
         raise InputError(f"data: must be as --data takes it, or a mapping of arrays; given {_kind(given)}")
     arrays = functions.arrays_of("data", given)

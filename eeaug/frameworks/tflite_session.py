@@ -41,7 +41,8 @@ class Quantisation:
 
     def quantised(self, x: NDArray[np.floating]) -> NDArray[np.int8]:
         """Rounded half to even, and held within int8."""
-        return np.clip(np.rint(x / np.float32(self.scale)) + self.zero_point, -128, 127).astype(np.int8)
+        steps = np.rint(x / np.float32(self.scale)) + self.zero_point
+        return np.asarray(np.clip(steps, -128, 127), np.int8)
 
     def real(self, q: NDArray[np.int8]) -> NDArray[np.float32]:
         return (q.astype(np.float32) - self.zero_point) * np.float32(self.scale)

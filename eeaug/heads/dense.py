@@ -120,7 +120,7 @@ class _Running:
     def batch(self, fit: Features, rows: NDArray[np.integer], read: dict[str, Values]) -> Values:
         """What :meth:`step` takes of these rows; ``read`` holds those of tensors that other heads read, too."""
         if self.at_hand is not None:
-            return self.at_hand[rows]
+            return np.asarray(self.at_hand[rows])
         if self.source not in read:
             read[self.source] = _read(fit, self.source, rows)
         return _pooled(self.head, read[self.source])

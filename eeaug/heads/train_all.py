@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +85,8 @@ def search(
     rows = source.splits.rows(source.splits.choose)
 
     def answers(i: int) -> NDArray[np.float32]:
-        return np.asarray(held.probabilities if i < 0 else calibrated[i].held())[rows]
+        said = np.asarray(held.probabilities if i < 0 else calibrated[i].held())
+        return np.asarray(said[rows])
 
     return Candidates(
         tuple(one.trained for one in calibrated),
@@ -130,7 +132,7 @@ def _deployed(source: Source, judged: Judged) -> Judged:
 
 def _outcomes(source: Source, judged: Sequence[Judged], held: Features) -> tuple[Outcomes, Outcomes | None]:
     """On choose, and on certify if there is such a part."""
-    said = (*(one.held for one in judged), lambda: held.probabilities)
+    said: list[Callable[[], Any]] = [*(one.held for one in judged), lambda: held.probabilities]
     pairs = [source.classifier.decision.answers(np.asarray(probabilities())) for probabilities in said]
     labels = source.labels(held)
 
@@ -168,7 +170,7 @@ class _Judge:
         if self.specific:
             return False
         margin = 2 * np.sqrt(0.25 / len(self.labels))
-        return self.accuracy(probabilities) - margin >= float(self.given_right.mean())
+        return bool(self.accuracy(probabilities) - margin >= float(self.given_right.mean()))
 
     def promising(self, heads: Sequence[Head], probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
         right = {key: self.right(p) for key, p in probabilities.items()}

@@ -69,7 +69,7 @@ class Segments:
     @property
     def worst_latency_s(self) -> Floats:
         """(A,): every segment, head, hand-over and wake-up."""
-        return self.time_s.sum(axis=1)
+        return np.asarray(self.time_s.sum(axis=1))
 
 
 class Costs:
@@ -266,4 +266,4 @@ def _range_maxima(values: Sequence[float]) -> Floats:
 
 def _times(macs: Floats, seconds_per_mac: Floats) -> Floats:
     # an unknown rate does not matter for an operation type that does not occur
-    return np.where(macs > 0, macs * seconds_per_mac, 0.0).sum(axis=1)
+    return np.asarray(np.where(macs > 0, macs * seconds_per_mac, 0.0).sum(axis=1))

@@ -196,4 +196,4 @@ def junit(rows: Sequence[Row], bundle: str) -> bytes:
             failure = ElementTree.SubElement(case, "failure", {"message": row.sentence, "type": "limit"})
             failure.text = row.sentence
     ElementTree.indent(top)
-    return ElementTree.tostring(top, encoding="utf-8", xml_declaration=True) + b"\n"
+    return bytes(ElementTree.tostring(top, encoding="utf-8", xml_declaration=True)) + b"\n"

@@ -196,7 +196,7 @@ def _rooms(steps: Steps, found: Floats) -> dict[State, Floats]:
     processors, nothing = range(steps.block.shape[1]), np.zeros((0, 2))
 
     def less(room: Floats, row: Floats) -> Floats:
-        return room - [row[COST], 0.0]
+        return np.asarray(room - [row[COST], 0.0])
 
     for place in range(len(steps.places) - 1):
         for k in range(steps.m):

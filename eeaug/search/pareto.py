@@ -21,7 +21,7 @@ def pareto(points: Floats) -> Indices:
         order = np.lexsort(points.T[::-1])
         second = points[order, 1]
         before = np.concatenate([[np.inf], np.minimum.accumulate(second)[:-1]])
-        return order[second < before]
+        return np.asarray(order[second < before])
     return _pareto_3(points) if points.shape[1] == 3 else _pareto_any(points)
 
 

@@ -6,7 +6,7 @@ Sizes, depth and digits are bounded before they cost anything; a mistake is one 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from math import isfinite
 from pathlib import Path
@@ -155,7 +155,7 @@ def _wrong(error: Any) -> str:
         kinds = [wanted] if isinstance(wanted, str) else wanted
         right = " or ".join(names.get(name, f"a{'n' * (name[0] in 'aeiou')} {name}") for name in kinds)
     else:
-        right = {
+        words: Mapping[str, Callable[[], str]] = {
             "enum": lambda: f"one of {', '.join(map(value, wanted))}",
             "const": lambda: value(wanted),
             "minimum": lambda: f"{wanted} or more",
@@ -165,7 +165,8 @@ def _wrong(error: Any) -> str:
             "maxItems": lambda: f"a list of {wanted} or fewer",
             "minLength": lambda: "a name",
             "pattern": lambda: "64 hexadecimal digits" if "{64}" in wanted else f"text that matches {wanted}",
-        }.get(kind, lambda: error.schema.get("description", kind).rstrip("."))()
+        }
+        right = words[kind]() if kind in words else error.schema.get("description", kind).rstrip(".")
     return f"must be {right}, given {value(given)}"
 
 

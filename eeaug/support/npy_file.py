@@ -44,7 +44,8 @@ def mapped(where: str, path: Path) -> np.ndarray[Any, Any]:
     """The array of a file mapped into memory; raises as :func:`load`, ``where`` is what a message names."""
     with path.open("rb") as file:
         check_samples(where, file, path.stat().st_size)
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return found
 
 
 def check_samples(where: str, file: IO[bytes], size: int) -> None:

@@ -31,7 +31,7 @@ def details(report: Report) -> tuple[tuple[str, str], ...]:
 def _hardware(hardware: Report) -> str:
     """The profile, the first sentence of its source, and what its estimates leave out."""
     source = str(hardware["source"] or "").split(". ")[0].rstrip(".")
-    words = hardware["name"] + (f" ({source})" if source else "")
+    words = str(hardware["name"]) + (f" ({source})" if source else "")
     missing = ", ".join(hardware["not_counted"])
     return words + (f"; unknown and counted as 0: {missing}" if missing else "")
 
