@@ -222,3 +222,13 @@ def test_weights_count_as_an_effective_number_of_samples() -> None:
     assert first.reached.samples == pytest.approx(w.sum() ** 2 / (w @ w))
     assert first.left.samples / first.reached.samples == pytest.approx(w[leaves].sum() / w.sum())
     assert first.reached.mean == pytest.approx(w @ outcomes.confidence[0].astype(float) / w.sum())
+
+
+def test_what_no_sample_can_reach_is_as_unlikely_as_its_all_being_largest() -> None:
+    """Theorem 3 at its end: a distance of ``largest`` needs every value to be that; the exponent is log(1/p)."""
+    for variance, largest in ((0.04, 0.3), (0.2, 0.5)):
+        p = variance / (variance + largest**2)
+        for distance in (largest, 2 * largest):
+            assert shift._hoeffding(variance, largest, distance) == pytest.approx(-np.log(p))
+        assert 0 < shift._hoeffding(variance, largest, largest / 2) < -np.log(p)
+    assert shift._hoeffding(0.0, 0.3, 0.1) == shift._hoeffding(0.1, 0.3, 0.0) == 0

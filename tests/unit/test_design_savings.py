@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 from instances import random_problem
 from reports import SAMPLE
@@ -13,6 +15,7 @@ from reports import SAMPLE
 from eeaug.design.refine import LEAST_SAVING, mean_cost, worthwhile
 from eeaug.report.words import alternatives, cautions
 from eeaug.search import solver
+from eeaug.search.placing import placements
 from eeaug.search.space import Design, Problem
 
 
@@ -72,6 +75,29 @@ def test_an_exit_that_nobody_uses_goes_from_among_others(seed: int) -> None:
     proven = worthwhile(task, Design((early, late), (0, 0, 0), (0.0, 0.5)), proven=True)
     assert proven.exits in ((early, late), ())  # other samples may leave at the second
     assert worthwhile(task, Design((early, late), (0, 0, 0), (None, 0.0)), proven=True).exits in ((late,), ())
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_segments_around_an_exit_that_goes_become_one_on_the_better_processor(seed: int) -> None:
+    """Of the one before it and the one behind it, whichever fits and costs less."""
+    task = problem(seed, max_exits=2, cost="latency")
+    after, processors = task.costs.after, len(task.costs.hardware.processors)
+    pair = next(((b, a) for a in range(len(after)) for b in range(a) if after[b] < after[a]), None)
+    assert pair is not None
+    kept = pair[1]
+    pinned = replace(task, pinned={task.costs.exits[kept].location: None})
+    for before, behind in product(range(processors), repeat=2):
+        design = Design(pair, (before, behind, behind), (None, 0.5))
+        merged = [Design((kept,), (one, behind), (0.5,)) for one in {before, behind}]
+        allowed = [each for each in merged if each.processors in set(placements(pinned, 1))]
+        costs = [mean_cost(pinned, each) for each in allowed]
+        if np.isnan([*costs, mean_cost(pinned, design)]).any() or not allowed:
+            continue
+        found = worthwhile(pinned, design)
+        if min(costs) <= mean_cost(pinned, design):
+            assert mean_cost(pinned, found) == min(costs) and found in allowed
+        else:
+            assert found == design
 
 
 # -- what is said -------------------------------------------------------------------------------------
