@@ -59,13 +59,6 @@ def test_sixty_two_labels_fit_a_code() -> None:
     assert code == 1 + (1 << 61) and wide.marks(np.array([code])).sum() == 2
 
 
-def test_the_two_largest_of_many_classes() -> None:
-    p = np.random.default_rng(0).dirichlet(np.ones(200), 50).astype(np.float32)
-    largest = np.sort(p, axis=1)
-    confidence, _ = Decision("softmax", 200, "margin").answers(p)
-    np.testing.assert_array_equal(confidence, largest[:, -1] - largest[:, -2])
-
-
 def test_margin_is_between_the_two_largest() -> None:
     p = f([0.1, 0.7, 0.2], [0.5, 0.0, 0.5], [0, 1, 0])
     confidence, predicted = replace(SOFTMAX, measure="margin").answers(p)
