@@ -14,14 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eeaug.bundle import manifest_rules
-from eeaug.bundle.entries import Manifest
 from eeaug.errors import ConversionError, InputError
 from eeaug.schema import manifest as described
 from eeaug.support import json_file, regular
 from eeaug.support.printable import shown
+
+if TYPE_CHECKING:
+    from eeaug.bundle.entries import Manifest
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "check_files", "read", "read_manifest", "shown_whole", "times"]
 
@@ -50,6 +52,8 @@ class Bundle:
     @cached_property
     def entries(self) -> Manifest:
         """What manifest.json says, as data classes."""
+        from eeaug.bundle.entries import Manifest  # with NumPy, which a report's text starts without
+
         return Manifest.from_dict(self.manifest)
 
     def has(self, name: str) -> bool:
