@@ -233,3 +233,13 @@ def test_solved_designs_stay_within_the_budget() -> None:
         rows = other.outcomes.rows(better.exits)
         at = Passage(rows, better.thresholds).at
         assert rows.correct[at, np.arange(rows.samples)].mean() >= problem.objective.base_accuracy - 0.02 - 1e-9
+
+
+def test_thresholds_of_exits_that_hear_nobody_stay() -> None:
+    """The first exit's, those of exits that are not in the design; the final classifier has none."""
+    problem, design, said = search(3)
+    index = (*design.exits[:1], -1)
+    heard = reuse._heard(problem, index, [said[i] for i in index], 0.3, DECISION)
+    np.testing.assert_array_equal(heard.grid, problem.grid)
+    assert (heard.outcomes.confidence[:-1] == problem.outcomes.confidence[:-1]).all()
+    assert (heard.outcomes.confidence[-1] != problem.outcomes.confidence[-1]).any()
