@@ -35,7 +35,7 @@ def _margin(p: NDArray[np.floating]) -> NDArray[np.floating]:
 def _entropy(p: NDArray[np.floating]) -> NDArray[np.floating]:
     terms = p * np.log(np.maximum(p, np.finfo(np.float32).tiny))
     # summed in float64, and never past the ends by rounding: 1 is sure, whoever computes it
-    return np.clip(1 + terms.sum(axis=-1, dtype=np.float64) / log(p.shape[-1]), 0, 1)
+    return np.asarray(np.clip(1 + terms.sum(axis=-1, dtype=np.float64) / log(p.shape[-1]), 0, 1))
 
 
 @dataclass(frozen=True)
