@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from eeaug.cascade.output import MEASURES
+from eeaug.cascade.measures import MEASURES
 from eeaug.cli import config, forecast_view, out, shared, show
 from eeaug.cli.grouped import Grouped
 from eeaug.errors import InfeasibleError

@@ -6,14 +6,13 @@ number, or for several labels at once a bit mask (bit k is set where label k app
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from math import log
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.cascade.measures import MEASURES, Measure, margin
 from eeaug.errors import InputError
 
 __all__ = ["KINDS", "MEASURES", "STEP", "ZERO_POINT", "Decision", "Measure", "Quantised"]
@@ -21,42 +20,6 @@ __all__ = ["KINDS", "MEASURES", "STEP", "ZERO_POINT", "Decision", "Measure", "Qu
 KINDS = ("softmax", "binary", "multilabel")
 STEP, ZERO_POINT = 1 / 256, -128  # of int8 probabilities: what TFLite's softmax and logistic give
 Probabilities = NDArray[np.float32]
-
-
-def _largest(p: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.asarray(p.max(axis=-1))
-
-
-def _margin(p: NDArray[np.floating]) -> NDArray[np.floating]:
-    largest = np.partition(p, -2, axis=-1)
-    return np.asarray(largest[..., -1] - largest[..., -2])
-
-
-def _entropy(p: NDArray[np.floating]) -> NDArray[np.floating]:
-    terms = p * np.log(np.maximum(p, np.finfo(np.float32).tiny))
-    # summed in float64, and never past the ends by rounding: 1 is sure, whoever computes it
-    return np.asarray(np.clip(1 + terms.sum(axis=-1, dtype=np.float64) / log(p.shape[-1]), 0, 1))
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How sure a distribution is.
-
-    Parameters
-    ----------
-    of : distributions (..., K) → (...)
-    steepest : how much more than the probabilities it may be off
-    """
-
-    of: Callable[[NDArray[np.floating]], NDArray[np.floating]]
-    steepest: float
-
-
-MEASURES: Mapping[str, Measure] = {
-    "max-softmax": Measure(_largest, 1),
-    "margin": Measure(_margin, 2),
-    "entropy": Measure(_entropy, 7),  # −p · ln p is steep where p is small
-}
 
 
 @dataclass(frozen=True)
@@ -121,7 +84,7 @@ class Decision:
 
     def margins(self, p: Probabilities) -> Probabilities:
         """By how much each decision is made, (n,), whatever the measure: what rounding must reach to turn it."""
-        return self._least(_margin(self.distributions(p)))
+        return self._least(margin(self.distributions(p)))
 
     def distributions(self, p: NDArray[np.floating]) -> NDArray[np.floating]:
         """What is decided on, each summing to 1: (n, classes), or [1 − p, p] of every sigmoid, (n, outputs, 2)."""

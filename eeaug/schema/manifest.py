@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eeaug.cascade.output import MEASURES
+from eeaug.cascade.measures import MEASURES
 from eeaug.schema.design import THRESHOLD
 from eeaug.schema.settings import SEED, SETTINGS
 from eeaug.schema.words import (

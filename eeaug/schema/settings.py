@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eeaug.cascade.output import MEASURES
+from eeaug.cascade.measures import MEASURES
 from eeaug.schema.words import count, flag, number, record, rows, share, text
 from eeaug.settings import COSTS, EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, RECIPES
 

@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from eeaug.cascade.output import MEASURES
+from eeaug.cascade.measures import MEASURES
 from eeaug.errors import InputError
 from eeaug.settings.contradictions import Contradiction, python
 from eeaug.settings.parts import MAX_CACHE_BYTES, MAX_EPOCHS, MAX_LOCATIONS
