@@ -64,6 +64,8 @@ def run(work: Callable[[], int], fail: Callable[[str, int], int]) -> int:
     for missed in early:
         hand_on(missed, None)
     status, said = _wait(child, ours)
+    for number in before:  # all is done: another Ctrl-C while Python ends would take the exit code away
+        signal.signal(number, signal.SIG_IGN)
     if os.WIFEXITED(status):
         return os.WEXITSTATUS(status)
     ended = os.WTERMSIG(status)

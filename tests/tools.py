@@ -5,6 +5,7 @@ Debian and others keep a compiler, its C library, its C++ library and its linker
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +19,7 @@ from eeaug.export.c import toolchain
 
 __all__ = [
     "ARM_CPP", "HOST_CPP", "needs_arm", "needs_arm_cpp", "needs_cmake", "needs_host", "needs_host_cpp",
-    "needs_make", "needs_qemu", "needs_stack_usage",
+    "needs_make", "needs_qemu", "needs_stack_usage", "needs_terminal",
 ]  # fmt: skip
 
 C = "#include <stdio.h>\nint main(void) { return 0; }\n"
@@ -50,6 +51,17 @@ def _qemu_knows_the_machine() -> bool:
     return MACHINE in subprocess.run(line, capture_output=True, text=True, check=False).stdout
 
 
+def _has_terminals() -> bool:
+    """A container may have no /dev/pts."""
+    try:
+        ends = os.openpty()
+    except (AttributeError, OSError):
+        return False
+    for end in ends:
+        os.close(end)
+    return True
+
+
 def _needs(found: bool, what: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(not found, reason=f"not on this machine: {what}")
 
@@ -76,3 +88,4 @@ needs_arm_cpp = _needs(
     f"{ARM_CPP} with its C++ library",
 )
 needs_qemu = _needs(_qemu_knows_the_machine(), f"qemu-system-arm with the machine {MACHINE}")
+needs_terminal = _needs(_has_terminals(), "a pseudo-terminal (/dev/pts)")

@@ -58,6 +58,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     target = hardware.read(asked.hardware)
     stored_model.read(asked.model, allow_unsafe=asked.allow_unsafe)
     data.locate(asked.data, asked.model)
+    Cache(running.cache, running.max_cache_bytes).check()
     with progress.step("import"):
         start_frameworks(running.threads, running.seed)
     with progress.step("load", "model"):

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eeaug.errors import InputError
-from eeaug.support import checksums, leftovers
+from eeaug.support import checksums, leftovers, places
 
 __all__ = [
     "PARTIAL", "Cache", "Item", "Network", "clear_way", "damaged", "discard", "is_there", "key", "publishing",
@@ -150,12 +150,17 @@ class Cache:
         for kind, names in PLACES.items():
             for path in _find(self.directory, *names):
                 with contextlib.suppress(FileNotFoundError):  # another run may be tidying up
-                    found.append(Item(path, kind, *_measured(path)))
+                    found.append(Item(path, kind, *places.measured(path)))
         return sorted(found, key=lambda item: (item.used_s, item.path))
 
     def links(self) -> list[Path]:
         """Symbolic links where items would be: not made by eeaug, and left alone."""
         return sorted({path for names in PLACES.values() for path in _find(self.directory, *names, links=True)})
+
+    def check(self) -> None:
+        """Raise InputError, before any work, where there can be no such directory; makes none."""
+        with self._making():
+            places.check_directory(self.directory)
 
     def make_room(self, need: int, what: str = "features") -> None:
         """Drop what was used longest ago until ``need`` more bytes fit, first of all what killed runs left.
@@ -206,12 +211,16 @@ class Cache:
             shutil.rmtree(place, ignore_errors=True)
 
     def _make(self) -> None:
-        try:
+        with self._making():
             self.directory.mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def _making(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise InputError(
-                f"the cache {self.directory} cannot be made: {error.strerror}; name another place with --cache-dir"
-            ) from error
+            said = f"{error.strerror}; name another place with --cache-dir"
+            raise InputError(f"the cache {self.directory} cannot be made: {said}") from error
 
     def _drop_stale(self) -> None:
         before_s = time.time() - STALE_S
@@ -373,20 +382,6 @@ def _find(folder: Path, name: str, *below: str, links: bool = False) -> Iterator
             yield from _find(entry, *below, links=links)
         elif not links:
             yield entry
-
-
-def _measured(path: Path) -> tuple[int, float]:
-    """Bytes, and the time of the last change in it."""
-    facts = path.lstat()
-    if not stat.S_ISDIR(facts.st_mode):
-        return facts.st_size, facts.st_mtime
-    total, used_s = 0, facts.st_mtime
-    with contextlib.suppress(OSError):  # another run may be tidying up, or it is somebody else's
-        for entry in path.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                size, changed_s = _measured(entry)
-                total, used_s = total + size, max(used_s, changed_s)
-    return total, used_s
 
 
 def _about(folder: Path) -> dict[str, tuple[str, ...]]:

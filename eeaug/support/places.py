@@ -12,14 +12,14 @@ import select
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eeaug.errors import InputError
 from eeaug.support import regular as files
 from eeaug.support.regular import Unreadable
 
-__all__ = ["TEXT_BYTES", "check_name", "naming", "read", "regular", "why"]
+__all__ = ["TEXT_BYTES", "check_directory", "check_name", "measured", "naming", "read", "regular", "why"]
 
 TEXT_BYTES = 1 << 20  # of a file that people write: a hardware description, options, a data sidecar
 PIPE_S = 10.0  # what writes to a pipe (--hw <(...)) has begun by then
@@ -54,6 +54,30 @@ def regular(path: Path, most: int | None = None) -> os.stat_result:
         raise InputError(f"{path}: {error}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {_why(path, error)}") from None
+
+
+def check_directory(path: Path) -> None:
+    """Raise OSError where no such directory is and none can be made; makes none."""
+    place = path.absolute()
+    there = next(each for each in (place, *place.parents) if each.is_symlink() or each.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{there} is not a directory")
+    if there != place and not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"cannot write to {there}")
+
+
+def measured(path: Path) -> tuple[int, float]:
+    """Bytes, and the time of the last change in it."""
+    facts = path.lstat()
+    if not stat.S_ISDIR(facts.st_mode):
+        return facts.st_size, facts.st_mtime
+    total, used_s = 0, facts.st_mtime
+    with suppress(OSError):  # another run may be tidying up, or it is somebody else's
+        for entry in path.iterdir():
+            with suppress(FileNotFoundError):
+                size, changed_s = measured(entry)
+                total, used_s = total + size, max(used_s, changed_s)
+    return total, used_s
 
 
 def read(path: Path, most: int = TEXT_BYTES) -> bytes:

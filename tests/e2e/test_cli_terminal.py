@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from conftest import EXAMPLES, Run, environment
+from tools import needs_terminal
 
 from eeaug.cli import shared
 from eeaug.support import streams
@@ -55,12 +56,14 @@ with show.observer(quiet=False, verbose=True) as observer:
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-8]|9[0-7])\b[0-9;]*m")
 
 
+@needs_terminal
 def test_bars_on_a_terminal_and_the_cursor_is_there_again() -> None:
     code, got = on_a_terminal(STEPS)
     assert code == 0 and "read: model" in got and "warning: a [b]" in got
     assert COLOUR.search(got) and got.rindex("\x1b[?25h") > got.rindex("\x1b[?25l")
 
 
+@needs_terminal
 def test_no_color_is_kept_to() -> None:
     code, got = on_a_terminal(STEPS, NO_COLOR="1")
     assert code == 0 and "read: model" in got and not COLOUR.search(got)
@@ -68,6 +71,7 @@ def test_no_color_is_kept_to() -> None:
     assert "Usage: eeaug" in got and "\x1b" not in got
 
 
+@needs_terminal
 @pytest.mark.parametrize("variables", [{"CI": "true"}, {"CI": "1"}, {"TERM": "dumb"}])
 def test_nothing_live_where_lines_are_kept(variables: dict[str, str]) -> None:
     assert on_a_terminal(STEPS, **variables) == (0, "warning: a [b]\r\nread: model: 0.3 s\r\n")
@@ -103,6 +107,7 @@ def test_a_later_interrupt_counts_again(monkeypatch: pytest.MonkeyPatch) -> None
         interrupt(signal.SIGINT, None)
 
 
+@needs_terminal
 def test_an_interrupt_at_the_bars_leaves_the_terminal_as_it_was() -> None:
     raised = STEPS.replace("time.sleep(0.3)", "raise KeyboardInterrupt")
     _, got = on_a_terminal(raised)

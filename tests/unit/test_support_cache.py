@@ -327,3 +327,13 @@ def test_data_counts_is_noted_as_used_and_goes(tmp_path: Path) -> None:
     assert [i.path for i in cache.items()] == [item.path]
     cache.make_room(2900)
     assert cache.items() == []
+
+
+def test_a_place_that_cannot_be_a_cache_is_told_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for place in ("file", "file/below", "dangling/below", "x" * 300):
+        with pytest.raises(InputError, match="cannot be made"):
+            Cache(tmp_path / place).check()
+    Cache(tmp_path / "new" / "deep").check()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "file"]
