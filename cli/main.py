@@ -127,6 +127,13 @@ def _interrupt() -> Callable[[int, Any], None]:
     return interrupt
 
 
+def _ignore_interrupts() -> None:
+    """From here on; a second one may have waited for native code to end, and would take the exit code away."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if getattr(signal.getsignal(number), "__module__", None) == __name__:  # ours
+            signal.signal(number, signal.SIG_IGN)
+
+
 def run(arguments: list[str]) -> int:
     """Run one command; every error becomes one line on stderr and the exit code that is returned."""
     try:
@@ -139,6 +146,7 @@ def run(arguments: list[str]) -> int:
         interrupt = error.__cause__ if isinstance(error, click.exceptions.Abort) else error  # Abort is click's own
         if isinstance(interrupt, EOFError):  # click takes it for Ctrl-D
             return _unforeseen(interrupt)
+        _ignore_interrupts()
         return _fail(
             f"interrupted: {interrupt if interrupt and interrupt.args else 'nothing was written'}", INTERRUPTED
         )

@@ -63,7 +63,8 @@ def check_directory(path: Path) -> None:
     if not there.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, f"{there} is not a directory")
     if there != place and not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, f"cannot write to {there}")
+        fixed = hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY
+        raise OSError(errno.EROFS if fixed else errno.EACCES, os.strerror(errno.EROFS if fixed else errno.EACCES))
 
 
 def measured(path: Path) -> tuple[int, float]:
