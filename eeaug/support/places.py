@@ -57,14 +57,15 @@ def regular(path: Path, most: int | None = None) -> os.stat_result:
 
 
 def check_directory(path: Path) -> None:
-    """Raise OSError where no such directory is and none can be made; makes none."""
+    """Raise OSError where no such directory is and none can be made; what is made to know that goes again."""
     place = path.absolute()
-    there = next(each for each in (place, *place.parents) if each.is_symlink() or each.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, f"{there} is not a directory")
-    if there != place and not os.access(there, os.W_OK | os.X_OK):
-        fixed = hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY
-        raise OSError(errno.EROFS if fixed else errno.EACCES, os.strerror(errno.EROFS if fixed else errno.EACCES))
+    made = [each for each in (place, *place.parents) if not (each.exists() or each.is_symlink())]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    finally:
+        for each in made:
+            with suppress(OSError):  # not made, or another run has begun to use it
+                each.rmdir()
 
 
 def measured(path: Path) -> tuple[int, float]:
