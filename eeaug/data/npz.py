@@ -32,7 +32,11 @@ def read(given: str, cache: Path, wanted: Wanted) -> Raw:
     path = Path(given)
     places.regular(path)
     try:
-        whole = zipfile.is_zipfile(path)
+        with path.open("rb") as file:
+            zip_file.check_list(file)  # first: which lists are of no zip file differs between versions of Python
+            whole = zipfile.is_zipfile(file)
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {places.why(error)}") from error
     if not whole:

@@ -15,7 +15,7 @@ from eeaug.support import regular
 from eeaug.support.printable import quoted
 from eeaug.support.regular import Unreadable
 
-__all__ = ["DAMAGE", "END", "opened"]
+__all__ = ["DAMAGE", "END", "check_list", "opened"]
 
 MOST_MEMBERS = 10_000
 LISTED_BYTES = 104  # of the list of members, for each that there may be; names of weights take 60 to 80
@@ -47,7 +47,7 @@ def opened(
     OSError, or one of DAMAGE
     """
     with regular.opened(path, None, links=links) as file:
-        _check_list(file, members)
+        check_list(file, members)
         with zipfile.ZipFile(file) as archive:
             listed = archive.infolist()
             if len(listed) > members:
@@ -66,8 +66,8 @@ def opened(
             yield archive
 
 
-def _check_list(file: IO[bytes], members: int) -> None:
-    """Python reads the list of members whole, however long it is said to be."""
+def check_list(file: IO[bytes], members: int = MOST_MEMBERS) -> None:
+    """Raise Unreadable for a list of more members: Python reads it whole, however long it is said to be."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - LONGEST_COMMENT - END_BYTES - LOCATOR_BYTES - END_64_BYTES))
     tail = file.read()

@@ -115,13 +115,13 @@ def test_a_list_of_a_million_members_is_not_read(tmp_path: Path) -> None:
     list_bytes = 50_000_000
     end = struct.pack("<4s4H2LH", zip_file.END, 0, 0, 1, 1, list_bytes, 0, 0)
     path.write_bytes(end)
-    refused(path, "its list of members has 50,000,000 bytes|not a .npz file")  # Python 3.11.2 takes it for no zip
+    refused(path, "its list of members has 50,000,000 bytes")
     # with 64 bits for the length, which the short one then does not say
     end_64 = struct.pack("<4sQ2H2L4Q", zip_file.END_64, 44, 45, 45, 0, 0, 1, 1, list_bytes, 0)
     locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
     end = struct.pack("<4s4H2LH", zip_file.END, 0, 0, 1, 1, 0xFFFFFFFF, 0, 0)
     path.write_bytes(end_64 + locator + end)
-    refused(path, "its list of members has 50,000,000 bytes|not a .npz file")
+    refused(path, "its list of members has 50,000,000 bytes")
     path.write_bytes(bytes(100) + end)
     refused(path, "its list of members has no length|not a .npz file")
 
