@@ -15,13 +15,12 @@ import subprocess
 import sys
 import traceback
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any
 
 from eeaug.errors import ConversionError, EeaugError, InfeasibleError, InputError
 from eeaug.settings import Settings
 from eeaug.support.leftovers import own_temporary
-from eeaug.support.processes import die_with, ended_by
+from eeaug.support.processes import die_with, ended_by, import_path
 from eeaug.support.progress import Observer, Progress
 
 __all__ = ["augment"]
@@ -41,10 +40,9 @@ def augment(settings: Settings, observer: Observer) -> None:
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     EeaugError : the run failed, or its process was killed
     """
-    path = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     worker = subprocess.Popen(
         [sys.executable, "-P", "-c", f"from {__name__} import work; work()"],
-        env={**os.environ, PARENT: str(os.getpid()), "PYTHONPATH": path},
+        env={**os.environ, PARENT: str(os.getpid()), "PYTHONPATH": import_path()},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C comes to it from here, once
     )  # fmt: skip

@@ -17,11 +17,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
 from eeaug.errors import ConversionError, EeaugError
+from eeaug.support.processes import import_path
 
 __all__ = ["Ended", "call", "start"]
 
@@ -99,7 +99,7 @@ class _Server:
             self._heard = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", f"from {__name__} import serve; serve()", *self._needs],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path)},
+                env={**os.environ, "PYTHONPATH": import_path()},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._heard,
                 start_new_session=True,  # Ctrl-C is for this process, which then ends that one
             )  # fmt: skip

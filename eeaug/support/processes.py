@@ -8,8 +8,9 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 
-__all__ = ["FATAL", "die_with", "ended_by", "for_want_of_memory", "limited"]
+__all__ = ["FATAL", "die_with", "ended_by", "for_want_of_memory", "import_path", "limited"]
 
 # how C and C++ begin to say that they give up
 FATAL = re.compile(
@@ -48,6 +49,11 @@ def limited() -> bool:
 
         return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
     return False
+
+
+def import_path() -> str:
+    """PYTHONPATH with which another Python finds the modules that this one does."""
+    return os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
 
 
 def die_with(parent: int) -> None:
