@@ -20,7 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "--recipe", "--exit-weight",
     ),
     "Thresholds and proof": (
-        "--risk", "--cross-validate", "--confidence", "--calibrate-on", "--points", "--threshold", "--thresholds",
+        "--promise", "--risk", "--confidence", "--calibrate-on", "--points", "--threshold", "--thresholds",
         "--correction", "--least-alpha",
     ),
     "Placement": ("--exit-at", "--forbid", "--mapping"),

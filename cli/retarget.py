@@ -33,7 +33,8 @@ EXAMPLES = {
 @shared.inherited("--max-latency")
 @shared.inherited("--max-accuracy-drop")
 @shared.inherited("--max-class-drop", ".")
-@shared.inherited("--risk", " For bundles made with --risk.")
+@shared.inherited("--promise")
+@shared.inherited("--risk")
 @shared.inherited("--objective")
 @shared.inherited("--efficiency-weight")
 @shared.inherited("--scoring")
@@ -42,7 +43,6 @@ EXAMPLES = {
 @shared.inherited("--mapping")
 @shared.inherited("--max-exits", "; with --hw, where the old target's default holds, the new one's does.")
 @shared.inherited("--reuse/--no-reuse")
-@shared.inherited("--cross-validate/--no-cross-validate")
 @shared.inherited("--thresholds")
 @shared.inherited("--exit-at")
 @shared.inherited("--threshold")
@@ -154,6 +154,4 @@ def _preview(report: dict[str, Any]) -> list[str]:
             f"accuracy {units.points(mine['accuracy'] - base['accuracy'])}, "
             f"mean MACs {units.relative(base['mean_macs'], mine['mean_macs'])}" + (f" ({note})" if note else "")
         )
-    if report["guarantee"] is not None:
-        lines += ["", report["guarantee"]["statement"]]
-    return lines
+    return [*lines, "", report["promise"]["statement"]]

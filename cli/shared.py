@@ -13,7 +13,7 @@ import click
 
 from eeaug.cli import out
 from eeaug.errors import InputError
-from eeaug.settings import ALWAYS, COSTS, FORMATS, MAX_THREADS
+from eeaug.settings import ALWAYS, COSTS, FORMATS, MAX_THREADS, PROMISES
 from eeaug.support import places, quantities
 from eeaug.support.outputs import Output
 
@@ -112,19 +112,26 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--max-accuracy-drop": {
         "type": _DROP,
         "metavar": "SHARE",
-        "help": "Accuracy that may be lost, 0.01 or 1% for one point: on the choose samples, or see "
-        "--cross-validate.",
+        "help": "Accuracy that may be lost, 0.01 or 1% for one point; --promise says how surely.",
     },
     "--max-class-drop": {
         "type": _DROP,
         "metavar": "SHARE",
-        "help": "Accuracy that any single class may lose on the choose samples",
+        "help": "Accuracy that any single class may lose; --promise says how surely",
+    },
+    "--promise": {
+        "type": click.Choice(PROMISES),
+        "default": None,
+        "help": "How surely new data keep the budget. proven: an exact test on all of x_val says so (--risk). "
+        "expected: the drop on x_val plus one standard error is within it. none: it just fits on x_val, elsewhere "
+        "it often does not. Default: proven, or expected where x_val can prove less than half of that saving.",
+        "show_default": False,
     },
     "--risk": {
         "type": Quantity(quantities.SHARE, 0, 1, min_open=True, max_open=True),
         "metavar": "DELTA",
-        "help": "Prove the budget on samples set aside: the true drop exceeds it with probability DELTA at most "
-        "(0.05 is usual).",
+        "help": "Probability that what is proven does not hold, at most; default: 0.05. Given, nothing weaker is "
+        "promised.",
     },
     "--objective": {
         "type": click.Choice(tuple(COSTS)),
@@ -162,14 +169,8 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--max-exits": {"type": click.IntRange(0, 6), "metavar": "N", "help": "Early exits at most"},
     "--reuse/--no-reuse": {
         "default": True,
-        "help": "Later decisions use what earlier exits said, where that saves more; not with --risk, "
-        "--max-class-drop, --threshold or --scoring independent, which are about exits by themselves.",
-    },
-    "--cross-validate/--no-cross-validate": {
-        "default": None,
-        "help": "Keep the budget on samples that did not choose the design, as cross-validation estimates, not on "
-        "those that did; default: where there are fewer than 2,000 of them.",
-        "show_default": False,
+        "help": "Later decisions use what earlier exits said, where that saves more; not with --threshold or "
+        "--scoring independent, which are about exits by themselves.",
     },
     "--thresholds": {
         "type": click.IntRange(2, 101),

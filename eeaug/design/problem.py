@@ -18,7 +18,7 @@ from eeaug.network.graph import Block
 from eeaug.network.locations import Location
 from eeaug.search import solver
 from eeaug.search.space import Problem
-from eeaug.search.thresholds import PAPER_GRID, Budget, Objective, quantile_grid
+from eeaug.search.thresholds import PAPER_GRID, Objective, quantile_grid
 from eeaug.settings import COSTS, Goal
 from eeaug.support.spelling import nearest
 
@@ -119,7 +119,7 @@ def problem(
     objective = Objective(
         base_accuracy=float(outcomes.alone.accuracies[0]),
         base_cost=float(base.segments.of(goal.objective).sum()),
-        budget=None if goal.max_accuracy_drop is None else Budget.whole(goal.max_accuracy_drop),
+        budget=goal.max_accuracy_drop,
         weight=goal.efficiency_weight,
     )
     independent = goal.scoring == "independent"

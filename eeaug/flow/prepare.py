@@ -25,7 +25,7 @@ from eeaug.heads.specific import Specific
 from eeaug.heads.supervision import Source
 from eeaug.network import graph, locations
 from eeaug.network.locations import Location
-from eeaug.settings import EFFORTS, Goal, Input, Settings, Training
+from eeaug.settings import EFFORTS, Contradiction, Goal, Input, Settings, Training
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Progress
 
@@ -81,9 +81,13 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         splits = data.split(
             given,
             seed=running.seed,
-            certify=goal.risk is not None,
             on_train=asked.calibrate_on == "train",
         )
+        if splits.choose.part is given.train and settings.promise_asked and settings.promises != ("none",):
+            raise Contradiction(
+                f"{{{'promise' if goal.promise else 'risk'}}}: {given.source} has neither x_val nor x_test, and of "
+                "samples that the given model was trained on nothing can be promised"
+            )
         priors = None if asked.priors is None else _priors(asked, decision, splits, names)
     if answered is not None and (doubt := plausibility.normalisation(classifier, answered[1])) is not None:
         progress.warn_first(doubt)
@@ -136,7 +140,7 @@ def _priors(asked: Input, decision: Decision, splits: Splits, names: tuple[str, 
     if asked.labels == "none":
         raise InputError("--priors weigh samples by their labels: there are none with --labels none")
     priors = data.parse_priors(str(asked.priors), names)
-    for view in (splits.choose, splits.certify, splits.test):
+    for view in (splits.screen, splits.choose, splits.test):
         if view is not None:
             data.weights(view.y, priors, decision.classes)
     return priors

@@ -205,12 +205,12 @@ def class_drops(problem: Problem, archs: Indices) -> Floats:
         return worst
     for part in limit.parts:
         samples, right, share = limit.samples[part], limit.right[:, part], limit.share[part]
-        given = float(share[right[-1]].sum())
+        given = float(share[limit.given[part]].sum())
         # a label has all samples, in order: no copy
         bin_of = bins if len(samples) == bins.shape[1] else bins[:, samples]
         if problem.independent:
             leave, hits = marginals(bin_of, right[:-1], problem.thresholds, share)
-            tables = independent_tables(leave[archs], hits[archs], given)
+            tables = independent_tables(leave[archs], hits[archs], float(share[right[-1]].sum()))
         else:
             tables = exact_tables(bin_of, right, archs, problem.thresholds, share)
         np.maximum(worst, given - tables.accuracy, out=worst)

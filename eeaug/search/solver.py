@@ -229,15 +229,15 @@ def _budgets(problem: Problem, into: Settled, looked_at: Sequence[Indices]) -> I
     assert budget is not None, "without a budget every accuracy is within it"
     _, drop, class_drop = nearest
     return InfeasibleError(
-        f"no design meets the limits; the nearest misses 2 of them: --max-accuracy-drop {budget.kept:g} "
+        f"no design meets the limits; the nearest misses 2 of them: --max-accuracy-drop {budget:g} "
         f"({_drop(drop)} needed) and --max-class-drop {given:g} ({_drop(class_drop)} needed)",
-        limit="max_accuracy_drop", given=budget.kept, best=None,
+        limit="max_accuracy_drop", given=budget, best=None,
     )  # fmt: skip
 
 
 def _budget(problem: Problem, best_accuracy: float) -> InfeasibleError:
     """Limits can be met, the accuracy budget cannot: for want of a threshold that is never."""
-    given = 0.0 if problem.objective.budget is None else float(problem.objective.budget.kept)
+    given = 0.0 if problem.objective.budget is None else float(problem.objective.budget)
     best = problem.objective.base_accuracy - best_accuracy
     smallest, asked = apart("{:.4g}".format, best, given)
     return InfeasibleError(

@@ -14,7 +14,7 @@ from eeaug.settings.parts import Goal, Input, Running, Training
 from eeaug.settings.vocabulary import FAMILIES, FORMATS, LEAST_ALPHA, flag, needed
 from eeaug.support.spelling import nearest
 
-__all__ = ["Contradiction", "check", "command_line", "python"]
+__all__ = ["Contradiction", "check", "command_line", "python", "unpromised"]
 
 Door = Callable[[str, str | None], str]  # words an option, by its key, and its value if the message names one
 
@@ -61,12 +61,6 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
         raise Contradiction("{max_class_drop} compares with the given model, class by class: not with {finetune}")
     if goal.least_alpha is not None and not goal.target_class:
         raise Contradiction("{least_alpha} is of the thresholds of {target_class}, which was not asked for")
-    if goal.cross_validate and not goal.may_cross_validate:
-        raise Contradiction(
-            "{cross_validate} is about {max_accuracy_drop} alone: not with {risk}, {efficiency_weight}, "
-            "{max_class_drop}, {target_class}, {threshold} or {scoring}",
-            scoring="independent",
-        )
     if training.exit_weight is not None and training.recipe != "trecx":
         raise Contradiction(
             "{exit_weight} is of the joint training of {recipe}, which was not asked for", recipe="trecx"
@@ -75,15 +69,11 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
         _check_trecx(input, goal, training)
     if goal.target_class:
         _check_target(input, goal, training)
-    if "tflite-int8" in needed(running.formats):
-        for option, given in (("max_class_drop", goal.max_class_drop), ("target_class", goal.target_class)):
-            if given:
-                raise Contradiction(
-                    f"{{{option}}} is about the float cascade alone: not with {{formats}}",
-                    formats="tflite-int8, tflm",
-                )
-    if goal.risk is not None:
-        _check_risk(input, goal, training)
+    if "tflite-int8" in needed(running.formats) and goal.target_class:
+        raise Contradiction(
+            "{target_class} is about the float cascade alone: not with {formats}", formats="tflite-int8, tflm"
+        )
+    _check_promise(input, goal, training)
 
 
 def _check_trecx(input: Input, goal: Goal, training: Training) -> None:
@@ -103,7 +93,6 @@ def _check_trecx(input: Input, goal: Goal, training: Training) -> None:
 
 def _check_target(input: Input, goal: Goal, training: Training) -> None:
     for option, given in {
-        "risk": goal.risk is not None,
         "finetune": bool(training.finetune),
         "max_class_drop": goal.max_class_drop is not None,
         "efficiency_weight": goal.efficiency_weight is not None,
@@ -125,14 +114,30 @@ def _check_target(input: Input, goal: Goal, training: Training) -> None:
             )
 
 
-def _check_risk(input: Input, goal: Goal, training: Training) -> None:
-    if training.finetune or training.recipe == "trecx":
-        raise Contradiction("{risk} rests on the given model as the last resort, which {finetune} replaces")
-    if goal.max_accuracy_drop is None:
-        raise Contradiction("{risk} guarantees {max_accuracy_drop}: with {efficiency_weight} there is none")
-    if input.calibrate_on == "train":
-        raise Contradiction(
-            "{risk} needs samples that the model was not trained on: not {calibrate_on}", calibrate_on="train"
-        )
-    if goal.correction != 1.0:
-        raise Contradiction("{correction} changes thresholds after they were found: {risk} cannot hold for them")
+def unpromised(input: Input, goal: Goal, training: Training) -> tuple[str, dict[str, str]] | None:
+    """Why nothing can be promised of the accuracy drop, as a message of :class:`Contradiction`; None: it can be."""
+    reasons: tuple[tuple[bool, str, dict[str, str]], ...] = (
+        (goal.max_accuracy_drop is None, "{efficiency_weight} has no accuracy budget", {}),
+        (goal.scoring == "independent", "{scoring} is the paper's flow", {"scoring": "independent"}),
+        (bool(goal.target_class), "{target_class} chooses by gain and loss", {}),
+        (goal.correction != 1, "{correction} changes thresholds after they were found", {}),
+        (
+            input.calibrate_on == "train",
+            "the given model was trained on the samples of {calibrate_on}", {"calibrate_on": "train"},
+        ),
+        (training.recipe == "trecx", "{recipe} replaces the given model", {"recipe": "trecx"}),
+        (bool(training.finetune), "{finetune} replaces the given model", {}),
+    )  # fmt: skip
+    return next(((why, values) for holds, why, values in reasons if holds), None)
+
+
+def _check_promise(input: Input, goal: Goal, training: Training) -> None:
+    if goal.risk is not None and goal.promise in ("expected", "none"):
+        raise Contradiction("{risk} is of what is proven: not with {promise}", promise=goal.promise)
+    asked = "promise" if goal.promise is not None else "risk"
+    reason = unpromised(input, goal, training)
+    if reason is None or (goal.promise in (None, "none") and goal.risk is None):
+        return
+    why, values = reason
+    shown = {"promise": goal.promise} if goal.promise is not None else {}
+    raise Contradiction(f"{{{asked}}}: nothing can be promised here: {why}", **shown, **values)

@@ -18,7 +18,7 @@ from eeaug.errors import InputError
 from eeaug.settings.contradictions import Contradiction, python
 from eeaug.settings.parts import MAX_CACHE_BYTES, MAX_EPOCHS, MAX_LOCATIONS
 from eeaug.settings.settings import Settings
-from eeaug.settings.vocabulary import COSTS, EFFORTS, MAX_SEED, MAX_THREADS, RECIPES
+from eeaug.settings.vocabulary import COSTS, EFFORTS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES
 from eeaug.support.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
 from eeaug.support.spelling import nearest
 
@@ -154,13 +154,13 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "mapping": Choice(("free", "one-each")),
     "max_exits": Number(0, 6, whole=True),
     "reuse": _flag,
-    "cross_validate": _flag,
     "finetune": Number(0, MAX_EPOCHS, whole=True),
     "thresholds": Number(2, 101, whole=True),
     "exit_at": _exits,
     "threshold": _thresholds,
     "forbid": _names,
     "labels": Choice(("given", "none")),
+    "promise": Choice(PROMISES),
     "risk": Number(0, 1, above=True, below=True, kind=SHARE),
     "confidence": Choice(tuple(MEASURES)),
     "calibrate_on": Choice(("held", "train")),

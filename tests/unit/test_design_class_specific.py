@@ -24,7 +24,7 @@ from eeaug.heads.training import Trained
 from eeaug.network.locations import Location
 from eeaug.search.placing import architectures, placements
 from eeaug.search.space import Problem
-from eeaug.search.thresholds import NEVER, Budget, Objective
+from eeaug.search.thresholds import NEVER, Objective
 from eeaug.settings import Settings
 from eeaug.settings.vocabulary import LEAST_ALPHA
 
@@ -115,7 +115,7 @@ def brute_force(task: Problem, specific: Specific, grid: np.ndarray) -> float:
                 if min(binary) < eta - 1e-9 or right[target].mean() < eta - 1e-9:  # (6), (7)
                     continue
                 budget = task.objective.budget
-                if budget is not None and right.mean() < task.objective.base_accuracy - budget.kept - 1e-9:
+                if budget is not None and right.mean() < task.objective.base_accuracy - budget - 1e-9:
                     continue
                 for sequence in placements(task, m):
                     segments = task.costs.segments(arch[None], sequence)
@@ -133,7 +133,7 @@ def specific_task(seed: int, cost: str) -> tuple[Problem, Specific]:
     whole = costs.segments(np.zeros((1, 0), np.intp), (0,))
     base = float(whole.macs.sum() if cost == "macs" else whole.time_s.sum())
     accuracy = float((made.outcomes.predicted[-1] == made.outcomes.labels).mean())
-    budget = [None, Budget.whole(0.02)][seed % 2]
+    budget = [None, (0.02)][seed % 2]
     return made.problem(objective=Objective(accuracy, base, budget), cost=cost, max_exits=2), specific
 
 

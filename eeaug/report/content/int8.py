@@ -13,8 +13,10 @@ from eeaug.cascade.passage import Passage
 from eeaug.design.design import Chosen
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8.int8_cascade import FORMAT, Integer
-from eeaug.report.content.build import drop_bound, metrics_of, points_of, proof
+from eeaug.report.content import promise
+from eeaug.report.content.build import drop_bound, metrics_of, points_of
 from eeaug.schema.figures import FIGURES
+from eeaug.settings import Settings
 
 __all__ = ["build"]
 
@@ -24,7 +26,7 @@ _BY_ARITHMETIC = tuple(key for key, figure in FIGURES.items() if figure.null)
 
 def build(
     chosen: Chosen, work: Work, found: Integer, *, floats: Outcomes, test: Outcomes | None,
-    checks: Mapping[str, Checked], labels: str, seed: int,
+    checks: Mapping[str, Checked], settings: Settings,
 ) -> dict[str, Any]:  # fmt: skip
     """The block ``int8`` of the report.
 
@@ -37,10 +39,10 @@ def build(
     own = replace(chosen, thresholds=found.thresholds)
     exact = metrics_of(own, found.rows, "choose")[1]
     measured = None if test is None else metrics_of(own, test, "test")[1]
-    bound, why = drop_bound(own, test, seed)
+    bound, why = drop_bound(own, test, settings.running.seed)
     mine = found.rows if test is None else test
     same = Passage(floats, chosen.thresholds).predicted == Passage(mine, found.thresholds).predicted
-    made = points_of(found.points, own, found.rows, test, labels, seed, given_last=False)
+    made = points_of(found.points, own, found.rows, test, settings, given_last=False)
     used = {stage.processor for stage in work.stages}
     if any(p.arithmetic != "int8" for p in work.hardware.processors if p.name in used):
         for metrics in (exact, measured, *(point[key] for point in made for key in ("predicted", "measured"))):
@@ -65,7 +67,9 @@ def build(
         "measured": measured,
         "same_answer": float(mine.share(same)),
         "operating_points": made,
-        "guarantee": proof(found.guarantee, labels, given_last=False),
+        "promise": promise.block(
+            found.promise, settings.input.labels, asked=settings.promise_asked, given_last=False
+        ),
         "accuracy_drop_bound_95": bound,
         "accuracy_drop_bound_95_missing": why,
         "stages": [_stage(work, entry) for entry in work.manifest.stages],

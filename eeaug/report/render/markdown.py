@@ -36,8 +36,7 @@ def _lines(report: Report, use: Use | None) -> Iterator[str]:
     yield f"### {_text(model['name'])} on {_text(hardware['name'])}"
     yield ""
     yield f"**{_text(design['summary'])}**"
-    if (promise := facts.promise(report)) is not None:
-        yield from ("", _text(promise[0]))
+    yield from ("", _text(facts.promise(report)[0]))
     for kind, sentences in (("NOTE", report["data"]["notes"]), ("WARNING", report["warnings"])):
         if sentences:
             yield from ("", f"> [!{kind}]", *(f"> - {_text(sentence)}" for sentence in sentences))
@@ -91,6 +90,8 @@ def _more(report: Report) -> Iterator[str]:
     if points := alternatives.operating_points(report):
         yield from ("", f"**{_text(alternatives.operating_points_title(report))}**", "")
         yield from _table(points)
+        if note := alternatives.together(report):
+            yield from ("", _text(note))
     if int8 := quantised.comparison(report):
         yield from ("", f"**{_text(quantised.title(report))}**", "")
         yield from _table(int8)

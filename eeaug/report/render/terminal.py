@@ -96,9 +96,8 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
         yield _warnings(doubts, write)
         yield Text()
     yield write(design["summary"], "bold")
-    if (promise := facts.promise(report)) is not None:
-        said, proven = promise
-        yield write(said, "green" if proven else "yellow")
+    said, proven = facts.promise(report)
+    yield write(said, "green" if proven else "yellow")
     for note in report["data"]["notes"]:
         yield write(f"Note: {note}", "yellow")
 
@@ -127,6 +126,8 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
     if points := alternatives.operating_points(report):
         yield from _heading(alternatives.operating_points_title(report), write)
         yield _table(points, write)
+        if note := alternatives.together(report):
+            yield write(note, "dim")
     if int8 := quantised.comparison(report):
         yield from _heading(quantised.title(report), write)
         yield _table(int8, write)

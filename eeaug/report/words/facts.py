@@ -102,17 +102,17 @@ def _points(value: float) -> str:
     return points(value, signed=False)
 
 
-def promise(report: Report) -> tuple[str, bool] | None:
-    """What is proven of the accuracy budget, and whether; None where nothing was to be proven or warned of.
+def promise(report: Report) -> tuple[str, bool]:
+    """What is promised of the accuracy budget, and whether that is a proof.
 
-    Without --risk: a warning if not even the bound from unseen samples is within the budget.
+    Where nothing is promised: what test says against it, if not even the bound from there is within the budget.
     """
-    settings, guarantee = report["settings"], report["guarantee"]
-    if guarantee is not None:
-        return guarantee["statement"], guarantee["proven"]
+    settings, promised = report["settings"], report["promise"]
+    if promised["promise"] != "none":
+        return promised["statement"], promised["promise"] == "proven" and promised["kept"]
     budget, value = settings["max_accuracy_drop"], report["accuracy_drop_bound_95"]
     if budget is None or value is None or value <= budget:
-        return None
+        return promised["statement"], False
     given, exact = report["baseline"]["choose"], report["design"]["predicted"]["exact"]
     missed = given["accuracy"] - exact["accuracy"] - budget
     said = f"The budget of {points(budget, signed=False)} "
@@ -120,13 +120,8 @@ def promise(report: Report) -> tuple[str, bool] | None:
         said += f"is missed on the choose samples already, by {apart(_points, missed, 0.0)[0]}"
     else:
         said += "held on the choose samples only"
-    refused = ["--calibrate-on train"] if settings["calibrate_on"] == "train" else []
-    refused += [f"--correction {settings['correction']:g}"] if settings["correction"] != 1 else []
-    without = f" without {' and '.join(refused)}" if refused else ""
-    return (
-        f"{said}; elsewhere the {drop_name(report)} may be up to {at_most(value)} (95 % bound). "
-        f"For a proof: --risk 0.05{without}."
-    ), False
+    elsewhere = f"elsewhere the {drop_name(report)} may be up to {at_most(value)} (95 % bound)"
+    return f"Nothing is promised. {said}; {elsewhere}.", False
 
 
 def comparison_title(report: Report) -> str:

@@ -60,9 +60,7 @@ def comparison(report: Report) -> tuple[tuple[str, ...], ...]:
         rows.append((place, "", *(share(metrics["leave_rates"][k]) for metrics in both)))
     bounds = [block["accuracy_drop_bound_95"] for block in (report, int8)]
     rows.append((f"{facts.drop_name(report)} at most (95 %)", "", *map(_bound, bounds)))
-    if report["guarantee"] is not None:
-        proofs = [block["guarantee"] for block in (report, int8)]
-        rows.append(("proven", "", *("yes" if (proof or {}).get("proven") else "no" for proof in proofs)))
+    rows.append(("promise", "", *(alternatives.promise_word(block["promise"]) for block in (report, int8))))
     return tuple(rows)
 
 
@@ -71,7 +69,7 @@ def note(report: Report) -> str:
     int8 = _int8(report)
     shown = int8["measured"] or int8["predicted"]
     said = [
-        f"Ranges from {int8['calibration_samples']:,} choose samples, thresholds from what int8 stages say of all",
+        f"Ranges from {int8['calibration_samples']:,} samples, thresholds from what int8 stages say of all",
         f"run in LiteRT with its {int8['kernels']} kernels",
         f"the same answer as the float cascade on {share(int8['same_answer'])} of {shown['split']}",
     ]
@@ -80,9 +78,7 @@ def note(report: Report) -> str:
         differ = tflm["disagreements"]
         outcome = "the same decisions" if not differ else f"other decisions on {differ:,}, each near a threshold,"
         said.append(f"TFLM gives {outcome} on {tflm['samples']:,} samples")
-    if int8["guarantee"] is not None:
-        return f"{'; '.join(said)}. int8: {int8['guarantee']['statement']}"
-    return f"{'; '.join(said)}."
+    return f"{'; '.join(said)}. int8: {int8['promise']['statement']}"
 
 
 def operating_points_title(report: Report) -> str:

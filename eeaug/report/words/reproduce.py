@@ -16,8 +16,8 @@ __all__ = ["command", "inputs", "sidecar", "sidecar_name", "versions"]
 
 # what `eeaug retarget` takes from the earlier bundle unless it is given; of some, "none" takes it away
 _INHERITED = (
-    "max_accuracy_drop", "efficiency_weight", "max_latency_s", "max_class_drop", "risk", "objective", "scoring",
-    "correction", "points", "mapping", "max_exits", "reuse", "cross_validate", "formats",
+    "max_accuracy_drop", "efficiency_weight", "max_latency_s", "max_class_drop", "promise", "risk", "objective",
+    "scoring", "correction", "points", "mapping", "max_exits", "reuse", "formats",
     "thresholds", "exit_at", "threshold", "forbid",
 )  # fmt: skip
 _DROPS = ("max_accuracy_drop", "max_class_drop")
