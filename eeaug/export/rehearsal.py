@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from eeaug.backbone.model import Classifier
 from eeaug.bundle.entries import Manifest, OperatingPoint
 from eeaug.data.preprocessing import Preprocessing
+from eeaug.design.promise import nothing
 from eeaug.errors import ConversionError
 from eeaug.export import formats, keras_onnx, layerwise, tflm, verify
 from eeaug.export.formats import Format, Work
@@ -88,9 +89,9 @@ def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -
     """Write the format and look whether it says what Keras says; of int8, whether TFLM says what LiteRT does."""
     work = work.adding(name, kind.write(work))
     if name == int8_cascade.FORMAT:
-        nothing: tuple[None, ...] = (None,) * (len(work.stages) - 1)
+        closed: tuple[None, ...] = (None,) * (len(work.stages) - 1)
         return replace(
-            work, manifest=int8_cascade.entered(work.manifest, Integer(nothing, reference.outcomes, (), None))
+            work, manifest=int8_cascade.entered(work.manifest, Integer(closed, reference.outcomes, (), nothing(None)))
         )
     if kind.like == "int8":
         stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)

@@ -1,8 +1,9 @@
 """The int8 stages as a cascade of its own: how it runs, and the thresholds that are best for it.
 
 Its exits say other things than the float ones, its last classifier is not the given model, and no confidence of it
-is above 255/256: so thresholds are sought again, on what int8 stages say of the same samples, by the same search and for the same budget against the given float model, with a promise of its own; exits, processors and shares of
-reuse stay.
+is above 255/256: so thresholds are sought again, on what int8 stages say of the same samples, by the same search,
+for the same budget against the given float model, with a promise of its own; exits, processors and shares of reuse
+stay.
 """
 
 from __future__ import annotations
