@@ -18,7 +18,7 @@ from random_parts import WIDTH, some_block, some_exit, some_hardware
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.hardware import Hardware
-from eeaug.network.costs import Costs, Exit
+from eeaug.network.costs import Costs, ExitCosts
 from eeaug.network.graph import Block
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Objective, of_design
@@ -30,7 +30,7 @@ class Instance:
 
     hardware: Hardware
     blocks: tuple[Block, ...]
-    exits: tuple[Exit, ...]
+    exits: tuple[ExitCosts, ...]
     input_elements: int
     outcomes: Outcomes
     grid: NDArray[np.float32]
@@ -248,7 +248,7 @@ class Brute:
         """MACs, seconds, joules, bytes of weights, bytes of tensors."""
         mine = self.hardware.processors[p]
         work = list(self.blocks[start : len(self.blocks) if head is None else self.exits[head].after])
-        parts: list[Block | Exit] = [*work]
+        parts: list[Block | ExitCosts] = [*work]
         tensors = max((b.peak_elements for b in work), default=0)
         if head is not None:
             parts.append(self.exits[head])

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 
-__all__ = ["LEVEL", "Comparison", "Exit", "Moments", "compare", "read", "recorded", "seen"]
+__all__ = ["LEVEL", "Comparison", "ExitMoments", "Moments", "compare", "read", "recorded", "seen"]
 
 LEVEL = 0.05  # of all statistics together
 STEP = 1e-9  # to which the ends of intervals of means are found
@@ -59,7 +59,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Exit:
+class ExitMoments:
     """Confidences at one classifier: of those that left there, and of all that reached it."""
 
     left: Moments
@@ -91,7 +91,7 @@ class Comparison:
 
 def seen(
     exits: NDArray[np.intp], reached: Sequence[NDArray[np.float32]], weights: NDArray[np.float64] | None = None
-) -> tuple[Exit, ...]:
+) -> tuple[ExitMoments, ...]:
     """What n samples show at each of m + 1 classifiers.
 
     Parameters
@@ -107,7 +107,7 @@ def seen(
         leaves = exits[there] == k
         own = None if w is None else w[there]
         left = Moments.of(confidence[leaves], None if own is None else own[leaves])
-        found.append(Exit(left, Moments.of(confidence, own)))
+        found.append(ExitMoments(left, Moments.of(confidence, own)))
     return tuple(found)
 
 
@@ -135,7 +135,7 @@ def recorded(outcomes: Outcomes, points: Mapping[str, Thresholds], part: str) ->
     }
 
 
-def _entries(own: Sequence[Exit], thresholds: Thresholds) -> list[dict[str, Any]]:
+def _entries(own: Sequence[ExitMoments], thresholds: Thresholds) -> list[dict[str, Any]]:
     tests = {(c.exit, c.statistic): c for c in compare(own, own, thresholds)}
     made = []
     for k, at in enumerate(own):
@@ -153,17 +153,17 @@ def _entries(own: Sequence[Exit], thresholds: Thresholds) -> list[dict[str, Any]
     return made
 
 
-def read(reference: Mapping[str, Any], point: str) -> tuple[Exit, ...]:
+def read(reference: Mapping[str, Any], point: str) -> tuple[ExitMoments, ...]:
     """What :func:`recorded` holds of one operating point; KeyError if it holds none of that name."""
     entries = {listed["name"]: listed["exits"] for listed in reference["points"]}[point]
     return tuple(
-        Exit(*(Moments(e[s]["samples"], e[s]["mean_confidence"], e[s]["sd"]) for s in ("left", "reached")))
+        ExitMoments(*(Moments(e[s]["samples"], e[s]["mean_confidence"], e[s]["sd"]) for s in ("left", "reached")))
         for e in entries
     )
 
 
 def compare(
-    reference: Sequence[Exit], new: Sequence[Exit], thresholds: Thresholds, level: float = LEVEL
+    reference: Sequence[ExitMoments], new: Sequence[ExitMoments], thresholds: Thresholds, level: float = LEVEL
 ) -> tuple[Comparison, ...]:
     """Every statistic of new samples against the reference, both of m + 1 classifiers, at the same m thresholds.
 

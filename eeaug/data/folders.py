@@ -11,7 +11,7 @@ import numpy as np
 from eeaug.backbone.keras_files import import_keras
 from eeaug.data import images, sound, tensors
 from eeaug.data.samples import PARTS
-from eeaug.data.store import Raw, Wanted, kept, key_of_files, write_rows
+from eeaug.data.store import Raw, SampleNeeds, kept, key_of_files, write_rows
 from eeaug.errors import InputError
 from eeaug.support import places
 
@@ -25,7 +25,7 @@ MOST_BYTES = 1 << 28  # of a picture
 CHANNELS = {1: "grayscale", 3: "RGB", 4: "RGBA"}
 
 
-def read(given: str, cache: Path, wanted: Wanted) -> Raw:
+def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     """The samples below a directory, written to ``cache`` unless names, sizes and dates are those of before."""
     root = Path(given)
     parts = _parts(root)
@@ -81,7 +81,7 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def _write(root: Path, parts: dict[str, Path], target: Path, wanted: Wanted) -> Iterator[str]:
+def _write(root: Path, parts: dict[str, Path], target: Path, wanted: SampleNeeds) -> Iterator[str]:
     """Write the arrays of every part; gives the notes."""
     names = _class_names(root, parts) if wanted.labelled else None
     samples: dict[str, list[Path]] = {}

@@ -11,7 +11,7 @@ import numpy as np
 
 from eeaug.backbone.model import sha256
 from eeaug.data.samples import PARTS
-from eeaug.data.store import Raw, Wanted
+from eeaug.data.store import Raw, SampleNeeds
 from eeaug.errors import InputError
 from eeaug.support import checksums, npy_file, places, zip_file
 from eeaug.support.cache import Cache, clear_way, damaged, is_there, publishing, touch
@@ -27,7 +27,7 @@ ADVICE = f", {EXPANSION} times its size; if that is right, save it without compr
 KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), "class_names")
 
 
-def read(given: str, cache: Path, wanted: Wanted) -> Raw:
+def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     """The arrays of a ``.npz``, unpacked to ``cache`` (the folder ``data`` of a Cache) under the file's hash."""
     path = Path(given)
     places.regular(path)

@@ -12,14 +12,14 @@ import numpy as np
 from eeaug.data import folders, functions, labels, npz, tensors
 from eeaug.data.preprocessing import Preprocessing, Sidecar, read_sidecar
 from eeaug.data.samples import PARTS, Data, Part
-from eeaug.data.store import Raw, Wanted
+from eeaug.data.store import Raw, SampleNeeds
 from eeaug.errors import InputError
 from eeaug.support import places
 from eeaug.support.spelling import nearest
 
 __all__ = ["Located", "load", "locate"]
 
-READERS: Mapping[str, Callable[[str, Path, Wanted], Raw]] = {
+READERS: Mapping[str, Callable[[str, Path, SampleNeeds], Raw]] = {
     "npz": npz.read,
     "directory": folders.read,
     "keras": tensors.read_keras,
@@ -134,7 +134,7 @@ def load(
     """
     located = locate(spec, model)
     where = located.given
-    raw = READERS[located.kind](where, cache, Wanted(input_shape, labelled))
+    raw = READERS[located.kind](where, cache, SampleNeeds(input_shape, labelled))
     arrays = dict(raw.arrays)
     _check_sizes(where, arrays)
     names = labels.class_names(where, arrays["class_names"]) if "class_names" in arrays else None

@@ -18,7 +18,7 @@ from eeaug.errors import InputError
 from eeaug.support import checksums, leftovers
 from eeaug.support.cache import PARTIAL, clear_way, damaged, is_there, touch
 
-__all__ = ["Raw", "Wanted", "content", "kept", "key_of_files", "pieces", "write_rows"]
+__all__ = ["Raw", "SampleNeeds", "content", "kept", "key_of_files", "pieces", "write_rows"]
 
 FORMAT = 1  # part of every key: raise it when the same source would be written differently
 FACTS = "facts.json"
@@ -26,7 +26,7 @@ PIECE_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SampleNeeds:
     """What a model asks of its samples: ``input_shape`` without the batch dimension (None: unknown)."""
 
     input_shape: tuple[int | None, ...] | None
@@ -150,7 +150,7 @@ def content(arrays: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def key_of_files(root: Path, files: Iterable[Path], wanted: Wanted) -> str:
+def key_of_files(root: Path, files: Iterable[Path], wanted: SampleNeeds) -> str:
     """Key of files by place, names, sizes and dates: reading them all would take as long as writing them."""
     digest = hashlib.sha256(json.dumps([FORMAT, str(root.resolve()), wanted.input_shape, wanted.labelled]).encode())
     for file in files:

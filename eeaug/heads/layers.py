@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
-from eeaug.network.costs import Exit
+from eeaug.network.costs import ExitCosts
 from eeaug.network.locations import Location, pooled_shape
 
 __all__ = ["Averages", "Convolve", "Dense", "Head", "Pool", "Residual", "Step", "convolutions"]
@@ -146,7 +146,7 @@ class Head:
     def macs(self) -> int:
         return sum(self.cost().macs.values())
 
-    def cost(self) -> Exit:
+    def cost(self) -> ExitCosts:
         """MACs by operation type, parameters as deployed (batch normalisation folded), working memory."""
         macs: dict[str, int] = {}
         parameters = peak = operations = results = 0
@@ -168,7 +168,7 @@ class Head:
                 inside = prod(after) if isinstance(step, Residual) else 0
                 peak = max(peak, prod(after) + inside + (0 if first else prod(before)))
                 first = False
-        return Exit(
+        return ExitCosts(
             self.location.name, self.location.after, self.name, macs, parameters, peak, operations, results
         )  # fmt: skip
 

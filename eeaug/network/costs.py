@@ -19,13 +19,13 @@ from eeaug.network.graph import Block
 from eeaug.network.macs import Macs
 from eeaug.settings import COSTS
 
-__all__ = ["Costs", "Exit", "Segments", "require_energies", "require_rates"]
+__all__ = ["Costs", "ExitCosts", "Segments", "require_energies", "require_rates"]
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Exit:
+class ExitCosts:
     """A head at a location, as far as costs go; ``after`` blocks of the backbone run before it.
 
     ``peak_elements``: the most tensor elements alive at once while it runs, without the tensor at its
@@ -83,7 +83,7 @@ class Costs:
     """
 
     def __init__(
-        self, hardware: Hardware, blocks: Sequence[Block], exits: Sequence[Exit], input_elements: int
+        self, hardware: Hardware, blocks: Sequence[Block], exits: Sequence[ExitCosts], input_elements: int
     ) -> None:
         self.hardware, self.blocks, self.exits = hardware, tuple(blocks), tuple(exits)
         processors = hardware.processors

@@ -33,8 +33,8 @@ from eeaug.errors import InputError
 from eeaug.support import checksums, leftovers, places
 
 __all__ = [
-    "PARTIAL", "Cache", "Item", "Network", "clear_way", "damaged", "discard", "is_there", "key", "publishing",
-    "telling", "touch", "writing",
+    "PARTIAL", "Cache", "CachedModel", "Item", "clear_way", "damaged", "discard", "is_there", "key",
+    "publishing", "telling", "touch", "writing",
 ]  # fmt: skip
 
 PARTIAL = ".part"
@@ -78,7 +78,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Network:
+class CachedModel:
     """What is kept of a model on a data set: base names (several if it was given by several), and items."""
 
     folder: Path
@@ -133,7 +133,7 @@ class Cache:
         touch(about)
         return folder
 
-    def networks(self) -> list[Network]:
+    def networks(self) -> list[CachedModel]:
         """Every network that has a folder, what was used longest ago first."""
         items = self.items()
         found = []
@@ -141,7 +141,7 @@ class Cache:
             names = _about(folder)
             opened_s = (folder / ABOUT if (folder / ABOUT).is_file() else folder).stat().st_mtime
             mine = tuple(item for item in items if item.path.is_relative_to(folder))
-            found.append(Network(folder, names["models"], names["data"], opened_s, mine))
+            found.append(CachedModel(folder, names["models"], names["data"], opened_s, mine))
         return sorted(found, key=lambda network: (network.used_s, network.folder))
 
     def items(self) -> list[Item]:

@@ -8,8 +8,8 @@ import pytest
 from eeaug.bundle.entries import Handover, StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.export.c import cascade_source
-from eeaug.export.c.cascade_source import Facts, Processor
-from eeaug.export.c.plan import Plan
+from eeaug.export.c.cascade_source import Facts, PlannedProcessor
+from eeaug.export.c.plan import MemoryPlan
 
 
 def facts(decision: Decision, *, said: bool) -> Facts:
@@ -42,13 +42,13 @@ def facts(decision: Decision, *, said: bool) -> Facts:
     )
 
 
-def plan(size: int) -> Plan:
-    return Plan((), (), (), (), (), (), size, size)
+def plan(size: int) -> MemoryPlan:
+    return MemoryPlan((), (), (), (), (), (), size, size)
 
 
 PROCESSORS = [
-    Processor("cm0p", "cm0p", range(1), plan(1_000)),
-    Processor("cm4f", "cm4f", range(1, 3), plan(20_000)),
+    PlannedProcessor("cm0p", "cm0p", range(1), plan(1_000)),
+    PlannedProcessor("cm4f", "cm4f", range(1, 3), plan(20_000)),
 ]
 
 

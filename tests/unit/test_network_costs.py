@@ -9,7 +9,7 @@ import pytest
 
 from eeaug.errors import InputError
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
-from eeaug.network.costs import Costs, Exit, require_energies, require_rates
+from eeaug.network.costs import Costs, ExitCosts, require_energies, require_rates
 from eeaug.network.graph import Block
 from eeaug.settings import COSTS
 
@@ -37,8 +37,8 @@ BLOCKS = (
     Block("three", ("three",), (10,), {"dense": 4000}, parameters=1000, peak_elements=110),
 )
 EXITS = (
-    Exit("one", 1, "small", {"dense": 200}, parameters=20, peak_elements=15),
-    Exit("two", 2, "large", {"dense": 600, "conv": 100}, parameters=60, peak_elements=300),
+    ExitCosts("one", 1, "small", {"dense": 200}, parameters=20, peak_elements=15),
+    ExitCosts("two", 2, "large", {"dense": 600, "conv": 100}, parameters=60, peak_elements=300),
 )
 INPUT_ELEMENTS = 64
 

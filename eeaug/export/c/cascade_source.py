@@ -13,11 +13,11 @@ import numpy as np
 from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.export.c import decisions
-from eeaug.export.c.plan import Plan
+from eeaug.export.c.plan import MemoryPlan
 
 __all__ = [
     "Facts",
-    "Processor",
+    "PlannedProcessor",
     "alone",
     "c_name",
     "filled",
@@ -31,13 +31,13 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Processor:
+class PlannedProcessor:
     """A processor and the numbers of the stages that it runs, with their plan. ``stem``: its name in C."""
 
     name: str
     stem: str
     stages: range
-    plan: Plan
+    plan: MemoryPlan
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Facts:
         return self.stages[0].input_shape
 
 
-def interface(facts: Facts, processors: Sequence[Processor]) -> str:
+def interface(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     """``cascade.h``."""
     decision = facts.decision
     listed = [
@@ -95,7 +95,7 @@ def interface(facts: Facts, processors: Sequence[Processor]) -> str:
     )
 
 
-def implementation(facts: Facts, processors: Sequence[Processor]) -> str:
+def implementation(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     """``cascade.c``."""
     exits = len(facts.stages) - 1
     weights = [
@@ -188,7 +188,7 @@ def values(array: np.ndarray, width: int = 110) -> str:
     return "\n".join([*lines, line])
 
 
-def _struct(facts: Facts, sender: Processor, receiver: Processor) -> str:
+def _struct(facts: Facts, sender: PlannedProcessor, receiver: PlannedProcessor) -> str:
     last = sender.stages[-1]
     handover = facts.stages[last].handover
     assert handover is not None
@@ -206,7 +206,7 @@ typedef struct {{
 """
 
 
-def _signature(processors: Sequence[Processor], i: int) -> str:
+def _signature(processors: Sequence[PlannedProcessor], i: int) -> str:
     source = f"const cascade_to_{processors[i].stem} *in" if i else "const float *input"
     onward = f", cascade_to_{processors[i + 1].stem} *out" if i + 1 < len(processors) else ""
     return f"int cascade_{processors[i].stem}({source}, cascade_point point, cascade_result *result{onward})"
@@ -229,7 +229,7 @@ static int decided(const float *p, int32_t exit, cascade_point point, cascade_re
 }}"""
 
 
-def _function(facts: Facts, processors: Sequence[Processor], i: int) -> str:
+def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> str:
     """A processor's stages, each with its decision."""
     processor, first, last = processors[i], i == 0, i + 1 == len(processors)
     stages, plan = processor.stages, processor.plan

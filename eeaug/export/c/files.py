@@ -20,9 +20,9 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.errors import ConversionError
 from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
-from eeaug.export.c.cascade_source import Facts, Processor, filled
-from eeaug.export.c.onnx_source import Source
-from eeaug.export.c.plan import Stage, plan
+from eeaug.export.c.cascade_source import Facts, PlannedProcessor, filled
+from eeaug.export.c.onnx_source import StageCode
+from eeaug.export.c.plan import PlannedStage, plan
 from eeaug.export.formats import Checked, Work
 from eeaug.export.verify import TOLERANCE, Reference
 from eeaug.runtime import DEFAULT, Cascade, heard
@@ -168,19 +168,19 @@ def _groups(stages: Sequence[StageEntry]) -> list[tuple[str, range]]:
     return [(name, range(mine[0], mine[-1] + 1)) for name, mine in found]
 
 
-def _processors(facts: Facts, sources: Sequence[Source]) -> list[Processor]:
-    made: list[Processor] = []
+def _processors(facts: Facts, sources: Sequence[StageCode]) -> list[PlannedProcessor]:
+    made: list[PlannedProcessor] = []
     for name, mine in _groups(facts.stages):
         stem = cascade_source.c_name(name, [other.stem for other in made])
-        made.append(Processor(name, stem, mine, plan([_stage(facts, sources[k], k, mine) for k in mine])))
+        made.append(PlannedProcessor(name, stem, mine, plan([_stage(facts, sources[k], k, mine) for k in mine])))
     return made
 
 
-def _stage(facts: Facts, source: Source, k: int, mine: range) -> Stage:
+def _stage(facts: Facts, source: StageCode, k: int, mine: range) -> PlannedStage:
     """The stage as its processor's plan sees it: what comes from elsewhere, or goes there, is not in the arena."""
     entry = facts.stages[k]
     handover = _handover(entry)
-    return Stage(
+    return PlannedStage(
         source=source,
         received=k == mine[0],
         sent=k == mine[-1] and handover is not None,
@@ -197,7 +197,7 @@ def _handover(entry: StageEntry) -> int | None:
     return None if entry.handover is None else prod(entry.handover.shape)
 
 
-def _write_stage(folder: Path, facts: Facts, k: int, source: Source, processor: Processor) -> None:
+def _write_stage(folder: Path, facts: Facts, k: int, source: StageCode, processor: PlannedProcessor) -> None:
     entry, own, i = facts.stages[k], processor.plan, k - processor.stages[0]
     what = (
         f"Stage {k}, on {_plain(processor.name)}: {entry.macs} MACs. Written by eeaug {eeaug.__version__}; the\n"

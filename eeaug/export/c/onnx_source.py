@@ -18,7 +18,7 @@ from eeaug.errors import ConversionError
 from eeaug.frameworks import keras_to_onnx
 from eeaug.support import leftovers
 
-__all__ = ["Call", "Parameter", "Source", "generated", "simplified"]
+__all__ = ["FunctionCall", "Parameter", "StageCode", "generated", "simplified"]
 
 SIZES = {"float": 4, "double": 8, "int64_t": 8, "uint64_t": 8, "int32_t": 4, "uint32_t": 4, "idx_t": 4,
          "int16_t": 2, "uint16_t": 2, "int8_t": 1, "uint8_t": 1, "bool": 1, "_Bool": 1}  # fmt: skip
@@ -56,7 +56,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Call:
+class FunctionCall:
     """A node function with the tensors that it reads and writes, by parameter.
 
     ``over``: its output may lie where this tensor lies, if nothing reads that afterwards. ``copy``: it only copies
@@ -80,7 +80,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Source:
+class StageCode:
     """One stage: what comes before its functions, weights and functions by name, and the calls in order.
 
     ``tensors`` are the temporaries: name → bytes. ``outside``: names in C of the input and the outputs, in order.
@@ -90,7 +90,7 @@ class Source:
     weights: Mapping[str, str]
     weight_bytes: Mapping[str, int]
     functions: Mapping[str, str]
-    calls: tuple[Call, ...]
+    calls: tuple[FunctionCall, ...]
     tensors: Mapping[str, int]
     outside: tuple[str, ...]
 
@@ -126,7 +126,7 @@ def simplified(path: Path) -> Any:
     return model
 
 
-def generated(model: Any, name: str) -> Source:
+def generated(model: Any, name: str) -> StageCode:
     """The C functions of a graph with static shapes.
 
     Raises
@@ -148,7 +148,7 @@ def generated(model: Any, name: str) -> Source:
     return parsed(text, name, [v.name for v in (*model.graph.input, *model.graph.output)])
 
 
-def parsed(text: str, name: str, outside: Sequence[str]) -> Source:
+def parsed(text: str, name: str, outside: Sequence[str]) -> StageCode:
     """Read what emx-onnx-cgen writes: see :func:`generated`."""
     entry = re.search(rf"^void {name}\((.*?)\) \{{\n(.*?)^\}}\n?", text, re.M | re.S)
     first = re.search(_COMMENT + r"const EMX_UNUSED |^static inline |^/\*\n \* Node 0:", text, re.M)
@@ -177,13 +177,15 @@ def parsed(text: str, name: str, outside: Sequence[str]) -> Source:
         operator = nodes[function][1]
         code, pairs = _without_idle(code, tuple(zip(parameters, arguments, strict=True)))
         functions[function] = code
-        calls.append(Call(function, operator, pairs, _over(operator, pairs, code), operator in COPIES, scratch))
+        calls.append(
+            FunctionCall(function, operator, pairs, _over(operator, pairs, code), operator in COPIES, scratch)
+        )
     used = {argument for _, arguments in called for argument in arguments}
     unknown = used - set(weights) - set(tensors) - set(names)
     if unknown:
         raise ConversionError(f"{name}: emx-onnx-cgen uses {', '.join(sorted(unknown))} and does not declare it")
     mine = {weight: found for weight, found in weights.items() if weight in used}
-    return Source(
+    return StageCode(
         preamble=preamble.rstrip() + "\n\n" + re.sub(r"\n{3,}", "\n\n", helpers).strip() + "\n",
         weights={weight: _packed(found) for weight, found in mine.items()},
         weight_bytes={weight: SIZES[found[1]] * prod(_shape(found[3])) for weight, found in mine.items()},

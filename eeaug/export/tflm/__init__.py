@@ -25,7 +25,7 @@ from eeaug.export.formats import Checked, Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.tflm import interpreter, source
 from eeaug.export.tflm.interpreter import answers, arena
-from eeaug.export.tflm.source import Part
+from eeaug.export.tflm.source import DriverStage
 from eeaug.export.verify import Reference
 from eeaug.frameworks import tflite_file
 from eeaug.frameworks.runners import Int8
@@ -75,7 +75,7 @@ def write(work: Work) -> Added:
     folder.mkdir()
     on = microcontrollers(work.hardware)
     manifest, taken = work.manifest, _taken(work)
-    parts: dict[int, Part] = {}
+    parts: dict[int, DriverStage] = {}
     for number, entry in enumerate(manifest.stages):
         if entry.processor not in on:
             continue
@@ -84,7 +84,7 @@ def write(work: Work) -> Added:
         for name, text in source.array(number, content).items():
             (folder / name).write_text(text, encoding="utf-8")
     points = [(p.name, p.int8.constants) for p in manifest.operating_points if p.int8 is not None]
-    cascade = source.Cascade(
+    cascade = source.DriverCascade(
         manifest.decision,
         manifest.stages,
         points or [("default", [source.int8_of(entry).constant for entry in manifest.stages[:-1]])],
@@ -147,17 +147,17 @@ def _taken(work: Work) -> list[NDArray[np.int8]]:
     ]
 
 
-def _part(number: int, entry: StageEntry, content: bytes, x: NDArray[np.int8]) -> Part:
+def _part(number: int, entry: StageEntry, content: bytes, x: NDArray[np.int8]) -> DriverStage:
     operators = tflite_file.operators(content)
     try:
         source.check_operators(operators)
         found = arena(content, x)
     except (RuntimeError, ConversionError) as error:
         raise _refused(entry, error) from error
-    return Part(number, entry, found, operators, tflite_file.outputs(content))
+    return DriverStage(number, entry, found, operators, tflite_file.outputs(content))
 
 
-def _entry(part: Part) -> TflmStage:
+def _entry(part: DriverStage) -> TflmStage:
     return TflmStage(part.arena.bytes, part.arena.least, tuple(part.operators))
 
 

@@ -10,7 +10,7 @@ from eeaug.report.words import alternatives, battery, details, facts, quantised,
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
-from eeaug.report.words.facts import Report, Stage
+from eeaug.report.words.facts import Report, ReportedStage
 from eeaug.support.printable import printable
 
 __all__ = ["compare", "render"]
@@ -111,7 +111,7 @@ def _more(report: Report) -> Iterator[str]:
             yield from ("", _text(note))
 
 
-def _stage(stage: Stage) -> tuple[str, ...]:
+def _stage(stage: ReportedStage) -> tuple[str, ...]:
     segment = stage.segment
     words, macs = f"{segment['processor']}: {stage.path}", units.macs(segment["macs"])
     if stage.exit is not None:

@@ -19,7 +19,7 @@ from eeaug.report.words import alternatives, battery, details, facts, quantised,
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
-from eeaug.report.words.facts import Report, Stage
+from eeaug.report.words.facts import Report, ReportedStage
 from eeaug.support.printable import printable
 from eeaug.support.progress import DOUBT
 
@@ -182,7 +182,7 @@ def _heading(words: str, write: _Write) -> Iterator[Text]:
 def _picture(report: Report, write: _Write, width: int) -> Iterator[RenderableType]:
     """One box per processor in a row of its stages, an arrow with the hand-over between two boxes."""
     note = " estimated" if facts.estimated(report) else ""
-    handed: Stage | None = None
+    handed: ReportedStage | None = None
     first, arrives = report["design"]["segments"][0], report["hardware"]["input_at"]
     if first["processor"] != arrives:
         yield write(f"      input arrives at {arrives}")
@@ -202,7 +202,7 @@ def _picture(report: Report, write: _Write, width: int) -> Iterator[RenderableTy
         yield Panel(Group(*lines), title=title, title_align="left", box=box.ROUNDED, width=min(width, _WIDEST))
 
 
-def _stage(stage: Stage, note: str, write: _Write) -> Table:
+def _stage(stage: ReportedStage, note: str, write: _Write) -> Table:
     segment = stage.segment
     lines = Table.grid(expand=True, padding=(0, 0, 0, 2))
     lines.add_column(ratio=1, overflow="fold")

@@ -21,9 +21,9 @@ from eeaug.schema.figures import FIGURES
 from eeaug.support.quantities import apart
 
 __all__ = [
-    "Leave", "Report", "Row", "Stage", "bound", "c_memory", "c_memory_note", "c_memory_title",
-    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves",
-    "predictions", "promise", "shown", "stages",
+    "Leave", "Report", "ReportedStage", "Row", "bound", "c_memory", "c_memory_note", "c_memory_title",
+    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "predictions",
+    "promise", "shown", "stages",
 ]  # fmt: skip
 
 Report = Mapping[str, Any]
@@ -53,7 +53,7 @@ class Leave:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ReportedStage:
     """A segment of the design with the exit at its end; `exit` is None where it only hands over or ends.
 
     `leave_rate` is the share of all samples that leave at its end, `onward_rate` of those that go on. `hears`:
@@ -175,7 +175,7 @@ def _worst_class(worst: Report | None) -> Row:
     return _quality(f"worst class: {worst['name']}", before, accuracy)
 
 
-def stages(report: Report) -> Iterator[Stage]:
+def stages(report: Report) -> Iterator[ReportedStage]:
     """The chain of segments, each with its exit, if it ends in one, and who leaves there."""
     design = report["design"]
     exits, rates = iter(design["exits"]), iter(shown(report)[1]["leave_rates"])
@@ -187,7 +187,7 @@ def stages(report: Report) -> Iterator[Stage]:
         onward = max(0.0, onward - rate)
         path = f"{segment['from'] or 'input'} → … → {segment['to']}"
         exit_ = next(exits) if segment["head"] is not None else None
-        yield Stage(segment, exit_, path, rate, onward, bool(k and report["design"].get("reuse")), only)
+        yield ReportedStage(segment, exit_, path, rate, onward, bool(k and report["design"].get("reuse")), only)
 
 
 def leaves(report: Report) -> tuple[Leave, ...]:
