@@ -55,9 +55,9 @@ def decide(goal: Goal, material: Material, seed: int) -> Decided:
         if better is not None:
             hears, task, design = better
     if goal.risk is not None:
-        assert found.certify is not None and task.objective.budget is not None
+        assert task.objective.budget is not None
         design, guarantee = certify.certified(
-            task, network.rules, design, found.certify,
+            task, network.rules, design, found.outcomes,
             budget=task.objective.budget.asked, risk=goal.risk, seed=seed,
         )  # fmt: skip
         if specific is None and guarantee.proven:
@@ -66,7 +66,7 @@ def decide(goal: Goal, material: Material, seed: int) -> Decided:
                 guarantee = replace(guarantee, proven=False, tested=0, p_value=None)
     points: tuple[Point, ...] = ()
     if specific is None:
-        points = operating_points.points(goal, seed, task, network.rules, design, guarantee, found.certify)
+        points = operating_points.points(goal, seed, task, network.rules, design, guarantee, found.outcomes)
     chosen = Chosen(
         design=design,
         thresholds=operating_points.corrected(design.thresholds, goal.correction),

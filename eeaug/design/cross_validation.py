@@ -94,14 +94,7 @@ def within(task: Problem, kept: float) -> Problem:
 
 def only(outcomes: Outcomes, samples: NDArray[np.intp]) -> Outcomes:
     """The outcomes of some of the samples."""
-    return replace(
-        outcomes,
-        confidence=outcomes.confidence[:, samples],
-        predicted=outcomes.predicted[:, samples],
-        labels=outcomes.labels[samples],
-        weights=None if outcomes.weights is None else outcomes.weights[samples],
-        given=None if outcomes.given is None else outcomes.given[samples],
-    )
+    return outcomes.only(samples)
 
 
 def _folds(samples: int, seed: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:

@@ -81,9 +81,13 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         splits = data.split(
             given,
             seed=running.seed,
-            certify=goal.risk is not None,
             on_train=asked.calibrate_on == "train",
         )
+        if goal.risk is not None and splits.choose.part is splits.fit.part:
+            raise InputError(
+                f"--risk needs samples that the model was not trained on: {given.source} would have to prove it on "
+                "x_train; give x_val or x_test"
+            )
         priors = None if asked.priors is None else _priors(asked, decision, splits, names)
     if answered is not None and (doubt := plausibility.normalisation(classifier, answered[1])) is not None:
         progress.warn_first(doubt)
@@ -136,7 +140,7 @@ def _priors(asked: Input, decision: Decision, splits: Splits, names: tuple[str, 
     if asked.labels == "none":
         raise InputError("--priors weigh samples by their labels: there are none with --labels none")
     priors = data.parse_priors(str(asked.priors), names)
-    for view in (splits.choose, splits.certify, splits.test):
+    for view in (splits.screen, splits.choose, splits.test):
         if view is not None:
             data.weights(view.y, priors, decision.classes)
     return priors

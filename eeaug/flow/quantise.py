@@ -26,16 +26,10 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
     """
     running = settings.running
     stages = int8_cascade.cascade(work.directory, work.manifest, running.threads)
-    floats = {"choose": decided.rows, "certify": material.found.certify}
-    own = {
-        name: int8_cascade.compared(measure(stages), given)
-        for name, measure in material.held.items()
-        if (given := floats[name]) is not None
-    }
+    own = int8_cascade.compared(material.parts["choose"](stages), decided.rows)
     return int8_cascade.sought(
-        settings.goal, running.seed, decided.task, material.network.rules, decided.chosen.design,
-        own["choose"], own.get("certify"),
-    )  # fmt: skip
+        settings.goal, running.seed, decided.task, material.network.rules, decided.chosen.design, own, own
+    )
 
 
 def report(
