@@ -28,6 +28,7 @@ class Outcomes:
     labels : int (n,)
     weights : float (n,) or None: what each sample counts in every mean and rate; None counts all alike
     given : int (n,) or None: what the given model says, where the last row hears earlier exits (reuse)
+    groups : int64 (n,) or None: what was drawn as a whole (patient, speaker), by number; None: samples were
     """
 
     confidence: NDArray[np.float32]
@@ -35,6 +36,7 @@ class Outcomes:
     labels: NDArray[np.integer]
     weights: Floats | None = None
     given: NDArray[np.integer] | None = None
+    groups: NDArray[np.int64] | None = None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -49,6 +51,18 @@ class Outcomes:
         """The outcomes of one architecture: these exits, then the final classifier."""
         index = [*exits, len(self.confidence) - 1]
         return replace(self, confidence=self.confidence[index], predicted=self.predicted[index])
+
+    def only(self, samples: NDArray[np.integer] | NDArray[np.bool_]) -> Outcomes:
+        """The outcomes of some of the samples, by number or mask."""
+        return replace(
+            self,
+            confidence=self.confidence[:, samples],
+            predicted=self.predicted[:, samples],
+            labels=self.labels[samples],
+            weights=None if self.weights is None else self.weights[samples],
+            given=None if self.given is None else self.given[samples],
+            groups=None if self.groups is None else self.groups[samples],
+        )
 
     @property
     def baseline(self) -> NDArray[np.integer]:

@@ -151,6 +151,13 @@ class View:
             raise EeaugError(f"{self.part.name} was read without labels")
         return np.asarray(self.part.y[self.indices])
 
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Which group each sample is of, int64 (m,), numbered from 0; None where none were given."""
+        if self.part.groups is None:
+            return None
+        return np.unique(self.part.groups[self.indices], return_inverse=True)[1].astype(np.int64)
+
     def __len__(self) -> int:
         return len(self.indices)
 

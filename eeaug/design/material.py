@@ -40,8 +40,8 @@ class Material:
     test : outcomes of a cascade's stages on the test part; None: there is none
     earlier : the bundle that all of this was read from, instead of from data
     finetune : what fine-tuning came to, if it was asked for
-    held : the same as ``test`` for screen and choose, if there is data
-    calibration : float32 (n, *input shape), prepared choose samples that int8 ranges are taken from
+    parts : the same as ``test`` for screen and choose; empty where there is no data
+    calibration : float32 (n, *input shape), prepared screen samples that int8 ranges are taken from
     """
 
     network: Network
@@ -54,7 +54,7 @@ class Material:
     test: Measure | None
     earlier: Earlier | None = None
     finetune: dict[str, Any] | None = None
-    held: Mapping[str, Measure] = field(default_factory=dict)
+    parts: Mapping[str, Measure] = field(default_factory=dict)
     calibration: NDArray[np.float32] | None = None
 
     @property

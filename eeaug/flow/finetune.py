@@ -83,11 +83,14 @@ def improved(
     network = replace(material.network, classifier=classifier)
     if view is not None:
         network, trained = _changed(network, whole, trained)
-    choose, said = _outcomes(source, whole, trained, source.splits.choose)
+    screen, on_screen = _outcomes(source, whole, trained, source.splits.screen)
+    choose, on_choose = _outcomes(source, whole, trained, source.splits.choose)
     after = replace(
         material,
         network=network,
-        found=Candidates(trained, choose, None, material.found.heads_trained, said.__getitem__),
+        found=Candidates(
+            trained, screen, choose, material.found.heads_trained, on_screen.__getitem__, on_choose.__getitem__
+        ),
     )
     better = None
     with progress.step("search"), suppress(InfeasibleError):  # the trained network may lose more than the budget
@@ -187,7 +190,7 @@ def _outcomes(
     given = decision.answers(np.asarray(_answers(source, view).probabilities))[1]
     labels = view.y if source.labelled else given
     confidence, predicted = (np.array(rows) for rows in zip(*answers, strict=True))
-    return Outcomes(confidence, predicted, labels, source.weights(labels), given), said
+    return Outcomes(confidence, predicted, labels, source.weights(labels), given, view.groups), said
 
 
 def _train(

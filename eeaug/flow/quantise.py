@@ -31,7 +31,7 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
     if decided.screened is not None:
         floats["screen"] = decided.screened.task.outcomes
     own = {
-        part: int8_cascade.compared(material.held[part](stages), given)
+        part: int8_cascade.compared(material.parts[part](stages), given)
         for part, given in floats.items()
     }  # fmt: skip
     terms = Terms.of(settings, unseen=material.unseen)

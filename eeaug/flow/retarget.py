@@ -1,6 +1,6 @@
 """Another bundle from an earlier one: for another budget, target or other pins, without data and training.
 
-The trained heads, what they say of the choose (and certify) samples and some prepared samples are in ``search/``;
+The trained heads, what they say of the screen and choose samples and some prepared samples are in ``search/``;
 the backbone is the augmented model without its heads. All else that ``augment`` was told is in the manifest and
 stays as it was, unless it is changed.
 """
@@ -90,7 +90,7 @@ def retarget(
     progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
     if settings.goal.risk is not None:
         progress.warn(
-            "the certify samples have served an earlier bundle: the guarantee holds for settings that were not "
+            "the choose samples have served an earlier bundle: the guarantee holds for settings that were not "
             "chosen by what came out there"
         )
     return deliver(settings, material, progress)
@@ -146,7 +146,7 @@ def _check_search(directory: Path, search: Search, found: Bundle) -> None:
     """Raise ConversionError unless search/ is about the network that manifest and report are about."""
     classes = found.entries.decision
     codes = 1 << classes.outputs if classes.kind == "multilabel" else classes.classes
-    samples = {"choose": search.outcomes, "certify": search.certify}
+    samples = {"screen": search.screen, "choose": search.outcomes}
     parts = {name: part and part["samples"] for name, part in found.report["data"]["parts"].items()}
     checks = {
         "samples.npz: x has another shape than the first stage takes":
@@ -157,12 +157,13 @@ def _check_search(directory: Path, search: Search, found: Bundle) -> None:
             t.head.steps[-1] == Dense(classes.outputs, classes.activation)
             for t in search.trained
         ),
-        "answers.npz: another number of outputs than the model has":
-            all(p.shape[1] == classes.outputs for p in search.answers.values()),
+        "answers.npz: another number of outputs than the model has": all(
+            p.shape[1] == classes.outputs
+            for answers in (search.screen_answers, search.answers)
+            for p in answers.values()
+        ),
     }  # fmt: skip
     for name, outcomes in samples.items():
-        if outcomes is None:
-            continue
         arrays = [outcomes.predicted, outcomes.labels, *([] if outcomes.given is None else [outcomes.given])]
         checks[f"{name}.npz: a class that the model has not"] = all(
             array.min() >= 0 and array.max() < codes for array in arrays
@@ -203,11 +204,6 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
         raise InputError(
             f"--format {','.join(of_data)}: int8 ranges and thresholds are found on data, which a bundle has not: "
             "eeaug augment writes them"
-        )
-    if settings.goal.risk is not None and source.earlier.search.certify is None:
-        raise InputError(
-            f"--risk: {source.directory} has no certify samples, as it was made without --risk: eeaug augment sets "
-            "them aside"
         )
     return settings
 
@@ -260,12 +256,12 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
             allowed = [i for i, t in enumerate(search.trained) if t.head.location in rules.locations]
             trained = tuple(search.trained[i] for i in allowed)
             problem.check_limits(settings.goal, network.costs([t.head.cost() for t in trained]), rules, blocks)
-    certify = None if search.certify is None else search.certify.rows(allowed)
     candidates = Candidates(
         trained,
+        search.screen.rows(allowed),
         search.outcomes.rows(allowed),
-        certify,
         source.report["search"]["heads_trained"],
+        lambda i: search.screen_answers.get(allowed[i] if i >= 0 else -1),
         lambda i: search.answers.get(allowed[i] if i >= 0 else -1),
     )
     if settings.input.labels == "given":

@@ -129,10 +129,12 @@ def _export(
     keras_archive.save(partition.monolith(work.classifier, exits), directory / "augmented.keras")
     (directory / "hardware.yaml").write_text(hardware.dump(work.hardware), encoding="utf-8")
     if not settings.running.slim:
-        answers = {}
-        if chosen.reuse is not None:
-            answers = {i: said for i in (*chosen.design.exits, -1) if (said := found.answers(i)) is not None}
-        here = Search(found.trained, found.outcomes, found.certify, material.x, answers)
+        reusing = () if chosen.reuse is None else (*chosen.design.exits, -1)
+        screen, choose = (
+            {i: said for i in reusing if (said := answers(i)) is not None}
+            for answers in (found.screen_answers, found.answers)
+        )
+        here = Search(found.trained, found.screen, found.outcomes, material.x, screen, choose)
         search_files.write(directory, here if material.earlier is None else material.earlier.search)
 
 

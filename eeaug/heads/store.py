@@ -19,19 +19,19 @@ from eeaug.support import cache, checksums
 
 __all__ = ["Judged", "file", "load", "save"]
 
-FORMAT = 3  # of the files and of how heads are trained; part of their key
+FORMAT = 4  # of the files and of how heads are trained; part of their key
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A trained head and its probabilities (n, outputs), float32, on screen, and on choose and certify together.
+    """A trained head and its probabilities (n, outputs), float32, on screen and on choose.
 
     They come when they are asked for: those of all heads on 50,000 images of 1,000 classes would fill 10 GB.
     """
 
     trained: Trained
     screen: Callable[[], NDArray[np.float32]]
-    held: Callable[[], NDArray[np.float32]]
+    choose: Callable[[], NDArray[np.float32]]
 
 
 def file(
@@ -59,7 +59,7 @@ def save(path: Path, heads: Sequence[Head], judged: Sequence[Judged]) -> None:
     arrays: dict[str, NDArray[Any]] = {}
     for one in judged:
         i = [h.key for h in heads].index(one.trained.head.key)
-        arrays |= {f"{i}.screen": one.screen(), f"{i}.held": one.held()}
+        arrays |= {f"{i}.screen": one.screen(), f"{i}.choose": one.choose()}
         arrays |= {f"{i}.{k}": weight for k, weight in enumerate(one.trained.weights)}
     with cache.publishing(path) as partial:
         with partial.open("wb") as stream:
@@ -76,6 +76,6 @@ def load(path: Path, heads: Sequence[Head]) -> list[Judged]:
         if f"{i}.screen" in stored:
             count = sum(name.startswith(f"{i}.") for name in stored) - 2
             weights = tuple(stored[f"{i}.{k}"] for k in range(count))
-            screen, held = (partial(stored.__getitem__, f"{i}.{part}") for part in ("screen", "held"))
-            found.append(Judged(Trained(head, weights), screen, held))
+            screen, choose = (partial(stored.__getitem__, f"{i}.{part}") for part in ("screen", "choose"))
+            found.append(Judged(Trained(head, weights), screen, choose))
     return found

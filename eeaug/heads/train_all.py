@@ -38,9 +38,9 @@ __all__ = ["search"]
 
 COLDEST = 0.5  # a lower temperature would press most confidences of a good exit to 1, where none tells them apart
 WORTH_SAYING = 100_000_000  # bytes on disk
-# Half precision for what only training reads; thresholds are found on full precision. held first: the given
-# model's accuracy is on a part of it.
-PARTS: Mapping[str, type] = {"held": np.float32, "screen": np.float32, "fit": np.float16}
+# Half precision for what only training reads; thresholds are found on full precision. choose first: the given
+# model's accuracy is on it.
+PARTS: Mapping[str, type] = {"choose": np.float32, "screen": np.float32, "fit": np.float16}
 
 
 def search(
@@ -57,14 +57,20 @@ def search(
     """Extract, train, screen.
 
     ``given`` sees the given model's outcomes on choose before anything else is done: its accuracy is
-    checked there. The temperature of every head that goes on is fitted on choose. ``pinned`` locations keep
+    checked there. The temperature of every head that goes on is fitted on screen. ``pinned`` locations keep
     their heads whatever screening says, and get convolutional ones.
     """
-    work = _Work(source, effort, seed, pinned, progress, lambda held: given(_outcomes(source, (), held)[0]))
+    splits = source.splits
+    work = _Work(
+        source, effort, seed, pinned, progress, lambda choose: given(_outcomes(source, splits.choose, choose, ()))
+    )
     groups = [tuple(heads) for heads in dense_heads.values() if heads]
     places = [tuple(heads) for heads in map_heads.values() if heads]
     if not groups and not places:
-        return Candidates((), *_outcomes(source, (), work.answers("held")), 0)
+        choose, screen = work.answers("choose"), work.answers("screen")
+        return Candidates(
+            (), _outcomes(source, splits.screen, screen, ()), _outcomes(source, splits.choose, choose, ()), 0
+        )
     screen = work.read(groups, places)
     judge = _Judge(source, screen, pinned)
     judged = work.dense(groups, judge)
@@ -80,19 +86,15 @@ def search(
     if source.specific is None:  # accuracy says little of how surely a head knows a single class
         front = set(selection.front([one.trained.head for one in ordered], accuracy))
         kept = [one for one in ordered if one.trained.head in front]
-    held = work.answers("held")
-    calibrated = [_deployed(source, _calibrated(source, one, held)) for one in kept]
-    rows = source.splits.rows(source.splits.choose)
-
-    def answers(i: int) -> NDArray[np.float32]:
-        said = np.asarray(held.probabilities if i < 0 else calibrated[i].held())
-        return np.asarray(said[rows])
-
+    choose = work.answers("choose")
+    calibrated = [_deployed(source, _calibrated(source, one, screen)) for one in kept]
     return Candidates(
         tuple(one.trained for one in calibrated),
-        *_outcomes(source, calibrated, held),
+        _outcomes(source, splits.screen, screen, [one.screen for one in calibrated]),
+        _outcomes(source, splits.choose, choose, [one.choose for one in calibrated]),
         sum(map(len, [*groups, *more])),
-        answers,
+        lambda i: np.asarray(screen.probabilities if i < 0 else calibrated[i].screen()),
+        lambda i: np.asarray(choose.probabilities if i < 0 else calibrated[i].choose()),
         _seen(source, screen),
     )
 
@@ -110,15 +112,16 @@ def _order(judged: Judged) -> tuple[int, int, str]:
     return head.location.after, head.macs, head.name
 
 
-def _calibrated(source: Source, judged: Judged, held: Features) -> Judged:
-    """The head with a temperature in its last layer; ``screen`` has served and stays as it was."""
-    rows, codes, decision = source.splits.rows(source.splits.choose), source.codes(held), source.decision
-    weights = source.weights(source.labels(held)[rows])
-    heat = max(COLDEST, temperature.temperature(judged.held()[rows], codes[rows], decision, weights))
+def _calibrated(source: Source, judged: Judged, screen: Features) -> Judged:
+    """The head with a temperature in its last layer, fitted on screen: choose only says how well it does."""
+    decision, weights = source.decision, source.weights(source.labels(screen))
+    fitted = temperature.temperature(judged.screen(), source.codes(screen), decision, weights)
+    heat = max(COLDEST, fitted)
     return replace(
         judged,
         trained=training.folded(judged.trained, heat),
-        held=lambda: temperature.tempered(judged.held(), decision, heat),
+        screen=lambda: temperature.tempered(judged.screen(), decision, heat),
+        choose=lambda: temperature.tempered(judged.choose(), decision, heat),
     )
 
 
@@ -127,26 +130,28 @@ def _deployed(source: Source, judged: Judged) -> Judged:
     specific = source.specific
     if specific is None:
         return judged
-    return replace(judged, trained=specific.deployed(judged.trained), held=lambda: specific.widened(judged.held()))
+    return replace(
+        judged,
+        trained=specific.deployed(judged.trained),
+        screen=lambda: specific.widened(judged.screen()),
+        choose=lambda: specific.widened(judged.choose()),
+    )
 
 
-def _outcomes(source: Source, judged: Sequence[Judged], held: Features) -> tuple[Outcomes, Outcomes | None]:
-    """On choose, and on certify if there is such a part."""
-    said: list[Callable[[], Any]] = [*(one.held for one in judged), lambda: held.probabilities]
+def _outcomes(
+    source: Source, view: View, features: Features, heads: Sequence[Callable[[], NDArray[np.float32]]]
+) -> Outcomes:
+    """What heads say of a part, by their probabilities (n, outputs) there, and the given model last."""
+    said: list[Callable[[], Any]] = [*heads, lambda: features.probabilities]
     pairs = [source.classifier.decision.answers(np.asarray(probabilities())) for probabilities in said]
-    labels = source.labels(held)
-
-    def on(view: View) -> Outcomes:
-        mine = source.splits.rows(view)
-        return Outcomes(
-            np.array([c[mine] for c, _ in pairs]),
-            np.array([p[mine] for _, p in pairs]),
-            labels[mine],
-            source.weights(labels[mine]),
-        )
-
-    splits = source.splits
-    return on(splits.choose), None if splits.certify is None else on(splits.certify)
+    labels = source.labels(features)
+    return Outcomes(
+        np.array([c for c, _ in pairs]),
+        np.array([p for _, p in pairs]),
+        labels,
+        source.weights(labels),
+        groups=view.groups,
+    )
 
 
 class _Judge:
@@ -204,7 +209,7 @@ class _Work:
         wanted = list(dict.fromkeys(w for heads in lacking for head in heads for w in training.sources(head)))
         if not self.fits(wanted):
             wanted = [want for want in wanted if want.window is not None]
-        self.extract(wanted, list(PARTS) if wanted else ["held", "screen"], _count(len(groups), "location"))
+        self.extract(wanted, list(PARTS) if wanted else ["choose", "screen"], _count(len(groups), "location"))
         return self.features["screen"]
 
     def fits(self, wanted: Sequence[Wanted]) -> bool:
@@ -220,10 +225,12 @@ class _Work:
         lacking = self.lacking(groups, plan)
 
         def train(heads: Sequence[Head]) -> None:
-            fit, screen, held = (features[part] for part in ("fit", "screen", "held"))
+            fit, screen, choose = (features[part] for part in ("fit", "screen", "choose"))
             keep = partial(judge.promising, heads)
             trained = dense.train(heads, fit, partial(self.source.targets, fit), screen, plan, keep, judge.accuracy)
-            made = [Judged(t, partial(dense.predict, t, screen), partial(dense.predict, t, held)) for t in trained]
+            made = [
+                Judged(t, partial(dense.predict, t, screen), partial(dense.predict, t, choose)) for t in trained
+            ]
             store.save(self.file(heads, plan), heads, made)
 
         if lacking:
@@ -246,14 +253,14 @@ class _Work:
             name, source = heads[0].location.name, training.wanted(heads[0])
             if source.key not in self.features["fit"].tensors:
                 self.extract([source], list(PARTS), f"whole maps at {name}")
-            fit, screen, held = (self.features[part] for part in ("fit", "screen", "held"))
+            fit, screen, choose = (self.features[part] for part in ("fit", "screen", "choose"))
             with self.progress.step("heads", f"{_count(len(heads), 'convolutional head')} at {name}"):
                 trained = maps.train(
                     heads, fit, partial(self.source.distilled, fit), screen, plan, partial(judge.promising, heads),
                     self.progress.advance, images=self.source.images,
                 )  # fmt: skip
                 made = [
-                    Judged(t, partial(maps.predict, t, screen), partial(maps.predict, t, held)) for t in trained
+                    Judged(t, partial(maps.predict, t, screen), partial(maps.predict, t, choose)) for t in trained
                 ]
                 store.save(self.file(heads, plan), heads, made)
         return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
@@ -276,7 +283,7 @@ class _Work:
         return store.file(extraction.folder, heads, plan, read, facts)
 
     def extract(self, wanted: Sequence[Wanted], parts: Sequence[str], detail: str) -> None:
-        """Tensors on these parts into ``features``; the first pass over held is shown to ``first``."""
+        """Tensors on these parts into ``features``; the first pass over choose is shown to ``first``."""
         extraction, progress = self.source.extraction, self.progress
         views = {name: self.views[name] for name in parts}
         kept = {view: PARTS[name] for name, view in views.items()}
@@ -296,7 +303,7 @@ class _Work:
                     progress=lambda done, of, start=before: progress.advance(start + done, total),  # type: ignore[misc]
                 )  # fmt: skip
                 before += len(view)
-                if name == "held" and self.first is not None:
+                if name == "choose" and self.first is not None:
                     self.first(self.features[name])
                     self.first = None
 

@@ -117,7 +117,6 @@ _DATA = record(
         fit=_PART,
         screen=_PART,
         choose=_PART,
-        certify=_PART,
         test=_PART,
     ),
     notes=rows("What was done for want of a part.", text("A sentence.")),

@@ -36,7 +36,7 @@ def test_heads_come_back_as_they_were(tmp_path: Path) -> None:
     assert [f.trained.head for f in found] == list(heads[1:])
     for a, b in zip(judged, found, strict=True):
         np.testing.assert_array_equal(a.screen(), b.screen())
-        np.testing.assert_array_equal(a.held(), b.held())
+        np.testing.assert_array_equal(a.choose(), b.choose())
         for v, w in zip(a.trained.weights, b.trained.weights, strict=True):
             np.testing.assert_array_equal(v, w)
     assert [p.name for p in tmp_path.iterdir()] == ["heads.npz"]

@@ -181,7 +181,7 @@ def heads(place: Path) -> list[Any]:
                 path, [head], [Judged(Trained(head, weights), *(partial(np.asarray, s) for s in said))]
             )
         (judged,) = heads_store.load(path, [head])
-        found += [w.tolist() for w in (*judged.trained.weights, judged.screen(), judged.held())]
+        found += [w.tolist() for w in (*judged.trained.weights, judged.screen(), judged.choose())]
     return found
 
 

@@ -73,7 +73,7 @@ def cascade(directory: Path, manifest: Manifest, threads: int) -> Cascade:
 
 def compared(outcomes: Outcomes, given: Outcomes) -> Outcomes:
     """Outcomes of int8 stages with the labels and the given model of the float ones, on the same samples."""
-    return replace(outcomes, labels=given.labels, weights=given.weights, given=given.baseline)
+    return replace(outcomes, labels=given.labels, weights=given.weights, given=given.baseline, groups=given.groups)
 
 
 def sought(
