@@ -19,6 +19,7 @@ from eeaug.cascade.learn_then_test import Claim
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
+from eeaug.cascade.paired_test import samples_needed
 from eeaug.settings import Settings
 
 __all__ = ["LEAST_SHARE", "Opening", "Promise", "Terms", "nothing"]
@@ -60,8 +61,8 @@ class Promise:
     p_value : of the last that passed, or of the first if none did; None unless it is a proof
     smallest_drop : where nothing passes: the smallest budget for which the first step would have
     drop, error : on choose, of these thresholds: estimate and standard error; None where nothing leaves early
-    needed : units that would prove the budget for these thresholds if they keep losing as much; None: no number
-        does, or it is proven
+    needed : units that would prove the budget for these thresholds if they keep losing as much, or where nothing is
+        proven, if they lose nothing; None: no number does, or it is proven
     """
 
     kind: str
@@ -147,14 +148,14 @@ class Opening:
 
     def _proven(self, budget: float, risk: float, seed: int) -> tuple[int | None, Promise]:
         steps = (self.claims(k, budget) for k in range(len(self.steps)))
-        tested = learn_then_test.certify(steps, risk=risk, seed=seed)
-        p_values = tested.p_values
-        p_value = p_values[tested.index or 0] if p_values else None
-        promise = replace(
-            self._told("proven", budget, tested.index), risk=risk, tested=len(p_values), p_value=p_value,
-            smallest_drop=tested.smallest_drop,
+        proof = learn_then_test.certify(steps, risk=risk, seed=seed)
+        needed = None
+        if proof.index is None:
+            needed = units_without_loss(budget, risk, grouped=self.rows.groups is not None)
+        return proof.index, replace(
+            self._told("proven", budget, proof.index), risk=risk, tested=proof.tested, p_value=proof.p_value,
+            smallest_drop=proof.smallest_drop, needed=needed,
         )  # fmt: skip
-        return tested.index, promise
 
     def _expected(self, budget: float, risk: float) -> tuple[int | None, Promise]:
         index, tested = None, 0
@@ -165,7 +166,8 @@ class Opening:
             index = k
         promise = replace(self._told("expected", budget, index), tested=tested)
         if index is not None:
-            promise = replace(promise, needed=learn_then_test.units_needed(self.claims(index, budget), risk))
+            needed = [learn_then_test.units_needed(claim, risk=risk) for claim in self.claims(index, budget)]
+            promise = replace(promise, needed=None if None in needed else max(n for n in needed if n is not None))
         return index, promise
 
     def _told(self, kind: str, budget: float, index: int | None) -> Promise:
@@ -177,6 +179,11 @@ class Opening:
             samples=self.rows.samples, units=self.units, grouped=self.rows.groups is not None,
             kept=index is not None, drop=drop, error=error,
         )  # fmt: skip
+
+
+def units_without_loss(budget: float, risk: float, *, grouped: bool) -> int | None:
+    """How many samples, or groups, prove a budget if none of them loses anything; None for a budget of 0."""
+    return learn_then_test.groups_needed(budget, risk) if grouped else samples_needed(0.0, 0.0, budget, risk)
 
 
 def _is_expected(claim: Claim) -> bool:
