@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from eeaug.cascade import learn_then_test
+from eeaug.cascade.learn_then_test import Claim
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.design.problem import Rules
@@ -65,17 +66,15 @@ def certified(
     if not given_last:
         thresholds = (closed, *thresholds) if design.exits else ((),)
     rows = outcomes.rows(design.exits)
+    weights = None if rows.weights is None else rows.counts / rows.counts.mean()
     found = learn_then_test.certify(
-        (Passage(rows, each).losses for each in thresholds),
-        budget, risk=risk, seed=seed, weights=None if rows.weights is None else rows.counts / rows.counts.mean(),
-    )  # fmt: skip
-    tested = len(found.p_values)
+        ([Claim(Passage(rows, each).losses, budget, weights)] for each in thresholds), risk=risk, seed=seed
+    )
     if found.index is None:
-        p_value = found.p_values[0] if tested else None
         return _closed(problem, design) if given_last else replace(design, thresholds=closed), Guarantee(
-            budget, risk, samples, False, tested, p_value, found.smallest_drop
+            budget, risk, samples, False, found.tested, found.p_value, found.smallest_drop
         )
-    proven = Guarantee(budget, risk, samples, True, tested, found.p_values[found.index], None)
+    proven = Guarantee(budget, risk, samples, True, found.tested, found.p_value, None)
     return replace(design, thresholds=thresholds[found.index]), proven
 
 
