@@ -78,15 +78,15 @@ def evaluate(
       eeaug evaluate model-eeaug --data new.npz
       eeaug evaluate model-eeaug --data field.npz --labels none --point frugal
     """
-    from eeaug import data as samples
-    from eeaug.bundle import directory as bundle
-    from eeaug.bundle import manifest as bundles
+    from eeaug.bundle.directory import dump_json
+    from eeaug.bundle.manifest import read as read_bundle
+    from eeaug.data import load as load_data
     from eeaug.data.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
     from eeaug.settings import default_cache
     from eeaug.support.cache import telling
 
-    found = bundles.read(directory, manifest_sha256)
+    found = read_bundle(directory, manifest_sha256)
     manifest = found.entries
     if baseline and manifest.finetuned:
         raise InputError(
@@ -96,7 +96,7 @@ def evaluate(
     shape = cascade.input_shape
     cache = (cache_dir or default_cache()) / "data"
     with telling(lambda text: out.say(f"warning: {text}", err=True)):
-        given = samples.load(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
+        given = load_data(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
     preprocessing = Preprocessing() if prepared else manifest.preprocessing
     given = replace(given, preprocessing=preprocessing)
     known = given.notes
@@ -119,7 +119,7 @@ def evaluate(
     }
     facts["verdict"] = evaluate_view.verdict(facts, guaranteed=manifest.settings["risk"] is not None)
     if as_json:
-        out.write(bundle.dump_json(facts).encode())
+        out.write(dump_json(facts).encode())
     else:
         evaluate_view.show(facts, given.source)
 

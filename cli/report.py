@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest
+from eeaug.bundle.directory import dump_json
 from eeaug.cli import shared
 from eeaug.errors import InputError
 from eeaug.support import json_file, quantities, regular
@@ -69,7 +69,7 @@ def report(
         if directories:
             raise click.UsageError("--schema is that of every bundle: give no DIR")
         described = importlib.import_module(f"eeaug.schema.{schema}")
-        content = bundle.dump_json(described.schema()).encode()
+        content = dump_json(described.schema()).encode()
     else:
         use = _use(period, battery)
         if form == "json" and use is not None and len(directories) < 2:
@@ -124,7 +124,7 @@ def _compared(read: list[manifest.Bundle], form: str, use: Any) -> Any:
 
     designs = [compare.Named(str(found.directory), found.report) for found in read]
     if form == "json":
-        return bundle.dump_json(compare.as_json(designs, use)).encode()
+        return dump_json(compare.as_json(designs, use)).encode()
     if form == "markdown":
         from eeaug.report.render import markdown
 
@@ -144,9 +144,9 @@ def _use(period: float | None, battery: str | None) -> Any:
     if period is None or battery is None:
         missing, given = ("--period", "--battery") if period is None else ("--battery", "--period")
         raise click.UsageError(f"{given} needs {missing}: a battery lasts as long as inferences are rare")
-    from eeaug.report.words import battery as batteries
+    from eeaug.report.words.battery import Use, capacity_j
 
-    return batteries.Use(period, batteries.capacity_j(battery))
+    return Use(period, capacity_j(battery))
 
 
 def find_bundle(where: Path) -> Path:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from eeaug.bundle import manifest_rules
 from eeaug.errors import ConversionError, InputError
-from eeaug.schema import manifest as described
+from eeaug.schema import manifest as manifest_schema
 from eeaug.support import json_file, regular
 from eeaug.support.printable import shown
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "check_files", "read", "read_manifest", "shown_whole", "times"]
 
-SCHEMA_VERSION = described.VERSION
+SCHEMA_VERSION = manifest_schema.VERSION
 MANIFEST, REPORT, TIMES = "manifest.json", "report.json", "timing.json"
 SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -97,7 +97,7 @@ def read(directory: Path, sha256: str | None = None) -> Bundle:
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and sha256.lower() != found:
         raise ConversionError(f"{path}: its SHA-256 is {found}, --manifest-sha256 says {sha256.lower()}")
-    manifest = _document(path, content, SCHEMA_VERSION, described.schema())
+    manifest = _document(path, content, SCHEMA_VERSION, manifest_schema.schema())
     manifest_rules.check(path, manifest)
     check_files(directory, manifest["files"])
     from eeaug.schema import report as report_schema  # not needed where a manifest is wrong
