@@ -339,10 +339,10 @@ def _load_rewritten(path: Path, stored: Stored, scratch: Path, safe_mode: bool) 
 
 def _with_modules(model: Item) -> Item:
     """What Keras 3 leaves out of an ``.h5``, so that it fails to load its own: where operations are defined."""
-    found = [(layer, _operation_module(layer)) for layer in layers_of(model)]
+    by_layer = [(layer, _operation_module(layer)) for layer in layers_of(model)]
     layers = [
         {**layer, "module": module, "registered_name": layer["class_name"]} if module else layer
-        for layer, module in found
+        for layer, module in by_layer
     ]
     return {**model, "config": {**model["config"], "layers": layers}}
 
@@ -355,9 +355,9 @@ def _operation_module(layer: Item) -> str | None:
     from keras.src.ops.operation import Operation
 
     for module in ("numpy", "nn", "math", "core", "image", "linalg"):
-        found = vars(importlib.import_module(f"keras.src.ops.{module}")).get(name)
-        if isinstance(found, type) and issubclass(found, Operation):
-            return found.__module__
+        operation = vars(importlib.import_module(f"keras.src.ops.{module}")).get(name)
+        if isinstance(operation, type) and issubclass(operation, Operation):
+            return operation.__module__
     return None
 
 

@@ -137,8 +137,8 @@ def activation_of(kind: str) -> str | None:
 
 
 def _activation(call: Layer) -> str:
-    found = _ACTIVATIONS.get(call.kind) or call.activation or "linear"
-    return found.removesuffix("_v2")
+    activation = _ACTIVATIONS.get(call.kind) or call.activation or "linear"
+    return activation.removesuffix("_v2")
 
 
 def _passes_on(call: Layer) -> bool:
@@ -172,7 +172,7 @@ def _meaning(call: Layer, read: Sequence[_Meant]) -> _Meant:
 
 
 def told(
-    where: str, part: str, found: Ending, answers: NDArray[np.floating], several_labels: bool,
+    where: str, part: str, ending: Ending, answers: NDArray[np.floating], several_labels: bool,
     allowed: float = TOLERANCE,
 ) -> tuple[Decision, bool]:  # fmt: skip
     """What the output means and whether it lacks its softmax, by the model's own answers to real samples.
@@ -195,26 +195,26 @@ def told(
     within = bool((p >= -allowed).all() and (p <= 1 + allowed).all())
     both_sides = bool(p.min() < 0.5 < p.max())
     if outputs == 1:
-        if not within or not (found.meaning == SIGMOIDS or both_sides):
+        if not within or not (ending.meaning == SIGMOIDS or both_sides):
             raise ConversionError(
-                f"{where} ends in {found.words} and gives {_range(p)} on {count} real samples: not the probability "
-                "of class 1, which lies from 0 to 1 and on both sides of 0.5"
+                f"{where} ends in {ending.words} and gives {_range(p)} on {count} real samples: not the "
+                "probability of class 1, which lies from 0 to 1 and on both sides of 0.5"
             )
         return Decision("binary", 2), False
     sums_to_1 = within and bool(np.abs(p.sum(axis=1) - 1).max() <= allowed)
-    if found.meaning == SIGMOIDS and within and not (sums_to_1 and found.activation == "linear"):
+    if ending.meaning == SIGMOIDS and within and not (sums_to_1 and ending.activation == "linear"):
         return Decision("multilabel", outputs), False
     if sums_to_1:
         return Decision("softmax", outputs), False
     if (p <= allowed).all() and np.abs(np.exp(p).sum(axis=1) - 1).max() <= allowed:  # their logarithms
         return Decision("softmax", outputs), True
-    if within and several_labels and both_sides and not found.computed:
+    if within and several_labels and both_sides and not ending.computed:
         return Decision("multilabel", outputs), False
-    doubtful = within and count >= SUSPICIOUS and not found.computed and found.activation != "log_softmax"
-    if found.meaning == SCORES and not doubtful:
+    doubtful = within and count >= SUSPICIOUS and not ending.computed and ending.activation != "log_softmax"
+    if ending.meaning == SCORES and not doubtful:
         return Decision("softmax", outputs), True
     raise ConversionError(
-        f"{where} ends in {found.words}, but on {count} real samples the sum of its {outputs} outputs is "
+        f"{where} ends in {ending.words}, but on {count} real samples the sum of its {outputs} outputs is "
         f"{_range(p.sum(axis=1))}, not 1{'' if within else f', and they are {_range(p)}'}: neither probabilities "
         "nor logits; eeaug reads softmax over the classes, logits, or a sigmoid per label"
     )

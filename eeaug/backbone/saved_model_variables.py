@@ -44,9 +44,11 @@ def elements(path: Path) -> int:
     shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     stored = sum(file.stat().st_size for file in files)
     counts = {name: math.prod(shape) for name, shape in shapes.items() if types[name].name != "string"}
-    said = sum(count * types[name].size for name, count in counts.items())
-    if said > stored or any(count < 0 for count in counts.values()):
-        raise InputError(f"{path}: its variables are said to have {said:,} bytes, its files have {stored:,}")
+    declared_bytes = sum(count * types[name].size for name, count in counts.items())
+    if declared_bytes > stored or any(count < 0 for count in counts.values()):
+        raise InputError(
+            f"{path}: its variables are said to have {declared_bytes:,} bytes, its files have {stored:,}"
+        )
     return sum(counts.values())
 
 

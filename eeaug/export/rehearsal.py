@@ -94,8 +94,8 @@ def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -
         )
     if kind.like == "int8":
         stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
-        said = stages.answers(work.x)
-        kind.check(work, verify.Reference.of(stages.decision, stages.stages, said, int8_cascade.TOLERANCE))
+        answers = stages.answers(work.x)
+        kind.check(work, verify.Reference.of(stages.decision, stages.stages, answers, int8_cascade.TOLERANCE))
     elif name != "c" or _parameters(work.classifier) <= C_PARAMETERS:
         kind.check(work, reference)
     return work
@@ -167,13 +167,13 @@ def _reference(work: Work) -> verify.Reference:
 
 
 def _refusal(name: str, possible: Sequence[str], classifier: Classifier, error: Exception) -> ConversionError:
-    found = layerwise.blamed(classifier, name, str(error))
-    said = " ".join(str(error if found is None else found[1]).split())
-    where = "" if found is None else f" layer {found[0].name!r} ({found[0].kind}):"
+    blamed = layerwise.blamed(classifier, name, str(error))
+    why = " ".join(str(error if blamed is None else blamed[1]).split())
+    where = "" if blamed is None else f" layer {blamed[0].name!r} ({blamed[0].kind}):"
     without = [name, *(other for other, made_from in FORMATS.items() if name in made_from)]
     others = ", ".join(kind for kind in FORMATS if kind in possible)
     return ConversionError(
-        f"{classifier.file}:{where} --format {name} is not possible: {said[:SAID].rstrip('.')}; "
+        f"{classifier.file}:{where} --format {name} is not possible: {why[:SAID].rstrip('.')}; "
         f"{others} are: leave {' and '.join(without)} out of --format"
     )
 

@@ -36,9 +36,9 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
     @tf.function(input_signature=[signature])
     def function(x: Any) -> dict[str, Any]:
         with inlined(tf):
-            made = model(x, training=False)
-        made = made if isinstance(made, (list, tuple)) else [made]
-        return {f"y{i:05d}": tf.identity(tensor) for i, tensor in enumerate(made)}
+            tensors = model(x, training=False)
+        tensors = tensors if isinstance(tensors, (list, tuple)) else [tensors]
+        return {f"y{i:05d}": tf.identity(tensor) for i, tensor in enumerate(tensors)}
 
     with _quiet():
         try:
@@ -175,19 +175,19 @@ def _replace_erfc(proto: Any) -> None:
     from onnx import helper, numpy_helper
 
     nodes = list(proto.graph.node)
-    made = []
+    replaced = []
     for node in nodes:
         if node.op_type == "Erfc":
             (x,), (y,) = node.input, node.output
             one = numpy_helper.from_array(np.ones((), np.float32), f"{y}/one")
             proto.graph.initializer.append(one)
-            made.append(helper.make_node("Erf", [x], [f"{y}/erf"]))
-            made.append(helper.make_node("Sub", [one.name, f"{y}/erf"], [y]))
+            replaced.append(helper.make_node("Erf", [x], [f"{y}/erf"]))
+            replaced.append(helper.make_node("Sub", [one.name, f"{y}/erf"], [y]))
         else:
-            made.append(node)
-    if len(made) > len(nodes):
+            replaced.append(node)
+    if len(replaced) > len(nodes):
         del proto.graph.node[:]
-        proto.graph.node.extend(made)
+        proto.graph.node.extend(replaced)
 
 
 def _check_operators(proto: Any) -> None:

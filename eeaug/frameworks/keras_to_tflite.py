@@ -60,9 +60,9 @@ def to_tflite(
     @tf.function(input_signature=[tf.TensorSpec((1, *inputs.shape[1:]), inputs.dtype, name=input_name)])
     def function(x: Any) -> dict[str, Any]:
         with keras_to_onnx.inlined(tf), tflite_layers.expressible():
-            made = model(x, training=False)
-        made = made if isinstance(made, (list, tuple)) else [made]
-        return {name: tf.identity(tensor) for name, tensor in zip(names, made, strict=True)}
+            tensors = model(x, training=False)
+        tensors = tensors if isinstance(tensors, (list, tuple)) else [tensors]
+        return {name: tf.identity(tensor) for name, tensor in zip(names, tensors, strict=True)}
 
     with leftovers.scratch() as folder:
         with _quiet(), contextlib.ExitStack() as opened:

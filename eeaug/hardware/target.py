@@ -67,8 +67,8 @@ class Processor:
 
     def rate(self, kind: str) -> float | None:
         """MAC/s for an operation type of ``KINDS``: its own rate, else the default; None if unknown."""
-        own = self.rates_macs_per_s[kind]
-        return self.rates_macs_per_s["default"] if own is None else own
+        rate = self.rates_macs_per_s[kind]
+        return self.rates_macs_per_s["default"] if rate is None else rate
 
     @property
     def bytes_per_element(self) -> int:

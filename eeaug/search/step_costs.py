@@ -138,10 +138,10 @@ class Steps:
             # one working memory at a time, or one per processor beside each other
             for n, p in enumerate(users):
                 self._maximum[p] = self.width + (0 if hardware.exclusive else n)
-            own = sorted({self._maximum[p] for p in users})
-            self.width += len(own)
-            if columns + own:
-                self.limits.append(_Limit(memory.bytes, (*columns, *own)))
+            peaks = sorted({self._maximum[p] for p in users})
+            self.width += len(peaks)
+            if columns + peaks:
+                self.limits.append(_Limit(memory.bytes, (*columns, *peaks)))
 
     def _tables(self, parts: Callable[[int], tuple[Floats, ...]]) -> tuple[Floats, NDArray[np.bool_]]:
         """(N, P, d) and (N, P) of the macs, time, energy, weights and tensors of N steps on each processor."""

@@ -136,22 +136,22 @@ class Cache:
     def networks(self) -> list[CachedModel]:
         """Every network that has a folder, what was used longest ago first."""
         items = self.items()
-        found = []
+        networks = []
         for folder in _find(self.directory, *NETWORKS):
             names = _about(folder)
             opened_s = (folder / ABOUT if (folder / ABOUT).is_file() else folder).stat().st_mtime
             mine = tuple(item for item in items if item.path.is_relative_to(folder))
-            found.append(CachedModel(folder, names["models"], names["data"], opened_s, mine))
-        return sorted(found, key=lambda network: (network.used_s, network.folder))
+            networks.append(CachedModel(folder, names["models"], names["data"], opened_s, mine))
+        return sorted(networks, key=lambda network: (network.used_s, network.folder))
 
     def items(self) -> list[Item]:
         """Everything in the cache, what was used longest ago first."""
-        found = []
+        items = []
         for kind, names in PLACES.items():
             for path in _find(self.directory, *names):
                 with contextlib.suppress(FileNotFoundError):  # another run may be tidying up
-                    found.append(Item(path, kind, *places.measured(path)))
-        return sorted(found, key=lambda item: (item.used_s, item.path))
+                    items.append(Item(path, kind, *places.measured(path)))
+        return sorted(items, key=lambda item: (item.used_s, item.path))
 
     def links(self) -> list[Path]:
         """Symbolic links where items would be: not made by eeaug, and left alone."""
@@ -219,8 +219,8 @@ class Cache:
         try:
             yield
         except OSError as error:
-            said = f"{error.strerror}; name another place with --cache-dir"
-            raise InputError(f"the cache {self.directory} cannot be made: {said}") from error
+            reason = f"{error.strerror}; name another place with --cache-dir"
+            raise InputError(f"the cache {self.directory} cannot be made: {reason}") from error
 
     def _drop_stale(self) -> None:
         before_s = time.time() - STALE_S

@@ -49,13 +49,13 @@ def hidden(place: Path, kind: str) -> Path:
 
 def abandoned(place: Path, kind: str) -> list[Path]:
     """Siblings as :func:`hidden` names them, of processes that are no more; the youngest first."""
-    found = []
+    leftovers = []
     with contextlib.suppress(OSError):
         for entry in place.parent.iterdir():
             match = re.fullmatch(rf"{re.escape(_stem(place))}\.{kind}-(\d+)", entry.name)
             if match and _is_dead(entry, int(match[1])):
-                found.append(entry)
-    return sorted(found, key=lambda path: path.lstat().st_ctime_ns, reverse=True)
+                leftovers.append(entry)
+    return sorted(leftovers, key=lambda path: path.lstat().st_ctime_ns, reverse=True)
 
 
 @contextmanager

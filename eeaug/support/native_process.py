@@ -75,21 +75,21 @@ class _Server:
                 process.stdin.flush()
                 status, content = pickle.load(process.stdout)
             except (EOFError, BrokenPipeError, pickle.UnpicklingError):
-                status, content, said = process.wait(), b"", self._said()
+                status, content, last_line = process.wait(), b"", self._last_words()
                 self._forget()
             except BaseException:  # an interrupt: what is under way is of no use any more
                 self.close()
                 raise
             else:
-                said = self._said()
+                last_line = self._last_words()
         if status or not content:
-            raise Ended(f"{doing}: {_how(status)}{f' ({said})' if said else ''}")
-        kind, made = pickle.loads(content)
+            raise Ended(f"{doing}: {_how(status)}{f' ({last_line})' if last_line else ''}")
+        kind, result = pickle.loads(content)
         if kind == "made":
-            return made
-        if isinstance(made, EeaugError):
-            raise made
-        raise RuntimeError(made)
+            return result
+        if isinstance(result, EeaugError):
+            raise result
+        raise RuntimeError(result)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._pid != os.getpid():  # the first call, or that of a child of the process that made it
@@ -105,7 +105,7 @@ class _Server:
             )  # fmt: skip
         return self._process
 
-    def _said(self) -> str:
+    def _last_words(self) -> str:
         """The last line that native code wrote, which often tells why it ended; the next call's begin anew."""
         if self._heard is None:
             return ""

@@ -59,11 +59,11 @@ def regular(path: Path, most: int | None = None) -> os.stat_result:
 def check_directory(path: Path) -> None:
     """Raise OSError where no such directory is and none can be made; what is made to know that goes again."""
     place = path.absolute()
-    made = [each for each in (place, *place.parents) if not (each.exists() or each.is_symlink())]
+    missing = [each for each in (place, *place.parents) if not (each.exists() or each.is_symlink())]
     try:
         place.mkdir(parents=True, exist_ok=True)
     finally:
-        for each in made:
+        for each in missing:
             with suppress(OSError):  # not made, or another run has begun to use it
                 each.rmdir()
 

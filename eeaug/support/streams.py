@@ -22,7 +22,7 @@ def overheard() -> Iterator[Callable[[], str]]:
     """Keep stdout and stderr to oneself; afterwards the function that is given says what was written to them."""
     with tempfile.TemporaryFile() as heard:
 
-        def said() -> str:
+        def heard_text() -> str:
             heard.seek(0)
             return heard.read().decode(errors="replace")
 
@@ -33,7 +33,7 @@ def overheard() -> Iterator[Callable[[], str]]:
         try:
             for stream in kept:
                 os.dup2(heard.fileno(), stream)
-            yield said
+            yield heard_text
         finally:
             for stream, before in kept.items():
                 os.dup2(before, stream)

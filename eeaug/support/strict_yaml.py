@@ -148,13 +148,13 @@ def _check_size(path: Path, root: yaml.Node | None) -> None:
             return sizes[id(node)]
         sizes[id(node)] = 1  # for one that holds itself
         if isinstance(node, yaml.MappingNode):
-            found = 1 + sum(size(key) + size(value) for key, value in node.value)
+            nodes = 1 + sum(size(key) + size(value) for key, value in node.value)
         elif isinstance(node, yaml.SequenceNode):
-            found = 1 + sum(map(size, node.value))
+            nodes = 1 + sum(map(size, node.value))
         else:
-            found = 1
-        sizes[id(node)] = found
-        return found
+            nodes = 1
+        sizes[id(node)] = nodes
+        return nodes
 
     if root is not None and (count := size(root)) > MOST_VALUES:
         shown = f"{count:,}" if count < 10**12 else "far more than 10^12"
