@@ -134,15 +134,15 @@ def _are_hashes(files: Any) -> bool:
 def _strange(place: Path, files: set[str]) -> list[str]:
     """Relative paths of what is not among ``files`` or is no regular file, sorted; no link is followed."""
     folders = {str(parent) for name in files for parent in Path(name).parents}
-    found, pending = [], [place]
+    strange, pending = [], [place]
     while pending:
         for entry in os.scandir(pending.pop()):
             name = Path(entry.path).relative_to(place).as_posix()
             if entry.is_dir(follow_symlinks=False) and name in folders:
                 pending.append(Path(entry.path))
             elif name not in files or not entry.is_file(follow_symlinks=False):
-                found.append(name)
-    return sorted(found)
+                strange.append(name)
+    return sorted(strange)
 
 
 def _lies_in(path: Path, place: Path) -> bool:

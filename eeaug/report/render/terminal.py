@@ -97,8 +97,8 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
         yield Text()
     yield write(design["summary"], "bold")
     if (promise := facts.promise(report)) is not None:
-        said, proven = promise
-        yield write(said, "green" if proven else "yellow")
+        sentence, proven = promise
+        yield write(sentence, "green" if proven else "yellow")
     for note in report["data"]["notes"]:
         yield write(f"Note: {note}", "yellow")
 

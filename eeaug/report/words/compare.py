@@ -87,7 +87,7 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
         wanted.append(("battery life*", "battery_life_s", life, battery.life_text, False, True))
     leave = tuple(1 - metrics["leave_rates"][-1] for _, metrics in pairs)
     exits = tuple([exit_["location"] for exit_ in report["design"]["exits"]] for report in reports)
-    made = [
+    table = [
         Line("samples", "samples", tuple(m["samples"] for _, m in pairs),
              tuple(f"{m['samples']:,} {m['split']}" for _, m in pairs), ()),
         Line("exits", "exits", exits, tuple(", ".join(names) or "none" for names in exits), ()),
@@ -97,8 +97,8 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
         values = tuple(value(report, *pair) for report, pair in zip(reports, pairs, strict=True))
         cells = tuple(map(text, values))
         best = _best(values, cells, less=less) if alike or (same_task and not of_samples) else ()
-        made.append(Line(quantity, key, values, cells, best))
-    return tuple(made)
+        table.append(Line(quantity, key, values, cells, best))
+    return tuple(table)
 
 
 def _drop(baseline: Report, metrics: Report) -> Value:
@@ -163,24 +163,24 @@ def sentence(designs: Sequence[Named]) -> str:
 
 
 def _what_differs(designs: Sequence[Named]) -> str:
-    found = differences(designs)
-    if not found:
+    different = differences(designs)
+    if not different:
         return f"The {len(designs)} designs are of the same model, data and hardware, and were asked for the same."
-    few = len(found) == 1 and len(designs) <= _FEW
-    listed = _listed([f"{name} ({' / '.join(words)})" if few else name for name, words in found])
-    kept = [w for w in ("model", "data", "hardware") if w not in {name for name, _ in found}]
+    few = len(different) == 1 and len(designs) <= _FEW
+    listed = _listed([f"{name} ({' / '.join(words)})" if few else name for name, words in different])
+    kept = [w for w in ("model", "data", "hardware") if w not in {name for name, _ in different}]
     same = f"have the same {_listed(kept)}; they differ" if kept else "differ"
     return f"The {len(designs)} designs {same} in {listed}."
 
 
 def _who_wins(designs: Sequence[Named]) -> str:
-    found = {line.key: line for line in lines(designs) if line.best}
-    said = [
-        f"{what}: {_listed([designs[i].name for i in found[key].best])} ({found[key].cells[found[key].best[0]]})"
+    by_key = {line.key: line for line in lines(designs) if line.best}
+    winners = [
+        f"{what}: {_listed([designs[i].name for i in by_key[key].best])} ({by_key[key].cells[by_key[key].best[0]]})"
         for key, what in (("mean_macs", "fewest mean MACs"), ("drop", "least accuracy lost"))
-        if key in found
+        if key in by_key
     ]
-    return f"{said[0][0].upper()}{'; '.join(said)[1:]}." if said else ""
+    return f"{winners[0][0].upper()}{'; '.join(winners)[1:]}." if winners else ""
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -189,23 +189,23 @@ def _listed(words: Sequence[str]) -> str:
 
 def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
     """How to read the table."""
-    said = [f"{BEST} best" if any(line.best for line in lines(designs, use)) else ""]
+    sentences = [f"{BEST} best" if any(line.best for line in lines(designs, use)) else ""]
     if not _same_samples(designs):
-        said.append(
+        sentences.append(
             "Accuracies and means are of different samples, or of samples that count differently: which of them is "
             "best cannot be told."
         )
     if any(shown(d.report)[1]["basis"] == "profile" for d in designs):
-        said.append("* estimated from the hardware profile.")
+        sentences.append("* estimated from the hardware profile.")
     for design in designs:
         if design.report["design"]["measured"] is None:
-            said.append(f"{design.name} was not measured: its figures are of the samples it was chosen on.")
+            sentences.append(f"{design.name} was not measured: its figures are of the samples it was chosen on.")
         if (warnings := len(design.report["warnings"])) and len(designs) > 1:
             number = f"{warnings} {'warning' if warnings == 1 else 'warnings'}"
-            said.append(f"{design.name}: {number}, see eeaug report {design.name}.")
+            sentences.append(f"{design.name}: {number}, see eeaug report {design.name}.")
     if use is not None:
-        said += dict.fromkeys(battery.note(design.report, use) for design in designs)
-    return tuple(filter(None, said))
+        sentences += dict.fromkeys(battery.note(design.report, use) for design in designs)
+    return tuple(filter(None, sentences))
 
 
 def as_json(designs: Sequence[Named], use: Use | None = None) -> dict[str, Any]:

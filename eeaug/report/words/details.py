@@ -102,17 +102,17 @@ def _validated(report: Report) -> tuple[tuple[str, str], ...]:
     if facts is None:
         return ()
     asked = points(report["settings"]["max_accuracy_drop"], signed=False)
-    said = f"{asked} on choose would lose {points(facts['drop_at_asked'], signed=False)} elsewhere"
+    outcome = f"{asked} on choose would lose {points(facts['drop_at_asked'], signed=False)} elsewhere"
     if facts["budget_on_choose"] is None:
-        said += "; no smaller budget there was enough"
+        outcome += "; no smaller budget there was enough"
     elif facts["budget_on_choose"] < report["settings"]["max_accuracy_drop"]:
         allowed, _ = apart(
             lambda value: points(value, signed=False),
             facts["budget_on_choose"],
             report["settings"]["max_accuracy_drop"],
         )
-        said += f", so {allowed} were allowed there: {points(facts['drop'], signed=False)} elsewhere"
-    return (("cross-validated", f"{facts['folds']} folds, {facts['repeats']} times: {said} (estimated)"),)
+        outcome += f", so {allowed} were allowed there: {points(facts['drop'], signed=False)} elsewhere"
+    return (("cross-validated", f"{facts['folds']} folds, {facts['repeats']} times: {outcome} (estimated)"),)
 
 
 def _finetuned(report: Report) -> tuple[tuple[str, str], ...]:
