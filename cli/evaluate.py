@@ -86,8 +86,8 @@ def evaluate(
     from eeaug.settings import default_cache
     from eeaug.support.cache import telling
 
-    found = read_bundle(directory, manifest_sha256)
-    manifest = found.entries
+    bundle = read_bundle(directory, manifest_sha256)
+    manifest = bundle.entries
     if baseline and manifest.finetuned:
         raise InputError(
             f"--baseline: the backbone of {directory} was fine-tuned: the given model is not in the bundle"
@@ -111,7 +111,7 @@ def evaluate(
         decided = Decisions.of(outcomes, cascade.thresholds)
     else:
         decided = cascade.run(_batches(chosen, preprocessing))
-    served = _served(found.report, manifest, given, chosen)
+    served = _served(bundle.report, manifest, given, chosen)
     facts = {
         **_figures(cascade, chosen, decided),
         "baseline": None if outcomes is None else _against_model(cascade, outcomes, chosen, served, manifest.seed),
@@ -210,14 +210,14 @@ def _compared(manifest: Manifest, cascade: Cascade, decided: Decisions, served: 
     recorded = manifest.reference
     assert recorded is not None  # of every bundle that was read
     new = shift.seen(decided.exits, decided.reached)
-    found = shift.compare(shift.read(recorded, cascade.point), new, cascade.thresholds)
+    statistics = shift.compare(shift.read(recorded, cascade.point), new, cascade.thresholds)
     return {
         "part": recorded["part"],
         "samples": recorded["samples"],
         "weighted": recorded["weighted"],
         "level": shift.LEVEL,
         "samples_served_as": list(served),
-        "outside": sum(c.outside for c in found),
+        "outside": sum(c.outside for c in statistics),
         "statistics": [
             {
                 "stage": cascade.stages[c.exit].name,
@@ -228,6 +228,6 @@ def _compared(manifest: Manifest, cascade: Cascade, decided: Decisions, served: 
                 "p_value": c.p_value,
                 "outside": c.outside,
             }
-            for c in found
+            for c in statistics
         ],
     }

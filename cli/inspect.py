@@ -96,7 +96,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
 
     classifier = model.load(path, allow_unsafe=allow_unsafe, output=output_name)
     blocks = graph.blocks(classifier)
-    found, reasons = locations.find(blocks, classifier.decision.outputs)
+    places, reasons = locations.find(blocks, classifier.decision.outputs)
     total = sum(block.total_macs for block in blocks)
     tail = families.blueprint_units(classifier.calls, blocks)
     decision, every = classifier.decision, list(families.MAP_FAMILIES)
@@ -105,7 +105,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
             *families.dense_heads(at, tail, decision, total),
             *families.map_heads(at, every, decision, most_macs=np.inf),
         ]
-        for at in found
+        for at in places
     }
     rows: list[dict[str, Any]] = []
     for block in blocks:
@@ -135,7 +135,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
         "macs": total,
         "parameters": sum(block.parameters for block in blocks),
         "blueprint": [[layer.units, layer.activation] for layer in tail],
-        "locations": len(found),
+        "locations": len(places),
         "blocks": rows,
         "calls": [
             {

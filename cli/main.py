@@ -204,8 +204,8 @@ def _os_error(error: OSError) -> int:
         return _fail("error: out of memory", 1)
     name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     if (full := _full_disk(error)) is not None:
-        said = error.strerror or " ".join(str(error).split())
-        return _fail(f"error: {said}{f': {name}' if name else full}", 1)
+        reason = error.strerror or " ".join(str(error).split())
+        return _fail(f"error: {reason}{f': {name}' if name else full}", 1)
     if not error.strerror:
         return _fail(f"error: {' '.join(str(error).split())}", 1)
     code = 2 if name and error.errno in WRONG_PLACE else 1

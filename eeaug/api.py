@@ -112,8 +112,8 @@ def open(directory: Place, *, manifest_sha256: str | None = None) -> Report:
     eeaug.ConversionError : a file is missing or has changed, or manifest and report do not say the same
     """
     path = Path(directory)
-    found = manifest.read(path, manifest_sha256)
-    return Report(path.absolute(), found.report, found.manifest, manifest.times(path))
+    bundle = manifest.read(path, manifest_sha256)
+    return Report(path.absolute(), bundle.report, bundle.manifest, manifest.times(path))
 
 
 class Exit(NamedTuple):

@@ -139,8 +139,8 @@ def class_limit(outcomes: Outcomes, decision: Decision, most: float) -> ClassLim
         right = outcomes.correct[:, samples]
     else:
         samples, of = np.tile(np.arange(len(marks)), len(occurs)), np.repeat(np.arange(len(occurs)), len(marks))
-        said = (decision.marks(row)[:, occurs] for row in outcomes.predicted)
-        right = np.stack([(row == marks).T.ravel() for row in said])
+        answers = (decision.marks(row)[:, occurs] for row in outcomes.predicted)
+        right = np.stack([(row == marks).T.ravel() for row in answers])
     first = np.searchsorted(of, np.arange(marks.shape[1]))
     counts = outcomes.counts[samples]
     return ClassLimit(most, samples, first, right, counts / np.add.reduceat(counts, first)[of])

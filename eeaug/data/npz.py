@@ -43,7 +43,7 @@ def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
         raise InputError(f"{path}: not a .npz file, or truncated")
     digest = sha256(path)
     folder = cache / digest
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     touch(folder)  # before room is made: what is there of it is wanted now
     most = max(SMALL, EXPANSION * path.stat().st_size)
     try:
@@ -54,12 +54,12 @@ def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
                 need = sum(members[key].file_size for key in lacking)
                 Cache(cache.parent).make_room(need, f"{path}: unpacked arrays")
             for key in members:
-                found[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
+                arrays[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
     except Unreadable as error:
         raise InputError(f"{path}: {error}") from error
     except zip_file.DAMAGE as error:
         raise InputError(f"{path}: damaged: {one_line(str(error), 150)}") from error
-    return Raw(found, digest)
+    return Raw(arrays, digest)
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

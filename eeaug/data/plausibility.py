@@ -84,8 +84,8 @@ def doubts(outcomes: Outcomes, names: Sequence[str], train: Seen | None) -> Iter
     train : the given model on training samples, if that is known
     """
     given = Seen("choose", float(np.mean(outcomes.baseline == outcomes.labels)), outcomes.samples)
-    found = outdone(outcomes, names), None if train is None else overrated(train, given)
-    yield from (sentence for sentence in found if sentence is not None)
+    sentences = outdone(outcomes, names), None if train is None else overrated(train, given)
+    yield from (sentence for sentence in sentences if sentence is not None)
 
 
 def outdone(outcomes: Outcomes, names: Sequence[str]) -> str | None:

@@ -85,7 +85,7 @@ def _sound(folder: Path) -> dict[str, Any] | None:
     facts = checksums.read_json(folder / FACTS)
     if facts is None or "files" not in facts:
         return None
-    agree = all(checksums.measured(folder / name) == tuple(said) for name, said in facts["files"].items())
+    agree = all(checksums.measured(folder / name) == tuple(written) for name, written in facts["files"].items())
     return facts if agree else None
 
 
