@@ -177,13 +177,13 @@ def refusal(model: Item, registered: _Known, operation: Callable[[Item], bool], 
 def _computes(item: Item, name: str, operation: Callable[[Item], bool], by_keras_2: bool) -> bool:
     if name in LAYERS or name in MODELS or name in PARTS or name in _PLAIN_VALUES:
         return True
-    # which operations of TensorFlow they are was looked at before
+    # unknown_operation has looked at the operations of TensorFlow before
     return (by_keras_2 and name in operations.OPERATION_LAYERS) or operation(item)
 
 
 def too_much(model: Item, *, by_keras_2: bool) -> str | None:
     """Why building a model would take for ever or all memory, whatever its weights are; None if it would not."""
-    if by_keras_2 and (layer := unresolved(model)):  # Keras 3 says so itself
+    if by_keras_2 and (layer := unresolved(model)):  # Keras 3 reports such calls itself
         return f"layer {quoted(layer)} waits for itself, or for a call of a layer that is not there"
     if _calls(model) > MOST_CALLS:
         return f"its layers are called more than {MOST_CALLS:,} times"

@@ -110,7 +110,7 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
                 reason = _input_difference(stored, model) or _too_large(model)
                 if reason is None:
                     return model
-            except InputError:  # says all in its own line
+            except InputError:  # its message is complete
                 raise
             except Exception as error:  # Keras raises anything; its gist goes into the line below
                 damaged = isinstance(error, (AttributeError, LookupError)) or str(error).startswith("'")
@@ -202,7 +202,7 @@ def _load_archive(path: Path, stored: Stored, scratch: Path, safe_mode: bool) ->
     with _budget(held, keras.Layer):
         model = keras.saving.deserialize_keras_object(stored.config, safe_mode=safe_mode)
         if not model.built:
-            return model  # without inputs, which is said of it later
+            return model  # it has no inputs: refused later, with that reason
         model.load_weights(weights)
     meant = sum(math.prod(variable.shape) for variable in model.variables)
     if held > meant:

@@ -281,7 +281,7 @@ def _flatten(
             else:
                 if id(layer) not in renamed:  # the same name may stand in two submodels
                     _rename(layer, renamed, names, prefix)
-                if kwargs.get("training"):  # Random layers store their default, for training
+                if kwargs.get("training"):  # random layers store their default, which is training
                     kwargs = {**kwargs, "training": False}
                 result = layer(*args, **kwargs)
                 out = list(result) if isinstance(result, (list, tuple)) else [result]
@@ -298,7 +298,7 @@ def _rename(layer: Any, renamed: dict[int, str], names: set[str], prefix: str) -
         name += "_"
     layer.name = renamed[id(layer)] = name
     names.add(name)
-    # a wrapper's, which are in no graph of their own
+    # layers of a wrapper, which are in no graph of their own
     for inside in layer._flatten_layers(include_self=False) if hasattr(layer, "_flatten_layers") else ():
         inside.name = _safe(inside.name)
 

@@ -22,10 +22,10 @@ from eeaug.support.printable import quoted
 __all__ = ["Ending", "activation_of", "ending_of", "softmax", "told", "tolerance"]
 
 DISTRIBUTION, SIGMOIDS, SCORES, DERIVED = "distribution", "sigmoids", "scores", "derived"
-# What probabilities may be off by, and their sum by from 1: in single precision, and where layers compute in half.
 LONGEST_NAME = 26  # characters of the name of a layer, quotes among them
+# What probabilities may be off by, and their sum by from 1: in single precision, and where layers compute in half.
 TOLERANCE, HALF_TOLERANCE = 1e-3, 1e-2
-SUSPICIOUS = 64  # samples of which none lies outside 0 to 1: what gives them does not give logits
+SUSPICIOUS = 64  # if none of so many samples lies outside 0 to 1, the output is hardly one of logits
 
 # The meaning stays: layers that move numbers about, that average them, or that pick some.
 _TRANSPARENT = {
@@ -163,7 +163,7 @@ def _meaning(call: Layer, read: Sequence[_Meant]) -> _Meant:
     (only,) = meanings
     if only == DERIVED or call.kind in _AVERAGES or "AveragePooling" in call.kind:
         return only, roots
-    if _passes_on(call):  # classes that are no longer the last axis are no distribution
+    if _passes_on(call):  # once classes are not the last axis, that axis sums to no 1
         moved = only == DISTRIBUTION and call.shapes[0][-1:] != call.input_shapes[0][-1:]
         return (DERIVED if moved else only), roots
     if only == SIGMOIDS and (call.kind in _PICKS or "MaxPooling" in call.kind):
@@ -206,7 +206,7 @@ def told(
         return Decision("multilabel", outputs), False
     if sums_to_1:
         return Decision("softmax", outputs), False
-    if (p <= allowed).all() and np.abs(np.exp(p).sum(axis=1) - 1).max() <= allowed:  # their logarithms
+    if (p <= allowed).all() and np.abs(np.exp(p).sum(axis=1) - 1).max() <= allowed:  # logarithms of probabilities
         return Decision("softmax", outputs), True
     if within and several_labels and both_sides and not ending.computed:
         return Decision("multilabel", outputs), False

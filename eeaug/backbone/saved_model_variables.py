@@ -116,7 +116,7 @@ class _Tree:
             node = self.objects[place] if place is not None and 0 <= place < len(self.objects) else None
             named = self._named(node)
             for name, part in thing._trackable_children().items():
-                # layers are counted in an order that can differ, so that their own names come first
+                # the file may number layers in another order: their own names are tried first
                 stored = named.get(getattr(part, "name", None), name) if name.startswith("layer") else name
                 if stored in self.parts[number]:
                     described = None if node is None else node.children.get(stored)

@@ -44,11 +44,11 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
         try:
             try:
                 proto = _converted(function, signature, copies=False)
-            except Exception:  # a pass failed; tf2onnx can leave it out if it made a copy before
+            except Exception:  # a pass failed; tf2onnx can skip it if it made a copy before
                 proto = _converted(function, signature, copies=True)
         except Exception as error:  # tf2onnx raises whatever its handlers raise
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            reason = lines[-1][:200] if lines else type(error).__name__  # TensorFlow tells where first, then what
+            reason = lines[-1][:200] if lines else type(error).__name__  # the reason stands last
             raise ConversionError(f"the graph cannot be written as ONNX (opset {OPSET}): {reason}") from error
     _bind_captured(proto, function.get_concrete_function())
     _replace_erfc(proto)
@@ -269,7 +269,7 @@ def _rename(graph: Any, new: Mapping[str, str]) -> None:
         node.input[:] = [new.get(name, name) for name in node.input]
         node.output[:] = [new.get(name, name) for name in node.output]
         node.ClearField("doc_string")
-        if not node.domain:  # set to nothing or not set: the same, in other bytes
+        if not node.domain:  # an empty domain and none mean the same, but are other bytes
             node.ClearField("domain")
         for attribute in node.attribute:
             for body in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):

@@ -154,7 +154,7 @@ def _prelu(tf: Any, computed: Callable[..., Any], negative: Any) -> Callable[...
 
 def _exponential(tf: Any, x: Any, alpha: float) -> Any:
     """alpha · (exp x − 1) where x is negative, 0 elsewhere."""
-    elu = tf.nn.elu(x - tf.nn.relu(x))  # minimum has one scale for what it reads and gives
+    elu = tf.nn.elu(x - tf.nn.relu(x))  # a minimum would force one int8 scale on input and output
     return elu if alpha == 1 else alpha * elu
 
 

@@ -86,7 +86,7 @@ class Session:
             for k in rows:
                 for name, values in feeds.items():
                     interpreter.set_tensor(self._inputs[name]["index"], values[k : k + 1])
-                interpreter.invoke()  # without the lock of Python
+                interpreter.invoke()  # releases Python's lock
                 for tensor, values in zip(wanted, results, strict=True):
                     values[k] = interpreter.get_tensor(tensor["index"])[0]
 

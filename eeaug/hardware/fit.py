@@ -27,12 +27,12 @@ from eeaug.hardware.target import KINDS, Hardware, Processor
 
 __all__ = ["Fit", "Measurement", "estimated", "fit", "fitted", "left_out"]
 
-MISFIT = 0.1  # of ln latency: noise, and what such a model cannot tell of a network
-SPREAD = 0.3  # of ln rate between operation types, as a rule
-# what a layer and an element cost as a rule, in MACs: a call and its loops; scaling, activation and storing
+MISFIT = 0.1  # standard deviation of ln latency: noise, and what such a cost model leaves out
+SPREAD = 0.3  # usual standard deviation of ln rate between operation types
+# usual cost in MACs of a layer (a call and its loops) and of an element (scaling, activation, storing)
 OVERHEADS = {"overhead_s_per_layer": 10_000.0, "overhead_s_per_element": 10.0}
 OVERHEAD_SPREAD = 0.7
-KNOWN = 0.95  # the part of its spread that a figure may still have to count as measured
+KNOWN = 0.95  # a figure counts as measured if its deviation is below this share of the usual one
 ITERATIONS = 200
 Floats = NDArray[np.float64]
 
@@ -112,7 +112,9 @@ def fit(measured: Sequence[Measurement]) -> Fit:
         if np.abs(step).max() < 1e-9:
             break
     covariance = np.linalg.inv(slopes.T @ slopes)
-    variances = np.diag(covariance)[:k] + covariance[k, k] - 2 * covariance[:k, k]  # of distances to the common one
+    variances = (
+        np.diag(covariance)[:k] + covariance[k, k] - 2 * covariance[:k, k]
+    )  # of distances to the common rate
     known = {
         name for name, variance, s in zip(names, variances, spread, strict=True) if variance < (KNOWN * s) ** 2
     }

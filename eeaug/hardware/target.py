@@ -154,7 +154,7 @@ def read(name_or_path: str) -> Hardware:
         )
     check_name(name_or_path)
     is_folder = Path(name_or_path).is_dir()
-    if Path(name_or_path).exists() and not is_folder:  # a pipe (--hw <(...)) serves as well
+    if Path(name_or_path).exists() and not is_folder:  # a pipe (--hw <(...)) may be given, too
         return _read_file(Path(name_or_path))
     profiles = shipped()
     profile = name_or_path.removesuffix(".yaml")

@@ -20,7 +20,7 @@ from eeaug.network import macs, schedule
 
 __all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements", "work"]
 
-# that pad by themselves
+# layer types that pad by themselves
 _PADDING = {"Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
 
 

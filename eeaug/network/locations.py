@@ -72,7 +72,7 @@ def thinned(locations: Sequence[Location], most: float, kept: Collection[str] = 
     chosen = {i for i, at in enumerate(locations) if at.name in kept}
     free = [i for i in range(len(locations)) if i not in chosen]
     for left in range(max(0, int(most) - len(chosen)), 0, -1):
-        # the next of those that are left, where that many equal steps would put it; enough must remain behind it
+        # the first free one past the next of equal steps in MACs, with as many behind it as are still to be chosen
         target = first - (first - last) * (most - left) / max(1, most - 1)
         at = bisect_left(free, -target, hi=len(free) - left, key=lambda i: -locations[i].remaining_macs)
         chosen.add(free[at])

@@ -29,8 +29,8 @@ from eeaug.search.step_costs import COST, RESOURCES, WRONG, State, Steps
 __all__ = ["front"]
 
 Floats = NDArray[np.float64]
-_SHARES = (0.0, 0.5, 1.0)  # of the labels, by how near they are to a limit: the fronts of the first pass
-_CORNERS = 200  # of the front that rooms are measured from: more are sharper and slower
+_SHARES = (0.0, 0.5, 1.0)  # quantiles of nearness to a limit, at which the first pass keeps fronts
+_CORNERS = 200  # points of the front that bound the rooms: more give tighter rooms, slower
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class _Pass:
         steps = self.steps
         if self.rooms is not None:
             room = self.rooms.get(state, np.zeros((0, 2)))
-            # of the corners that are dearer, the first allows the most errors
+            # among the corners that cost more, the first allows the most errors
             at = np.searchsorted(room[:, 0], labels.rows[:, COST], side="right")
             labels = labels.of(np.append(room[:, 1], -np.inf)[at] > labels.rows[:, WRONG])
         if not len(labels.rows) or not steps.reachable[state]:
@@ -153,9 +153,9 @@ class _Pass:
         for limit in steps.limits:
             used = limit.used(least)
             nearness = np.maximum(nearness, used / limit.most)
-            # no beginning saves it: whatever comes before adds at least this much
+            # infeasible whatever comes before, which adds at least ``least``
             met &= used <= limit.most
-            # no beginning spoils it, not even by rounding: minus infinity is as good and easier to dominate
+            # feasible whatever comes before, even with rounding: the column needs no comparing, so minus infinity
             safe = limit.used(most) <= limit.most * (1 - 1e-9)
             for column in limit.columns:
                 labels.rows[safe, column] = -np.inf
@@ -189,7 +189,7 @@ def _rooms(steps: Steps, points: Floats) -> dict[State, Floats]:
     looked at, and rooms are joined where several ways lead, so a room is rather too large.
     """
     cascades = points[np.unique(np.linspace(0, len(points) - 1, _CORNERS).astype(np.intp)), :RESOURCES]
-    # what is no better than one of them may stay: rounding must not cost a label that is
+    # some slack: rounding must not discard a label that is better than a corner
     slack = 1 + 1e-9
     corners = slack * np.stack([np.append(cascades[:, 0], np.inf), np.append(np.inf, cascades[:, 1])], axis=1)
     rooms: dict[State, Floats] = {}

@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 # Where a label is: 0 in the midst of a segment with k exits before, or 1 behind exit number k; k; place;
 # processor, in the second case that of the exit.
 State = tuple[int, int, int, int]
-COST, WRONG, RESOURCES = 0, 1, 2  # columns; the rest are resources
+COST, WRONG, RESOURCES = 0, 1, 2  # columns; from RESOURCES on, one for each resource
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from eeaug.support.processes import import_path
 
 __all__ = ["Ended", "call", "start"]
 
-FORKS = sys.platform == "linux"  # elsewhere a call runs in the server itself: the next one starts another
+FORKS = sys.platform == "linux"  # elsewhere the server itself runs a call and ends; the next starts a new one
 CLOSING_S = 5.0  # for the server to end when it is asked to
 
 
@@ -70,14 +70,14 @@ class _Server:
                 return None
             assert process.stdin and process.stdout
             try:
-                # the function is unpickled in the child: what it imports is no matter of the server
+                # unpickled in the child, so that the server does not import what the function needs
                 pickle.dump(pickle.dumps(work), process.stdin)
                 process.stdin.flush()
                 status, content = pickle.load(process.stdout)
             except (EOFError, BrokenPipeError, pickle.UnpicklingError):
                 status, content, last_line = process.wait(), b"", self._last_words()
                 self._forget()
-            except BaseException:  # an interrupt: what is under way is of no use any more
+            except BaseException:  # an interrupt: nobody waits for the result any more
                 self.close()
                 raise
             else:

@@ -56,7 +56,7 @@ class Output:
         if self.place is not None:
             try:
                 self._check(self.place)
-            except OSError as error:  # a name too long, a loop of links, a directory not to be looked into
+            except OSError as error:  # a name too long, a loop of links, a directory without permission
                 raise InputError(f"{self.option} {self.place}: {error.strerror or error}") from error
 
     def write(self, content: bytes) -> None:
@@ -194,7 +194,7 @@ def _replace(real: Path, content: bytes) -> None:
     for left in leftovers.abandoned(real, "partial"):
         leftovers.remove(left)
     partial = leftovers.hidden(real, "partial")
-    if partial.is_file():  # of an earlier process of the same number
+    if partial.is_file():  # left by an earlier process with the same number
         partial.unlink()
     try:
         with partial.open("xb") as stream, leftovers.hold(partial):

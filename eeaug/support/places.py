@@ -21,8 +21,8 @@ from eeaug.support.regular import Unreadable
 
 __all__ = ["TEXT_BYTES", "check_directory", "check_name", "measured", "naming", "read", "regular", "why"]
 
-TEXT_BYTES = 1 << 20  # of a file that people write: a hardware description, options, a data sidecar
-PIPE_S = 10.0  # what writes to a pipe (--hw <(...)) has begun by then
+TEXT_BYTES = 1 << 20  # the most of a file that people write: hardware description, options, data sidecar
+PIPE_S = 10.0  # to wait for what is written to a pipe (--hw <(...))
 
 
 def why(error: OSError) -> str:

@@ -162,7 +162,7 @@ def _check_share(number: str, value: float, kind: Kind) -> None:
 def _unknown_unit(text: str, number: str, unit: str, kind: Kind) -> str:
     folded = {
         known.lower(): known for known in reversed(list(kind.units)) if known
-    }  # in doubt the first that is listed
+    }  # of two that differ in case only, the one listed first
     meant = kind.others.get(unit.lower()) or folded.get(unit.lower())
     hint = f"; did you mean {number}{meant}?" if meant else ""
     listed = ", ".join(known for known in kind.units if known and not set(known) & set("µμ"))

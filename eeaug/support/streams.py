@@ -28,7 +28,7 @@ def overheard() -> Iterator[Callable[[], str]]:
 
         kept = {}
         for stream in dict.fromkeys((1, 2, *_of_python())):
-            with suppress(OSError):  # it is closed
+            with suppress(OSError):  # the stream is closed
                 kept[stream] = os.dup(stream)
         try:
             for stream in kept:
@@ -43,5 +43,5 @@ def overheard() -> Iterator[Callable[[], str]]:
 def _of_python() -> Iterator[int]:
     """Where Python's own streams go, which need not be 1 and 2."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # none, or none of the system's
+        with suppress(OSError, ValueError, AttributeError):  # no stderr, or one without a file descriptor
             yield stream.fileno()
