@@ -22,7 +22,7 @@ __all__ = [
     "manifest_line", "option", "pairs", "show", "show_lines", "show_result", "thresholds",
 ]  # fmt: skip
 
-NONE = "none"  # takes away what the bundle has
+NONE = "none"  # removes the value that the bundle has
 
 
 class Quantity(click.FloatRange):
@@ -89,7 +89,7 @@ class _Sha256(click.ParamType):
 
 
 NAMES = _Names()
-MOST_SECONDS = 1e12  # what is beyond is a slip, and overflows where it is multiplied
+MOST_SECONDS = 1e12  # more is a mistake, and overflows in products
 SECONDS = Quantity(quantities.SECONDS, min=0, min_open=True)
 _SHARE = Quantity(quantities.SHARE, 0, 1)
 _SHARE_ABOVE_0 = Quantity(quantities.SHARE, 0, 1, min_open=True)

@@ -19,7 +19,7 @@ from eeaug.support.processes import FATAL, die_with, ended_by
 
 __all__ = ["run"]
 
-LOOK_S = 0.2  # at whether it has ended while a process that it started keeps its stderr open
+LOOK_S = 0.2  # between looks whether the child has ended, as its own children may keep stderr open
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT)
 KEPT_BYTES = 1 << 16  # of what native code says when it gives up
@@ -47,7 +47,7 @@ def run(work: Callable[[], int], fail: Callable[[str, int], int]) -> int:
             stream.flush()
     try:
         child = os.fork()
-    except OSError:  # no further process, or no memory for one: then without
+    except OSError:  # no further process, or no memory for one: the work is done in this one
         os.close(ours)
         os.close(theirs)
         for number, handler in before.items():
@@ -64,7 +64,7 @@ def run(work: Callable[[], int], fail: Callable[[str, int], int]) -> int:
     for missed in early:
         hand_on(missed, None)
     status, last_output = _wait(child, ours)
-    for number in before:  # all is done: another Ctrl-C while Python ends would take the exit code away
+    for number in before:  # another Ctrl-C while Python shuts down would change the exit code
         signal.signal(number, signal.SIG_IGN)
     if os.WIFEXITED(status):
         return os.WEXITSTATUS(status)

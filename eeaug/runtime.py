@@ -33,7 +33,7 @@ from eeaug.frameworks.runners import Runner
 
 __all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard"]
 
-BATCH = 32  # larger ones leave the caches of a processor: slower for each sample
+BATCH = 32  # larger batches exceed the caches of a processor: slower for each sample
 Floats = NDArray[np.float32]
 Rows = tuple[NDArray[Any], ...]  # arrays with a row per sample
 
@@ -297,7 +297,7 @@ class _Flow:
         self.cascade, self.batch = cascade, batch
         count = len(cascade.stages)
         self._waiting = [_Waiting(batch) for _ in range(count)]
-        # what left a run of a stage: numbers of samples, the stage, their classes, confidences, probabilities
+        # samples that left at each run of a stage: their numbers, the stage, classes, confidences, probabilities
         self._left: list[tuple[NDArray[np.intp], int, NDArray[np.int64], Floats, Floats]] = []
         self._reached: list[list[Floats]] = [[] for _ in range(count)]
 
@@ -352,7 +352,7 @@ class _Waiting:
         """Every full batch that there is then."""
         n = len(arrays[0])
         if on is None:
-            if n == self.batch and not self.count:  # passes as it is
+            if n == self.batch and not self.count:  # handed on without a copy
                 yield arrays
                 return
             on = np.arange(n)

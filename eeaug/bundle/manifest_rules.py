@@ -225,7 +225,7 @@ def _reference(manifest: Document) -> Iterator[Finding]:
     points, stages = manifest["reference"]["points"], len(manifest["stages"])
     names = [point["name"] for point in points]
     yield from _unique("reference.points", names)
-    # the default is there of itself, where no others are listed
+    # a bundle without operating points still has the default one
     if {*names} != {DEFAULT, *(point["name"] for point in manifest["operating_points"])}:
         yield "reference.points", "are not the operating points"
     for k, point in enumerate(points):

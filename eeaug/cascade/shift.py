@@ -29,8 +29,8 @@ from eeaug.cascade.passage import Passage
 
 __all__ = ["LEVEL", "Comparison", "ExitMoments", "Moments", "compare", "read", "recorded", "seen"]
 
-LEVEL = 0.05  # of all statistics together
-STEP = 1e-9  # to which the ends of intervals of means are found
+LEVEL = 0.05  # probability that any statistic is outside by chance
+STEP = 1e-9  # precision of the ends of intervals of means
 Thresholds = Sequence[float | None]
 Interval = tuple[float, float]
 
@@ -195,7 +195,7 @@ def compare(
 def _rate(k: int, old: Moments, old_all: Moments, new: Moments, new_all: Moments, level: float) -> Comparison:
     a, all_old, b, all_new = (
         round(m.samples) for m in (old, old_all, new, new_all)
-    )  # effective numbers are broken
+    )  # effective numbers are no integers
     if not all_old or not all_new:
         return Comparison(k, "leave_rate", None, None, None, 1.0, False)
 
@@ -250,7 +250,7 @@ def _bound(old: Moments, new: Moments, least: float) -> float:
     variance = (n * old.sd**2 + m * new.sd**2) / pool + n * m * (distance / pool) ** 2
     middle = (n * old.mean + m * new.mean) / pool
     above, below = 1 - middle, middle - least
-    # the mean of either side tells that of the other: the sharper of both bounds
+    # the pooled mean is fixed, so either side's mean decides the other's: the sharper bound of the two
     up, down = (m, n) if new.mean > old.mean else (n, m)
     exponent = max(
         _hoeffding(variance, above, distance * (pool - up) / pool) * up,

@@ -31,7 +31,7 @@ def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     parts = _parts(root)
     files = [f for folder in parts.values() for f in _files(folder)]
     for file in files:
-        places.regular(file)  # a pipe would be waited for
+        places.regular(file)  # opening a pipe would block
     key = key_of_files(root, files, wanted)
     if any(tensors.is_saved(folder) for folder in parts.values()):
         return kept(given, cache, key, lambda target: tensors.write_saved(given, parts, target, wanted))
@@ -73,7 +73,7 @@ def _files(folder: Path) -> list[Path]:
 
     for where, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if len(paths) + len(files) > MOST_FILES:  # before any is looked at: a million take their time
+        if len(paths) + len(files) > MOST_FILES:  # checked before any file is read: a million take long
             raise InputError(
                 f"{folder}: holds more than {MOST_FILES:,} files; give a .npz, or a saved tf.data.Dataset"
             )
@@ -169,7 +169,7 @@ def _image_shape(root: Path, input_shape: tuple[int | None, ...] | None) -> tupl
 
 def _decoded(file: Path, channels: int) -> np.ndarray:
     """An image, uint8 (height, width, channels), decoded as Keras does."""
-    import_keras()  # quietly
+    import_keras()  # without its log lines
     import tensorflow as tf
 
     content = places.read(file, MOST_BYTES)

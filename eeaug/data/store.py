@@ -124,7 +124,9 @@ def write_rows(where: str, path: Path, rows: Iterable[np.ndarray]) -> None:
         if like is None:
             raise InputError(f"{where}: {path.stem} is empty")
         file.seek(0)
-        _write_header(file, like.dtype, (count, *like.shape[1:]))  # as long as before: numpy leaves it room
+        _write_header(
+            file, like.dtype, (count, *like.shape[1:])
+        )  # as long as before: numpy pads headers for a longer shape
 
 
 def _write_header(file: object, dtype: np.dtype, shape: tuple[int, ...]) -> None:

@@ -16,7 +16,7 @@ from eeaug.support import leftovers
 
 __all__ = ["blamed"]
 
-# that compute nothing; written alone they are no graph
+# layer types that compute nothing: none of them alone makes a graph
 IDLE = {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Identity", "Flatten", "Reshape"}
 GIVES = "y"
 

@@ -37,9 +37,9 @@ from eeaug.support import leftovers, native_process
 
 __all__ = ["SAMPLES", "begin", "check"]
 
-SAMPLES = 8  # that the untrained stages are run on
-C_PARAMETERS = 1_000_000  # of which a compiler takes some seconds; larger networks are not compiled here
-SPREAD = 0.3  # of the random weights
+SAMPLES = 8  # samples that the untrained stages are run on
+C_PARAMETERS = 1_000_000  # a compiler takes seconds for so many; larger networks are not compiled here
+SPREAD = 0.3  # standard deviation of the random weights
 SEED = 0
 SAID = 160  # letters of a reason
 
@@ -136,7 +136,7 @@ def _work(
     exits = [_untrained(head, rng) for head in heads]
     small = tflm.microcontrollers(hardware)
     on = next((p for p in hardware.processors if p.name in small), hardware.processors[0])
-    # without a CPU nothing is linked for it: what that takes is measured at the end
+    # no CPU, so that nothing is linked here: sizes are measured at the end
     target = replace(hardware, processors=tuple(replace(p, cpu=None) for p in hardware.processors))
     count = len(exits) + 1
     stages = partition.stages(classifier, exits, [None] * len(exits), [(on.name, 4)] * count, [0] * count)

@@ -110,7 +110,7 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
     # our own files: code in Lambda layers was allowed when the given model was loaded
     keras = Cascade.load(work.directory, work.manifest, runtime="keras", allow_unsafe=True)
     by_runtime = {"keras": keras.outcomes(pieces, unknown), "onnx": onnx.outcomes(pieces, unknown)}
-    if not stages[-1].reuse:  # else it says something else on purpose
+    if not stages[-1].reuse:  # with reuse it differs from the given model on purpose
         for name, outcomes in by_runtime.items():
             like_given(
                 f"the last {name} stage", outcomes.confidence[-1], outcomes.predicted[-1], given, decision, allowed

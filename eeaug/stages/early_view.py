@@ -20,7 +20,7 @@ from eeaug.stages import partition
 
 __all__ = ["EarlyView", "assisted"]
 
-CELLS = 4  # per axis that are left of the view, as of the exit's own
+CELLS = 4  # to how many cells each axis of the view is pooled, as at the exit itself
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def backbone(augmented: Any, path: Path) -> Classifier:
         operation, index, _ = tensor._keras_history
         added |= operation.name == model.SOFTMAX
         (tensor,) = operation._inbound_nodes[index].input_tensors
-    # samples may have told otherwise than layers do whether it lacked its softmax
+    # whether the given model lacked its softmax was decided by samples, not by layers alone
     return replace(model.from_keras(keras, keras.Model(augmented.inputs, tensor), path), logits=added)
 
 

@@ -33,8 +33,8 @@ __all__ = ["FOLDER", "check", "write"]
 FOLDER = "c"
 SAMPLES = 100  # recorded ones, at most
 SAMPLE_FLOATS = 1_000_000  # of all recorded samples: some MB of text
-MACS = 30_000_000_000  # that verification may cost on this machine, where convolutions are plain loops
-FEW = 8  # samples that it runs however large the model is
+MACS = 30_000_000_000  # the most to verify on this machine, where convolutions are plain loops
+FEW = 8  # samples that are verified in any case, however large the model
 EXAMPLE = ("mps2/startup.c", "mps2/mps2.ld")
 
 

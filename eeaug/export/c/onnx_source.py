@@ -136,7 +136,7 @@ def generated(model: Any, name: str) -> StageCode:
     from emx_onnx_cgen import Compiler
     from emx_onnx_cgen.compiler import CompilerOptions
 
-    # the thresholds: no weights in a file beside the program, no malloc
+    # thresholds of 0: no file of weights beside the program, no malloc
     options = CompilerOptions(
         model_name=name, restrict_arrays=False, large_temp_threshold_bytes=0, large_weight_threshold=0
     )

@@ -122,7 +122,7 @@ class _Timeline:
         self._bytes: dict[str, int] = {}
         self._used: dict[str, tuple[int, int]] = {}
         self._step = 0
-        self._said: list[str] = []
+        self._probabilities: list[str] = []
         self._handed: str | None = None
 
     def run(self, k: int, stage: PlannedStage) -> None:
@@ -150,8 +150,8 @@ class _Timeline:
 
     def _decide(self, k: int, stage: PlannedStage) -> None:
         """The step at which the answers of this stage, and of those that it hears, are read."""
-        self._said.append(self.storage[k, stage.probabilities])
-        for storage in self._said[-1 - stage.hears :]:
+        self._probabilities.append(self.storage[k, stage.probabilities])
+        for storage in self._probabilities[-1 - stage.hears :]:
             self._extend(storage)
         if stage.combines:
             self._once(f"{k}/heard()", stage.probabilities_bytes)

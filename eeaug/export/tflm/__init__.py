@@ -35,7 +35,7 @@ from eeaug.hardware import Hardware
 __all__ = ["check", "microcontrollers", "refuse", "refuse_decision", "write"]
 
 FOLDER = "tflm"
-MOST_RAM = 64 << 20  # bytes: what has more of it is no microcontroller
+MOST_RAM = 64 << 20  # bytes: a processor with more is no microcontroller
 MOST_CLASSES = 511  # whose exponentials TFLM's int8 softmax can add up where all are equally probable
 PROBABILITY = Quantisation(1 / 256, -128)
 

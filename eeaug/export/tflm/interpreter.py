@@ -14,12 +14,12 @@ from eeaug.support.native_process import Ended
 
 __all__ = ["ROOMY", "Arena", "Interpreter", "answers", "arena"]
 
-ROOMY = 256_000_000  # bytes of an arena that every file has room in
-UNIT = 16  # bytes that arenas are aligned to, and found to
-# What an arena has beyond the least: other versions of TFLM keep some bytes more of a tensor.
+ROOMY = 256_000_000  # bytes of an arena that is large enough for every file
+UNIT = 16  # bytes: alignment of an arena, and to how many its size is found
+# Added to the smallest arena: other versions of TFLM take some bytes more for a tensor.
 MARGIN, MARGIN_BYTES = 0.01, 64
 DOING = "TFLM cannot run the file"
-NEEDS = (  # of the process that tries
+NEEDS = (  # modules that the process which tries imports beforehand
     "ai_edge_litert.schema_py_generated", "ai_edge_litert.tools.flatbuffer_utils",
     "tflite_micro.python.tflite_micro.runtime", "eeaug.export.tflm.interpreter",
 )  # fmt: skip
@@ -108,7 +108,7 @@ def arena(content: bytes, x: NDArray[np.int8]) -> Arena:
         return all(np.array_equal(results[name], right[name]) for name in right)
 
     low, high, step = 0, _rounded(total), UNIT
-    if enough(high):  # is less?
+    if enough(high):  # is there a smaller one?
         while step < high and enough(high - step):
             high, step = high - step, 2 * step
         low = max(0, high - step)

@@ -141,7 +141,7 @@ def benefit_curve(
             if last is None or here[1] < last[1]:
                 front.append(i)
                 last = here
-            if here == last:  # equal ones, on other placements, are on it too
+            if here == last:  # designs with equal figures on other placements belong to the front, too
                 points[i]["fronts"].append(cost)
         if front:
             shown |= {front[i] for i in np.linspace(0, len(front) - 1, CURVE_POINTS).round().astype(int)}

@@ -18,7 +18,7 @@ from eeaug.schema.figures import FIGURES
 
 __all__ = ["build"]
 
-# what a float processor's rates and widths say nothing of
+# figures that rates and widths of a float processor say nothing of
 _BY_ARITHMETIC = tuple(key for key, figure in FIGURES.items() if figure.null)
 
 

@@ -20,7 +20,7 @@ from eeaug.support.printable import lines
 __all__ = ["svg"]
 
 Facts = Mapping[str, Any]
-START = ""  # no layer has no name
+START = ""  # no layer has an empty name
 
 # CSS pixels
 _LEFT, _TEXT, _BAR, _BAR_WIDE, _GRAPH = 24, 48, 318, 90, 430

@@ -31,7 +31,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "green": ("#00704f", "#55c7a0"),
     "purple": ("#83479a", "#cd9be0"),
 }
-# what matplotlib is told, and what stands for it in the file
+# the marker colours that matplotlib draws, which the file replaces by CSS variables
 _MARKS = {name: f"#{i + 1:02x}fe{i + 1:02x}" for i, name in enumerate(COLOURS)}
 _PROCESSORS = ("blue", "orange", "green", "purple")
 _CROWDED = 0.27  # of the width: labels that close to each other are numbers only

@@ -15,12 +15,12 @@ from eeaug.settings.vocabulary import flag
 
 __all__ = ["BEST", "Line", "Named", "as_json", "differences", "lines", "notes", "rows", "sentence"]
 
-BEST = "✓"  # beside the figures that are
+BEST = "✓"  # stands beside the best figures
 _FEW = 3  # designs whose values fit into a sentence
 
 Value = float | None
 # name, key, value of (report, baseline, result), its text, whether less is better, whether samples matter
-Wanted = tuple[str, str, Callable[[Any, Any, Any], Value], Callable[[Any], str], bool, bool]
+_Compared = tuple[str, str, Callable[[Any, Any, Any], Value], Callable[[Any], str], bool, bool]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def rows(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
     return (*(Line(name, name, words, words, ()) for name, words in differences(designs)), *lines(designs, use))
 
 
-def _wanted(key: str, figure: Figure) -> Wanted:
+def _wanted(key: str, figure: Figure) -> _Compared:
     name = f"{figure.words}*" if figure.estimated else figure.words
     return name, key, lambda r, b, m: m[key], units.quantity(figure.unit), True, figure.counted
 
@@ -65,7 +65,7 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
     quality = "accuracy" if all(r["settings"]["labels"] == "given" for r in reports) else "accuracy or agreement"
     names = {drop_name(report) for report in reports}
     macs, *others = (_wanted(key, figure) for key, figure in FIGURES.items())
-    wanted: list[Wanted] = [
+    wanted: list[_Compared] = [
         (quality, "accuracy", lambda r, b, m: m["accuracy"], units.share, False, True),
         (
             names.pop() if len(names) == 1 else "drop", "drop", lambda r, b, m: _drop(b, m),
@@ -121,7 +121,7 @@ def _same_samples(designs: Sequence[Named]) -> bool:
 
     def counted(report: Report) -> tuple[Any, ...]:
         metrics, settings = shown(report)[1], report["settings"]
-        keys = ("labels", "priors", "seed")  # the seed draws the parts, where they are drawn
+        keys = ("labels", "priors", "seed")  # the seed decides which samples each part has
         return (report["data"]["sha256"], metrics["split"], metrics["samples"], *(settings[key] for key in keys))
 
     return len({counted(design.report) for design in designs}) == 1
@@ -138,7 +138,7 @@ def differences(designs: Sequence[Named]) -> tuple[tuple[str, tuple[str, ...]], 
         if len(set(names)) < len(set(hashes)):  # equal names, other contents
             names = [f"{word} {digest[:8]}" for word, digest in zip(names, hashes, strict=True)]
         compared.insert(0, (part, hashes, names))
-    # the number of threads follows from the machine, by default that of exits from the number of processors
+    # threads depend on the machine, and the default of max_exits on the number of processors
     processors = {len(r["hardware"]["processors"]) for r in reports}
     follow = {"threads"} if len(processors) == 1 else {"threads", "max_exits"}
     for key in (key for key in reports[0]["settings"] if key not in follow):
