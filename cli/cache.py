@@ -134,13 +134,13 @@ def _cache(directory: Path | None) -> Cache:
 def _of_model(networks: Sequence[CachedModel], model: str | None) -> list[CachedModel]:
     if model is None:
         return list(networks)
-    found = [network for network in networks if model in network.models]
-    if not found:
+    matching = [network for network in networks if model in network.models]
+    if not matching:
         from eeaug.support.spelling import nearest
 
         known = sorted({name for network in networks for name in network.models})
         raise InputError(f"--model {model}: nothing is kept of it{nearest(model, known)}")
-    return found
+    return matching
 
 
 def _facts(place: Cache, items: Sequence[Item], networks: Sequence[CachedModel]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _show(name: str, sha256: str, part: PairedMetrics, rows: Sequence[CheckedLim
     for column in ("limit", "given", "found", "margin", ""):
         table.add_column(column, justify="left" if column in ("limit", "") else "right")
     for row in rows:
-        found, given, margin = row.words
+        value, given, margin = row.words
         verdict = Text("ok", "green") if row.ok else Text("failed", "red")
-        table.add_row(f"{row.limit.quantity}, {row.basis}", given, found, margin, verdict)
+        table.add_row(f"{row.limit.quantity}, {row.basis}", given, value, margin, verdict)
     out.console().print(table)

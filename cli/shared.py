@@ -22,7 +22,7 @@ __all__ = [
     "manifest_line", "option", "pairs", "show", "show_lines", "show_result", "thresholds",
 ]  # fmt: skip
 
-NONE = "none"  # takes away what the bundle has
+NONE = "none"  # removes the value that the bundle has
 
 
 class Quantity(click.FloatRange):
@@ -37,8 +37,8 @@ class Quantity(click.FloatRange):
             number = quantities.parse(value if isinstance(value, str) else repr(value), self.kind)
         except quantities.QuantityError as error:
             self.fail(str(error), param, ctx)
-        found: float = super().convert(number, param, ctx)
-        return found
+        converted: float = super().convert(number, param, ctx)
+        return converted
 
 
 class Place(click.Path):
@@ -89,7 +89,7 @@ class _Sha256(click.ParamType):
 
 
 NAMES = _Names()
-MOST_SECONDS = 1e12  # what is beyond is a slip, and overflows where it is multiplied
+MOST_SECONDS = 1e12  # more is a mistake, and overflows in products
 SECONDS = Quantity(quantities.SECONDS, min=0, min_open=True)
 _SHARE = Quantity(quantities.SHARE, 0, 1)
 _SHARE_ABOVE_0 = Quantity(quantities.SHARE, 0, 1, min_open=True)
@@ -231,16 +231,16 @@ def inherited(flag: str, more: str = "") -> Callable[[Any], Any]:
 
 def pairs(flag: str, values: tuple[str, ...], separator: str, *, needed: bool) -> dict[str, Any]:
     """``LOCATION<separator>VALUE`` of a repeatable option, by location; a value that may be left out is None."""
-    found: dict[str, Any] = {}
+    by_location: dict[str, Any] = {}
     for value in values:
         name, split, rest = value.rpartition(separator)
         if needed and not split:
             raise InputError(f"{flag} {value}: must be LOCATION{separator}VALUE")
         location = name if split else value
-        if location in found:
+        if location in by_location:
             raise InputError(f"{flag}: {location} is given twice")
-        found[location] = rest if split else None
-    return found
+        by_location[location] = rest if split else None
+    return by_location
 
 
 def thresholds(values: tuple[str, ...]) -> dict[str, float]:
@@ -301,10 +301,10 @@ def interruptible(place: Path | None, hint: str = "") -> Iterator[None]:
 def _written(place: Path | None) -> tuple[int, int] | None:
     """Tells a bundle from one that was there before; None: there is none."""
     try:
-        found = None if place is None else (place / "manifest.json").stat()
+        stat = None if place is None else (place / "manifest.json").stat()
     except OSError:
         return None
-    return found and (found.st_ino, found.st_mtime_ns)
+    return stat and (stat.st_ino, stat.st_mtime_ns)
 
 
 def manifest_line(sha256: str) -> str:

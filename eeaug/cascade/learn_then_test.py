@@ -153,7 +153,7 @@ def chain(
     """
     spent = np.asarray(costs, dtype=np.float64)
     stays = [False] * len(thresholds) if fixed is None else fixed
-    cheapest, found = cost_without_exits, []
+    cheapest, path = cost_without_exits, []
     for multiple in np.geomspace(NEAREST, FARTHEST, STEPS):
         looser = tuple(
             t if stay or t is None else _between(row, 1 - multiple * (1 - t))
@@ -165,8 +165,8 @@ def chain(
         cost = passage.mean(spent)
         if cost < cheapest * (1 - 1e-9):
             cheapest = cost
-            found.append(looser)
-    return tuple(found)
+            path.append(looser)
+    return tuple(path)
 
 
 def _between(confidence: NDArray[np.float32], threshold: float) -> float | None:

@@ -43,8 +43,8 @@ def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
         raise InputError(f"{path}: not a .npz file, or truncated")
     digest = sha256(path)
     folder = cache / digest
-    found: dict[str, np.ndarray] = {}
-    touch(folder)  # before room is made: what is there of it is wanted now
+    arrays: dict[str, np.ndarray] = {}
+    touch(folder)  # before room is made, so that its own files are not deleted
     most = max(SMALL, EXPANSION * path.stat().st_size)
     try:
         with zip_file.opened(path, most, advice=ADVICE) as archive:
@@ -54,12 +54,12 @@ def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
                 need = sum(members[key].file_size for key in lacking)
                 Cache(cache.parent).make_room(need, f"{path}: unpacked arrays")
             for key in members:
-                found[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
+                arrays[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
     except Unreadable as error:
         raise InputError(f"{path}: {error}") from error
     except zip_file.DAMAGE as error:
         raise InputError(f"{path}: damaged: {one_line(str(error), 150)}") from error
-    return Raw(found, digest)
+    return Raw(arrays, digest)
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -104,7 +104,7 @@ def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
         if not is_there(file):
             lacking.add(key)
         elif checksums.measured(file) != (member.file_size, member.CRC):
-            if folder.is_symlink():  # nothing is dropped where it leads to
+            if folder.is_symlink():  # a link: nothing is deleted outside the cache
                 damaged("unpacked data", folder)
                 return set(members)
             damaged("unpacked data", file)
@@ -118,7 +118,7 @@ def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path, *, a
     try:
         if anew:
             folder.mkdir(parents=True, exist_ok=True)
-            # whoever sees the name sees the whole file
+            # the name appears only once the file is whole
             with publishing(target) as partial, archive.open(f"{key}.npy") as member, partial.open("wb") as copy:
                 shutil.copyfileobj(member, copy, 1 << 20)
         return npy_file.mapped(f"{path}: the array {key}", target)

@@ -83,5 +83,5 @@ def weights(labels: np.ndarray, priors: Mapping[int, float], classes: int) -> np
         if prior and not counts[number]:
             raise InputError(f"--priors name the class {number}, which has no sample here")
         of_class[number] = prior / max(1, counts[number])
-    made = of_class[labels]
-    return np.asarray(made * (len(labels) / made.sum()))
+    unscaled = of_class[labels]
+    return np.asarray(unscaled * (len(labels) / unscaled.sum()))

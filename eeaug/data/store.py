@@ -85,7 +85,7 @@ def _sound(folder: Path) -> dict[str, Any] | None:
     facts = checksums.read_json(folder / FACTS)
     if facts is None or "files" not in facts:
         return None
-    agree = all(checksums.measured(folder / name) == tuple(said) for name, said in facts["files"].items())
+    agree = all(checksums.measured(folder / name) == tuple(written) for name, written in facts["files"].items())
     return facts if agree else None
 
 
@@ -124,7 +124,9 @@ def write_rows(where: str, path: Path, rows: Iterable[np.ndarray]) -> None:
         if like is None:
             raise InputError(f"{where}: {path.stem} is empty")
         file.seek(0)
-        _write_header(file, like.dtype, (count, *like.shape[1:]))  # as long as before: numpy leaves it room
+        _write_header(
+            file, like.dtype, (count, *like.shape[1:])
+        )  # as long as before: numpy pads headers for a longer shape
 
 
 def _write_header(file: object, dtype: np.dtype, shape: tuple[int, ...]) -> None:

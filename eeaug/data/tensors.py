@@ -33,7 +33,7 @@ def is_saved(folder: Path) -> bool:
 
 def write_saved(where: str, parts: Mapping[str, Path], target: Path, wanted: SampleNeeds) -> Iterator[str]:
     """Write the arrays of saved data sets with elements (x, y), single samples or batches."""
-    import_keras()  # quietly
+    import_keras()  # without its log lines
     import tensorflow as tf
 
     for part, folder in parts.items():
@@ -116,7 +116,7 @@ def read_tfds(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     """A data set of TensorFlow Datasets, with its splits train, validation and test."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            import_keras()  # quietly
+            import_keras()  # without its log lines
             tfds = importlib.import_module("tensorflow_datasets")
     except ImportError as error:
         raise InputError(f"{given}: needs TensorFlow Datasets: pip install 'eeaug[tfds]' ({error})") from error

@@ -64,10 +64,10 @@ class Residual:
     def parts(self, before: tuple[int, ...]) -> list[tuple[Convolve, tuple[int, ...]]]:
         """Its convolutions with the shapes that they read: the branch's two, then the shortcut's if it has one."""
         first, second = Convolve(self.filters, self.stride, 3), Convolve(self.filters, 1, 3, "norm")
-        made = [(first, before), (second, self.shape(before))]
+        pairs = [(first, before), (second, self.shape(before))]
         if self.stride > 1 or before[-1] != self.filters:
-            made.append((Convolve(self.filters, self.stride, then="norm"), before))
-        return made
+            pairs.append((Convolve(self.filters, self.stride, then="norm"), before))
+        return pairs
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ class Costs:
         if link is None or link.bandwidth_bytes_per_s is None:
             return np.full_like(sent, np.nan), np.full_like(sent, np.nan), sent
         seconds = link.latency_s + sent / link.bandwidth_bytes_per_s
-        # the sender is the one that works meanwhile
+        # during the transfer the sender is active, all others sleep
         joules = seconds * self.power_w[sender] + sent * (link.energy_j_per_byte or 0.0)
         wakeup = self.wakeup_s[receiver]
         return seconds + wakeup, joules + wakeup * self.power_w[receiver], sent

@@ -98,20 +98,20 @@ class CheckedLimit:
     def words(self) -> tuple[str, str, str]:
         """What was found, what was given and the margin; with more digits where what failed would look the same."""
         if self.ok:
-            found, given = self.limit.text(self.found), self.limit.text(self.given)
+            value, given = self.limit.text(self.found), self.limit.text(self.given)
         else:
-            found, given = apart(self.limit.text, self.found, self.given)
+            value, given = apart(self.limit.text, self.found, self.given)
         margin = (
             apart(self.limit.text, abs(self.margin), 0.0)[0] if not self.ok else self.limit.text(abs(self.margin))
         )
-        return found, given, f"{'−' if self.margin < 0 else ''}{margin}"
+        return value, given, f"{'−' if self.margin < 0 else ''}{margin}"
 
     @property
     def sentence(self) -> str:
         """What is asked for and what was found, in words."""
         bound = "at least" if self.limit.least else "at most"
-        found, given, _ = self.words
-        return f"{self.limit.quantity} {found} ({self.basis}), {bound} {given} asked for"
+        value, given, _ = self.words
+        return f"{self.limit.quantity} {value} ({self.basis}), {bound} {given} asked for"
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -138,15 +138,15 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
         raise InputError(f"the bundle has no operating point '{point}'; it has {known}")
     design = report["design"]
     if samples == "choose":
-        found = design["predicted"]["exact"] if point == "default" else points[point]["predicted"]
-        return PairedMetrics("choose", point, report["baseline"]["choose"], found)
+        metrics = design["predicted"]["exact"] if point == "default" else points[point]["predicted"]
+        return PairedMetrics("choose", point, report["baseline"]["choose"], metrics)
     if design["measured"] is None:
         raise InputError(
             "nothing was measured on test samples, so no limit can be checked: make the bundle with test data, or "
             "check the samples that it was chosen on with --on choose"
         )
-    found = design["measured"] if point == "default" else points[point]["measured"]
-    return PairedMetrics("test", point, report["baseline"]["measured"], found)
+    metrics = design["measured"] if point == "default" else points[point]["measured"]
+    return PairedMetrics("test", point, report["baseline"]["measured"], metrics)
 
 
 def check(part: PairedMetrics, given: Mapping[str, float]) -> list[CheckedLimit]:
@@ -160,10 +160,10 @@ def check(part: PairedMetrics, given: Mapping[str, float]) -> list[CheckedLimit]
     for name, limit in LIMITS.items():
         if name not in given:
             continue
-        found = limit.read(part)
-        if found is None:
+        value = limit.read(part)
+        if value is None:
             raise InputError(f"--{name}: the report has no {limit.quantity}: it needs {limit.needs}")
-        rows.append(CheckedLimit(limit, given[name], float(found), _basis(limit, part)))
+        rows.append(CheckedLimit(limit, given[name], float(value), _basis(limit, part)))
     return rows
 
 

@@ -20,11 +20,11 @@ __all__ = ["SETTLED_PER_COUNT", "Result", "check_feasible", "solve"]
 
 Indices = NDArray[np.intp]
 
-# Up to two exits every architecture is settled; beyond, this many of the independent front per number of
-# exits, unless there are no more than these anyway, and then what is one exit away from the best.
+# Up to two exits every architecture is settled. Beyond, the first so many of the independent front for each number
+# of exits are (all, if there are no more), and then those that differ from the best in one exit.
 SETTLED_PER_COUNT = 200
 _ROUNDS = 10
-# Beyond two exits, architectures are looked at for an explanation if they are no more than these.
+# Beyond two exits, why nothing fits is explained only if there are no more architectures than this.
 _EXPLAINED = 20_000
 
 
@@ -115,7 +115,7 @@ def check_feasible(problem: Problem) -> None:
                 fits &= ~(over > 0)
             if fits.any():
                 return
-    if problem.max_exits <= 2:  # beyond, more cuts may still fit: solve will tell
+    if problem.max_exits <= 2:  # with more exits, smaller segments may still fit: solve finds out
         raise explain(problem, Settled())
 
 

@@ -23,7 +23,7 @@ from eeaug.cascade.tables import bins
 __all__ = ["NEVER", "PAPER_GRID", "Objective", "graph", "of_design", "quantile_grid", "solve"]
 
 NEVER = np.float32(np.inf)  # in grids: no confidence reaches it
-# 003 gives thirteen nodes per exit and the range; the step is our reading.
+# The paper (003) gives thirteen nodes per exit and their range; equal steps are our reading.
 PAPER_GRID = np.linspace(0.40, 1.00, 13).astype(np.float32)
 
 SOURCE, SINK = "input", "output"
@@ -155,7 +155,7 @@ def graph(
                     # rounding of sums must not keep equal prefixes apart
                     child = (k, np.packbits(rest).tobytes(), round(gained, 12), then.rounded)
                 if not network.has_edge(node, child):
-                    # of equal prefixes the first, that is the lowest threshold, names the edge
+                    # equal prefixes share an edge, which keeps the first, that is the lowest threshold
                     network.add_edge(node, child, weight=scale * reach * costs[k], threshold=t)
                 following[child] = state
                 spent[child] = min(length, spent.get(child, np.inf))
@@ -179,7 +179,7 @@ class _Bounds:
         self.bins, self.size = bins(outcomes.confidence[k][None], grid[None])[0], len(grid) + 1
         self.share = outcomes.counts / outcomes.counts.sum()
         self.right = self.share * outcomes.correct[k]
-        # whoever goes on may be right if anything later is
+        # the most that samples which go on can still get right: those that any later classifier gets right
         self.hopeful = self.share * outcomes.correct[k + 1 :].any(axis=0)
         self.final = float(outcomes.accuracies[-1])
 
@@ -189,7 +189,7 @@ class _Bounds:
         if self.independent:
             rest = reach * (1 - leaving[1:])
             return rest, accuracy + reach * right[1:] + rest * (self.final if self.last else 1.0)
-        # a sum over thresholds rounds otherwise than one over samples
+        # 1e-12: sums over thresholds and over samples round differently
         return leaving[0] - leaving[1:], accuracy + right[1:] + hopeful[0] - hopeful[1:] + 1e-12
 
     def _above(self, share: Floats, alive: NDArray[np.bool_]) -> Floats:

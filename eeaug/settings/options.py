@@ -106,9 +106,9 @@ def _names(name: str, value: object) -> tuple[str, ...]:
     """Names, or one; numbers stand for themselves, as classes may be given so."""
     values = [value] if isinstance(value, str | Integral) else value
     if isinstance(values, Iterable) and not isinstance(values, Mapping | bytes):
-        found = tuple(values)
-        if all(isinstance(one, str | Integral) and not isinstance(one, bool) for one in found):
-            return tuple(map(str, found))
+        items = tuple(values)
+        if all(isinstance(one, str | Integral) and not isinstance(one, bool) for one in items):
+            return tuple(map(str, items))
     raise _refused(name, value, "a name, or a list of names")
 
 

@@ -38,7 +38,7 @@ def facts(decision: Decision, *, said: bool) -> Facts:
         classes=tuple("abcd"),
         stages=stages,
         points={"careful": (0.9, 0.95), "default": (0.8, 0.9), "frugal": (0.5, None)},
-        said=said,
+        reuse=said,
     )
 
 
@@ -56,4 +56,4 @@ PROCESSORS = [
     ("name", "kind", "said"), [("cascade.h", "softmax", True), ("cascade_labels.h", "multilabel", False)]
 )
 def test_header(name: str, kind: str, said: bool) -> None:
-    golden.compare(name, cascade_source.interface(facts(Decision(kind, 4), said=said), PROCESSORS))
+    golden.compare(name, cascade_source.interface(facts(Decision(kind, 4), reuse=said), PROCESSORS))

@@ -65,7 +65,7 @@ def layout(buffers: Sequence[Buffer]) -> ArenaLayout:
     for order in orders[1:]:
         if best.bytes == bound:
             return best
-        best = min(best, _placed(order), key=lambda found: found.bytes)
+        best = min(best, _placed(order), key=lambda tried: tried.bytes)
     return _improved(orders[0], best, bound)
 
 
@@ -79,10 +79,10 @@ def _improved(order: list[Buffer], best: ArenaLayout, bound: int) -> ArenaLayout
         i, j = chance.sample(range(len(order)), 2)
         other = list(order)
         other[i], other[j] = other[j], other[i]
-        found = _placed(other)
-        if found.bytes <= current:
-            order, current = other, found.bytes
-        best = min(best, found, key=lambda found: found.bytes)
+        tried = _placed(other)
+        if tried.bytes <= current:
+            order, current = other, tried.bytes
+        best = min(best, tried, key=lambda tried: tried.bytes)
     return best
 
 

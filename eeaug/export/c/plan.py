@@ -80,21 +80,21 @@ def plan(stages: Sequence[PlannedStage]) -> MemoryPlan:
     for k, stage in enumerate(ordered):
         timeline.run(k, stage)
     buffers = timeline.buffers()
-    found = arena.layout(buffers)
+    layout = arena.layout(buffers)
     offsets: list[dict[str, int]] = [{} for _ in ordered]
     for (k, name), storage in timeline.storage.items():
-        offsets[k][name] = found.offsets[storage]
+        offsets[k][name] = layout.offsets[storage]
     scratch: list[dict[str, int]] = [{} for _ in ordered]
     for k, function in timeline.scratch:
-        scratch[k][function] = found.offsets[f"{k}/{function}()"]
+        scratch[k][function] = layout.offsets[f"{k}/{function}()"]
     return MemoryPlan(
         calls=tuple(tuple(calls) for calls in timeline.calls),
         offsets=tuple(offsets),
         scratch=tuple(scratch),
         probabilities=tuple(mine[stage.probabilities] for mine, stage in zip(offsets, ordered, strict=True)),
-        heard=tuple(found.offsets.get(f"{k}/heard()") for k in range(len(ordered))),
+        heard=tuple(layout.offsets.get(f"{k}/heard()") for k in range(len(ordered))),
         handovers=tuple(mine.get(stage.handover or "") for mine, stage in zip(offsets, ordered, strict=True)),
-        bytes=found.bytes,
+        bytes=layout.bytes,
         least=arena.lower_bound(buffers),
     )
 
@@ -105,8 +105,8 @@ def _ordered(stage: PlannedStage) -> StageCode:
     for name, size in ((stage.input, stage.input_bytes), (stage.handover, stage.handover_bytes)):
         if name is not None and name not in stage.outside:
             sizes[name] = size
-    found, _ = schedule.order(source.calls, sizes, {stage.handover or ""})
-    return replace(source, calls=tuple(source.calls[i] for i in found))
+    order, _ = schedule.order(source.calls, sizes, {stage.handover or ""})
+    return replace(source, calls=tuple(source.calls[i] for i in order))
 
 
 class _Timeline:
@@ -122,7 +122,7 @@ class _Timeline:
         self._bytes: dict[str, int] = {}
         self._used: dict[str, tuple[int, int]] = {}
         self._step = 0
-        self._said: list[str] = []
+        self._probabilities: list[str] = []
         self._handed: str | None = None
 
     def run(self, k: int, stage: PlannedStage) -> None:
@@ -150,8 +150,8 @@ class _Timeline:
 
     def _decide(self, k: int, stage: PlannedStage) -> None:
         """The step at which the answers of this stage, and of those that it hears, are read."""
-        self._said.append(self.storage[k, stage.probabilities])
-        for storage in self._said[-1 - stage.hears :]:
+        self._probabilities.append(self.storage[k, stage.probabilities])
+        for storage in self._probabilities[-1 - stage.hears :]:
             self._extend(storage)
         if stage.combines:
             self._once(f"{k}/heard()", stage.probabilities_bytes)

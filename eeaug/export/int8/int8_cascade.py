@@ -34,7 +34,7 @@ from eeaug.support.quantities import DROP, apart, as_given
 
 __all__ = ["FORMAT", "TOLERANCE", "Integer", "cascade", "check_ending", "compared", "entered", "sought"]
 
-# Another runtime may round int8 logits otherwise by one step, which moves probabilities by some of theirs.
+# Another runtime may round int8 logits differently by one step, which moves probabilities by several steps.
 TOLERANCE = 16 * STEP
 
 

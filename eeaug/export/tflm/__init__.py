@@ -35,7 +35,7 @@ from eeaug.hardware import Hardware
 __all__ = ["check", "microcontrollers", "refuse", "refuse_decision", "write"]
 
 FOLDER = "tflm"
-MOST_RAM = 64 << 20  # bytes: what has more of it is no microcontroller
+MOST_RAM = 64 << 20  # bytes: a processor with more is no microcontroller
 MOST_CLASSES = 511  # whose exponentials TFLM's int8 softmax can add up where all are equally probable
 PROBABILITY = Quantisation(1 / 256, -128)
 
@@ -112,8 +112,8 @@ def check(work: Work, reference: Reference) -> Checked:
         else session
         for entry, session in zip(stages.stages, stages.sessions, strict=True)
     )
-    said = replace(stages, sessions=sessions).answers(work.x)
-    return replace(reference.check("tflm", said), samples=len(work.x))
+    probabilities = replace(stages, sessions=sessions).answers(work.x)
+    return replace(reference.check("tflm", probabilities), samples=len(work.x))
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,10 @@ class _InTflm:
         assert self.entry.tflm is not None
         ((name, tensor),) = inputs.items()
         try:
-            made = answers(self.content, self.entry.tflm.arena_bytes, self.session.taken(name, tensor))
+            results = answers(self.content, self.entry.tflm.arena_bytes, self.session.taken(name, tensor))
         except RuntimeError as error:
             raise _refused(self.entry, error) from error
-        probabilities, *handed = (made[output] for output in outputs)
+        probabilities, *handed = (results[output] for output in outputs)
         return [PROBABILITY.real(probabilities), *handed]
 
 
@@ -151,10 +151,10 @@ def _part(number: int, entry: StageEntry, content: bytes, x: NDArray[np.int8]) -
     operators = tflite_file.operators(content)
     try:
         source.check_operators(operators)
-        found = arena(content, x)
+        smallest = arena(content, x)
     except (RuntimeError, ConversionError) as error:
         raise _refused(entry, error) from error
-    return DriverStage(number, entry, found, operators, tflite_file.outputs(content))
+    return DriverStage(number, entry, smallest, operators, tflite_file.outputs(content))
 
 
 def _entry(part: DriverStage) -> TflmStage:
@@ -162,5 +162,5 @@ def _entry(part: DriverStage) -> TflmStage:
 
 
 def _refused(entry: StageEntry, error: Exception) -> ConversionError:
-    said = str(error).removeprefix(f"{interpreter.DOING}: ")
-    return ConversionError(f"stage {entry.name} cannot run in TFLM: {said}")
+    why = str(error).removeprefix(f"{interpreter.DOING}: ")
+    return ConversionError(f"stage {entry.name} cannot run in TFLM: {why}")

@@ -246,12 +246,12 @@ def _handover(cascade: DriverCascade, k: int) -> str:
     tensor = cascade.stages[k].handover
     assert tensor is not None
     given = int8_of(cascade.stages[k]).outputs[tensor.name]
-    said = f"\n  int8_t said[{k + 1}][kOutputs];  // what the exits so far said" if cascade.reuse else ""
+    earlier = f"\n  int8_t said[{k + 1}][kOutputs];  // what the exits so far said" if cascade.reuse else ""
     return f"""
 // From stage {k} to stage {k + 1}: {" × ".join(map(str, tensor.shape))}, scale {given.scale:.9g}, \
 zero point {given.zero_point}.
 struct Handover{k + 1} {{
-  int8_t tensor[{prod(tensor.shape)}];{said}
+  int8_t tensor[{prod(tensor.shape)}];{earlier}
 }};
 """
 
@@ -284,7 +284,7 @@ def driver(cascade: DriverCascade, name: str) -> str:
     includes = "\n".join(f'#include "stage_{part.number}_model.h"' for part in parts)
     body = "".join(_stage(cascade, part, parts, last_number) for part in parts)
     ends = "" if parts[-1].number == last_number else "  return Status::kGoesOn;\n"
-    said = parts[-1].number + 1 if cascade.reuse else 1
+    said_rows = parts[-1].number + 1 if cascade.reuse else 1
     heard = ""
     if cascade.reuse and parts[0].number:
         heard = "  memcpy(said, received.said, sizeof(received.said));\n"
@@ -309,7 +309,7 @@ bool Setup() {{
 }}
 
 {_signature(parts, len(cascade.stages))}) {{
-  int8_t said[{said}][kOutputs];
+  int8_t said[{said_rows}][kOutputs];
 {heard}{body}{ends}}}
 
 }}  // namespace {identifier(name)}
@@ -344,7 +344,7 @@ def _stage(cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStag
     if before is not None and before.handover is not None:
         source = before.output(before.handover.name).replace("stage.", f"interpreter_{before.number}->")
     row = k if cascade.reuse else 0
-    own = part.output(entry.probabilities)
+    probabilities = part.output(entry.probabilities)
     weights = "nullptr"
     lines = []
     if entry.reuse:
@@ -353,7 +353,7 @@ def _stage(cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStag
     lines += [
         *_fed(entry, source, prod(entry.input_shape)),
         "if (stage.Invoke() != kTfLiteOk) return Status::kFailed;",
-        f"memcpy(said[{row}], {own}, kOutputs);",
+        f"memcpy(said[{row}], {probabilities}, kOutputs);",
         f"const Decision made = Decide<kOutputs>(said, {row + 1}, {weights}, kKind, kMeasure);",
     ]
     answer = f"*answer = {{{k}, made.label, made.confidence}};"

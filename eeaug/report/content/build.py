@@ -61,33 +61,33 @@ def points_of(
     *, given_last: bool = True,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Every operating point with its own figures; ``choose`` and ``test`` are rows of the design."""
-    made = []
+    entries = []
     for point in points:
-        own = replace(chosen, thresholds=point.thresholds)
-        made.append({
+        at_point = replace(chosen, thresholds=point.thresholds)
+        entries.append({
             "name": point.name,
             "max_accuracy_drop": point.budget,
-            "thresholds": list(own.thresholds),
-            "predicted": metrics_of(own, choose, "choose")[1],
-            "measured": None if test is None else metrics_of(own, test, "test")[1],
+            "thresholds": list(at_point.thresholds),
+            "predicted": metrics_of(at_point, choose, "choose")[1],
+            "measured": None if test is None else metrics_of(at_point, test, "test")[1],
             "promise": promise.block(
                 point.promise, settings.input.labels, asked=settings.promise_asked, given_last=given_last
             ),
-            "accuracy_drop_bound_95": drop_bound(own, test, settings.running.seed)[0],
+            "accuracy_drop_bound_95": drop_bound(at_point, test, settings.running.seed)[0],
         })  # fmt: skip
-    return made
+    return entries
 
 
 def benefit_curve(
-    result: Result, searched: Problem, chosen: Chosen, own: Outcomes, base_accuracy: float
+    result: Result, searched: Problem, chosen: Chosen, outcomes: Outcomes, base_accuracy: float
 ) -> list[dict[str, Any]]:
     """What accuracy drops buy, on choose: the fronts of every mean cost, and the chosen design.
 
     ``fronts`` of a point names the costs for which no other design loses as little accuracy for less; the chosen
-    design may be on none. At most CURVE_POINTS of each front. ``searched``: the problem of ``result``; ``own``: the
-    m + 1 rows of the chosen design.
+    design may be on none. At most CURVE_POINTS of each front. ``searched``: the problem of ``result``;
+    ``outcomes``: the m + 1 rows of the chosen design.
     """
-    mine = _on_curve(searched, chosen.design, Passage(own, chosen.thresholds), chosen.segments, base_accuracy)
+    mine = _on_curve(searched, chosen.design, Passage(outcomes, chosen.thresholds), chosen.segments, base_accuracy)
     points = [mine | {"chosen": True}]
     for design in dict.fromkeys(design for front in result.fronts.values() for design, *_ in front):
         segments = searched.segments([design.exits], design.processors)
@@ -102,7 +102,7 @@ def benefit_curve(
             if last is None or here[1] < last[1]:
                 front.append(i)
                 last = here
-            if here == last:  # equal ones, on other placements, are on it too
+            if here == last:  # designs with equal figures on other placements belong to the front, too
                 points[i]["fronts"].append(cost)
         if front:
             shown |= {front[i] for i in np.linspace(0, len(front) - 1, CURVE_POINTS).round().astype(int)}
@@ -208,8 +208,8 @@ def build(
 
 def _figures(checked: Verified | None, name: str) -> dict[str, Any] | None:
     """A format's own block; None: it was not asked for, or has none."""
-    found = None if checked is None else checked.formats.get(name)
-    return None if found is None or found.figures is None else dict(found.figures)
+    format_checked = None if checked is None else checked.formats.get(name)
+    return None if format_checked is None or format_checked.figures is None else dict(format_checked.figures)
 
 
 def _search(material: Material, result: Result) -> dict[str, Any]:
@@ -263,7 +263,7 @@ def summary(
 
 
 def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dict[str, Any]]:
-    made = []
+    entries = []
     exits, processors = chosen.design.exits, chosen.design.processors
     carried = 0 if chosen.reuse is None else chosen.decision.outputs
     for k, stage in enumerate(stages):
@@ -272,7 +272,7 @@ def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dic
         sender = processors[k - 1] if k else costs.source
         received_s = costs.handover(start, sender, processors[k], k * carried)[0][0]
         sends = k + 1 < len(stages) and stages[k + 1].processor != stage.processor
-        made.append({
+        entries.append({
             "stage": stage.name,
             "processor": stage.processor,
             "from": stage.start,
@@ -290,7 +290,7 @@ def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dic
             "storage_bytes": int(chosen.segments.parameters_bytes[0, k]),
             "peak_activation_bytes": int(chosen.segments.activation_bytes[0, k]),
         })  # fmt: skip
-    return made
+    return entries
 
 
 def _exits(chosen: Chosen, stages: Sequence[Stage], costs: Costs, rows: Outcomes) -> list[dict[str, Any]]:

@@ -96,8 +96,8 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
         yield _warnings(doubts, write)
         yield Text()
     yield write(design["summary"], "bold")
-    said, proven = facts.promise(report)
-    yield write(said, "green" if proven else "yellow")
+    sentence, proven = facts.promise(report)
+    yield write(sentence, "green" if proven else "yellow")
     for note in report["data"]["notes"]:
         yield write(f"Note: {note}", "yellow")
 

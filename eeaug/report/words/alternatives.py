@@ -100,10 +100,10 @@ def point_notes(report: Report) -> list[str]:
         double = next(
             (p["name"] for p in by_preference if p["predicted"] == mine and p["name"] != point["name"]), None
         )
-        said = [] if double is None or point["name"] == "default" else [f"same as {double}"]
+        remarks = [] if double is None or point["name"] == "default" else [f"same as {double}"]
         if mine[key] is not None and given is not None and mine[key] > given * (1 + 1e-9):
-            said.append(f"more {cost.words} than the given model")
-        notes.append(", ".join(said))
+            remarks.append(f"more {cost.words} than the given model")
+        notes.append(", ".join(remarks))
     return notes
 
 

@@ -75,17 +75,17 @@ def sentences(report: Report) -> Iterator[str]:
             continue
         drop = base["measured"]["accuracy"] - measured["accuracy"]
         if drop > budget + 1e-9:
-            found, asked = apart(lambda value: f"{100 * value:.2f} points", drop, budget)
+            lost, asked = apart(lambda value: f"{100 * value:.2f} points", drop, budget)
             yield (
-                f"{name}the drop on the test part is {found}, more than the {asked.removesuffix(' points')} "
+                f"{name}the drop on the test part is {lost}, more than the {asked.removesuffix(' points')} "
                 f"asked for: {_why(promise, measured['samples'])}"
             )
 
 
 def _closed(report: Report) -> Iterator[str]:
     """Thresholds that were given, and that no int8 confidence can reach."""
-    for exit_, own in zip(report["design"]["exits"], report["int8"]["exits"], strict=True):
-        if own["threshold"] is None and exit_["threshold"] is not None and exit_["threshold"] > 1 - STEP:
+    for exit_, int8_exit in zip(report["design"]["exits"], report["int8"]["exits"], strict=True):
+        if int8_exit["threshold"] is None and exit_["threshold"] is not None and exit_["threshold"] > 1 - STEP:
             yield f"int8: nothing leaves at {exit_['location']}: no int8 confidence is above 255/256"
 
 

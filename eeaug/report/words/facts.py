@@ -115,13 +115,13 @@ def promise(report: Report) -> tuple[str, bool]:
         return promised["statement"], False
     given, exact = report["baseline"]["choose"], report["design"]["predicted"]["exact"]
     missed = given["accuracy"] - exact["accuracy"] - budget
-    said = f"The budget of {points(budget, signed=False)} "
+    beginning = f"The budget of {points(budget, signed=False)} "
     if missed > 1e-9:
-        said += f"is missed on the choose samples already, by {apart(_points, missed, 0.0)[0]}"
+        beginning += f"is missed on the choose samples already, by {apart(_points, missed, 0.0)[0]}"
     else:
-        said += "held on the choose samples only"
+        beginning += "held on the choose samples only"
     elsewhere = f"elsewhere the {drop_name(report)} may be up to {at_most(value)} (95 % bound)"
-    return f"Nothing is promised. {said}; {elsewhere}.", False
+    return f"Nothing is promised. {beginning}; {elsewhere}.", False
 
 
 def comparison_title(report: Report) -> str:
@@ -262,9 +262,9 @@ def c_memory(report: Report) -> tuple[tuple[str, ...], ...]:
         mine = [s for s in report["design"]["segments"] if s["processor"] == entry["processor"]]
         weights = sum(C_WIDTH * s["storage_bytes"] // s["bytes_per_element"] for s in mine)
         tensors = max(C_WIDTH * s["peak_activation_bytes"] // s["bytes_per_element"] for s in mine)
-        found = entry["measured"] or {}
+        measured = entry["measured"] or {}
         flash, ram, stack = (
-            size(found[key]) if found else UNKNOWN for key in ("flash_bytes", "ram_bytes", "stack_bytes")
+            size(measured[key]) if measured else UNKNOWN for key in ("flash_bytes", "ram_bytes", "stack_bytes")
         )
         rows.append(
             (str(entry["processor"]), size(weights), flash, size(tensors), ram, size(entry["arena_bytes"]), stack)
@@ -277,11 +277,11 @@ def c_memory_note(report: Report) -> str:
     entries = report["c"]["processors"]
     compilers = {entry["measured"]["compiler"] for entry in entries if entry["measured"]}
     cpus = dict.fromkeys(str(entry["cpu"]) for entry in entries if entry["measured"])
-    said = "Float32: weights and tensors by the cost model"
+    text = "Float32: weights and tensors by the cost model"
     if compilers:
-        said += (
+        text += (
             f"; linked for {', '.join(cpus)} by {', '.join(sorted(compilers))}: code and constants; variables with "
             "arena, input and hand-over, and the stack of its own functions"
         )
     missing = list(dict.fromkeys(entry["not_measured"] for entry in entries if not entry["measured"]))
-    return ". ".join([said, *(f"Not linked: {why}" for why in missing)]) + "."
+    return ". ".join([text, *(f"Not linked: {why}" for why in missing)]) + "."

@@ -79,8 +79,8 @@ def sidecar(report: Report, manifest: Report) -> str:
         return ""
     raw = {"scale": 1.0, "offset": 0.0, "mean": None, "std": None}
     values = manifest.get("preprocessing") or raw
-    said = [f"  {key}: {_values(value)}" for key, value in values.items() if value != raw.get(key)]
-    return "\n".join([f"source: {report['data']['source']}", "preprocessing:", *said]) if said else ""
+    lines = [f"  {key}: {_values(value)}" for key, value in values.items() if value != raw.get(key)]
+    return "\n".join([f"source: {report['data']['source']}", "preprocessing:", *lines]) if lines else ""
 
 
 def _values(value: Any) -> str:
