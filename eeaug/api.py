@@ -91,7 +91,8 @@ def augment(
             read, data=from_memory.data(data, scratch, asked.running, beside=from_memory.is_place(model))
         )
         asked = replace(asked, input=read)
-        subprocess_run.augment(asked, _observer(progress))
+        with options.in_python():
+            subprocess_run.augment(asked, _observer(progress))
     return open(asked.bundle)
 
 

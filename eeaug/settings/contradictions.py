@@ -1,7 +1,8 @@
 """Settings that contradict each other; the door that they were given at words the options.
 
 A message names an option by its key: ``{risk}`` is ``--risk`` on the command line and ``risk=`` in Python; with a
-value, ``{recipe}`` is ``--recipe trecx`` and ``recipe='trecx'``.
+value, ``{recipe}`` is ``--recipe trecx`` and ``recipe='trecx'``. ``{0}`` is the first of the texts that follow the
+message, as it is: names from files go there, as they may have braces.
 """
 
 from __future__ import annotations
@@ -16,33 +17,46 @@ from eeaug.support.spelling import nearest
 
 __all__ = ["Contradiction", "check", "command_line", "python", "unpromised"]
 
-Door = Callable[[str, str | None], str]  # words an option, by its key, and its value if the message names one
+Value = str | int | None  # as the command line takes it; None: the message names the option alone
+Door = Callable[[str, Value], str]  # words an option, by its key
 
-_OPTION = re.compile(r"\{(\w+)\}")
+_NAMED = re.compile(r"\{(\w+)\}")
 
 
-def command_line(key: str, value: str | None) -> str:
+def command_line(key: str, value: Value) -> str:
     return flag(key) if value is None else f"{flag(key)} {value}"
 
 
-def python(key: str, value: str | None) -> str:
+def python(key: str, value: Value) -> str:
     if value is None:
         return f"{key}="
-    if key == "threshold":
-        location, _, number = value.rpartition("=")
+    if key == "threshold" and "=" in str(value):
+        location, _, number = str(value).rpartition("=")
         return f"threshold[{location!r}]={number}"
+    if key == "exit_at" and ":" in str(value):
+        location, _, processor = str(value).partition(":")
+        return f"exit_at[{location!r}]={processor!r}"
     return f"{key}={value!r}"
 
 
 class Contradiction(InputError):
-    """Says it as the command line does, until another door words it."""
+    """Options that contradict each other, the model, the data or the target.
 
-    def __init__(self, message: str, **values: str) -> None:
-        self.message, self.values = message, values
+    Says it as the command line does, until another door words it. ``options``: the keys of those that it names.
+    """
+
+    def __init__(self, message: str, *texts: str, **values: Value) -> None:
+        self.message, self.texts, self.values = message, texts, values
+        names: list[str] = _NAMED.findall(message)
+        self.options = tuple(name for name in names if not name.isdecimal())
         super().__init__(self.worded(command_line))
 
     def worded(self, door: Door) -> str:
-        return _OPTION.sub(lambda option: door(option[1], self.values.get(option[1])), self.message)
+        def word(match: re.Match[str]) -> str:
+            name = match[1]
+            return self.texts[int(name)] if name.isdecimal() else door(name, self.values.get(name))
+
+        return _NAMED.sub(word, self.message)
 
 
 def check(input: Input, goal: Goal, training: Training, running: Running) -> None:
@@ -57,8 +71,12 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
                 what = "family" if option == "heads" else "format"
                 hint = f"no such {what}{nearest(name, known)}; there are {', '.join(known)}"
                 raise Contradiction(f"{{{option}}}: {hint}", **{option: name})
-    if training.finetune and goal.max_class_drop is not None:
-        raise Contradiction("{max_class_drop} compares with the given model, class by class: not with {finetune}")
+    if goal.max_class_drop is not None and (training.finetune or training.recipe == "trecx"):
+        option = "finetune" if training.finetune else "recipe"
+        raise Contradiction(
+            f"{{max_class_drop}} compares with the given model, class by class: not with {{{option}}}",
+            recipe="trecx",
+        )
     if goal.least_alpha is not None and not goal.target_class:
         raise Contradiction("{least_alpha} is of the thresholds of {target_class}, which was not asked for")
     if training.exit_weight is not None and training.recipe != "trecx":

@@ -6,7 +6,8 @@ The command line has types of its own for them; tests/unit/test_settings_options
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf, isfinite
 from numbers import Integral, Real
@@ -22,7 +23,7 @@ from eeaug.settings.vocabulary import COSTS, EFFORTS, MAX_SEED, MAX_THREADS, PRO
 from eeaug.support.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
 from eeaug.support.spelling import nearest
 
-__all__ = ["KINDS", "Choice", "Number", "settings"]
+__all__ = ["KINDS", "Choice", "Number", "in_python", "settings"]
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,14 @@ def settings(model: Path, hardware: str, data: str | None, **options: object) ->
     given = {name: KINDS[name](name, value) for name, value in options.items() if value is not None}
     if "efficiency_weight" in given:  # the other objective, unless both are asked for
         given.setdefault("max_accuracy_drop", None)
-    try:
+    with in_python():
         return Settings.of(model=model, hardware=hardware, data=data, **given)
+
+
+@contextmanager
+def in_python() -> Iterator[None]:
+    """What contradicts each other is an InputError that names options as Python does."""
+    try:
+        yield
     except Contradiction as error:
         raise InputError(error.worded(python)) from None

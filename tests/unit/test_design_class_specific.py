@@ -25,7 +25,8 @@ from eeaug.network.locations import Location
 from eeaug.search.placing import architectures, placements
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import NEVER, Objective
-from eeaug.settings import Settings
+from eeaug.settings import Contradiction, Settings
+from eeaug.settings.contradictions import python
 from eeaug.settings.vocabulary import LEAST_ALPHA
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
@@ -68,14 +69,15 @@ def test_classes_by_name_or_number() -> None:
     decision = Decision("softmax", 4)
     assert Specific.named(("dog", "0"), names, decision) == Specific((0, 1), 4)
     assert Specific.named((), names, decision) is None
-    with pytest.raises(InputError, match="--target-class dgo: no such class; did you mean 'dog'"):
+    with pytest.raises(Contradiction, match="--target-class dgo: no such class; did you mean 'dog'") as caught:
         Specific.named(("dgo",), names, decision)
-    with pytest.raises(InputError, match="--target-class dog: 2 classes are named dog; give the number"):
+    assert caught.value.worded(python).startswith("target_class='dgo': no such class; did you mean 'dog'?; there")
+    with pytest.raises(Contradiction, match="--target-class dog: 2 classes are named dog; give the number"):
         Specific.named(("dog",), ("dog", "cat", "dog", "cow"), decision)
     assert Specific.named(("2",), ("dog", "cat", "dog", "cow"), decision) == Specific((2,), 4)
-    with pytest.raises(InputError, match="3 of 4 classes"):
+    with pytest.raises(Contradiction, match=r"^--target-class: 3 of 4 classes"):
         Specific.named(("0", "1", "3"), names, decision)
-    with pytest.raises(InputError, match="multilabel"):
+    with pytest.raises(Contradiction, match=r"^--target-class is for .*multilabel"):
         Specific.named(("dog",), names, Decision("multilabel", 4))
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from eeaug.bundle.entries import Added, StageEntry, TflmStage
 from eeaug.cascade.output import Decision
-from eeaug.errors import ConversionError, InputError
+from eeaug.errors import ConversionError
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.tflm import interpreter, source
@@ -31,6 +31,7 @@ from eeaug.frameworks import tflite_file
 from eeaug.frameworks.runners import Int8
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.hardware import Hardware
+from eeaug.settings import Contradiction
 
 __all__ = ["check", "microcontrollers", "refuse", "refuse_decision", "write"]
 
@@ -47,12 +48,13 @@ def microcontrollers(hardware: Hardware) -> set[str]:
 
 
 def refuse(hardware: Hardware) -> None:
-    """Raises InputError where no processor of the target is a microcontroller."""
+    """Raises Contradiction where no processor of the target is a microcontroller."""
     if not microcontrollers(hardware):
-        raise InputError(
-            f"--format tflm: {hardware.name} has no microcontroller, which is a processor with at most "
-            f"{MOST_RAM >> 20} MiB of RAM, or one whose runtime names TFLM"
-        )
+        raise Contradiction(
+            f"{{formats}}: {{0}} has no microcontroller, which is a processor with at most {MOST_RAM >> 20} MiB of "
+            "RAM, or one whose runtime names TFLM",
+            hardware.name, formats="tflm",
+        )  # fmt: skip
 
 
 def refuse_decision(decision: Decision) -> None:
