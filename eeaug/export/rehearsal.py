@@ -90,9 +90,8 @@ def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -
     work = work.adding(name, kind.write(work))
     if name == int8_cascade.FORMAT:
         closed: tuple[None, ...] = (None,) * (len(work.stages) - 1)
-        return replace(
-            work, manifest=int8_cascade.entered(work.manifest, Integer(closed, reference.outcomes, (), nothing(None)))
-        )
+        integer = Integer(closed, reference.outcomes, (), nothing(None))
+        return replace(work, manifest=int8_cascade.entered(work.manifest, integer))
     if kind.like == "int8":
         stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
         answers = stages.answers(work.x)

@@ -11,7 +11,7 @@ from instances import correlated
 
 from eeaug.cascade import betting
 from eeaug.cascade.betting import GRID, mean_upper_bound
-from eeaug.cascade.learn_then_test import Claim, certify, chain, groups_needed, p_value, units_needed
+from eeaug.cascade.learn_then_test import certify, chain, p_value
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 
