@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.betting import log_capital, mean_upper_bound
 from eeaug.cascade.outcomes import ClassLimit, Outcomes
-from eeaug.cascade.paired_test import PairedTest, samples_needed, smallest_margin
+from eeaug.cascade.paired_test import paired_test, samples_needed, smallest_margin
 from eeaug.cascade.passage import Passage
 
 __all__ = ["Certified", "Claim", "certify", "chain", "groups_needed", "p_value", "units_needed"]
@@ -205,7 +205,7 @@ def p_value(
 
 def _p_value(units: _Units, budget: float, risk: float, seed: int) -> float:
     if units.whole:
-        return PairedTest(len(units.losses), budget, risk).p_value(*units.counts)
+        return paired_test(len(units.losses), budget, risk).p_value(*units.counts)
     capital = log_capital(units.losses, np.array([budget]), error=risk, seed=seed, weights=units.weights)
     return float(min(1.0, np.exp(-capital[0])))
 
@@ -221,13 +221,11 @@ def certify(steps: Iterable[Sequence[Claim]], *, risk: float, seed: int = 0) -> 
     steps : the claims of every design, on the same samples; those after the first that fails are not asked for
     risk : in (0, 1)
     """
-    tests: dict[tuple[int, float], PairedTest] = {}
 
     def proven(units: _Units, budget: float) -> bool:
         if not units.whole:
             return _p_value(units, budget, risk, seed) <= risk
-        key = len(units.losses), budget
-        return tests.setdefault(key, PairedTest(*key, risk)).passes(*units.counts)
+        return paired_test(len(units.losses), budget, risk).passes(*units.counts)
 
     last: list[tuple[_Units, float]] = []
     tested = samples = units = 0
