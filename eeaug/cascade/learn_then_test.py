@@ -263,7 +263,7 @@ def units_needed(claim: Claim, *, risk: float, seed: int = 0) -> int | None:
         return samples_needed(worse / count, better / count, budget, risk)
     values = units.losses if units.weights is None else units.losses * units.weights
     missing = budget - float(values.mean()) if count else 0.0
-    if missing <= 0:
+    if missing < 1e-9:
         return None
 
     def enough(number: int) -> bool:

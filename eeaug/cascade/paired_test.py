@@ -135,6 +135,8 @@ def p_value(worse: int, better: int, samples: int, margin: float, *, risk: float
 def smallest_margin(worse: int, better: int, samples: int, risk: float) -> float:
     """The smallest margin, to a thousandth of it, that would be proven at ``risk``; 1 if none below."""
     low, high = max(0.0, (worse - better) / max(samples, 1)), 1.0
+    if PairedTest(samples, low, risk).passes(worse, better):
+        return low
     while high - low > 1e-3 * high + 1e-9:
         middle = (low + high) / 2
         if PairedTest(samples, middle, risk).passes(worse, better):
@@ -151,7 +153,7 @@ def samples_needed(worse_share: float, better_share: float, margin: float, risk:
     """
     from scipy import special
 
-    if worse_share - better_share >= margin:
+    if margin - (worse_share - better_share) < 1e-9:
         return None
 
     def enough(samples: int) -> bool:
