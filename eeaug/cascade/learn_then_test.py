@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.betting import log_capital, mean_upper_bound
-from eeaug.cascade.paired_test import PairedTest, samples_needed, smallest_margin
+from eeaug.cascade.paired_test import paired_test, samples_needed, smallest_margin
 
 __all__ = ["Certified", "Claim", "certify", "groups_needed", "p_value", "units_needed"]
 
@@ -138,7 +138,7 @@ def p_value(
 
 def _p_value(units: _Units, budget: float, risk: float, seed: int) -> float:
     if units.whole:
-        return PairedTest(len(units.losses), budget, risk).p_value(*units.counts)
+        return paired_test(len(units.losses), budget, risk).p_value(*units.counts)
     capital = log_capital(units.losses, np.array([budget]), error=risk, seed=seed, weights=units.weights)
     return float(min(1.0, np.exp(-capital[0])))
 
@@ -154,13 +154,11 @@ def certify(steps: Iterable[Sequence[Claim]], *, risk: float, seed: int = 0) -> 
     steps : the claims of every design, on the same samples; those after the first that fails are not asked for
     risk : in (0, 1)
     """
-    tests: dict[tuple[int, float], PairedTest] = {}
 
     def proven(units: _Units, budget: float) -> bool:
         if not units.whole:
             return _p_value(units, budget, risk, seed) <= risk
-        key = len(units.losses), budget
-        return tests.setdefault(key, PairedTest(*key, risk)).passes(*units.counts)
+        return paired_test(len(units.losses), budget, risk).passes(*units.counts)
 
     last: list[tuple[_Units, float]] = []
     tested = samples = units = 0
@@ -198,7 +196,7 @@ def units_needed(claim: Claim, *, risk: float, seed: int = 0) -> int | None:
         return samples_needed(worse / count, better / count, budget, risk)
     values = units.losses if units.weights is None else units.losses * units.weights
     missing = budget - float(values.mean()) if count else 0.0
-    if missing <= 0:
+    if missing < 1e-9:
         return None
 
     def enough(number: int) -> bool:
