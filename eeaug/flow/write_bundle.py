@@ -44,6 +44,7 @@ STEPS = (
     "convert",
     "features",
     "heads",
+    "answers",
     "search",
     "finetune",
     "export",

@@ -251,9 +251,9 @@ class _Work:
             store.save_answers(self.answers_file(heads, plan), trained, answers)
 
         if unanswered:
-            detail = _count(sum(map(len, unanswered)), "dense head") + ("" if lacking else " on choose")
+            step, detail = "heads" if lacking else "answers", _count(sum(map(len, unanswered)), "dense head")
             unanswered.sort(key=lambda heads: sum(head.macs for head in heads), reverse=True)  # none waits long
-            with self.progress.step("heads", detail), _threads(self.source.extraction.threads) as pool:
+            with self.progress.step(step, detail), _threads(self.source.extraction.threads) as pool:
                 for i, done in enumerate(as_completed([pool.submit(work, heads) for heads in unanswered])):
                     done.result()
                     self.progress.advance(i + 1, len(unanswered))
@@ -286,7 +286,7 @@ class _Work:
             if any(part not in self.features or source.key not in self.features[part].tensors for part in parts):
                 self.extract([source], parts, f"whole maps at {name}")
             detail = f"{_count(len(heads), 'convolutional head')} at {name}"
-            with self.progress.step("heads", detail + ("" if heads in lacking else ", on choose")):
+            with self.progress.step("heads" if heads in lacking else "answers", detail):
                 if heads in lacking:
                     fit, screen = self.features["fit"], self.features["screen"]
                     trained = maps.train(
