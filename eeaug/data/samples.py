@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from eeaug.data import labels
+from eeaug.data import labels, store
 from eeaug.data.preprocessing import Preprocessing, at_once
 from eeaug.errors import EeaugError, InputError
 from eeaug.support.spelling import nearest
@@ -24,13 +25,20 @@ class Part:
     """A given part: ``x`` (n, ...) as stored, memory-mapped; ``groups`` (n,) or None.
 
     ``y`` holds int64 class numbers (n,); rows of 0 and 1 (n, classes), uint8, that are not all one-hot, until
-    ``Data.labelled`` makes bit masks int64 (n,) of them; None where no labels are asked for.
+    ``Data.labelled`` makes bit masks int64 (n,) of them; None where no labels are asked for. ``content``: a hash of
+    what x holds, where whoever read it has one.
     """
 
     name: str
     x: np.ndarray
     y: np.ndarray | None
     groups: np.ndarray | None
+    content: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of what x holds, by which results are kept that depend on nothing else of the data."""
+        return self.content or store.digest(self.x)
 
     def __len__(self) -> int:
         return len(self.x)

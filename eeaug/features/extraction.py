@@ -31,7 +31,7 @@ from eeaug.support.cache import PARTIAL, Cache
 
 __all__ = ["Extraction", "Features", "Workers"]
 
-FORMAT = 4  # of the cached files; part of their key
+FORMAT = 5  # of the cached files; part of their key
 SUMS = "sums.npy"  # CRC-32 by shard and file, in the order of names; UNKNOWN: not finished
 UNKNOWN = -1
 Progress = Callable[[int, int], None]
@@ -65,7 +65,7 @@ class Extraction:
 
     Parameters
     ----------
-    folder : of this model on this data, as ``Cache.network`` gives it
+    folder : of this model, as ``Cache.network`` gives it
     workers : computes shards elsewhere; None: here, with ``threads``
     sound : files that agree with their checksums, as far as this run has looked
     """
@@ -139,10 +139,9 @@ class Extraction:
         )
 
     def file(self, view: View, want: Wanted, precision: type) -> Path:
-        """Where a tensor of a view is kept once it is there."""
+        """Where a tensor of a view is kept once it is there: by what the samples are, wherever they come from."""
         facts = [
             self._common,
-            view.part.name,
             _fingerprint(view),
             want.key,
             np.dtype(_precision(want, precision)).name,
@@ -305,7 +304,9 @@ def _is_done(sums: NDArray[np.int64]) -> bool:
 
 @lru_cache(maxsize=8)  # of hundreds of tensors of the same few views
 def _fingerprint(view: View) -> str:
-    return hashlib.sha256(np.ascontiguousarray(view.indices).tobytes()).hexdigest()
+    made = hashlib.sha256(view.part.digest.encode())
+    made.update(np.ascontiguousarray(view.indices).tobytes())
+    return made.hexdigest()
 
 
 def _precision(want: Wanted, precision: type) -> type:

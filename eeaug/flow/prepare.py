@@ -101,7 +101,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         )
     cache = Cache(running.cache, running.max_cache_bytes)
     cache.make_room(0, "unpacked data")
-    folder = cache.network(classifier.file, classifier.sha256, given.source, given.sha256)
+    folder = cache.network(classifier.file, classifier.sha256, given.source)
     extraction = Extraction(classifier, given.preprocessing, cache, folder, running.threads, workers)
     source = Source(classifier, splits, extraction, labelled, priors, specific)
     return Ready(network, given, source, names, dense, maps)

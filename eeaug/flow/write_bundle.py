@@ -45,6 +45,7 @@ STEPS = (
     "convert",
     "features",
     "heads",
+    "answers",
     "search",
     "finetune",
     "export",

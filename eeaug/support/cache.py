@@ -3,9 +3,9 @@
 ::
 
     <directory>/data/<key>/                 samples, unpacked once; *.part: unfinished
-    <directory>/networks/<key>/about.json   which models and data: base names
+    <directory>/networks/<key>/about.json   which models, and data that they ran on: base names
     <directory>/networks/<key>/features/    tensors of the frozen backbone, a file each; *.part: unfinished passes
-    <directory>/networks/<key>/heads/       trained heads with their answers, a file per location and family
+    <directory>/networks/<key>/heads/       trained heads, a file per location and family, and their answers
     <directory>/once-<random>/              a whole cache for one run that wants none, gone when it ends
 
 Whatever is dropped is computed again when it is asked for: the cache changes how long a run takes, nothing else.
@@ -79,7 +79,7 @@ class Item:
 
 @dataclass(frozen=True)
 class CachedModel:
-    """What is kept of a model on a data set: base names (several if it was given by several), and items."""
+    """What is kept of a model, on whatever data: base names (several if it was given by several), and items."""
 
     folder: Path
     models: tuple[str, ...]
@@ -114,9 +114,13 @@ class Cache:
     def data(self) -> Path:
         return self.directory / "data"
 
-    def network(self, model: str, model_sha256: str, data: str, data_sha256: str) -> Path:
-        """The folder of a model on a data set, made if it is not there; names are base names, for people."""
-        folder = self.directory / "networks" / key({"model": model_sha256, "data": data_sha256})
+    def network(self, model: str, model_sha256: str, data: str) -> Path:
+        """The folder of a model, made if it is not there; names are base names, for people.
+
+        Items in it are named by the content of the samples that they come from: parts that two data sets share
+        are kept once.
+        """
+        folder = self.directory / "networks" / key({"model": model_sha256})
         about = folder / ABOUT
         with writing(self.directory):
             for kind in ("features", "heads"):
