@@ -96,7 +96,7 @@ def check(
         what = "; ".join(f"--{row.limit.name}: {row.sentence}" for row in failed)
         raise InfeasibleError(
             f"{len(failed)} of {len(rows)} limits {'is' if len(failed) == 1 else 'are'} not kept: {what}",
-            limit=first.limit.name, given=first.given, best=first.found,
+            limit=first.limit.name, given=first.given, best=first.value,
         )  # fmt: skip
 
 
