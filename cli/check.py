@@ -101,7 +101,7 @@ def check(
 
 
 def _show(name: str, sha256: str, part: PairedMetrics, rows: Sequence[CheckedLimit], *, as_json: bool) -> None:
-    """On stdout."""
+    """Print the result on stdout."""
     ok = all(row.ok for row in rows)
     if as_json:
         from eeaug.bundle.directory import dump_json
