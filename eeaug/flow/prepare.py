@@ -172,14 +172,14 @@ def start_frameworks(threads: int, seed: int) -> None:
 
 def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> Network:
     blocks = graph.blocks(classifier)
-    found, reasons = locations.find(blocks, classifier.decision.outputs)
+    places, reasons = locations.find(blocks, classifier.decision.outputs)
     recurrent = [call.name for call in classifier.calls if call.kind in _RECURRENT]
-    if recurrent and not found:
+    if recurrent and not places:
         raise ConversionError(
             f"{classifier.file}: no exit can stand in this recurrent network: nothing follows layer "
             f"{recurrent[-1]!r} but the classifier, and its steps cannot be cut"
         )
-    rules = problem.rules(settings.goal, target, found, reasons)
+    rules = problem.rules(settings.goal, target, places, reasons)
     tried = locations.thinned(rules.locations, settings.most_locations, rules.pinned)
     left_out = len(rules.locations) - len(tried)
     return Network(classifier, target, blocks, replace(rules, locations=tried), left_out)

@@ -70,12 +70,12 @@ def save(path: Path, heads: Sequence[Head], judged: Sequence[Judged]) -> None:
 def load(path: Path, heads: Sequence[Head]) -> list[Judged]:
     """What :func:`save` has written, in the order of ``heads``; the file stays open for what is not read yet."""
     cache.touch(path)
-    found = []
+    judged = []
     stored = np.load(path, allow_pickle=False)
     for i, head in enumerate(heads):
         if f"{i}.screen" in stored:
             count = sum(name.startswith(f"{i}.") for name in stored) - 2
             weights = tuple(stored[f"{i}.{k}"] for k in range(count))
             screen, choose = (partial(stored.__getitem__, f"{i}.{part}") for part in ("screen", "choose"))
-            found.append(Judged(Trained(head, weights), screen, choose))
-    return found
+            judged.append(Judged(Trained(head, weights), screen, choose))
+    return judged
