@@ -45,8 +45,8 @@ from eeaug.support.progress import Progress
 __all__ = ["improved"]
 
 EXIT_WEIGHT = 0.5
-WEIGHTS = (0.3, 0.4, 0.5)  # that T-RecX found best for one model each (section 5)
-COPIED = 0.8  # of the batches (section 4.3)
+WEIGHTS = (0.3, 0.4, 0.5)  # exit weights that T-RecX found best, for one model each (section 5)
+COPIED = 0.8  # share of the batches before which weights are copied (section 4.3)
 RATE, BATCH = 5e-4, 64
 TERMS = Terms(("none",), RISK)  # what is trained further is not the given model, which a promise rests on
 SHIFT = 1 / 16  # of an image's size, by which batches are moved

@@ -34,7 +34,7 @@ from eeaug.support.progress import Progress
 
 __all__ = ["forecast"]
 
-SAMPLES = 256  # in the timed batch
+SAMPLES = 256  # samples in the timed batch
 
 
 def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
