@@ -128,7 +128,7 @@ def _interrupt() -> Callable[[int, Any], None]:
 
 
 def _ignore_interrupts() -> None:
-    """From here on; a second one may have waited for native code to end, and would take the exit code away."""
+    """Ignore Ctrl-C from here on: a second one that waited for native code to end would change the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if getattr(signal.getsignal(number), "__module__", None) == __name__:  # ours
             signal.signal(number, signal.SIG_IGN)

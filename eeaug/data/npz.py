@@ -101,7 +101,7 @@ def check_key(where: str, key: str) -> None:
 
 
 def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
-    """Arrays that are to be unpacked: what is there and not as the archive says is dropped."""
+    """Arrays that are still to be unpacked; files that differ from the archive are deleted."""
     clear_way(folder)
     lacking = set()
     for key, member in members.items():

@@ -75,7 +75,7 @@ class Data:
         """
         several = decision == "multilabel"
 
-        def made(part: Part | None) -> Part | None:
+        def as_labels(part: Part | None) -> Part | None:
             if part is None or part.y is None:
                 return part
             where = f"{self.source}: {_labels_of(part)}"
@@ -83,7 +83,13 @@ class Data:
                 part, y=labels.masks(where, part.y, classes) if several else labels.numbers(where, part.y)
             )
 
-        return replace(self, train=made(self.train), val=made(self.val), test=made(self.test), multilabel=several)
+        return replace(
+            self,
+            train=as_labels(self.train),
+            val=as_labels(self.val),
+            test=as_labels(self.test),
+            multilabel=several,
+        )
 
     def in_order(self, classes: Sequence[str]) -> Data:
         """The labels as numbers of these classes, by name; ``notes`` say so if the data has them in another order.
@@ -105,7 +111,7 @@ class Data:
                 raise InputError(f"{self.source}: class_names: '{name}' {what}{hint}")
         position = np.array([list(classes).index(name) for name in names], np.int64)
 
-        def made(part: Part | None) -> Part | None:
+        def moved(part: Part | None) -> Part | None:
             if part is None or part.y is None:
                 return part
             if part.y.ndim == 1:
@@ -119,7 +125,7 @@ class Data:
 
         note = f"{self.source} has its classes in another order than the bundle: labels are taken by name"
         return replace(
-            self, train=made(self.train), val=made(self.val), test=made(self.test), class_names=tuple(classes),
+            self, train=moved(self.train), val=moved(self.val), test=moved(self.test), class_names=tuple(classes),
             notes=(*self.notes, note),
         )  # fmt: skip
 

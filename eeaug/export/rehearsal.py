@@ -46,7 +46,7 @@ SAID = 160  # letters of a reason
 
 
 def begin(asked: Sequence[str]) -> None:
-    """Let what converts start while the model and the data are read."""
+    """Start the converting process while the model and the data are read."""
     if "tflite" in asked:
         native_process.start(keras_to_tflite.NEEDS)
 
@@ -180,7 +180,7 @@ def _refusal(name: str, possible: Sequence[str], classifier: Classifier, error: 
 
 @contextmanager
 def _same_numbers() -> Iterator[None]:
-    """Layers that are made here draw weights that nobody uses: what is drawn later stays as it would be."""
+    """Within, drawing random weights does not change the numbers that are drawn later."""
     ours, numpys = random.getstate(), np.random.get_state()
     try:
         yield

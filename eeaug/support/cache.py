@@ -250,7 +250,7 @@ def key(facts: object) -> str:
 
 
 def touch(path: Path) -> None:
-    """Note that it was used now, for the order in which things are dropped."""
+    """Set the time of its last use to now: what was used longest ago is deleted first."""
     with contextlib.suppress(OSError):  # it is gone or another user's: it counts as older, no more
         os.utime(path)
 
@@ -279,7 +279,7 @@ def publishing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Says which place it is that cannot be written, be the disk full or the directory somebody else's."""
+    """An OSError within becomes an InputError that names this place and what to do."""
     try:
         yield
     except OSError as error:
@@ -310,7 +310,7 @@ def telling(tell: Callable[[str], object]) -> Iterator[None]:
 
 
 def damaged(kind: str, path: Path) -> None:
-    """Drop what does not agree with its checksum, or has none, and say so; it is made anew then.
+    """Delete what does not agree with its checksum, or has none, and say so; it will be made anew.
 
     Raises
     ------
@@ -323,7 +323,7 @@ def damaged(kind: str, path: Path) -> None:
 
 
 def clear_way(folder: Path) -> None:
-    """See that a directory can be made, or is there; what has no content may go for it.
+    """Make room for a directory where there is none: an empty file or a link of that name is deleted.
 
     Raises
     ------
@@ -362,7 +362,7 @@ def discard(path: Path) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Also a link to nothing, and what cannot be looked at."""
+    """Whether the name is taken: also by a broken link, or by what may not be looked at."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
