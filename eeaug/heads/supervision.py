@@ -45,7 +45,9 @@ class Source:
         labels = self.labels(features)
         return labels if self.specific is None else self.specific.codes(labels)
 
-    def given_answers(self, features: Features, rows: NDArray[np.integer] | slice = slice(None)) -> NDArray[np.float32]:
+    def given_answers(
+        self, features: Features, rows: NDArray[np.integer] | slice = slice(None)
+    ) -> NDArray[np.float32]:
         """What the given model says, as heads answer it, (rows, outputs)."""
         p = np.asarray(features.probabilities[rows])
         return p if self.specific is None else self.specific.narrowed(p)
