@@ -12,4 +12,5 @@ A line of code here may touch arrays: no model, no file, no framework.
     betting          confidence bounds on a drop, with any number of samples
     learn_then_test  a budget kept with a stated probability
     shift            leave rates and confidences that new data is compared with
+    between_parts    whether the parts of one data set are of one kind
 """

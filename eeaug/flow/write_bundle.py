@@ -29,7 +29,7 @@ from eeaug.flow.measure_in_background import Alongside
 from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search
 from eeaug.report.content import build
-from eeaug.report.words import cautions
+from eeaug.report.words import cautions, parts
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings
 from eeaug.stages import partition
@@ -84,7 +84,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
             with progress.step("verify", "int8"):
                 int8 = quantise.report(settings, work, material, decided, quantised, test)
         facts = build.build(settings, material, decided, test, checked, int8)
-        if (doubt := cautions.doubt(facts)) is not None:
+        for doubt in parts.doubts(facts):
             progress.warn_first(doubt)
         manifest = replace(
             work.manifest,
