@@ -1,9 +1,9 @@
 """Whether the parts of one data set are of one kind: choose against test, and against what was trained on.
 
 The statistics and tests are those of :mod:`eeaug.cascade.shift`, beside them the given model's accuracy and the
-share of every class. All of a run are tested together, each at ALARM over their number (Bonferroni): on parts of
-one distribution the chance of any alarm is at most ALARM. (That thresholds were found on one of the parts does not
-raise it above, as a test shows: they are chosen by losses.)
+share of every class. All of a run are tested together, each at ALARM over their number, where all classes count as
+one and divide its share (Bonferroni): on parts of one distribution the chance of any alarm is at most ALARM. (That
+thresholds were found on one of the parts does not raise it above, as a test shows: they are chosen by losses.)
 
 **What was trained on.** A backbone is surer and more often right on samples that it has learnt. So where one part
 was, only this is an alarm of what the model says: that it does *better* on the part that it has never seen. (Then
@@ -32,6 +32,7 @@ from eeaug.cascade.shift import Interval, Moments, Tested, means, shares
 __all__ = ["ALARM", "Compared", "Difference", "Pair", "compare"]
 
 ALARM = 0.01  # of a whole run: an alarm is its first line
+CLASS = "class_share"
 Floats = NDArray[np.float64]
 Thresholds = Sequence[float | None]
 
@@ -88,7 +89,7 @@ class Compared:
     @property
     def outside(self) -> tuple[Difference, ...]:
         """What says most to a user first, then whatever is least likely."""
-        order = ("accuracy", "class_share", "leave_rate", "left_by")
+        order = ("accuracy", CLASS, "leave_rate", "left_by")
         return tuple(
             sorted(
                 (d for d in self.differences if d.outside),
@@ -123,9 +124,9 @@ def compare(
         tuple(list(_statistics(part, thresholds, decision, pair.learnt, labelled)) for part in _parts(pair))
         for pair in pairs
     ]
-    tests = sum(len(old) for old, _ in statistics)
+    count = sum(len({(s.name, None if s.name == CLASS else s.at) for s in old}) for old, _ in statistics)
     return tuple(
-        _compared(pair, old, new, level / tests) for pair, (old, new) in zip(pairs, statistics, strict=True)
+        _compared(pair, old, new, level / count) for pair, (old, new) in zip(pairs, statistics, strict=True)
     )
 
 
@@ -142,7 +143,7 @@ def _statistics(
         yield _Statistic("accuracy", None, part.baseline_right, every)
         if part.weights is None:
             for c, marked in enumerate(decision.marks(part.labels).T):
-                yield _Statistic("class_share", c, marked, every)
+                yield _Statistic(CLASS, c, marked, every)
     for k, confidence in enumerate(part.confidence):
         if k < last:
             yield _Statistic("left_by" if learnt else "leave_rate", k, at <= k if learnt else at == k, every)
@@ -156,20 +157,21 @@ def _statistics(
 
 
 def _compared(pair: Pair, old: list[_Statistic], new: list[_Statistic], level: float) -> Compared:
+    """``level``: of each statistic, of all classes together."""
     (reference, before), (name, now) = pair.reference, pair.new
+    classes = sum(s.name == CLASS for s in old)
     found = []
     for one, other in zip(old, new, strict=True):
-        upward = pair.learnt and one.name != "class_share"
-        tested = _tested(before, one, now, other, level, upward)
+        upward, each = pair.learnt and one.name != CLASS, level / classes if one.name == CLASS else level
+        tested = _tested(before, one, now, other, each, upward)
         found.append(
             Difference(
                 one.name, one.at, tested.expected, tested.interval, tested.observed, tested.p_value,
-                tested.p_value <= level,
+                tested.p_value <= each,
             )
         )  # fmt: skip
-    classes = [d for d in found if d.statistic == "class_share"]
-    worst = min(classes, key=lambda d: d.p_value, default=None)
-    kept = tuple(d for d in found if d.statistic != "class_share" or d is worst)
+    worst = min((d for d in found if d.statistic == CLASS), key=lambda d: d.p_value, default=None)
+    kept = tuple(d for d in found if d.statistic != CLASS or d is worst)
     units = _units(before), _units(now)
     return Compared(reference, name, pair.learnt, before.groups is not None, units, len(found), kept)
 

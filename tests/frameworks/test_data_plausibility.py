@@ -20,7 +20,6 @@ from eeaug.data.plausibility import DOUBT, Seen
 from eeaug.errors import InputError
 from eeaug.heads import train_all
 from eeaug.report.render import terminal
-from eeaug.report.words import cautions
 from eeaug.support.progress import Lines, Progress
 
 
@@ -122,12 +121,3 @@ def test_doubts_are_said_first() -> None:
     order = [shown.index(each) for each in words]
     assert order == sorted(order)
     assert shown.count(f"{DOUBT}one") == 1
-
-
-def test_choose_and_test_of_a_report_are_compared() -> None:
-    report = SAMPLE
-    assert cautions.doubt(report) is None
-    base = report["baseline"]
-    worse = {**base, "measured": {**base["measured"], "accuracy": base["choose"]["accuracy"] - 0.2}}
-    assert DOUBT in str(cautions.doubt({**report, "baseline": worse}))
-    assert cautions.doubt({**report, "baseline": {**base, "measured": None}}) is None

@@ -180,8 +180,18 @@ def test_every_test_is_counted_and_the_least_likely_class_is_named() -> None:
     assert worst.at == int(np.argmax(shares))
     (accuracy,) = (d for d in first.differences if d.statistic == "accuracy")
     assert (accuracy.expected, accuracy.observed) == (choose.baseline_right.mean(), test.baseline_right.mean())
-    (level,) = {d.p_value <= ALARM / 22 for d in first.differences if d.outside} or {True}
-    assert level
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_classes_divide_one_share_of_the_level(seed: int) -> None:
+    """9 and 7 statistics, all classes one of them."""
+    rng = np.random.default_rng(seed)
+    choose, test, screen = drawn(rng, 300), drawn(rng, 300, classes=(0.35, 0.25, 0.2, 0.2)), drawn(rng, 300)
+    pairs = Pair(("choose", choose), ("test", test)), Pair(("screen", screen), ("choose", choose), True)
+    for level in (0.01, 0.3, 0.9):
+        for one in compare(pairs, THRESHOLDS, DECISION, labelled=True, level=level):
+            for d in one.differences:
+                assert d.outside == (d.p_value <= level / 16 / (CLASSES if d.statistic == "class_share" else 1))
 
 
 def test_without_labels_or_with_weights_less_is_compared() -> None:

@@ -240,10 +240,10 @@ def build(
         "accuracy_drop_bound_95_missing": why,
         "shift": shift.figures(
             chosen,
-            tuple(searched.costs.exits[e].location for e in chosen.design.exits),
+            [searched.costs.exits[e].location for e in chosen.design.exits],
+            material.found,
             rows,
             test,
-            None,
             parts=material.data["parts"],
             labelled=labels == "given",
         ),

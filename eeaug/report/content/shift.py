@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from eeaug.cascade import between_parts
 from eeaug.cascade.between_parts import Compared, Difference, Pair
+from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.design.design import Chosen
+from eeaug.heads.candidates import Candidates
 
 __all__ = ["figures"]
 
@@ -17,10 +22,10 @@ OUTPUT = "output"  # as a location
 
 def figures(
     chosen: Chosen,
-    locations: tuple[str, ...],
+    locations: Sequence[str],
+    found: Candidates,
     choose: Outcomes,
     test: Outcomes | None,
-    screen: Outcomes | None,
     *,
     parts: Mapping[str, Any],
     labelled: bool,
@@ -30,13 +35,14 @@ def figures(
     Parameters
     ----------
     locations : of the design's m exits
-    choose, test, screen : the design's m + 1 rows
+    choose, test : the design's m + 1 rows
     parts : as in report.json, "data": what each was taken from
     """
     if test is None:
         return None
     learnt = parts["choose"]["of"] == parts["fit"]["of"]
     pairs = [Pair(("choose", choose), ("test", test), learnt)]
+    screen = _screen(found, chosen)
     if screen is not None:
         pairs.append(Pair(("screen", screen), ("choose", choose), not learnt))
     compared = between_parts.compare(pairs, chosen.thresholds, chosen.decision, labelled=labelled)
@@ -46,6 +52,22 @@ def figures(
         "tests": sum(one.tests for one in compared),
         "comparisons": [_comparison(one, names, chosen.classes) for one in compared],
     }
+
+
+def _screen(found: Candidates, chosen: Chosen) -> Outcomes | None:
+    """The design's rows on screen; None: what its exits say together is not known."""
+    exits, rows = chosen.design.exits, found.screen.rows(chosen.design.exits)
+    if chosen.reuse is None:
+        return rows
+    heard = [p for i in (*exits, -1) if (p := found.screen_answers(i)) is not None]
+    if len(heard) <= len(exits):
+        return None
+    answers = [
+        chosen.decision.answers(combined(heard[: k + 1], weights, chosen.decision))
+        for k, weights in enumerate(chosen.reuse.weights)
+    ]
+    confidence, predicted = (np.array(each) for each in zip(*answers, strict=True))
+    return replace(rows, confidence=confidence, predicted=predicted, given=rows.baseline)
 
 
 def _comparison(compared: Compared, locations: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, Any]:
