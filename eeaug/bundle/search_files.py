@@ -153,14 +153,14 @@ def _expect(
 
 def _shapes(head: Head) -> list[tuple[int, ...]]:
     """Of the weights of a head, kernel and bias of each layer in turn."""
-    made: list[tuple[int, ...]] = []
+    shapes: list[tuple[int, ...]] = []
     for step, before, _ in head.shapes():
         for convolution, read in convolutions(step, before):
             last = (read[-1], convolution.filters) if convolution.filters else (read[-1], 1)
-            made += [(*(convolution.width,) * (len(read) - 1), *last), convolution.shape(read)[-1:]]
+            shapes += [(*(convolution.width,) * (len(read) - 1), *last), convolution.shape(read)[-1:]]
         if isinstance(step, Dense):
-            made += [(prod(before), step.units), (step.units,)]
-    return made
+            shapes += [(prod(before), step.units), (step.units,)]
+    return shapes
 
 
 def _entry(head: Head) -> dict[str, Any]:

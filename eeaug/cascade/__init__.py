@@ -10,6 +10,8 @@ A line of code here may touch arrays: no model, no file, no framework.
     combining        a later decision that hears the earlier classifiers
     temperature      one number per head that makes it as sure as it is right
     betting          confidence bounds on a drop, with any number of samples
+    paired_test      an exact test of a drop, from how many samples are worse and better
+    estimate         a drop and its standard error
     learn_then_test  a budget kept with a stated probability
     shift            leave rates and confidences that new data is compared with
     between_parts    whether the parts of one data set are of one kind

@@ -107,6 +107,7 @@ class ClassLimit:
     samples : int (N,), of every pair
     first : int (K,), where the pairs of each class begin
     right : bool (C + 1, N), whether each row of the outcomes is right about that class of that sample
+    given : bool (N,), whether the given model is
     share : float (N,), what each pair counts; sums to 1 over a class
     """
 
@@ -114,6 +115,7 @@ class ClassLimit:
     samples: NDArray[np.intp]
     first: NDArray[np.intp]
     right: NDArray[np.bool_]
+    given: NDArray[np.bool_]
     share: Floats
 
     def allows(self, drop: Floats) -> NDArray[np.bool_]:
@@ -126,7 +128,7 @@ class ClassLimit:
     def drops(self, at: NDArray[np.intp]) -> Floats:
         """What each class loses, (K,), in a cascade whose samples leave at ``at`` (n,); see passage."""
         pair = np.arange(len(self.samples))
-        return self.sums(self.share * (self.right[-1].astype(float) - self.right[at[self.samples], pair]))
+        return self.sums(self.share * (self.given.astype(float) - self.right[at[self.samples], pair]))
 
     def sums(self, values: Floats) -> Floats:
         """Of values of pairs (N,) over each class, (K,)."""
@@ -150,11 +152,12 @@ def class_limit(outcomes: Outcomes, decision: Decision, most: float) -> ClassLim
     marks = marks[:, occurs]
     if decision.kind != "multilabel":
         of, samples = np.nonzero(marks.T)
-        right = outcomes.correct[:, samples]
+        right, given = outcomes.correct[:, samples], outcomes.baseline_right[samples]
     else:
         samples, of = np.tile(np.arange(len(marks)), len(occurs)), np.repeat(np.arange(len(occurs)), len(marks))
-        said = (decision.marks(row)[:, occurs] for row in outcomes.predicted)
-        right = np.stack([(row == marks).T.ravel() for row in said])
+        answers = (decision.marks(row)[:, occurs] for row in (*outcomes.predicted, outcomes.baseline))
+        *rows, given = [(row == marks).T.ravel() for row in answers]
+        right = np.stack(rows)
     first = np.searchsorted(of, np.arange(marks.shape[1]))
     counts = outcomes.counts[samples]
-    return ClassLimit(most, samples, first, right, counts / np.add.reduceat(counts, first)[of])
+    return ClassLimit(most, samples, first, right, given, counts / np.add.reduceat(counts, first)[of])

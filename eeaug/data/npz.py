@@ -11,7 +11,7 @@ import numpy as np
 
 from eeaug.backbone.model import sha256
 from eeaug.data.samples import PARTS
-from eeaug.data.store import Raw, Wanted
+from eeaug.data.store import Raw, SampleNeeds
 from eeaug.errors import InputError
 from eeaug.support import checksums, npy_file, places, zip_file
 from eeaug.support.cache import Cache, clear_way, damaged, is_there, publishing, touch
@@ -27,7 +27,7 @@ ADVICE = f", {EXPANSION} times its size; if that is right, save it without compr
 KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), "class_names")
 
 
-def read(given: str, cache: Path, wanted: Wanted) -> Raw:
+def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     """The arrays of a ``.npz``, unpacked to ``cache`` (the folder ``data`` of a Cache) under the file's hash."""
     path = Path(given)
     places.regular(path)
@@ -43,8 +43,8 @@ def read(given: str, cache: Path, wanted: Wanted) -> Raw:
         raise InputError(f"{path}: not a .npz file, or truncated")
     digest = sha256(path)
     folder = cache / digest
-    found: dict[str, np.ndarray] = {}
-    touch(folder)  # before room is made: what is there of it is wanted now
+    arrays: dict[str, np.ndarray] = {}
+    touch(folder)  # before room is made, so that its own files are not deleted
     most = max(SMALL, EXPANSION * path.stat().st_size)
     try:
         with zip_file.opened(path, most, advice=ADVICE) as archive:
@@ -54,12 +54,12 @@ def read(given: str, cache: Path, wanted: Wanted) -> Raw:
                 need = sum(members[key].file_size for key in lacking)
                 Cache(cache.parent).make_room(need, f"{path}: unpacked arrays")
             for key in members:
-                found[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
+                arrays[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
     except Unreadable as error:
         raise InputError(f"{path}: {error}") from error
     except zip_file.DAMAGE as error:
         raise InputError(f"{path}: damaged: {one_line(str(error), 150)}") from error
-    return Raw(found, digest)
+    return Raw(arrays, digest)
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -104,7 +104,7 @@ def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
         if not is_there(file):
             lacking.add(key)
         elif checksums.measured(file) != (member.file_size, member.CRC):
-            if folder.is_symlink():  # nothing is dropped where it leads to
+            if folder.is_symlink():  # a link: nothing is deleted outside the cache
                 damaged("unpacked data", folder)
                 return set(members)
             damaged("unpacked data", file)
@@ -118,7 +118,7 @@ def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path, *, a
     try:
         if anew:
             folder.mkdir(parents=True, exist_ok=True)
-            # whoever sees the name sees the whole file
+            # the name appears only once the file is whole
             with publishing(target) as partial, archive.open(f"{key}.npy") as member, partial.open("wb") as copy:
                 shutil.copyfileobj(member, copy, 1 << 20)
         return npy_file.mapped(f"{path}: the array {key}", target)

@@ -12,14 +12,14 @@ import numpy as np
 from eeaug.data import folders, functions, labels, npz, tensors
 from eeaug.data.preprocessing import Preprocessing, Sidecar, read_sidecar
 from eeaug.data.samples import PARTS, Data, Part
-from eeaug.data.store import Raw, Wanted
+from eeaug.data.store import Raw, SampleNeeds
 from eeaug.errors import InputError
 from eeaug.support import places
 from eeaug.support.spelling import nearest
 
 __all__ = ["Located", "load", "locate"]
 
-READERS: Mapping[str, Callable[[str, Path, Wanted], Raw]] = {
+READERS: Mapping[str, Callable[[str, Path, SampleNeeds], Raw]] = {
     "npz": npz.read,
     "directory": folders.read,
     "keras": tensors.read_keras,
@@ -64,17 +64,17 @@ def locate(spec: str | None, model: Path) -> Located:
     given = spec if spec is not None else str(beside if beside.exists() else default)
     if spec is None and not Path(given).exists():
         raise InputError(f"no data: --data is not given and neither {beside} nor {default} exists")
-    own = Sidecar(None, None)
+    sidecar = Sidecar(None, None)
     source, folder = given, Path()
     if Path(given).suffix.lower() in (".yaml", ".yml"):
-        own = read_sidecar(Path(given))
-        if own.source is None:
+        sidecar = read_sidecar(Path(given))
+        if sidecar.source is None:
             raise InputError(f"{given}: source: missing; it names the samples: {FORMS}")
-        source, folder = own.source, Path(given).parent
+        source, folder = sidecar.source, Path(given).parent
     kind = _kind(source, folder)
     where = str(folder / source) if kind in ("npz", "directory") else source
     notes: tuple[str, ...] = ()
-    preprocessing = own.preprocessing
+    preprocessing = sidecar.preprocessing
     if preprocessing is None and beside.exists() and beside.resolve() != Path(given).resolve():
         preprocessing = read_sidecar(beside).preprocessing
         if preprocessing is not None:
@@ -134,15 +134,15 @@ def load(
     """
     located = locate(spec, model)
     where = located.given
-    raw = READERS[located.kind](where, cache, Wanted(input_shape, labelled))
+    raw = READERS[located.kind](where, cache, SampleNeeds(input_shape, labelled))
     arrays = dict(raw.arrays)
     _check_sizes(where, arrays)
     names = labels.class_names(where, arrays["class_names"]) if "class_names" in arrays else None
     ys = {key: np.asarray(arrays.pop(key)) for key in [f"y_{part}" for part in PARTS] if key in arrays}
     notes = [*located.notes, *raw.notes]
     if labelled:
-        ys, names, said = labels.named(where, ys, names)
-        notes += said
+        ys, names, label_notes = labels.named(where, ys, names)
+        notes += label_notes
     parts = [_with_channel(_part(where, part, arrays, ys, labelled), input_shape) for part in PARTS]
     if not any(parts):
         raise InputError(f"{where}: holds none of x_train, x_val, x_test")

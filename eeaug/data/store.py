@@ -18,7 +18,7 @@ from eeaug.errors import InputError
 from eeaug.support import checksums, leftovers
 from eeaug.support.cache import PARTIAL, clear_way, damaged, is_there, touch
 
-__all__ = ["Raw", "Wanted", "content", "kept", "key_of_files", "pieces", "write_rows"]
+__all__ = ["Raw", "SampleNeeds", "content", "kept", "key_of_files", "pieces", "write_rows"]
 
 FORMAT = 1  # part of every key: raise it when the same source would be written differently
 FACTS = "facts.json"
@@ -26,7 +26,7 @@ PIECE_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SampleNeeds:
     """What a model asks of its samples: ``input_shape`` without the batch dimension (None: unknown)."""
 
     input_shape: tuple[int | None, ...] | None
@@ -85,7 +85,7 @@ def _sound(folder: Path) -> dict[str, Any] | None:
     facts = checksums.read_json(folder / FACTS)
     if facts is None or "files" not in facts:
         return None
-    agree = all(checksums.measured(folder / name) == tuple(said) for name, said in facts["files"].items())
+    agree = all(checksums.measured(folder / name) == tuple(written) for name, written in facts["files"].items())
     return facts if agree else None
 
 
@@ -124,7 +124,9 @@ def write_rows(where: str, path: Path, rows: Iterable[np.ndarray]) -> None:
         if like is None:
             raise InputError(f"{where}: {path.stem} is empty")
         file.seek(0)
-        _write_header(file, like.dtype, (count, *like.shape[1:]))  # as long as before: numpy leaves it room
+        _write_header(
+            file, like.dtype, (count, *like.shape[1:])
+        )  # as long as before: numpy pads headers for a longer shape
 
 
 def _write_header(file: object, dtype: np.dtype, shape: tuple[int, ...]) -> None:
@@ -150,7 +152,7 @@ def content(arrays: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def key_of_files(root: Path, files: Iterable[Path], wanted: Wanted) -> str:
+def key_of_files(root: Path, files: Iterable[Path], wanted: SampleNeeds) -> str:
     """Key of files by place, names, sizes and dates: reading them all would take as long as writing them."""
     digest = hashlib.sha256(json.dumps([FORMAT, str(root.resolve()), wanted.input_shape, wanted.labelled]).encode())
     for file in files:

@@ -201,7 +201,7 @@ def _viable(
     fine &= right >= eta - ROUNDING  # (7)
     if task.objective.budget is not None:
         total = share * right + (1 - share) * right_others
-        fine &= total >= task.objective.base_accuracy - task.objective.budget.kept - ROUNDING
+        fine &= total >= task.objective.base_accuracy - task.objective.budget - ROUNDING
     return np.asarray(fine)
 
 

@@ -17,6 +17,8 @@ from eeaug.runtime import Cascade
 
 __all__ = ["Earlier", "Material", "Measure"]
 
+TRAIN = "x_train"
+
 
 @dataclass(frozen=True)
 class Earlier:
@@ -54,6 +56,11 @@ class Material:
     finetune: dict[str, Any] | None = None
     parts: Mapping[str, Measure] = field(default_factory=dict)
     calibration: NDArray[np.float32] | None = None
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the given model was trained on none of the choose samples, as far as anybody says."""
+        return bool(self.data["parts"]["choose"]["of"] != TRAIN)
 
 
 Measure = Callable[[Cascade], Outcomes]  # a cascade's outcomes on one part of the data

@@ -23,10 +23,11 @@ from eeaug import data
 from eeaug.backbone import model
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
-from eeaug.design import choose as deciding
+from eeaug.design.choose import decide
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
 from eeaug.design.network import Network
+from eeaug.design.promise import Terms
 from eeaug.errors import InfeasibleError
 from eeaug.features import Features
 from eeaug.frameworks import runners
@@ -36,7 +37,7 @@ from eeaug.heads.supervision import Source
 from eeaug.heads.training import Trained
 from eeaug.network import graph, locations
 from eeaug.runtime import Cascade
-from eeaug.settings import Settings, Training
+from eeaug.settings import RISK, Settings, Training
 from eeaug.stages import early_view, partition
 from eeaug.stages.early_view import EarlyView
 from eeaug.support.progress import Progress
@@ -47,6 +48,7 @@ EXIT_WEIGHT = 0.5
 WEIGHTS = (0.3, 0.4, 0.5)  # that T-RecX found best for one model each (section 5)
 COPIED = 0.8  # of the batches (section 4.3)
 RATE, BATCH = 5e-4, 64
+TERMS = Terms(("none",), RISK)  # what is trained further is not the given model, which a promise rests on
 SHIFT = 1 / 16  # of an image's size, by which batches are moved
 
 
@@ -61,7 +63,7 @@ def improved(
     """
     asked, training, seed = settings.input, settings.training, settings.running.seed
     with progress.step("search"):
-        before = deciding.decide(settings.goal, material, seed)
+        before = decide(settings.goal, TERMS, material, seed)
     exits = [material.found.trained[e] for e in before.chosen.design.exits]
     if not exits:
         what = "--finetune" if training.recipe == "frozen" else f"--recipe {training.recipe}"
@@ -92,7 +94,7 @@ def improved(
     )
     better = None
     with progress.step("search"), suppress(InfeasibleError):  # the trained network may lose more than the budget
-        better = deciding.decide(settings.goal, after, seed)
+        better = decide(settings.goal, TERMS, after, seed)
     kept = better is not None and better.score < before.score
     facts = {
         "recipe": training.recipe,

@@ -16,7 +16,7 @@ from eeaug.cascade.output import Decision
 from eeaug.data import Data, Part, Splits, plausibility
 from eeaug.design import problem
 from eeaug.design.network import Network
-from eeaug.errors import ConversionError, EeaugError, InputError
+from eeaug.errors import ConversionError, EeaugError
 from eeaug.features import Extraction, Workers
 from eeaug.hardware import Hardware
 from eeaug.heads import families, planning
@@ -25,7 +25,7 @@ from eeaug.heads.specific import Specific
 from eeaug.heads.supervision import Source
 from eeaug.network import graph, locations
 from eeaug.network.locations import Location
-from eeaug.settings import EFFORTS, Goal, Input, Settings, Training
+from eeaug.settings import EFFORTS, Contradiction, Goal, Input, Settings, Training
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Progress
 
@@ -83,10 +83,10 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
             seed=running.seed,
             on_train=asked.calibrate_on == "train",
         )
-        if goal.risk is not None and splits.choose.part is splits.fit.part:
-            raise InputError(
-                f"--risk needs samples that the model was not trained on: {given.source} would have to prove it on "
-                "x_train; give x_val or x_test"
+        if splits.choose.part is given.train and settings.promise_asked and settings.promises != ("none",):
+            raise Contradiction(
+                f"{{{'promise' if goal.promise else 'risk'}}}: {given.source} has neither x_val nor x_test, and of "
+                "samples that the given model was trained on nothing can be promised"
             )
         priors = None if asked.priors is None else _priors(asked, decision, splits, names)
     if answered is not None and (doubt := plausibility.normalisation(classifier, answered[1])) is not None:
@@ -136,9 +136,9 @@ def _settled(classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray]
 def _priors(asked: Input, decision: Decision, splits: Splits, names: tuple[str, ...]) -> dict[int, float]:
     """The priors by class; refuses now what could not be weighted after an hour of training."""
     if decision.kind == "multilabel":
-        raise InputError("--priors: a sample of this model may have several labels; they have no shares of one")
+        raise Contradiction("{priors}: a sample of this model may have several labels; they have no shares of one")
     if asked.labels == "none":
-        raise InputError("--priors weigh samples by their labels: there are none with --labels none")
+        raise Contradiction("{priors} weigh samples by their labels: there are none with {labels}", labels="none")
     priors = data.parse_priors(str(asked.priors), names)
     for view in (splits.screen, splits.choose, splits.test):
         if view is not None:
@@ -192,10 +192,11 @@ def _planned(
     effort = EFFORTS[training.effort]
     reaching_back = bool(goal.target_class) or network.rules.max_exits <= 1
     if "dense-connection" in training.heads and not reaching_back:
-        raise InputError(
-            "--heads dense-connection: it reads all tensors up to its own, which would have to be handed over "
-            "behind another exit; it needs --max-exits 1"
-        )
+        raise Contradiction(
+            "{heads}: it reads all tensors up to its own, which would have to be handed over behind another exit; "
+            "it needs {max_exits}",
+            heads="dense-connection", max_exits=1,
+        )  # fmt: skip
     chosen = training.heads or (*effort.families, *(["dense-connection"] if goal.target_class else []))
     tail = families.blueprint_units(network.classifier.calls, network.blocks)
     places = network.rules.locations if network.rules.max_exits else ()

@@ -7,6 +7,7 @@ from typing import Any
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
+from eeaug.design.promise import Terms
 from eeaug.export import formats, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
@@ -26,10 +27,15 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
     """
     running = settings.running
     stages = int8_cascade.cascade(work.directory, work.manifest, running.threads)
-    own = int8_cascade.compared(material.parts["choose"](stages), decided.rows)
-    return int8_cascade.sought(
-        settings.goal, running.seed, decided.task, material.network.rules, decided.chosen.design, own, own
-    )
+    floats = {"choose": decided.rows}
+    if decided.screened is not None:
+        floats["screen"] = decided.screened.task.outcomes
+    own = {
+        part: int8_cascade.compared(material.parts[part](stages), given)
+        for part, given in floats.items()
+    }  # fmt: skip
+    terms = Terms.of(settings, unseen=material.unseen)
+    return int8_cascade.sought(settings.goal, terms, running.seed, decided, material.network.rules, own)
 
 
 def report(
@@ -50,5 +56,5 @@ def report(
     floats = decided.rows if test is None else test
     return int8.build(
         decided.chosen, work, found,
-        floats=floats, test=own, checks=checks, labels=settings.input.labels, seed=running.seed,
+        floats=floats, test=own, checks=checks, settings=settings,
     )  # fmt: skip

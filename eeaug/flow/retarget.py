@@ -7,7 +7,6 @@ stays as it was, unless it is changed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,7 +32,8 @@ from eeaug.hardware import Hardware
 from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.layers import Dense
 from eeaug.network import graph, locations
-from eeaug.settings import FORMATS, Settings
+from eeaug.settings import FORMATS, Contradiction, Settings
+from eeaug.settings.vocabulary import flag
 from eeaug.stages import partition
 from eeaug.support.printable import shown
 from eeaug.support.progress import Progress
@@ -41,11 +41,8 @@ from eeaug.support.spelling import nearest
 
 __all__ = ["preview", "retarget"]
 
-# options of the earlier bundle that can be taken away → their settings
-INHERITED = {
-    "--risk": "risk", "--max-latency": "max_latency_s", "--exit-at": "exit_at", "--threshold": "threshold",
-    "--forbid": "forbid",
-}  # fmt: skip
+# settings of the earlier bundle that can be taken away
+INHERITED = ("risk", "max_latency_s", "exit_at", "threshold", "forbid")
 SHOWN = (
     "model", "hardware", "settings", "baseline", "design", "operating_points", "guarantee", "warnings",
 )  # fmt: skip
@@ -215,13 +212,14 @@ def _of_data(names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _explained(source: _Source, changes: Mapping[str, Any]) -> Iterator[None]:
-    """A mistake that an option of the earlier bundle has part in says so."""
+    """A contradiction that an option of the earlier bundle has part in says so."""
     try:
         yield
-    except InputError as error:
-        for flag, key in INHERITED.items():
-            if re.search(rf"{flag}\b(?!-)", str(error)) and source.manifest.settings[key] and key not in changes:
-                raise InputError(f"{error} ({flag} is the bundle's; {flag} none takes it away)") from error
+    except Contradiction as error:
+        for key in INHERITED:
+            if key in error.options and source.manifest.settings[key] and key not in changes:
+                option = flag(key)
+                raise InputError(f"{error} ({option} is the bundle's; {option} none takes it away)") from error
         raise
 
 

@@ -21,6 +21,7 @@ from eeaug.cascade import shift
 from eeaug.design.choose import decide
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
+from eeaug.design.promise import Terms
 from eeaug.export import formats, keras_onnx, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
@@ -60,7 +61,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
     InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
     with progress.step("search"):
-        decided = decide(settings.goal, material, settings.running.seed)
+        decided = decide(settings.goal, Terms.of(settings, unseen=material.unseen), material, settings.running.seed)
     asked, quantised = formats.named(settings.running.formats), None
     with bundle.being_written(settings.bundle, force=settings.running.force) as directory, ExitStack() as alongside:
         work = _work(directory, settings, material, decided)
@@ -101,7 +102,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
 def propose(settings: Settings, material: Material, progress: Progress) -> dict[str, Any]:
     """The report of what :func:`deliver` would write: nothing is written, verified or measured."""
     with progress.step("search"):
-        decided = decide(settings.goal, material, settings.running.seed)
+        decided = decide(settings.goal, Terms.of(settings, unseen=material.unseen), material, settings.running.seed)
     return _warned(build.build(settings, material, decided, None, None, None), progress)
 
 

@@ -75,11 +75,11 @@ def train(
 
 def _begun(heads: Sequence[Head], fit: Features, plan: Plan, total: int) -> dict[str, _Running]:
     """By key, in their order; what several read is converted once, and not kept."""
-    made: dict[str, _Running] = {}
+    running: dict[str, _Running] = {}
     for source in dict.fromkeys(map(_source, heads)):
         given = _at_hand(fit.tensors[source])
-        made |= {h.key: _Running(h, given, plan, total) for h in heads if _source(h) == source}
-    return {h.key: made[h.key] for h in heads}
+        running |= {h.key: _Running(h, given, plan, total) for h in heads if _source(h) == source}
+    return {h.key: running[h.key] for h in heads}
 
 
 def predict(trained: Trained, features: Features) -> Values:
@@ -178,14 +178,14 @@ class _Running:
 
 def _initial(head: Head, rng: np.random.Generator) -> list[Values]:
     """Zeros for the last layer (a convex start), He initialisation before it."""
-    made: list[Values] = []
+    weights: list[Values] = []
     for step, before, after in head.shapes():
         if isinstance(step, Dense):
             fan_in = int(np.prod(before))
             scale = 0.0 if step is head.steps[-1] else sqrt(2 / fan_in)
-            made.append((scale * rng.standard_normal((fan_in, *after))).astype(np.float32))
-            made.append(np.zeros(after, np.float32))
-    return made
+            weights.append((scale * rng.standard_normal((fan_in, *after))).astype(np.float32))
+            weights.append(np.zeros(after, np.float32))
+    return weights
 
 
 def _at_hand(values: NDArray[Any]) -> NDArray[Any]:
@@ -205,7 +205,7 @@ def _source(head: Head) -> str:
 
 def _joined(features: Features, heads: Sequence[Head]) -> Features:
     """With what each head that reads several tensors makes of them, (n, values): once, not in every pass."""
-    made = {}
+    joined = {}
     for head in heads:
         if head.earlier and head.key not in features.tensors:
             parts = [*((e.window, e.finer) for e in head.earlier), (head.pooling or (), head.finer)]
@@ -218,8 +218,8 @@ def _joined(features: Features, heads: Sequence[Head]) -> Features:
                 ], axis=1)
                 for i in range(0, len(tensors[0]), JOINED_ROWS)
             ]  # fmt: skip
-            made[head.key] = np.concatenate(rows)
-    return replace(features, tensors={**features.tensors, **made}) if made else features
+            joined[head.key] = np.concatenate(rows)
+    return replace(features, tensors={**features.tensors, **joined}) if joined else features
 
 
 def _pooled(head: Head, cells: Values) -> Values:

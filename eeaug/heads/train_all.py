@@ -21,7 +21,6 @@ from eeaug.cascade import temperature
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.data.plausibility import Seen
-from eeaug.errors import InputError
 from eeaug.features import Features, Wanted
 from eeaug.heads import dense, maps, selection, store, training
 from eeaug.heads.candidates import Candidates
@@ -31,7 +30,7 @@ from eeaug.heads.store import Judged
 from eeaug.heads.supervision import Source
 from eeaug.heads.training import Plan
 from eeaug.network.locations import Location
-from eeaug.settings import Effort
+from eeaug.settings import Contradiction, Effort
 from eeaug.support.progress import Progress
 
 __all__ = ["search"]
@@ -330,15 +329,15 @@ def check_better_than_chance(outcomes: Outcomes, *, allow: bool) -> None:
 
     Raises
     ------
-    InputError : the preprocessing is wrong, or the samples are from elsewhere
+    Contradiction : the preprocessing is wrong, or the samples are from elsewhere
     """
     accuracy, labels = float(outcomes.correct[-1].mean()), outcomes.labels
     share = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
     limit = share + 2 * float(np.sqrt(share * (1 - share) / len(labels)))
     if accuracy <= limit and not allow:
-        raise InputError(
+        raise Contradiction(
             f"the given model is right on {accuracy:.1%} of the choose samples, no better than chance "
             f"({limit:.1%}, from the largest class): samples are not prepared as in training (preprocessing in "
             ".data.yaml), or come from elsewhere (other people, devices), or labels are numbered otherwise; "
-            "--allow-chance goes on"
+            "{allow_chance} goes on"
         )

@@ -33,12 +33,12 @@ from eeaug.errors import InputError
 from eeaug.support import checksums, leftovers, places
 
 __all__ = [
-    "PARTIAL", "Cache", "Item", "Network", "clear_way", "damaged", "discard", "is_there", "key", "publishing",
-    "telling", "touch", "writing",
+    "PARTIAL", "Cache", "CachedModel", "Item", "clear_way", "damaged", "discard", "is_there", "key",
+    "publishing", "telling", "touch", "writing",
 ]  # fmt: skip
 
 PARTIAL = ".part"
-STALE_S = 24 * 3600.0  # what is unfinished and this old is not gone on with
+STALE_S = 24 * 3600.0  # unfinished work older than this is not resumed
 ABOUT = "about.json"
 NETWORKS = ("networks", r"[0-9a-f]{32}")
 PLACES = {  # kind → names on the way to its items
@@ -70,7 +70,7 @@ class Item:
                 shutil.rmtree(self.path)
             else:
                 self.path.unlink()
-        except FileNotFoundError:  # another run drops it too
+        except FileNotFoundError:  # another run has deleted it
             pass
         except OSError:
             return False
@@ -78,7 +78,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Network:
+class CachedModel:
     """What is kept of a model on a data set: base names (several if it was given by several), and items."""
 
     folder: Path
@@ -94,7 +94,7 @@ class Network:
     def tidy(self) -> None:
         """Delete its folder if nothing is kept there any more."""
         folders = [self.folder / kind for kind in ("features", "heads")]
-        with contextlib.suppress(OSError):  # not empty, or not only ours
+        with contextlib.suppress(OSError):  # the folder is not empty, or holds files of others
             if {path.name for path in self.folder.iterdir()} <= {ABOUT, *(f.name for f in folders)}:
                 for folder in folders:
                     with contextlib.suppress(FileNotFoundError):
@@ -133,25 +133,25 @@ class Cache:
         touch(about)
         return folder
 
-    def networks(self) -> list[Network]:
+    def networks(self) -> list[CachedModel]:
         """Every network that has a folder, what was used longest ago first."""
         items = self.items()
-        found = []
+        networks = []
         for folder in _find(self.directory, *NETWORKS):
             names = _about(folder)
             opened_s = (folder / ABOUT if (folder / ABOUT).is_file() else folder).stat().st_mtime
             mine = tuple(item for item in items if item.path.is_relative_to(folder))
-            found.append(Network(folder, names["models"], names["data"], opened_s, mine))
-        return sorted(found, key=lambda network: (network.used_s, network.folder))
+            networks.append(CachedModel(folder, names["models"], names["data"], opened_s, mine))
+        return sorted(networks, key=lambda network: (network.used_s, network.folder))
 
     def items(self) -> list[Item]:
         """Everything in the cache, what was used longest ago first."""
-        found = []
+        items = []
         for kind, names in PLACES.items():
             for path in _find(self.directory, *names):
                 with contextlib.suppress(FileNotFoundError):  # another run may be tidying up
-                    found.append(Item(path, kind, *places.measured(path)))
-        return sorted(found, key=lambda item: (item.used_s, item.path))
+                    items.append(Item(path, kind, *places.measured(path)))
+        return sorted(items, key=lambda item: (item.used_s, item.path))
 
     def links(self) -> list[Path]:
         """Symbolic links where items would be: not made by eeaug, and left alone."""
@@ -180,7 +180,7 @@ class Cache:
         total = sum(item.bytes for item in items)
         items = [item for item in items if not item.unfinished]
         free = shutil.disk_usage(self.directory).free
-        if free + sum(item.bytes for item in items) < need:  # said before anything is dropped in vain
+        if free + sum(item.bytes for item in items) < need:  # refused before anything is deleted in vain
             raise self._full(need, what, free)
         for item in items:
             within = self.limit_bytes is None or total + need <= self.limit_bytes
@@ -219,13 +219,13 @@ class Cache:
         try:
             yield
         except OSError as error:
-            said = f"{error.strerror}; name another place with --cache-dir"
-            raise InputError(f"the cache {self.directory} cannot be made: {said}") from error
+            reason = f"{error.strerror}; name another place with --cache-dir"
+            raise InputError(f"the cache {self.directory} cannot be made: {reason}") from error
 
     def _drop_stale(self) -> None:
         before_s = time.time() - STALE_S
         for item in self.items():
-            # an unfinished pass over the data is gone on with by the next run; of the rest a lock tells
+            # the next run resumes an unfinished pass over the data; a lock tells whether the rest is in use
             left = item.kind in ("data", "once") and item.unfinished and leftovers.is_left(item.path)
             if left or (item.unfinished and item.used_s < before_s):
                 item.drop()
@@ -247,7 +247,7 @@ def key(facts: object) -> str:
 
 def touch(path: Path) -> None:
     """Note that it was used now, for the order in which things are dropped."""
-    with contextlib.suppress(OSError):  # gone, or somebody else's: it is dropped earlier, that is all
+    with contextlib.suppress(OSError):  # it is gone or another user's: it counts as older, no more
         os.utime(path)
 
 
@@ -262,7 +262,7 @@ def publishing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{path.name}.{leftovers.machine()}-{os.getpid()}{PARTIAL}")
     with writing(path):
         try:
-            for left in path.parent.glob(f"{path.name}.*{PARTIAL}"):  # of runs that were killed
+            for left in path.parent.glob(f"{path.name}.*{PARTIAL}"):  # unfinished files of killed runs
                 if left == partial or leftovers.is_left(left) or left.lstat().st_mtime < time.time() - STALE_S:
                     discard(left)
             partial.touch()
@@ -348,7 +348,7 @@ def discard(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-    except FileNotFoundError:  # another run drops it too
+    except FileNotFoundError:  # another run has deleted it
         pass
     except OSError as error:
         raise InputError(

@@ -28,8 +28,8 @@ MAGIC = b"eeaugCRC"
 FIELDS = struct.Struct("<QQQI")  # start, piece, content in bytes; number of sums
 ENDING = struct.Struct("<I8s")  # sum of place, sums and fields; MAGIC
 AT_ONCE = 1 << 22  # bytes read in one go
-PIECE_BYTES = 1 << 26  # of what is written from beginning to end
-FACTS_BYTES = 1 << 24  # no facts are larger
+PIECE_BYTES = 1 << 26  # bytes for each sum, of a file written from beginning to end
+FACTS_BYTES = 1 << 24  # the most that the facts of a file take
 SUM = "crc32"
 
 

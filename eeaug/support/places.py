@@ -21,8 +21,8 @@ from eeaug.support.regular import Unreadable
 
 __all__ = ["TEXT_BYTES", "check_directory", "check_name", "measured", "naming", "read", "regular", "why"]
 
-TEXT_BYTES = 1 << 20  # of a file that people write: a hardware description, options, a data sidecar
-PIPE_S = 10.0  # what writes to a pipe (--hw <(...)) has begun by then
+TEXT_BYTES = 1 << 20  # the most of a file that people write: hardware description, options, data sidecar
+PIPE_S = 10.0  # to wait for what is written to a pipe (--hw <(...))
 
 
 def why(error: OSError) -> str:
@@ -59,11 +59,11 @@ def regular(path: Path, most: int | None = None) -> os.stat_result:
 def check_directory(path: Path) -> None:
     """Raise OSError where no such directory is and none can be made; what is made to know that goes again."""
     place = path.absolute()
-    made = [each for each in (place, *place.parents) if not (each.exists() or each.is_symlink())]
+    missing = [each for each in (place, *place.parents) if not (each.exists() or each.is_symlink())]
     try:
         place.mkdir(parents=True, exist_ok=True)
     finally:
-        for each in made:
+        for each in missing:
             with suppress(OSError):  # not made, or another run has begun to use it
                 each.rmdir()
 

@@ -23,7 +23,7 @@ LISTED_BYTES = 104  # of the list of members, for each that there may be; names 
 DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, struct.error, UnicodeDecodeError,
 )  # fmt: skip
-END, END_64 = b"PK\x05\x06", b"PK\x06\x06"  # of the list of members, how long it is said to be
+END, END_64 = b"PK\x05\x06", b"PK\x06\x06"  # records that say how long the list of members is
 END_BYTES, END_64_BYTES, LOCATOR_BYTES = 22, 56, 20
 LONGEST_COMMENT = 0xFFFF
 IN_END_64 = 0xFFFFFFFF
@@ -75,7 +75,7 @@ def check_list(file: IO[bytes], members: int = MOST_MEMBERS) -> None:
     last = tail[-END_BYTES:]  # without a comment; what is in it may look like another one
     at = len(tail) - END_BYTES if last[:4] == END and last[-2:] == b"\0\0" else tail.rfind(END)
     if not 0 <= at <= len(tail) - END_BYTES:
-        return  # no zip file, as Python will say
+        return  # no zip file: zipfile itself says so when it opens it
     length = struct.unpack_from("<L", tail, at + 12)[0]
     if length == IN_END_64:
         large = at - LOCATOR_BYTES - END_64_BYTES

@@ -200,6 +200,21 @@ def test_a_run_that_fails_or_is_killed(tmp_path: Path, monkeypatch: pytest.Monke
         subprocess_run.augment(asked(tmp_path), Lines(print))
 
 
+def test_what_contradicts_the_model_is_named_as_python_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker_that(
+        "def augment(*_):\n"
+        "    raise eeaug.settings.Contradiction('{exit_at}: no such{0}; {max_exits}', ' {risk}', "
+        "exit_at='a:b', max_exits=1)\n"
+        "eeaug.flow.augment.augment = augment",
+        monkeypatch,
+    )
+    with pytest.raises(eeaug.InputError, match=r"^exit_at\['a'\]='b': no such \{risk\}; max_exits=1$") as error:
+        eeaug.augment("model.h5", "psoc6", output=tmp_path / "out", cache=tmp_path)
+    assert not isinstance(error.value, eeaug.settings.Contradiction)
+
+
 def test_an_interrupt_ends_the_run_when_it_has_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worker_that(
         "def augment(settings, progress):\n"

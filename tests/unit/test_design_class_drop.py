@@ -21,7 +21,7 @@ from eeaug.errors import InfeasibleError
 from eeaug.report.content import metrics
 from eeaug.search import solver, thresholds
 from eeaug.search.space import Problem
-from eeaug.search.thresholds import NEVER, Budget, Objective, of_design
+from eeaug.search.thresholds import NEVER, Objective, of_design
 from eeaug.support import quantities
 
 KINDS = {"softmax": Decision("softmax", 4), "multilabel": Decision("multilabel", 2)}
@@ -114,7 +114,7 @@ def test_the_shortest_path_is_the_best_configuration_within_the_limit(kind: str,
         grid = grid[:, :-1] if seed % 2 else grid  # without never the limit can be out of reach
         costs = rng.uniform(1, 10, exits + 1)
         objective = Objective(
-            float(outcomes.accuracies[-1]), 1.0, budget=Budget.whole(float(rng.choice([0.1, 1.0])))
+            float(outcomes.accuracies[-1]), 1.0, budget=(float(rng.choice([0.1, 1.0])))
         )
         most = float(rng.choice([0.0, 0.1, 0.2]))
         values, any_drop = [], []
@@ -122,7 +122,7 @@ def test_the_shortest_path_is_the_best_configuration_within_the_limit(kind: str,
             counts = np.ones(24) if outcomes.weights is None else outcomes.weights
             leaves = (outcomes.confidence[:exits] >= np.array(config)[:, None])[None]
             reach, accuracy = cascaded(leaves, outcomes.correct, counts, independent=independent)
-            if accuracy[0] >= objective.base_accuracy - (objective.budget.kept if objective.budget else 0) - 1e-9:
+            if accuracy[0] >= objective.base_accuracy - (objective.budget if objective.budget else 0) - 1e-9:
                 any_drop.append(float(reach[0] @ costs))
                 if within(outcomes, kind, config, most, independent):
                     values.append(float(reach[0] @ costs))
@@ -147,7 +147,7 @@ def test_prefixes_that_err_in_other_classes_are_not_one_node() -> None:
     predicted = np.array([[1, 1, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1], labels])
     outcomes = Outcomes(confidence, predicted, labels)
     grid = np.array([[0.5, NEVER]] * 2, dtype=np.float32)
-    objective = Objective(1.0, 1.0, budget=Budget.whole(0.5))
+    objective = Objective(1.0, 1.0, budget=(0.5))
 
     def best(most: float) -> tuple[float, ...]:
         limit = limited(outcomes, "softmax", most)
@@ -211,7 +211,7 @@ def test_what_is_proven_and_the_fallback_stay_within_the_limit() -> None:
         instance = make(np.random.default_rng(seed), locations=3, samples=400)
         base = float(instance.outcomes.accuracies[-1])
         problem = instance.problem(
-            objective=Objective(base, 1e6, budget=Budget.whole(0.2)),
+            objective=Objective(base, 1e6, budget=(0.2)),
             classes=limited(instance.outcomes, "softmax", 0.04),
         )
         _, design = refine.choose(problem, NO_PINS)
@@ -253,7 +253,7 @@ def pinned_without_never(seed: int, kind: str, independent: bool, **limits: Any)
     instance = make(np.random.default_rng(seed), locations=3, thresholds=3)
     instance = replace(instance, grid=instance.grid[:, :-1])
     problem = instance.problem(
-        objective=Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(limits["drop"])),
+        objective=Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=(limits["drop"])),
         pinned={instance.exits[0].location: None},
         classes=limited(instance.outcomes, kind, limits["most"]),
         max_exits=2,
@@ -300,7 +300,7 @@ def test_the_limit_that_must_give_way_is_named_and_what_would_fit_fits(kind: str
         else:
             assert error.best == pytest.approx(least)
             assert len(typed) == 1
-        wider = replace(problem.objective, budget=Budget.whole(typed.get("accuracy", drop)))
+        wider = replace(problem.objective, budget=(typed.get("accuracy", drop)))
         looser = limited(instance.outcomes, kind, typed.get("class", most))
         solver.solve(replace(problem, objective=wider, classes=looser))
     assert set(seen) == {"max_class_drop", "max_accuracy_drop", "both"}, seen
@@ -309,7 +309,7 @@ def test_the_limit_that_must_give_way_is_named_and_what_would_fit_fits(kind: str
 def test_without_exits_nothing_is_lost() -> None:
     instance = make(np.random.default_rng(3), weighted=True)
     problem = instance.problem(
-        objective=Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(0.0)),
+        objective=Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=(0.0)),
         classes=limited(instance.outcomes, "softmax", 0.0),
         max_exits=0,
     )

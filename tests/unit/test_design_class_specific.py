@@ -24,8 +24,9 @@ from eeaug.heads.training import Trained
 from eeaug.network.locations import Location
 from eeaug.search.placing import architectures, placements
 from eeaug.search.space import Problem
-from eeaug.search.thresholds import NEVER, Budget, Objective
-from eeaug.settings import Settings
+from eeaug.search.thresholds import NEVER, Objective
+from eeaug.settings import Contradiction, Settings
+from eeaug.settings.contradictions import python
 from eeaug.settings.vocabulary import LEAST_ALPHA
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
@@ -68,14 +69,15 @@ def test_classes_by_name_or_number() -> None:
     decision = Decision("softmax", 4)
     assert Specific.named(("dog", "0"), names, decision) == Specific((0, 1), 4)
     assert Specific.named((), names, decision) is None
-    with pytest.raises(InputError, match="--target-class dgo: no such class; did you mean 'dog'"):
+    with pytest.raises(Contradiction, match="--target-class dgo: no such class; did you mean 'dog'") as caught:
         Specific.named(("dgo",), names, decision)
-    with pytest.raises(InputError, match="--target-class dog: 2 classes are named dog; give the number"):
+    assert caught.value.worded(python).startswith("target_class='dgo': no such class; did you mean 'dog'?; there")
+    with pytest.raises(Contradiction, match="--target-class dog: 2 classes are named dog; give the number"):
         Specific.named(("dog",), ("dog", "cat", "dog", "cow"), decision)
     assert Specific.named(("2",), ("dog", "cat", "dog", "cow"), decision) == Specific((2,), 4)
-    with pytest.raises(InputError, match="3 of 4 classes"):
+    with pytest.raises(Contradiction, match=r"^--target-class: 3 of 4 classes"):
         Specific.named(("0", "1", "3"), names, decision)
-    with pytest.raises(InputError, match="multilabel"):
+    with pytest.raises(Contradiction, match=r"^--target-class is for .*multilabel"):
         Specific.named(("dog",), names, Decision("multilabel", 4))
 
 
@@ -115,7 +117,7 @@ def brute_force(task: Problem, specific: Specific, grid: np.ndarray) -> float:
                 if min(binary) < eta - 1e-9 or right[target].mean() < eta - 1e-9:  # (6), (7)
                     continue
                 budget = task.objective.budget
-                if budget is not None and right.mean() < task.objective.base_accuracy - budget.kept - 1e-9:
+                if budget is not None and right.mean() < task.objective.base_accuracy - budget - 1e-9:
                     continue
                 for sequence in placements(task, m):
                     segments = task.costs.segments(arch[None], sequence)
@@ -133,7 +135,7 @@ def specific_task(seed: int, cost: str) -> tuple[Problem, Specific]:
     whole = costs.segments(np.zeros((1, 0), np.intp), (0,))
     base = float(whole.macs.sum() if cost == "macs" else whole.time_s.sum())
     accuracy = float((made.outcomes.predicted[-1] == made.outcomes.labels).mean())
-    budget = [None, Budget.whole(0.02)][seed % 2]
+    budget = [None, (0.02)][seed % 2]
     return made.problem(objective=Objective(accuracy, base, budget), cost=cost, max_exits=2), specific
 
 

@@ -16,7 +16,7 @@ from eeaug.design.operating_points import DEFAULT, Point
 from eeaug.design.problem import Rules
 from eeaug.design.refine import mean_cost
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget, Objective, of_design
+from eeaug.search.thresholds import Objective, of_design
 from eeaug.settings import Goal
 
 NO_PINS = Rules((), {}, {}, 2)

@@ -23,7 +23,7 @@ from eeaug.network.costs import Costs
 from eeaug.report.content.build import metrics_of
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget, Objective, quantile_grid
+from eeaug.search.thresholds import Objective, quantile_grid
 
 DECISION = Decision("softmax", 5)
 RULES = Rules((), {}, {}, 2)
@@ -44,7 +44,7 @@ def search(seed: int, **options: Any) -> tuple[Problem, Design, np.ndarray]:
     fixed = {"independent": False, "one_each": False, "pinned": {}, "cost": "macs", "max_exits": 2}
     instance, _ = random_problem(seed, **fixed, **options)
     instance = instance.with_memories({memory.name: 10**12 for memory in instance.hardware.memories})
-    problem = instance.problem(**{**fixed, "objective": Objective(0.0, 1.0, Budget.whole(0.02))})
+    problem = instance.problem(**{**fixed, "objective": Objective(0.0, 1.0, (0.02))})
     labels, said = answers(seed, len(instance.exits) + 1)
     pairs = [DECISION.answers(p) for p in said]
     outcomes = Outcomes(np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), labels)
@@ -52,7 +52,7 @@ def search(seed: int, **options: Any) -> tuple[Problem, Design, np.ndarray]:
         problem,
         outcomes=outcomes,
         grid=np.array([quantile_grid(row, 7) for row in outcomes.confidence[:-1]]),
-        objective=Objective(float(outcomes.accuracies[-1]), float(problem.costs.total_macs), Budget.whole(0.02)),
+        objective=Objective(float(outcomes.accuracies[-1]), float(problem.costs.total_macs), (0.02)),
         max_latency_s=None,
     )
     archs = sorted(

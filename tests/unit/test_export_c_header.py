@@ -8,8 +8,8 @@ import pytest
 from eeaug.bundle.entries import Handover, StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.export.c import cascade_source
-from eeaug.export.c.cascade_source import Facts, Processor
-from eeaug.export.c.plan import Plan
+from eeaug.export.c.cascade_source import Facts, PlannedProcessor
+from eeaug.export.c.plan import MemoryPlan
 
 
 def facts(decision: Decision, *, said: bool) -> Facts:
@@ -38,17 +38,17 @@ def facts(decision: Decision, *, said: bool) -> Facts:
         classes=tuple("abcd"),
         stages=stages,
         points={"careful": (0.9, 0.95), "default": (0.8, 0.9), "frugal": (0.5, None)},
-        said=said,
+        reuse=said,
     )
 
 
-def plan(size: int) -> Plan:
-    return Plan((), (), (), (), (), (), size, size)
+def plan(size: int) -> MemoryPlan:
+    return MemoryPlan((), (), (), (), (), (), size, size)
 
 
 PROCESSORS = [
-    Processor("cm0p", "cm0p", range(1), plan(1_000)),
-    Processor("cm4f", "cm4f", range(1, 3), plan(20_000)),
+    PlannedProcessor("cm0p", "cm0p", range(1), plan(1_000)),
+    PlannedProcessor("cm4f", "cm4f", range(1, 3), plan(20_000)),
 ]
 
 
@@ -56,4 +56,4 @@ PROCESSORS = [
     ("name", "kind", "said"), [("cascade.h", "softmax", True), ("cascade_labels.h", "multilabel", False)]
 )
 def test_header(name: str, kind: str, said: bool) -> None:
-    golden.compare(name, cascade_source.interface(facts(Decision(kind, 4), said=said), PROCESSORS))
+    golden.compare(name, cascade_source.interface(facts(Decision(kind, 4), reuse=said), PROCESSORS))

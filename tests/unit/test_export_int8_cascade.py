@@ -25,7 +25,7 @@ from eeaug.export.int8.int8_cascade import Integer
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.report.words import cautions
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget, Objective
+from eeaug.search.thresholds import Objective
 from eeaug.settings import FORMATS, Goal, Settings
 
 
@@ -45,7 +45,7 @@ def quantised(rng: np.random.Generator, outcomes: Outcomes) -> Outcomes:
 def case(seed: int, drop: float = 0.1, **options: Any) -> tuple[Problem, Rules, Design, Outcomes]:
     rng = np.random.default_rng(seed)
     made = instances.make(rng, locations=3, samples=60, weighted=bool(seed % 2))
-    objective = Objective(float(made.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(drop))
+    objective = Objective(float(made.outcomes.accuracies[-1]), 1.0, budget=(drop))
     problem = made.problem(objective=objective, max_exits=2, **options)
     exits = tuple(sorted(rng.choice(len(made.exits), 2, replace=False).tolist()))
     if made.exits[exits[0]].after == made.exits[exits[1]].after:
@@ -83,7 +83,7 @@ def test_a_budget_that_int8_misses_is_told_with_what_would_do() -> None:
         int8_cascade.sought(Goal(), 0, problem, rules, design, own, None)
     needed = error.value.best
     assert needed is not None and needed > 0
-    looser = replace(problem, objective=replace(problem.objective, budget=Budget.whole(needed)))
+    looser = replace(problem, objective=replace(problem.objective, budget=(needed)))
     int8_cascade.sought(Goal(points=1), 0, looser, rules, design, own, None)
     alone, last = Design((), (0,), ()), replace(own, confidence=own.confidence[-1:], predicted=own.predicted[-1:])
     with pytest.raises(InfeasibleError):
@@ -133,7 +133,7 @@ def test_pinned_thresholds_stay_and_those_out_of_reach_close() -> None:
     grid = problem.grid.copy()
     for e in design.exits:
         grid[e] = pins[problem.costs.exits[e].location]
-    loose = replace(problem, grid=grid, objective=replace(problem.objective, budget=Budget.whole(1.0)))
+    loose = replace(problem, grid=grid, objective=replace(problem.objective, budget=(1.0)))
     found = int8_cascade.sought(Goal(points=1), 0, loose, Rules((), {}, pins, 2), design, own, None)
     assert [None if t is None else round(t, 5) for t in found.thresholds] == [0.7, None][: len(names)]
     assert len(names) == 2

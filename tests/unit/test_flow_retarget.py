@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eeaug.errors import InputError
 from eeaug.flow import retarget
+from eeaug.settings import Contradiction
 from eeaug.support.progress import Lines, Progress
 
 
@@ -36,3 +38,27 @@ def test_formats_are_tried_before_any_work(
     assert bool(calls) is tried
     if tried:
         assert calls[0][1:4] == ("the network", "the target", ["a head"]) and len(calls[0][4]) == 8
+
+
+@pytest.mark.parametrize(
+    ("error", "changes", "option"),
+    [
+        (Contradiction("{risk}: not with {correction}"), {"correction": 0.5}, "--risk"),
+        (Contradiction("{exit_at} and {forbid} both name a"), {"exit_at": {"a": None}}, "--forbid"),
+        (Contradiction("hardware 'a': {max_latency_s} needs figures"), {"hardware": "a"}, "--max-latency"),
+        (Contradiction("{risk}: not with {correction}"), {"risk": 0.1}, None),  # it is not the bundle's
+        (Contradiction("{threshold} and {correction}"), {"correction": 0.5}, None),  # the bundle has none
+        (Contradiction("{correction}: {0}", "no --risk"), {}, None),  # a name that looks like an option
+        (InputError("--risk.npz: is damaged"), {}, None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_options_of_the_bundle_that_contradict_are_named(
+    error: InputError, changes: dict[str, Any], option: str | None
+) -> None:
+    stored = {"risk": 0.05, "forbid": ["a"], "max_latency_s": 1.0, "exit_at": ["b"], "threshold": []}
+    source: Any = SimpleNamespace(manifest=SimpleNamespace(settings=stored))
+    with pytest.raises(InputError) as caught, retarget._explained(source, changes):
+        raise error
+    more = "" if option is None else f" ({option} is the bundle's; {option} none takes it away)"
+    assert str(caught.value) == f"{error}{more}"

@@ -17,7 +17,7 @@ from eeaug.design.design import Chosen
 from eeaug.report.content import build
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget, Objective
+from eeaug.search.thresholds import Objective
 
 SEEDS = (*range(8), 28)  # with 28 latency and energy have different fronts
 COSTS = tuple(cost.metric for cost in settings.COSTS.values())
@@ -25,7 +25,7 @@ COSTS = tuple(cost.metric for cost in settings.COSTS.values())
 
 def problem(seed: int, *, known: bool) -> Problem:
     instance = make(np.random.default_rng(seed), locations=4, thresholds=4, samples=60, known=known)
-    objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(0.05))
+    objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=(0.05))
     return instance.problem(objective=objective, max_exits=2)
 
 

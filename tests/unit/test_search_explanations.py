@@ -14,7 +14,7 @@ from random_parts import PLENTY
 from eeaug.errors import InfeasibleError
 from eeaug.search import solver
 from eeaug.search.space import Problem
-from eeaug.search.thresholds import Budget, Objective
+from eeaug.search.thresholds import Objective
 from eeaug.support import quantities
 
 
@@ -82,7 +82,7 @@ def without_never(seed: int, **options: Any) -> Problem:
     instance = make(np.random.default_rng(seed), locations=3, thresholds=3)
     instance = replace(instance, grid=instance.grid[:, :-1])
     return instance.problem(
-        objective=Objective(1.0, 1.0, budget=Budget.whole(0.0)),
+        objective=Objective(1.0, 1.0, budget=(0.0)),
         pinned={instance.exits[0].location: None},
         **options,
     )
@@ -98,14 +98,14 @@ def test_a_budget_that_no_design_keeps_is_named_with_the_smallest_drop(independe
     typed = re.search(r"--max-accuracy-drop ([0-9.]+%?) would fit", str(error))
     assert typed
     for drop in (error.best, quantities.parse(typed[1], quantities.DROP)):
-        solver.solve(replace(problem, objective=replace(problem.objective, budget=Budget.whole(drop))))
+        solver.solve(replace(problem, objective=replace(problem.objective, budget=(drop))))
 
 
 def test_pins_that_cannot_be_are_named() -> None:
     seed = next(s for s in range(99) if len(make(np.random.default_rng(s)).hardware.processors) == 3)
     instance = make(np.random.default_rng(seed), known=True)
     places = sorted({e.location for e in instance.exits})
-    objective = Objective(0.5, 1.0, budget=Budget.whole(1.0))
+    objective = Objective(0.5, 1.0, budget=(1.0))
     backwards = instance.problem(objective=objective, max_exits=2, pinned={places[0]: 2, places[1]: 0})
     too_many = instance.problem(objective=objective, max_exits=1, pinned={places[0]: None, places[1]: None})
     for problem in (backwards, too_many):
@@ -119,7 +119,7 @@ def test_three_pinned_exits_that_do_not_fit_are_explained(monkeypatch: pytest.Mo
     instance = make(np.random.default_rng(11), locations=5, thresholds=2)
     places = sorted({e.location for e in instance.exits})[:3]
     options: dict[str, Any] = {
-        "objective": Objective(0.5, 1.0, budget=Budget.whole(1.0)),
+        "objective": Objective(0.5, 1.0, budget=(1.0)),
         "max_exits": 4,
         "pinned": dict.fromkeys(places),
     }
@@ -137,7 +137,7 @@ def test_of_two_limits_of_which_one_must_go_the_latency_is_named() -> None:
     conflicts = 0
     for seed in range(60):
         instance = make(np.random.default_rng(seed))
-        objective = Objective(0.5, 1.0, budget=Budget.whole(1.0))
+        objective = Objective(0.5, 1.0, budget=(1.0))
         rows = Brute(instance.problem(objective=objective), instance.input_elements).rows
         name = instance.hardware.processors[0].flash
         fastest = min(row.worst_latency_s for row in rows)
@@ -160,7 +160,7 @@ def test_joules_may_be_tiny() -> None:
         )
         links = tuple(replace(link, energy_j_per_byte=None) for link in instance.hardware.links)
         tiny = replace(instance, hardware=replace(instance.hardware, processors=processors, links=links))
-        objective = Objective(0.5, 1.0, budget=Budget.whole(0.1))
+        objective = Objective(0.5, 1.0, budget=(0.1))
         problem = tiny.problem(objective=objective, cost="energy", max_exits=2)
         brute = Brute(problem, instance.input_elements)
         assert solver.solve(problem).design in brute.winners()

@@ -13,6 +13,7 @@ import pytest
 from eeaug.cli.augment import augment as command
 from eeaug.errors import InputError
 from eeaug.settings import Contradiction, Settings
+from eeaug.settings.contradictions import python
 from eeaug.settings.options import KINDS, Choice, Number, settings
 from eeaug.settings.settings import PARTS
 
@@ -110,6 +111,12 @@ def test_wrong_values(given: dict[str, Any], said: str) -> None:
          "--threshold a{b}=0.5: with --target-class it is 0.95 to 1",
          "threshold['a{b}']=0.5: with target_class= it is 0.95 to 1"),
         ({"heads": ("{risk}",)}, "--heads {risk}: no such family", "heads='{risk}': no such family"),
+        ({"recipe": "trecx", "max_class_drop": 0.1},
+         "--max-class-drop compares with the given model, class by class: not with --recipe trecx",
+         "max_class_drop= compares with the given model, class by class: not with recipe='trecx'"),
+        ({"finetune": 2, "max_class_drop": 0.1},
+         "--max-class-drop compares with the given model, class by class: not with --finetune",
+         "max_class_drop= compares with the given model, class by class: not with finetune="),
     ],
     ids=str,
 )  # fmt: skip
@@ -119,3 +126,10 @@ def test_a_contradiction_names_options_as_its_door_does(given: dict[str, Any], c
     with pytest.raises(InputError) as mine:
         made(**given)
     assert str(theirs.value).startswith(command) and str(mine.value).startswith(python)
+
+
+def test_names_from_files_stay_as_they_are() -> None:
+    error = Contradiction("{exit_at} and {forbid}: {1}, {0}", "{risk}", "{0}", exit_at="{1}:cpu")
+    assert str(error) == "--exit-at {1}:cpu and --forbid: {0}, {risk}"
+    assert error.worded(python) == "exit_at['{1}']='cpu' and forbid=: {0}, {risk}"
+    assert error.options == ("exit_at", "forbid")

@@ -190,7 +190,7 @@ def unpacked(place: Path) -> list[Any]:
     if not archive.exists():
         rng = np.random.default_rng(3)
         np.savez(archive, x_train=rng.random((30, 6)), y_train=np.arange(30) % 2, x_test=rng.random((9, 6)))
-    raw = npz.read(str(archive), place / "data", store.Wanted(None, True))
+    raw = npz.read(str(archive), place / "data", store.SampleNeeds(None, True))
     return [raw.sha256, {name: array.tolist() for name, array in sorted(raw.arrays.items())}]
 
 

@@ -1,0 +1,47 @@
+"""A drop and its standard error, from paired losses; nothing is proven by them."""
+
+from __future__ import annotations
+
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["drop"]
+
+Floats = NDArray[np.float64]
+
+
+def drop(
+    losses: NDArray[np.integer], weights: Floats | None = None, groups: NDArray[np.generic] | None = None
+) -> tuple[float, float]:
+    """The weighted mean loss and its standard error.
+
+    The mean is a ratio, of a sum over what was drawn (samples, or groups of them) to the sum of its weights;
+    its linearized standard error is √(G/(G − 1) Σ (T_g − mean · W_g)²) / Σ W_g, for G units with losses T_g and
+    weights W_g (Cochran, "Sampling techniques", 3rd edition, 1977, section 6.4). Losses of one group may depend
+    on each other as they like: cluster-robust.
+
+    Parameters
+    ----------
+    losses : (n,) of a Passage
+    weights : (n,), what each sample counts
+    groups : (n,), what each sample belongs to
+
+    Returns
+    -------
+    The mean, NaN where nothing counts, and its standard error, infinite for fewer than two units.
+    """
+    counts = np.ones(len(losses)) if weights is None else np.asarray(weights, np.float64)
+    total = float(counts.sum())
+    if not total:
+        return float("nan"), inf
+    mean = float(counts @ losses) / total
+    residuals = counts * (losses - mean)
+    if groups is not None:
+        _, group = np.unique(groups, return_inverse=True)
+        residuals = np.bincount(group, weights=residuals)
+    units = len(residuals)
+    if units < 2:
+        return mean, inf
+    return mean, float(np.sqrt(units / (units - 1) * (residuals @ residuals))) / total
