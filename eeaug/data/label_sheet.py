@@ -40,7 +40,7 @@ class Names:
     classes: Sequence[str]
 
     def of(self, code: int) -> str:
-        marked = np.flatnonzero(self.decision.marks(np.array([code]))[0])
+        marked = np.flatnonzero(self.decision.marks(np.array([code]))[0]).tolist()
         return BETWEEN.join(self.classes[c] for c in marked) or NO_LABEL
 
     def code(self, text: str) -> int:

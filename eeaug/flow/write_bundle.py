@@ -53,15 +53,19 @@ STEPS = (
 )
 
 
-def deliver(settings: Settings, material: Material, progress: Progress) -> dict[str, Any]:
-    """Choose, write to ``settings.bundle``, verify, measure; returns the report.
+def deliver(
+    settings: Settings, material: Material, progress: Progress, decided: Decided | None = None
+) -> dict[str, Any]:
+    """Choose, unless it is ``decided``, write to ``settings.bundle``, verify, measure; returns the report.
 
     Raises
     ------
     InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
-    with progress.step("search"):
-        decided = decide(settings.goal, Terms.of(settings, unseen=material.unseen), material, settings.running.seed)
+    if decided is None:
+        terms = Terms.of(settings, unseen=material.unseen)
+        with progress.step("search"):
+            decided = decide(settings.goal, terms, material, settings.running.seed)
     asked, quantised = formats.named(settings.running.formats), None
     with bundle.being_written(settings.bundle, force=settings.running.force) as directory, ExitStack() as alongside:
         work = _work(directory, settings, material, decided)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from eeaug.cascade import between_parts
 from eeaug.cascade.between_parts import Compared, Difference, Pair
-from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.design.design import Chosen
+from eeaug.design.reuse import heard
 from eeaug.heads.candidates import Candidates
 
 __all__ = ["figures"]
@@ -59,15 +56,10 @@ def _screen(found: Candidates, chosen: Chosen) -> Outcomes | None:
     exits, rows = chosen.design.exits, found.screen.rows(chosen.design.exits)
     if chosen.reuse is None:
         return rows
-    heard = [p for i in (*exits, -1) if (p := found.screen_answers(i)) is not None]
-    if len(heard) <= len(exits):
+    probabilities = [p for i in (*exits, -1) if (p := found.screen_answers(i)) is not None]
+    if len(probabilities) <= len(exits):
         return None
-    answers = [
-        chosen.decision.answers(combined(heard[: k + 1], weights, chosen.decision))
-        for k, weights in enumerate(chosen.reuse.weights)
-    ]
-    confidence, predicted = (np.array(each) for each in zip(*answers, strict=True))
-    return replace(rows, confidence=confidence, predicted=predicted, given=rows.baseline)
+    return heard(rows, probabilities, chosen.reuse, chosen.decision)
 
 
 def _comparison(compared: Compared, locations: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, Any]:
