@@ -19,6 +19,7 @@ from eeaug.support.cache import Cache, CachedModel, Item
 from eeaug.support.printable import printable
 
 DAY_S = 24 * 3600.0
+MOST_NAMES = 3  # of data sets in a line
 UNKNOWN = "unknown"  # names in a damaged about.json
 _COMMON = {"data": "unpacked data", "once": "runs with --no-cache"}  # what belongs to no network
 
@@ -172,7 +173,12 @@ def _facts(place: Cache, items: Sequence[Item], networks: Sequence[CachedModel])
 
 
 def _names(network: CachedModel) -> tuple[str, str]:
-    return ", ".join(network.models) or UNKNOWN, ", ".join(network.data) or UNKNOWN
+    return _listed(network.models), _listed(network.data)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return (", ".join(names[:MOST_NAMES]) or UNKNOWN) + more
 
 
 def _bytes(items: Iterable[Item], kind: str | None = None) -> int:

@@ -96,12 +96,12 @@ def check(
         what = "; ".join(f"--{row.limit.name}: {row.sentence}" for row in failed)
         raise InfeasibleError(
             f"{len(failed)} of {len(rows)} limits {'is' if len(failed) == 1 else 'are'} not kept: {what}",
-            limit=first.limit.name, given=first.given, best=first.found,
+            limit=first.limit.name, given=first.given, best=first.value,
         )  # fmt: skip
 
 
 def _show(name: str, sha256: str, part: PairedMetrics, rows: Sequence[CheckedLimit], *, as_json: bool) -> None:
-    """On stdout."""
+    """Print the result on stdout."""
     ok = all(row.ok for row in rows)
     if as_json:
         from eeaug.bundle.directory import dump_json

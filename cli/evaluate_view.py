@@ -56,7 +56,7 @@ def _in_words(test: dict[str, Any], facts: dict[str, Any]) -> str:
 
 
 def show(facts: dict[str, Any], source: str) -> None:
-    """On stdout."""
+    """Print the result on stdout."""
     from rich.table import Table
 
     from eeaug.report import units

@@ -47,6 +47,7 @@ COMMANDS = {
     "report": ("eeaug.cli.report", "Show what came out."),
     "check": ("eeaug.cli.check", "Compare a bundle's figures with limits: a gate for CI."),
     "evaluate": ("eeaug.cli.evaluate", "Run the exported stages on data, as the cascade they are."),
+    "certify": ("eeaug.cli.certify", "Prove the budget on data of the field, with few labels."),
     "hw": ("eeaug.cli.hw", "List, show, check, fit and explain hardware descriptions."),
     "cache": ("eeaug.cli.cache", "Show or clear what earlier runs left for later ones."),
 }
@@ -128,7 +129,7 @@ def _interrupt() -> Callable[[int, Any], None]:
 
 
 def _ignore_interrupts() -> None:
-    """From here on; a second one may have waited for native code to end, and would take the exit code away."""
+    """Ignore Ctrl-C from here on: a second one that waited for native code to end would change the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if getattr(signal.getsignal(number), "__module__", None) == __name__:  # ours
             signal.signal(number, signal.SIG_IGN)

@@ -299,7 +299,7 @@ def interruptible(place: Path | None, hint: str = "") -> Iterator[None]:
 
 
 def _written(place: Path | None) -> tuple[int, int] | None:
-    """Tells a bundle from one that was there before; None: there is none."""
+    """What differs between a bundle and one that was there before; None: there is none."""
     try:
         stat = None if place is None else (place / "manifest.json").stat()
     except OSError:

@@ -302,7 +302,7 @@ class _Flow:
         self._reached: list[list[Floats]] = [[] for _ in range(count)]
 
     def push(self, k: int, on: NDArray[np.intp] | None, *arrays: NDArray[Any]) -> None:
-        """Let samples into stage k: of their numbers, tensor, and what each stage before said of them.
+        """Queue samples for stage k, and run full batches: arrays of their numbers, tensors, earlier probabilities.
 
         ``on``: only these rows of the arrays; None: all.
         """
@@ -342,14 +342,14 @@ class _Flow:
 
 
 class _Waiting:
-    """Rows until there are ``batch`` of them."""
+    """Rows that wait until there are ``batch`` of them."""
 
     def __init__(self, batch: int) -> None:
         self.batch, self.count = batch, 0
         self._buffers: list[NDArray[Any]] = []
 
     def add(self, on: NDArray[np.intp] | None, arrays: Rows) -> Iterator[Rows]:
-        """Every full batch that there is then."""
+        """Add rows, and give every batch that is full then."""
         n = len(arrays[0])
         if on is None:
             if n == self.batch and not self.count:  # handed on without a copy

@@ -366,7 +366,7 @@ class Manifest:
 
 
 def _there(**fields: Any) -> dict[str, Any]:
-    """Those that are not None, as JSON."""
+    """The fields that are not None, as JSON."""
     return {
         name: value.as_dict() if hasattr(value, "as_dict") else value
         for name, value in fields.items()

@@ -39,7 +39,7 @@ def facts(manifest: Document) -> dict[str, Any]:
 
 
 def compare(path: Path, manifest: Document, report: Mapping[str, Any]) -> None:
-    """Raise ConversionError where manifest.json and the report beside it say two things of one."""
+    """Raise ConversionError where manifest.json and the report beside it contradict each other."""
     expected, stored = facts(manifest), report["manifest"]
     at = differences(expected, stored)
     if at is not None:

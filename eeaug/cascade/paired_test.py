@@ -33,12 +33,13 @@ Ends       With (a, c) also (a, c + 1) is in R. So on [q, q'] β is at most P(R)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import ceil, floor, inf, isqrt, log, log1p, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PairedTest", "p_value", "samples_needed", "smallest_margin"]
+__all__ = ["PairedTest", "p_value", "paired_test", "samples_needed", "smallest_margin"]
 
 Floats = NDArray[np.float64]
 
@@ -63,9 +64,11 @@ class PairedTest:
     samples: int
     margin: float
     risk: float = 0.05
-    # by cell: the largest Z known to pass and the smallest known not to
+    # remembered: by cell the largest Z known to pass and the smallest known not to, by table its p-value, by
+    # tolerance the last cell and its grid
     _known: dict[int, tuple[float, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _grids: dict[tuple[int, float], _Grid] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _p_values: dict[tuple[int, int], float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _grids: dict[float, tuple[int, _Grid]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def p_value(self, worse: int, better: int) -> float:
         """P(p-value ≤ x) ≤ x for every x if the drop is ``margin`` or more; 1 where a − c ≥ n b.
@@ -75,7 +78,9 @@ class PairedTest:
         z = self._z(worse, better)
         if not -inf < z < 0:
             return float(z >= 0)
-        return min(1.0, self._bounds(z, isqrt(better), TOLERANCE)[1])
+        if (worse, better) not in self._p_values:
+            self._p_values[worse, better] = min(1.0, self._bounds(z, isqrt(better), TOLERANCE)[1])
+        return self._p_values[worse, better]
 
     def passes(self, worse: int, better: int) -> bool:
         """Whether the p-value is at most the risk; most tables along a path need no new evaluation."""
@@ -101,9 +106,10 @@ class PairedTest:
 
     def _bounds(self, z: float, cell: int, tolerance: float) -> tuple[float, float]:
         """The p-value of tables with this Z in a cell, from below and from above."""
-        if (cell, tolerance) not in self._grids:
-            self._grids[cell, tolerance] = _grid(self.samples, self.margin, self.risk, cell, tolerance)
-        grid = self._grids[cell, tolerance]
+        of, grid = self._grids.get(tolerance, (-1, None))
+        if of != cell or grid is None:
+            grid = _grid(self.samples, self.margin, self.risk, cell, tolerance)
+            self._grids[tolerance] = cell, grid
         least = grid.probabilities(_region(z, grid.last, self.samples, self.margin))
         most = least + grid.outside + ROUNDING
         inner = most[: len(grid.error) + 1]
@@ -115,14 +121,22 @@ class PairedTest:
         )
 
 
-def p_value(worse: int, better: int, samples: int, margin: float) -> float:
+@lru_cache(maxsize=16)
+def paired_test(samples: int, margin: float, risk: float) -> PairedTest:
+    """The one that remembers what it has decided before."""
+    return PairedTest(samples, margin, risk)
+
+
+def p_value(worse: int, better: int, samples: int, margin: float, *, risk: float = 0.05) -> float:
     """Of "the drop is ``margin`` or more", see :class:`PairedTest`."""
-    return PairedTest(samples, margin).p_value(worse, better)
+    return paired_test(samples, margin, risk).p_value(worse, better)
 
 
 def smallest_margin(worse: int, better: int, samples: int, risk: float) -> float:
     """The smallest margin, to a thousandth of it, that would be proven at ``risk``; 1 if none below."""
     low, high = max(0.0, (worse - better) / max(samples, 1)), 1.0
+    if PairedTest(samples, low, risk).passes(worse, better):
+        return low
     while high - low > 1e-3 * high + 1e-9:
         middle = (low + high) / 2
         if PairedTest(samples, middle, risk).passes(worse, better):
@@ -139,7 +153,7 @@ def samples_needed(worse_share: float, better_share: float, margin: float, risk:
     """
     from scipy import special
 
-    if worse_share - better_share >= margin:
+    if margin - (worse_share - better_share) < 1e-9:
         return None
 
     def enough(samples: int) -> bool:

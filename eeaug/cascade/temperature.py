@@ -1,4 +1,4 @@
-"""Temperature: one number per head that makes its probabilities as sure as it is right.
+"""Temperature scaling: one number per head, so that its confidences are its accuracy.
 
 Guo et al. 2017, "On calibration of modern neural networks", section 4.2: logits are divided by a T > 0 that
 minimises the negative log-likelihood of labels which the head was not trained on. Probabilities are enough: the

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -22,6 +25,7 @@ from eeaug.support.spelling import nearest
 __all__ = ["KEYS", "check_key", "read"]
 
 SMALL = 1 << 28  # bytes that any file may unpack to
+CONTENTS = "contents.json"  # hashes of unpacked arrays
 EXPANSION = 100  # times its size that a larger one may: pictures of digits come to ten, padded spectra to fifty
 ADVICE = f", {EXPANSION} times its size; if that is right, save it without compression (numpy.savez)"
 KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), "class_names")
@@ -53,13 +57,14 @@ def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
             if lacking:
                 need = sum(members[key].file_size for key in lacking)
                 Cache(cache.parent).make_room(need, f"{path}: unpacked arrays")
+            contents = _contents(archive, path, members, folder, lacking)
             for key in members:
-                arrays[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
+                arrays[key] = _mapped(path, key, folder)
     except Unreadable as error:
         raise InputError(f"{path}: {error}") from error
     except zip_file.DAMAGE as error:
         raise InputError(f"{path}: damaged: {one_line(str(error), 150)}") from error
-    return Raw(arrays, digest)
+    return Raw(arrays, digest, contents)
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -96,7 +101,7 @@ def check_key(where: str, key: str) -> None:
 
 
 def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
-    """Arrays that are to be unpacked: what is there and not as the archive says is dropped."""
+    """Arrays that are still to be unpacked; files that differ from the archive are deleted."""
     clear_way(folder)
     lacking = set()
     for key, member in members.items():
@@ -112,16 +117,61 @@ def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
     return lacking
 
 
-def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path, *, anew: bool) -> np.ndarray:
-    """The array, memory-mapped from ``folder``, where it is copied to in pieces unless it is there."""
+def _contents(
+    archive: zipfile.ZipFile, path: Path, members: Mapping[str, zipfile.ZipInfo], folder: Path, lacking: set[str]
+) -> dict[str, str]:
+    """Unpack what is lacking; gives a hash of every array as a file, of which the folder remembers those it has."""
+    file = folder / CONTENTS
+    known = checksums.read_json(file)
+    if known is None:
+        known = {}
+        if is_there(file):
+            damaged("unpacked data", file)
+    contents = {}
+    for key in members:
+        if key in lacking:
+            contents[key] = _unpack(archive, path, key, folder)
+        else:
+            contents[key] = known.get(key) or sha256(folder / f"{key}.npy")
+    if contents != known:
+        with publishing(file) as partial:
+            checksums.write_json(partial, file, contents)
+    return contents
+
+
+def _unpack(archive: zipfile.ZipFile, path: Path, key: str, folder: Path) -> str:
+    """Copy an array to ``folder`` in pieces; gives the hash of what was copied."""
     target = folder / f"{key}.npy"
+    with _reading(path, key, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        # whoever sees the name sees the whole file
+        with publishing(target) as partial, archive.open(f"{key}.npy") as member, partial.open("wb") as copy:
+            hashed = _Hashed(copy)
+            shutil.copyfileobj(member, hashed, 1 << 20)
+    return hashed.digest.hexdigest()
+
+
+class _Hashed:
+    """A file that is written, and hashed on the way: it is not read again for that."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.digest = file, hashlib.sha256()
+
+    def write(self, piece: bytes) -> int:
+        self.digest.update(piece)
+        return self.file.write(piece)
+
+
+def _mapped(path: Path, key: str, folder: Path) -> np.ndarray:
+    with _reading(path, key, folder):
+        return npy_file.mapped(f"{path}: the array {key}", folder / f"{key}.npy")
+
+
+@contextmanager
+def _reading(path: Path, key: str, folder: Path) -> Iterator[None]:
+    """Says which array it is that cannot be unpacked."""
     try:
-        if anew:
-            folder.mkdir(parents=True, exist_ok=True)
-            # the name appears only once the file is whole
-            with publishing(target) as partial, archive.open(f"{key}.npy") as member, partial.open("wb") as copy:
-                shutil.copyfileobj(member, copy, 1 << 20)
-        return npy_file.mapped(f"{path}: the array {key}", target)
+        yield
     except InputError:
         raise
     except zip_file.DAMAGE as error:

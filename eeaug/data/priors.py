@@ -43,11 +43,11 @@ def parse_priors(text: str, class_names: Sequence[str]) -> dict[int, float]:
 
 
 def _number(text: str, name: str, class_names: Sequence[str]) -> int:
-    found = [i for i, known in enumerate(class_names) if known == name]
-    if len(found) > 1:
-        raise _refused(text, f"{len(found)} classes are named {name}; give the number")
-    if found:
-        return found[0]
+    numbers = [i for i, known in enumerate(class_names) if known == name]
+    if len(numbers) > 1:
+        raise _refused(text, f"{len(numbers)} classes are named {name}; give the number")
+    if numbers:
+        return numbers[0]
     if name.isdecimal() and int(name) < len(class_names):
         return int(name)
     some = ", ".join([*class_names[:8], *(["…"] if len(class_names) > 8 else [])])

@@ -143,7 +143,7 @@ def load(
     if labelled:
         ys, names, label_notes = labels.named(where, ys, names)
         notes += label_notes
-    parts = [_with_channel(_part(where, part, arrays, ys, labelled), input_shape) for part in PARTS]
+    parts = [_with_channel(_part(where, part, arrays, ys, raw.contents, labelled), input_shape) for part in PARTS]
     if not any(parts):
         raise InputError(f"{where}: holds none of x_train, x_val, x_test")
     return Data(
@@ -168,8 +168,9 @@ def _check_sizes(where: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _part(
-    where: str, part: str, arrays: dict[str, np.ndarray], ys: dict[str, np.ndarray], labelled: bool
-) -> Part | None:
+    where: str, part: str, arrays: dict[str, np.ndarray], ys: dict[str, np.ndarray], contents: Mapping[str, str],
+    labelled: bool,
+) -> Part | None:  # fmt: skip
     x, y, groups = arrays.get(f"x_{part}"), ys.get(f"y_{part}"), arrays.get(f"groups_{part}")
     if x is None:
         if y is not None or groups is not None:
@@ -191,7 +192,8 @@ def _part(
             f"has {groups.dtype} {groups.shape}"
         )
     numbered = labels.read(f"{where}: y_{part}", y) if labelled and y is not None else None
-    return Part(f"x_{part}", x, numbered, None if groups is None else np.asarray(groups))
+    grouped = None if groups is None else np.asarray(groups)
+    return Part(f"x_{part}", x, numbered, grouped, contents[f"x_{part}"])
 
 
 def _with_channel(part: Part | None, input_shape: tuple[int | None, ...] | None) -> Part | None:

@@ -36,7 +36,7 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
     ------
     InfeasibleError : no design meets the limits
     """
-    network, candidates = material.network, material.found
+    network, candidates = material.network, material.candidates
     costs = network.costs([trained.head.cost() for trained in candidates.trained])
     base = network.baseline()
     decision = network.classifier.decision

@@ -264,12 +264,12 @@ def figures(
         "false_negatives": [
             {
                 "class": names[c],
-                "given": float(counts @ (own & ~given_right)),
-                "at_output": float(counts @ (own & output & ~right)),
-                "at_exits": float(counts @ (own & ~output & ~right)),
+                "given": float(counts @ (of_class & ~given_right)),
+                "at_output": float(counts @ (of_class & output & ~right)),
+                "at_exits": float(counts @ (of_class & ~output & ~right)),
             }
             for c in range(len(names))
-            if (own := outcomes.labels == c).any()
+            if (of_class := outcomes.labels == c).any()
         ],
     }
 

@@ -45,7 +45,7 @@ class Material:
     """
 
     network: Network
-    found: Candidates
+    candidates: Candidates
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     inputs: Sequence[Mapping[str, str]]

@@ -46,16 +46,16 @@ def points(goal: Goal, problem: Problem, rules: Rules, design: Design) -> tuple[
         return ()
     asked = problem.objective.budget
     lost = problem.objective.base_accuracy - refine.passage(problem, design).accuracy
-    made = []
+    listed = []
     for name, budget in _budgets(goal, max(lost if asked is None else asked, LEAST_BUDGET)):
         if name == DEFAULT:
-            made.append(Point(name, asked, corrected(design.thresholds, goal.correction), nothing(asked)))
+            listed.append(Point(name, asked, corrected(design.thresholds, goal.correction), nothing(asked)))
             continue
         objective = replace(problem.objective, budget=budget, weight=None)
         other = refine.refined(replace(problem, objective=objective), rules, design)
         if other is not None:  # else pinned thresholds do not allow this budget
-            made.append(Point(name, budget, corrected(other.thresholds, goal.correction), nothing(budget)))
-    return tuple(made)
+            listed.append(Point(name, budget, corrected(other.thresholds, goal.correction), nothing(budget)))
+    return tuple(listed)
 
 
 def along(
@@ -68,15 +68,15 @@ def along(
     """
     assert promise.budget is not None
     same = replace(terms, kinds=(promise.kind,))
-    made = []
+    listed = []
     for name, budget in _budgets(goal, max(promise.budget, LEAST_BUDGET)):
         if name == DEFAULT:
-            made.append(Point(name, promise.budget, tuple(thresholds), promise))
+            listed.append(Point(name, promise.budget, tuple(thresholds), promise))
             continue
         index, other = path.promised(same, budget, seed)
         closed = (None,) * len(thresholds)
-        made.append(Point(name, budget, closed if index is None else path.steps[index], other))
-    return tuple(made)
+        listed.append(Point(name, budget, closed if index is None else path.steps[index], other))
+    return tuple(listed)
 
 
 def together(promises: Sequence[Promise]) -> float | None:

@@ -18,8 +18,8 @@ from eeaug.cascade import estimate, learn_then_test
 from eeaug.cascade.learn_then_test import Claim
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
-from eeaug.cascade.passage import Passage
 from eeaug.cascade.paired_test import samples_needed
+from eeaug.cascade.passage import Passage
 from eeaug.settings import Settings
 
 __all__ = ["LEAST_SHARE", "Opening", "Promise", "Terms", "nothing"]
@@ -177,7 +177,7 @@ class Opening:
     def _told(self, kind: str, budget: float, index: int | None) -> Promise:
         drop = error = None
         if index is not None:
-            drop, error = estimate.drop(self.passages[index].losses, self.rows.weights, self.rows.groups)
+            drop, error = _estimated(self.claims(index, budget)[0])
         return Promise(
             kind, budget,
             samples=self.rows.samples, units=self.units, grouped=self.rows.groups is not None,
@@ -191,8 +191,14 @@ def units_without_loss(budget: float, risk: float, *, grouped: bool) -> int | No
 
 
 def _is_expected(claim: Claim) -> bool:
+    drop, error = _estimated(claim)
+    return drop + error <= claim.budget + 1e-9
+
+
+def _estimated(claim: Claim) -> tuple[float, float]:
+    """A drop and its standard error: as if one sample at least were lost, since none of few says little."""
     drop, error = estimate.drop(claim.losses, claim.weights, claim.groups)
-    return bool(drop + error <= claim.budget + 1e-9)
+    return drop, max(error, 1 / max(1, len(claim.losses)))
 
 
 def _claim(losses: NDArray[np.integer], budget: float, rows: Outcomes, samples: NDArray[np.intp]) -> Claim:

@@ -44,7 +44,7 @@ def reopened(
     ------
     ConversionError : the material has no such head or processor
     """
-    network, candidates = material.network, material.found
+    network, candidates = material.network, material.candidates
     costs = network.costs([trained.head.cost() for trained in candidates.trained])
     base, decision = network.baseline(), network.classifier.decision
 

@@ -107,7 +107,8 @@ def steps_of(task: Problem, rules: Rules, design: Design) -> tuple[Thresholds, .
 
 
 def _costs(task: Problem, design: Design) -> NDArray[np.float64]:
-    return task.cost_of(task.segments([design.exits], design.processors))[0]
+    costs: NDArray[np.float64] = task.cost_of(task.segments([design.exits], design.processors))[0]
+    return costs
 
 
 def _cheapest(result: Result, task: Problem) -> Design | None:

@@ -128,13 +128,13 @@ FORMATS: Mapping[str, Format] = {
 
 
 def named(names: Iterable[str]) -> dict[str, Format]:
-    """Those of ``names`` that are not always there, by name, in the order in which they are written."""
+    """The formats among ``names`` that are not always written, by name, in the order of writing."""
     asked = set(names)
     return {name: kind for name, kind in FORMATS.items() if name in asked}
 
 
 def like(what: str, formats: Mapping[str, Format]) -> dict[str, Format]:
-    """Those that are compared with the "model", or with the "int8" stages."""
+    """The formats that are compared with the "model", or with the "int8" stages."""
     return {name: kind for name, kind in formats.items() if kind.like == what}
 
 

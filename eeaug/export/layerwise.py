@@ -47,14 +47,14 @@ def blamed(classifier: Classifier, name: str, reason: str) -> tuple[Call, str] |
 
 
 def _kind(classifier: Classifier, call: Call) -> str:
-    """Equal for layers that are written in the same way."""
+    """A key that is equal for layers which a format writes in the same way."""
     layer = classifier.nodes[call.name].operation
     config = {k: v for k, v in layer.get_config().items() if k != "name"} if hasattr(layer, "get_config") else {}
     return json.dumps([call.kind, config, call.input_shapes], default=str, sort_keys=True)
 
 
 def _words(text: str) -> str:
-    """What was said, without where and how large."""
+    """The words of a message, without places and numbers."""
     return re.sub(r"stage \S+|[\d.]+", "", text)
 
 

@@ -46,7 +46,7 @@ SAID = 160  # letters of a reason
 
 
 def begin(asked: Sequence[str]) -> None:
-    """Let what converts start while the model and the data are read."""
+    """Start the converting process while the model and the data are read."""
     if "tflite" in asked:
         native_process.start(keras_to_tflite.NEEDS)
 
@@ -90,9 +90,8 @@ def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -
     work = work.adding(name, kind.write(work))
     if name == int8_cascade.FORMAT:
         closed: tuple[None, ...] = (None,) * (len(work.stages) - 1)
-        return replace(
-            work, manifest=int8_cascade.entered(work.manifest, Integer(closed, reference.outcomes, (), nothing(None)))
-        )
+        integer = Integer(closed, reference.outcomes, (), nothing(None))
+        return replace(work, manifest=int8_cascade.entered(work.manifest, integer))
     if kind.like == "int8":
         stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
         answers = stages.answers(work.x)
@@ -181,7 +180,7 @@ def _refusal(name: str, possible: Sequence[str], classifier: Classifier, error: 
 
 @contextmanager
 def _same_numbers() -> Iterator[None]:
-    """Layers that are made here draw weights that nobody uses: what is drawn later stays as it would be."""
+    """Within, drawing random weights does not change the numbers that are drawn later."""
     ours, numpys = random.getstate(), np.random.get_state()
     try:
         yield

@@ -16,9 +16,9 @@ from eeaug.settings import Contradiction
 __all__ = ["workers"]
 
 TIMEOUT_S = 10
-AHEAD = 2  # shards per worker thread that are under way or wait there
+AHEAD = 2  # shards for each worker thread, running or queued
 RETRIES = 3
-SAME = ("eeaug", "onnxruntime")  # versions that shape the values
+SAME = ("eeaug", "onnxruntime")  # packages whose versions decide the values
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def _on(client: Any) -> Workers:
                 tensors = future.result()
             except EeaugError:
                 raise
-            except Exception as error:  # whatever happened to the workers
+            except Exception as error:  # Dask raises anything when workers fail
                 raise EeaugError(f"--dask: a shard failed: {type(error).__name__}: {error}"[:300]) from error
             yield numbers.pop(future.key), tensors
             for i, task in islice(left, 1):

@@ -20,7 +20,8 @@ from eeaug.features import cluster
 from eeaug.flow import finetune
 from eeaug.flow.prepare import Ready, prepare
 from eeaug.flow.write_bundle import deliver
-from eeaug.heads import candidates, train_all
+from eeaug.heads import train_all
+from eeaug.heads.candidates import Candidates
 from eeaug.runtime import Cascade
 from eeaug.settings import EFFORTS, Input, Running, Settings
 from eeaug.support.cache import telling
@@ -54,7 +55,7 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
         if int8_cascade.FORMAT in settings.running.formats:
             int8_cascade.check_ending(ready.network.classifier)
         _rehearse(settings.running, ready, progress)
-        found = train_all.search(
+        candidates = train_all.search(
             ready.source, ready.dense, ready.maps,
             EFFORTS[settings.training.effort],
             seed=settings.running.seed,
@@ -63,10 +64,10 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             progress=progress,
         )  # fmt: skip
     if settings.input.labels == "given":
-        names = [trained.head.location.name for trained in found.trained]
-        for doubt in plausibility.doubts(found.outcomes, names, found.seen):
+        names = [trained.head.location.name for trained in candidates.trained]
+        for doubt in plausibility.doubts(candidates.outcomes, names, candidates.seen):
             progress.warn_first(doubt)
-    material = _material(settings.running, ready, found)
+    material = _material(settings.running, ready, candidates)
     if settings.training.finetune:
         test = ready.source.splits.test
         measure = None if test is None else partial(_measured, ready, test)
@@ -96,12 +97,12 @@ def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.inte
     return replace(outcomes, labels=labels, weights=ready.source.weights(labels), groups=view.groups)
 
 
-def _material(running: Running, ready: Ready, found: candidates.Candidates) -> Material:
+def _material(running: Running, ready: Ready, candidates: Candidates) -> Material:
     source, given, classifier = ready.source, ready.given, ready.network.classifier
     screen, choose, test = source.splits.screen, source.splits.choose, source.splits.test
     return Material(
         network=ready.network,
-        found=found,
+        candidates=candidates,
         classes=ready.classes,
         preprocessing=given.preprocessing,
         inputs=[

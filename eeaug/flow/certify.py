@@ -20,7 +20,7 @@ from eeaug.bundle.entries import Manifest
 from eeaug.cascade.label_order import LabelOrder, assumed, label_order
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
-from eeaug.data import Data, Part, label_sheet, store
+from eeaug.data import Data, Part, label_sheet
 from eeaug.data.label_sheet import Names, Row
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.design import operating_points
@@ -109,7 +109,11 @@ def certify(directory: Path, request: Request, progress: Progress) -> dict[str, 
     )
     sheet.check()
     if request.output is not None:
-        read = {"the bundle": directory, "the data": request.data, "the labels": request.labels}
+        read: dict[str, Path | str | None] = {
+            "the bundle": directory,
+            "the data": request.data,
+            "the labels": request.labels,
+        }
         bundle.check_place(request.output, force=request.force, inputs=read)
     with progress.step("load", "data"):
         given, part = _data(directory, stored, request)
@@ -120,7 +124,7 @@ def certify(directory: Path, request: Request, progress: Progress) -> dict[str, 
         outcomes = cascade.outcomes(data.batches(part, rows, preprocessing, BATCH), np.zeros(len(part), np.int64))
     if part.groups is not None:
         outcomes = replace(outcomes, groups=np.unique(part.groups, return_inverse=True)[1].astype(np.int64))
-    samples = store.content({"x": part.x})
+    samples = part.digest
     names = Names(stored.decision, stored.classes)
     known, labels = np.zeros(len(part), bool), np.zeros(len(part), np.int64)
     if request.labels == IN_DATA:
@@ -185,11 +189,9 @@ def _built(source: Source) -> Built:
         raise InputError(f"{where}: its backbone was fine-tuned: the given model, to compare with, is not in it")
     steps = source.earlier.search.path
     if not design["exits"] or not steps:
-        why = (
-            "it has no exits" if not design["exits"] else "its thresholds were chosen one by one, not along a path"
-        )
+        why = "it has no exits" if not design["exits"] else "its thresholds were not chosen along a path"
         raise InputError(
-            f"{where}: {why}, so there is nothing to open: make it with `eeaug augment --promise proven` or expected"
+            f"{where}: {why}, so there is nothing to open: make it with `eeaug augment --promise expected`"
         )
     weights = None if design["reuse"] is None else Reuse(tuple(map(tuple, design["reuse"]["weights"])))
     return Built(
@@ -327,5 +329,7 @@ def _next(proof: Proof, needs: Sequence[int]) -> str:
     missing = int((~proof.known & (order.first <= after)).sum())
     if not missing:
         return f"Step {after + 1} fails with all its labels: only more samples can prove it."
-    lines = "line" if needs[after] == 1 else "lines"
-    return f"Labels of the first {needs[after]:,} {lines} of the sheet say more of step {after + 1}: {missing:,} are missing."
+    return (
+        f"Step {after + 1} is tested with labels for the first {needs[after]:,} samples of the sheet; {missing:,} "
+        "of these have none."
+    )

@@ -32,7 +32,7 @@ from eeaug.support.progress import Progress
 __all__ = ["Ready", "prepare", "start_frameworks"]
 
 _RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"}
-SAMPLES, LARGE = 256, 50_000  # that the given model is asked about, a quarter of them if they have more elements
+SAMPLES, LARGE = 256, 50_000  # samples that the given model is asked about; a quarter of them if larger than LARGE
 Heads = Mapping[Location, Sequence[Head]]
 
 
@@ -101,7 +101,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         )
     cache = Cache(running.cache, running.max_cache_bytes)
     cache.make_room(0, "unpacked data")
-    folder = cache.network(classifier.file, classifier.sha256, given.source, given.sha256)
+    folder = cache.network(classifier.file, classifier.sha256, given.source)
     extraction = Extraction(classifier, given.preprocessing, cache, folder, running.threads, workers)
     source = Source(classifier, splits, extraction, labelled, priors, specific)
     return Ready(network, given, source, names, dense, maps)
@@ -111,7 +111,7 @@ def _asked(classifier: Classifier, given: Data) -> tuple[Part, np.ndarray] | Non
     """A few prepared samples from the whole of a part, which may be sorted by class; None: none fit the model."""
     shape = classifier.input_shape
     part = next((part for part in given.parts() if part.x.shape[1:] == shape and len(part)), None)
-    if part is None:  # given.check says why
+    if part is None:  # given.check reports it
         return None
     given.preprocessing.check(shape)
     count = SAMPLES if np.prod(shape) <= LARGE else SAMPLES // 4
@@ -165,21 +165,21 @@ def start_frameworks(threads: int, seed: int) -> None:
     keras.utils.set_random_seed(seed)
     importlib.import_module("onnxruntime")
     if not gc.get_freeze_count():
-        # a million objects that stay: to look through them again and again is a tenth of what a bundle takes; once,
-        # since what an earlier run left is to be found
+        # a million objects of the libraries stay alive, and to look through them again and again takes a tenth of a
+        # run: the collector leaves them out. Only once, so that what an earlier run left is collected
         gc.freeze()
 
 
 def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> Network:
     blocks = graph.blocks(classifier)
-    found, reasons = locations.find(blocks, classifier.decision.outputs)
+    places, reasons = locations.find(blocks, classifier.decision.outputs)
     recurrent = [call.name for call in classifier.calls if call.kind in _RECURRENT]
-    if recurrent and not found:
+    if recurrent and not places:
         raise ConversionError(
             f"{classifier.file}: no exit can stand in this recurrent network: nothing follows layer "
             f"{recurrent[-1]!r} but the classifier, and its steps cannot be cut"
         )
-    rules = problem.rules(settings.goal, target, found, reasons)
+    rules = problem.rules(settings.goal, target, places, reasons)
     tried = locations.thinned(rules.locations, settings.most_locations, rules.pinned)
     left_out = len(rules.locations) - len(tried)
     return Network(classifier, target, blocks, replace(rules, locations=tried), left_out)

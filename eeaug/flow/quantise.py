@@ -27,15 +27,17 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
     """
     running = settings.running
     stages = int8_cascade.cascade(work.directory, work.manifest, running.threads)
-    floats = {"choose": decided.rows}
+    tasks = {"choose": decided.task}
     if decided.screened is not None:
-        floats["screen"] = decided.screened.task.outcomes
+        tasks["screen"] = decided.screened.task
     own = {
-        part: int8_cascade.compared(material.parts[part](stages), given)
-        for part, given in floats.items()
+        part: int8_cascade.compared(material.parts[part](stages), task.outcomes)
+        for part, task in tasks.items()
     }  # fmt: skip
-    terms = Terms.of(settings, unseen=material.unseen)
-    return int8_cascade.sought(settings.goal, terms, running.seed, decided, material.network.rules, own)
+    chosen, terms = decided.chosen, Terms.of(settings, unseen=material.unseen)
+    return int8_cascade.sought(
+        settings.goal, terms, running.seed, tasks, material.network.rules, chosen.design, chosen.decision, own
+    )
 
 
 def report(

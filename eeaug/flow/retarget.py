@@ -15,8 +15,8 @@ from typing import Any
 
 from eeaug import hardware
 from eeaug.backbone import keras_files
-from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest, search_files
+from eeaug.bundle.directory import check_place
 from eeaug.bundle.entries import Manifest
 from eeaug.bundle.manifest import Bundle
 from eeaug.data import plausibility
@@ -39,7 +39,9 @@ from eeaug.support.printable import shown
 from eeaug.support.progress import Progress
 from eeaug.support.spelling import nearest
 
-__all__ = ["Source", "material_of", "of_data", "preview", "read_source", "retarget", "settings_of"]
+__all__ = [
+    "Source", "material_of", "of_data", "preview", "read_source", "rehearse", "retarget", "settings_of",
+]  # fmt: skip
 
 # settings of the earlier bundle that can be taken away
 INHERITED = ("risk", "max_latency_s", "exit_at", "threshold", "forbid")
@@ -79,7 +81,7 @@ def retarget(
     target = source.hardware if "hardware" not in changes else hardware.read(settings.input.hardware)
     formats.check_possible(settings.running.formats, target)
     read = {"the hardware description": settings.input.hardware if "hardware" in changes else None}
-    bundle.check_place(settings.bundle, force=settings.running.force, inputs=read)
+    check_place(settings.bundle, force=settings.running.force, inputs=read)
     material = material_of(settings, source, changes, progress)
     rehearse(settings, source, changes, material, progress)
     if left_out := of_data(source.manifest.settings["formats"]):
@@ -113,7 +115,7 @@ def rehearse(
     asked = formats.named(settings.running.formats)
     if not asked or ("hardware" not in changes and set(asked) <= set(source.manifest.settings["formats"])):
         return
-    heads = [trained.head for trained in material.found.trained]
+    heads = [trained.head for trained in material.candidates.trained]
     with progress.step("graph", "can it be written as " + ", ".join(asked)):
         network = material.network
         rehearsal.check(
@@ -122,34 +124,34 @@ def rehearse(
 
 
 def read_source(directory: Path, manifest_sha256: str | None) -> Source:
-    found = manifest.read(directory, manifest_sha256)
-    search = search_files.read(directory, found.manifest["files"])
+    bundle = manifest.read(directory, manifest_sha256)
+    search = search_files.read(directory, bundle.manifest["files"])
     if search is None:
         raise InputError(
             f"{directory} has no search/ (made with --slim): without the trained heads and their outcomes only "
             "eeaug augment can make a bundle for other limits"
         )
-    _check_search(directory, search, found)
+    _check_search(directory, search, bundle)
     return Source(
         directory,
-        found.entries,
-        found.report,
-        Earlier(directory.resolve().name, found.sha256, search),
-        hardware.read(str(found.file("hardware.yaml"))),
+        bundle.entries,
+        bundle.report,
+        Earlier(directory.resolve().name, bundle.sha256, search),
+        hardware.read(str(bundle.file("hardware.yaml"))),
     )
 
 
-def _check_search(directory: Path, search: Search, found: Bundle) -> None:
+def _check_search(directory: Path, search: Search, bundle: Bundle) -> None:
     """Raise ConversionError unless search/ is about the network that manifest and report are about."""
-    classes = found.entries.decision
+    classes = bundle.entries.decision
     codes = 1 << classes.outputs if classes.kind == "multilabel" else classes.classes
     samples = {"screen": search.screen, "choose": search.outcomes}
-    parts = {name: part and part["samples"] for name, part in found.report["data"]["parts"].items()}
+    parts = {name: part and part["samples"] for name, part in bundle.report["data"]["parts"].items()}
     checks = {
         "samples.npz: x has another shape than the first stage takes":
-            search.x.shape[1:] == found.entries.stages[0].input_shape,
+            search.x.shape[1:] == bundle.entries.stages[0].input_shape,
         "exits.json: fewer heads than report.json has kept":
-            len(search.trained) >= found.report["search"]["heads_kept"],
+            len(search.trained) >= bundle.report["search"]["heads_kept"],
         "exits.json: a head ends otherwise than the model": all(
             t.head.steps[-1] == Dense(classes.outputs, classes.activation)
             for t in search.trained
@@ -239,8 +241,8 @@ def material_of(settings: Settings, source: Source, changes: Mapping[str, Any], 
         )
     with progress.step("graph"):
         blocks = graph.blocks(classifier)
-        found, reasons = locations.find(blocks, classifier.decision.outputs)
-        strange = sorted({t.head.location.name for t in search.trained if t.head.location not in found})
+        places, reasons = locations.find(blocks, classifier.decision.outputs)
+        strange = sorted({t.head.location.name for t in search.trained if t.head.location not in places})
         if strange:
             raise ConversionError(
                 f"{source.directory}: augmented.keras has no location {', '.join(strange)} as search/ has; "
@@ -248,7 +250,7 @@ def material_of(settings: Settings, source: Source, changes: Mapping[str, Any], 
             )
         _check_activations(source.directory, search)
         with _explained(source, changes):
-            rules = problem.rules(settings.goal, target, found, reasons)
+            rules = problem.rules(settings.goal, target, places, reasons)
             _check_heads(source, changes)
             network = Network(classifier, target, blocks, rules)
             allowed = [i for i, t in enumerate(search.trained) if t.head.location in rules.locations]
@@ -268,7 +270,7 @@ def material_of(settings: Settings, source: Source, changes: Mapping[str, Any], 
             progress.warn_first(doubt)
     return Material(
         network=network,
-        found=candidates,
+        candidates=candidates,
         classes=stored.classes,
         preprocessing=stored.preprocessing,
         inputs=stored.inputs,

@@ -26,9 +26,9 @@ from eeaug.support.progress import Observer, Progress
 
 __all__ = ["augment"]
 
-END = "end"  # what follows says how
+END = "end"  # of a run: how it ended follows
 PARENT = "_EEAUG_PARENT"
-CLEANING_S = 30.0  # for an interrupted run to take away what it has begun
+CLEANING_S = 30.0  # for an interrupted run to delete its partial files
 INTERRUPTED = 130
 ERRORS = {kind.__name__: kind for kind in (Contradiction, ConversionError, EeaugError, InfeasibleError, InputError)}
 
@@ -50,7 +50,7 @@ def augment(settings: Settings, observer: Observer) -> None:
     assert worker.stdin and worker.stdout
     end: dict[str, Any] | None = None
     try:
-        with suppress(BrokenPipeError), worker.stdin as asked:  # it has died: said below
+        with suppress(BrokenPipeError), worker.stdin as asked:  # it has died: reported below
             pickle.dump(settings, asked)
         for line in worker.stdout:
             name, *values = json.loads(line)
@@ -102,7 +102,7 @@ def work() -> None:
                 end = _run(pickle.load(sys.stdin.buffer), wire)
             _Wire(wire).tell(END, end)
         except (KeyboardInterrupt, BrokenPipeError):  # nobody waits for it any more
-            os._exit(INTERRUPTED)  # TensorFlow's own end would answer with a traceback
+            os._exit(INTERRUPTED)  # while TensorFlow shuts down, Ctrl-C would print a traceback
 
 
 def _run(settings: Settings, wire: IO[str]) -> dict[str, Any]:

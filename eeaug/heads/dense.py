@@ -24,12 +24,13 @@ __all__ = ["ACTIVATIONS", "predict", "train"]
 Values = NDArray[np.float32]
 EPSILON = 1e-7
 IN_MEMORY = 20_000_000  # values that a thread may hold
-# The penalty on squared weights of standardised values, over the number of samples: what a head may learn from few
-# samples. On 500 images with heads of 64 to 512 values the best was 5 to 50; on 45,000 it changes nothing.
+# The penalty on squared weights of standardised values, divided by the number of samples: it keeps heads from
+# overfitting few samples. On 500 images with heads of 64 to 512 values the best was 5 to 50; on 45,000 it changes
+# nothing.
 RIDGE = 15.0
-JOINED_ROWS = 4096  # that are read from several tensors at once
-PREDICTED_ROWS = 8192  # that are read at once
-MOMENT_ROWS = 1024  # mean and deviation of a column are known well enough from so many samples
+JOINED_ROWS = 4096  # rows read at once from several tensors
+PREDICTED_ROWS = 8192  # rows read at once for predictions
+MOMENT_ROWS = 1024  # so many samples give mean and deviation of a column well enough
 
 
 def train(
@@ -252,7 +253,7 @@ def _softmax(z: Values) -> Values:
 
 
 def _sigmoid(z: Values) -> Values:
-    return np.asarray((1 + np.tanh(z / 2)) / 2, z.dtype)  # without overflow
+    return np.asarray((1 + np.tanh(z / 2)) / 2, z.dtype)  # the logistic function without overflow
 
 
 def _normal(z: Values) -> Values:

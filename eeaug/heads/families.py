@@ -24,7 +24,7 @@ __all__ = ["FAMILIES", "MAP_FAMILIES", "blueprint_units", "dense_connections", "
 
 # Pooled values per location that are cached and read by dense heads.
 POOLED_LIMIT = 4096
-# The same of a head that reads several locations: what training has in memory for every sample.
+# The same for heads that read several locations: training holds so many values of each sample in memory.
 JOINED_LIMIT = 2048
 # A dense head with hidden layers as wide as the backbone's may cost this share of the backbone, no more.
 HIDDEN_SHARE = 0.02

@@ -16,7 +16,7 @@ from eeaug.heads.layers import Convolve, Dense, Head, Pool, Residual, convolutio
 
 __all__ = ["attach", "deployed_model", "detached", "folded", "trainable_strides", "training_model"]
 
-# of a convolution, the tensor that it reads and a name for it: what it gives
+# (convolution, the tensor that it reads, its name) → its output
 Convolved = Callable[[Convolve, Any, str], Any]
 BN_EPSILON = 1e-3
 BN_MOMENTUM = 0.9  # heads train for a few epochs only: the running statistics must follow
@@ -187,7 +187,7 @@ def folded(head: Head, model: Any, scale: np.float32) -> tuple[NDArray[np.float3
         if isinstance(step, Dense):
             kernel, bias = model.get_layer(f"weights_{next(numbers)}").get_weights()
             out += [kernel, bias]
-    out[0] = out[0] * np.float64(scale)  # what reads the map itself
+    out[0] = out[0] * np.float64(scale)  # the layer that reads the map itself
     return tuple(np.asarray(w, np.float32) for w in out)
 
 

@@ -68,8 +68,8 @@ class Specific:
                 known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
                 hint = f"no such class{nearest(name, names)}; there are {known}"
                 raise Contradiction("{target_class}: {0}", hint, target_class=name)
-        found = {names.index(name) if name in names else int(name) for name in wanted}
-        return cls(tuple(sorted(found)), decision.classes)
+        numbers = {names.index(name) if name in names else int(name) for name in wanted}
+        return cls(tuple(sorted(numbers)), decision.classes)
 
     @property
     def decision(self) -> Decision:
@@ -78,10 +78,10 @@ class Specific:
 
     def codes(self, labels: NDArray[np.integer]) -> NDArray[np.int64]:
         """Labels (n,) as the head's: 0 to s − 1, s for all others."""
-        found = np.full(len(labels), len(self.classes), np.int64)
+        codes = np.full(len(labels), len(self.classes), np.int64)
         for i, cls in enumerate(self.classes):
-            found[labels == cls] = i
-        return found
+            codes[labels == cls] = i
+        return codes
 
     def hits(self, labels: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which labels (n,) are of the target."""
@@ -95,9 +95,9 @@ class Specific:
     def widened(self, p: Probabilities) -> Probabilities:
         """A head's probabilities (n, s + 1) as the deployed one gives them, (n, total)."""
         others = self.total - len(self.classes)
-        made = np.repeat(p[:, -1:] / np.float32(others), self.total, axis=1)
-        made[:, list(self.classes)] = p[:, :-1]
-        return made
+        widened = np.repeat(p[:, -1:] / np.float32(others), self.total, axis=1)
+        widened[:, list(self.classes)] = p[:, :-1]
+        return widened
 
     def deployed(self, trained: Trained) -> Trained:
         """The head with an output per class."""

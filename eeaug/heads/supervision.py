@@ -18,7 +18,7 @@ from eeaug.heads.specific import Specific
 
 __all__ = ["Source"]
 
-SOFTENED = 2.0  # the temperature at which heads hear the given model
+SOFTENED = 2.0  # temperature of the given model's answers that heads are trained on
 
 
 @dataclass(frozen=True)

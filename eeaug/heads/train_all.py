@@ -6,7 +6,7 @@ heads at the few locations where screening says that it pays. What an earlier ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,6 +40,7 @@ WORTH_SAYING = 100_000_000  # bytes on disk
 # Half precision for what only training reads; thresholds are found on full precision. choose first: the given
 # model's accuracy is on it.
 PARTS: Mapping[str, type] = {"choose": np.float32, "screen": np.float32, "fit": np.float16}
+LEARNT = ("screen", "fit")  # parts that shape heads
 
 
 def search(
@@ -193,6 +194,8 @@ class _Work:
         self.dense_plan = dense_plan(effort, seed, source.specific is not None)
         self.map_plan = map_plan(effort, seed)
         self.views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
+        # without labels, heads learn answers of the given model, which the files of features stand for
+        self.labels = [store.hashed(self.views[part].y) for part in LEARNT] if source.labelled else None
         self.first: Callable[[Features], None] | None = first
         self.features: dict[str, Features] = {}
 
@@ -203,83 +206,117 @@ class _Work:
         return self.features[part]
 
     def read(self, groups: Sequence[Sequence[Head]], places: Sequence[Sequence[Head]]) -> Features:
-        """What heads read that are not remembered, on all parts, whole maps too if they have room; gives screen."""
-        lacking = [*self.lacking(groups, self.dense_plan), *self.lacking(places, self.map_plan)]
-        wanted = list(dict.fromkeys(w for heads in lacking for head in heads for w in training.sources(head)))
-        if not self.fits(wanted):
-            wanted = [want for want in wanted if want.window is not None]
-        self.extract(wanted, list(PARTS) if wanted else ["choose", "screen"], _count(len(groups), "location"))
+        """What heads read that are not remembered, whole maps too if they have room; gives screen.
+
+        On choose also what only the answers of remembered heads lack.
+        """
+        planned = ((groups, self.dense_plan), (places, self.map_plan))
+        to_train = _sources(heads for of, plan in planned for heads in self.lacking(of, plan))
+        to_answer = _sources(heads for of, plan in planned for heads in self.unanswered(of, plan))
+        if not self.fits({"choose": to_answer, "screen": to_train, "fit": to_train}):
+            to_train, to_answer = ([w for w in of if w.window is not None] for of in (to_train, to_answer))
+        detail = _count(len(groups), "location")
+        parts = LEARNT if to_train else ["screen"]
+        if to_train == to_answer:
+            self.extract(to_train, ["choose", *parts], detail)
+        else:
+            self.extract(to_answer, ["choose"], detail)
+            self.extract(to_train, parts, detail)
         return self.features["screen"]
 
-    def fits(self, wanted: Sequence[Wanted]) -> bool:
-        """Whether the cache may hold all of it at once."""
-        views = {self.views[name]: precision for name, precision in PARTS.items()}
+    def fits(self, wanted: Mapping[str, Sequence[Wanted]]) -> bool:
+        """Whether the cache may hold all of it at once, by part."""
         extraction = self.source.extraction
         limit = extraction.cache.limit_bytes
-        return limit is None or extraction.need_bytes(views, wanted) <= limit
+        return limit is None or limit >= sum(
+            extraction.need_bytes({self.views[part]: PARTS[part]}, of) for part, of in wanted.items()
+        )
 
     def dense(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
         """Trained dense heads of all groups, a group to a thread."""
         plan, features = self.dense_plan, self.features
-        lacking = self.lacking(groups, plan)
+        lacking, unanswered = self.lacking(groups, plan), self.unanswered(groups, plan)
 
-        def train(heads: Sequence[Head]) -> None:
-            fit, screen, choose = (features[part] for part in ("fit", "screen", "choose"))
-            keep = partial(judge.promising, heads)
-            trained = dense.train(heads, fit, partial(self.source.targets, fit), screen, plan, keep, judge.accuracy)
-            made = [
-                Judged(t, partial(dense.predict, t, screen), partial(dense.predict, t, choose)) for t in trained
-            ]
-            store.save(self.file(heads, plan), heads, made)
+        def work(heads: Sequence[Head]) -> None:
+            file = self.file(heads, plan)
+            if heads in lacking:
+                fit, screen = features["fit"], features["screen"]
+                keep = partial(judge.promising, heads)
+                targets = partial(self.source.targets, fit)
+                trained = dense.train(heads, fit, targets, screen, plan, keep, judge.accuracy)
+                store.save(file, heads, trained, [dense.predict(t, screen) for t in trained])
+            trained = store.trained(file, heads)
+            answers = [dense.predict(t, features["choose"]) for t in trained]
+            store.save_answers(self.answers_file(heads, plan), trained, answers)
 
-        if lacking:
-            detail = _count(sum(map(len, lacking)), "dense head")
-            lacking.sort(key=lambda heads: sum(head.macs for head in heads), reverse=True)  # no thread waits long
-            with self.progress.step("heads", detail), _threads(self.source.extraction.threads) as pool:
-                for i, done in enumerate(as_completed([pool.submit(train, heads) for heads in lacking])):
+        if unanswered:
+            step, detail = "heads" if lacking else "answers", _count(sum(map(len, unanswered)), "dense head")
+            unanswered.sort(key=lambda heads: sum(head.macs for head in heads), reverse=True)  # none waits long
+            with self.progress.step(step, detail), _threads(self.source.extraction.threads) as pool:
+                for i, done in enumerate(as_completed([pool.submit(work, heads) for heads in unanswered])):
                     done.result()
-                    self.progress.advance(i + 1, len(lacking))
-        return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
+                    self.progress.advance(i + 1, len(unanswered))
+        return self.loaded(groups, plan)
 
     def lacking(self, groups: Sequence[Sequence[Head]], plan: Plan) -> list[Sequence[Head]]:
+        """Groups that are to be trained."""
         trusted = self.source.extraction.trusted
         return [heads for heads in groups if not trusted(self.file(heads, plan), "trained heads")]
+
+    def unanswered(self, groups: Sequence[Sequence[Head]], plan: Plan) -> list[Sequence[Head]]:
+        """Groups that are to be trained, or of which is not known what they say of choose."""
+        trusted, lacking = self.source.extraction.trusted, self.lacking(groups, plan)
+        return [
+            heads for heads in groups
+            if heads in lacking or not trusted(self.answers_file(heads, plan), "answers of heads")
+        ]  # fmt: skip
+
+    def loaded(self, groups: Sequence[Sequence[Head]], plan: Plan) -> list[Judged]:
+        files = [(self.file(heads, plan), self.answers_file(heads, plan)) for heads in groups]
+        return [one for heads, of in zip(groups, files, strict=True) for one in store.load(*of, heads)]
 
     def maps(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
         """Trained convolutional heads, a location after the other; maps that had no room come one by one."""
         plan = self.map_plan
-        for heads in self.lacking(groups, plan):
-            name, source = heads[0].location.name, training.wanted(heads[0])
-            if source.key not in self.features["fit"].tensors:
-                self.extract([source], list(PARTS), f"whole maps at {name}")
-            fit, screen, choose = (self.features[part] for part in ("fit", "screen", "choose"))
-            with self.progress.step("heads", f"{_count(len(heads), 'convolutional head')} at {name}"):
-                trained = maps.train(
-                    heads, fit, partial(self.source.distilled, fit), screen, plan, partial(judge.promising, heads),
-                    self.progress.advance, images=self.source.images,
-                )  # fmt: skip
-                made = [
-                    Judged(t, partial(maps.predict, t, screen), partial(maps.predict, t, choose)) for t in trained
-                ]
-                store.save(self.file(heads, plan), heads, made)
-        return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
+        lacking = self.lacking(groups, plan)
+        for heads in self.unanswered(groups, plan):
+            name, source, file = heads[0].location.name, training.wanted(heads[0]), self.file(heads, plan)
+            parts = list(PARTS) if heads in lacking else ["choose"]
+            if any(part not in self.features or source.key not in self.features[part].tensors for part in parts):
+                self.extract([source], parts, f"whole maps at {name}")
+            detail = f"{_count(len(heads), 'convolutional head')} at {name}"
+            with self.progress.step("heads" if heads in lacking else "answers", detail):
+                if heads in lacking:
+                    fit, screen = self.features["fit"], self.features["screen"]
+                    trained = maps.train(
+                        heads, fit, partial(self.source.distilled, fit), screen, plan,
+                        partial(judge.promising, heads), self.progress.advance, images=self.source.images,
+                    )  # fmt: skip
+                    store.save(file, heads, trained, [maps.predict(t, screen) for t in trained])
+                trained = store.trained(file, heads)
+                answers = [maps.predict(t, self.features["choose"]) for t in trained]
+                store.save_answers(self.answers_file(heads, plan), trained, answers)
+        return self.loaded(groups, plan)
 
     def file(self, heads: Sequence[Head], plan: Plan) -> Path:
         """Where these heads are kept once they are trained; its name holds all that shaped them."""
         source, extraction = self.source, self.source.extraction
-        read = [
-            extraction.file(self.views[part], source_, precision)
-            for head in heads
-            for source_ in training.sources(head)
-            for part, precision in PARTS.items()
-        ]
         facts = {
-            "labelled": source.labelled,
+            "labels": self.labels,
             "pinned": heads[0].location.name in self.pinned,
             "threads": extraction.threads,
             "classes": None if source.specific is None else source.specific.classes,
         }
-        return store.file(extraction.folder, heads, plan, read, facts)
+        return store.file(extraction.folder, heads, plan, self.read_by(heads, LEARNT), facts)
+
+    def answers_file(self, heads: Sequence[Head], plan: Plan) -> Path:
+        """Where it is kept what these heads say of choose."""
+        return store.answers_file(self.file(heads, plan), self.read_by(heads, ["choose"]))
+
+    def read_by(self, heads: Sequence[Head], parts: Sequence[str]) -> list[Path]:
+        """The files of features that heads read on these parts."""
+        file = self.source.extraction.file
+        return [file(self.views[part], want, PARTS[part]) for want in _sources([heads]) for part in parts]
 
     def extract(self, wanted: Sequence[Wanted], parts: Sequence[str], detail: str) -> None:
         """Tensors on these parts into ``features``; the first pass over choose is shown to ``first``."""
@@ -305,6 +342,11 @@ class _Work:
                 if name == "choose" and self.first is not None:
                     self.first(self.features[name])
                     self.first = None
+
+
+def _sources(groups: Iterable[Sequence[Head]]) -> list[Wanted]:
+    """What these heads read, each once."""
+    return list(dict.fromkeys(want for heads in groups for head in heads for want in training.sources(head)))
 
 
 @contextmanager

@@ -75,20 +75,20 @@ LIMITS: Mapping[str, Limit] = {limit.name: limit for limit in _LIMITS}
 
 @dataclass(frozen=True)
 class CheckedLimit:
-    """A limit, what was given and what was found; ``margin`` is what is left of it, negative where it failed.
+    """A limit as ``given`` and the design's ``value``; ``margin`` is what is left of it, negative where it failed.
 
-    ``basis`` of what was found: measured (on test samples), counted (on choose), estimated (latencies, energies),
+    ``basis`` of the value: measured (on test samples), counted (on choose), estimated (latencies, energies),
     computed (from shapes).
     """
 
     limit: Limit
     given: float
-    found: float
+    value: float
     basis: str
 
     @property
     def margin(self) -> float:
-        return self.found - self.given if self.limit.least else self.given - self.found
+        return self.value - self.given if self.limit.least else self.given - self.value
 
     @property
     def ok(self) -> bool:
@@ -98,13 +98,13 @@ class CheckedLimit:
     def words(self) -> tuple[str, str, str]:
         """What was found, what was given and the margin; with more digits where what failed would look the same."""
         if self.ok:
-            value, given = self.limit.text(self.found), self.limit.text(self.given)
+            shown, given = self.limit.text(self.value), self.limit.text(self.given)
         else:
-            value, given = apart(self.limit.text, self.found, self.given)
+            shown, given = apart(self.limit.text, self.value, self.given)
         margin = (
             apart(self.limit.text, abs(self.margin), 0.0)[0] if not self.ok else self.limit.text(abs(self.margin))
         )
-        return value, given, f"{'−' if self.margin < 0 else ''}{margin}"
+        return shown, given, f"{'−' if self.margin < 0 else ''}{margin}"
 
     @property
     def sentence(self) -> str:
@@ -118,7 +118,7 @@ class CheckedLimit:
             "limit": self.limit.name,
             "quantity": self.limit.quantity,
             "given": self.given,
-            "found": self.found,
+            "found": self.value,
             "basis": self.basis,
             "margin": self.margin,
             "ok": self.ok,

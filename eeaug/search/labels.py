@@ -35,7 +35,7 @@ _CORNERS = 200  # points of the front that bound the rooms: more give tighter ro
 
 @dataclass(frozen=True)
 class _Labels:
-    """Ways on: rows (F, d), and the exits that they take (F, number of exits left)."""
+    """Ends of cascades, from a place to the output: rows (F, d) and their exits (F, number of exits left)."""
 
     rows: Floats
     exits: NDArray[np.int32]

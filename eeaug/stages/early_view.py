@@ -33,7 +33,7 @@ class EarlyView:
 
 
 def assisted(network: Any, exit_: Trained) -> EarlyView | None:
-    """The network with the view of its exit, which says at first what it said before; None where it has no place.
+    """The network whose final classifier also sees the exit's view, outputs unchanged at first; None: impossible.
 
     That is: the exit has no depthwise convolution, the model does not end in a dense layer that follows a map, or
     the map has too few channels.
@@ -102,7 +102,7 @@ def _inputs(tensor: Any) -> tuple[Any, ...]:
 
 
 def _after(keras: Any, final: Any, old: Any, new: Any) -> Any:
-    """What followed the dense layer ``final`` up to ``old``, on ``new``."""
+    """``new`` sent through the layers that lie between the dense layer ``final`` and ``old``."""
     chain = []
     while old._keras_history.operation is not final:
         chain.append(old._keras_history.operation)

@@ -149,7 +149,7 @@ def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
 
 
 def backbone(augmented: Any, path: Path) -> Classifier:
-    """The model as it was taken apart, from one in one piece: less its heads, and what came at its end."""
+    """The backbone of an augmented model: without its heads and a softmax that was added."""
     keras = keras_files.import_keras()
     tensor, added = augmented.output[FINAL], False
     while tensor._keras_history.operation.name in model.RESERVED:

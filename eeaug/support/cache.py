@@ -3,9 +3,9 @@
 ::
 
     <directory>/data/<key>/                 samples, unpacked once; *.part: unfinished
-    <directory>/networks/<key>/about.json   which models and data: base names
+    <directory>/networks/<key>/about.json   which models, and data that they ran on: base names
     <directory>/networks/<key>/features/    tensors of the frozen backbone, a file each; *.part: unfinished passes
-    <directory>/networks/<key>/heads/       trained heads with their answers, a file per location and family
+    <directory>/networks/<key>/heads/       trained heads, a file per location and family, and their answers
     <directory>/once-<random>/              a whole cache for one run that wants none, gone when it ends
 
 Whatever is dropped is computed again when it is asked for: the cache changes how long a run takes, nothing else.
@@ -79,7 +79,7 @@ class Item:
 
 @dataclass(frozen=True)
 class CachedModel:
-    """What is kept of a model on a data set: base names (several if it was given by several), and items."""
+    """What is kept of a model, on whatever data: base names (several if it was given by several), and items."""
 
     folder: Path
     models: tuple[str, ...]
@@ -114,9 +114,13 @@ class Cache:
     def data(self) -> Path:
         return self.directory / "data"
 
-    def network(self, model: str, model_sha256: str, data: str, data_sha256: str) -> Path:
-        """The folder of a model on a data set, made if it is not there; names are base names, for people."""
-        folder = self.directory / "networks" / key({"model": model_sha256, "data": data_sha256})
+    def network(self, model: str, model_sha256: str, data: str) -> Path:
+        """The folder of a model, made if it is not there; names are base names, for people.
+
+        Items in it are named by the content of the samples that they come from: parts that two data sets share
+        are kept once.
+        """
+        folder = self.directory / "networks" / key({"model": model_sha256})
         about = folder / ABOUT
         with writing(self.directory):
             for kind in ("features", "heads"):
@@ -246,7 +250,7 @@ def key(facts: object) -> str:
 
 
 def touch(path: Path) -> None:
-    """Note that it was used now, for the order in which things are dropped."""
+    """Set the time of its last use to now: what was used longest ago is deleted first."""
     with contextlib.suppress(OSError):  # it is gone or another user's: it counts as older, no more
         os.utime(path)
 
@@ -275,7 +279,7 @@ def publishing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Says which place it is that cannot be written, be the disk full or the directory somebody else's."""
+    """An OSError within becomes an InputError that names this place and what to do."""
     try:
         yield
     except OSError as error:
@@ -306,7 +310,7 @@ def telling(tell: Callable[[str], object]) -> Iterator[None]:
 
 
 def damaged(kind: str, path: Path) -> None:
-    """Drop what does not agree with its checksum, or has none, and say so; it is made anew then.
+    """Delete what does not agree with its checksum, or has none, and say so; it will be made anew.
 
     Raises
     ------
@@ -319,7 +323,7 @@ def damaged(kind: str, path: Path) -> None:
 
 
 def clear_way(folder: Path) -> None:
-    """See that a directory can be made, or is there; what has no content may go for it.
+    """Make room for a directory where there is none: an empty file or a link of that name is deleted.
 
     Raises
     ------
@@ -358,7 +362,7 @@ def discard(path: Path) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Also a link to nothing, and what cannot be looked at."""
+    """Whether the name is taken: also by a broken link, or by what may not be looked at."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

@@ -110,7 +110,7 @@ def _sum_of_facts(path: Path, facts: Mapping[str, Any]) -> int:
 
 
 def _seed(path: Path) -> int:
-    """Stands for the place in its cache, wherever that is."""
+    """Where sums begin: it depends on the place within the cache, not on where the cache is."""
     return zlib.crc32("/".join(path.parts[-3:]).encode("utf-8", "surrogateescape"))
 
 

@@ -117,7 +117,7 @@ def differences(one: Any, other: Any, at: Place = ()) -> Place | None:
 
 
 def place(path: Iterable[str | int]) -> str:
-    """stages[0].files.onnx"""
+    """A path in a document as text: ``stages[0].files.onnx``."""
     dotted = ""
     for key in path:
         dotted += f"[{key}]" if isinstance(key, int) else f".{shown(key)}"

@@ -60,7 +60,7 @@ def abandoned(place: Path, kind: str) -> list[Path]:
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Others see that a process is at work on this directory or file, which may be renamed meanwhile."""
+    """Within, a lock tells other processes that this directory or file is in use; it may be renamed."""
     if fcntl is None:
         yield
         return

@@ -190,7 +190,7 @@ def _write_into(place: Path, content: bytes) -> None:
 
 
 def _replace(real: Path, content: bytes) -> None:
-    """Through a hidden sibling, which takes the place of what is there, and its mode."""
+    """Write a hidden sibling, which then replaces the file that is there and takes its mode."""
     for left in leftovers.abandoned(real, "partial"):
         leftovers.remove(left)
     partial = leftovers.hidden(real, "partial")

@@ -57,7 +57,7 @@ def regular(path: Path, most: int | None = None) -> os.stat_result:
 
 
 def check_directory(path: Path) -> None:
-    """Raise OSError where no such directory is and none can be made; what is made to know that goes again."""
+    """Raise OSError where no such directory is and none can be made; what is made to find out is removed again."""
     place = path.absolute()
     missing = [each for each in (place, *place.parents) if not (each.exists() or each.is_symlink())]
     try:
@@ -100,7 +100,7 @@ def read(path: Path, most: int = TEXT_BYTES) -> bytes:
 
 
 def _from_pipe(path: Path, most: int) -> bytes:
-    """Opened so that a pipe that nobody writes to is empty, and not waited for."""
+    """What comes through a pipe; opened so that one that nobody writes to is refused, not waited for."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     content, until = b"", time.monotonic() + PIPE_S
     try:

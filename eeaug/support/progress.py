@@ -19,6 +19,7 @@ TITLES = {
     "convert": "write it as ONNX",
     "features": "one pass of the frozen model",
     "heads": "train",
+    "answers": "ask heads of an earlier run",
     "finetune": "train exits and backbone together",
     "forecast": "time a small batch",
     "search": "choose exits, thresholds and processors",

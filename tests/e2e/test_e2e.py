@@ -96,12 +96,12 @@ def test_files_of_the_bundle(bundle: Bundle) -> None:
     stages = {f"stages/{n}/model.{kind}" for n in ("0-cm4f", "1-cm4f") for kind in ("keras", "onnx")}
     assert set(found) == stages | {
         "report.json", "augmented.keras", "hardware.yaml",
-        "search/heads.npz", "search/choose.npz", "search/samples.npz", "search/exits.json",
+        "search/heads.npz", "search/screen.npz", "search/choose.npz", "search/samples.npz", "search/exits.json",
     }  # fmt: skip
     times = json.loads((bundle.path / "timing.json").read_text())
     assert set(times) == {
-        "import", "load", "graph", "convert", "features", "heads", "search", "finetune", "export", "quantise",
-        "verify", "total",
+        "import", "load", "graph", "convert", "features", "heads", "answers", "search", "finetune", "export",
+        "quantise", "verify", "total",
     }  # fmt: skip
     assert not left_over(bundle.path.parent)
     for path in bundle.path.rglob("*.json"):

@@ -45,7 +45,7 @@ def frugal(desk: Path, run: Run) -> Path:
 
 @pytest.fixture(scope="module")
 def proven(work: Path, run: Run) -> Path:
-    """A bundle that has certify samples."""
+    """A bundle with a guarantee."""
     done = run(*AUGMENT, "--risk", "0.2", "--max-accuracy-drop", "0.05", "-o", "proven", "-q", cwd=work)
     assert done.code == 0, done.stderr
     return work / "proven"
@@ -239,12 +239,12 @@ def test_a_guarantee_for_another_budget(proven: Path, run: Run) -> None:
     old, new = read(proven), read(proven.with_name("looser"))
     assert old["guarantee"]["proven"] and new["guarantee"]["proven"]
     assert (new["guarantee"]["max_accuracy_drop"], new["guarantee"]["risk"]) == (0.1, 0.2)
-    assert new["guarantee"]["samples"] == old["guarantee"]["samples"] == 200
+    assert new["guarantee"]["samples"] == old["guarantee"]["samples"] == 300
     cost = [report["design"]["predicted"]["exact"]["mean_macs"] for report in (old, new)]
     assert cost[1] < cost[0]
-    assert any("certify samples have served an earlier bundle" in text for text in new["warnings"])
-    name = "search/certify.npz"
-    assert hashes(proven)[name] == hashes(proven.with_name("looser"))[name]
+    assert any("choose samples have served an earlier bundle" in text for text in new["warnings"])
+    for name in ("search/screen.npz", "search/choose.npz"):
+        assert hashes(proven)[name] == hashes(proven.with_name("looser"))[name]
 
 
 @e2e
@@ -272,7 +272,6 @@ def refused(done: Done, code: int, text: str, desk: Path) -> None:
         (("nothing", "-o", "x"), "no directory nothing"),
         (("made",), "-o is missing"),
         (("made", "-o", "made"), "-o made exists; --force replaces it"),
-        (("made", "-o", "x", "--risk", "0.1"), "made has no certify samples, as it was made without --risk"),
         (("made", "-o", "x", "--confidence", "margin"), "no such option --confidence"),
         (("made", "-o", "x", "--hw", "psoc7"), "did you mean 'psoc6'?"),
         (("made", "-o", "x", "--efficiency-weight", "0.5", "--max-accuracy-drop", "0.1"), "different objectives"),

@@ -20,7 +20,11 @@ LOOSE = {"errors", "runtime", "api"}  # files beside the rooms
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "onnx", "onnxruntime", "tf2onnx", "h5py", "ai_edge_litert"}
 PURE = ("cascade", "search", "network")  # what importing them must not load: a framework
 # what who only wants to classify samples does not load
-NOT_TO_RUN = {"networkx", *(f"eeaug.{name}" for name in ("network", "search", "heads", "design", "report", "flow"))}
+NOT_TO_RUN = {
+    "networkx",
+    "scipy",
+    *(f"eeaug.{name}" for name in ("network", "search", "heads", "design", "report", "flow")),
+}
 PUBLIC = ["ConversionError", "EeaugError", "Exit", "InfeasibleError", "InputError", "Report", "augment", "open"]
 
 
@@ -141,6 +145,11 @@ def test_unit_tests_import_no_framework(monkeypatch: pytest.MonkeyPatch) -> None
 def test_running_a_bundle_loads_no_search() -> None:
     (names,) = loaded("eeaug.runtime")
     assert not names & {*NOT_TO_RUN, *FRAMEWORKS}
+
+
+def test_what_needs_no_proof_loads_no_statistics() -> None:
+    for names in loaded("eeaug.report", "eeaug.cli.main", "eeaug.cascade.learn_then_test"):
+        assert "scipy" not in names
 
 
 def test_public_names() -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from instances import Brute, Instance, by_class, cascaded, correlated, make, random_problem, some_grid
 
-from eeaug.cascade import learn_then_test
 from eeaug.cascade.outcomes import ClassLimit, Outcomes, class_limit
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
-from eeaug.design import certify, refine
+from eeaug.design import refine
 from eeaug.design.problem import Rules
+from eeaug.design.promise import Opening, Terms
 from eeaug.errors import InfeasibleError
 from eeaug.report.content import metrics
 from eeaug.search import solver, thresholds
@@ -113,9 +113,7 @@ def test_the_shortest_path_is_the_best_configuration_within_the_limit(kind: str,
         grid = some_grid(rng, outcomes, 4)
         grid = grid[:, :-1] if seed % 2 else grid  # without never the limit can be out of reach
         costs = rng.uniform(1, 10, exits + 1)
-        objective = Objective(
-            float(outcomes.accuracies[-1]), 1.0, budget=(float(rng.choice([0.1, 1.0])))
-        )
+        objective = Objective(float(outcomes.accuracies[-1]), 1.0, budget=(float(rng.choice([0.1, 1.0]))))
         most = float(rng.choice([0.0, 0.1, 0.2]))
         values, any_drop = [], []
         for config in product(*grid):
@@ -188,37 +186,25 @@ def test_finer_thresholds_stay_within_the_limit(kind: str) -> None:
     assert other >= 3
 
 
-def test_the_chain_leaves_out_designs_of_which_a_class_loses_too_much() -> None:
-    left_out = kept = 0
-    for seed in range(20):
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("promise", ["proven", "expected"])
+def test_what_is_promised_holds_of_every_class_too(kind: str, promise: str) -> None:
+    """As far as the budget alone allows, but no step of which a class may lose more."""
+    less = kept = 0
+    for seed in range(12):
         rng = np.random.default_rng(seed)
-        outcomes = correlated(rng, 2, 200)
-        chosen = tuple(float(t) for t in np.quantile(outcomes.confidence[:2], 0.6, axis=1))
-        limit = limited(outcomes, "softmax", 0.03)
-        free = learn_then_test.chain(outcomes, chosen, [1, 1, 8], 10)
-        chain = learn_then_test.chain(outcomes, chosen, [1, 1, 8], 10, classes=limit)
-        assert all(within(outcomes, "softmax", each, 0.03, False) for each in chain), seed
-        assert {each for each in free if within(outcomes, "softmax", each, 0.03, False)} <= set(chain)
-        kept += len(chain)
-        left_out += sum(not within(outcomes, "softmax", each, 0.03, False) for each in free)
-    assert left_out >= 20
-    assert kept >= 20
-
-
-def test_what_is_proven_and_the_fallback_stay_within_the_limit() -> None:
-    proven = 0
-    for seed in range(20):
-        instance = make(np.random.default_rng(seed), locations=3, samples=400)
-        base = float(instance.outcomes.accuracies[-1])
-        problem = instance.problem(
-            objective=Objective(base, 1e6, budget=(0.2)),
-            classes=limited(instance.outcomes, "softmax", 0.04),
-        )
-        _, design = refine.choose(problem, NO_PINS)
-        found, said = certify.certified(problem, NO_PINS, design, instance.outcomes, budget=0.2, risk=0.1, seed=0)
-        proven += said.proven
-        assert within(problem.outcomes.rows(found.exits), "softmax", found.thresholds, 0.04, False)
-    assert proven >= 5
+        outcomes = correlated(rng, 1, 4000)
+        steps = tuple((float(t),) for t in np.quantile(outcomes.confidence[0], np.linspace(0.95, 0.05, 19)))
+        free = Opening(steps, outcomes, np.array([1.0, 9.0]), 9.5, KINDS[kind])
+        terms = Terms((promise,), 0.1)
+        whole, _ = free.promised(terms, 0.2, 0)
+        index, said = replace(free, class_drop=0.04).promised(terms, 0.2, 0)
+        assert whole is not None and (index is None or index <= whole)
+        less += index is None or index < whole
+        if index is not None:
+            kept += said.kept
+            assert within(outcomes, kind, steps[index], 0.04, False)
+    assert less >= 5 and kept >= 3
 
 
 @pytest.mark.parametrize("decision", [*KINDS.values(), Decision("binary", 2)], ids=lambda d: d.kind)

@@ -139,7 +139,7 @@ def test_what_is_about_exits_by_themselves_leaves_them_alone() -> None:
     assert found(problem) is not None
     assert found(problem, unknown=-1) is None
     assert found(replace(problem, independent=True)) is None
-    assert found(replace(problem, classes=class_limit(problem.outcomes, DECISION, 1.0))) is None
+    assert found(replace(problem, classes=class_limit(problem.outcomes, DECISION, 1.0))) is not None
     assert found(problem, Rules((), {}, {"a": 0.5}, 2)) is None
     assert found(problem, design=Design((), (0,), ())) is None
 
@@ -239,7 +239,7 @@ def test_thresholds_of_exits_that_hear_nobody_stay() -> None:
     """The first exit's, those of exits that are not in the design; the final classifier has none."""
     problem, design, said = search(3)
     index = (*design.exits[:1], -1)
-    heard = reuse._heard(problem, index, [said[i] for i in index], 0.3, DECISION)
+    heard = reuse._hearing(problem, index, [said[i] for i in index], 0.3, DECISION)
     np.testing.assert_array_equal(heard.grid, problem.grid)
     assert (heard.outcomes.confidence[:-1] == problem.outcomes.confidence[:-1]).all()
     assert (heard.outcomes.confidence[-1] != problem.outcomes.confidence[-1]).any()

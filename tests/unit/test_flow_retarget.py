@@ -30,9 +30,11 @@ def test_formats_are_tried_before_any_work(
     monkeypatch.setattr(retarget.rehearsal, "check", lambda *given: calls.append(given))
     settings: Any = SimpleNamespace(running=SimpleNamespace(formats=asked))
     source: Any = SimpleNamespace(manifest=SimpleNamespace(settings={"formats": ["keras", "onnx", "c"]}))
-    found = SimpleNamespace(trained=[SimpleNamespace(head="a head")])
+    candidates = SimpleNamespace(trained=[SimpleNamespace(head="a head")])
     material: Any = SimpleNamespace(
-        network=SimpleNamespace(classifier="the network", hardware="the target"), found=found, x=np.zeros((20, 2))
+        network=SimpleNamespace(classifier="the network", hardware="the target"),
+        candidates=candidates,
+        x=np.zeros((20, 2)),
     )
     retarget.rehearse(settings, source, changes, material, Progress(Lines(lambda _: None)))
     assert bool(calls) is tried

@@ -164,9 +164,7 @@ def test_neighbours_are_those_one_exit_away() -> None:
     for seed in range(30):
         rng = np.random.default_rng(seed)
         instance = make(rng)
-        problem = instance.problem(
-            objective=Objective(0.5, 1.0, budget=(0.1)), pinned=random_pins(rng, instance)
-        )
+        problem = instance.problem(objective=Objective(0.5, 1.0, budget=(0.1)), pinned=random_pins(rng, instance))
         for of in range(1, 4):
             for m in range(max(1, of - 1), of + 2):
                 for arch in architectures(problem, of).tolist():

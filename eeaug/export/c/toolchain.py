@@ -62,7 +62,7 @@ def arm() -> str | None:
 
 
 def version(compiler: str) -> str:
-    """The first line of what it says of itself."""
+    """The first line that ``--version`` prints."""
     return _run([compiler, "--version"]).splitlines()[0]
 
 
@@ -131,7 +131,7 @@ def _deepest(graphs: Sequence[Path], function: str) -> int:
 
 @cache
 def _links(compiler: str, flags: tuple[str, ...]) -> bool:
-    """Whether it makes a program: Debian and others have a compiler's library in a package of its own."""
+    """Whether the compiler can link a program: its library may be missing, a package of its own on Debian."""
     source = b'#include <math.h>\n#include <string.h>\nint main(void) { return (int)expf((float)strlen("")); }\n'
     with leftovers.scratch() as folder:
         line = [compiler, "-x", "c", "-", "-o", str(folder / "program"), *flags]

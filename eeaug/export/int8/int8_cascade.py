@@ -19,7 +19,6 @@ from eeaug.bundle.entries import Int8Point, Manifest
 from eeaug.cascade.outcomes import Outcomes, class_limit
 from eeaug.cascade.output import STEP, Decision
 from eeaug.design import operating_points, refine
-from eeaug.design.design import Decided
 from eeaug.design.operating_points import Point
 from eeaug.design.problem import Rules
 from eeaug.design.promise import Opening, Promise, Terms, Thresholds, nothing
@@ -77,7 +76,8 @@ def compared(outcomes: Outcomes, given: Outcomes) -> Outcomes:
 
 
 def sought(
-    goal: Goal, terms: Terms, seed: int, decided: Decided, rules: Rules, own: Mapping[str, Outcomes]
+    goal: Goal, terms: Terms, seed: int, tasks: Mapping[str, Problem], rules: Rules, design: Design,
+    decision: Decision, own: Mapping[str, Outcomes],
 ) -> Integer:  # fmt: skip
     """The thresholds of the design's exits for what its int8 stages say, and what is promised of them.
 
@@ -85,15 +85,16 @@ def sought(
 
     Parameters
     ----------
-    own : outcomes of the int8 stages (m + 1 rows), :func:`compared`, on "choose", and on "screen" if something is
-        to be promised
+    tasks : the float cascade's problem on "choose", and on "screen", if something is to be promised and the design
+        has exits
+    own : outcomes of the int8 stages (m + 1 rows) on the same parts, :func:`compared`
 
     Raises
     ------
     InfeasibleError : whatever leaves where, the int8 stages lose more than the budget on choose
     """
-    design, decision, choose = decided.chosen.design, decided.chosen.decision, own["choose"]
-    on_choose = _in_place(decided.task, rules, design, choose, decision)
+    choose = own["choose"]
+    on_choose = _in_place(tasks["choose"], rules, design, choose, decision)
     if terms.nothing:
         fitting = refine.refined(on_choose, rules, design) if design.exits else None
         fitting = fitting or _closed(on_choose, rules, design)
@@ -101,7 +102,7 @@ def sought(
         thresholds = operating_points.corrected(fitting.thresholds, goal.correction)
     else:
         assert goal.max_accuracy_drop is not None
-        path = _path(decided, rules, own, goal.max_class_drop)
+        path = _path(on_choose, tasks.get("screen"), rules, design, decision, own, goal.max_class_drop)
         index, promise = path.promised(terms, goal.max_accuracy_drop, seed)
         thresholds = _closed(on_choose, rules, design).thresholds if index is None else path.steps[index]
         points = operating_points.along(goal, terms, path, promise, thresholds, seed) if design.exits else ()
@@ -109,12 +110,14 @@ def sought(
     return Integer(_reachable(thresholds), choose, reachable, promise)
 
 
-def _path(decided: Decided, rules: Rules, own: Mapping[str, Outcomes], class_drop: float | None) -> Opening:
+def _path(
+    task: Problem, screen: Problem | None, rules: Rules, design: Design, decision: Decision,
+    own: Mapping[str, Outcomes], class_drop: float | None,
+) -> Opening:  # fmt: skip
     """From nothing leaving early, which loses something, too, along thresholds that screen fixes."""
-    design, decision, task = decided.chosen.design, decided.chosen.decision, decided.task
     steps: tuple[Thresholds, ...] = ()
-    if decided.screened is not None:
-        on_screen = _in_place(decided.screened.task, rules, design, own["screen"], decision)
+    if screen is not None:
+        on_screen = _in_place(screen, rules, design, own["screen"], decision)
         fitting = refine.refined(on_screen, rules, design)
         steps = () if fitting is None else steps_of(on_screen, rules, fitting)
     return Opening(

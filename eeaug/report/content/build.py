@@ -202,7 +202,7 @@ def build(
         "shift": shift.figures(
             chosen,
             [searched.costs.exits[e].location for e in chosen.design.exits],
-            material.found,
+            material.candidates,
             rows,
             test,
             parts=material.data["parts"],
@@ -228,8 +228,8 @@ def _search(material: Material, result: Result) -> dict[str, Any]:
     return {
         "locations": len(material.network.rules.locations),
         "locations_left_out": material.network.left_out,
-        "heads_trained": material.found.heads_trained,
-        "heads_kept": len(material.found.trained),
+        "heads_trained": material.candidates.heads_trained,
+        "heads_kept": len(material.candidates.trained),
         "architectures": result.architectures,
         "placements": result.placements,
         "threshold_configurations": result.settled.configurations,

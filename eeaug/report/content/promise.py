@@ -85,14 +85,14 @@ def _proven(promise: Promise, what: str, budget: str, drawn: str, *, given_last:
     if not promise.tested:
         return _nothing_leaves(what, given_last)
     strictest = "the strictest thresholds" if given_last else "nothing leaving early"
-    said = f"No early exit could be proven to keep the true {what} within {budget} with probability {sure}"
+    sentence = f"No early exit could be proven to keep the true {what} within {budget} with probability {sure}"
     if not given_last:
-        said = f"A true {what} of {budget} at most could not be proven with probability {sure}"
+        sentence = f"A true {what} of {budget} at most could not be proven with probability {sure}"
     if promise.smallest_drop is not None:
-        said += f": {drawn} prove {units.at_most(promise.smallest_drop)} for {strictest}, and nothing smaller"
+        sentence += f": {drawn} prove {units.at_most(promise.smallest_drop)} for {strictest}, and nothing smaller"
     if promise.needed is not None and promise.needed > promise.units:
-        said += f"; about {promise.needed:,} {_units(promise)} without a loss would prove the budget"
-    return f"{said}. {_nothing_leaves(what, given_last)}"
+        sentence += f"; about {promise.needed:,} {_units(promise)} without a loss would prove the budget"
+    return f"{sentence}. {_nothing_leaves(what, given_last)}"
 
 
 def _expected(
@@ -104,16 +104,16 @@ def _expected(
             f"standard error takes it there. {_nothing_leaves(what, given_last)}"
         )
     assert promise.drop is not None and promise.error is not None
-    said = (
+    sentences = (
         f"Expected, not proven: on the {drawn} the {what} is {units.points(promise.drop, signed=False)} with a "
         f"standard error of {units.points(promise.error, signed=False)}, together within {budget}; about one such "
         "choice in six loses more on new data."
     )
     if not asked:
-        said += " What these samples can prove saves less than half as much."
+        sentences += " What these samples can prove saves less than half as much."
     if promise.needed is not None:
-        said += f" About {promise.needed:,} {_units(promise)} that lose as much would prove this."
-    return said
+        sentences += f" About {promise.needed:,} {_units(promise)} that lose as much would prove this."
+    return sentences
 
 
 def _nothing_leaves(what: str, given_last: bool) -> str:

@@ -152,7 +152,7 @@ def _accuracy(report: Report) -> str:
 
 
 def drop_name(report: Report) -> str:
-    """What the budget is of."""
+    """What the budget limits."""
     return "accuracy drop" if report["settings"]["labels"] == "given" else "disagreement"
 
 
