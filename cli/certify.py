@@ -112,8 +112,8 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     promise = facts["promise"]
     differ, labelled = f"{facts['to_label']:,}", f"{facts['labelled']:,}"
     yield (
-        f"{promise['samples']:,} samples of {facts['data']['source']} ({facts['data']['part']}): cascade and given model "
-        f"differ on {differ} of them somewhere on the path; {labelled} have a label"
+        f"{promise['samples']:,} samples of {facts['data']['source']} ({facts['data']['part']}): cascade and given "
+        f"model differ on {differ} of them somewhere on the path; {labelled} have a label"
     )
     yield ""
     yield "step  leave early  labels up to here"
