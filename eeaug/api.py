@@ -1,4 +1,4 @@
-"""What notebooks and scripts use: ``eeaug.augment``, ``eeaug.open`` and the ``eeaug.Report`` that both give."""
+"""What notebooks and scripts use: ``eeaug.augment`` and ``eeaug.open``, which give a ``Report``, ``eeaug.certify``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import inspect
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import MISSING, dataclass, field, fields, replace
 from html import escape
@@ -19,7 +19,7 @@ from eeaug.errors import EeaugError, InputError
 from eeaug.flow import from_memory, subprocess_run
 from eeaug.hardware import Hardware
 from eeaug.report.words import facts
-from eeaug.settings import options
+from eeaug.settings import Running, default_cache, options
 from eeaug.settings.settings import PARTS
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Lines, Observer
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from eeaug.runtime import Cascade
 
-__all__ = ["Exit", "Report", "augment", "open"]
+__all__ = ["Exit", "Report", "augment", "certify", "open"]
 
 Place = str | os.PathLike[str]
 
@@ -115,6 +115,72 @@ def open(directory: Place, *, manifest_sha256: str | None = None) -> Report:
     path = Path(directory)
     bundle = manifest.read(path, manifest_sha256)
     return Report(path.absolute(), bundle.report, bundle.manifest, manifest.times(path))
+
+
+def certify(
+    directory: Place,
+    data: Place | Mapping[str, Any],
+    labels: Place | None = None,
+    *,
+    output: Place | None = None,
+    sheet: Place = "label-these.csv",
+    part: str | None = None,
+    max_accuracy_drop: float | None = None,
+    risk: float | None = None,
+    formats: Sequence[str] | None = None,
+    force: bool = False,
+    prepared: bool = False,
+    threads: int | None = None,
+    cache_dir: Place | None = None,
+    manifest_sha256: str | None = None,
+    progress: bool | Observer = False,
+) -> dict[str, Any]:
+    """Prove the accuracy budget of a bundle on data of the field with few labels, as ``eeaug certify`` does.
+
+    >>> import eeaug
+    >>> facts = eeaug.certify("fashion_resnet-eeaug", "examples/fashion_resnet.npz", "data")
+    >>> facts["promise"]["statement"]
+    'Proven: with probability 0.95 over the draw of the 1,000 x_test samples, ...'
+    >>> eeaug.open(facts["bundle"]).path.name
+    'fashion_resnet-eeaug-certified'
+
+    Parameters
+    ----------
+    data : as ``--data``, or a mapping of arrays as for augment
+    labels : the sheet, filled in; "data": those of the data; None: none, and the ``sheet`` is written
+    output : where the new bundle goes; None: ``<directory>-certified`` with labels, nowhere without
+    max_accuracy_drop, risk, formats : None: those of the bundle
+
+    Returns
+    -------
+    What ``eeaug certify --json`` prints: promise, step, leave, to_label, labelled, steps, next, sheet, bundle, data
+
+    Raises
+    ------
+    eeaug.InputError : something given is wrong
+    eeaug.InfeasibleError : labels were given, and nothing can be proven
+    eeaug.ConversionError : a file of the bundle is damaged, or a written one disagrees with it
+
+    Nothing has been written then.
+    """
+    from eeaug.flow.certify import IN_DATA, Request
+
+    place, cache = Path(directory), default_cache() if cache_dir is None else Path(cache_dir)
+    if output is None and labels is not None:
+        output = place.with_name(f"{place.resolve().name}-certified")
+    running = Running(cache=cache)
+    in_memory = isinstance(data, Mapping)
+    with Cache(cache).once() if in_memory else nullcontext(Path()) as scratch, _unnamed(scratch):
+        request = Request(
+            data=str(from_memory.data(data, scratch, running, beside=False)), part=part,
+            labels=None if labels is None else IN_DATA if labels == IN_DATA else Path(labels),
+            max_accuracy_drop=max_accuracy_drop, risk=risk, sheet=Path(sheet),
+            output=None if output is None else Path(output),
+            formats=None if formats is None else tuple(formats),
+            force=force, prepared=prepared, cache=cache, threads=running.threads if threads is None else threads,
+            manifest_sha256=manifest_sha256,
+        )  # fmt: skip
+        return subprocess_run.certify(place, request, _observer(progress))
 
 
 class Exit(NamedTuple):
