@@ -1,4 +1,4 @@
-"""What notebooks and scripts use: ``eeaug.augment`` and ``eeaug.open``, which give a ``Report``, ``eeaug.certify``."""
+"""What notebooks and scripts use: ``eeaug.augment``, ``eeaug.open`` (both give a ``Report``), ``eeaug.certify``."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from eeaug.data import Data, Part, label_sheet
 from eeaug.data.label_sheet import Names, Row
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.design import operating_points
+from eeaug.design.material import TRAIN
 from eeaug.design.operating_points import Point
 from eeaug.design.promise import Opening, Promise, Terms, Thresholds
 from eeaug.design.reopened import Built, reopened
@@ -242,6 +243,8 @@ def _data(directory: Path, stored: Manifest, request: Request) -> tuple[Data, Pa
     part = next((p for name, p in parts.items() if p is not None and request.part in (None, name)), None)
     if part is None:
         raise InputError(f"--part {request.part}: {given.source} has no x_{request.part}")
+    if part.name == TRAIN and given.sha256 in [source["sha256"] for source in stored.inputs]:
+        raise InputError(f"{given.source}: the given model was trained on {part.name}: it proves nothing of others")
     return given, part
 
 
