@@ -46,7 +46,7 @@ __all__ = [
 # settings of the earlier bundle that can be taken away
 INHERITED = ("risk", "max_latency_s", "exit_at", "threshold", "forbid")
 SHOWN = (
-    "model", "hardware", "settings", "baseline", "design", "operating_points", "guarantee", "warnings",
+    "model", "hardware", "settings", "baseline", "design", "operating_points", "promise", "warnings",
 )  # fmt: skip
 
 
@@ -87,9 +87,9 @@ def retarget(
     if left_out := of_data(source.manifest.settings["formats"]):
         progress.warn(f"{', '.join(left_out)} files are left out: what int8 needs is found on data")
     progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
-    if settings.goal.risk is not None:
+    if "none" not in settings.promises:
         progress.warn(
-            "the choose samples have served an earlier bundle: the guarantee holds for settings that were not "
+            "the choose samples have served an earlier bundle: what is promised holds for settings that were not "
             "chosen by what came out there"
         )
     return deliver(settings, material, progress)

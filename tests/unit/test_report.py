@@ -201,8 +201,8 @@ def test_a_budget_that_nothing_proves_is_told_under_the_answer(
 ) -> None:
     page = " ".join(render(sample).replace("**", "").split())
     assert page.partition(sample["design"]["summary"])[2].strip().startswith(
-        "Nothing is promised. The budget of 1.0 pp held on the choose samples only; elsewhere the accuracy drop may "
-        "be up to 1.18 pp (95 % bound)."
+        "Nothing is promised. The budget of 1.0 pp held on the choose samples only; elsewhere the accuracy drop "
+        "may be up to 1.18 pp (95 % bound)."
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from instances import Brute, Row, make, random_problem
 from random_parts import PLENTY
 
 from eeaug.errors import InfeasibleError
+from eeaug.network.costs import Segments
 from eeaug.search import solver
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import Objective
@@ -75,6 +76,50 @@ def test_the_value_that_the_explanation_gives_fits_and_none_below_does() -> None
             options = {k: v for k, v in options.items() if k not in ("costs", "outcomes", "grid")}
             solver.solve(instance.with_memories(sizes).problem(**options))
     assert set(seen) == {"max_latency_s", "memory", "several"}, seen
+
+
+def test_the_nearest_design_misses_the_fewest_limits_rather_the_latency_by_the_smallest_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of random excess in percent; memories are of very different sizes, so that bytes would decide otherwise."""
+    rng, limits = np.random.default_rng(0), {"latency": 2.0, "memory:a": 10.0, "memory:b": 1000.0}
+    met, designs, asked = np.zeros(3), [], []
+    problem = random_problem(7, known=True, max_exits=2, locations=3, pinned={})[1]
+
+    def on_pinned_processors(_: Problem, archs: Any, processors: tuple[int, ...]) -> Any:
+        pinned = rng.random(len(archs)) < 0.7
+        asked[:] = [problem.segments(archs[pinned], processors).macs]
+        return pinned
+
+    def excess(_: Problem, segments: Segments) -> dict[str, Any]:
+        np.testing.assert_array_equal(segments.macs, asked[0])
+        size = (len(segments.macs), 3)
+        percent = rng.integers(1, 99, size) * (rng.random(size) >= met)
+        percent[~percent.any(axis=1), rng.integers(3)] = rng.integers(1, 99)  # none meets all
+        designs.extend(percent.tolist())
+        return {name: limits[name] / 100 * of for name, of in zip(limits, percent.T, strict=True)}
+
+    def key(percent: list[int]) -> tuple[int, bool, int]:
+        return np.count_nonzero(percent), not percent[0], sum(percent)
+
+    monkeypatch.setattr(Problem, "on_pinned_processors", on_pinned_processors)
+    monkeypatch.setattr(Problem, "excess", excess)
+    monkeypatch.setattr(Problem, "limits", limits)
+    seen = dict.fromkeys([(1, True), (1, False), (2, True), (2, False), (3, True)], 0)
+    for _ in range(100):
+        met[:] = rng.choice([0.0, 0.02, 0.5], 3, p=[0.5, 0.25, 0.25])
+        designs.clear()
+        nearest_needs = solver._nearest(problem)
+        if nearest_needs is None:
+            assert not designs
+            continue
+        least = min(map(key, designs))
+        equal = [dict(zip(limits, percent, strict=True)) for percent in designs if key(percent) == least]
+        expected = [{name: limits[name] * (1 + of / 100) for name, of in each.items() if of} for each in equal]
+        assert any(nearest_needs == pytest.approx(needs) for needs in expected)
+        assert [*nearest_needs] == [name for name in limits if name in nearest_needs]
+        seen[least[0], not least[1]] += 1
+    assert all(seen.values()), seen
 
 
 def without_never(seed: int, **options: Any) -> Problem:
