@@ -1,4 +1,7 @@
-"""A ``.npz``: its members are unpacked once, because they cannot be mapped into memory where they are."""
+"""A ``.npz``: its members are unpacked once, because they cannot be mapped into memory where they are.
+
+Arrays that another archive has, too, are links to the same file: a new calibration set takes its own room only.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -25,7 +28,7 @@ from eeaug.support.spelling import nearest
 __all__ = ["KEYS", "check_key", "read"]
 
 SMALL = 1 << 28  # bytes that any file may unpack to
-CONTENTS = "contents.json"  # hashes of unpacked arrays
+CONTENTS = "contents.json"  # hashes of arrays: of what they hold, and of how they are packed
 EXPANSION = 100  # times its size that a larger one may: pictures of digits come to ten, padded spectra to fifty
 ADVICE = f", {EXPANSION} times its size; if that is right, save it without compression (numpy.savez)"
 KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), "class_names")
@@ -54,10 +57,11 @@ def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
         with zip_file.opened(path, most, advice=ADVICE) as archive:
             members = _members(path, archive)
             lacking = _lacking(folder, members)
-            if lacking:
-                need = sum(members[key].file_size for key in lacking)
+            packed = {key: zip_file.packed(path, members[key]) for key in lacking}
+            shared = _shared(cache, folder, members, packed)
+            if need := sum(members[key].file_size for key in lacking - shared.keys()):
                 Cache(cache.parent).make_room(need, f"{path}: unpacked arrays")
-            contents = _contents(archive, path, members, folder, lacking)
+            contents = _contents(archive, path, members, folder, packed, shared)
             for key in members:
                 arrays[key] = _mapped(path, key, folder)
     except Unreadable as error:
@@ -117,25 +121,50 @@ def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
     return lacking
 
 
-def _contents(
-    archive: zipfile.ZipFile, path: Path, members: Mapping[str, zipfile.ZipInfo], folder: Path, lacking: set[str]
+def _shared(
+    cache: Path, folder: Path, members: Mapping[str, zipfile.ZipInfo], packed: Mapping[str, str]
 ) -> dict[str, str]:
-    """Unpack what is lacking; gives a hash of every array as a file, of which the folder remembers those it has."""
+    """Link what another archive has unpacked already; gives the hashes of what these arrays hold, by key."""
+    shared: dict[str, str] = {}
+    for other in sorted(cache.glob(f"*/{CONTENTS}")) if packed else ():
+        facts = checksums.read_json(other)
+        if facts is None or other.parent.is_symlink():
+            continue
+        for key in packed.keys() - shared.keys():
+            source, target = other.parent / f"{key}.npy", folder / f"{key}.npy"
+            if facts["packed"].get(key) != packed[key] or source.is_symlink():
+                continue
+            with suppress(OSError):  # gone meanwhile, or a disk without links: it is unpacked then
+                folder.mkdir(parents=True, exist_ok=True)
+                target.hardlink_to(source)
+                if checksums.measured(target) == (members[key].file_size, members[key].CRC):
+                    shared[key] = facts["content"][key]
+                else:
+                    target.unlink()
+    return shared
+
+
+def _contents(
+    archive: zipfile.ZipFile, path: Path, members: Mapping[str, zipfile.ZipInfo], folder: Path,
+    packed: Mapping[str, str], shared: Mapping[str, str],
+) -> dict[str, str]:  # fmt: skip
+    """Unpack what is neither there nor shared; gives a hash of every array, which the folder remembers."""
     file = folder / CONTENTS
     known = checksums.read_json(file)
     if known is None:
-        known = {}
+        known = {"content": {}, "packed": {}}
         if is_there(file):
             damaged("unpacked data", file)
-    contents = {}
+    contents = {**known["content"], **shared}
     for key in members:
-        if key in lacking:
+        if key in packed and key not in shared:
             contents[key] = _unpack(archive, path, key, folder)
-        else:
-            contents[key] = known.get(key) or sha256(folder / f"{key}.npy")
-    if contents != known:
+        elif key not in contents:
+            contents[key] = sha256(folder / f"{key}.npy")
+    facts = {"content": contents, "packed": {**known["packed"], **packed}}
+    if facts != known:
         with publishing(file) as partial:
-            checksums.write_json(partial, file, contents)
+            checksums.write_json(partial, file, facts)
     return contents
 
 

@@ -150,10 +150,10 @@ def pieces(array: np.ndarray) -> Iterator[np.ndarray]:
 def digest(array: np.ndarray) -> str:
     """Hash of type, shape and values."""
     array = np.atleast_1d(array)
-    made = hashlib.sha256(f"{array.dtype.str} {array.shape}\n".encode())
+    hashed = hashlib.sha256(f"{array.dtype.str} {array.shape}\n".encode())
     for piece in pieces(array):
-        made.update(piece.tobytes())
-    return made.hexdigest()
+        hashed.update(piece.tobytes())
+    return hashed.hexdigest()
 
 
 def content(digests: Mapping[str, str]) -> str:

@@ -304,9 +304,9 @@ def _is_done(sums: NDArray[np.int64]) -> bool:
 
 @lru_cache(maxsize=8)  # hundreds of tensors are of the same few views
 def _fingerprint(view: View) -> str:
-    made = hashlib.sha256(view.part.digest.encode())
-    made.update(np.ascontiguousarray(view.indices).tobytes())
-    return made.hexdigest()
+    hashed = hashlib.sha256(view.part.digest.encode())
+    hashed.update(np.ascontiguousarray(view.indices).tobytes())
+    return hashed.hexdigest()
 
 
 def _precision(want: Wanted, precision: type) -> type:

@@ -79,7 +79,7 @@ def save(
 
 def save_answers(path: Path, trained: Sequence[Trained], answers: Sequence[NDArray[np.float32]]) -> None:
     """Write what the heads of a file say of other samples."""
-    _save(path, {one.head.key: said for one, said in zip(trained, answers, strict=True)})
+    _save(path, {one.head.key: probabilities for one, probabilities in zip(trained, answers, strict=True)})
 
 
 def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -142,8 +142,8 @@ def _outcomes(
     source: Source, view: View, features: Features, heads: Sequence[Callable[[], NDArray[np.float32]]]
 ) -> Outcomes:
     """What heads say of a part, by their probabilities (n, outputs) there, and the given model last."""
-    said: list[Callable[[], Any]] = [*heads, lambda: features.probabilities]
-    pairs = [source.classifier.decision.answers(np.asarray(probabilities())) for probabilities in said]
+    classifiers: list[Callable[[], Any]] = [*heads, lambda: features.probabilities]
+    pairs = [source.classifier.decision.answers(np.asarray(probabilities())) for probabilities in classifiers]
     labels = source.labels(features)
     return Outcomes(
         np.array([c for c, _ in pairs]),
@@ -160,7 +160,7 @@ class _Judge:
     def __init__(self, source: Source, screen: Features, pinned: Collection[str]) -> None:
         self.answers, self.specific = source.decision.answers, source.specific is not None
         self.labels = source.codes(screen)
-        self.given_right = self.answers(source.said(screen))[1] == self.labels
+        self.given_right = self.answers(source.given_answers(screen))[1] == self.labels
         self.chance = float(np.unique(self.labels, return_counts=True)[1].max() / len(self.labels))
         self.pinned = pinned
 

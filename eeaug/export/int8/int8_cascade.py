@@ -77,7 +77,7 @@ def compared(outcomes: Outcomes, given: Outcomes) -> Outcomes:
 
 def sought(
     goal: Goal, terms: Terms, seed: int, tasks: Mapping[str, Problem], rules: Rules, design: Design,
-    decision: Decision, own: Mapping[str, Outcomes],
+    decision: Decision, by_part: Mapping[str, Outcomes],
 ) -> Integer:  # fmt: skip
     """The thresholds of the design's exits for what its int8 stages say, and what is promised of them.
 
@@ -87,13 +87,13 @@ def sought(
     ----------
     tasks : the float cascade's problem on "choose", and on "screen", if something is to be promised and the design
         has exits
-    own : outcomes of the int8 stages (m + 1 rows) on the same parts, :func:`compared`
+    by_part : outcomes of the int8 stages (m + 1 rows) on the same parts, :func:`compared`
 
     Raises
     ------
     InfeasibleError : whatever leaves where, the int8 stages lose more than the budget on choose
     """
-    choose = own["choose"]
+    choose = by_part["choose"]
     on_choose = _in_place(tasks["choose"], rules, design, choose, decision)
     if terms.nothing:
         fitting = refine.refined(on_choose, rules, design) if design.exits else None
@@ -102,7 +102,7 @@ def sought(
         thresholds = operating_points.corrected(fitting.thresholds, goal.correction)
     else:
         assert goal.max_accuracy_drop is not None
-        path = _path(on_choose, tasks.get("screen"), rules, design, decision, own, goal.max_class_drop)
+        path = _path(on_choose, tasks.get("screen"), rules, design, decision, by_part, goal.max_class_drop)
         index, promise = path.promised(terms, goal.max_accuracy_drop, seed)
         thresholds = _closed(on_choose, rules, design).thresholds if index is None else path.steps[index]
         points = operating_points.along(goal, terms, path, promise, thresholds, seed) if design.exits else ()
@@ -112,17 +112,17 @@ def sought(
 
 def _path(
     task: Problem, screen: Problem | None, rules: Rules, design: Design, decision: Decision,
-    own: Mapping[str, Outcomes], class_drop: float | None,
+    by_part: Mapping[str, Outcomes], class_drop: float | None,
 ) -> Opening:  # fmt: skip
     """From nothing leaving early, which loses something, too, along thresholds that screen fixes."""
     steps: tuple[Thresholds, ...] = ()
     if screen is not None:
-        on_screen = _in_place(screen, rules, design, own["screen"], decision)
+        on_screen = _in_place(screen, rules, design, by_part["screen"], decision)
         fitting = refine.refined(on_screen, rules, design)
         steps = () if fitting is None else steps_of(on_screen, rules, fitting)
     return Opening(
         ((None,) * len(design.exits), *steps),
-        own["choose"],
+        by_part["choose"],
         task.cost_of(task.segments([design.exits], design.processors))[0],
         task.objective.base_cost,
         decision,
@@ -131,24 +131,24 @@ def _path(
     )
 
 
-def entered(manifest: Manifest, found: Integer) -> Manifest:
+def entered(manifest: Manifest, integer: Integer) -> Manifest:
     """The manifest with these thresholds."""
     stages = []
-    for stage, threshold in zip(manifest.stages, (*found.thresholds, None), strict=True):
+    for stage, threshold in zip(manifest.stages, (*integer.thresholds, None), strict=True):
         assert stage.int8 is not None
         stages.append(replace(stage, int8=replace(stage.int8, threshold=threshold)))
-    known = {p.name: Int8Point(p.thresholds) for p in found.points}
+    known = {p.name: Int8Point(p.thresholds) for p in integer.points}
     points = tuple(replace(point, int8=known.get(point.name)) for point in manifest.operating_points)
     return replace(manifest, stages=tuple(stages), operating_points=points)
 
 
-def _in_place(problem: Problem, rules: Rules, design: Design, own: Outcomes, decision: Decision) -> Problem:
+def _in_place(problem: Problem, rules: Rules, design: Design, rows: Outcomes, decision: Decision) -> Problem:
     """The problem in which the design's exits and the last classifier say what the int8 stages say."""
     index = [*design.exits, -1]
-    shape = len(problem.outcomes.confidence), own.samples
+    shape = len(problem.outcomes.confidence), rows.samples
     confidence, predicted, grid = np.zeros(shape, np.float32), np.zeros(shape, np.int64), problem.grid.copy()
-    confidence[index], predicted[index] = own.confidence, own.predicted
-    outcomes = replace(own, confidence=confidence, predicted=predicted)
+    confidence[index], predicted[index] = rows.confidence, rows.predicted
+    outcomes = replace(rows, confidence=confidence, predicted=predicted)
     for e in design.exits:
         if not problem.independent and problem.costs.exits[e].location not in rules.thresholds:
             grid[e] = quantile_grid(outcomes.confidence[e], problem.thresholds)
