@@ -44,7 +44,9 @@ IN_DATA = "data"
     help="Where the samples that need a label are listed.",
 )
 @shared.inherited("--max-accuracy-drop")
-@shared.option("--risk", " Default: that of DIR.")
+@shared.option(
+    "--risk", help="Probability that what is proven does not hold, at most; default: that of DIR, else 0.05."
+)
 @shared.option("-o", "Where the new bundle goes; default with --labels: DIR-certified. Without: none is written.")
 @shared.option("--force", " So with --sheet.")
 @shared.option("--format", " Default: those of DIR.")

@@ -6,7 +6,7 @@ import copy
 import inspect
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import MISSING, dataclass, field, fields, replace
 from html import escape
@@ -124,16 +124,9 @@ def certify(
     *,
     output: Place | None = None,
     sheet: Place = "label-these.csv",
-    part: str | None = None,
-    max_accuracy_drop: float | None = None,
-    risk: float | None = None,
-    formats: Sequence[str] | None = None,
-    force: bool = False,
-    prepared: bool = False,
-    threads: int | None = None,
     cache_dir: Place | None = None,
-    manifest_sha256: str | None = None,
     progress: bool | Observer = False,
+    **options: Any,
 ) -> dict[str, Any]:
     """Prove the accuracy budget of a bundle on data of the field with few labels, as ``eeaug certify`` does.
 
@@ -149,19 +142,16 @@ def certify(
     data : as ``--data``, or a mapping of arrays as for augment
     labels : the sheet, filled in; "data": those of the data; None: none, and the ``sheet`` is written
     output : where the new bundle goes; None: ``<directory>-certified`` with labels, nowhere without
-    max_accuracy_drop, risk, formats : None: those of the bundle
+    options : max_accuracy_drop, risk, formats (by default those of the bundle), part, force, prepared, threads,
+        manifest_sha256, as the command has them
 
     Returns
     -------
-    What ``eeaug certify --json`` prints: promise, step, leave, to_label, labelled, steps, next, sheet, bundle, data
+    What ``eeaug certify --json`` prints
 
     Raises
     ------
-    eeaug.InputError : something given is wrong
-    eeaug.InfeasibleError : labels were given, and nothing can be proven
-    eeaug.ConversionError : a file of the bundle is damaged, or a written one disagrees with it
-
-    Nothing has been written then.
+    As augment. eeaug.InfeasibleError : labels were given, and nothing can be proven
     """
     from eeaug.flow.certify import IN_DATA, Request
 
@@ -172,13 +162,10 @@ def certify(
     in_memory = isinstance(data, Mapping)
     with Cache(cache).once() if in_memory else nullcontext(Path()) as scratch, _unnamed(scratch):
         request = Request(
-            data=str(from_memory.data(data, scratch, running, beside=False)), part=part,
+            data=str(from_memory.data(data, scratch, running, beside=False)),
             labels=None if labels is None else IN_DATA if labels == IN_DATA else Path(labels),
-            max_accuracy_drop=max_accuracy_drop, risk=risk, sheet=Path(sheet),
-            output=None if output is None else Path(output),
-            formats=None if formats is None else tuple(formats),
-            force=force, prepared=prepared, cache=cache, threads=running.threads if threads is None else threads,
-            manifest_sha256=manifest_sha256,
+            sheet=Path(sheet), output=None if output is None else Path(output), cache=cache,
+            **{"threads": running.threads, **options},
         )  # fmt: skip
         return subprocess_run.certify(place, request, _observer(progress))
 

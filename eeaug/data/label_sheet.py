@@ -23,7 +23,7 @@ from eeaug.support import places
 from eeaug.support.printable import quoted, shown
 from eeaug.support.spelling import nearest
 
-__all__ = ["Names", "Row", "read", "written"]
+__all__ = ["Names", "ToLabel", "read", "written"]
 
 COLUMNS = ("index", "step", "leave", "cascade", "model", "label")
 ORIGIN = re.compile(r"# eeaug certify: bundle ([0-9a-f]{64}), (\w+) ([0-9a-f]{64})")
@@ -61,7 +61,7 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Row:
+class ToLabel:
     """A sample: what the two say of it, the step (from 1) that its label is for, what share leaves early there."""
 
     index: int
@@ -71,7 +71,7 @@ class Row:
     model: int
 
 
-def written(rows: Sequence[Row], names: Names, bundle: str, part: str, samples: str) -> bytes:
+def written(rows: Sequence[ToLabel], names: Names, bundle: str, part: str, samples: str) -> bytes:
     """The file; ``bundle`` and ``samples`` are SHA-256 of the manifest and of the part of that name."""
     text = io.StringIO()
     text.write(f"# eeaug certify: bundle {bundle}, {part} {samples}\n")

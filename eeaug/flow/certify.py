@@ -21,7 +21,7 @@ from eeaug.cascade.label_order import LabelOrder, assumed, label_order
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.data import Data, Part, label_sheet
-from eeaug.data.label_sheet import Names, Row
+from eeaug.data.label_sheet import Names, ToLabel
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.design import operating_points
 from eeaug.design.material import TRAIN
@@ -31,7 +31,7 @@ from eeaug.design.reopened import Built, reopened
 from eeaug.design.reuse import Reuse
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.flow import retarget
-from eeaug.flow.retarget import Source
+from eeaug.flow.retarget import EarlierBundle
 from eeaug.flow.write_bundle import deliver
 from eeaug.report import units
 from eeaug.report.content import promise as promises
@@ -56,6 +56,7 @@ class Request:
     max_accuracy_drop, risk : None: those of the bundle
     output : where the new bundle goes; None: nowhere
     formats : of the new bundle; None: those that the bundle has
+    threads : None: as many as the bundle was made with
     """
 
     data: str
@@ -178,7 +179,7 @@ def _of_part(promise: Promise, part: str, known: NDArray[np.bool_]) -> Promise:
     return replace(promise, part=part, labelled=None if known.all() else int(known.sum()))
 
 
-def _built(source: Source) -> Built:
+def _built(source: EarlierBundle) -> Built:
     """The design and its path.
 
     Raises
@@ -203,7 +204,7 @@ def _built(source: Source) -> Built:
     )
 
 
-def _settings(source: Source, request: Request) -> Settings:
+def _settings(source: EarlierBundle, request: Request) -> Settings:
     """Of the new bundle."""
     stored, where = source.manifest.settings, source.directory
     unlabelled = request.labels is None
@@ -217,7 +218,7 @@ def _settings(source: Source, request: Request) -> Settings:
     changes: dict[str, Any] = {"promise": "proven", "force": request.force, "output": request.output}
     asked = {
         "max_accuracy_drop": request.max_accuracy_drop, "risk": request.risk, "threads": request.threads,
-        "formats": request.formats,
+        "formats": None if request.formats is None else tuple(request.formats),
     }  # fmt: skip
     left_out = retarget.of_data(stored["formats"])
     if left_out and request.output is not None and request.formats is None:
@@ -267,16 +268,24 @@ def _nothing_proven(proof: Proof, settings: Settings, labels: str) -> Infeasible
     )  # fmt: skip
 
 
-def _rows(proof: Proof, outcomes: Outcomes) -> list[Row]:
+def _rows(proof: Proof, outcomes: Outcomes) -> list[ToLabel]:
     order, leave = proof.order, [1 - float(p.leave_rates[-1]) for p in proof.opening.passages]
     return [
-        Row(int(i), int(order.first[i]) + 1, leave[order.first[i]], int(order.answer[i]), int(outcomes.baseline[i]))
+        ToLabel(
+            int(i), int(order.first[i]) + 1, leave[order.first[i]], int(order.answer[i]), int(outcomes.baseline[i])
+        )
         for i in order.samples
     ]
 
 
 def _write(
-    source: Source, settings: Settings, built: Built, proof: Proof, given: Data, part: Part, progress: Progress
+    source: EarlierBundle,
+    settings: Settings,
+    built: Built,
+    proof: Proof,
+    given: Data,
+    part: Part,
+    progress: Progress,
 ) -> None:
     """The new bundle: the design of the old one, as far open as is proven."""
     assert proof.index is not None
@@ -333,6 +342,6 @@ def _next(proof: Proof, needs: Sequence[int]) -> str:
     if not missing:
         return f"Step {after + 1} fails with all its labels: only more samples can prove it."
     return (
-        f"Next is step {after + 1}: it needs labels for the first {needs[after]:,} samples of the sheet, {missing:,} "
-        "of which have none."
+        f"Next is step {after + 1}: it needs labels for the first {needs[after]:,} samples of the sheet, "
+        f"{missing:,} of which have none."
     )

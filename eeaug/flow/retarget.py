@@ -40,7 +40,7 @@ from eeaug.support.progress import Progress
 from eeaug.support.spelling import nearest
 
 __all__ = [
-    "Source", "material_of", "of_data", "preview", "read_source", "rehearse", "retarget", "settings_of",
+    "EarlierBundle", "material_of", "of_data", "preview", "read_source", "rehearse", "retarget", "settings_of",
 ]  # fmt: skip
 
 # settings of the earlier bundle that can be taken away
@@ -51,7 +51,7 @@ SHOWN = (
 
 
 @dataclass(frozen=True)
-class Source:
+class EarlierBundle:
     """A bundle that was made with its search/."""
 
     directory: Path
@@ -109,7 +109,7 @@ def preview(
 
 
 def rehearse(
-    settings: Settings, source: Source, changes: Mapping[str, Any], material: Material, progress: Progress
+    settings: Settings, source: EarlierBundle, changes: Mapping[str, Any], material: Material, progress: Progress
 ) -> None:
     """Refuse now a format that cannot be written at the end, unless the bundle has it for the same target."""
     asked = formats.named(settings.running.formats)
@@ -123,7 +123,7 @@ def rehearse(
         )
 
 
-def read_source(directory: Path, manifest_sha256: str | None) -> Source:
+def read_source(directory: Path, manifest_sha256: str | None) -> EarlierBundle:
     bundle = manifest.read(directory, manifest_sha256)
     search = search_files.read(directory, bundle.manifest["files"])
     if search is None:
@@ -132,7 +132,7 @@ def read_source(directory: Path, manifest_sha256: str | None) -> Source:
             "eeaug augment can make a bundle for other limits"
         )
     _check_search(directory, search, bundle)
-    return Source(
+    return EarlierBundle(
         directory,
         bundle.entries,
         bundle.report,
@@ -173,7 +173,7 @@ def _check_search(directory: Path, search: Search, bundle: Bundle) -> None:
             raise ConversionError(f"{directory / 'search'}/{what}")
 
 
-def settings_of(source: Source, changes: Mapping[str, Any]) -> Settings:
+def settings_of(source: EarlierBundle, changes: Mapping[str, Any]) -> Settings:
     """The bundle's settings with the changes."""
     stored = source.manifest.settings
     kept = dict(stored)
@@ -213,7 +213,7 @@ def of_data(names: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _explained(source: Source, changes: Mapping[str, Any]) -> Iterator[None]:
+def _explained(source: EarlierBundle, changes: Mapping[str, Any]) -> Iterator[None]:
     """A contradiction that an option of the earlier bundle has part in says so."""
     try:
         yield
@@ -225,7 +225,9 @@ def _explained(source: Source, changes: Mapping[str, Any]) -> Iterator[None]:
         raise
 
 
-def material_of(settings: Settings, source: Source, changes: Mapping[str, Any], progress: Progress) -> Material:
+def material_of(
+    settings: Settings, source: EarlierBundle, changes: Mapping[str, Any], progress: Progress
+) -> Material:
     stored, search = source.manifest, source.earlier.search
     target = source.hardware if "hardware" not in changes else hardware.read(settings.input.hardware)
     with progress.step("import"):
@@ -293,7 +295,7 @@ def _check_activations(directory: Path, search: Search) -> None:
             raise ConversionError(f"{directory / search_files.EXITS}: {what}") from error
 
 
-def _check_heads(source: Source, changes: Mapping[str, Any]) -> None:
+def _check_heads(source: EarlierBundle, changes: Mapping[str, Any]) -> None:
     """Refuse to put an exit where no head was trained, or none was good enough to be kept."""
     names = list(dict.fromkeys(t.head.location.name for t in source.earlier.search.trained))
     have = f"it has heads at {', '.join(names)}" if names else "it has none at all"

@@ -9,12 +9,12 @@ import pytest
 
 from eeaug.cascade.output import Decision
 from eeaug.data import label_sheet
-from eeaug.data.label_sheet import Names, Row
+from eeaug.data.label_sheet import Names, ToLabel
 from eeaug.errors import InputError
 
 BUNDLE, SAMPLES = "a" * 64, "b" * 64
 NAMES = Names(Decision("softmax", 3), ("cat", 'the "dog", wet', "Katze ä"))
-ROWS = (Row(7, 1, 0.25, 0, 1), Row(2, 1, 0.25, 2, 0), Row(40, 3, 0.5, 1, 2))
+ROWS = (ToLabel(7, 1, 0.25, 0, 1), ToLabel(2, 1, 0.25, 2, 0), ToLabel(40, 3, 0.5, 1, 2))
 
 
 def sheet(path: Path, *changes: tuple[str, str]) -> Path:
