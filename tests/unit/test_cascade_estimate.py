@@ -105,6 +105,8 @@ def test_weights_count_within_groups_and_between_them() -> None:
     lost = np.where(groups < 20, losses, 0)
     assert p_value(lost, 0.1, groups=groups) <= 0.05 < p_value(lost, 0.1, groups=groups, weights=between)
     assert p_value(losses, 0.05, groups=groups, weights=np.zeros(800)) == 1
+    once = p_value(lost, 0.3, groups=groups, weights=between)
+    assert p_value(lost, 0.3, groups=groups, weights=7 * between) == pytest.approx(once)
 
 
 def test_how_many_groups_are_needed() -> None:
