@@ -140,7 +140,7 @@ def trial(recorded: Recorded, samples: int, seed: int, risks: Sequence[float]) -
     """One draw of calibration samples: the truth of the designs of independent, exact, and every risk."""
     rng = np.random.default_rng([samples, seed])
     held = some(recorded.outcomes, rng.integers(0, recorded.outcomes.samples, samples))
-    first = splitting._stratified(held.labels, splitting.CHOOSE_SHARE_OF_HELD, rng)
+    first = splitting._stratified(held.labels, 1 / 3, rng)
     choose, certify = some(held, np.flatnonzero(first)), some(held, np.flatnonzero(~first))
 
     def problem(outcomes: Outcomes, scoring: str = "exact") -> Problem:

@@ -24,7 +24,7 @@ from eeaug.cascade.outcomes import Outcomes, class_limit
 from eeaug.cascade.output import Decision
 from eeaug.errors import InfeasibleError
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
-from eeaug.network.costs import Costs, Exit
+from eeaug.network.costs import Costs, ExitCosts
 from eeaug.network.graph import Block
 from eeaug.search import labels, solver
 from eeaug.search.placing import architectures, placements
@@ -63,7 +63,7 @@ def problem(locations: int, processors: int, samples: int, *, seed: int = 0, **o
         for i, name in enumerate(names)
     ]
     exits = [
-        Exit(names[i], i + 1, "head", {"dense": int(macs.sum() * rng.uniform(2e-4, 2e-3))},
+        ExitCosts(names[i], i + 1, "head", {"dense": int(macs.sum() * rng.uniform(2e-4, 2e-3))},
              int(rng.integers(1000, 20_000)), int(rng.integers(100, 4000)))
         for i in range(locations)
     ]  # fmt: skip

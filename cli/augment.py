@@ -35,7 +35,7 @@ EXAMPLES = {
     "What to keep": "--max-accuracy-drop 0.005 --max-latency 0.2",
     "What to minimise": "--objective energy",
     "Exits and heads": "--max-exits 2 --effort thorough",
-    "Thresholds and proof": "--risk 0.05 --points 5",
+    "Thresholds and proof": "--promise proven --risk 0.01 --points 5",
     "Placement": "--exit-at activation_2:cm0p --forbid activation_1",
     "Output and formats": "-o out --force --format tflite,c",
     "Running": "--dry-run --threads 4",
@@ -72,7 +72,8 @@ EXAMPLES = {
 @shared.option("--max-latency")
 @shared.option("--max-accuracy-drop", "  [default: 0.01]")
 @shared.option("--max-class-drop", "; default: not bounded.")
-@shared.option("--risk", " Two thirds of x_val serve for that.")
+@shared.option("--promise")
+@shared.option("--risk")
 @shared.option("--objective")
 @shared.option("--efficiency-weight")
 @shared.option("--scoring")
@@ -88,15 +89,14 @@ EXAMPLES = {
     type=click.Choice(["held", "train"]),
     default="held",
     show_default=True,
-    help="Samples that thresholds are found on: x_val (else half of x_test), or a part of x_train as in the "
-    "paper, on which the model is too sure.",
+    help="Samples that say how far thresholds may be opened: x_val (else half of x_test), or a part of x_train as "
+    "in the paper, on which the model is too sure: nothing is promised then.",
 )
 @shared.option("--correction")
 @shared.option("--points")
 @shared.option("--mapping")
 @shared.option("--max-exits", "; default: number of processors − 1, at least 1.")
 @shared.option("--reuse/--no-reuse")
-@shared.option("--cross-validate/--no-cross-validate")
 @shared.option("--thresholds")
 @shared.option("--exit-at")
 @shared.option("--threshold")

@@ -15,10 +15,11 @@ from eeaug.cli.grouped import Suggesting
 from eeaug.errors import EeaugError, InputError
 from eeaug.report import units
 from eeaug.settings import Running, default_cache
-from eeaug.support.cache import Cache, Item, Network
+from eeaug.support.cache import Cache, CachedModel, Item
 from eeaug.support.printable import printable
 
 DAY_S = 24 * 3600.0
+MOST_NAMES = 3  # of data sets in a line
 UNKNOWN = "unknown"  # names in a damaged about.json
 _COMMON = {"data": "unpacked data", "once": "runs with --no-cache"}  # what belongs to no network
 
@@ -131,19 +132,19 @@ def _cache(directory: Path | None) -> Cache:
     return Cache(place)
 
 
-def _of_model(networks: Sequence[Network], model: str | None) -> list[Network]:
+def _of_model(networks: Sequence[CachedModel], model: str | None) -> list[CachedModel]:
     if model is None:
         return list(networks)
-    found = [network for network in networks if model in network.models]
-    if not found:
+    matching = [network for network in networks if model in network.models]
+    if not matching:
         from eeaug.support.spelling import nearest
 
         known = sorted({name for network in networks for name in network.models})
         raise InputError(f"--model {model}: nothing is kept of it{nearest(model, known)}")
-    return found
+    return matching
 
 
-def _facts(place: Cache, items: Sequence[Item], networks: Sequence[Network]) -> dict[str, Any]:
+def _facts(place: Cache, items: Sequence[Item], networks: Sequence[CachedModel]) -> dict[str, Any]:
     common: dict[str, Any] = {}
     for kind in _COMMON:
         mine = [item for item in items if item.kind == kind]
@@ -171,8 +172,13 @@ def _facts(place: Cache, items: Sequence[Item], networks: Sequence[Network]) -> 
     }
 
 
-def _names(network: Network) -> tuple[str, str]:
-    return ", ".join(network.models) or UNKNOWN, ", ".join(network.data) or UNKNOWN
+def _names(network: CachedModel) -> tuple[str, str]:
+    return _listed(network.models), _listed(network.data)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return (", ".join(names[:MOST_NAMES]) or UNKNOWN) + more
 
 
 def _bytes(items: Iterable[Item], kind: str | None = None) -> int:

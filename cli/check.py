@@ -15,7 +15,7 @@ from eeaug.support import quantities
 from eeaug.support.outputs import Output
 
 if TYPE_CHECKING:
-    from eeaug.report.gate import Part, Row
+    from eeaug.report.gate import CheckedLimit, PairedMetrics
 
 __all__ = ["check"]
 
@@ -96,12 +96,12 @@ def check(
         what = "; ".join(f"--{row.limit.name}: {row.sentence}" for row in failed)
         raise InfeasibleError(
             f"{len(failed)} of {len(rows)} limits {'is' if len(failed) == 1 else 'are'} not kept: {what}",
-            limit=first.limit.name, given=first.given, best=first.found,
+            limit=first.limit.name, given=first.given, best=first.value,
         )  # fmt: skip
 
 
-def _show(name: str, sha256: str, part: Part, rows: Sequence[Row], *, as_json: bool) -> None:
-    """On stdout."""
+def _show(name: str, sha256: str, part: PairedMetrics, rows: Sequence[CheckedLimit], *, as_json: bool) -> None:
+    """Print the result on stdout."""
     ok = all(row.ok for row in rows)
     if as_json:
         from eeaug.bundle.directory import dump_json
@@ -120,7 +120,7 @@ def _show(name: str, sha256: str, part: Part, rows: Sequence[Row], *, as_json: b
     for column in ("limit", "given", "found", "margin", ""):
         table.add_column(column, justify="left" if column in ("limit", "") else "right")
     for row in rows:
-        found, given, margin = row.words
+        value, given, margin = row.words
         verdict = Text("ok", "green") if row.ok else Text("failed", "red")
-        table.add_row(f"{row.limit.quantity}, {row.basis}", given, found, margin, verdict)
+        table.add_row(f"{row.limit.quantity}, {row.basis}", given, value, margin, verdict)
     out.console().print(table)

@@ -58,14 +58,14 @@ def read(file: Path, command: click.Command) -> dict[str, Any]:
         raise InputError(f"{file}: must be a mapping of options, such as max-latency: 2.5, given {shown(document)}")
     given: dict[str, Any] = {}
     for key, value in document.items():
-        found = options.get(key) if isinstance(key, str) else None
-        if found is None or found.name is None:
+        option = options.get(key) if isinstance(key, str) else None
+        if option is None or option.name is None:
             name = key_text(key)
             hint = "" if mistakes.enough else nearest(name, options) or f"; see eeaug {command.name} --help"
             mistakes.add(name, f"no such option{hint}")
             continue
         try:
-            given[found.name] = _value(found, value, file.parent)
+            given[option.name] = _value(option, value, file.parent)
         except click.BadParameter as error:
             mistakes.add(key, error.message.rstrip("."))
     mistakes.raise_if_any()

@@ -12,13 +12,13 @@ from eeaug.cli import out
 __all__ = ["OWN", "known", "warn"]
 
 PREFIX = "EEAUG_"
-OWN = ("EEAUG_CACHE_DIR", "EEAUG_TRACEBACK")  # besides those of options
+OWN = ("EEAUG_CACHE_DIR", "EEAUG_TRACEBACK")  # besides the variables of options
 
 
 def warn(context: click.Context, environment: Mapping[str, str] = os.environ) -> None:
     """Say in a line which variable that begins with EEAUG_ is none of an option, most likely misspelt."""
     strange = [name for name in environment if name.upper().startswith(PREFIX) and name not in OWN]
-    if not strange:  # so that nothing is imported for it
+    if not strange:  # nothing to report: no import is needed
         return
     from eeaug.support.spelling import nearest
 

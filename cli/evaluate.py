@@ -78,16 +78,16 @@ def evaluate(
       eeaug evaluate model-eeaug --data new.npz
       eeaug evaluate model-eeaug --data field.npz --labels none --point frugal
     """
-    from eeaug import data as samples
-    from eeaug.bundle import directory as bundle
-    from eeaug.bundle import manifest as bundles
+    from eeaug.bundle.directory import dump_json
+    from eeaug.bundle.manifest import read as read_bundle
+    from eeaug.data import load as load_data
     from eeaug.data.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
     from eeaug.settings import default_cache
     from eeaug.support.cache import telling
 
-    found = bundles.read(directory, manifest_sha256)
-    manifest = found.entries
+    bundle = read_bundle(directory, manifest_sha256)
+    manifest = bundle.entries
     if baseline and manifest.finetuned:
         raise InputError(
             f"--baseline: the backbone of {directory} was fine-tuned: the given model is not in the bundle"
@@ -96,7 +96,7 @@ def evaluate(
     shape = cascade.input_shape
     cache = (cache_dir or default_cache()) / "data"
     with telling(lambda text: out.say(f"warning: {text}", err=True)):
-        given = samples.load(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
+        given = load_data(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
     preprocessing = Preprocessing() if prepared else manifest.preprocessing
     given = replace(given, preprocessing=preprocessing)
     known = given.notes
@@ -111,7 +111,7 @@ def evaluate(
         decided = Decisions.of(outcomes, cascade.thresholds)
     else:
         decided = cascade.run(_batches(chosen, preprocessing))
-    served = _served(found.report, manifest, given, chosen)
+    served = _served(bundle.report, manifest, given, chosen)
     facts = {
         **_figures(cascade, chosen, decided),
         "baseline": None if outcomes is None else _against_model(cascade, outcomes, chosen, served, manifest.seed),
@@ -119,7 +119,7 @@ def evaluate(
     }
     facts["verdict"] = evaluate_view.verdict(facts, guaranteed=manifest.settings["risk"] is not None)
     if as_json:
-        out.write(bundle.dump_json(facts).encode())
+        out.write(dump_json(facts).encode())
     else:
         evaluate_view.show(facts, given.source)
 
@@ -210,14 +210,14 @@ def _compared(manifest: Manifest, cascade: Cascade, decided: Decisions, served: 
     recorded = manifest.reference
     assert recorded is not None  # of every bundle that was read
     new = shift.seen(decided.exits, decided.reached)
-    found = shift.compare(shift.read(recorded, cascade.point), new, cascade.thresholds)
+    statistics = shift.compare(shift.read(recorded, cascade.point), new, cascade.thresholds)
     return {
         "part": recorded["part"],
         "samples": recorded["samples"],
         "weighted": recorded["weighted"],
         "level": shift.LEVEL,
         "samples_served_as": list(served),
-        "outside": sum(c.outside for c in found),
+        "outside": sum(c.outside for c in statistics),
         "statistics": [
             {
                 "stage": cascade.stages[c.exit].name,
@@ -228,6 +228,6 @@ def _compared(manifest: Manifest, cascade: Cascade, decided: Decisions, served: 
                 "p_value": c.p_value,
                 "outside": c.outside,
             }
-            for c in found
+            for c in statistics
         ],
     }

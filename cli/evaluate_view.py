@@ -17,30 +17,30 @@ NAMES = {
 
 def verdict(facts: dict[str, Any], *, guaranteed: bool) -> str:
     """Whether the data is of the kind that thresholds were found on, in plain words."""
-    found = facts["reference"]
-    said = []
-    served = found["samples_served_as"]
+    reference = facts["reference"]
+    sentences = []
+    served = reference["samples_served_as"]
     if served:
-        said.append(
+        sentences.append(
             f"{facts['part']} is no new data: it served as {' and '.join(served)} when the bundle was made."
         )
-    part = f"the {found['part']} part"
-    if found["part"] == "choose":
+    part = f"the {reference['part']} part"
+    if reference["part"] == "choose":
         part += ", on which thresholds were found, so the intervals are optimistic"
-    outside = [s for s in found["statistics"] if s["outside"]]
+    outside = [s for s in reference["statistics"] if s["outside"]]
     if outside:
         # a leave rate says most to a user, then whatever is least likely
         worst = min(outside, key=lambda s: (s["statistic"] != "leave_rate", s["p_value"]))
         more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
         what = "thresholds and the guarantee" if guaranteed else "thresholds"
-        said.append(
+        sentences.append(
             f"Shift: {_in_words(worst, facts)}{more} (from {part}). {what.capitalize()} were found on other data."
         )
     else:
-        said.append(f"Leave rates and confidences are those of {part}.")
-    if found["weighted"]:
-        said.append("The expected values are weighted by --priors, this data is taken as it comes.")
-    return " ".join(said)
+        sentences.append(f"Leave rates and confidences are those of {part}.")
+    if reference["weighted"]:
+        sentences.append("The expected values are weighted by --priors, this data is taken as it comes.")
+    return " ".join(sentences)
 
 
 def _in_words(test: dict[str, Any], facts: dict[str, Any]) -> str:
@@ -56,7 +56,7 @@ def _in_words(test: dict[str, Any], facts: dict[str, Any]) -> str:
 
 
 def show(facts: dict[str, Any], source: str) -> None:
-    """On stdout."""
+    """Print the result on stdout."""
     from rich.table import Table
 
     from eeaug.report import units
@@ -90,12 +90,12 @@ def _comparison(facts: dict[str, Any]) -> Any:
 
     from eeaug.report import units
 
-    found = facts["reference"]
-    title = f"Compared with the {found['part']} part ({found['samples']:,} samples)"
+    reference = facts["reference"]
+    title = f"Compared with the {reference['part']} part ({reference['samples']:,} samples)"
     table = Table(title=title, title_justify="left")
-    for column in ("", "here", f"{1 - found['level']:.0%}: all are within", ""):
+    for column in ("", "here", f"{1 - reference['level']:.0%}: all are within", ""):
         table.add_column(column, justify="left" if not column else "right")
-    for test in found["statistics"]:
+    for test in reference["statistics"]:
         shares = test["statistic"] == "leave_rate"
         name = NAMES[test["statistic"]]
         if shares and test["stage"] == facts["stages"][-1]["name"]:
@@ -115,9 +115,9 @@ def _drop(baseline: dict[str, Any]) -> str:
 
     drop, bound = units.points(baseline["drop"], signed=False), baseline["drop_bound_95"]
     if baseline["accuracy"] is None:
-        said = f"another answer than the given model on {units.share(baseline['drop'])} of samples"
+        figures = f"another answer than the given model on {units.share(baseline['drop'])} of samples"
     else:
-        said = f"the given model is right on {units.share(baseline['accuracy'])}: a drop of {drop}"
+        figures = f"the given model is right on {units.share(baseline['accuracy'])}: a drop of {drop}"
     if bound is None:
-        return f"{said}; no bound: {baseline['drop_bound_95_missing']}"
-    return f"{said}, with 95 % confidence {units.points(bound, signed=False)} at most"
+        return f"{figures}; no bound: {baseline['drop_bound_95_missing']}"
+    return f"{figures}, with 95 % confidence {units.points(bound, signed=False)} at most"

@@ -20,7 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "--recipe", "--exit-weight",
     ),
     "Thresholds and proof": (
-        "--risk", "--cross-validate", "--confidence", "--calibrate-on", "--points", "--threshold", "--thresholds",
+        "--promise", "--risk", "--confidence", "--calibrate-on", "--points", "--threshold", "--thresholds",
         "--correction", "--least-alpha",
     ),
     "Placement": ("--exit-at", "--forbid", "--mapping"),
@@ -42,9 +42,9 @@ def grouped(params: Iterable[click.Parameter]) -> Iterator[tuple[str, list[click
     """Title and options of every group that there are options of."""
     options = {flag(param): param for param in params if isinstance(param, click.Option)}
     for title, names in GROUPS.items():
-        found = [options[name] for name in names if name in options]
-        if found:
-            yield title, found
+        in_group = [options[name] for name in names if name in options]
+        if in_group:
+            yield title, in_group
 
 
 class Grouped(click.Command):
@@ -61,9 +61,9 @@ class Grouped(click.Command):
         self.examples = examples
         for option in self.params:
             if isinstance(option, click.Option):
-                own = f"EEAUG_{self.name}_{flag(option).lstrip('-')}".upper().replace("-", "_")
+                variable = f"EEAUG_{self.name}_{flag(option).lstrip('-')}".upper().replace("-", "_")
                 others = [option.envvar] if isinstance(option.envvar, str) else option.envvar or []
-                option.envvar, option.allow_from_autoenv = [own, *others], False
+                option.envvar, option.allow_from_autoenv = [variable, *others], False
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, options in grouped(self.get_params(ctx)):

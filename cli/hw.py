@@ -162,7 +162,7 @@ hw.add_command(fit)
 
 def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:
     rows = [("rate (default)", *(_quantity(p.rates_macs_per_s["default"], " MAC/s") for p in processors))]
-    rows += [(f"  {kind}", *(_own_rate(p, kind) for p in processors)) for kind in hardware.KINDS]
+    rows += [(f"  {kind}", *(_stated_rate(p, kind) for p in processors)) for kind in hardware.KINDS]
     rows += [
         ("  and per layer", *(_quantity(p.overhead_s_per_layer, "s") for p in processors)),
         ("  and per element", *(_quantity(p.overhead_s_per_element, "s") for p in processors)),
@@ -178,11 +178,11 @@ def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:
     return _table("Processors, in order of use", ("", *(p.name for p in processors)), rows)
 
 
-def _own_rate(processor: hardware.Processor, kind: str) -> str:
-    own = processor.rates_macs_per_s[kind]
-    if own is None and processor.rate(kind) is not None:
+def _stated_rate(processor: hardware.Processor, kind: str) -> str:
+    rate = processor.rates_macs_per_s[kind]
+    if rate is None and processor.rate(kind) is not None:
         return f"{UNKNOWN} (default)"
-    return _quantity(own, " MAC/s")
+    return _quantity(rate, " MAC/s")
 
 
 def _count(items: tuple[object, ...], one: str, many: str) -> str:

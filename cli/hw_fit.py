@@ -119,16 +119,16 @@ def _show(new: Hardware, fits: Mapping[str, Fit], rows: Sequence[Mapping[str, An
     table = Table(title=f"Rates of {new.name}", title_justify="left")
     for column in ("processor", "type", "rate", "may well be off by"):
         table.add_column(column, justify="left" if column in ("processor", "type") else "right")
-    for processor, found in fits.items():
-        for kind, rate in found.rates.items():
+    for processor, fitted in fits.items():
+        for kind, rate in fitted.rates.items():
             if rate is None:
                 table.add_row(processor, kind, "hardly measured", "the default serves")
             else:
-                table.add_row(processor, kind, f"{units.macs(rate)}/s", _off(found, kind))
-        for key, seconds in found.overheads.items():
+                table.add_row(processor, kind, f"{units.macs(rate)}/s", _off(fitted, kind))
+        for key, seconds in fitted.overheads.items():
             if seconds is not None:
-                said = _off(found, key) if key in found.measured else "hardly measured: as a rule"
-                table.add_row(processor, f"per {key.rpartition('_')[2]}", units.seconds(seconds), said)
+                change = _off(fitted, key) if key in fitted.measured else "hardly measured: as a rule"
+                table.add_row(processor, f"per {key.rpartition('_')[2]}", units.seconds(seconds), change)
     console.print(table)
     table = Table(title="Measurements, and the errors of estimates", title_justify="left")
     for column in ("", "processor", "MACs", "measured", "rates before", "fitted", "fitted to the others"):
@@ -143,8 +143,8 @@ def _show(new: Hardware, fits: Mapping[str, Fit], rows: Sequence[Mapping[str, An
         console.print(f"median error of what was left out of the fit: {100 * statistics.median(others):.1f} %")
 
 
-def _off(found: Fit, key: str) -> str:
-    return f"{100 * (found.factors[key] - 1):.0f} %"
+def _off(fitted: Fit, key: str) -> str:
+    return f"{100 * (fitted.factors[key] - 1):.0f} %"
 
 
 def _error(seconds: float | None, measured: float) -> str:

@@ -54,9 +54,9 @@ def inspect(
         raise click.UsageError(f"--json and --format {form} contradict each other")
     to = Output(output, force, {"the model": model, "the hardware description": hardware})
     to.check()
-    from eeaug import hardware as descriptions
+    from eeaug.hardware import read as read_hardware
 
-    target = descriptions.read(hardware) if hardware is not None else None
+    target = read_hardware(hardware) if hardware is not None else None
     facts = _facts(model, target, allow_unsafe, output_name)
     if as_json:
         from eeaug.bundle.directory import dump_json
@@ -91,13 +91,12 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
 
     from eeaug.backbone import model
     from eeaug.heads import families
-    from eeaug.network import graph, locations
-    from eeaug.network import macs as counting
+    from eeaug.network import graph, locations, macs
     from eeaug.network.costs import Costs
 
     classifier = model.load(path, allow_unsafe=allow_unsafe, output=output_name)
     blocks = graph.blocks(classifier)
-    found, reasons = locations.find(blocks, classifier.decision.outputs)
+    places, reasons = locations.find(blocks, classifier.decision.outputs)
     total = sum(block.total_macs for block in blocks)
     tail = families.blueprint_units(classifier.calls, blocks)
     decision, every = classifier.decision, list(families.MAP_FAMILIES)
@@ -106,7 +105,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
             *families.dense_heads(at, tail, decision, total),
             *families.map_heads(at, every, decision, most_macs=np.inf),
         ]
-        for at in found
+        for at in places
     }
     rows: list[dict[str, Any]] = []
     for block in blocks:
@@ -136,7 +135,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
         "macs": total,
         "parameters": sum(block.parameters for block in blocks),
         "blueprint": [[layer.units, layer.activation] for layer in tail],
-        "locations": len(found),
+        "locations": len(places),
         "blocks": rows,
         "calls": [
             {
@@ -145,7 +144,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
                 "inputs": list(call.inputs),
                 "shape": list(call.shapes[0]),
                 "kernel": list(call.weights[0][:-2]) if "Conv" in call.kind and call.weights else [],
-                "macs": counting.total(counting.count(call)),
+                "macs": macs.total(macs.count(call)),
             }
             for call in classifier.calls
         ],

@@ -34,7 +34,7 @@ INTERRUPT_PAUSE_S = 1.0
 NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 NEARLY_FULL_BYTES = 100_000_000
 LONGEST_REASON = 160  # characters; a Keras error can quote a whole configuration
-# of an OSError: the place that was named cannot be what it should
+# errno of an OSError that means: the place that was named cannot be used so
 WRONG_PLACE = {
     errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
     errno.ENOTEMPTY, errno.EPERM, errno.EROFS, errno.ENXIO,
@@ -105,7 +105,7 @@ def _main() -> int:
             stream.flush()
         except OSError:  # what is still buffered cannot be written; Python would try again when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # TensorFlow's own end would answer with a traceback
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # while TensorFlow shuts down, Ctrl-C would print a traceback
     if code == INTERRUPTED:
         # All is cleaned up by now. An interrupt that passed through code run from C, as in TensorFlow's import,
         # would make Python end by the signal itself and not with our code.
@@ -128,7 +128,7 @@ def _interrupt() -> Callable[[int, Any], None]:
 
 
 def _ignore_interrupts() -> None:
-    """From here on; a second one may have waited for native code to end, and would take the exit code away."""
+    """Ignore Ctrl-C from here on: a second one that waited for native code to end would change the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if getattr(signal.getsignal(number), "__module__", None) == __name__:  # ours
             signal.signal(number, signal.SIG_IGN)
@@ -204,8 +204,8 @@ def _os_error(error: OSError) -> int:
         return _fail("error: out of memory", 1)
     name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     if (full := _full_disk(error)) is not None:
-        said = error.strerror or " ".join(str(error).split())
-        return _fail(f"error: {said}{f': {name}' if name else full}", 1)
+        reason = error.strerror or " ".join(str(error).split())
+        return _fail(f"error: {reason}{f': {name}' if name else full}", 1)
     if not error.strerror:
         return _fail(f"error: {' '.join(str(error).split())}", 1)
     code = 2 if name and error.errno in WRONG_PLACE else 1
@@ -252,7 +252,7 @@ def _full_disk(error: BaseException) -> str | None:
         with suppress(OSError):
             free[place] = shutil.disk_usage(place).free
     fullest = min(free, key=lambda place: free[place], default=None)
-    if fullest is None or free[fullest] > NEARLY_FULL_BYTES:  # what was written has been taken away again
+    if fullest is None or free[fullest] > NEARLY_FULL_BYTES:  # the disk has room: partial files have been deleted
         return ""
     return f": {fullest} has {free[fullest] / 1e6:,.1f} MB free"
 

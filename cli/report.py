@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest
+from eeaug.bundle.directory import dump_json
 from eeaug.cli import shared
 from eeaug.errors import InputError
 from eeaug.support import json_file, quantities, regular
@@ -69,7 +69,7 @@ def report(
         if directories:
             raise click.UsageError("--schema is that of every bundle: give no DIR")
         described = importlib.import_module(f"eeaug.schema.{schema}")
-        content = bundle.dump_json(described.schema()).encode()
+        content = dump_json(described.schema()).encode()
     else:
         use = _use(period, battery)
         if form == "json" and use is not None and len(directories) < 2:
@@ -83,26 +83,26 @@ def report(
             raise click.UsageError("--manifest-sha256 is of one DIR")
         read = [manifest.read(place, manifest_sha256) for place in places]
         with manifest.shown_whole(*places):
-            made = _compared(read, form, use) if len(read) > 1 else _one(read[0], form, use)
-            if not isinstance(made, bytes):
+            rendered = _compared(read, form, use) if len(read) > 1 else _one(read[0], form, use)
+            if not isinstance(rendered, bytes):
                 last = shared.manifest_line(read[0].sha256) if len(read) == 1 else ""
-                shared.show(lambda console: _print(console, made, last), to)
+                shared.show(lambda console: _print(console, rendered, last), to)
                 return
-        content = made
+        content = rendered
     shared.give(content, to)
 
 
-def _print(console: Any, made: Any, last: str) -> None:
-    console.print(made)
+def _print(console: Any, rendered: Any, last: str) -> None:
+    console.print(rendered)
     if last:
         console.print(last, highlight=False, soft_wrap=True)
 
 
-def _one(found: manifest.Bundle, form: str, use: Any) -> Any:
+def _one(bundle: manifest.Bundle, form: str, use: Any) -> Any:
     """The report of one bundle, as bytes or for a terminal."""
-    content, place = found.report, found.directory
+    content, place = bundle.report, bundle.directory
     if form == "json":
-        return found.raw
+        return bundle.raw
     if form == "markdown":
         from eeaug.report.render import markdown
 
@@ -112,7 +112,7 @@ def _one(found: manifest.Bundle, form: str, use: Any) -> Any:
         from eeaug.report.render import page
 
         name = place.resolve().name
-        return page.render(content, found.manifest, manifest.times(place), name, use).encode()
+        return page.render(content, bundle.manifest, manifest.times(place), name, use).encode()
     from eeaug.report.render import terminal
 
     return terminal.render(content, use=use)
@@ -122,9 +122,9 @@ def _compared(read: list[manifest.Bundle], form: str, use: Any) -> Any:
     """The comparison of several bundles, as bytes or for a terminal."""
     from eeaug.report.words import compare
 
-    designs = [compare.Named(str(found.directory), found.report) for found in read]
+    designs = [compare.Named(str(bundle.directory), bundle.report) for bundle in read]
     if form == "json":
-        return bundle.dump_json(compare.as_json(designs, use)).encode()
+        return dump_json(compare.as_json(designs, use)).encode()
     if form == "markdown":
         from eeaug.report.render import markdown
 
@@ -144,9 +144,9 @@ def _use(period: float | None, battery: str | None) -> Any:
     if period is None or battery is None:
         missing, given = ("--period", "--battery") if period is None else ("--battery", "--period")
         raise click.UsageError(f"{given} needs {missing}: a battery lasts as long as inferences are rare")
-    from eeaug.report.words import battery as batteries
+    from eeaug.report.words.battery import Use, capacity_j
 
-    return batteries.Use(period, batteries.capacity_j(battery))
+    return Use(period, capacity_j(battery))
 
 
 def find_bundle(where: Path) -> Path:
@@ -159,15 +159,15 @@ def find_bundle(where: Path) -> Path:
     """
     # hidden ones are what a killed run left behind
     children = (path for path in where.iterdir() if path.is_dir() and not path.name.startswith("."))
-    found = [path for path in (where, *sorted(children)) if _is_bundle(path)]
-    if not found:
+    bundles = [path for path in (where, *sorted(children)) if _is_bundle(path)]
+    if not bundles:
         raise InputError("no bundle in the current directory: run `eeaug augment` or name its directory")
-    if len(found) > 1:
-        names = ", ".join(map(str, found))
+    if len(bundles) > 1:
+        names = ", ".join(map(str, bundles))
         raise InputError(
-            f"{len(found)} bundles in the current directory: {names}; name one, eeaug report {found[0]}"
+            f"{len(bundles)} bundles in the current directory: {names}; name one, eeaug report {bundles[0]}"
         )
-    return found[0]
+    return bundles[0]
 
 
 def _is_bundle(directory: Path) -> bool:

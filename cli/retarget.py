@@ -33,7 +33,8 @@ EXAMPLES = {
 @shared.inherited("--max-latency")
 @shared.inherited("--max-accuracy-drop")
 @shared.inherited("--max-class-drop", ".")
-@shared.inherited("--risk", " For bundles made with --risk.")
+@shared.inherited("--promise")
+@shared.inherited("--risk")
 @shared.inherited("--objective")
 @shared.inherited("--efficiency-weight")
 @shared.inherited("--scoring")
@@ -42,7 +43,6 @@ EXAMPLES = {
 @shared.inherited("--mapping")
 @shared.inherited("--max-exits", "; with --hw, where the old target's default holds, the new one's does.")
 @shared.inherited("--reuse/--no-reuse")
-@shared.inherited("--cross-validate/--no-cross-validate")
 @shared.inherited("--thresholds")
 @shared.inherited("--exit-at")
 @shared.inherited("--threshold")
@@ -126,10 +126,10 @@ def _preview(report: dict[str, Any]) -> list[str]:
     from eeaug.report.words import alternatives
 
     design, base = report["design"], report["baseline"]["choose"]
-    found = design["predicted"]["exact"]
+    exact = design["predicted"]["exact"]
     lines = [f"{report['model']['file']} on {report['hardware']['name']}: {design['summary']}", ""]
     exits = [*design["exits"], None]
-    for segment, exit_, leave in zip(design["segments"], exits, found["leave_rates"], strict=True):
+    for segment, exit_, leave in zip(design["segments"], exits, exact["leave_rates"], strict=True):
         way = f"{segment['stage']}: {segment['from'] or 'input'} → {segment['to']}"
         where = f"{units.share(leave)} leave"
         if exit_ is not None:
@@ -139,12 +139,12 @@ def _preview(report: dict[str, Any]) -> list[str]:
         lines.append(f"  {way}; {where}")
     lines += [
         "",
-        f"predicted on the {found['samples']:,} choose samples, against the whole model on "
+        f"predicted on the {exact['samples']:,} choose samples, against the whole model on "
         f"{report['baseline']['processor']}:",
-        f"  accuracy {units.share(found['accuracy'])} ({units.points(found['accuracy'] - base['accuracy'])}), "
-        f"mean MACs {units.macs(found['mean_macs'])} ({units.relative(base['mean_macs'], found['mean_macs'])}), "
-        f"mean latency {units.seconds(found['mean_latency_s'])}, worst {units.seconds(found['worst_latency_s'])}, "
-        f"mean energy {units.joules(found['mean_energy_j'])}",
+        f"  accuracy {units.share(exact['accuracy'])} ({units.points(exact['accuracy'] - base['accuracy'])}), "
+        f"mean MACs {units.macs(exact['mean_macs'])} ({units.relative(base['mean_macs'], exact['mean_macs'])}), "
+        f"mean latency {units.seconds(exact['mean_latency_s'])}, worst {units.seconds(exact['worst_latency_s'])}, "
+        f"mean energy {units.joules(exact['mean_energy_j'])}",
     ]
     for point, note in zip(report["operating_points"], alternatives.point_notes(report), strict=True):
         mine = point["predicted"]
@@ -154,6 +154,4 @@ def _preview(report: dict[str, Any]) -> list[str]:
             f"accuracy {units.points(mine['accuracy'] - base['accuracy'])}, "
             f"mean MACs {units.relative(base['mean_macs'], mine['mean_macs'])}" + (f" ({note})" if note else "")
         )
-    if report["guarantee"] is not None:
-        lines += ["", report["guarantee"]["statement"]]
-    return lines
+    return [*lines, "", report["promise"]["statement"]]

@@ -13,7 +13,7 @@ import click
 
 from eeaug.cli import out
 from eeaug.errors import InputError
-from eeaug.settings import ALWAYS, COSTS, FORMATS, MAX_THREADS
+from eeaug.settings import ALWAYS, COSTS, FORMATS, MAX_THREADS, PROMISES
 from eeaug.support import places, quantities
 from eeaug.support.outputs import Output
 
@@ -22,7 +22,7 @@ __all__ = [
     "manifest_line", "option", "pairs", "show", "show_lines", "show_result", "thresholds",
 ]  # fmt: skip
 
-NONE = "none"  # takes away what the bundle has
+NONE = "none"  # removes the value that the bundle has
 
 
 class Quantity(click.FloatRange):
@@ -37,8 +37,8 @@ class Quantity(click.FloatRange):
             number = quantities.parse(value if isinstance(value, str) else repr(value), self.kind)
         except quantities.QuantityError as error:
             self.fail(str(error), param, ctx)
-        found: float = super().convert(number, param, ctx)
-        return found
+        converted: float = super().convert(number, param, ctx)
+        return converted
 
 
 class Place(click.Path):
@@ -89,7 +89,7 @@ class _Sha256(click.ParamType):
 
 
 NAMES = _Names()
-MOST_SECONDS = 1e12  # what is beyond is a slip, and overflows where it is multiplied
+MOST_SECONDS = 1e12  # more is a mistake, and overflows in products
 SECONDS = Quantity(quantities.SECONDS, min=0, min_open=True)
 _SHARE = Quantity(quantities.SHARE, 0, 1)
 _SHARE_ABOVE_0 = Quantity(quantities.SHARE, 0, 1, min_open=True)
@@ -112,19 +112,26 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--max-accuracy-drop": {
         "type": _DROP,
         "metavar": "SHARE",
-        "help": "Accuracy that may be lost, 0.01 or 1% for one point: on the choose samples, or see "
-        "--cross-validate.",
+        "help": "Accuracy that may be lost, 0.01 or 1% for one point; --promise says how surely.",
     },
     "--max-class-drop": {
         "type": _DROP,
         "metavar": "SHARE",
-        "help": "Accuracy that any single class may lose on the choose samples",
+        "help": "Accuracy that any single class may lose; --promise says how surely",
+    },
+    "--promise": {
+        "type": click.Choice(PROMISES),
+        "default": None,
+        "help": "How surely new data keep the budget. proven: an exact test on all of x_val says so (--risk). "
+        "expected: the drop on x_val plus one standard error is within it. none: it just fits on x_val, elsewhere "
+        "it often does not. Default: proven, or expected where x_val can prove less than half of that saving.",
+        "show_default": False,
     },
     "--risk": {
         "type": Quantity(quantities.SHARE, 0, 1, min_open=True, max_open=True),
         "metavar": "DELTA",
-        "help": "Prove the budget on samples set aside: the true drop exceeds it with probability DELTA at most "
-        "(0.05 is usual).",
+        "help": "Probability that what is proven does not hold, at most; default: 0.05. Given, nothing weaker is "
+        "promised.",
     },
     "--objective": {
         "type": click.Choice(tuple(COSTS)),
@@ -162,14 +169,8 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--max-exits": {"type": click.IntRange(0, 6), "metavar": "N", "help": "Early exits at most"},
     "--reuse/--no-reuse": {
         "default": True,
-        "help": "Later decisions use what earlier exits said, where that saves more; not with --risk, "
-        "--max-class-drop, --threshold or --scoring independent, which are about exits by themselves.",
-    },
-    "--cross-validate/--no-cross-validate": {
-        "default": None,
-        "help": "Keep the budget on samples that did not choose the design, as cross-validation estimates, not on "
-        "those that did; default: where there are fewer than 2,000 of them.",
-        "show_default": False,
+        "help": "Later decisions use what earlier exits said, where that saves more; not with --threshold or "
+        "--scoring independent, which are about exits by themselves.",
     },
     "--thresholds": {
         "type": click.IntRange(2, 101),
@@ -230,16 +231,16 @@ def inherited(flag: str, more: str = "") -> Callable[[Any], Any]:
 
 def pairs(flag: str, values: tuple[str, ...], separator: str, *, needed: bool) -> dict[str, Any]:
     """``LOCATION<separator>VALUE`` of a repeatable option, by location; a value that may be left out is None."""
-    found: dict[str, Any] = {}
+    by_location: dict[str, Any] = {}
     for value in values:
         name, split, rest = value.rpartition(separator)
         if needed and not split:
             raise InputError(f"{flag} {value}: must be LOCATION{separator}VALUE")
         location = name if split else value
-        if location in found:
+        if location in by_location:
             raise InputError(f"{flag}: {location} is given twice")
-        found[location] = rest if split else None
-    return found
+        by_location[location] = rest if split else None
+    return by_location
 
 
 def thresholds(values: tuple[str, ...]) -> dict[str, float]:
@@ -298,12 +299,12 @@ def interruptible(place: Path | None, hint: str = "") -> Iterator[None]:
 
 
 def _written(place: Path | None) -> tuple[int, int] | None:
-    """Tells a bundle from one that was there before; None: there is none."""
+    """What differs between a bundle and one that was there before; None: there is none."""
     try:
-        found = None if place is None else (place / "manifest.json").stat()
+        stat = None if place is None else (place / "manifest.json").stat()
     except OSError:
         return None
-    return found and (found.st_ino, found.st_mtime_ns)
+    return stat and (stat.st_ino, stat.st_mtime_ns)
 
 
 def manifest_line(sha256: str) -> str:

@@ -19,7 +19,7 @@ from eeaug.support.processes import FATAL, die_with, ended_by
 
 __all__ = ["run"]
 
-LOOK_S = 0.2  # at whether it has ended while a process that it started keeps its stderr open
+LOOK_S = 0.2  # between looks whether the child has ended, as its own children may keep stderr open
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT)
 KEPT_BYTES = 1 << 16  # of what native code says when it gives up
@@ -47,7 +47,7 @@ def run(work: Callable[[], int], fail: Callable[[str, int], int]) -> int:
             stream.flush()
     try:
         child = os.fork()
-    except OSError:  # no further process, or no memory for one: then without
+    except OSError:  # no further process, or no memory for one: the work is done in this one
         os.close(ours)
         os.close(theirs)
         for number, handler in before.items():
@@ -63,8 +63,8 @@ def run(work: Callable[[], int], fail: Callable[[str, int], int]) -> int:
     os.close(theirs)
     for missed in early:
         hand_on(missed, None)
-    status, said = _wait(child, ours)
-    for number in before:  # all is done: another Ctrl-C while Python ends would take the exit code away
+    status, last_output = _wait(child, ours)
+    for number in before:  # another Ctrl-C while Python shuts down would change the exit code
         signal.signal(number, signal.SIG_IGN)
     if os.WIFEXITED(status):
         return os.WEXITSTATUS(status)
@@ -72,7 +72,7 @@ def run(work: Callable[[], int], fail: Callable[[str, int], int]) -> int:
     if ended in PASSED_ON:
         signal.signal(ended, signal.SIG_DFL)
         os.kill(parent, ended)
-    return fail(f"error: {ended_by(ended, said.decode(errors='replace'))}", 1)
+    return fail(f"error: {ended_by(ended, last_output.decode(errors='replace'))}", 1)
 
 
 def _redirect(pipe: int) -> None:
@@ -80,9 +80,9 @@ def _redirect(pipe: int) -> None:
     if sys.stderr is None:
         return
     with suppress(OSError, ValueError, AttributeError):
-        own = os.dup(sys.stderr.fileno())
+        copied = os.dup(sys.stderr.fileno())
         encoding = sys.stderr.encoding
-        stream = os.fdopen(own, "w", encoding=encoding, errors="replace", buffering=1)
+        stream = os.fdopen(copied, "w", encoding=encoding, errors="replace", buffering=1)
         os.dup2(pipe, 2)
         sys.stderr = sys.__stderr__ = stream  # type: ignore[misc]
     os.close(pipe)
@@ -96,8 +96,8 @@ def _wait(child: int, pipe: int) -> tuple[int, bytes]:
     while True:
         ready = bool(select.select([pipe], [], [], LOOK_S)[0])
         if not ready and status is None:
-            done, found = os.waitpid(child, os.WNOHANG)
-            status = found if done else None
+            done, wait_status = os.waitpid(child, os.WNOHANG)
+            status = wait_status if done else None
         piece = os.read(pipe, 1 << 16) if ready else b""
         for part in piece.splitlines(keepends=True):
             line += part
@@ -122,8 +122,8 @@ def _wait(child: int, pipe: int) -> tuple[int, bytes]:
     return status, held or b""
 
 
-def _hand_on(said: bytes) -> None:
+def _hand_on(output: bytes) -> None:
     stream: IO[str] | None = sys.stderr
-    if said and stream is not None:
+    if output and stream is not None:
         with suppress(OSError, ValueError):
-            os.write(stream.fileno(), said)
+            os.write(stream.fileno(), output)

@@ -48,9 +48,9 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module("eeaug.errors" if name.endswith("Error") else "eeaug.api"), name)
-    globals()[name] = found
-    return found
+    member = getattr(importlib.import_module("eeaug.errors" if name.endswith("Error") else "eeaug.api"), name)
+    globals()[name] = member
+    return member
 
 
 def __dir__() -> list[str]:

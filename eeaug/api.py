@@ -13,8 +13,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest
+from eeaug.bundle.directory import check_place
 from eeaug.errors import EeaugError, InputError
 from eeaug.flow import from_memory, subprocess_run
 from eeaug.hardware import Hardware
@@ -86,12 +86,13 @@ def augment(
             asked.input, hardware=from_memory.hardware(hardware, scratch), model=from_memory.model(model, scratch)
         )
         asked = replace(asked, input=read)
-        bundle.check_place(asked.bundle, force=asked.running.force)  # before what may be large is written
+        check_place(asked.bundle, force=asked.running.force)  # before what may be large is written
         read = replace(
             read, data=from_memory.data(data, scratch, asked.running, beside=from_memory.is_place(model))
         )
         asked = replace(asked, input=read)
-        subprocess_run.augment(asked, _observer(progress))
+        with options.in_python():
+            subprocess_run.augment(asked, _observer(progress))
     return open(asked.bundle)
 
 
@@ -112,8 +113,8 @@ def open(directory: Place, *, manifest_sha256: str | None = None) -> Report:
     eeaug.ConversionError : a file is missing or has changed, or manifest and report do not say the same
     """
     path = Path(directory)
-    found = manifest.read(path, manifest_sha256)
-    return Report(path.absolute(), found.report, found.manifest, manifest.times(path))
+    bundle = manifest.read(path, manifest_sha256)
+    return Report(path.absolute(), bundle.report, bundle.manifest, manifest.times(path))
 
 
 class Exit(NamedTuple):

@@ -33,7 +33,7 @@ from eeaug.frameworks.runners import Runner
 
 __all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard"]
 
-BATCH = 32  # larger ones leave the caches of a processor: slower for each sample
+BATCH = 32  # larger batches exceed the caches of a processor: slower for each sample
 Floats = NDArray[np.float32]
 Rows = tuple[NDArray[Any], ...]  # arrays with a row per sample
 
@@ -195,15 +195,19 @@ class Cascade:
             if x.dtype.kind == "f" and not np.isfinite(piece).all():
                 raise InputError(f"samples must be finite; some of {i} to {i + len(piece) - 1} are not")
             flow.push(0, None, np.arange(i, i + len(piece)), prepare(piece))
-        made, p = flow.finished()
-        marks = self.decision.marks(made.predicted)
+        decisions, p = flow.finished()
+        marks = self.decision.marks(decisions.predicted)
         if self.decision.kind == "multilabel":
             names = tuple(tuple(np.array(self.classes)[row].tolist()) for row in marks)
-            return Predictions(marks, names, made.confidence, made.exits, p)
+            return Predictions(marks, names, decisions.confidence, decisions.exits, p)
         if self.decision.kind == "binary":
             p = np.concatenate([1 - p, p], axis=1)
         return Predictions(
-            made.predicted, tuple(self.classes[c] for c in made.predicted), made.confidence, made.exits, p
+            decisions.predicted,
+            tuple(self.classes[c] for c in decisions.predicted),
+            decisions.confidence,
+            decisions.exits,
+            p,
         )
 
     def run(self, batches: Iterable[Floats], batch: int = BATCH) -> Decisions:
@@ -221,9 +225,9 @@ class Cascade:
         pairs: list[list[tuple[Floats, NDArray[np.int64]]]] = []
         given: list[NDArray[np.int64]] = []
         for x in batches:
-            said = self.answers(x)
-            pairs.append([self.decision.answers(p) for p in heard(self.decision, self.stages, said)])
-            given.append(self.decision.answers(said[-1])[1])
+            probabilities = self.answers(x)
+            pairs.append([self.decision.answers(p) for p in heard(self.decision, self.stages, probabilities)])
+            given.append(self.decision.answers(probabilities[-1])[1])
         confidence, predicted = (
             np.array([np.concatenate([batch[k][i] for batch in pairs]) for k in range(len(self.stages))])
             for i in range(2)
@@ -255,16 +259,16 @@ class Cascade:
         """
         stage = self.stages[k]
         try:
-            made = self.sessions[k].run(stage.outputs, {stage.input_name: tensor})
+            arrays = self.sessions[k].run(stage.outputs, {stage.input_name: tensor})
         except (EeaugError, MemoryError):
             raise
         except Exception as error:  # runtimes have errors of their own for names and shapes that a file has not
             raise ConversionError(f"stage {stage.name}: its file cannot be run: {one_line(error)}") from error
         wanted = [(self.decision.outputs,), *([] if stage.handover is None else [stage.handover.shape])]
-        for name, array, shape in zip(stage.outputs, made, wanted, strict=True):
+        for name, array, shape in zip(stage.outputs, arrays, wanted, strict=True):
             if array.shape != (len(tensor), *shape):
                 raise ConversionError(f"stage {stage.name}: {name} is {array.shape[1:]}, must be {shape}")
-        return made[0], made[1] if len(made) > 1 else None
+        return arrays[0], arrays[1] if len(arrays) > 1 else None
 
     @property
     def _manifest(self) -> Manifest:
@@ -293,12 +297,12 @@ class _Flow:
         self.cascade, self.batch = cascade, batch
         count = len(cascade.stages)
         self._waiting = [_Waiting(batch) for _ in range(count)]
-        # what left a run of a stage: numbers of samples, the stage, their classes, confidences, probabilities
+        # samples that left at each run of a stage: their numbers, the stage, classes, confidences, probabilities
         self._left: list[tuple[NDArray[np.intp], int, NDArray[np.int64], Floats, Floats]] = []
         self._reached: list[list[Floats]] = [[] for _ in range(count)]
 
     def push(self, k: int, on: NDArray[np.intp] | None, *arrays: NDArray[Any]) -> None:
-        """Let samples into stage k: of their numbers, tensor, and what each stage before said of them.
+        """Queue samples for stage k, and run full batches: arrays of their numbers, tensors, earlier probabilities.
 
         ``on``: only these rows of the arrays; None: all.
         """
@@ -321,8 +325,8 @@ class _Flow:
     def _run(self, k: int, rows: NDArray[np.intp], tensor: Floats, *before: Floats) -> None:
         cascade = self.cascade
         probabilities, onward = cascade.stage(k, tensor)
-        said = (*before, probabilities)
-        decided_by = _hearing(cascade.decision, cascade.stages[k], said)
+        answers = (*before, probabilities)
+        decided_by = _hearing(cascade.decision, cascade.stages[k], answers)
         sure, chosen = cascade.decision.answers(decided_by)
         self._reached[k].append(sure)
         threshold = None if onward is None else cascade.thresholds[k]
@@ -334,21 +338,21 @@ class _Flow:
             leaves = sure >= np.float32(threshold)
         self._left.append((rows[leaves], k, chosen[leaves], sure[leaves], decided_by[leaves]))
         if onward is not None:
-            self.push(k + 1, np.flatnonzero(~leaves), rows, onward, *said)
+            self.push(k + 1, np.flatnonzero(~leaves), rows, onward, *answers)
 
 
 class _Waiting:
-    """Rows until there are ``batch`` of them."""
+    """Rows that wait until there are ``batch`` of them."""
 
     def __init__(self, batch: int) -> None:
         self.batch, self.count = batch, 0
         self._buffers: list[NDArray[Any]] = []
 
     def add(self, on: NDArray[np.intp] | None, arrays: Rows) -> Iterator[Rows]:
-        """Every full batch that there is then."""
+        """Add rows, and give every batch that is full then."""
         n = len(arrays[0])
         if on is None:
-            if n == self.batch and not self.count:  # passes as it is
+            if n == self.batch and not self.count:  # handed on without a copy
                 yield arrays
                 return
             on = np.arange(n)
@@ -369,13 +373,13 @@ class _Waiting:
         return tuple(buffer[:count] for buffer in self._buffers)
 
 
-def heard(decision: Decision, stages: Sequence[StageEntry], said: Sequence[Floats]) -> list[Floats]:
+def heard(decision: Decision, stages: Sequence[StageEntry], answers: Sequence[Floats]) -> list[Floats]:
     """What every stage decides by, of what each says by itself: (n, outputs) each."""
-    return [_hearing(decision, stage, said[: k + 1]) for k, stage in enumerate(stages)]
+    return [_hearing(decision, stage, answers[: k + 1]) for k, stage in enumerate(stages)]
 
 
-def _hearing(decision: Decision, stage: StageEntry, said: Sequence[Floats]) -> Floats:
-    return combined(said, stage.reuse, decision) if stage.reuse else said[-1]
+def _hearing(decision: Decision, stage: StageEntry, answers: Sequence[Floats]) -> Floats:
+    return combined(answers, stage.reuse, decision) if stage.reuse else answers[-1]
 
 
 def _as_float32(x: NDArray[Any]) -> Floats:

@@ -24,7 +24,7 @@ def view(given: Classifier, seed: int = 0) -> View:
 
 def extraction(given: Classifier, place: Path, preprocessing: Preprocessing | None = None) -> Extraction:
     cache = Cache(place)
-    folder = cache.network("m.h5", given.sha256, "d.npz", "d")
+    folder = cache.network("m.h5", given.sha256, "d.npz")
     return Extraction(given, preprocessing or Preprocessing(), cache, folder, threads=1)
 
 

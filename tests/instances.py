@@ -18,10 +18,10 @@ from random_parts import WIDTH, some_block, some_exit, some_hardware
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.hardware import Hardware
-from eeaug.network.costs import Costs, Exit
+from eeaug.network.costs import Costs, ExitCosts
 from eeaug.network.graph import Block
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget, Objective, of_design
+from eeaug.search.thresholds import Objective, of_design
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Instance:
 
     hardware: Hardware
     blocks: tuple[Block, ...]
-    exits: tuple[Exit, ...]
+    exits: tuple[ExitCosts, ...]
     input_elements: int
     outcomes: Outcomes
     grid: NDArray[np.float32]
@@ -227,7 +227,7 @@ class Brute:
         cost = reach @ {"macs": macs, "latency": time, "energy": energy}[self.problem.cost]
         if objective.weight is None:
             assert objective.budget is not None
-            value = np.where(accuracy >= objective.base_accuracy - objective.budget.kept - 1e-9, cost, np.inf)
+            value = np.where(accuracy >= objective.base_accuracy - objective.budget - 1e-9, cost, np.inf)
         else:
             missing = np.maximum(0, objective.base_accuracy - accuracy)
             value = objective.weight * cost / objective.base_cost + (1 - objective.weight) * missing
@@ -248,7 +248,7 @@ class Brute:
         """MACs, seconds, joules, bytes of weights, bytes of tensors."""
         mine = self.hardware.processors[p]
         work = list(self.blocks[start : len(self.blocks) if head is None else self.exits[head].after])
-        parts: list[Block | Exit] = [*work]
+        parts: list[Block | ExitCosts] = [*work]
         tensors = max((b.peak_elements for b in work), default=0)
         if head is not None:
             parts.append(self.exits[head])
@@ -333,7 +333,7 @@ def random_objective(rng: np.random.Generator, instance: Instance) -> Objective:
     base = float(instance.outcomes.correct[-1].mean())
     if rng.random() < 0.4:
         return Objective(base, float(rng.uniform(0.5, 2.0)) * 10_000, weight=float(rng.uniform(0.1, 0.9)))
-    return Objective(base, 10_000.0, budget=Budget.whole(float(rng.choice([0.0, 0.02, 0.05, 0.1, 0.2]))))
+    return Objective(base, 10_000.0, budget=(float(rng.choice([0.0, 0.02, 0.05, 0.1, 0.2]))))
 
 
 def random_pins(rng: np.random.Generator, instance: Instance) -> dict[str, int | None]:

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
-from eeaug.network.costs import Exit
+from eeaug.network.costs import ExitCosts
 from eeaug.network.graph import Block
 
 WIDTH = {"int8": 1, "int16": 2, "float32": 4}
@@ -24,9 +24,9 @@ def some_block(rng: np.random.Generator, name: str) -> Block:
     return Block(name, (name,), (elements,), _some_macs(rng, 5000), int(rng.integers(0, 300)), peak)
 
 
-def some_exit(rng: np.random.Generator, after: int, head: int) -> Exit:
+def some_exit(rng: np.random.Generator, after: int, head: int) -> ExitCosts:
     peak = int(rng.integers(1, 150))
-    return Exit(f"b{after - 1}", after, f"h{head}", _some_macs(rng, 500), int(rng.integers(1, 60)), peak)
+    return ExitCosts(f"b{after - 1}", after, f"h{head}", _some_macs(rng, 500), int(rng.integers(1, 60)), peak)
 
 
 def some_hardware(rng: np.random.Generator, known: bool) -> Hardware:

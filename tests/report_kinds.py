@@ -94,12 +94,12 @@ def hundred_classes(report: Report) -> None:
 
 
 def proven_and_heard(report: Report) -> None:
-    guarantee = {
-        "max_accuracy_drop": 0.01, "risk": 0.05, "samples": 3333, "proven": True, "designs_tested": 3,
-        "p_value": 0.04, "smallest_provable_drop": None, "method": "m", "statement": "Proven. It is so.",
+    promise = report["promise"] | {
+        "promise": "proven", "kept": True, "risk": 0.05, "samples": 3333, "units": 3333, "steps_tested": 3,
+        "p_value": 0.04, "drop": 0.004, "standard_error": 0.001, "statement": "Proven. It is so.",
     }  # fmt: skip
-    report["guarantee"] = report["operating_points"][0]["guarantee"] = guarantee
-    report["settings"]["risk"] = 0.05
+    report["promise"] = report["operating_points"][0]["promise"] = promise
+    report["settings"] |= {"promise": "proven", "risk": 0.05}
     report["design"]["reuse"] = {"weights": [[1.0], [0.4, 1.0]]}
     report["design"]["finetune"] = {
         "recipe": "frozen", "epochs": 3, "kept": True,

@@ -82,9 +82,9 @@ def layers_of(item: Item) -> list[Item]:
 def input_shapes(item: Item) -> list[tuple[int | None, ...]] | None:
     """Stored input shapes without the batch dimension, in input order; None where the file has none."""
     config = item["config"] if isinstance(item["config"], dict) else {}
-    own = config.get("batch_input_shape") or config.get("batch_shape")
-    if own:
-        return [tuple(own[1:])]
+    shape = config.get("batch_input_shape") or config.get("batch_shape")
+    if shape:
+        return [tuple(shape[1:])]
     layers = layers_of(item)
     if config.get("input_layers"):
         by_name = {layer.get("name", item_name(layer)): layer for layer in layers}
@@ -140,13 +140,13 @@ def _rewrite_arguments(class_name: str, config: dict[str, Any]) -> None:
 
 def without_slashes(config: Item) -> dict[str, str]:
     """New names of layers such as DenseNet's ``conv1/conv``; Keras 3 forbids the slash."""
-    found = {str(name) for item in items(config) for name in (item_name(item), item.get("name")) if name}
+    names = {str(name) for item in items(config) for name in (item_name(item), item.get("name")) if name}
     renamed: dict[str, str] = {}
-    for name in sorted(name for name in found if "/" in name):
+    for name in sorted(name for name in names if "/" in name):
         new = name.replace("/", "_")
-        while new in found:
+        while new in names:
             new += "_"
-        found.add(new)
+        names.add(new)
         renamed[name] = new
     return renamed
 
@@ -184,19 +184,23 @@ def unresolved(model: Item) -> str | None:
     calls: dict[str, list[set[tuple[str, int]]]] = {}
     for layer in layers:
         nodes = layer.get("inbound_nodes")
-        made = [{(str(r[0]), r[1]) for r in _references(node)} for node in nodes] if isinstance(nodes, list) else []
-        calls[str(layer.get("name", item_name(layer)))] = made
+        references = (
+            [{(str(r[0]), r[1]) for r in _references(node)} for node in nodes] if isinstance(nodes, list) else []
+        )
+        calls[str(layer.get("name", item_name(layer)))] = references
         inner = unresolved(layer) if layers_of(layer) else None
         if inner is not None:
             return inner
     if not any(calls.values()):
         return None
-    used = [reference for made in calls.values() for call in made for reference in call]
+    used = [reference for references in calls.values() for call in references for reference in call]
     outputs = model["config"].get("output_layers", []) if isinstance(model["config"], dict) else []
     used += [(str(reference[0]), reference[1]) for reference in _references(outputs)]
     starts = _starts(calls, used)
-    waiting = {(name, starts[name] + i): call for name, made in calls.items() for i, call in enumerate(made)}
-    known = {(name, starts[name]) for name, made in calls.items() if not made}  # inputs
+    waiting = {
+        (name, starts[name] + i): call for name, references in calls.items() for i, call in enumerate(references)
+    }
+    known = {(name, starts[name]) for name, references in calls.items() if not references}  # inputs
     blocks: dict[tuple[str, int], list[tuple[str, int]]] = {}
     left = {}
     for place, call in waiting.items():
@@ -217,7 +221,7 @@ def _starts(calls: dict[str, list[set[tuple[str, int]]]], used: list[tuple[str, 
     highest: dict[str, int] = {}
     for name, number in used:
         highest[name] = max(number, highest.get(name, 0))
-    return {name: min(1, max(0, highest.get(name, 0) - max(1, len(made)) + 1)) for name, made in calls.items()}
+    return {name: min(1, max(0, highest.get(name, 0) - max(1, len(reads)) + 1)) for name, reads in calls.items()}
 
 
 def _rewrite_calls(config: dict[str, Any]) -> None:
@@ -241,9 +245,9 @@ def _rewrite_calls(config: dict[str, Any]) -> None:
         for reference in outputs:
             reference[1] += reference[0] == name and layer["class_name"] != "Sequential"
     for i, layer in enumerate(layers):
-        made = operations.operation(layer) if layer["class_name"] in operations.OPERATION_LAYERS else None
-        if made is not None:
-            layers[i] = made
+        operation = operations.operation(layer) if layer["class_name"] in operations.OPERATION_LAYERS else None
+        if operation is not None:
+            layers[i] = operation
         elif "inbound_nodes" in layer:
             layer["inbound_nodes"] = [_call(node) for node in layer["inbound_nodes"]]
     for key in ("input_layers", "output_layers"):

@@ -35,8 +35,8 @@ _INITIALIZER = re.compile(r"^(\w+)V[12]$")
 
 def renewed(config: Item) -> Item:
     """A copy of a model configuration of Keras 2 in the forms of its last version."""
-    made: Item = _plain(config, "")
-    for item in items(made):
+    copied: Item = _plain(config, "")
+    for item in items(copied):
         inner = item.get("config")
         if not isinstance(item["class_name"], str) or not isinstance(inner, dict):
             continue
@@ -55,7 +55,7 @@ def renewed(config: Item) -> Item:
                 and isinstance(value.get("class_name"), str)
             ):
                 value["class_name"] = _INITIALIZER.sub(r"\1", value["class_name"])
-    return made
+    return copied
 
 
 def renormalised(config: Item) -> str | None:

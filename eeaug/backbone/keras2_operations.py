@@ -68,11 +68,11 @@ def is_known(layer: Item) -> bool:
 
 def operation(layer: Item) -> Item | None:
     """The layer as an operation of Keras 3, its calls included; None where there is none that is known."""
-    made = [_from_graph(layer, n) if layer["class_name"] == "TensorFlowOpLayer" else _from_function(layer, n)
+    calls = [_from_graph(layer, n) if layer["class_name"] == "TensorFlowOpLayer" else _from_function(layer, n)
             for n in layer["inbound_nodes"]]  # fmt: skip
-    if not made or None in made:
+    if not calls or None in calls:
         return None
-    kind, config, _ = made[0]  # type: ignore[misc]  # None was ruled out
+    kind, config, _ = calls[0]  # type: ignore[misc]  # None was ruled out
     module, _, name = kind.rpartition(".")
     return {
         "module": MODULE + module,
@@ -80,7 +80,7 @@ def operation(layer: Item) -> Item | None:
         "registered_name": name,
         "config": {"name": layer["name"], **config},
         "name": layer["name"],
-        "inbound_nodes": [{"args": args, "kwargs": {}} for _, _, args in made],  # type: ignore[misc]
+        "inbound_nodes": [{"args": args, "kwargs": {}} for _, _, args in calls],  # type: ignore[misc]
     }
 
 
@@ -140,17 +140,17 @@ def _key(spec: Any) -> list[Any] | None:
     An ellipsis would be read twice on the way into Keras 3, which then fails.
     """
     spec = spec if isinstance(spec, list) else [spec]
-    made: list[Any] = []
+    parts: list[Any] = []
     for part in spec:
         if isinstance(part, int):
-            made.append(part)
+            parts.append(part)
         elif isinstance(part, dict) and part.keys() == {"start", "stop", "step"}:
             if not all(end is None or isinstance(end, int) for end in part.values()):
                 return None
-            made.append({"class_name": "__slice__", "config": part})
+            parts.append({"class_name": "__slice__", "config": part})
         else:
             return None
-    return made
+    return parts
 
 
 def _strided(attributes: Mapping[str, Any], begin: Any, end: Any, strides: Any) -> list[Any] | None:
@@ -159,12 +159,12 @@ def _strided(attributes: Mapping[str, Any], begin: Any, end: Any, strides: Any) 
              for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}  # fmt: skip
     if masks["ellipsis"] or masks["new_axis"]:
         return None
-    made: list[Any] = []
+    parts: list[Any] = []
     for axis, (start, stop, step) in enumerate(zip(begin, end, strides, strict=True)):
         bit = 1 << axis
         if masks["shrink_axis"] & bit:
-            made.append(start)
+            parts.append(start)
             continue
         start, stop = None if masks["begin"] & bit else start, None if masks["end"] & bit else stop
-        made.append({"start": start, "stop": stop, "step": step})
-    return _key(made)
+        parts.append({"start": start, "stop": stop, "step": step})
+    return _key(parts)

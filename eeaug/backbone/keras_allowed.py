@@ -108,20 +108,20 @@ def _walk(value: Any, owner: str) -> Iterator[tuple[dict[str, Any], str]]:
     """Every dict in a configuration, outermost first, and the name of the layer it belongs to."""
     pending: list[tuple[Any, str]] = [(value, owner)]
     while pending:
-        found, owner = pending.pop()
-        if isinstance(found, dict):
-            if not str(found.get("class_name", "")).endswith("Policy"):
-                name = item_name(found) if isinstance(found.get("config"), dict) else "?"
+        value_here, owner = pending.pop()
+        if isinstance(value_here, dict):
+            if not str(value_here.get("class_name", "")).endswith("Policy"):
+                name = item_name(value_here) if isinstance(value_here.get("config"), dict) else "?"
                 owner = owner if name == "?" else name
-            yield found, owner
-            found = list(found.values())
-        pending += [(child, owner) for child in reversed(found) if isinstance(child, dict | list)]
+            yield value_here, owner
+            value_here = list(value_here.values())
+        pending += [(child, owner) for child in reversed(value_here) if isinstance(child, dict | list)]
 
 
 def runs_code(model: Item) -> str | None:
     """The first thing in a configuration that runs code or reads a file, as a phrase; None where there is none."""
-    for found, owner in _walk(model, item_name(model)):
-        name = found.get("class_name")
+    for item, owner in _walk(model, item_name(model)):
+        name = item.get("class_name")
         does = RUNS_CODE.get(name.rpartition(">")[2]) if isinstance(name, str) else None
         if does is not None:
             return f"layer {quoted(owner)} is {does}; {_UNSAFE}"
@@ -130,9 +130,9 @@ def runs_code(model: Item) -> str | None:
 
 def unknown_operation(model: Item) -> str | None:
     """The first operation of TensorFlow in a model of Keras 2 that is none of those which only compute, or None."""
-    for found, owner in _walk(model, item_name(model)):
-        if str(found.get("class_name")) in operations.OPERATION_LAYERS and not operations.is_known(found):
-            called = quoted(operations.function(found))
+    for item, owner in _walk(model, item_name(model)):
+        if str(item.get("class_name")) in operations.OPERATION_LAYERS and not operations.is_known(item):
+            called = quoted(operations.function(item))
             return f"layer {quoted(owner)} calls TensorFlow's {called}: use a Keras layer instead"
     return None
 
@@ -145,28 +145,28 @@ def refusal(model: Item, registered: _Known, operation: Callable[[Item], bool], 
     registered : whether the user gave Keras a class or function of that name
     operation : whether a stored layer is an operation of Keras 3 (``x + y``)
     """
-    for found, owner in _walk(model, item_name(model)):
-        for key, value in found.items():
+    for item, owner in _walk(model, item_name(model)):
+        for key, value in item.items():
             if not key.endswith("activation") or not isinstance(value, str) or value in ACTIVATIONS:
                 continue
             if not registered(value):
                 return f"layer {quoted(owner)} uses the activation {quoted(value)}, a custom function"
-        name, module = found.get("class_name"), found.get("module")
+        name, module = item.get("class_name"), item.get("module")
         if name is None and module is None:
             continue
         if not isinstance(name, str) or not isinstance(module, str | None):
             wrong = name if isinstance(module, str | None) else module
             return f"layer {quoted(owner)} names a class by {quoted(wrong)}"
-        kept = registered(name) if module is None else registered(str(found.get("registered_name", name)))
+        kept = registered(name) if module is None else registered(str(item.get("registered_name", name)))
         if name == "function":
-            called = found.get("config")
+            called = item.get("config")
             if not isinstance(called, str) or not (called in ACTIVATIONS or registered(called)):
                 return f"layer {quoted(owner)} calls the function {quoted(called)}; {_UNSAFE}"
             kept = registered(called)
-        elif not kept and not _computes(found, name, operation, by_keras_2):
-            said = "is of" if item_name(found) == owner else "names the"
+        elif not kept and not _computes(item, name, operation, by_keras_2):
+            verb = "is of" if item_name(item) == owner else "names the"
             return (
-                f"layer {quoted(owner)} {said} class {_plain(name)}, which Keras 3 does not have (a custom class)"
+                f"layer {quoted(owner)} {verb} class {_plain(name)}, which Keras 3 does not have (a custom class)"
             )
         builtin = module == "builtins" and (name == "function" or name in _PLAIN_VALUES)
         if module is not None and not kept and not builtin and not _MODULE.fullmatch(module):
@@ -174,28 +174,28 @@ def refusal(model: Item, registered: _Known, operation: Callable[[Item], bool], 
     return None
 
 
-def _computes(found: Item, name: str, operation: Callable[[Item], bool], by_keras_2: bool) -> bool:
+def _computes(item: Item, name: str, operation: Callable[[Item], bool], by_keras_2: bool) -> bool:
     if name in LAYERS or name in MODELS or name in PARTS or name in _PLAIN_VALUES:
         return True
-    # which operations of TensorFlow they are was looked at before
-    return (by_keras_2 and name in operations.OPERATION_LAYERS) or operation(found)
+    # unknown_operation has looked at the operations of TensorFlow before
+    return (by_keras_2 and name in operations.OPERATION_LAYERS) or operation(item)
 
 
 def too_much(model: Item, *, by_keras_2: bool) -> str | None:
     """Why building a model would take for ever or all memory, whatever its weights are; None if it would not."""
-    if by_keras_2 and (layer := unresolved(model)):  # Keras 3 says so itself
+    if by_keras_2 and (layer := unresolved(model)):  # Keras 3 reports such calls itself
         return f"layer {quoted(layer)} waits for itself, or for a call of a layer that is not there"
     if _calls(model) > MOST_CALLS:
         return f"its layers are called more than {MOST_CALLS:,} times"
     steps = _steps(model)
-    for found, owner in _walk(model, item_name(model)):
-        counts = [n for key in REPEATED for n in _numbers(found.get(key))]
-        if (found.get("unroll") and steps > MOST_STEPS) or max(counts, default=0) > MOST_STEPS:
+    for item, owner in _walk(model, item_name(model)):
+        counts = [n for key in REPEATED for n in _numbers(item.get(key))]
+        if (item.get("unroll") and steps > MOST_STEPS) or max(counts, default=0) > MOST_STEPS:
             return f"layer {quoted(owner)} repeats itself more than {MOST_STEPS:,} times as it is built"
         if len(owner) > LONGEST_NAME:
             return f"the layer {quoted(owner)} has a name of {len(owner):,} characters"
         for key in ("batch_shape", "batch_input_shape", "input_shape", "build_input_shape"):
-            shape = found.get(key)
+            shape = item.get(key)
             if not isinstance(shape, list) or not all(isinstance(n, int) for n in shape if n is not None):
                 continue
             if key != "input_shape" and shape and (shape[0] or 0) > LARGEST_BATCH:
@@ -211,9 +211,9 @@ def too_much(model: Item, *, by_keras_2: bool) -> str | None:
 def _steps(model: Item) -> float:
     """The longest sequence that a recurrent layer could be given."""
     longest: list[float] = [0]
-    for found, _ in _walk(model, ""):
+    for item, _ in _walk(model, ""):
         for key in ("batch_shape", "batch_input_shape", "input_shape", "n", "size", "target_shape"):
-            longest += _numbers(found.get(key))
+            longest += _numbers(item.get(key))
     return max(longest)
 
 

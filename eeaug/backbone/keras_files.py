@@ -110,7 +110,7 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
                 reason = _input_difference(stored, model) or _too_large(model)
                 if reason is None:
                     return model
-            except InputError:  # says all in its own line
+            except InputError:  # its message is complete
                 raise
             except Exception as error:  # Keras raises anything; its gist goes into the line below
                 damaged = isinstance(error, (AttributeError, LookupError)) or str(error).startswith("'")
@@ -202,7 +202,7 @@ def _load_archive(path: Path, stored: Stored, scratch: Path, safe_mode: bool) ->
     with _budget(held, keras.Layer):
         model = keras.saving.deserialize_keras_object(stored.config, safe_mode=safe_mode)
         if not model.built:
-            return model  # without inputs, which is said of it later
+            return model  # it has no inputs: refused later, with that reason
         model.load_weights(weights)
     meant = sum(math.prod(variable.shape) for variable in model.variables)
     if held > meant:
@@ -339,10 +339,10 @@ def _load_rewritten(path: Path, stored: Stored, scratch: Path, safe_mode: bool) 
 
 def _with_modules(model: Item) -> Item:
     """What Keras 3 leaves out of an ``.h5``, so that it fails to load its own: where operations are defined."""
-    found = [(layer, _operation_module(layer)) for layer in layers_of(model)]
+    by_layer = [(layer, _operation_module(layer)) for layer in layers_of(model)]
     layers = [
         {**layer, "module": module, "registered_name": layer["class_name"]} if module else layer
-        for layer, module in found
+        for layer, module in by_layer
     ]
     return {**model, "config": {**model["config"], "layers": layers}}
 
@@ -355,9 +355,9 @@ def _operation_module(layer: Item) -> str | None:
     from keras.src.ops.operation import Operation
 
     for module in ("numpy", "nn", "math", "core", "image", "linalg"):
-        found = vars(importlib.import_module(f"keras.src.ops.{module}")).get(name)
-        if isinstance(found, type) and issubclass(found, Operation):
-            return found.__module__
+        operation = vars(importlib.import_module(f"keras.src.ops.{module}")).get(name)
+        if isinstance(operation, type) and issubclass(operation, Operation):
+            return operation.__module__
     return None
 
 

@@ -92,14 +92,14 @@ class Classifier:
         """What the given model returns for prepared samples (n, *input_shape): (n, outputs), nothing added."""
         fixed = self.given.inputs[0].shape[0]
         size = fixed or self._at_once
-        made = []
+        answers = []
         for start in range(0, len(x), size):
             piece = x[start : start + size]
             missing = size - len(piece) if fixed else 0  # some models take batches of one size only
             full = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)]) if missing else piece
             answer = np.asarray(self.given(full, training=False), np.float32)
-            made.append(answer.reshape(len(full), -1)[: len(piece)])
-        return np.concatenate(made)
+            answers.append(answer.reshape(len(full), -1)[: len(piece)])
+        return np.concatenate(answers)
 
     def read_by(self, name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the call of this name reads of prepared samples, in its first input."""
@@ -130,7 +130,7 @@ class Classifier:
         Returns the new tensors of ``ends``. With ``start=None`` the tensor stands for the model's input.
         """
         wanted = self._between(start, ends)
-        made = {start or INPUT: tensor}
+        outputs = {start or INPUT: tensor}
         known = {id(self._tensor(start)): tensor}
         for call in self.calls:
             if call.name not in wanted:
@@ -140,8 +140,8 @@ class Classifier:
             out = node.operation(*args, **kwargs)
             for old, new in zip(node.outputs, out if isinstance(out, (list, tuple)) else [out], strict=True):
                 known[id(old)] = new
-            made[call.name] = out
-        return made
+            outputs[call.name] = out
+        return outputs
 
     def probabilities(self, tensor: Any) -> Any:
         """What the last stage gives for the backbone's output: a softmax is added to a logits model."""
@@ -215,11 +215,11 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
     ending = ending_of(calls)
     decision, logits = _decision(where, ending, tuple(tensor.shape[1:]), shape)
     for call in calls:
-        layer, said = nodes[call.name].operation, f"{where} layer {call.name!r} ({call.kind})"
+        layer, the_layer = nodes[call.name].operation, f"{where} layer {call.name!r} ({call.kind})"
         if call.kind == "Masking" or getattr(layer, "mask_zero", False):
-            raise ConversionError(f"{said} hands a mask to later layers, which a cut would lose")
+            raise ConversionError(f"{the_layer} hands a mask to later layers, which a cut would lose")
         if getattr(layer, "quantization_mode", None):
-            raise ConversionError(f"{said} is quantized to {layer.quantization_mode}: give the float model")
+            raise ConversionError(f"{the_layer} is quantized to {layer.quantization_mode}: give the float model")
     return Classifier(
         name=path.stem,
         file=path.name,
@@ -252,14 +252,14 @@ def _picked(keras: Any, where: str, model: Any, output: str | None) -> Any:
         if len(names) > 1:
             raise ConversionError(f"{where} has {len(names)} outputs ({listed}); name the classifier by --output")
         return model.outputs[0]
-    found = [i for i, name in enumerate(names) if name == output]
-    if not found and output.isdecimal() and int(output) < len(names):
-        found = [int(output)]
-    if len(found) > 1:
-        raise InputError(f"{where} {len(found)} outputs are called {output!r}; give a number: {listed}")
-    if not found:
+    matches = [i for i, name in enumerate(names) if name == output]
+    if not matches and output.isdecimal() and int(output) < len(names):
+        matches = [int(output)]
+    if len(matches) > 1:
+        raise InputError(f"{where} {len(matches)} outputs are called {output!r}; give a number: {listed}")
+    if not matches:
         raise InputError(f"{where} no output {output!r}{nearest(output, names)}; it has {listed}")
-    return model.outputs[found[0]]
+    return model.outputs[matches[0]]
 
 
 def _flatten(
@@ -281,7 +281,7 @@ def _flatten(
             else:
                 if id(layer) not in renamed:  # the same name may stand in two submodels
                     _rename(layer, renamed, names, prefix)
-                if kwargs.get("training"):  # Random layers store their default, for training
+                if kwargs.get("training"):  # random layers store their default, which is training
                     kwargs = {**kwargs, "training": False}
                 result = layer(*args, **kwargs)
                 out = list(result) if isinstance(result, (list, tuple)) else [result]
@@ -298,7 +298,7 @@ def _rename(layer: Any, renamed: dict[int, str], names: set[str], prefix: str) -
         name += "_"
     layer.name = renamed[id(layer)] = name
     names.add(name)
-    # a wrapper's, which are in no graph of their own
+    # layers of a wrapper, which are in no graph of their own
     for inside in layer._flatten_layers(include_self=False) if hasattr(layer, "_flatten_layers") else ():
         inside.name = _safe(inside.name)
 
@@ -312,7 +312,7 @@ def _safe(name: str) -> str:
 
 
 def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
-    made: dict[int, str] = {id(inputs): INPUT}
+    names: dict[int, str] = {id(inputs): INPUT}
     count: dict[str, int] = {}
     calls: list[Call] = []
     nodes: dict[str, Any] = {}
@@ -323,7 +323,7 @@ def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
         layer = node.operation
         count[layer.name] = count.get(layer.name, 0) + 1
         name = layer.name if count[layer.name] == 1 else f"{layer.name}@{count[layer.name]}"
-        made |= {id(t): name for t in node.outputs}
+        names |= {id(t): name for t in node.outputs}
         nodes[name] = node
         wrapped = getattr(layer, "layer", layer)  # of TimeDistributed
         activation = getattr(wrapped, "activation", None)
@@ -333,7 +333,7 @@ def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
             Call(
                 name=name,
                 kind=type(layer).__name__,
-                inputs=tuple(made[id(t)] for t in node.input_tensors),
+                inputs=tuple(names[id(t)] for t in node.input_tensors),
                 input_shapes=tuple(tuple(t.shape[1:]) for t in node.input_tensors),
                 shapes=tuple(tuple(t.shape[1:]) for t in node.outputs),
                 weights=tuple(tuple(w.shape) for w in getattr(layer, "weights", ())),
@@ -350,7 +350,7 @@ def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
 
 
 def _decision(
-    where: str, found: Ending, shape: tuple[int, ...], input_shape: tuple[int, ...]
+    where: str, ending: Ending, shape: tuple[int, ...], input_shape: tuple[int, ...]
 ) -> tuple[Decision, bool]:
     """What the model's output means by its layers and whether it lacks its softmax, or why it cannot be used.
 
@@ -360,20 +360,20 @@ def _decision(
         raise ConversionError(f"{where} is not a classifier: its output has shape {shape}, not (classes,)")
     if shape == input_shape:
         raise ConversionError(f"{where} is not a classifier: its output has the shape of its input, {shape}")
-    ends, derived = found.activation, found.meaning == "derived"
-    if found.over_batch:
-        raise ConversionError(f"{where} ends in {found.words} over axis 0: an answer depends on the other samples")
-    if shape == (1,) and (found.meaning == "sigmoids" or (derived and ends == "linear")):
+    ends, derived = ending.activation, ending.meaning == "derived"
+    if ending.over_batch:
+        raise ConversionError(f"{where} ends in {ending.words} over axis 0: an answer depends on the other samples")
+    if shape == (1,) and (ending.meaning == "sigmoids" or (derived and ends == "linear")):
         return Decision("binary", 2), False
     if ends not in ("softmax", "sigmoid", "linear", "log_softmax") or shape[0] < 2:
         kind = "a regressor or an autoencoder" if ends == "linear" else "not a classifier that eeaug knows"
         raise ConversionError(
-            f"{where} ends in {ends} with {shape[0]} output(s) (layer {found.layer!r}): {kind}; "
+            f"{where} ends in {ends} with {shape[0]} output(s) (layer {ending.layer!r}): {kind}; "
             "eeaug reads classifiers that end in softmax, logits of two or more classes, or sigmoids"
         )
-    if found.meaning == "sigmoids":
+    if ending.meaning == "sigmoids":
         return Decision("multilabel", shape[0]), False
-    return Decision("softmax", shape[0]), found.meaning == "scores"
+    return Decision("softmax", shape[0]), ending.meaning == "scores"
 
 
 def settled(classifier: Classifier, x: NDArray[np.float32], part: str, *, several_labels: bool) -> Classifier:

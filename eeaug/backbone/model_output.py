@@ -22,10 +22,10 @@ from eeaug.support.printable import quoted
 __all__ = ["Ending", "activation_of", "ending_of", "softmax", "told", "tolerance"]
 
 DISTRIBUTION, SIGMOIDS, SCORES, DERIVED = "distribution", "sigmoids", "scores", "derived"
-# What probabilities may be off by, and their sum by from 1: in single precision, and where layers compute in half.
 LONGEST_NAME = 26  # characters of the name of a layer, quotes among them
+# What probabilities may be off by, and their sum by from 1: in single precision, and where layers compute in half.
 TOLERANCE, HALF_TOLERANCE = 1e-3, 1e-2
-SUSPICIOUS = 64  # samples of which none lies outside 0 to 1: what gives them does not give logits
+SUSPICIOUS = 64  # if none of so many samples lies outside 0 to 1, the output is hardly one of logits
 
 # The meaning stays: layers that move numbers about, that average them, or that pick some.
 _TRANSPARENT = {
@@ -137,8 +137,8 @@ def activation_of(kind: str) -> str | None:
 
 
 def _activation(call: Layer) -> str:
-    found = _ACTIVATIONS.get(call.kind) or call.activation or "linear"
-    return found.removesuffix("_v2")
+    activation = _ACTIVATIONS.get(call.kind) or call.activation or "linear"
+    return activation.removesuffix("_v2")
 
 
 def _passes_on(call: Layer) -> bool:
@@ -163,7 +163,7 @@ def _meaning(call: Layer, read: Sequence[_Meant]) -> _Meant:
     (only,) = meanings
     if only == DERIVED or call.kind in _AVERAGES or "AveragePooling" in call.kind:
         return only, roots
-    if _passes_on(call):  # classes that are no longer the last axis are no distribution
+    if _passes_on(call):  # once classes are not the last axis, that axis sums to no 1
         moved = only == DISTRIBUTION and call.shapes[0][-1:] != call.input_shapes[0][-1:]
         return (DERIVED if moved else only), roots
     if only == SIGMOIDS and (call.kind in _PICKS or "MaxPooling" in call.kind):
@@ -172,7 +172,7 @@ def _meaning(call: Layer, read: Sequence[_Meant]) -> _Meant:
 
 
 def told(
-    where: str, part: str, found: Ending, answers: NDArray[np.floating], several_labels: bool,
+    where: str, part: str, ending: Ending, answers: NDArray[np.floating], several_labels: bool,
     allowed: float = TOLERANCE,
 ) -> tuple[Decision, bool]:  # fmt: skip
     """What the output means and whether it lacks its softmax, by the model's own answers to real samples.
@@ -195,26 +195,26 @@ def told(
     within = bool((p >= -allowed).all() and (p <= 1 + allowed).all())
     both_sides = bool(p.min() < 0.5 < p.max())
     if outputs == 1:
-        if not within or not (found.meaning == SIGMOIDS or both_sides):
+        if not within or not (ending.meaning == SIGMOIDS or both_sides):
             raise ConversionError(
-                f"{where} ends in {found.words} and gives {_range(p)} on {count} real samples: not the probability "
-                "of class 1, which lies from 0 to 1 and on both sides of 0.5"
+                f"{where} ends in {ending.words} and gives {_range(p)} on {count} real samples: not the "
+                "probability of class 1, which lies from 0 to 1 and on both sides of 0.5"
             )
         return Decision("binary", 2), False
     sums_to_1 = within and bool(np.abs(p.sum(axis=1) - 1).max() <= allowed)
-    if found.meaning == SIGMOIDS and within and not (sums_to_1 and found.activation == "linear"):
+    if ending.meaning == SIGMOIDS and within and not (sums_to_1 and ending.activation == "linear"):
         return Decision("multilabel", outputs), False
     if sums_to_1:
         return Decision("softmax", outputs), False
-    if (p <= allowed).all() and np.abs(np.exp(p).sum(axis=1) - 1).max() <= allowed:  # their logarithms
+    if (p <= allowed).all() and np.abs(np.exp(p).sum(axis=1) - 1).max() <= allowed:  # logarithms of probabilities
         return Decision("softmax", outputs), True
-    if within and several_labels and both_sides and not found.computed:
+    if within and several_labels and both_sides and not ending.computed:
         return Decision("multilabel", outputs), False
-    doubtful = within and count >= SUSPICIOUS and not found.computed and found.activation != "log_softmax"
-    if found.meaning == SCORES and not doubtful:
+    doubtful = within and count >= SUSPICIOUS and not ending.computed and ending.activation != "log_softmax"
+    if ending.meaning == SCORES and not doubtful:
         return Decision("softmax", outputs), True
     raise ConversionError(
-        f"{where} ends in {found.words}, but on {count} real samples the sum of its {outputs} outputs is "
+        f"{where} ends in {ending.words}, but on {count} real samples the sum of its {outputs} outputs is "
         f"{_range(p.sum(axis=1))}, not 1{'' if within else f', and they are {_range(p)}'}: neither probabilities "
         "nor logits; eeaug reads softmax over the classes, logits, or a sigmoid per label"
     )

@@ -88,7 +88,7 @@ def hdf5_elements(file: Any, size: int) -> Mapping[str, int]:
     """
     import h5py
 
-    found: dict[str, int] = {}
+    elements: dict[str, int] = {}
     seen = {h5py.h5o.get_info(file.id).addr}
     unpacked_bytes, allowed = 0, room(size)
     _check_attributes(file, size)
@@ -117,8 +117,8 @@ def hdf5_elements(file: Any, size: int) -> Mapping[str, int]:
             if unpacked_bytes > allowed:
                 raise Unreadable(f"its datasets unpack to more than {allowed:,} bytes, which no trained weights do")
             top = place.split("/")[1]
-            found[top] = found.get(top, 0) + math.prod(child.shape or (0,))
-    return found
+            elements[top] = elements.get(top, 0) + math.prod(child.shape or (0,))
+    return elements
 
 
 def _dataset_bytes(dataset: Any, place: str) -> int:

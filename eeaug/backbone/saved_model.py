@@ -64,11 +64,11 @@ def read(path: Path) -> tuple[Item, list[Item], str]:
     """
     try:
         texts = _descriptions(path)
-        found = {number: _description(text) for number, text in texts.items() if text}
+        by_number = {number: _description(text) for number, text in texts.items() if text}
     except (DecodeError, OSError, ValueError) as error:
         raise InputError(f"{path}: a damaged SavedModel directory: {one_line(str(error), 200)}") from error
-    objects = [found[number] for number in sorted(found) if "class_name" in found[number]]
-    root = found.get(0, {})
+    objects = [by_number[number] for number in sorted(by_number) if "class_name" in by_number[number]]
+    root = by_number.get(0, {})
     if not isinstance(root.get("config"), dict) or "layers" not in root["config"]:
         kind = root.get("class_name")
         why = f"only says that its class is {quoted(kind)}" if kind else "has no description of Keras layers"
@@ -98,7 +98,7 @@ def object_graph(path: Path) -> list[Node]:
 def _objects(path: Path) -> list[Node]:
     graph = _object_graph(path)
     names = {number: _description(text).get("config") for number, text in _descriptions(path).items() if text}
-    made = []
+    nodes = []
     for number, data in enumerate(graph):
         children = [_parsed("Child", child) for child in _parsed("Object", data).children]
         config = names.get(number)
@@ -106,8 +106,8 @@ def _objects(path: Path) -> list[Node]:
         parts = {
             _one(child.local_name, "local_name").decode(): _one(child.node_id, "node_id", 0) for child in children
         }
-        made.append(Node(parts, None if name is None else str(name)))
-    return made
+        nodes.append(Node(parts, None if name is None else str(name)))
+    return nodes
 
 
 def _descriptions(path: Path) -> dict[int, bytes]:
@@ -142,8 +142,8 @@ def _content(path: Path) -> bytes:
 
 
 def _description(text: bytes) -> Item:
-    found = _plain(packed.stored_json(text))
-    return found if isinstance(found, dict) else {}
+    item = _plain(packed.stored_json(text))
+    return item if isinstance(item, dict) else {}
 
 
 def _plain(value: Any) -> Any:
@@ -165,10 +165,10 @@ def _messages() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(name="eeaug_saved_model.proto", package="eeaug", syntax="proto3")
     kinds = descriptor_pb2.FieldDescriptorProto
     for message, fields in _FIELDS.items():
-        made = file.message_type.add(name=message)
+        message_type = file.message_type.add(name=message)
         for name, number in fields.items():
             kind = kinds.TYPE_INT32 if name in _NUMBERS else kinds.TYPE_BYTES
-            made.field.add(name=name, number=number, type=kind, label=kinds.LABEL_REPEATED)
+            message_type.field.add(name=name, number=number, type=kind, label=kinds.LABEL_REPEATED)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"eeaug.{name}")) for name in _FIELDS}

@@ -44,9 +44,11 @@ def elements(path: Path) -> int:
     shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     stored = sum(file.stat().st_size for file in files)
     counts = {name: math.prod(shape) for name, shape in shapes.items() if types[name].name != "string"}
-    said = sum(count * types[name].size for name, count in counts.items())
-    if said > stored or any(count < 0 for count in counts.values()):
-        raise InputError(f"{path}: its variables are said to have {said:,} bytes, its files have {stored:,}")
+    declared_bytes = sum(count * types[name].size for name, count in counts.items())
+    if declared_bytes > stored or any(count < 0 for count in counts.values()):
+        raise InputError(
+            f"{path}: its variables are said to have {declared_bytes:,} bytes, its files have {stored:,}"
+        )
     return sum(counts.values())
 
 
@@ -114,7 +116,7 @@ class _Tree:
             node = self.objects[place] if place is not None and 0 <= place < len(self.objects) else None
             named = self._named(node)
             for name, part in thing._trackable_children().items():
-                # layers are counted in an order that can differ, so that their own names come first
+                # the file may number layers in another order: their own names are tried first
                 stored = named.get(getattr(part, "name", None), name) if name.startswith("layer") else name
                 if stored in self.parts[number]:
                     described = None if node is None else node.children.get(stored)

@@ -31,7 +31,7 @@ __all__ = [
 
 UNHASHED = {"manifest.json", "timing.json"}
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
-NAMED = 3  # files of others that are named; the rest is counted
+NAMED = 3  # foreign files that a message names; the rest is counted
 
 
 def dump_json(value: Any) -> str:
@@ -58,7 +58,7 @@ def check_place(place: Path, *, force: bool, inputs: Mapping[str, Path | str | N
     """
     try:
         _check_place(place, force, inputs or {})
-    except OSError as error:  # a name too long, a loop of links, a directory not to be looked into
+    except OSError as error:  # a name too long, a loop of links, a directory without permission
         raise InputError(f"-o {place}: {error.strerror or error}") from error
 
 
@@ -134,15 +134,15 @@ def _are_hashes(files: Any) -> bool:
 def _strange(place: Path, files: set[str]) -> list[str]:
     """Relative paths of what is not among ``files`` or is no regular file, sorted; no link is followed."""
     folders = {str(parent) for name in files for parent in Path(name).parents}
-    found, pending = [], [place]
+    strange, pending = [], [place]
     while pending:
         for entry in os.scandir(pending.pop()):
             name = Path(entry.path).relative_to(place).as_posix()
             if entry.is_dir(follow_symlinks=False) and name in folders:
                 pending.append(Path(entry.path))
             elif name not in files or not entry.is_file(follow_symlinks=False):
-                found.append(name)
-    return sorted(found)
+                strange.append(name)
+    return sorted(strange)
 
 
 def _lies_in(path: Path, place: Path) -> bool:
@@ -157,7 +157,7 @@ def _bring_back(where: Path) -> None:
     for left in leftovers.abandoned(where, "old"):
         if not where.exists():
             left.rename(where)
-        elif _is_later(where, left):  # the run was killed just behind the exchange
+        elif _is_later(where, left):  # the run was killed right after the exchange
             leftovers.remove(left)
     for kind in ("partial", "replaced"):
         for left in leftovers.abandoned(where, kind):
@@ -192,7 +192,7 @@ def being_written(place: Path, *, force: bool) -> Iterator[Path]:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise OSError(error.errno, error.strerror, str(place)) from error  # not all who write say where
+        raise OSError(error.errno, error.strerror, str(place)) from error  # some errors of writing name no place
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         leftovers.remove(leftovers.hidden(place, "replaced"))
@@ -201,7 +201,7 @@ def being_written(place: Path, *, force: bool) -> Iterator[Path]:
 def _fresh(place: Path) -> Path:
     """An empty directory for this process."""
     partial = leftovers.hidden(place, "partial")
-    if partial.exists() and not leftovers.is_held(partial):  # of an earlier process of the same number
+    if partial.exists() and not leftovers.is_held(partial):  # left by an earlier process with the same number
         leftovers.remove(partial)
     try:
         partial.mkdir()
@@ -224,7 +224,7 @@ def _exchange(partial: Path, place: Path) -> None:
         except BaseException:
             old.rename(place)
             raise
-        old.rename(replaced)  # from now on nobody wants it back
+        old.rename(replaced)  # from here on it is not put back
     leftovers.remove(replaced)
 
 

@@ -306,8 +306,8 @@ class Manifest:
     def int8_points(self) -> dict[str, Thresholds]:
         """The same of the int8 files, where a point has any."""
         listed = {p.name: p.int8.thresholds for p in self.operating_points if p.int8 is not None}
-        own = (stage.int8 for stage in self.stages[:-1])
-        return {**listed, DEFAULT: tuple(None if int8 is None else int8.threshold for int8 in own)}
+        int8_stages = (stage.int8 for stage in self.stages[:-1])
+        return {**listed, DEFAULT: tuple(None if int8 is None else int8.threshold for int8 in int8_stages)}
 
     def adding(self, name: str, added: Added) -> Manifest:
         """With what the format of this name adds."""
@@ -366,7 +366,7 @@ class Manifest:
 
 
 def _there(**fields: Any) -> dict[str, Any]:
-    """Those that are not None, as JSON."""
+    """The fields that are not None, as JSON."""
     return {
         name: value.as_dict() if hasattr(value, "as_dict") else value
         for name, value in fields.items()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from eeaug.bundle import manifest_rules
 from eeaug.errors import ConversionError, InputError
-from eeaug.schema import manifest as described
+from eeaug.schema import manifest as manifest_schema
 from eeaug.support import json_file, regular
 from eeaug.support.printable import shown
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "check_files", "read", "read_manifest", "shown_whole", "times"]
 
-SCHEMA_VERSION = described.VERSION
+SCHEMA_VERSION = manifest_schema.VERSION
 MANIFEST, REPORT, TIMES = "manifest.json", "report.json", "timing.json"
 SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -94,10 +94,10 @@ def read(directory: Path, sha256: str | None = None) -> Bundle:
     if not path.exists() and not path.is_symlink():
         raise InputError(f"{directory} is no bundle, it has no {MANIFEST}: give what `eeaug augment` wrote")
     content = json_file.raw(regular.below(directory, MANIFEST))
-    found = hashlib.sha256(content).hexdigest()
-    if sha256 is not None and sha256.lower() != found:
-        raise ConversionError(f"{path}: its SHA-256 is {found}, --manifest-sha256 says {sha256.lower()}")
-    manifest = _document(path, content, SCHEMA_VERSION, described.schema())
+    actual = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and sha256.lower() != actual:
+        raise ConversionError(f"{path}: its SHA-256 is {actual}, --manifest-sha256 says {sha256.lower()}")
+    manifest = _document(path, content, SCHEMA_VERSION, manifest_schema.schema())
     manifest_rules.check(path, manifest)
     check_files(directory, manifest["files"])
     from eeaug.schema import report as report_schema  # not needed where a manifest is wrong
@@ -107,7 +107,7 @@ def read(directory: Path, sha256: str | None = None) -> Bundle:
         raise ConversionError(f"{directory}: {REPORT} has changed since it was written (sha256)")
     report = _document(directory / REPORT, raw, report_schema.VERSION, report_schema.schema())
     manifest_rules.compare(path, manifest, report)
-    return Bundle(directory, manifest, report, raw, found)
+    return Bundle(directory, manifest, report, raw, actual)
 
 
 def read_manifest(directory: Path, sha256: str | None = None) -> dict[str, Any]:
@@ -140,12 +140,12 @@ def check_files(directory: Path, files: Mapping[str, str]) -> None:
     paths = {name: regular.below(directory, name) for name in files}  # all of them, before any is read
     for name, digest in files.items():
         try:
-            found = regular.digest(paths[name])
+            actual = regular.digest(paths[name])
         except regular.Unreadable as error:
             raise ConversionError(f"{directory}: {shown(name)} {error}") from error
         except OSError as error:
             raise ConversionError(f"{directory}: {shown(name)} cannot be read: {error.strerror}") from error
-        if found != digest:
+        if actual != digest:
             raise ConversionError(f"{directory}: {shown(name)} has changed since it was written (sha256)")
 
 
@@ -154,17 +154,17 @@ def times(directory: Path) -> dict[str, float]:
     try:
         path = regular.below(directory, TIMES)
         content = json_file.parsed(path, json_file.raw(path, most=1 << 20))
-        found = {str(name): float(value) for name, value in content.items() if type(value) in (int, float)}
+        seconds = {str(name): float(value) for name, value in content.items() if type(value) in (int, float)}
     except (ConversionError, InputError, AttributeError):
         return {}
-    return found if len(found) == len(content) else {}
+    return seconds if len(seconds) == len(content) else {}
 
 
 def _document(path: Path, content: bytes, version: int, schema: Mapping[str, Any]) -> dict[str, Any]:
     document = json_file.parsed(path, content)
-    own = document.get("schema_version") if isinstance(document, dict) else None
-    if type(own) is not int or own != version:
-        said = json_file.value(own)
-        raise InputError(f"{path} has schema_version {said}: this eeaug reads {version}; make the bundle anew")
+    stored = document.get("schema_version") if isinstance(document, dict) else None
+    if type(stored) is not int or stored != version:
+        text = json_file.value(stored)
+        raise InputError(f"{path} has schema_version {text}: this eeaug reads {version}; make the bundle anew")
     json_file.check(path, document, schema)
     return dict(document)

@@ -39,21 +39,21 @@ def facts(manifest: Document) -> dict[str, Any]:
 
 
 def compare(path: Path, manifest: Document, report: Mapping[str, Any]) -> None:
-    """Raise ConversionError where manifest.json and the report beside it say two things of one."""
-    said, stored = facts(manifest), report["manifest"]
-    at = differences(said, stored)
+    """Raise ConversionError where manifest.json and the report beside it contradict each other."""
+    expected, stored = facts(manifest), report["manifest"]
+    at = differences(expected, stored)
     if at is not None:
-        raise _disagree(path, place(at), _found(said, at), place(("manifest", *at)), _found(stored, at))
-    for mine, own, theirs, other in _repeated(manifest, report):
-        if own != other:
-            raise _disagree(path, mine, value(own), theirs, value(other))
+        raise _disagree(path, place(at), _shown_at(expected, at), place(("manifest", *at)), _shown_at(stored, at))
+    for mine, ours, theirs, other in _repeated(manifest, report):
+        if ours != other:
+            raise _disagree(path, mine, value(ours), theirs, value(other))
 
 
-def _disagree(path: Path, mine: str, own: str, theirs: str, other: str) -> ConversionError:
-    return ConversionError(f"{path}: {mine} is {own}, but report.json ({theirs}) was written with {other}")
+def _disagree(path: Path, mine: str, ours: str, theirs: str, other: str) -> ConversionError:
+    return ConversionError(f"{path}: {mine} is {ours}, but report.json ({theirs}) was written with {other}")
 
 
-def _found(document: Any, at: Sequence[str | int]) -> str:
+def _shown_at(document: Any, at: Sequence[str | int]) -> str:
     for key in at:
         if isinstance(document, dict) and key not in document:
             return "missing"
@@ -70,8 +70,8 @@ def _repeated(manifest: Document, report: Mapping[str, Any]) -> Iterator[tuple[s
     yield "files.hardware.yaml", manifest["files"]["hardware.yaml"], "hardware.sha256", report["hardware"]["sha256"]
     yield "decision.kind", manifest["decision"]["kind"], "model.decision", model["decision"]
     yield from _each("classes", manifest["classes"], "model.classes", model["classes"])
-    for name, own in manifest["settings"].items():
-        yield f"settings.{name}", own, f"settings.{name}", report["settings"][name]
+    for name, setting in manifest["settings"].items():
+        yield f"settings.{name}", setting, f"settings.{name}", report["settings"][name]
     yield "number of stages", len(stages), "design.segments", len(design["segments"])
     yield from _each("stages[0].input_shape", stages[0]["input_shape"], "model.input_shape", model["input_shape"])
     for k, (stage, segment) in enumerate(zip(stages, design["segments"], strict=True)):
@@ -83,33 +83,33 @@ def _repeated(manifest: Document, report: Mapping[str, Any]) -> Iterator[tuple[s
     for k, (stage, exit_) in enumerate(zip(stages, design["exits"], strict=False)):
         yield f"stages[{k}].threshold", stage["threshold"], f"design.exits[{k}].threshold", exit_["threshold"]
     yield from _same_points(manifest["operating_points"], report["operating_points"], "operating_points")
-    int8, said = manifest.get("int8"), report["int8"]
-    yield "int8", int8 is not None, "int8", said is not None
-    if int8 is None or said is None:
+    int8, reported = manifest.get("int8"), report["int8"]
+    yield "int8", int8 is not None, "int8", reported is not None
+    if int8 is None or reported is None:
         return
     for name in ("kernels", "calibration_samples"):
-        yield f"int8.{name}", int8[name], f"int8.{name}", said[name]
-    yield "number of exits", len(stages) - 1, "int8.exits", len(said["exits"])
-    for k, (stage, exit_) in enumerate(zip(stages, said["exits"], strict=False)):
+        yield f"int8.{name}", int8[name], f"int8.{name}", reported[name]
+    yield "number of exits", len(stages) - 1, "int8.exits", len(reported["exits"])
+    for k, (stage, exit_) in enumerate(zip(stages, reported["exits"], strict=False)):
         for name in ("threshold", "constant"):
             yield f"stages[{k}].int8.{name}", stage["int8"][name], f"int8.exits[{k}].{name}", exit_[name]
-    own = [{"name": p["name"], **p["int8"]} for p in manifest["operating_points"] if "int8" in p]
-    yield from _same_points(own, said["operating_points"], "int8.operating_points")
+    int8_points = [{"name": p["name"], **p["int8"]} for p in manifest["operating_points"] if "int8" in p]
+    yield from _same_points(int8_points, reported["operating_points"], "int8.operating_points")
 
 
 def _same_points(
-    own: Sequence[Mapping[str, Any]], said: Sequence[Mapping[str, Any]], there: str
+    ours: Sequence[Mapping[str, Any]], reported: Sequence[Mapping[str, Any]], there: str
 ) -> Iterator[tuple[str, Any, str, Any]]:
-    yield f"number of {there}", len(own), there, len(said)
-    for k, (point, other) in enumerate(zip(own, said, strict=True)):
+    yield f"number of {there}", len(ours), there, len(reported)
+    for k, (point, other) in enumerate(zip(ours, reported, strict=True)):
         yield f"{there}[{k}].name", point["name"], f"{there}[{k}].name", other["name"]
         at = f"{there}[{k}].thresholds"
         yield from _each(at, point["thresholds"], at, other["thresholds"])
 
 
-def _each(mine: str, own: Sequence[Any], theirs: str, other: Sequence[Any]) -> Iterator[tuple[str, Any, str, Any]]:
-    yield f"length of {mine}", len(own), theirs, len(other)
-    for k, (a, b) in enumerate(zip(own, other, strict=True)):
+def _each(mine: str, ours: Sequence[Any], theirs: str, other: Sequence[Any]) -> Iterator[tuple[str, Any, str, Any]]:
+    yield f"length of {mine}", len(ours), theirs, len(other)
+    for k, (a, b) in enumerate(zip(ours, other, strict=True)):
         yield f"{mine}[{k}]", a, f"{theirs}[{k}]", b
 
 
@@ -189,8 +189,8 @@ def _points(manifest: Document) -> Iterator[Finding]:
                         f"must be {exits}, one for each exit, given {len(values)}",
                     )
         if point["name"] == DEFAULT:
-            own = [stage["threshold"] for stage in manifest["stages"][:-1]]
-            if point["thresholds"] != own:
+            defaults = [stage["threshold"] for stage in manifest["stages"][:-1]]
+            if point["thresholds"] != defaults:
                 yield (
                     f"operating_points[{k}].thresholds",
                     "differ from the stages' own, which they are the default of",
@@ -216,8 +216,8 @@ def _int8(manifest: Document) -> Iterator[Finding]:
         if "int8" in point and not there:
             yield f"operating_points[{k}].int8", "is there, but no int8 in the file"
         if there and "int8" in point and point["name"] == DEFAULT:
-            own = [stage["int8"]["threshold"] for stage in manifest["stages"][:-1]]
-            if point["int8"]["thresholds"] != own:
+            defaults = [stage["int8"]["threshold"] for stage in manifest["stages"][:-1]]
+            if point["int8"]["thresholds"] != defaults:
                 yield f"operating_points[{k}].int8.thresholds", "differ from the stages' own"
 
 
@@ -225,7 +225,7 @@ def _reference(manifest: Document) -> Iterator[Finding]:
     points, stages = manifest["reference"]["points"], len(manifest["stages"])
     names = [point["name"] for point in points]
     yield from _unique("reference.points", names)
-    # the default is there of itself, where no others are listed
+    # a bundle without operating points still has the default one
     if {*names} != {DEFAULT, *(point["name"] for point in manifest["operating_points"])}:
         yield "reference.points", "are not the operating points"
     for k, point in enumerate(points):
@@ -253,7 +253,7 @@ def _preprocessing(manifest: Document) -> Iterator[Finding]:
         if shape is None or not all(type(n) in (int, float) and isfinite(n) for n in numbers):
             yield f"preprocessing.{name}", "must be a number or numbers nested as a sample"
         elif len(shape) > len(wanted) or any(
-            own not in (1, want) for own, want in zip(reversed(shape), reversed(wanted), strict=False)
+            given not in (1, want) for given, want in zip(reversed(shape), reversed(wanted), strict=False)
         ):
             yield f"preprocessing.{name}", f"has shape {_shape(shape)}, a sample {_shape(wanted)}"
         elif name == "std" and not all(numbers):

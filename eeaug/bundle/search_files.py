@@ -25,7 +25,8 @@ from eeaug.support.printable import shown
 
 __all__ = ["SAMPLES", "read", "write"]
 
-EXITS, ANSWERS = "search/exits.json", "search/answers.npz"
+EXITS, ANSWERS, SCREEN_ANSWERS = "search/exits.json", "search/answers.npz", "search/screen-answers.npz"
+ARRAYS = ("confidence", "predicted", "labels", "weights", "given", "groups")  # of outcomes
 SAMPLES = 64  # prepared ones that go along, so that files written later can be verified
 STEPS: dict[str, Any] = {"pool": Pool, "convolve": Convolve, "residual": Residual, "dense": Dense}
 
@@ -33,27 +34,23 @@ STEPS: dict[str, Any] = {"pool": Pool, "convolve": Convolve, "residual": Residua
 def write(directory: Path, search: Search) -> None:
     """Write ``search/`` of the bundle at ``directory``.
 
-    choose.npz and certify.npz: confidence float32 (C + 1, n), predicted (C + 1, n), labels (n,), with priors
-    also weights (n,), with a fine-tuned backbone also given (n,), what the given model says. heads.npz: weights
-    ``<exit>_<i>`` in the order of the head's layers. exits.json: the C exits and their layers. samples.npz: x, at
-    most SAMPLES prepared samples. answers.npz: where exits use each other, their probabilities (n, outputs) on
-    choose, and as ``-1`` the given model's.
+    screen.npz and choose.npz: confidence float32 (C + 1, n), predicted (C + 1, n), labels (n,), with priors also
+    weights (n,), with a fine-tuned backbone also given (n,), what the given model says, with groups also groups
+    int64 (n,). heads.npz: weights ``<exit>_<i>`` in the order of the head's layers. exits.json: the C exits and
+    their layers. samples.npz: x, at most SAMPLES prepared samples. screen-answers.npz and answers.npz: where exits
+    use each other, their probabilities (n, outputs) on screen and on choose, and as ``-1`` the given model's.
     """
     folder = directory / "search"
     folder.mkdir()
-    for name, outcomes in (("choose", search.outcomes), ("certify", search.certify)):
-        if outcomes is not None:
-            arrays = {"confidence": outcomes.confidence, "predicted": outcomes.predicted, "labels": outcomes.labels}
-            if outcomes.weights is not None:
-                arrays["weights"] = outcomes.weights
-            if outcomes.given is not None:
-                arrays["given"] = outcomes.given
-            np.savez_compressed(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+    for name, outcomes in (("screen", search.screen), ("choose", search.outcomes)):
+        arrays = {key: array for key in ARRAYS if (array := getattr(outcomes, key)) is not None}
+        np.savez_compressed(folder / f"{name}.npz", **arrays)
     weights = {f"{i}_{k}": w for i, t in enumerate(search.trained) for k, w in enumerate(t.weights)}
     np.savez_compressed(folder / "heads.npz", **weights)  # type: ignore[arg-type]
     np.savez_compressed(folder / "samples.npz", x=search.x[:SAMPLES])
-    if search.answers:
-        np.savez_compressed(folder / "answers.npz", **{str(i): p for i, p in search.answers.items()})  # type: ignore[arg-type]
+    for path, answers in ((SCREEN_ANSWERS, search.screen_answers), (ANSWERS, search.answers)):
+        if answers:
+            np.savez_compressed(directory / path, **{str(i): p for i, p in answers.items()})  # type: ignore[arg-type]
     listed = [_entry(trained.head) for trained in search.trained]
     (folder / "exits.json").write_text(dump_json(listed), encoding="utf-8")
 
@@ -71,9 +68,8 @@ def read(directory: Path, names: Collection[str]) -> Search | None:
     """
     if EXITS not in names:
         return None
-    missing = [
-        name for name in (f"search/{key}.npz" for key in ("heads", "samples", "choose")) if name not in names
-    ]
+    needed = (f"search/{key}.npz" for key in ("heads", "samples", "screen", "choose"))
+    missing = [name for name in needed if name not in names]
     if missing:
         raise ConversionError(f"{directory}: {', '.join(missing)} missing")
     path = directory / EXITS
@@ -102,20 +98,27 @@ def read(directory: Path, names: Collection[str]) -> Search | None:
     x = npz_file.arrays(folder / "samples.npz").get("x", np.zeros(0))
     if x.dtype != np.float32 or x.ndim < 2 or not 0 < len(x) <= SAMPLES or not np.isfinite(x).all():
         raise ConversionError(f"{folder / 'samples.npz'}: x must be 1 to {SAMPLES} finite float32 samples")
-    outcomes = _outcomes(folder / "choose.npz", len(heads))
-    certify = _outcomes(folder / "certify.npz", len(heads)) if "search/certify.npz" in names else None
-    answers = _answers(folder / "answers.npz", len(heads), outcomes.samples) if ANSWERS in names else {}
-    return Search(tuple(trained), outcomes, certify, x, answers)
+    screen, choose = (_outcomes(folder / f"{part}.npz", len(heads)) for part in ("screen", "choose"))
+    on_screen, on_choose = (
+        _answers(directory / name, len(heads), outcomes.samples) if name in names else {}
+        for name, outcomes in ((SCREEN_ANSWERS, screen), (ANSWERS, choose))
+    )
+    return Search(tuple(trained), screen, choose, x, on_screen, on_choose)
 
 
 def _outcomes(path: Path, exits: int) -> Outcomes:
     stored = npz_file.arrays(path)
-    strange = sorted(stored.keys() - {"confidence", "predicted", "labels", "weights", "given"})
+    strange = sorted(stored.keys() - set(ARRAYS))
     if strange:
         raise ConversionError(f"{path}: there is an array {shown(strange[0])}, which means nothing here")
     n = len(labels) if (labels := stored.get("labels")) is not None and labels.ndim == 1 else 0
     wanted = {"labels": ((n,), "iu"), "confidence": ((exits + 1, n), "f"), "predicted": ((exits + 1, n), "iu")}
-    for name, (shape, kinds) in {**wanted, "weights": ((n,), "f"), "given": ((n,), "iu")}.items():
+    for name, (shape, kinds) in {
+        **wanted,
+        "weights": ((n,), "f"),
+        "given": ((n,), "iu"),
+        "groups": ((n,), "iu"),
+    }.items():
         if name in wanted or name in stored:
             _expect(path, name, stored.get(name, np.zeros(0)), shape, kinds)
     confidence, weights = stored["confidence"], stored.get("weights")
@@ -123,7 +126,7 @@ def _outcomes(path: Path, exits: int) -> Outcomes:
         raise ConversionError(f"{path}: confidence must be float32 from 0 to 1 for one sample or more")
     if weights is not None and (weights.min() < 0 or not weights.any()):
         raise ConversionError(f"{path}: weights must be 0 or more, and not all of them 0")
-    return Outcomes(confidence, stored["predicted"], stored["labels"], weights, stored.get("given"))
+    return Outcomes(**stored)
 
 
 def _answers(path: Path, exits: int, samples: int) -> dict[int, NDArray[np.float32]]:
@@ -150,14 +153,14 @@ def _expect(
 
 def _shapes(head: Head) -> list[tuple[int, ...]]:
     """Of the weights of a head, kernel and bias of each layer in turn."""
-    made: list[tuple[int, ...]] = []
+    shapes: list[tuple[int, ...]] = []
     for step, before, _ in head.shapes():
         for convolution, read in convolutions(step, before):
             last = (read[-1], convolution.filters) if convolution.filters else (read[-1], 1)
-            made += [(*(convolution.width,) * (len(read) - 1), *last), convolution.shape(read)[-1:]]
+            shapes += [(*(convolution.width,) * (len(read) - 1), *last), convolution.shape(read)[-1:]]
         if isinstance(step, Dense):
-            made += [(prod(before), step.units), (step.units,)]
-    return made
+            shapes += [(prod(before), step.units), (step.units,)]
+    return shapes
 
 
 def _entry(head: Head) -> dict[str, Any]:

@@ -13,5 +13,6 @@ A line of code here may touch arrays: no model, no file, no framework.
     paired_test      an exact test of a drop, from how many samples are worse and better
     estimate         a drop and its standard error
     learn_then_test  a budget kept with a stated probability
+    path             the thresholds along which a design is opened, from strict to loose
     shift            leave rates and confidences that new data is compared with
 """

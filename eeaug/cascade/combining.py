@@ -23,8 +23,8 @@ def combined(answers: Sequence[Probabilities], weights: Sequence[float], decisio
     if len(answers) == 1:
         return answers[0]
     logs = [np.float32(w) * _logs(p, decision) for p, w in zip(answers, weights, strict=True)]
-    made = _softmax(sum(logs[1:], logs[0]))
-    return made if decision.kind == "softmax" else np.asarray(made[..., 1])
+    probabilities = _softmax(sum(logs[1:], logs[0]))
+    return probabilities if decision.kind == "softmax" else np.asarray(probabilities[..., 1])
 
 
 def _logs(p: Probabilities, decision: Decision) -> Probabilities:

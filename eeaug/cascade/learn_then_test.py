@@ -22,16 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.betting import log_capital, mean_upper_bound
-from eeaug.cascade.outcomes import ClassLimit, Outcomes
 from eeaug.cascade.paired_test import paired_test, samples_needed, smallest_margin
-from eeaug.cascade.passage import Passage
 
-__all__ = ["Certified", "Claim", "certify", "chain", "groups_needed", "p_value", "units_needed"]
+__all__ = ["Certified", "Claim", "certify", "groups_needed", "p_value", "units_needed"]
 
 Floats = NDArray[np.float64]
 
-# How far from certainty the thresholds of a chain are, in multiples of the distance of the chosen ones.
-NEAREST, FARTHEST, STEPS = 0.003, 3.0, 80
 MOST_UNITS = 200_000  # more than that many are told by mean and variance alone
 
 
@@ -119,69 +115,6 @@ def _units(claim: Claim) -> _Units:
             weights = None if weights is None else totals / np.bincount(group)
             whole = False
     return _Units(losses, None if weights is None else weights / weights.mean(), whole)
-
-
-def chain(
-    outcomes: Outcomes,
-    thresholds: Sequence[float | None],
-    costs: Sequence[float] | Floats,
-    cost_without_exits: float,
-    *,
-    fixed: Sequence[bool] | None = None,
-    classes: ClassLimit | None = None,
-) -> tuple[tuple[float | None, ...], ...]:
-    """The designs to test, from the safest on: the chosen one with its thresholds from strict to loose.
-
-    All exits open together: 1 − θ_k runs through the same multiples of its value in the chosen design, so that
-    confidences that mean what they say lose as much accuracy per cost at every exit as they do there. Designs
-    of one path differ by few samples, so they seldom stop a test that the one before has passed; a front of
-    many architectures is led by lucky ones instead, and has few that are safe. The path goes beyond the chosen
-    design, which may have been unlucky on choose.
-
-    Parameters
-    ----------
-    outcomes : of the chosen architecture's m exits and the final classifier, on choose
-    thresholds : m, those of the design that was chosen within the budget; None is never
-    costs : m + 1, of the segments, in the unit of the objective
-    cost_without_exits : of the design without exits, which is certified as it stands and comes before the chain
-    fixed : m, exits whose thresholds stay as they are
-    classes : of the same rows as ``outcomes``: designs of which a class loses more on choose are left out
-
-    Returns
-    -------
-    Thresholds (m each) of designs, each with a lower mean cost on choose than all before it; empty if no
-    threshold is one that saves. Like those of every search they lie midway between confidences.
-    """
-    spent = np.asarray(costs, dtype=np.float64)
-    stays = [False] * len(thresholds) if fixed is None else fixed
-    cheapest, found = cost_without_exits, []
-    for multiple in np.geomspace(NEAREST, FARTHEST, STEPS):
-        looser = tuple(
-            t if stay or t is None else _between(row, 1 - multiple * (1 - t))
-            for row, t, stay in zip(outcomes.confidence, thresholds, stays, strict=False)
-        )
-        passage = Passage(outcomes, looser)
-        if classes is not None and not classes.allows(classes.drops(passage.at)).all():
-            continue
-        cost = passage.mean(spent)
-        if cost < cheapest * (1 - 1e-9):
-            cheapest = cost
-            found.append(looser)
-    return tuple(found)
-
-
-def _between(confidence: NDArray[np.float32], threshold: float) -> float | None:
-    """The float32 midway between the two distinct confidences on either side; not 1.0, rather None."""
-    distinct = np.unique(confidence)
-    above = int(np.searchsorted(distinct, np.float32(threshold)))
-    if above == len(distinct):
-        return None
-    if above == 0:
-        return float(distinct[0])
-    lower, upper = distinct[above - 1], distinct[above]
-    middle = np.float32((float(lower) + float(upper)) / 2)
-    middle = middle if middle > lower else upper
-    return float(middle) if middle < 1 else None
 
 
 def p_value(

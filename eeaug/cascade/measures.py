@@ -35,7 +35,7 @@ def _entropy(p: NDArray[np.floating]) -> NDArray[np.floating]:
     import numpy as np
 
     terms = p * np.log(np.maximum(p, np.finfo(np.float32).tiny))
-    # summed in float64, and never past the ends by rounding: 1 is sure, whoever computes it
+    # summed in float64 and clipped, so that certainty is exactly 1 in every runtime
     return np.asarray(np.clip(1 + terms.sum(axis=-1, dtype=np.float64) / log(p.shape[-1]), 0, 1))
 
 

@@ -28,6 +28,7 @@ class Outcomes:
     labels : int (n,)
     weights : float (n,) or None: what each sample counts in every mean and rate; None counts all alike
     given : int (n,) or None: what the given model says, where the last row hears earlier exits (reuse)
+    groups : int64 (n,) or None: what was drawn as a whole (patient, speaker), by number; None: samples were
     """
 
     confidence: NDArray[np.float32]
@@ -35,6 +36,7 @@ class Outcomes:
     labels: NDArray[np.integer]
     weights: Floats | None = None
     given: NDArray[np.integer] | None = None
+    groups: NDArray[np.int64] | None = None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -49,6 +51,18 @@ class Outcomes:
         """The outcomes of one architecture: these exits, then the final classifier."""
         index = [*exits, len(self.confidence) - 1]
         return replace(self, confidence=self.confidence[index], predicted=self.predicted[index])
+
+    def only(self, samples: NDArray[np.integer] | NDArray[np.bool_]) -> Outcomes:
+        """The outcomes of some of the samples, by number or mask."""
+        return replace(
+            self,
+            confidence=self.confidence[:, samples],
+            predicted=self.predicted[:, samples],
+            labels=self.labels[samples],
+            weights=None if self.weights is None else self.weights[samples],
+            given=None if self.given is None else self.given[samples],
+            groups=None if self.groups is None else self.groups[samples],
+        )
 
     @property
     def baseline(self) -> NDArray[np.integer]:
@@ -93,6 +107,7 @@ class ClassLimit:
     samples : int (N,), of every pair
     first : int (K,), where the pairs of each class begin
     right : bool (C + 1, N), whether each row of the outcomes is right about that class of that sample
+    given : bool (N,), whether the given model is
     share : float (N,), what each pair counts; sums to 1 over a class
     """
 
@@ -100,6 +115,7 @@ class ClassLimit:
     samples: NDArray[np.intp]
     first: NDArray[np.intp]
     right: NDArray[np.bool_]
+    given: NDArray[np.bool_]
     share: Floats
 
     def allows(self, drop: Floats) -> NDArray[np.bool_]:
@@ -112,7 +128,7 @@ class ClassLimit:
     def drops(self, at: NDArray[np.intp]) -> Floats:
         """What each class loses, (K,), in a cascade whose samples leave at ``at`` (n,); see passage."""
         pair = np.arange(len(self.samples))
-        return self.sums(self.share * (self.right[-1].astype(float) - self.right[at[self.samples], pair]))
+        return self.sums(self.share * (self.given.astype(float) - self.right[at[self.samples], pair]))
 
     def sums(self, values: Floats) -> Floats:
         """Of values of pairs (N,) over each class, (K,)."""
@@ -136,11 +152,12 @@ def class_limit(outcomes: Outcomes, decision: Decision, most: float) -> ClassLim
     marks = marks[:, occurs]
     if decision.kind != "multilabel":
         of, samples = np.nonzero(marks.T)
-        right = outcomes.correct[:, samples]
+        right, given = outcomes.correct[:, samples], outcomes.baseline_right[samples]
     else:
         samples, of = np.tile(np.arange(len(marks)), len(occurs)), np.repeat(np.arange(len(occurs)), len(marks))
-        said = (decision.marks(row)[:, occurs] for row in outcomes.predicted)
-        right = np.stack([(row == marks).T.ravel() for row in said])
+        answers = (decision.marks(row)[:, occurs] for row in (*outcomes.predicted, outcomes.baseline))
+        *rows, given = [(row == marks).T.ravel() for row in answers]
+        right = np.stack(rows)
     first = np.searchsorted(of, np.arange(marks.shape[1]))
     counts = outcomes.counts[samples]
-    return ClassLimit(most, samples, first, right, counts / np.add.reduceat(counts, first)[of])
+    return ClassLimit(most, samples, first, right, given, counts / np.add.reduceat(counts, first)[of])

@@ -48,7 +48,7 @@ class Passage:
 
     @property
     def confidence(self) -> NDArray[np.float32]:
-        """And the confidence, (n,)."""
+        """The confidence that every sample leaves with, (n,)."""
         return self.outcomes.confidence[self.at, np.arange(self.outcomes.samples)]
 
     @property

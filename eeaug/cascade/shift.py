@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 
-__all__ = ["LEVEL", "Comparison", "Exit", "Moments", "compare", "read", "recorded", "seen"]
+__all__ = ["LEVEL", "Comparison", "ExitMoments", "Moments", "compare", "read", "recorded", "seen"]
 
-LEVEL = 0.05  # of all statistics together
-STEP = 1e-9  # to which the ends of intervals of means are found
+LEVEL = 0.05  # probability that any statistic is outside by chance
+STEP = 1e-9  # precision of the ends of intervals of means
 Thresholds = Sequence[float | None]
 Interval = tuple[float, float]
 
@@ -59,7 +59,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Exit:
+class ExitMoments:
     """Confidences at one classifier: of those that left there, and of all that reached it."""
 
     left: Moments
@@ -91,7 +91,7 @@ class Comparison:
 
 def seen(
     exits: NDArray[np.intp], reached: Sequence[NDArray[np.float32]], weights: NDArray[np.float64] | None = None
-) -> tuple[Exit, ...]:
+) -> tuple[ExitMoments, ...]:
     """What n samples show at each of m + 1 classifiers.
 
     Parameters
@@ -101,14 +101,14 @@ def seen(
     weights : (n,) or None; they count as Kish's effective number of samples, (Σw)² / Σw²
     """
     w = None if weights is None else weights * (weights.sum() / (weights @ weights))
-    found = []
+    moments = []
     for k, confidence in enumerate(reached):
         there = exits >= k
         leaves = exits[there] == k
-        own = None if w is None else w[there]
-        left = Moments.of(confidence[leaves], None if own is None else own[leaves])
-        found.append(Exit(left, Moments.of(confidence, own)))
-    return tuple(found)
+        weights_there = None if w is None else w[there]
+        left = Moments.of(confidence[leaves], None if weights_there is None else weights_there[leaves])
+        moments.append(ExitMoments(left, Moments.of(confidence, weights_there)))
+    return tuple(moments)
 
 
 def recorded(outcomes: Outcomes, points: Mapping[str, Thresholds], part: str) -> dict[str, Any]:
@@ -124,8 +124,8 @@ def recorded(outcomes: Outcomes, points: Mapping[str, Thresholds], part: str) ->
     listed = []
     for name, thresholds in points.items():
         passage = Passage(outcomes, thresholds)
-        own = seen(passage.at, passage.reached, outcomes.weights)
-        listed.append({"name": name, "exits": _entries(own, thresholds)})
+        shown = seen(passage.at, passage.reached, outcomes.weights)
+        listed.append({"name": name, "exits": _entries(shown, thresholds)})
     return {
         "part": part,
         "samples": outcomes.samples,
@@ -135,10 +135,10 @@ def recorded(outcomes: Outcomes, points: Mapping[str, Thresholds], part: str) ->
     }
 
 
-def _entries(own: Sequence[Exit], thresholds: Thresholds) -> list[dict[str, Any]]:
-    tests = {(c.exit, c.statistic): c for c in compare(own, own, thresholds)}
-    made = []
-    for k, at in enumerate(own):
+def _entries(shown: Sequence[ExitMoments], thresholds: Thresholds) -> list[dict[str, Any]]:
+    tests = {(c.exit, c.statistic): c for c in compare(shown, shown, thresholds)}
+    entries = []
+    for k, at in enumerate(shown):
         rate = tests[k, "leave_rate"]
         entry: dict[str, Any] = {"leave_rate": rate.expected, "interval": rate.interval}
         for name, moments in (("left", at.left), ("reached", at.reached)):
@@ -149,21 +149,21 @@ def _entries(own: Sequence[Exit], thresholds: Thresholds) -> list[dict[str, Any]
                 "sd": moments.sd,
                 "interval": test.interval,
             }
-        made.append(entry)
-    return made
+        entries.append(entry)
+    return entries
 
 
-def read(reference: Mapping[str, Any], point: str) -> tuple[Exit, ...]:
+def read(reference: Mapping[str, Any], point: str) -> tuple[ExitMoments, ...]:
     """What :func:`recorded` holds of one operating point; KeyError if it holds none of that name."""
     entries = {listed["name"]: listed["exits"] for listed in reference["points"]}[point]
     return tuple(
-        Exit(*(Moments(e[s]["samples"], e[s]["mean_confidence"], e[s]["sd"]) for s in ("left", "reached")))
+        ExitMoments(*(Moments(e[s]["samples"], e[s]["mean_confidence"], e[s]["sd"]) for s in ("left", "reached")))
         for e in entries
     )
 
 
 def compare(
-    reference: Sequence[Exit], new: Sequence[Exit], thresholds: Thresholds, level: float = LEVEL
+    reference: Sequence[ExitMoments], new: Sequence[ExitMoments], thresholds: Thresholds, level: float = LEVEL
 ) -> tuple[Comparison, ...]:
     """Every statistic of new samples against the reference, both of m + 1 classifiers, at the same m thresholds.
 
@@ -176,17 +176,17 @@ def compare(
         if name != "left_confidence" or k < len(thresholds)
     ]
     each = level / len(statistics)
-    made = []
+    comparisons = []
     for k, name in statistics:
         old, now = reference[k], new[k]
         if name == "leave_rate":
-            made.append(_rate(k, old.left, reference[0].reached, now.left, new[0].reached, each))
+            comparisons.append(_rate(k, old.left, reference[0].reached, now.left, new[0].reached, each))
         elif name == "left_confidence":
             least = float(np.float32(thresholds[k] or 0.0))
-            made.append(_mean(k, name, old.left, now.left, least, each))
+            comparisons.append(_mean(k, name, old.left, now.left, least, each))
         else:
-            made.append(_mean(k, name, old.reached, now.reached, 0.0, each))
-    return tuple(made)
+            comparisons.append(_mean(k, name, old.reached, now.reached, 0.0, each))
+    return tuple(comparisons)
 
 
 # -- leave rates --------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ def compare(
 def _rate(k: int, old: Moments, old_all: Moments, new: Moments, new_all: Moments, level: float) -> Comparison:
     a, all_old, b, all_new = (
         round(m.samples) for m in (old, old_all, new, new_all)
-    )  # effective numbers are broken
+    )  # effective numbers are no integers
     if not all_old or not all_new:
         return Comparison(k, "leave_rate", None, None, None, 1.0, False)
 
@@ -250,7 +250,7 @@ def _bound(old: Moments, new: Moments, least: float) -> float:
     variance = (n * old.sd**2 + m * new.sd**2) / pool + n * m * (distance / pool) ** 2
     middle = (n * old.mean + m * new.mean) / pool
     above, below = 1 - middle, middle - least
-    # the mean of either side tells that of the other: the sharper of both bounds
+    # the pooled mean is fixed, so either side's mean decides the other's: the sharper bound of the two
     up, down = (m, n) if new.mean > old.mean else (n, m)
     exponent = max(
         _hoeffding(variance, above, distance * (pool - up) / pool) * up,

@@ -1,4 +1,4 @@
-"""Temperature: one number per head that makes its probabilities as sure as it is right.
+"""Temperature scaling: one number per head, so that its confidences are its accuracy.
 
 Guo et al. 2017, "On calibration of modern neural networks", section 4.2: logits are divided by a T > 0 that
 minimises the negative log-likelihood of labels which the head was not trained on. Probabilities are enough: the
@@ -51,7 +51,7 @@ def temperature(
     """
     logits = _logits(probabilities, decision)
     true = codes if decision.kind == "softmax" else decision.targets(codes).ravel()
-    # logits above that of the label: no likelihood is a difference of large numbers
+    # relative to the label's logit, so that no likelihood is a difference of large numbers
     logits -= np.take_along_axis(logits, true.astype(np.intp)[:, None], axis=-1)
     counts = np.ones(len(codes)) if weights is None else weights
     counts = np.repeat(counts, len(logits) // max(len(codes), 1))
@@ -63,7 +63,7 @@ def temperature(
         below, above = (below, beta) if slope > 0 else (beta, above)
         following = beta - slope / max(curvature, 1e-300)
         if not below < following < above or abs(following - beta) > step / 2:
-            # a parabola says little here: to the middle of what is left, or where nothing was tried to the end
+            # Newton's step helps little here: bisect, or go to the end of a side where nothing was tried
             following = sqrt(below * above)
         following = min(max(following, 1 / LIMIT), LIMIT)
         step, beta = abs(following - beta), following
@@ -83,10 +83,10 @@ def tempered(probabilities: Probabilities, decision: Decision, temperature: floa
     logits /= logits.sum(axis=-1, keepdims=True)
     if decision.kind != "softmax":
         p = logits[:, 1].reshape(probabilities.shape).astype(np.float32)
-        # rounding may lift what is just below one half onto it
+        # rounding must not raise a probability just below 1/2 to it: the class would change
         return np.where(probabilities < 0.5, np.minimum(p, np.nextafter(np.float32(0.5), np.float32(0))), p)
     p = logits.astype(np.float32)
-    # rounding may make the largest equal to one before it, which then would win
+    # rounding must not make an earlier class equal to the largest: the class would change
     winner = probabilities.argmax(axis=-1)
     (tied,) = np.nonzero(p.argmax(axis=-1) != winner)
     p[tied, winner[tied]] = np.nextafter(p[tied].max(axis=-1), np.float32(1))

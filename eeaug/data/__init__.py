@@ -7,8 +7,8 @@ needs one.
     images         how large a picture is, from its first bytes
     preprocessing  how stored samples become what the model takes
     labels         every form of labels as class numbers, rows of 0 and 1, or bit masks
-    samples        samples as they were stored, handed out in prepared batches
     store          arrays on disk, written once under a key, then mapped
+    samples        samples as they were stored, handed out in prepared batches
     sound          wavs as float32
     npz            a .npz, unpacked once
     tensors        what TensorFlow and Keras hold

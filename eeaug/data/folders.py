@@ -11,7 +11,7 @@ import numpy as np
 from eeaug.backbone.keras_files import import_keras
 from eeaug.data import images, sound, tensors
 from eeaug.data.samples import PARTS
-from eeaug.data.store import Raw, Wanted, kept, key_of_files, write_rows
+from eeaug.data.store import Raw, SampleNeeds, kept, key_of_files, write_rows
 from eeaug.errors import InputError
 from eeaug.support import places
 
@@ -25,13 +25,13 @@ MOST_BYTES = 1 << 28  # of a picture
 CHANNELS = {1: "grayscale", 3: "RGB", 4: "RGBA"}
 
 
-def read(given: str, cache: Path, wanted: Wanted) -> Raw:
+def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     """The samples below a directory, written to ``cache`` unless names, sizes and dates are those of before."""
     root = Path(given)
     parts = _parts(root)
     files = [f for folder in parts.values() for f in _files(folder)]
     for file in files:
-        places.regular(file)  # a pipe would be waited for
+        places.regular(file)  # opening a pipe would block
     key = key_of_files(root, files, wanted)
     if any(tensors.is_saved(folder) for folder in parts.values()):
         return kept(given, cache, key, lambda target: tensors.write_saved(given, parts, target, wanted))
@@ -45,15 +45,15 @@ def _parts(root: Path) -> dict[str, Path]:
     # "train" may be a class of vehicles: a part holds folders, or stands among parts only
     if tensors.is_saved(root) or not any(len(named) == len(below) or _folders(f) for f in named):
         return {"train": root}
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for folder in below:
         part = PART_OF.get(folder.name.lower())
         if part is None:
             raise InputError(f"{root}: beside {named[0].name}/ stands {folder.name}/, which is no part of the data")
-        if part in found:
-            raise InputError(f"{root}: {found[part].name}/ and {folder.name}/ are the same part")
-        found[part] = folder
-    return {part: found[part] for part in PARTS if part in found}
+        if part in folders:
+            raise InputError(f"{root}: {folders[part].name}/ and {folder.name}/ are the same part")
+        folders[part] = folder
+    return {part: folders[part] for part in PARTS if part in folders}
 
 
 def _folders(root: Path) -> list[Path]:
@@ -66,22 +66,22 @@ def _folders(root: Path) -> list[Path]:
 
 def _files(folder: Path) -> list[Path]:
     """All files below a folder but hidden ones, sorted; links to folders are not followed."""
-    found: list[Path] = []
+    paths: list[Path] = []
 
     def refuse(error: OSError) -> None:
         raise InputError(f"{os.fsdecode(error.filename)}: cannot be read: {places.why(error)}")
 
     for where, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if len(found) + len(files) > MOST_FILES:  # before any is looked at: a million take their time
+        if len(paths) + len(files) > MOST_FILES:  # checked before any file is read: a million take long
             raise InputError(
                 f"{folder}: holds more than {MOST_FILES:,} files; give a .npz, or a saved tf.data.Dataset"
             )
-        found += [Path(where) / name for name in sorted(files) if not name.startswith(".")]
-    return found
+        paths += [Path(where) / name for name in sorted(files) if not name.startswith(".")]
+    return paths
 
 
-def _write(root: Path, parts: dict[str, Path], target: Path, wanted: Wanted) -> Iterator[str]:
+def _write(root: Path, parts: dict[str, Path], target: Path, wanted: SampleNeeds) -> Iterator[str]:
     """Write the arrays of every part; gives the notes."""
     names = _class_names(root, parts) if wanted.labelled else None
     samples: dict[str, list[Path]] = {}
@@ -169,7 +169,7 @@ def _image_shape(root: Path, input_shape: tuple[int | None, ...] | None) -> tupl
 
 def _decoded(file: Path, channels: int) -> np.ndarray:
     """An image, uint8 (height, width, channels), decoded as Keras does."""
-    import_keras()  # quietly
+    import_keras()  # without its log lines
     import tensorflow as tf
 
     content = places.read(file, MOST_BYTES)

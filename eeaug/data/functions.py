@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from eeaug.data.npz import check_key
-from eeaug.data.store import Raw, Wanted, content, kept, pieces, write_rows
+from eeaug.data.store import Raw, SampleNeeds, content, digest, kept, pieces, write_rows
 from eeaug.errors import InputError
 from eeaug.support.spelling import nearest
 
 __all__ = ["arrays_of", "read"]
 
 
-def read(given: str, cache: Path, wanted: Wanted) -> Raw:
+def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     """What the function returns, copied to ``cache`` under the hash of its contents.
 
     It is called without arguments, with the current directory on the module path, and returns a mapping with
@@ -33,7 +33,7 @@ def read(given: str, cache: Path, wanted: Wanted) -> Raw:
             write_rows(given, target / f"{key}.npy", pieces(array) if len(array) else [array])
         yield from ()
 
-    return kept(given, cache, content(arrays), write)
+    return kept(given, cache, content({key: digest(array) for key, array in arrays.items()}), write)
 
 
 def _result(given: str) -> Any:

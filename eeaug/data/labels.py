@@ -127,7 +127,7 @@ def named(
         names = tuple(np.unique(np.concatenate(list(texts.values()))).tolist())
         notes = (f"no class_names: the labels in alphabetical order are the classes 0 to {len(names) - 1}",)
     position = {name: i for i, name in enumerate(names)}
-    made = dict(given)
+    numbered = dict(given)
     for key, text in texts.items():
         if len(text) != len(given[key]):
             raise InputError(f"{where}: {key} must hold one name for each sample, has {given[key].shape}")
@@ -137,8 +137,8 @@ def named(
                 what = "stands twice in class_names" if kind in position else "is not in class_names"
                 hint = "" if kind in position else nearest(kind, names)
                 raise InputError(f"{where}: {key} has the label '{kind}', which {what}{hint}")
-        made[key] = np.array([position[kind] for kind in kinds.tolist()], np.int64)[inverse]
-    return made, names, notes
+        numbered[key] = np.array([position[kind] for kind in kinds.tolist()], np.int64)[inverse]
+    return numbered, names, notes
 
 
 def _text(values: np.ndarray) -> np.ndarray:

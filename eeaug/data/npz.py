@@ -1,17 +1,23 @@
-"""A ``.npz``: its members are unpacked once, because they cannot be mapped into memory where they are."""
+"""A ``.npz``: its members are unpacked once, because they cannot be mapped into memory where they are.
+
+Arrays that another archive has, too, are links to the same file: a new calibration set takes its own room only.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from eeaug.backbone.model import sha256
 from eeaug.data.samples import PARTS
-from eeaug.data.store import Raw, Wanted
+from eeaug.data.store import Raw, SampleNeeds
 from eeaug.errors import InputError
 from eeaug.support import checksums, npy_file, places, zip_file
 from eeaug.support.cache import Cache, clear_way, damaged, is_there, publishing, touch
@@ -22,12 +28,13 @@ from eeaug.support.spelling import nearest
 __all__ = ["KEYS", "check_key", "read"]
 
 SMALL = 1 << 28  # bytes that any file may unpack to
+CONTENTS = "contents.json"  # hashes of arrays: of what they hold, and of how they are packed
 EXPANSION = 100  # times its size that a larger one may: pictures of digits come to ten, padded spectra to fifty
 ADVICE = f", {EXPANSION} times its size; if that is right, save it without compression (numpy.savez)"
 KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), "class_names")
 
 
-def read(given: str, cache: Path, wanted: Wanted) -> Raw:
+def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     """The arrays of a ``.npz``, unpacked to ``cache`` (the folder ``data`` of a Cache) under the file's hash."""
     path = Path(given)
     places.regular(path)
@@ -43,23 +50,25 @@ def read(given: str, cache: Path, wanted: Wanted) -> Raw:
         raise InputError(f"{path}: not a .npz file, or truncated")
     digest = sha256(path)
     folder = cache / digest
-    found: dict[str, np.ndarray] = {}
-    touch(folder)  # before room is made: what is there of it is wanted now
+    arrays: dict[str, np.ndarray] = {}
+    touch(folder)  # before room is made, so that its own files are not deleted
     most = max(SMALL, EXPANSION * path.stat().st_size)
     try:
         with zip_file.opened(path, most, advice=ADVICE) as archive:
             members = _members(path, archive)
             lacking = _lacking(folder, members)
-            if lacking:
-                need = sum(members[key].file_size for key in lacking)
+            packed = {key: zip_file.packed(path, members[key]) for key in lacking}
+            shared = _shared(cache, folder, members, packed)
+            if need := sum(members[key].file_size for key in lacking - shared.keys()):
                 Cache(cache.parent).make_room(need, f"{path}: unpacked arrays")
+            contents = _contents(archive, path, members, folder, packed, shared)
             for key in members:
-                found[key] = _unpacked(archive, path, key, folder, anew=key in lacking)
+                arrays[key] = _mapped(path, key, folder)
     except Unreadable as error:
         raise InputError(f"{path}: {error}") from error
     except zip_file.DAMAGE as error:
         raise InputError(f"{path}: damaged: {one_line(str(error), 150)}") from error
-    return Raw(found, digest)
+    return Raw(arrays, digest, contents)
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -96,7 +105,7 @@ def check_key(where: str, key: str) -> None:
 
 
 def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
-    """Arrays that are to be unpacked: what is there and not as the archive says is dropped."""
+    """Arrays that are still to be unpacked; files that differ from the archive are deleted."""
     clear_way(folder)
     lacking = set()
     for key, member in members.items():
@@ -104,7 +113,7 @@ def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
         if not is_there(file):
             lacking.add(key)
         elif checksums.measured(file) != (member.file_size, member.CRC):
-            if folder.is_symlink():  # nothing is dropped where it leads to
+            if folder.is_symlink():  # a link: nothing is deleted outside the cache
                 damaged("unpacked data", folder)
                 return set(members)
             damaged("unpacked data", file)
@@ -112,16 +121,86 @@ def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:
     return lacking
 
 
-def _unpacked(archive: zipfile.ZipFile, path: Path, key: str, folder: Path, *, anew: bool) -> np.ndarray:
-    """The array, memory-mapped from ``folder``, where it is copied to in pieces unless it is there."""
+def _shared(
+    cache: Path, folder: Path, members: Mapping[str, zipfile.ZipInfo], packed: Mapping[str, str]
+) -> dict[str, str]:
+    """Link what another archive has unpacked already; gives the hashes of what these arrays hold, by key."""
+    shared: dict[str, str] = {}
+    for other in sorted(cache.glob(f"*/{CONTENTS}")) if packed else ():
+        facts = checksums.read_json(other)
+        if facts is None or other.parent.is_symlink():
+            continue
+        for key in packed.keys() - shared.keys():
+            source, target = other.parent / f"{key}.npy", folder / f"{key}.npy"
+            if facts["packed"].get(key) != packed[key] or source.is_symlink():
+                continue
+            with suppress(OSError):  # gone meanwhile, or a disk without links: it is unpacked then
+                folder.mkdir(parents=True, exist_ok=True)
+                target.hardlink_to(source)
+                if checksums.measured(target) == (members[key].file_size, members[key].CRC):
+                    shared[key] = facts["content"][key]
+                else:
+                    target.unlink()
+    return shared
+
+
+def _contents(
+    archive: zipfile.ZipFile, path: Path, members: Mapping[str, zipfile.ZipInfo], folder: Path,
+    packed: Mapping[str, str], shared: Mapping[str, str],
+) -> dict[str, str]:  # fmt: skip
+    """Unpack what is neither there nor shared; gives a hash of every array, which the folder remembers."""
+    file = folder / CONTENTS
+    known = checksums.read_json(file)
+    if known is None:
+        known = {"content": {}, "packed": {}}
+        if is_there(file):
+            damaged("unpacked data", file)
+    contents = {**known["content"], **shared}
+    for key in members:
+        if key in packed and key not in shared:
+            contents[key] = _unpack(archive, path, key, folder)
+        elif key not in contents:
+            contents[key] = sha256(folder / f"{key}.npy")
+    facts = {"content": contents, "packed": {**known["packed"], **packed}}
+    if facts != known:
+        with publishing(file) as partial:
+            checksums.write_json(partial, file, facts)
+    return contents
+
+
+def _unpack(archive: zipfile.ZipFile, path: Path, key: str, folder: Path) -> str:
+    """Copy an array to ``folder`` in pieces; gives the hash of what was copied."""
     target = folder / f"{key}.npy"
+    with _reading(path, key, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        # whoever sees the name sees the whole file
+        with publishing(target) as partial, archive.open(f"{key}.npy") as member, partial.open("wb") as copy:
+            hashed = _Hashed(copy)
+            shutil.copyfileobj(member, hashed, 1 << 20)
+    return hashed.digest.hexdigest()
+
+
+class _Hashed:
+    """A file that is written, and hashed on the way: it is not read again for that."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.digest = file, hashlib.sha256()
+
+    def write(self, piece: bytes) -> int:
+        self.digest.update(piece)
+        return self.file.write(piece)
+
+
+def _mapped(path: Path, key: str, folder: Path) -> np.ndarray:
+    with _reading(path, key, folder):
+        return npy_file.mapped(f"{path}: the array {key}", folder / f"{key}.npy")
+
+
+@contextmanager
+def _reading(path: Path, key: str, folder: Path) -> Iterator[None]:
+    """Says which array it is that cannot be unpacked."""
     try:
-        if anew:
-            folder.mkdir(parents=True, exist_ok=True)
-            # whoever sees the name sees the whole file
-            with publishing(target) as partial, archive.open(f"{key}.npy") as member, partial.open("wb") as copy:
-                shutil.copyfileobj(member, copy, 1 << 20)
-        return npy_file.mapped(f"{path}: the array {key}", target)
+        yield
     except InputError:
         raise
     except zip_file.DAMAGE as error:

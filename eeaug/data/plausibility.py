@@ -26,8 +26,8 @@ REASONS = (
     "the samples are not prepared as in training (scale, mean, order of channels: preprocessing in .data.yaml), or "
     "they come from elsewhere (other people, devices, places)"
 )
-ERRORS = 3.0  # standard errors that two shares must differ by
-OUTDONE, DISAGREE, OVERRATED = 0.03, 0.05, 0.10  # and shares of the samples, at least
+ERRORS = 3.0  # two shares differ if by so many standard errors,
+OUTDONE, DISAGREE, OVERRATED = 0.03, 0.05, 0.10  # and by so large a share of the samples
 # Of the values that a normalisation layer reads: their spread against that of training, and how far their mean is
 # from that of training, in its spreads; medians over the channels. Right samples are within 1.06 and 0.05.
 SPREAD, SHIFT = 1.6, 1.0
@@ -84,8 +84,8 @@ def doubts(outcomes: Outcomes, names: Sequence[str], train: Seen | None) -> Iter
     train : the given model on training samples, if that is known
     """
     given = Seen("choose", float(np.mean(outcomes.baseline == outcomes.labels)), outcomes.samples)
-    found = outdone(outcomes, names), None if train is None else overrated(train, given)
-    yield from (sentence for sentence in found if sentence is not None)
+    sentences = outdone(outcomes, names), None if train is None else overrated(train, given)
+    yield from (sentence for sentence in sentences if sentence is not None)
 
 
 def outdone(outcomes: Outcomes, names: Sequence[str]) -> str | None:

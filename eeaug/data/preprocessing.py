@@ -61,14 +61,14 @@ class Preprocessing:
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise InputError unless mean and std fit samples of this shape."""
         for key in ("mean", "std"):
-            own = np.shape(getattr(self, key)) if getattr(self, key) is not None else ()
+            stored = np.shape(getattr(self, key)) if getattr(self, key) is not None else ()
             try:
-                fits = np.broadcast_shapes(own, shape) == tuple(shape)
+                fits = np.broadcast_shapes(stored, shape) == tuple(shape)
             except ValueError:
                 fits = False
             if not fits:
                 raise InputError(
-                    f"preprocessing.{key} has shape {own}, which does not fit samples of shape {shape}"
+                    f"preprocessing.{key} has shape {stored}, which does not fit samples of shape {shape}"
                 )
 
     def as_dict(self) -> dict[str, Any]:

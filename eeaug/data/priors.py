@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from eeaug.errors import InputError
+from eeaug.settings import Contradiction
 from eeaug.support.quantities import SHARE, QuantityError, parse
 from eeaug.support.spelling import nearest
 
@@ -20,39 +20,43 @@ def parse_priors(text: str, class_names: Sequence[str]) -> dict[int, float]:
 
     Raises
     ------
-    InputError
+    Contradiction
         An unknown class, one that is named twice, no probability, or probabilities that sum to more than 1.
     """
     priors: dict[int, float] = {}
     for item in text.split(","):
         name, equals, value = (word.strip() for word in item.rpartition("="))
         if not equals:
-            raise InputError(f"--priors {text}: '{item}' must be CLASS=PROBABILITY")
+            raise _refused(text, f"'{item}' must be CLASS=PROBABILITY")
         number = _number(text, name, class_names)
         if number in priors:
-            raise InputError(f"--priors {text}: the class {name} stands twice")
+            raise _refused(text, f"the class {name} stands twice")
         try:
             priors[number] = parse(value, SHARE)
         except QuantityError as error:
-            raise InputError(f"--priors {text}: '{value}' is no probability of {name}: {error}") from None
+            raise _refused(text, f"'{value}' is no probability of {name}: {error}") from None
         if not 0 <= priors[number] <= 1:
-            raise InputError(f"--priors {text}: the probability of {name} must be from 0 to 1, given {value}")
+            raise _refused(text, f"the probability of {name} must be from 0 to 1, given {value}")
     if sum(priors.values()) > 1 + TOLERANCE:
-        raise InputError(f"--priors {text}: the probabilities sum to {sum(priors.values()):g}, at most 1 is right")
+        raise _refused(text, f"the probabilities sum to {sum(priors.values()):g}, at most 1 is right")
     return priors
 
 
 def _number(text: str, name: str, class_names: Sequence[str]) -> int:
-    found = [i for i, known in enumerate(class_names) if known == name]
-    if len(found) > 1:
-        raise InputError(f"--priors {text}: {len(found)} classes are named {name}; give the number")
-    if found:
-        return found[0]
+    numbers = [i for i, known in enumerate(class_names) if known == name]
+    if len(numbers) > 1:
+        raise _refused(text, f"{len(numbers)} classes are named {name}; give the number")
+    if numbers:
+        return numbers[0]
     if name.isdecimal() and int(name) < len(class_names):
         return int(name)
     some = ", ".join([*class_names[:8], *(["…"] if len(class_names) > 8 else [])])
     hint = nearest(name, class_names) or f"; classes are {some}"
-    raise InputError(f"--priors {text}: no class '{name}'{hint}")
+    raise _refused(text, f"no class '{name}'{hint}")
+
+
+def _refused(text: str, why: str) -> Contradiction:
+    return Contradiction("{priors}: {0}", why, priors=text)
 
 
 def weights(labels: np.ndarray, priors: Mapping[int, float], classes: int) -> np.ndarray:
@@ -70,18 +74,18 @@ def weights(labels: np.ndarray, priors: Mapping[int, float], classes: int) -> np
 
     Raises
     ------
-    InputError
+    Contradiction
         A class with a prior, or all others while the priors leave something, have no sample.
     """
     counts = np.bincount(labels, minlength=classes)
     others = len(labels) - int(sum(counts[number] for number in priors))
     rest = max(0.0, 1 - sum(priors.values()))
     if rest > TOLERANCE and not others:
-        raise InputError(f"--priors leave {rest:g} to the other classes, which have no sample here")
+        raise Contradiction(f"{{priors}} leave {rest:g} to the other classes, which have no sample here")
     of_class = np.full(classes, rest / others if others else 0.0)
     for number, prior in priors.items():
         if prior and not counts[number]:
-            raise InputError(f"--priors name the class {number}, which has no sample here")
+            raise Contradiction(f"{{priors}} name the class {number}, which has no sample here")
         of_class[number] = prior / max(1, counts[number])
-    made = of_class[labels]
-    return np.asarray(made * (len(labels) / made.sum()))
+    unscaled = of_class[labels]
+    return np.asarray(unscaled * (len(labels) / unscaled.sum()))

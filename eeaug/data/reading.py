@@ -12,14 +12,14 @@ import numpy as np
 from eeaug.data import folders, functions, labels, npz, tensors
 from eeaug.data.preprocessing import Preprocessing, Sidecar, read_sidecar
 from eeaug.data.samples import PARTS, Data, Part
-from eeaug.data.store import Raw, Wanted
+from eeaug.data.store import Raw, SampleNeeds
 from eeaug.errors import InputError
 from eeaug.support import places
 from eeaug.support.spelling import nearest
 
 __all__ = ["Located", "load", "locate"]
 
-READERS: Mapping[str, Callable[[str, Path, Wanted], Raw]] = {
+READERS: Mapping[str, Callable[[str, Path, SampleNeeds], Raw]] = {
     "npz": npz.read,
     "directory": folders.read,
     "keras": tensors.read_keras,
@@ -64,17 +64,17 @@ def locate(spec: str | None, model: Path) -> Located:
     given = spec if spec is not None else str(beside if beside.exists() else default)
     if spec is None and not Path(given).exists():
         raise InputError(f"no data: --data is not given and neither {beside} nor {default} exists")
-    own = Sidecar(None, None)
+    sidecar = Sidecar(None, None)
     source, folder = given, Path()
     if Path(given).suffix.lower() in (".yaml", ".yml"):
-        own = read_sidecar(Path(given))
-        if own.source is None:
+        sidecar = read_sidecar(Path(given))
+        if sidecar.source is None:
             raise InputError(f"{given}: source: missing; it names the samples: {FORMS}")
-        source, folder = own.source, Path(given).parent
+        source, folder = sidecar.source, Path(given).parent
     kind = _kind(source, folder)
     where = str(folder / source) if kind in ("npz", "directory") else source
     notes: tuple[str, ...] = ()
-    preprocessing = own.preprocessing
+    preprocessing = sidecar.preprocessing
     if preprocessing is None and beside.exists() and beside.resolve() != Path(given).resolve():
         preprocessing = read_sidecar(beside).preprocessing
         if preprocessing is not None:
@@ -134,16 +134,16 @@ def load(
     """
     located = locate(spec, model)
     where = located.given
-    raw = READERS[located.kind](where, cache, Wanted(input_shape, labelled))
+    raw = READERS[located.kind](where, cache, SampleNeeds(input_shape, labelled))
     arrays = dict(raw.arrays)
     _check_sizes(where, arrays)
     names = labels.class_names(where, arrays["class_names"]) if "class_names" in arrays else None
     ys = {key: np.asarray(arrays.pop(key)) for key in [f"y_{part}" for part in PARTS] if key in arrays}
     notes = [*located.notes, *raw.notes]
     if labelled:
-        ys, names, said = labels.named(where, ys, names)
-        notes += said
-    parts = [_with_channel(_part(where, part, arrays, ys, labelled), input_shape) for part in PARTS]
+        ys, names, label_notes = labels.named(where, ys, names)
+        notes += label_notes
+    parts = [_with_channel(_part(where, part, arrays, ys, raw.contents, labelled), input_shape) for part in PARTS]
     if not any(parts):
         raise InputError(f"{where}: holds none of x_train, x_val, x_test")
     return Data(
@@ -168,8 +168,9 @@ def _check_sizes(where: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _part(
-    where: str, part: str, arrays: dict[str, np.ndarray], ys: dict[str, np.ndarray], labelled: bool
-) -> Part | None:
+    where: str, part: str, arrays: dict[str, np.ndarray], ys: dict[str, np.ndarray], contents: Mapping[str, str],
+    labelled: bool,
+) -> Part | None:  # fmt: skip
     x, y, groups = arrays.get(f"x_{part}"), ys.get(f"y_{part}"), arrays.get(f"groups_{part}")
     if x is None:
         if y is not None or groups is not None:
@@ -191,7 +192,8 @@ def _part(
             f"has {groups.dtype} {groups.shape}"
         )
     numbered = labels.read(f"{where}: y_{part}", y) if labelled and y is not None else None
-    return Part(f"x_{part}", x, numbered, None if groups is None else np.asarray(groups))
+    grouped = None if groups is None else np.asarray(groups)
+    return Part(f"x_{part}", x, numbered, grouped, contents[f"x_{part}"])
 
 
 def _with_channel(part: Part | None, input_shape: tuple[int | None, ...] | None) -> Part | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from eeaug.data import labels
+from eeaug.data import labels, store
 from eeaug.data.preprocessing import Preprocessing, at_once
 from eeaug.errors import EeaugError, InputError
 from eeaug.support.spelling import nearest
@@ -24,13 +25,20 @@ class Part:
     """A given part: ``x`` (n, ...) as stored, memory-mapped; ``groups`` (n,) or None.
 
     ``y`` holds int64 class numbers (n,); rows of 0 and 1 (n, classes), uint8, that are not all one-hot, until
-    ``Data.labelled`` makes bit masks int64 (n,) of them; None where no labels are asked for.
+    ``Data.labelled`` makes bit masks int64 (n,) of them; None where no labels are asked for. ``content``: a hash of
+    what x holds, where whoever read it has one.
     """
 
     name: str
     x: np.ndarray
     y: np.ndarray | None
     groups: np.ndarray | None
+    content: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of what x holds, by which results are kept that depend on nothing else of the data."""
+        return self.content or store.digest(self.x)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -67,7 +75,7 @@ class Data:
         """
         several = decision == "multilabel"
 
-        def made(part: Part | None) -> Part | None:
+        def as_labels(part: Part | None) -> Part | None:
             if part is None or part.y is None:
                 return part
             where = f"{self.source}: {_labels_of(part)}"
@@ -75,7 +83,13 @@ class Data:
                 part, y=labels.masks(where, part.y, classes) if several else labels.numbers(where, part.y)
             )
 
-        return replace(self, train=made(self.train), val=made(self.val), test=made(self.test), multilabel=several)
+        return replace(
+            self,
+            train=as_labels(self.train),
+            val=as_labels(self.val),
+            test=as_labels(self.test),
+            multilabel=several,
+        )
 
     def in_order(self, classes: Sequence[str]) -> Data:
         """The labels as numbers of these classes, by name; ``notes`` say so if the data has them in another order.
@@ -97,7 +111,7 @@ class Data:
                 raise InputError(f"{self.source}: class_names: '{name}' {what}{hint}")
         position = np.array([list(classes).index(name) for name in names], np.int64)
 
-        def made(part: Part | None) -> Part | None:
+        def moved(part: Part | None) -> Part | None:
             if part is None or part.y is None:
                 return part
             if part.y.ndim == 1:
@@ -111,7 +125,7 @@ class Data:
 
         note = f"{self.source} has its classes in another order than the bundle: labels are taken by name"
         return replace(
-            self, train=made(self.train), val=made(self.val), test=made(self.test), class_names=tuple(classes),
+            self, train=moved(self.train), val=moved(self.val), test=moved(self.test), class_names=tuple(classes),
             notes=(*self.notes, note),
         )  # fmt: skip
 
@@ -150,6 +164,13 @@ class View:
         if self.part.y is None:
             raise EeaugError(f"{self.part.name} was read without labels")
         return np.asarray(self.part.y[self.indices])
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Which group each sample is of, int64 (m,), numbered from 0; None where none were given."""
+        if self.part.groups is None:
+            return None
+        return np.unique(self.part.groups[self.indices], return_inverse=True)[1].astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.indices)

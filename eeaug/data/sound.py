@@ -43,15 +43,15 @@ def write(
         length = shape[0] if shape else None
         channels = shape[1] if shape and len(shape) == 2 else None if shape is None else 1
         for file in files:
-            own, sound = _read(file)
+            file_rate, sound = _read(file)
             name = file.relative_to(root)
-            if own != rate:
-                raise InputError(f"{where}: {name} has {own} Hz, {first.relative_to(root)} has {rate} Hz")
+            if file_rate != rate:
+                raise InputError(f"{where}: {name} has {file_rate} Hz, {first.relative_to(root)} has {rate} Hz")
             length = length or len(sound)
             channels = channels or sound.shape[1]
             if sound.shape != (length, channels):
                 raise InputError(
-                    f"{where}: {name} has {len(sound)} samples at {own} Hz, {sound.shape[1]} channel(s); "
+                    f"{where}: {name} has {len(sound)} samples at {file_rate} Hz, {sound.shape[1]} channel(s); "
                     f"wanted are {length} samples, {channels} channel(s)"
                 )
             flat = channels == 1 and (shape is None or len(shape) == 1)

@@ -18,15 +18,15 @@ from eeaug.errors import InputError
 from eeaug.support import checksums, leftovers
 from eeaug.support.cache import PARTIAL, clear_way, damaged, is_there, touch
 
-__all__ = ["Raw", "Wanted", "content", "kept", "key_of_files", "pieces", "write_rows"]
+__all__ = ["Raw", "SampleNeeds", "content", "digest", "kept", "key_of_files", "pieces", "write_rows"]
 
-FORMAT = 1  # part of every key: raise it when the same source would be written differently
+FORMAT = 2  # part of every key: raise it when the same source would be written differently
 FACTS = "facts.json"
 PIECE_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SampleNeeds:
     """What a model asks of its samples: ``input_shape`` without the batch dimension (None: unknown)."""
 
     input_shape: tuple[int | None, ...] | None
@@ -35,10 +35,14 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Raw:
-    """Arrays as stored, by key (``x_train``, ...), and a hash of their contents, whatever dates files bear."""
+    """Arrays as stored, by key (``x_train``, ...), and a hash of their contents, whatever dates files bear.
+
+    ``contents``: of arrays of samples, a hash of each one's content.
+    """
 
     arrays: Mapping[str, np.ndarray]
     sha256: str
+    contents: Mapping[str, str]
     notes: tuple[str, ...] = ()
 
 
@@ -66,8 +70,10 @@ def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str
                 held.enter_context(leftovers.hold(partial))
                 notes = list(write(partial))
                 names = sorted(file.name for file in partial.glob("*.npy"))
+                digests = {key: digest(array) for key, array in _mapped(partial, names).items()}
                 facts = {
-                    "sha256": content(_mapped(partial, names)),
+                    "sha256": content(digests),
+                    "contents": digests,
                     "notes": notes,
                     "files": {name: checksums.measured(partial / name) for name in names},
                 }
@@ -77,15 +83,15 @@ def kept(where: str, cache: Path, key: str, write: Callable[[Path], Iterable[str
         arrays = _mapped(folder, facts["files"])
     except OSError as error:
         raise InputError(f"{where}: {error.filename or folder}: {error.strerror or error}") from error
-    return Raw(arrays, facts["sha256"], tuple(facts["notes"]))
+    return Raw(arrays, facts["sha256"], facts["contents"], tuple(facts["notes"]))
 
 
 def _sound(folder: Path) -> dict[str, Any] | None:
     """The facts of a folder whose files are all as they were written; None: it is missing, or damaged."""
     facts = checksums.read_json(folder / FACTS)
-    if facts is None or "files" not in facts:
+    if facts is None or not {"files", "contents"} <= facts.keys():
         return None
-    agree = all(checksums.measured(folder / name) == tuple(said) for name, said in facts["files"].items())
+    agree = all(checksums.measured(folder / name) == tuple(written) for name, written in facts["files"].items())
     return facts if agree else None
 
 
@@ -124,7 +130,9 @@ def write_rows(where: str, path: Path, rows: Iterable[np.ndarray]) -> None:
         if like is None:
             raise InputError(f"{where}: {path.stem} is empty")
         file.seek(0)
-        _write_header(file, like.dtype, (count, *like.shape[1:]))  # as long as before: numpy leaves it room
+        _write_header(
+            file, like.dtype, (count, *like.shape[1:])
+        )  # as long as before: numpy pads headers for a longer shape
 
 
 def _write_header(file: object, dtype: np.dtype, shape: tuple[int, ...]) -> None:
@@ -139,18 +147,21 @@ def pieces(array: np.ndarray) -> Iterator[np.ndarray]:
         yield array[start : start + step]
 
 
-def content(arrays: Mapping[str, np.ndarray]) -> str:
-    """Hash of names, types, shapes and values."""
-    digest = hashlib.sha256()
-    for key in sorted(arrays):
-        array = np.atleast_1d(arrays[key])
-        digest.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
-        for piece in pieces(array):
-            digest.update(piece.tobytes())
-    return digest.hexdigest()
+def digest(array: np.ndarray) -> str:
+    """Hash of type, shape and values."""
+    array = np.atleast_1d(array)
+    hashed = hashlib.sha256(f"{array.dtype.str} {array.shape}\n".encode())
+    for piece in pieces(array):
+        hashed.update(piece.tobytes())
+    return hashed.hexdigest()
 
 
-def key_of_files(root: Path, files: Iterable[Path], wanted: Wanted) -> str:
+def content(digests: Mapping[str, str]) -> str:
+    """Hash of several arrays, of their names and digests."""
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def key_of_files(root: Path, files: Iterable[Path], wanted: SampleNeeds) -> str:
     """Key of files by place, names, sizes and dates: reading them all would take as long as writing them."""
     digest = hashlib.sha256(json.dumps([FORMAT, str(root.resolve()), wanted.input_shape, wanted.labelled]).encode())
     for file in files:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from eeaug.backbone.keras_files import import_keras
-from eeaug.data.store import FORMAT, Raw, Wanted, kept, write_rows
+from eeaug.data.store import FORMAT, Raw, SampleNeeds, kept, write_rows
 from eeaug.errors import InputError
 from eeaug.support import streams
 from eeaug.support.spelling import nearest
@@ -31,9 +31,9 @@ def is_saved(folder: Path) -> bool:
     return (folder / "dataset_spec.pb").is_file()
 
 
-def write_saved(where: str, parts: Mapping[str, Path], target: Path, wanted: Wanted) -> Iterator[str]:
+def write_saved(where: str, parts: Mapping[str, Path], target: Path, wanted: SampleNeeds) -> Iterator[str]:
     """Write the arrays of saved data sets with elements (x, y), single samples or batches."""
-    import_keras()  # quietly
+    import_keras()  # without its log lines
     import tensorflow as tf
 
     for part, folder in parts.items():
@@ -60,7 +60,7 @@ def _loaded(folder: Path) -> Any:
     return dataset
 
 
-def _write(where: str, dataset: Any, part: str, target: Path, wanted: Wanted) -> None:
+def _write(where: str, dataset: Any, part: str, target: Path, wanted: SampleNeeds) -> None:
     """One part: x in pieces, y whole."""
     import tensorflow as tf
 
@@ -90,7 +90,7 @@ def _write(where: str, dataset: Any, part: str, target: Path, wanted: Wanted) ->
         np.save(target / f"y_{part}.npy", labels, allow_pickle=False)
 
 
-def read_keras(given: str, cache: Path, wanted: Wanted) -> Raw:
+def read_keras(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     """A data set of ``keras.datasets``, fetched by Keras unless an earlier run has written it to ``cache``."""
     name = given.removeprefix("keras:")
     if name not in KERAS_SETS:
@@ -112,11 +112,11 @@ def read_keras(given: str, cache: Path, wanted: Wanted) -> Raw:
     return kept(given, cache, _key(given), write)
 
 
-def read_tfds(given: str, cache: Path, wanted: Wanted) -> Raw:
+def read_tfds(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     """A data set of TensorFlow Datasets, with its splits train, validation and test."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            import_keras()  # quietly
+            import_keras()  # without its log lines
             tfds = importlib.import_module("tensorflow_datasets")
     except ImportError as error:
         raise InputError(f"{given}: needs TensorFlow Datasets: pip install 'eeaug[tfds]' ({error})") from error
@@ -141,7 +141,7 @@ def read_tfds(given: str, cache: Path, wanted: Wanted) -> Raw:
             if split in info.splits:
                 dataset = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
                 try:
-                    _write(given, dataset, part, target, Wanted(None, wanted.labelled))
+                    _write(given, dataset, part, target, SampleNeeds(None, wanted.labelled))
                 except sys.modules["tensorflow"].errors.OpError as error:
                     raise InputError(
                         f"{given}: {split}: its samples cannot be stacked: {_first_line(error)}"

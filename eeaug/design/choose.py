@@ -1,23 +1,24 @@
-"""From trained candidates to the design: exits, thresholds, processors, its proof, its points."""
+"""From trained candidates to the design: exits, thresholds, processors, what is promised of it, its points."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.design import certify, class_specific, cross_validation, operating_points, refine, reuse
-from eeaug.design import problem as choice
-from eeaug.design.cross_validation import Estimate
+from eeaug.cascade.output import Decision
+from eeaug.design import class_specific, operating_points, refine, reuse, screened
+from eeaug.design import problem as problems
 from eeaug.design.design import Chosen, Decided
 from eeaug.design.material import Material
 from eeaug.design.network import Network
-from eeaug.design.operating_points import Point
 from eeaug.design.problem import Rules
+from eeaug.design.promise import Opening, Promise, Terms, nothing
+from eeaug.design.reuse import Reuse
+from eeaug.design.screened import Screened
 from eeaug.errors import InfeasibleError
 from eeaug.heads.candidates import Candidates
 from eeaug.heads.specific import Specific
-from eeaug.search.settle import EVERY_FRONT
+from eeaug.search import solver
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Goal
@@ -25,48 +26,44 @@ from eeaug.settings.vocabulary import LEAST_ALPHA
 from eeaug.stages import partition
 from eeaug.stages.partition import Stage
 
-__all__ = ["decide"]
+__all__ = ["decide", "opening"]
 
 
-def decide(goal: Goal, material: Material, seed: int) -> Decided:
-    network, found = material.network, material.found
-    costs = network.costs([trained.head.cost() for trained in found.trained])
+def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
+    """The design for a goal, and what of ``terms`` can be promised of it.
+
+    Raises
+    ------
+    InfeasibleError : no design meets the limits
+    """
+    network, candidates = material.network, material.candidates
+    costs = network.costs([trained.head.cost() for trained in candidates.trained])
     base = network.baseline()
     decision = network.classifier.decision
 
     def problem(outcomes: Outcomes) -> Problem:
-        return choice.problem(goal, costs, outcomes, network.rules, base, decision)
+        return problems.problem(goal, costs, outcomes, network.rules, base, decision)
 
-    task = problem(found.outcomes)
+    on_choose = problem(candidates.outcomes)
     specific = Specific.named(goal.target_class, material.classes, decision)
-    validated = None
-    if specific is None:
-        result, design = refine.choose(task, network.rules)
-        if goal.cross_validates(task.outcomes.samples) and result.placements <= EVERY_FRONT:
-            validated = cross_validation.estimated(task, problem, seed)
-        if validated is not None and validated.index != 0:
-            task, result, design, validated = _held_back(task, network.rules, validated)
-        design = refine.worthwhile(task, design)
+    fixed = path = None
+    if terms.nothing:
+        result, task, design, hears = _that_fits(goal, on_choose, network.rules, specific, candidates, decision)
+        promise = nothing(goal.max_accuracy_drop)
     else:
-        result, design = class_specific.choose(task, network.rules, specific, goal.least_alpha or LEAST_ALPHA)
-    searched, hears, guarantee = task, None, None
-    if goal.reuse and goal.risk is None and specific is None:
-        better = reuse.improved(task, network.rules, design, found.answers, decision)
-        if better is not None:
-            hears, task, design = better
-    if goal.risk is not None:
-        assert found.certify is not None and task.objective.budget is not None
-        design, guarantee = certify.certified(
-            task, network.rules, design, found.certify,
-            budget=task.objective.budget.asked, risk=goal.risk, seed=seed,
+        result, fixed = screened.screened(
+            problem(candidates.screen), network.rules, terms,
+            candidates.screen_answers if goal.reuse else None, decision, candidates.outcomes,
         )  # fmt: skip
-        if specific is None and guarantee.proven:
-            design = refine.worthwhile(task, design, proven=True)
-            if not design.exits:  # what can be proven saves nothing: without exits nothing need be proven
-                guarantee = replace(guarantee, proven=False, tested=0, p_value=None)
-    points: tuple[Point, ...] = ()
-    if specific is None:
-        points = operating_points.points(goal, seed, task, network.rules, design, guarantee, found.certify)
+        task = _on_choose(on_choose, fixed, candidates, decision)
+        path = opening(task, fixed, goal.max_class_drop, decision)
+        design, hears, promise = _opened(on_choose, fixed, path, terms, goal, seed)
+        if not design.exits:
+            task = on_choose
+    if path is not None and design.exits:
+        points = operating_points.along(goal, terms, path, promise, design.thresholds, seed)
+    else:
+        points = () if specific else operating_points.points(goal, task, network.rules, design)
     chosen = Chosen(
         design=design,
         thresholds=operating_points.corrected(design.thresholds, goal.correction),
@@ -78,28 +75,75 @@ def decide(goal: Goal, material: Material, seed: int) -> Decided:
         reuse=hears,
     )  # fmt: skip
     return Decided(
-        result, chosen, guarantee, points, _stages(network, found, chosen), task.outcomes.rows(design.exits),
-        searched, task, specific, validated,
+        result, chosen, promise, points, _stages(network, candidates, chosen), task.outcomes.rows(design.exits),
+        on_choose, task, specific, fixed if design.exits else None,
     )  # fmt: skip
 
 
-def _held_back(task: Problem, rules: Rules, estimate: Estimate) -> tuple[Problem, Result, Design, Estimate]:
-    """The design within the budget that cross-validation leaves on choose; without exits if there is none."""
-    if estimate.index is not None:
-        inner = cross_validation.within(task, estimate.budgets[estimate.index])
-        with suppress(InfeasibleError):
-            return inner, *refine.choose(inner, rules), estimate
-    # without exits nothing is lost, wherever; those that there must be lose nothing on choose at least
-    inner = cross_validation.within(task, 0.0)
-    tried = inner if task.pinned else replace(inner, max_exits=0)
-    return inner, *refine.choose(tried, rules), replace(estimate, unreached=True)
+def opening(task: Problem, fixed: Screened, class_drop: float | None, decision: Decision) -> Opening:
+    """The design that screen has fixed, and what its exits say of the samples of ``task``."""
+    design = fixed.design
+    return Opening(
+        fixed.steps,
+        task.outcomes.rows(design.exits),
+        task.cost_of(task.segments([design.exits], design.processors))[0],
+        task.objective.base_cost,
+        decision,
+        class_drop,
+    )
 
 
-def _stages(network: Network, found: Candidates, chosen: Chosen) -> tuple[Stage, ...]:
+def _that_fits(
+    goal: Goal, task: Problem, rules: Rules, specific: Specific | None, candidates: Candidates, decision: Decision
+) -> tuple[Result, Problem, Design, Reuse | None]:
+    """What just keeps the budget on the samples that it is chosen on."""
+    if specific is not None:
+        result, design = class_specific.choose(task, rules, specific, goal.least_alpha or LEAST_ALPHA)
+        return result, task, design, None
+    result, design = refine.choose(task, rules)
+    design = refine.worthwhile(task, design)
+    better = reuse.improved(task, rules, design, candidates.answers, decision) if goal.reuse else None
+    if better is None:
+        return result, task, design, None
+    hears, task, design = better
+    return result, task, design, hears
+
+
+def _on_choose(task: Problem, fixed: Screened, candidates: Candidates, decision: Decision) -> Problem:
+    """The problem on choose in which the exits of the fixed design hear each other, if they do."""
+    if fixed.reuse is None:
+        return task
+    index = [*fixed.design.exits, -1]
+    probabilities = [p for i in index if (p := candidates.answers(i)) is not None]
+    assert len(probabilities) == len(index), "they are known on screen, so on choose, too"
+    outcomes = task.outcomes
+    together = reuse.heard(outcomes.rows(fixed.design.exits), probabilities, fixed.reuse, decision)
+    confidence, predicted = outcomes.confidence.copy(), outcomes.predicted.copy()
+    confidence[index], predicted[index] = together.confidence, together.predicted
+    outcomes = replace(outcomes, confidence=confidence, predicted=predicted, given=together.given)
+    return replace(task, outcomes=outcomes, carried=fixed.task.carried)
+
+
+def _opened(
+    task: Problem, fixed: Screened, path: Opening, terms: Terms, goal: Goal, seed: int
+) -> tuple[Design, Reuse | None, Promise]:
+    """The fixed design as far open as can be promised; without exits where that is not at all."""
+    assert goal.max_accuracy_drop is not None
+    index, promise = path.promised(terms, goal.max_accuracy_drop, seed)
+    if index is not None and path.saved(index) >= refine.LEAST_SAVING:
+        return replace(fixed.design, thresholds=path.steps[index]), fixed.reuse, promise
+    promise = replace(promise, kept=False, drop=None, error=None)
+    try:
+        return solver.solve(replace(task, max_exits=0), ()).design, None, promise
+    except InfeasibleError:  # pins and limits allow no design without exits
+        return replace(fixed.design, thresholds=(None,) * len(fixed.design.exits)), fixed.reuse, promise
+
+
+def _stages(network: Network, candidates: Candidates, chosen: Chosen) -> tuple[Stage, ...]:
     processors = [network.hardware.processors[p] for p in chosen.design.processors]
     return partition.stages(
         network.classifier,
-        [found.trained[e] for e in chosen.design.exits],
+        [candidates.trained[e] for e in chosen.design.exits],
         chosen.thresholds,
         [(p.name, p.bytes_per_element) for p in processors],
         [int(macs) for macs in chosen.segments.macs[0]],

@@ -201,7 +201,7 @@ def _viable(
     fine &= right >= eta - ROUNDING  # (7)
     if task.objective.budget is not None:
         total = share * right + (1 - share) * right_others
-        fine &= total >= task.objective.base_accuracy - task.objective.budget.kept - ROUNDING
+        fine &= total >= task.objective.base_accuracy - task.objective.budget - ROUNDING
     return np.asarray(fine)
 
 
@@ -264,12 +264,12 @@ def figures(
         "false_negatives": [
             {
                 "class": names[c],
-                "given": float(counts @ (own & ~given_right)),
-                "at_output": float(counts @ (own & output & ~right)),
-                "at_exits": float(counts @ (own & ~output & ~right)),
+                "given": float(counts @ (of_class & ~given_right)),
+                "at_output": float(counts @ (of_class & output & ~right)),
+                "at_exits": float(counts @ (of_class & ~output & ~right)),
             }
             for c in range(len(names))
-            if (own := outcomes.labels == c).any()
+            if (of_class := outcomes.labels == c).any()
         ],
     }
 

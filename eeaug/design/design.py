@@ -8,10 +8,10 @@ from functools import cached_property
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
-from eeaug.design.certify import Guarantee
-from eeaug.design.cross_validation import Estimate
 from eeaug.design.operating_points import Point
+from eeaug.design.promise import Promise
 from eeaug.design.reuse import Reuse
+from eeaug.design.screened import Screened
 from eeaug.heads.specific import Specific
 from eeaug.network.costs import Segments
 from eeaug.search.solver import Result
@@ -42,22 +42,22 @@ class Chosen:
 class Decided:
     """The design and all that was found out about it without running it.
 
-    ``rows``: its outcomes on choose; ``searched``: the problem of the search, whose ``result`` it is, every exit by
-    itself; ``task``: the problem that it was chosen in, where exits that use each other do so; ``specific``: the
-    classes that its exits are for, None: all; ``validated``: what it loses on samples that did not choose, None:
-    was not asked.
+    ``rows``: its outcomes on choose; ``searched``: the search problem on choose, every exit by itself; ``task``:
+    the same where exits that use each other do so; ``specific``: the classes that its exits are for, None: all;
+    ``screened``: what screen has fixed of it, where the search was whose ``result`` there is; None: both were on
+    choose, or it has no exits.
     """
 
     result: Result
     chosen: Chosen
-    guarantee: Guarantee | None
+    promise: Promise
     points: tuple[Point, ...]
     stages: tuple[Stage, ...]
     rows: Outcomes
     searched: Problem
     task: Problem
     specific: Specific | None = None
-    validated: Estimate | None = None
+    screened: Screened | None = None
 
     @cached_property
     def passage(self) -> Passage:

@@ -17,6 +17,8 @@ from eeaug.runtime import Cascade
 
 __all__ = ["Earlier", "Material", "Measure"]
 
+TRAIN = "x_train"
+
 
 @dataclass(frozen=True)
 class Earlier:
@@ -38,12 +40,12 @@ class Material:
     test : outcomes of a cascade's stages on the test part; None: there is none
     earlier : the bundle that all of this was read from, instead of from data
     finetune : what fine-tuning came to, if it was asked for
-    held : the same as ``test`` for choose, and certify if there is such a part, of which there is data
-    calibration : float32 (n, *input shape), prepared choose samples that int8 ranges are taken from
+    parts : the same as ``test`` for screen and choose; empty where there is no data
+    calibration : float32 (n, *input shape), prepared screen samples that int8 ranges are taken from
     """
 
     network: Network
-    found: Candidates
+    candidates: Candidates
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     inputs: Sequence[Mapping[str, str]]
@@ -52,8 +54,13 @@ class Material:
     test: Measure | None
     earlier: Earlier | None = None
     finetune: dict[str, Any] | None = None
-    held: Mapping[str, Measure] = field(default_factory=dict)
+    parts: Mapping[str, Measure] = field(default_factory=dict)
     calibration: NDArray[np.float32] | None = None
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the given model was trained on none of the choose samples, as far as anybody says."""
+        return bool(self.data["parts"]["choose"]["of"] != TRAIN)
 
 
 Measure = Callable[[Cascade], Outcomes]  # a cascade's outcomes on one part of the data

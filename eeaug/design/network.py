@@ -11,7 +11,7 @@ from eeaug.backbone.model import Classifier
 from eeaug.design import problem
 from eeaug.design.problem import Baseline, Rules
 from eeaug.hardware import Hardware
-from eeaug.network.costs import Costs, Exit
+from eeaug.network.costs import Costs, ExitCosts
 from eeaug.network.graph import Block
 
 __all__ = ["Network"]
@@ -41,5 +41,5 @@ class Network:
         costs = Costs(self.hardware, self.given_blocks, [], int(np.prod(self.classifier.input_shape)))
         return problem.baseline(costs)
 
-    def costs(self, exits: Sequence[Exit]) -> Costs:
+    def costs(self, exits: Sequence[ExitCosts]) -> Costs:
         return Costs(self.hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)))

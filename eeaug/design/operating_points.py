@@ -7,16 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eeaug.cascade.outcomes import Outcomes
-from eeaug.design import certify as certification
 from eeaug.design import refine
-from eeaug.design.certify import Guarantee
 from eeaug.design.problem import Rules
+from eeaug.design.promise import Opening, Promise, Terms, nothing
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget
 from eeaug.settings import Goal
 
-__all__ = ["DEFAULT", "Point", "corrected", "points"]
+__all__ = ["DEFAULT", "Point", "along", "corrected", "points", "together"]
 
 DEFAULT = "default"
 # names → their budgets as multiples of the one that was asked for
@@ -36,49 +33,61 @@ class Point:
     name: str
     budget: float | None
     thresholds: tuple[float | None, ...]
-    guarantee: Guarantee | None
+    promise: Promise
 
 
-def points(
-    goal: Goal, seed: int, problem: Problem, rules: Rules, design: Design, guarantee: Guarantee | None,
-    certify: Outcomes | None,
-) -> tuple[Point, ...]:  # fmt: skip
-    """The points of SETS, from the most accurate on; ``design`` and its ``guarantee`` are the default.
+def points(goal: Goal, problem: Problem, rules: Rules, design: Design) -> tuple[Point, ...]:
+    """The points of SETS, from the most accurate on, where nothing is promised; ``design`` is the default.
 
-    Every other one has the best thresholds for its own budget, proven at the same risk if one was asked for;
-    one for which pinned thresholds leave none is left out.
+    Every other one has the best thresholds for its own budget; one for which pinned thresholds leave none is left
+    out.
     """
     if not design.exits:
         return ()
     asked = problem.objective.budget
     lost = problem.objective.base_accuracy - refine.passage(problem, design).accuracy
-    base = max(lost if asked is None else asked.asked, LEAST_BUDGET)
-    found = []
-    for name, multiple in SETS[goal.points].items():
+    listed = []
+    for name, budget in _budgets(goal, max(lost if asked is None else asked, LEAST_BUDGET)):
         if name == DEFAULT:
-            own = None if asked is None else asked.asked
-            found.append(Point(name, own, corrected(design.thresholds, goal.correction), guarantee))
+            listed.append(Point(name, asked, corrected(design.thresholds, goal.correction), nothing(asked)))
             continue
-        drop = round(multiple * base, 12)
-        budget = Budget.whole(drop) if asked is None else asked.instead(drop)
         objective = replace(problem.objective, budget=budget, weight=None)
         other = refine.refined(replace(problem, objective=objective), rules, design)
         if other is not None:  # else pinned thresholds do not allow this budget
-            found.append(_point(name, drop, goal, seed, problem, rules, other, certify))
-    return tuple(found)
+            listed.append(Point(name, budget, corrected(other.thresholds, goal.correction), nothing(budget)))
+    return tuple(listed)
 
 
-def _point(
-    name: str, budget: float, goal: Goal, seed: int, problem: Problem, rules: Rules, design: Design,
-    certify: Outcomes | None,
-) -> Point:  # fmt: skip
-    if certify is None or goal.risk is None:
-        return Point(name, budget, corrected(design.thresholds, goal.correction), None)
-    proven, guarantee = certification.certified(
-        problem, rules, design, certify, budget=budget, risk=goal.risk, seed=seed
-    )
-    thresholds = proven.thresholds if guarantee.proven else (None,) * len(design.exits)
-    return Point(name, budget, thresholds, guarantee)
+def along(
+    goal: Goal, terms: Terms, path: Opening, promise: Promise, thresholds: Sequence[float | None], seed: int
+) -> tuple[Point, ...]:
+    """The points of SETS along the path of one design, each with a promise of its own, of the same kind.
+
+    ``thresholds`` and ``promise`` are the default's. Each promise holds by itself with its probability: all of them
+    at once with less (:func:`together`).
+    """
+    assert promise.budget is not None
+    same = replace(terms, kinds=(promise.kind,))
+    listed = []
+    for name, budget in _budgets(goal, max(promise.budget, LEAST_BUDGET)):
+        if name == DEFAULT:
+            listed.append(Point(name, promise.budget, tuple(thresholds), promise))
+            continue
+        index, other = path.promised(same, budget, seed)
+        closed = (None,) * len(thresholds)
+        listed.append(Point(name, budget, closed if index is None else path.steps[index], other))
+    return tuple(listed)
+
+
+def together(promises: Sequence[Promise]) -> float | None:
+    """The probability with which all that was proven holds at once, at least (Bonferroni); None: nothing was."""
+    risks = [promise.risk for promise in promises if promise.kept and promise.risk is not None]
+    return max(0.0, 1 - sum(risks)) if risks else None
+
+
+def _budgets(goal: Goal, base: float) -> list[tuple[str, float]]:
+    """Names of points and their budgets."""
+    return [(name, round(multiple * base, 12)) for name, multiple in SETS[goal.points].items()]
 
 
 def corrected(thresholds: Sequence[float | None], correction: float) -> tuple[float | None, ...]:

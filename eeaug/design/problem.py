@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes, class_limit
 from eeaug.cascade.output import Decision
-from eeaug.errors import InputError
 from eeaug.hardware import KINDS, Hardware
 from eeaug.network import costs as cost
 from eeaug.network.costs import Costs, Segments
@@ -18,8 +17,8 @@ from eeaug.network.graph import Block
 from eeaug.network.locations import Location
 from eeaug.search import solver
 from eeaug.search.space import Problem
-from eeaug.search.thresholds import PAPER_GRID, Budget, Objective, quantile_grid
-from eeaug.settings import COSTS, Goal
+from eeaug.search.thresholds import PAPER_GRID, Objective, quantile_grid
+from eeaug.settings import COSTS, Contradiction, Goal
 from eeaug.support.spelling import nearest
 
 __all__ = ["Baseline", "Rules", "baseline", "check_limits", "problem", "rules"]
@@ -50,37 +49,35 @@ def rules(goal: Goal, hardware: Hardware, locations: Sequence[Location], reasons
 
     Raises
     ------
-    InputError : a location or processor that does not exist, or pins that contradict each other
+    Contradiction : a location or processor that does not exist, or pins that contradict each other
     """
     names = [at.name for at in locations]
-    for option, given in (
-        ("--exit-at", goal.exit_at), ("--threshold", goal.threshold), ("--forbid", goal.forbid),
-    ):  # fmt: skip
+    for key, given in (("exit_at", goal.exit_at), ("threshold", goal.threshold), ("forbid", goal.forbid)):
         for name in given:
             if name not in names:
                 why = f": {reasons[name]}" if name in reasons else nearest(name, names)
-                raise InputError(f"{option} {name}: no location of that name{why}; see eeaug inspect")
+                no_such = f"{{{key}}}: no location of that name{{0}}; see eeaug inspect"
+                raise Contradiction(no_such, why, **{key: name})
     both = sorted(set(goal.exit_at) & set(goal.forbid))
     if both:
-        raise InputError(f"--exit-at and --forbid both name {', '.join(both)}")
+        raise Contradiction("{exit_at} and {forbid} both name {0}", ", ".join(both))
     processors = [p.name for p in hardware.processors]
     pinned: dict[str, int | None] = {}
     for location, processor in goal.exit_at.items():
         if processor is not None and processor not in processors:
-            raise InputError(
-                f"--exit-at {location}:{processor}: {hardware.name} has no such processor"
-                f"{nearest(processor, processors)}; it has {', '.join(processors)}"
-            )
+            hint = f"{nearest(processor, processors)}; it has {', '.join(processors)}"
+            no_such = "{exit_at}: {0} has no such processor{1}"
+            raise Contradiction(no_such, hardware.name, hint, exit_at=f"{location}:{processor}")
         pinned[location] = None if processor is None else processors.index(processor)
     limit = goal.max_exits if goal.max_exits is not None else max(1, len(processors) - 1)
     if goal.thresholds**limit > CONFIGURATIONS:
-        raise InputError(
-            f"--thresholds {goal.thresholds} for {limit} exits are {goal.thresholds**limit:,} "
-            f"configurations of every architecture; at most {CONFIGURATIONS:,} can be counted: "
-            "lower it, or --max-exits"
+        raise Contradiction(
+            f"{{thresholds}} for {limit} exits are {goal.thresholds**limit:,} configurations of every "
+            f"architecture; at most {CONFIGURATIONS:,} can be counted: lower it, or {{max_exits}}",
+            thresholds=goal.thresholds,
         )
     if len(pinned) > limit:
-        raise InputError(f"{len(pinned)} × --exit-at, but --max-exits is {limit}; raise it")
+        raise Contradiction(f"{len(pinned)} × {{exit_at}}, but {{max_exits}} is {limit}; raise it")
     allowed = tuple(at for at in locations if at.name not in goal.forbid)
     return Rules(allowed, pinned, dict(goal.threshold), limit)
 
@@ -119,7 +116,7 @@ def problem(
     objective = Objective(
         base_accuracy=float(outcomes.alone.accuracies[0]),
         base_cost=float(base.segments.of(goal.objective).sum()),
-        budget=None if goal.max_accuracy_drop is None else Budget.whole(goal.max_accuracy_drop),
+        budget=goal.max_accuracy_drop,
         weight=goal.efficiency_weight,
     )
     independent = goal.scoring == "independent"
@@ -152,17 +149,18 @@ def check_limits(goal: Goal, costs: Costs, pins: Rules, blocks: Sequence[Block])
 
     Raises
     ------
-    InputError : a figure that a limit or the objective needs is null in the hardware description
+    Contradiction : a figure that a limit or the objective needs is null in the hardware description
     InfeasibleError : no placement of the planned heads meets the limits
     """
     macs = [block.macs for block in blocks] + [exit_.macs for exit_ in costs.exits]
     kinds = [kind for kind in KINDS if any(m.get(kind) for m in macs)]
-    why = "--max-latency" if goal.max_latency_s is not None else f"--objective {goal.objective}"
     needs = COSTS[goal.objective].needs
-    if goal.max_latency_s is not None or "rates" in needs:
-        cost.require_rates(costs.hardware, kinds, why)
+    if goal.max_latency_s is not None:
+        cost.require_rates(costs.hardware, kinds, "max_latency_s")
+    elif "rates" in needs:
+        cost.require_rates(costs.hardware, kinds, "objective", goal.objective)
     if "powers" in needs:
-        cost.require_energies(costs.hardware, f"--objective {goal.objective}")
+        cost.require_energies(costs.hardware, "objective", goal.objective)
     nothing = np.zeros((len(costs.exits) + 1, 1))
     unknown = Outcomes(nothing.astype(np.float32), nothing.astype(np.int64), np.zeros(1, np.int64))
     one_class = Decision("softmax", 1)

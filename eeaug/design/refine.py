@@ -20,7 +20,7 @@ from eeaug.search.thresholds import graph, of_design, quantile_grid, solve
 
 __all__ = ["LEAST_SAVING", "choose", "mean_cost", "passage", "refined", "worthwhile"]
 
-LEAST_SAVING = 0.0005  # of the given model's cost: what reports print as 0.0 % is none
+LEAST_SAVING = 0.0005  # share of the given model's cost: less is printed as 0.0 %
 FINE_NODES = 20_000  # of the threshold graph in the second search
 FINE_LIMIT = 400  # thresholds per exit there
 

@@ -8,7 +8,7 @@ A format is a module of this package with two functions:
                              with a verify.Reference and gives what the report says of it (Checked); raises
                              ConversionError where they disagree
     refuse_decision(decision)  may be left out; raises ConversionError where the model's output is none for it
-    refuse(target)           may be left out; raises InputError where the hardware is none for this format
+    refuse(target)           may be left out; raises Contradiction where the hardware is none for this format
 
 Its name stands in vocabulary.FORMATS, too, from where the command line has it.
 """
@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from eeaug.backbone.model import Classifier
 from eeaug.bundle.entries import Added, Manifest
 from eeaug.cascade.output import Decision
-from eeaug.errors import InputError
 from eeaug.hardware import Hardware
+from eeaug.settings import Contradiction
 from eeaug.stages.partition import Stage
 
 __all__ = ["FORMATS", "Checked", "Format", "Work", "check_possible", "like", "named"]
@@ -107,7 +107,7 @@ class Format:
         return checked
 
     def refuse(self, target: Hardware) -> None:
-        """Raises InputError where the target is none for this format; most have no such function."""
+        """Raises Contradiction where the target is none for this format; most have no such function."""
         getattr(self._module(), "refuse", lambda _: None)(target)
 
     def refuse_decision(self, decision: Decision) -> None:
@@ -128,13 +128,13 @@ FORMATS: Mapping[str, Format] = {
 
 
 def named(names: Iterable[str]) -> dict[str, Format]:
-    """Those of ``names`` that are not always there, by name, in the order in which they are written."""
+    """The formats among ``names`` that are not always written, by name, in the order of writing."""
     asked = set(names)
     return {name: kind for name, kind in FORMATS.items() if name in asked}
 
 
 def like(what: str, formats: Mapping[str, Format]) -> dict[str, Format]:
-    """Those that are compared with the "model", or with the "int8" stages."""
+    """The formats that are compared with the "model", or with the "int8" stages."""
     return {name: kind for name, kind in formats.items() if kind.like == what}
 
 
@@ -143,10 +143,11 @@ def check_possible(names: Iterable[str], target: Hardware) -> None:
 
     Raises
     ------
-    InputError : with the command that installs it
+    Contradiction : with the command that installs it
     """
     for name, kind in named(names).items():
         for module, package in kind.needs.items():
             if find_spec(module) is None:
-                raise InputError(f"--format {name} needs a package that is not installed: pip install {package}")
+                missing = "{formats} needs a package that is not installed: pip install {0}"
+                raise Contradiction(missing, package, formats=name)
         kind.refuse(target)

@@ -16,7 +16,7 @@ from eeaug.support import leftovers
 
 __all__ = ["blamed"]
 
-# that compute nothing; written alone they are no graph
+# layer types that compute nothing: none of them alone makes a graph
 IDLE = {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Identity", "Flatten", "Reshape"}
 GIVES = "y"
 
@@ -26,7 +26,7 @@ def blamed(classifier: Classifier, name: str, reason: str) -> tuple[Call, str] |
 
     None: every layer can be written by itself.
     """
-    found: list[tuple[Call, str]] = []
+    refusals: list[tuple[Call, str]] = []
     tried: set[str] = set()
     for call in classifier.calls:
         kind = _kind(classifier, call)
@@ -39,22 +39,22 @@ def blamed(classifier: Classifier, name: str, reason: str) -> tuple[Call, str] |
         try:
             WRITERS[name](*graph)
         except (ConversionError, RuntimeError, ValueError) as error:
-            said = str(error)
-            if _words(said) == _words(reason):
-                return call, said
-            found.append((call, said))
-    return found[0] if found else None
+            why = str(error)
+            if _words(why) == _words(reason):
+                return call, why
+            refusals.append((call, why))
+    return refusals[0] if refusals else None
 
 
 def _kind(classifier: Classifier, call: Call) -> str:
-    """Equal for layers that are written in the same way."""
+    """A key that is equal for layers which a format writes in the same way."""
     layer = classifier.nodes[call.name].operation
     config = {k: v for k, v in layer.get_config().items() if k != "name"} if hasattr(layer, "get_config") else {}
     return json.dumps([call.kind, config, call.input_shapes], default=str, sort_keys=True)
 
 
 def _words(text: str) -> str:
-    """What was said, without where and how large."""
+    """The words of a message, without places and numbers."""
     return re.sub(r"stage \S+|[\d.]+", "", text)
 
 
@@ -68,34 +68,34 @@ def _alone(classifier: Classifier, call: Call) -> tuple[Any, Any] | None:
         return None
     tensor = keras.Input(given[0].shape[1:], dtype=given[0].dtype, name="x")
     args, kwargs = node.arguments.fill_in({id(t): tensor for t in given})
-    made = keras.tree.flatten(node.operation(*args, **kwargs))[0]
-    return tensor, made
+    output = keras.tree.flatten(node.operation(*args, **kwargs))[0]
+    return tensor, output
 
 
-def _tflite(tensor: Any, made: Any) -> bytes:
-    return keras_to_tflite.to_tflite(tensor, {GIVES: made}, input_name="x")
+def _tflite(tensor: Any, output: Any) -> bytes:
+    return keras_to_tflite.to_tflite(tensor, {GIVES: output}, input_name="x")
 
 
-def _int8(tensor: Any, made: Any) -> bytes:
+def _int8(tensor: Any, output: Any) -> bytes:
     samples = np.random.default_rng(0).normal(0, 1, (4, *tensor.shape[1:])).astype(np.float32)
-    content = keras_to_tflite.to_tflite(tensor, {GIVES: made}, input_name="x", samples=samples)
+    content = keras_to_tflite.to_tflite(tensor, {GIVES: output}, input_name="x", samples=samples)
     keras_to_tflite.check_int8(content)
     return content
 
 
-def _tflm(tensor: Any, made: Any) -> None:
+def _tflm(tensor: Any, output: Any) -> None:
     from eeaug.export.tflm import interpreter, source
 
-    content = _int8(tensor, made)
+    content = _int8(tensor, output)
     source.check_operators(tflite_file.operators(content))
     zeros = np.zeros((1, *tensor.shape[1:]), np.int8)
     interpreter.answers(content, interpreter.ROOMY, zeros)
 
 
-def _c(tensor: Any, made: Any) -> None:
+def _c(tensor: Any, output: Any) -> None:
     from eeaug.export.c import onnx_source
 
-    proto = keras_to_onnx.to_onnx(tensor, {GIVES: made}, input_name="x")
+    proto = keras_to_onnx.to_onnx(tensor, {GIVES: output}, input_name="x")
     with leftovers.scratch() as folder:
         path = folder / "layer.onnx"
         path.write_bytes(proto.SerializeToString())

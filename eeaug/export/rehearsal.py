@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from eeaug.backbone.model import Classifier
 from eeaug.bundle.entries import Manifest, OperatingPoint
 from eeaug.data.preprocessing import Preprocessing
+from eeaug.design.promise import nothing
 from eeaug.errors import ConversionError
 from eeaug.export import formats, keras_onnx, layerwise, tflm, verify
 from eeaug.export.formats import Format, Work
@@ -37,15 +38,15 @@ from eeaug.support import leftovers, native_process
 
 __all__ = ["SAMPLES", "begin", "check"]
 
-SAMPLES = 8  # that the untrained stages are run on
-C_PARAMETERS = 1_000_000  # of which a compiler takes some seconds; larger networks are not compiled here
-SPREAD = 0.3  # of the random weights
+SAMPLES = 8  # samples that the untrained stages are run on
+C_PARAMETERS = 1_000_000  # a compiler takes seconds for so many; larger networks are not compiled here
+SPREAD = 0.3  # standard deviation of the random weights
 SEED = 0
 SAID = 160  # letters of a reason
 
 
 def begin(asked: Sequence[str]) -> None:
-    """Let what converts start while the model and the data are read."""
+    """Start the converting process while the model and the data are read."""
     if "tflite" in asked:
         native_process.start(keras_to_tflite.NEEDS)
 
@@ -88,14 +89,13 @@ def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -
     """Write the format and look whether it says what Keras says; of int8, whether TFLM says what LiteRT does."""
     work = work.adding(name, kind.write(work))
     if name == int8_cascade.FORMAT:
-        nothing: tuple[None, ...] = (None,) * (len(work.stages) - 1)
-        return replace(
-            work, manifest=int8_cascade.entered(work.manifest, Integer(nothing, reference.outcomes, (), None))
-        )
+        closed: tuple[None, ...] = (None,) * (len(work.stages) - 1)
+        integer = Integer(closed, reference.outcomes, (), nothing(None))
+        return replace(work, manifest=int8_cascade.entered(work.manifest, integer))
     if kind.like == "int8":
         stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
-        said = stages.answers(work.x)
-        kind.check(work, verify.Reference.of(stages.decision, stages.stages, said, int8_cascade.TOLERANCE))
+        answers = stages.answers(work.x)
+        kind.check(work, verify.Reference.of(stages.decision, stages.stages, answers, int8_cascade.TOLERANCE))
     elif name != "c" or _parameters(work.classifier) <= C_PARAMETERS:
         kind.check(work, reference)
     return work
@@ -136,7 +136,7 @@ def _work(
     exits = [_untrained(head, rng) for head in heads]
     small = tflm.microcontrollers(hardware)
     on = next((p for p in hardware.processors if p.name in small), hardware.processors[0])
-    # without a CPU nothing is linked for it: what that takes is measured at the end
+    # no CPU, so that nothing is linked here: sizes are measured at the end
     target = replace(hardware, processors=tuple(replace(p, cpu=None) for p in hardware.processors))
     count = len(exits) + 1
     stages = partition.stages(classifier, exits, [None] * len(exits), [(on.name, 4)] * count, [0] * count)
@@ -167,20 +167,20 @@ def _reference(work: Work) -> verify.Reference:
 
 
 def _refusal(name: str, possible: Sequence[str], classifier: Classifier, error: Exception) -> ConversionError:
-    found = layerwise.blamed(classifier, name, str(error))
-    said = " ".join(str(error if found is None else found[1]).split())
-    where = "" if found is None else f" layer {found[0].name!r} ({found[0].kind}):"
+    blamed = layerwise.blamed(classifier, name, str(error))
+    why = " ".join(str(error if blamed is None else blamed[1]).split())
+    where = "" if blamed is None else f" layer {blamed[0].name!r} ({blamed[0].kind}):"
     without = [name, *(other for other, made_from in FORMATS.items() if name in made_from)]
     others = ", ".join(kind for kind in FORMATS if kind in possible)
     return ConversionError(
-        f"{classifier.file}:{where} --format {name} is not possible: {said[:SAID].rstrip('.')}; "
+        f"{classifier.file}:{where} --format {name} is not possible: {why[:SAID].rstrip('.')}; "
         f"{others} are: leave {' and '.join(without)} out of --format"
     )
 
 
 @contextmanager
 def _same_numbers() -> Iterator[None]:
-    """Layers that are made here draw weights that nobody uses: what is drawn later stays as it would be."""
+    """Within, drawing random weights does not change the numbers that are drawn later."""
     ours, numpys = random.getstate(), np.random.get_state()
     try:
         yield

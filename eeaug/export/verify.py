@@ -51,10 +51,10 @@ class Reference:
         tolerance: float = TOLERANCE,
     ) -> Reference:
         """Of what every classifier says by itself, (n, outputs) each; ``stages`` are the manifest's."""
-        said = heard(decision, stages, probabilities)
-        margins = np.array([decision.margins(p) for p in said])
+        combined = heard(decision, stages, probabilities)
+        margins = np.array([decision.margins(p) for p in combined])
         thresholds = [stage.threshold for stage in stages[:-1]]
-        return cls(decision, stages, _outcomes(decision, said), thresholds, margins, tolerance)
+        return cls(decision, stages, _outcomes(decision, combined), thresholds, margins, tolerance)
 
     def check(self, name: str, probabilities: Sequence[NDArray[np.float32]]) -> Checked:
         """How many decisions of the files of this format differ, where their classifiers say this.
@@ -83,8 +83,8 @@ class Verified:
     formats: Mapping[str, Checked]
 
     def as_dict(self) -> dict[str, Any]:
-        found = {name: checked.as_dict() for name, checked in self.formats.items()}
-        return {"samples": self.samples, "tolerance": TOLERANCE, "formats": found}
+        formats_checked = {name: checked.as_dict() for name, checked in self.formats.items()}
+        return {"samples": self.samples, "tolerance": TOLERANCE, "formats": formats_checked}
 
 
 def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Format]) -> Verified:
@@ -101,29 +101,29 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
     # the augmented model is read back too: what is compared is what is shipped
     probabilities = _in_one_piece(monolith, stages, pieces)
     reference = Reference.of(decision, stages, probabilities)
-    own = work.classifier.own_probabilities(x)
+    given = work.classifier.own_probabilities(x)
     allowed = work.classifier.tolerance
-    if not np.allclose(probabilities[-1], own, rtol=0, atol=allowed):
-        like_given("the final output", *decision.answers(probabilities[-1]), own, decision, allowed)
-        off = float(np.abs(probabilities[-1] - own).max())
+    if not np.allclose(probabilities[-1], given, rtol=0, atol=allowed):
+        like_given("the final output", *decision.answers(probabilities[-1]), given, decision, allowed)
+        off = float(np.abs(probabilities[-1] - given).max())
         raise ConversionError(f"the final output is off by {off:.3g} from the given model's; nothing was written")
     # our own files: code in Lambda layers was allowed when the given model was loaded
     keras = Cascade.load(work.directory, work.manifest, runtime="keras", allow_unsafe=True)
-    said = {"keras": keras.outcomes(pieces, unknown), "onnx": onnx.outcomes(pieces, unknown)}
-    if not stages[-1].reuse:  # else it says something else on purpose
-        for name, outcomes in said.items():
+    by_runtime = {"keras": keras.outcomes(pieces, unknown), "onnx": onnx.outcomes(pieces, unknown)}
+    if not stages[-1].reuse:  # with reuse it differs from the given model on purpose
+        for name, outcomes in by_runtime.items():
             like_given(
-                f"the last {name} stage", outcomes.confidence[-1], outcomes.predicted[-1], own, decision, allowed
+                f"the last {name} stage", outcomes.confidence[-1], outcomes.predicted[-1], given, decision, allowed
             )
-    found = {
-        **{name: reference.check_outcomes(name, outcomes) for name, outcomes in said.items()},
+    checked = {
+        **{name: reference.check_outcomes(name, outcomes) for name, outcomes in by_runtime.items()},
         **{name: kind.check(work, reference) for name, kind in formats.items()},
     }
-    return Verified(len(x), found)
+    return Verified(len(x), checked)
 
 
 def like_given(
-    what: str, confidence: NDArray[np.float32], predicted: NDArray[np.integer], own: NDArray[np.float32],
+    what: str, confidence: NDArray[np.float32], predicted: NDArray[np.integer], given: NDArray[np.float32],
     decision: Decision, tolerance: float,
 ) -> None:  # fmt: skip
     """Compare a classifier's confidences and classes (n,) with the given model's own probabilities (n, outputs).
@@ -133,13 +133,13 @@ def like_given(
     ConversionError : a confidence is off by more than probabilities that are off by ``tolerance`` make it, or a
         class is another that was no tie
     """
-    sure, classes = decision.answers(own)
+    sure, classes = decision.answers(given)
     off = np.abs(confidence - sure)
-    turned = (predicted != classes) & (decision.margins(own) > 2 * tolerance)
+    turned = (predicted != classes) & (decision.margins(given) > 2 * tolerance)
     wrong = ~(off <= MEASURES[decision.measure].steepest * tolerance) | turned  # NaN is wrong, too
     if wrong.any():
         raise ConversionError(
-            f"{what} is not what the given model says by itself: on {wrong.sum()} of {len(own)} samples another "
+            f"{what} is not what the given model says by itself: on {wrong.sum()} of {len(given)} samples another "
             f"class ({turned.sum()}) or a confidence that is off by up to {off.max():.3g}; nothing was written"
         )
 

@@ -8,16 +8,17 @@ from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
-from eeaug.errors import EeaugError, InputError
+from eeaug.errors import EeaugError
 from eeaug.features import shards
 from eeaug.features.extraction import Workers
+from eeaug.settings import Contradiction
 
 __all__ = ["workers"]
 
 TIMEOUT_S = 10
-AHEAD = 2  # shards per worker thread that are under way or wait there
+AHEAD = 2  # shards for each worker thread, running or queued
 RETRIES = 3
-SAME = ("eeaug", "onnxruntime")  # versions that shape the values
+SAME = ("eeaug", "onnxruntime")  # packages whose versions decide the values
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def workers(address: str | None) -> Iterator[Workers | None]:
 
     Raises
     ------
-    InputError : nothing answers there, it has no workers, or other versions than here
+    Contradiction : nothing answers there, it has no workers, or other versions than here
     """
     if address is None:
         yield None
@@ -36,11 +37,11 @@ def workers(address: str | None) -> Iterator[Workers | None]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise InputError("--dask needs the extra: pip install 'eeaug[distributed]'") from error
+        raise Contradiction("{dask} needs the extra: pip install 'eeaug[distributed]'") from error
     try:
         client = Client(address, timeout=TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"--dask {address}: no Dask scheduler answers there") from error
+        raise Contradiction("{dask}: no Dask scheduler answers there", dask=address) from error
     with client:
         _check(address, client)
         yield _on(client)
@@ -48,12 +49,13 @@ def workers(address: str | None) -> Iterator[Workers | None]:
 
 def _check(address: str, client: Any) -> None:
     if not client.scheduler_info(n_workers=-1)["workers"]:
-        raise InputError(f"--dask {address}: the scheduler has no workers")
+        raise Contradiction("{dask}: the scheduler has no workers", dask=address)
     here = _versions()
     for worker, there in client.run(_versions, on_error="return").items():
         if there != here:
             told = there if isinstance(there, dict) else {"error": there}
-            raise InputError(f"--dask {address}: worker {worker} has {_listed(told)}, here are {_listed(here)}")
+            differ = f"worker {worker} has {_listed(told)}, here are {_listed(here)}"
+            raise Contradiction("{dask}: {0}", differ, dask=address)
 
 
 def _versions() -> dict[str, str]:
@@ -81,7 +83,7 @@ def _on(client: Any) -> Workers:
                 tensors = future.result()
             except EeaugError:
                 raise
-            except Exception as error:  # whatever happened to the workers
+            except Exception as error:  # Dask raises anything when workers fail
                 raise EeaugError(f"--dask: a shard failed: {type(error).__name__}: {error}"[:300]) from error
             yield numbers.pop(future.key), tensors
             for i, task in islice(left, 1):

@@ -32,10 +32,10 @@ class Layout:
 
     @cached_property
     def header(self) -> bytes:
-        made = io.BytesIO()
+        stream = io.BytesIO()
         facts = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.shape}
-        np.lib.format.write_array_header_1_0(made, facts)
-        return made.getvalue()
+        np.lib.format.write_array_header_1_0(stream, facts)
+        return stream.getvalue()
 
     @property
     def row_bytes(self) -> int:

@@ -31,7 +31,7 @@ from eeaug.support.cache import PARTIAL, Cache
 
 __all__ = ["Extraction", "Features", "Workers"]
 
-FORMAT = 4  # of the cached files; part of their key
+FORMAT = 5  # of the cached files; part of their key
 SUMS = "sums.npy"  # CRC-32 by shard and file, in the order of names; UNKNOWN: not finished
 UNKNOWN = -1
 Progress = Callable[[int, int], None]
@@ -65,7 +65,7 @@ class Extraction:
 
     Parameters
     ----------
-    folder : of this model on this data, as ``Cache.network`` gives it
+    folder : of this model, as ``Cache.network`` gives it
     workers : computes shards elsewhere; None: here, with ``threads``
     sound : files that agree with their checksums, as far as this run has looked
     """
@@ -123,7 +123,7 @@ class Extraction:
         InputError : a sample or an answer that is not finite, or no room for the files
         """
         lacking = self._lacking(view, wanted, precision)
-        # what is open stays, even if its file has to make room
+        # open files stay readable, even if they are deleted to make room
         tensors = {w: _open(self.file(view, w, precision)) for w in self._all(wanted) if w not in lacking}
         if lacking:
             self.cache.make_room(self.need_bytes({view: precision}, wanted))
@@ -139,10 +139,9 @@ class Extraction:
         )
 
     def file(self, view: View, want: Wanted, precision: type) -> Path:
-        """Where a tensor of a view is kept once it is there."""
+        """Where a tensor of a view is kept once it is there: by what the samples are, wherever they come from."""
         facts = [
             self._common,
-            view.part.name,
             _fingerprint(view),
             want.key,
             np.dtype(_precision(want, precision)).name,
@@ -235,7 +234,7 @@ class Extraction:
                     progress(samples, len(view))
                 left = []
             for i in left:
-                if _is_done(sums[i]):  # by another run, meanwhile
+                if _is_done(sums[i]):  # another run has done it meanwhile
                     continue
                 for rows, tensors in shards.run(*task(i)):
                     write(starts[i] + rows.start, tensors, first=rows.start == 0)
@@ -244,7 +243,7 @@ class Extraction:
                 finish(i)
             for want, column, k in zip(names, columns, numbers_of, strict=True):
                 column.end(files[want], [int(one) for one in sums[:, k]])
-        except InputError:  # bad samples stay bad: there is nothing to go on with
+        except InputError:  # bad samples: a later run could not resume this
             shutil.rmtree(partial, ignore_errors=True)
             raise
         finally:
@@ -255,7 +254,7 @@ class Extraction:
                 try:
                     (partial / file.name).rename(file)
                 except FileNotFoundError:
-                    if not file.is_file():  # else another run was first
+                    if not file.is_file():  # unless another run was faster
                         raise
                 self.sound.add(file)
         shutil.rmtree(partial, ignore_errors=True)
@@ -282,12 +281,12 @@ class Extraction:
                 for name, like in kept.items():
                     like.create(fresh / name)
                 np.load(fresh / SUMS, mmap_mode="r+", allow_pickle=False)[:] = UNKNOWN
-                if cache.is_there(partial):  # another run gives its files their names just now
+                if cache.is_there(partial):  # another run is renaming its files just now
                     return fresh
                 fresh.rename(partial)
             except BaseException as error:
                 shutil.rmtree(fresh, ignore_errors=True)
-                if not (isinstance(error, OSError) and partial.is_dir()):  # else another run has just made it
+                if not (isinstance(error, OSError) and partial.is_dir()):  # unless another run has just made it
                     raise
         return partial
 
@@ -303,9 +302,11 @@ def _is_done(sums: NDArray[np.int64]) -> bool:
     return bool((sums != UNKNOWN).all())
 
 
-@lru_cache(maxsize=8)  # of hundreds of tensors of the same few views
+@lru_cache(maxsize=8)  # hundreds of tensors are of the same few views
 def _fingerprint(view: View) -> str:
-    return hashlib.sha256(np.ascontiguousarray(view.indices).tobytes()).hexdigest()
+    hashed = hashlib.sha256(view.part.digest.encode())
+    hashed.update(np.ascontiguousarray(view.indices).tobytes())
+    return hashed.hexdigest()
 
 
 def _precision(want: Wanted, precision: type) -> type:

@@ -51,10 +51,10 @@ def extractor(classifier: Classifier, wanted: Sequence[Wanted]) -> bytes:
     inputs = keras.Input(classifier.input_shape)
     names = sorted({w.location.name for w in wanted if w.location is not None})
     answers = any(w.location is None for w in wanted)
-    made = classifier.replay(None, inputs, [*names, *([classifier.output] if answers else [])])
-    outputs = {f"map_{i}": made[name] for i, name in enumerate(names)}
+    tensors = classifier.replay(None, inputs, [*names, *([classifier.output] if answers else [])])
+    outputs = {f"map_{i}": tensors[name] for i, name in enumerate(names)}
     if answers:
-        outputs["answers"] = classifier.probabilities(made[classifier.output])
+        outputs["answers"] = classifier.probabilities(tensors[classifier.output])
     outputs = {name: keras_to_onnx.as_float32(tensor, f"{name}_float32") for name, tensor in outputs.items()}
     proto = keras_to_onnx.to_onnx(inputs, outputs, input_name=INPUT)
     sources = ["answers" if w.location is None else f"map_{names.index(w.location.name)}" for w in wanted]
@@ -78,7 +78,7 @@ def halved(model: bytes, outputs: Collection[int]) -> bytes:
             continue
         name = output.name
         for node in graph.node:
-            node.output[:] = [f"{name}_full" if made == name else made for made in node.output]
+            node.output[:] = [f"{name}_full" if given == name else given for given in node.output]
         graph.node.append(helper.make_node("Clip", [f"{name}_full", *_RANGE], [f"{name}_clipped"]))
         graph.node.append(helper.make_node("Cast", [f"{name}_clipped"], [name], to=TensorProto.FLOAT16))
         output.type.tensor_type.elem_type = TensorProto.FLOAT16

@@ -16,7 +16,7 @@ from eeaug.frameworks import onnx_session
 
 __all__ = ["SHARD", "run", "shard"]
 
-SHARD = 1024  # samples; what is lost when a run is killed, and what a worker gets
+SHARD = 1024  # samples: the work of one task, and the most that a killed run loses
 
 
 def run(

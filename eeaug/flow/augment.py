@@ -20,7 +20,8 @@ from eeaug.features import cluster
 from eeaug.flow import finetune
 from eeaug.flow.prepare import Ready, prepare
 from eeaug.flow.write_bundle import deliver
-from eeaug.heads import candidates, train_all
+from eeaug.heads import train_all
+from eeaug.heads.candidates import Candidates
 from eeaug.runtime import Cascade
 from eeaug.settings import EFFORTS, Input, Running, Settings
 from eeaug.support.cache import telling
@@ -28,7 +29,7 @@ from eeaug.support.progress import Progress
 
 __all__ = ["augment"]
 
-CALIBRATION = 500  # prepared choose samples that int8 ranges are taken from
+CALIBRATION = 500  # prepared screen samples that int8 ranges are taken from
 VERIFY_SAMPLES = 128  # through every file and runtime; all test samples go through the ONNX stages
 
 
@@ -54,7 +55,7 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
         if int8_cascade.FORMAT in settings.running.formats:
             int8_cascade.check_ending(ready.network.classifier)
         _rehearse(settings.running, ready, progress)
-        found = train_all.search(
+        candidates = train_all.search(
             ready.source, ready.dense, ready.maps,
             EFFORTS[settings.training.effort],
             seed=settings.running.seed,
@@ -63,10 +64,10 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             progress=progress,
         )  # fmt: skip
     if settings.input.labels == "given":
-        names = [trained.head.location.name for trained in found.trained]
-        for doubt in plausibility.doubts(found.outcomes, names, found.seen):
+        names = [trained.head.location.name for trained in candidates.trained]
+        for doubt in plausibility.doubts(candidates.outcomes, names, candidates.seen):
             progress.warn_first(doubt)
-    material = _material(settings.running, ready, found)
+    material = _material(settings.running, ready, candidates)
     if settings.training.finetune:
         test = ready.source.splits.test
         measure = None if test is None else partial(_measured, ready, test)
@@ -93,15 +94,15 @@ def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.inte
     outcomes = cascade.outcomes(data.batches(view.part, view.indices, ready.given.preprocessing), unknown)
     outcomes = outcomes if given is None else replace(outcomes, given=given)
     labels = view.y if ready.source.labelled else outcomes.baseline
-    return replace(outcomes, labels=labels, weights=ready.source.weights(labels))
+    return replace(outcomes, labels=labels, weights=ready.source.weights(labels), groups=view.groups)
 
 
-def _material(running: Running, ready: Ready, found: candidates.Candidates) -> Material:
+def _material(running: Running, ready: Ready, candidates: Candidates) -> Material:
     source, given, classifier = ready.source, ready.given, ready.network.classifier
-    choose, test = source.splits.choose, source.splits.test
+    screen, choose, test = source.splits.screen, source.splits.choose, source.splits.test
     return Material(
         network=ready.network,
-        found=found,
+        candidates=candidates,
         classes=ready.classes,
         preprocessing=given.preprocessing,
         inputs=[
@@ -111,12 +112,8 @@ def _material(running: Running, ready: Ready, found: candidates.Candidates) -> M
         data=_data_facts(given, source.splits),
         x=_first(ready, choose),
         test=None if test is None else partial(_measured, ready, test),
-        held={
-            name: partial(_measured, ready, view)
-            for name, view in (("choose", choose), ("certify", source.splits.certify))
-            if view is not None
-        },
-        calibration=_spread(ready, choose) if int8_cascade.FORMAT in running.formats else None,
+        parts={"screen": partial(_measured, ready, screen), "choose": partial(_measured, ready, choose)},
+        calibration=_spread(ready, screen) if int8_cascade.FORMAT in running.formats else None,
     )
 
 
@@ -151,7 +148,7 @@ def _given_model(asked: Input, ready: Ready, outcomes: Outcomes, progress: Progr
 
 
 def _data_facts(given: Data, splits: Splits) -> dict[str, Any]:
-    names = ("fit", "screen", "choose", "certify", "test")
+    names = ("fit", "screen", "choose", "test")
     views: dict[str, View | None] = {name: getattr(splits, name) for name in names}
     return {
         "source": given.source,

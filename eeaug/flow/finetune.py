@@ -23,10 +23,11 @@ from eeaug import data
 from eeaug.backbone import model
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
-from eeaug.design import choose as deciding
+from eeaug.design.choose import decide
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
 from eeaug.design.network import Network
+from eeaug.design.promise import Terms
 from eeaug.errors import InfeasibleError
 from eeaug.features import Features
 from eeaug.frameworks import runners
@@ -36,7 +37,7 @@ from eeaug.heads.supervision import Source
 from eeaug.heads.training import Trained
 from eeaug.network import graph, locations
 from eeaug.runtime import Cascade
-from eeaug.settings import Settings, Training
+from eeaug.settings import RISK, Settings, Training
 from eeaug.stages import early_view, partition
 from eeaug.stages.early_view import EarlyView
 from eeaug.support.progress import Progress
@@ -44,9 +45,10 @@ from eeaug.support.progress import Progress
 __all__ = ["improved"]
 
 EXIT_WEIGHT = 0.5
-WEIGHTS = (0.3, 0.4, 0.5)  # that T-RecX found best for one model each (section 5)
-COPIED = 0.8  # of the batches (section 4.3)
+WEIGHTS = (0.3, 0.4, 0.5)  # exit weights that T-RecX found best, for one model each (section 5)
+COPIED = 0.8  # share of the batches before which weights are copied (section 4.3)
 RATE, BATCH = 5e-4, 64
+TERMS = Terms(("none",), RISK)  # what is trained further is not the given model, which a promise rests on
 SHIFT = 1 / 16  # of an image's size, by which batches are moved
 
 
@@ -61,8 +63,8 @@ def improved(
     """
     asked, training, seed = settings.input, settings.training, settings.running.seed
     with progress.step("search"):
-        before = deciding.decide(settings.goal, material, seed)
-    exits = [material.found.trained[e] for e in before.chosen.design.exits]
+        before = decide(settings.goal, TERMS, material, seed)
+    exits = [material.candidates.trained[e] for e in before.chosen.design.exits]
     if not exits:
         what = "--finetune" if training.recipe == "frozen" else f"--recipe {training.recipe}"
         progress.note(f"{what}: no exit pays off on the model as it is, none is trained; --exit-at demands one")
@@ -81,15 +83,18 @@ def improved(
     network = replace(material.network, classifier=classifier)
     if view is not None:
         network, trained = _changed(network, whole, trained)
-    choose, said = _outcomes(source, whole, trained, source.splits.choose)
+    screen, on_screen = _outcomes(source, whole, trained, source.splits.screen)
+    choose, on_choose = _outcomes(source, whole, trained, source.splits.choose)
     after = replace(
         material,
         network=network,
-        found=Candidates(trained, choose, None, material.found.heads_trained, said.__getitem__),
+        candidates=Candidates(
+            trained, screen, choose, material.candidates.heads_trained, on_screen.__getitem__, on_choose.__getitem__
+        ),
     )
     better = None
     with progress.step("search"), suppress(InfeasibleError):  # the trained network may lose more than the budget
-        better = deciding.decide(settings.goal, after, seed)
+        better = decide(settings.goal, TERMS, after, seed)
     kept = better is not None and better.score < before.score
     facts = {
         "recipe": training.recipe,
@@ -180,12 +185,12 @@ def _outcomes(
     names = [*(partition.exit_name(t) for t in trained), partition.FINAL]
     answered = runners.answering(whole)
     parts = [answered(x) for x in data.batches(view.part, view.indices, source.extraction.preprocessing)]
-    said = [np.concatenate([np.asarray(part[name]) for part in parts]) for name in names]
-    answers = [decision.answers(p) for p in said]
+    probabilities = [np.concatenate([np.asarray(part[name]) for part in parts]) for name in names]
+    answers = [decision.answers(p) for p in probabilities]
     given = decision.answers(np.asarray(_answers(source, view).probabilities))[1]
     labels = view.y if source.labelled else given
     confidence, predicted = (np.array(rows) for rows in zip(*answers, strict=True))
-    return Outcomes(confidence, predicted, labels, source.weights(labels), given), said
+    return Outcomes(confidence, predicted, labels, source.weights(labels), given, view.groups), probabilities
 
 
 def _train(
@@ -217,8 +222,8 @@ def _train(
     @tf.function(reduce_retracing=True)
     def step(x: Any, y: Any) -> None:
         with tf.GradientTape() as tape:
-            said = whole(x, training=True)
-            loss = tf.add_n([weight * cross_entropy(y, said[name]) for name, weight in weights.items()])
+            outputs = whole(x, training=True)
+            loss = tf.add_n([weight * cross_entropy(y, outputs[name]) for name, weight in weights.items()])
         optimizer.apply(tape.gradient(loss, whole.trainable_variables), whole.trainable_variables)
 
     with keras_head.trainable_strides(whole):

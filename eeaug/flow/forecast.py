@@ -34,7 +34,7 @@ from eeaug.support.progress import Progress
 
 __all__ = ["forecast"]
 
-SAMPLES = 256  # in the timed batch
+SAMPLES = 256  # samples in the timed batch
 
 
 def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _times(effort: Effort, threads: int, ready: Ready) -> dict[str, Any]:
         for kind in ("features", "heads"):
             (scratch / kind).mkdir()
         small = replace(source.extraction, cache=Cache(scratch), folder=scratch)
-        made, per_sample, fixed = _extract(small, _wanted(ready), view)
+        features, per_sample, fixed = _extract(small, _wanted(ready), view)
         seconds["features_s"] = fixed + per_sample * total
         for train, planned, plan, at_once in (
             (
@@ -145,7 +145,7 @@ def _times(effort: Effort, threads: int, ready: Ready) -> dict[str, Any]:
         ):
             passed = plan.for_samples(len(splits.fit)).epochs * len(splits.fit) / len(view)
             for heads in filter(None, planned.values()):
-                seconds["heads_s"] += _epoch_s(train, heads, made, plan) * passed / at_once
+                seconds["heads_s"] += _epoch_s(train, heads, features, plan) * passed / at_once
     return {**seconds, "total_s": sum(seconds.values()), "timed_samples": len(view)}
 
 
@@ -156,11 +156,11 @@ def _extract(small: Extraction, wanted: Sequence[Wanted], view: View) -> tuple[F
     model = small.convert(missing)
     fixed = time.perf_counter() - start
     start = time.perf_counter()
-    made = small.extract(view, wanted, (missing, model))
-    return made, (time.perf_counter() - start) / len(view), fixed
+    features = small.extract(view, wanted, (missing, model))
+    return features, (time.perf_counter() - start) / len(view), fixed
 
 
-def _epoch_s(train: Any, heads: Sequence[Head], made: Features, plan: Plan) -> float:
+def _epoch_s(train: Any, heads: Sequence[Head], features: Features, plan: Plan) -> float:
     """Seconds per epoch over the small batch: many less few, so that compilation cancels."""
     spent = []
     outputs = heads[0].dense[-1].units
@@ -170,8 +170,8 @@ def _epoch_s(train: Any, heads: Sequence[Head], made: Features, plan: Plan) -> f
 
     for epochs in (2, 6):
         start = time.perf_counter()
-        fixed = _Fixed(epochs, 0, min(plan.batch, SAMPLES // 2, len(made.probabilities)), plan.rate, 0)
-        train(heads, made, targets, made, fixed, lambda probabilities: set(probabilities))
+        fixed = _Fixed(epochs, 0, min(plan.batch, SAMPLES // 2, len(features.probabilities)), plan.rate, 0)
+        train(heads, features, targets, features, fixed, lambda probabilities: set(probabilities))
         spent.append(time.perf_counter() - start)
     return max(0.0, (spent[1] - spent[0]) / 4)
 

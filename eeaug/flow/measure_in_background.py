@@ -37,9 +37,9 @@ class Alongside:
 
     def __enter__(self) -> Alongside:
         self._loaded: Future[Cascade] = self._pool.submit(self._load)
-        self._found: Future[Outcomes | None] | None = None
+        self._outcomes: Future[Outcomes | None] | None = None
         if self._threads > 1:
-            self._found = self._pool.submit(self._run)
+            self._outcomes = self._pool.submit(self._run)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -52,7 +52,7 @@ class Alongside:
 
     def outcomes(self) -> Outcomes | None:
         """Waits for them; None if there is no such part. Raises what ``load`` and ``measure`` raise."""
-        return self._run() if self._found is None else self._found.result()
+        return self._run() if self._outcomes is None else self._outcomes.result()
 
     def _run(self) -> Outcomes | None:
         cascade = self.cascade()

@@ -16,7 +16,7 @@ from eeaug.cascade.output import Decision
 from eeaug.data import Data, Part, Splits, plausibility
 from eeaug.design import problem
 from eeaug.design.network import Network
-from eeaug.errors import ConversionError, EeaugError, InputError
+from eeaug.errors import ConversionError, EeaugError
 from eeaug.features import Extraction, Workers
 from eeaug.hardware import Hardware
 from eeaug.heads import families, planning
@@ -25,14 +25,14 @@ from eeaug.heads.specific import Specific
 from eeaug.heads.supervision import Source
 from eeaug.network import graph, locations
 from eeaug.network.locations import Location
-from eeaug.settings import EFFORTS, Goal, Input, Settings, Training
+from eeaug.settings import EFFORTS, Contradiction, Goal, Input, Settings, Training
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Progress
 
 __all__ = ["Ready", "prepare", "start_frameworks"]
 
 _RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"}
-SAMPLES, LARGE = 256, 50_000  # that the given model is asked about, a quarter of them if they have more elements
+SAMPLES, LARGE = 256, 50_000  # samples that the given model is asked about; a quarter of them if larger than LARGE
 Heads = Mapping[Location, Sequence[Head]]
 
 
@@ -81,9 +81,13 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         splits = data.split(
             given,
             seed=running.seed,
-            certify=goal.risk is not None,
             on_train=asked.calibrate_on == "train",
         )
+        if splits.choose.part is given.train and settings.promise_asked and settings.promises != ("none",):
+            raise Contradiction(
+                f"{{{'promise' if goal.promise else 'risk'}}}: {given.source} has neither x_val nor x_test, and of "
+                "samples that the given model was trained on nothing can be promised"
+            )
         priors = None if asked.priors is None else _priors(asked, decision, splits, names)
     if answered is not None and (doubt := plausibility.normalisation(classifier, answered[1])) is not None:
         progress.warn_first(doubt)
@@ -97,7 +101,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         )
     cache = Cache(running.cache, running.max_cache_bytes)
     cache.make_room(0, "unpacked data")
-    folder = cache.network(classifier.file, classifier.sha256, given.source, given.sha256)
+    folder = cache.network(classifier.file, classifier.sha256, given.source)
     extraction = Extraction(classifier, given.preprocessing, cache, folder, running.threads, workers)
     source = Source(classifier, splits, extraction, labelled, priors, specific)
     return Ready(network, given, source, names, dense, maps)
@@ -107,7 +111,7 @@ def _asked(classifier: Classifier, given: Data) -> tuple[Part, np.ndarray] | Non
     """A few prepared samples from the whole of a part, which may be sorted by class; None: none fit the model."""
     shape = classifier.input_shape
     part = next((part for part in given.parts() if part.x.shape[1:] == shape and len(part)), None)
-    if part is None:  # given.check says why
+    if part is None:  # given.check reports it
         return None
     given.preprocessing.check(shape)
     count = SAMPLES if np.prod(shape) <= LARGE else SAMPLES // 4
@@ -132,11 +136,11 @@ def _settled(classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray]
 def _priors(asked: Input, decision: Decision, splits: Splits, names: tuple[str, ...]) -> dict[int, float]:
     """The priors by class; refuses now what could not be weighted after an hour of training."""
     if decision.kind == "multilabel":
-        raise InputError("--priors: a sample of this model may have several labels; they have no shares of one")
+        raise Contradiction("{priors}: a sample of this model may have several labels; they have no shares of one")
     if asked.labels == "none":
-        raise InputError("--priors weigh samples by their labels: there are none with --labels none")
+        raise Contradiction("{priors} weigh samples by their labels: there are none with {labels}", labels="none")
     priors = data.parse_priors(str(asked.priors), names)
-    for view in (splits.choose, splits.certify, splits.test):
+    for view in (splits.screen, splits.choose, splits.test):
         if view is not None:
             data.weights(view.y, priors, decision.classes)
     return priors
@@ -161,21 +165,21 @@ def start_frameworks(threads: int, seed: int) -> None:
     keras.utils.set_random_seed(seed)
     importlib.import_module("onnxruntime")
     if not gc.get_freeze_count():
-        # a million objects that stay: to look through them again and again is a tenth of what a bundle takes; once,
-        # since what an earlier run left is to be found
+        # a million objects of the libraries stay alive, and to look through them again and again takes a tenth of a
+        # run: the collector leaves them out. Only once, so that what an earlier run left is collected
         gc.freeze()
 
 
 def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> Network:
     blocks = graph.blocks(classifier)
-    found, reasons = locations.find(blocks, classifier.decision.outputs)
+    places, reasons = locations.find(blocks, classifier.decision.outputs)
     recurrent = [call.name for call in classifier.calls if call.kind in _RECURRENT]
-    if recurrent and not found:
+    if recurrent and not places:
         raise ConversionError(
             f"{classifier.file}: no exit can stand in this recurrent network: nothing follows layer "
             f"{recurrent[-1]!r} but the classifier, and its steps cannot be cut"
         )
-    rules = problem.rules(settings.goal, target, found, reasons)
+    rules = problem.rules(settings.goal, target, places, reasons)
     tried = locations.thinned(rules.locations, settings.most_locations, rules.pinned)
     left_out = len(rules.locations) - len(tried)
     return Network(classifier, target, blocks, replace(rules, locations=tried), left_out)
@@ -188,10 +192,11 @@ def _planned(
     effort = EFFORTS[training.effort]
     reaching_back = bool(goal.target_class) or network.rules.max_exits <= 1
     if "dense-connection" in training.heads and not reaching_back:
-        raise InputError(
-            "--heads dense-connection: it reads all tensors up to its own, which would have to be handed over "
-            "behind another exit; it needs --max-exits 1"
-        )
+        raise Contradiction(
+            "{heads}: it reads all tensors up to its own, which would have to be handed over behind another exit; "
+            "it needs {max_exits}",
+            heads="dense-connection", max_exits=1,
+        )  # fmt: skip
     chosen = training.heads or (*effort.families, *(["dense-connection"] if goal.target_class else []))
     tail = families.blueprint_units(network.classifier.calls, network.blocks)
     places = network.rules.locations if network.rules.max_exits else ()

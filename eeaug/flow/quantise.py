@@ -7,6 +7,7 @@ from typing import Any
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
+from eeaug.design.promise import Terms
 from eeaug.export import formats, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
@@ -26,35 +27,36 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
     """
     running = settings.running
     stages = int8_cascade.cascade(work.directory, work.manifest, running.threads)
-    floats = {"choose": decided.rows, "certify": material.found.certify}
-    own = {
-        name: int8_cascade.compared(measure(stages), given)
-        for name, measure in material.held.items()
-        if (given := floats[name]) is not None
-    }
+    tasks = {"choose": decided.task}
+    if decided.screened is not None:
+        tasks["screen"] = decided.screened.task
+    by_part = {
+        part: int8_cascade.compared(material.parts[part](stages), task.outcomes)
+        for part, task in tasks.items()
+    }  # fmt: skip
+    chosen, terms = decided.chosen, Terms.of(settings, unseen=material.unseen)
     return int8_cascade.sought(
-        settings.goal, running.seed, decided.task, material.network.rules, decided.chosen.design,
-        own["choose"], own.get("certify"),
-    )  # fmt: skip
+        settings.goal, terms, running.seed, tasks, material.network.rules, chosen.design, chosen.decision, by_part
+    )
 
 
 def report(
-    settings: Settings, work: Work, material: Material, decided: Decided, found: Integer, test: Outcomes | None
+    settings: Settings, work: Work, material: Material, decided: Decided, integer: Integer, test: Outcomes | None
 ) -> dict[str, Any]:
     """The int8 cascade as its files are: measured on test, compared with other runtimes.
 
-    ``found`` is what :func:`settle` gave; ``test`` are the float cascade's outcomes.
+    ``integer`` is what :func:`settle` gave; ``test`` are the float cascade's outcomes.
     """
     running = settings.running
     stages = int8_cascade.cascade(work.directory, work.manifest, running.threads)
-    own = None
+    on_test = None
     if test is not None and material.test is not None:
-        own = int8_cascade.compared(material.test(stages), test)
+        on_test = int8_cascade.compared(material.test(stages), test)
     like = verify.Reference.of(stages.decision, stages.stages, stages.answers(work.x), int8_cascade.TOLERANCE)
     asked = formats.like("int8", formats.named(running.formats))
     checks = {name: kind.check(work, like) for name, kind in asked.items()}
     floats = decided.rows if test is None else test
     return int8.build(
-        decided.chosen, work, found,
-        floats=floats, test=own, checks=checks, labels=settings.input.labels, seed=running.seed,
+        decided.chosen, work, integer,
+        floats=floats, test=on_test, checks=checks, settings=settings,
     )  # fmt: skip

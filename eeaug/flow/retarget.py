@@ -1,13 +1,12 @@
 """Another bundle from an earlier one: for another budget, target or other pins, without data and training.
 
-The trained heads, what they say of the choose (and certify) samples and some prepared samples are in ``search/``;
+The trained heads, what they say of the screen and choose samples and some prepared samples are in ``search/``;
 the backbone is the augmented model without its heads. All else that ``augment`` was told is in the manifest and
 stays as it was, unless it is changed.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,8 +15,8 @@ from typing import Any
 
 from eeaug import hardware
 from eeaug.backbone import keras_files
-from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest, search_files
+from eeaug.bundle.directory import check_place
 from eeaug.bundle.entries import Manifest
 from eeaug.bundle.manifest import Bundle
 from eeaug.data import plausibility
@@ -33,7 +32,8 @@ from eeaug.hardware import Hardware
 from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.layers import Dense
 from eeaug.network import graph, locations
-from eeaug.settings import FORMATS, Settings
+from eeaug.settings import FORMATS, Contradiction, Settings
+from eeaug.settings.vocabulary import flag
 from eeaug.stages import partition
 from eeaug.support.printable import shown
 from eeaug.support.progress import Progress
@@ -41,13 +41,10 @@ from eeaug.support.spelling import nearest
 
 __all__ = ["preview", "retarget"]
 
-# options of the earlier bundle that can be taken away → their settings
-INHERITED = {
-    "--risk": "risk", "--max-latency": "max_latency_s", "--exit-at": "exit_at", "--threshold": "threshold",
-    "--forbid": "forbid",
-}  # fmt: skip
+# settings of the earlier bundle that can be taken away
+INHERITED = ("risk", "max_latency_s", "exit_at", "threshold", "forbid")
 SHOWN = (
-    "model", "hardware", "settings", "baseline", "design", "operating_points", "guarantee", "warnings",
+    "model", "hardware", "settings", "baseline", "design", "operating_points", "promise", "warnings",
 )  # fmt: skip
 
 
@@ -82,15 +79,15 @@ def retarget(
     target = source.hardware if "hardware" not in changes else hardware.read(settings.input.hardware)
     formats.check_possible(settings.running.formats, target)
     read = {"the hardware description": settings.input.hardware if "hardware" in changes else None}
-    bundle.check_place(settings.bundle, force=settings.running.force, inputs=read)
+    check_place(settings.bundle, force=settings.running.force, inputs=read)
     material = _material(settings, source, changes, progress)
     _rehearse(settings, source, changes, material, progress)
     if of_data := _of_data(source.manifest.settings["formats"]):
         progress.warn(f"{', '.join(of_data)} files are left out: what int8 needs is found on data")
     progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
-    if settings.goal.risk is not None:
+    if "none" not in settings.promises:
         progress.warn(
-            "the certify samples have served an earlier bundle: the guarantee holds for settings that were not "
+            "the choose samples have served an earlier bundle: what is promised holds for settings that were not "
             "chosen by what came out there"
         )
     return deliver(settings, material, progress)
@@ -116,7 +113,7 @@ def _rehearse(
     asked = formats.named(settings.running.formats)
     if not asked or ("hardware" not in changes and set(asked) <= set(source.manifest.settings["formats"])):
         return
-    heads = [trained.head for trained in material.found.trained]
+    heads = [trained.head for trained in material.candidates.trained]
     with progress.step("graph", "can it be written as " + ", ".join(asked)):
         network = material.network
         rehearsal.check(
@@ -125,44 +122,45 @@ def _rehearse(
 
 
 def _read(directory: Path, manifest_sha256: str | None) -> _Source:
-    found = manifest.read(directory, manifest_sha256)
-    search = search_files.read(directory, found.manifest["files"])
+    bundle = manifest.read(directory, manifest_sha256)
+    search = search_files.read(directory, bundle.manifest["files"])
     if search is None:
         raise InputError(
             f"{directory} has no search/ (made with --slim): without the trained heads and their outcomes only "
             "eeaug augment can make a bundle for other limits"
         )
-    _check_search(directory, search, found)
+    _check_search(directory, search, bundle)
     return _Source(
         directory,
-        found.entries,
-        found.report,
-        Earlier(directory.resolve().name, found.sha256, search),
-        hardware.read(str(found.file("hardware.yaml"))),
+        bundle.entries,
+        bundle.report,
+        Earlier(directory.resolve().name, bundle.sha256, search),
+        hardware.read(str(bundle.file("hardware.yaml"))),
     )
 
 
-def _check_search(directory: Path, search: Search, found: Bundle) -> None:
+def _check_search(directory: Path, search: Search, bundle: Bundle) -> None:
     """Raise ConversionError unless search/ is about the network that manifest and report are about."""
-    classes = found.entries.decision
+    classes = bundle.entries.decision
     codes = 1 << classes.outputs if classes.kind == "multilabel" else classes.classes
-    samples = {"choose": search.outcomes, "certify": search.certify}
-    parts = {name: part and part["samples"] for name, part in found.report["data"]["parts"].items()}
+    samples = {"screen": search.screen, "choose": search.outcomes}
+    parts = {name: part and part["samples"] for name, part in bundle.report["data"]["parts"].items()}
     checks = {
         "samples.npz: x has another shape than the first stage takes":
-            search.x.shape[1:] == found.entries.stages[0].input_shape,
+            search.x.shape[1:] == bundle.entries.stages[0].input_shape,
         "exits.json: fewer heads than report.json has kept":
-            len(search.trained) >= found.report["search"]["heads_kept"],
+            len(search.trained) >= bundle.report["search"]["heads_kept"],
         "exits.json: a head ends otherwise than the model": all(
             t.head.steps[-1] == Dense(classes.outputs, classes.activation)
             for t in search.trained
         ),
-        "answers.npz: another number of outputs than the model has":
-            all(p.shape[1] == classes.outputs for p in search.answers.values()),
+        "answers.npz: another number of outputs than the model has": all(
+            p.shape[1] == classes.outputs
+            for answers in (search.screen_answers, search.answers)
+            for p in answers.values()
+        ),
     }  # fmt: skip
     for name, outcomes in samples.items():
-        if outcomes is None:
-            continue
         arrays = [outcomes.predicted, outcomes.labels, *([] if outcomes.given is None else [outcomes.given])]
         checks[f"{name}.npz: a class that the model has not"] = all(
             array.min() >= 0 and array.max() < codes for array in arrays
@@ -204,11 +202,6 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
             f"--format {','.join(of_data)}: int8 ranges and thresholds are found on data, which a bundle has not: "
             "eeaug augment writes them"
         )
-    if settings.goal.risk is not None and source.earlier.search.certify is None:
-        raise InputError(
-            f"--risk: {source.directory} has no certify samples, as it was made without --risk: eeaug augment sets "
-            "them aside"
-        )
     return settings
 
 
@@ -219,13 +212,14 @@ def _of_data(names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _explained(source: _Source, changes: Mapping[str, Any]) -> Iterator[None]:
-    """A mistake that an option of the earlier bundle has part in says so."""
+    """A contradiction that an option of the earlier bundle has part in says so."""
     try:
         yield
-    except InputError as error:
-        for flag, key in INHERITED.items():
-            if re.search(rf"{flag}\b(?!-)", str(error)) and source.manifest.settings[key] and key not in changes:
-                raise InputError(f"{error} ({flag} is the bundle's; {flag} none takes it away)") from error
+    except Contradiction as error:
+        for key in INHERITED:
+            if key in error.options and source.manifest.settings[key] and key not in changes:
+                option = flag(key)
+                raise InputError(f"{error} ({option} is the bundle's; {option} none takes it away)") from error
         raise
 
 
@@ -245,8 +239,8 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
         )
     with progress.step("graph"):
         blocks = graph.blocks(classifier)
-        found, reasons = locations.find(blocks, classifier.decision.outputs)
-        strange = sorted({t.head.location.name for t in search.trained if t.head.location not in found})
+        places, reasons = locations.find(blocks, classifier.decision.outputs)
+        strange = sorted({t.head.location.name for t in search.trained if t.head.location not in places})
         if strange:
             raise ConversionError(
                 f"{source.directory}: augmented.keras has no location {', '.join(strange)} as search/ has; "
@@ -254,18 +248,18 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
             )
         _check_activations(source.directory, search)
         with _explained(source, changes):
-            rules = problem.rules(settings.goal, target, found, reasons)
+            rules = problem.rules(settings.goal, target, places, reasons)
             _check_heads(source, changes)
             network = Network(classifier, target, blocks, rules)
             allowed = [i for i, t in enumerate(search.trained) if t.head.location in rules.locations]
             trained = tuple(search.trained[i] for i in allowed)
             problem.check_limits(settings.goal, network.costs([t.head.cost() for t in trained]), rules, blocks)
-    certify = None if search.certify is None else search.certify.rows(allowed)
     candidates = Candidates(
         trained,
+        search.screen.rows(allowed),
         search.outcomes.rows(allowed),
-        certify,
         source.report["search"]["heads_trained"],
+        lambda i: search.screen_answers.get(allowed[i] if i >= 0 else -1),
         lambda i: search.answers.get(allowed[i] if i >= 0 else -1),
     )
     if settings.input.labels == "given":
@@ -274,7 +268,7 @@ def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], p
             progress.warn_first(doubt)
     return Material(
         network=network,
-        found=candidates,
+        candidates=candidates,
         classes=stored.classes,
         preprocessing=stored.preprocessing,
         inputs=stored.inputs,

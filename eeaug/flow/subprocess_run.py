@@ -14,22 +14,23 @@ import signal
 import subprocess
 import sys
 import traceback
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
 from eeaug.errors import ConversionError, EeaugError, InfeasibleError, InputError
-from eeaug.settings import Settings
+from eeaug.settings import Contradiction, Settings
 from eeaug.support.leftovers import own_temporary
 from eeaug.support.processes import die_with, ended_by, import_path
 from eeaug.support.progress import Observer, Progress
 
 __all__ = ["augment"]
 
-END = "end"  # what follows says how
+END = "end"  # of a run: how it ended follows
 PARENT = "_EEAUG_PARENT"
-CLEANING_S = 30.0  # for an interrupted run to take away what it has begun
+CLEANING_S = 30.0  # for an interrupted run to delete its partial files
 INTERRUPTED = 130
-ERRORS = {kind.__name__: kind for kind in (ConversionError, EeaugError, InfeasibleError, InputError)}
+ERRORS = {kind.__name__: kind for kind in (Contradiction, ConversionError, EeaugError, InfeasibleError, InputError)}
 
 
 def augment(settings: Settings, observer: Observer) -> None:
@@ -37,7 +38,7 @@ def augment(settings: Settings, observer: Observer) -> None:
 
     Raises
     ------
-    InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
+    InputError (Contradiction), InfeasibleError, ConversionError : as in errors; nothing has been written then
     EeaugError : the run failed, or its process was killed
     """
     worker = subprocess.Popen(
@@ -49,7 +50,7 @@ def augment(settings: Settings, observer: Observer) -> None:
     assert worker.stdin and worker.stdout
     end: dict[str, Any] | None = None
     try:
-        with suppress(BrokenPipeError), worker.stdin as asked:  # it has died: said below
+        with suppress(BrokenPipeError), worker.stdin as asked:  # it has died: reported below
             pickle.dump(settings, asked)
         for line in worker.stdout:
             name, *values = json.loads(line)
@@ -81,12 +82,12 @@ def _ended(worker: subprocess.Popen[bytes]) -> None:
             worker.stdout.close()
 
 
-def _raised(kind: str, message: str, facts: dict[str, Any], told: str) -> EeaugError:
+def _raised(kind: str, message: str, texts: list[str], facts: dict[str, Any], told: str) -> EeaugError:
     if kind not in ERRORS:  # a mistake of ours
         error = EeaugError(f"eeaug failed: {kind}: {message}")
         error.add_note(told)
         return error
-    return ERRORS[kind](message, **facts)
+    return ERRORS[kind](message, *texts, **facts)
 
 
 def work() -> None:
@@ -101,7 +102,7 @@ def work() -> None:
                 end = _run(pickle.load(sys.stdin.buffer), wire)
             _Wire(wire).tell(END, end)
         except (KeyboardInterrupt, BrokenPipeError):  # nobody waits for it any more
-            os._exit(INTERRUPTED)  # TensorFlow's own end would answer with a traceback
+            os._exit(INTERRUPTED)  # while TensorFlow shuts down, Ctrl-C would print a traceback
 
 
 def _run(settings: Settings, wire: IO[str]) -> dict[str, Any]:
@@ -112,15 +113,18 @@ def _run(settings: Settings, wire: IO[str]) -> dict[str, Any]:
         pipeline.augment(settings, Progress(_Wire(wire)))
     except BrokenPipeError:
         raise
+    except Contradiction as error:
+        return _ending(error, error.message, error.values, error.texts)
     except Exception as error:
         facts = {key: getattr(error, key) for key in ("limit", "given", "best", "lines") if hasattr(error, key)}
-        return {
-            "kind": type(error).__name__,
-            "message": str(error.args[0]) if "lines" in facts and error.args else str(error),
-            "facts": facts,
-            "told": traceback.format_exc(),
-        }
+        message = str(error.args[0]) if "lines" in facts and error.args else str(error)
+        return _ending(error, message, facts)
     return {}
+
+
+def _ending(error: Exception, message: str, facts: Mapping[str, Any], texts: Sequence[str] = ()) -> dict[str, Any]:
+    told = "".join(traceback.format_exception(error))
+    return {"kind": type(error).__name__, "message": message, "texts": texts, "facts": facts, "told": told}
 
 
 class _Wire:

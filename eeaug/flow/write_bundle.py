@@ -14,13 +14,14 @@ from typing import Any
 
 import eeaug
 from eeaug import hardware
-from eeaug.bundle import directory as bundle
 from eeaug.bundle import manifest_rules, search_files
+from eeaug.bundle.directory import being_written, dump_json, hashes
 from eeaug.bundle.entries import Manifest, OperatingPoint
 from eeaug.cascade import shift
 from eeaug.design.choose import decide
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
+from eeaug.design.promise import Terms
 from eeaug.export import formats, keras_onnx, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
@@ -44,6 +45,7 @@ STEPS = (
     "convert",
     "features",
     "heads",
+    "answers",
     "search",
     "finetune",
     "export",
@@ -60,9 +62,9 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
     InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
     with progress.step("search"):
-        decided = decide(settings.goal, material, settings.running.seed)
+        decided = decide(settings.goal, Terms.of(settings, unseen=material.unseen), material, settings.running.seed)
     asked, quantised = formats.named(settings.running.formats), None
-    with bundle.being_written(settings.bundle, force=settings.running.force) as directory, ExitStack() as alongside:
+    with being_written(settings.bundle, force=settings.running.force) as directory, ExitStack() as alongside:
         work = _work(directory, settings, material, decided)
         load = partial(Cascade.load, directory, work.manifest, settings.running.threads)
         measured = Alongside(material.test, load, settings.running.threads)
@@ -91,7 +93,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
             reference=shift.recorded(
                 decided.rows if test is None else test, work.manifest.points, "choose" if test is None else "test"
             ),
-            files=bundle.hashes(directory),
+            files=hashes(directory),
         )
         report = {**_warned(facts, progress), "manifest": manifest_rules.facts(manifest.as_dict())}
         _finish(directory, manifest, report, progress)
@@ -101,7 +103,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
 def propose(settings: Settings, material: Material, progress: Progress) -> dict[str, Any]:
     """The report of what :func:`deliver` would write: nothing is written, verified or measured."""
     with progress.step("search"):
-        decided = decide(settings.goal, material, settings.running.seed)
+        decided = decide(settings.goal, Terms.of(settings, unseen=material.unseen), material, settings.running.seed)
     return _warned(build.build(settings, material, decided, None, None, None), progress)
 
 
@@ -122,16 +124,18 @@ def _export(
     work: Work, settings: Settings, material: Material, decided: Decided, onnx_written: Callable[[], object]
 ) -> None:  # fmt: skip
     """Write everything but the reports and the formats that were asked for; the ONNX stages come first."""
-    found, chosen, directory = material.found, decided.chosen, work.directory
+    candidates, chosen, directory = material.candidates, decided.chosen, work.directory
     keras_onnx.write(work.classifier, work.stages, directory, onnx_written)
-    exits = [found.trained[e] for e in chosen.design.exits]
+    exits = [candidates.trained[e] for e in chosen.design.exits]
     keras_archive.save(partition.monolith(work.classifier, exits), directory / "augmented.keras")
     (directory / "hardware.yaml").write_text(hardware.dump(work.hardware), encoding="utf-8")
     if not settings.running.slim:
-        answers = {}
-        if chosen.reuse is not None:
-            answers = {i: said for i in (*chosen.design.exits, -1) if (said := found.answers(i)) is not None}
-        here = Search(found.trained, found.outcomes, found.certify, material.x, answers)
+        reusing = () if chosen.reuse is None else (*chosen.design.exits, -1)
+        screen, choose = (
+            {i: probabilities for i in reusing if (probabilities := answers(i)) is not None}
+            for answers in (candidates.screen_answers, candidates.answers)
+        )
+        here = Search(candidates.trained, candidates.screen, candidates.outcomes, material.x, screen, choose)
         search_files.write(directory, here if material.earlier is None else material.earlier.search)
 
 
@@ -177,13 +181,13 @@ def _finish(directory: Path, manifest: Manifest, report: dict[str, Any], progres
 
     The report repeats what the manifest says, but for hashes, among which is its own.
     """
-    content = bundle.dump_json(report).encode()
+    content = dump_json(report).encode()
     (directory / manifest_rules.REPORT).write_bytes(content)
     files = dict(
         sorted({**(manifest.files or {}), manifest_rules.REPORT: hashlib.sha256(content).hexdigest()}.items())
     )
     whole = replace(manifest, files=files).as_dict()
-    (directory / "manifest.json").write_text(bundle.dump_json(whole), encoding="utf-8")
+    (directory / "manifest.json").write_text(dump_json(whole), encoding="utf-8")
     times = {name: round(progress.seconds.get(name, 0.0), 3) for name in STEPS}
     times["total"] = round(progress.total_s, 3)
-    (directory / "timing.json").write_text(bundle.dump_json(times), encoding="utf-8")
+    (directory / "timing.json").write_text(dump_json(times), encoding="utf-8")

@@ -36,19 +36,19 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
     @tf.function(input_signature=[signature])
     def function(x: Any) -> dict[str, Any]:
         with inlined(tf):
-            made = model(x, training=False)
-        made = made if isinstance(made, (list, tuple)) else [made]
-        return {f"y{i:05d}": tf.identity(tensor) for i, tensor in enumerate(made)}
+            tensors = model(x, training=False)
+        tensors = tensors if isinstance(tensors, (list, tuple)) else [tensors]
+        return {f"y{i:05d}": tf.identity(tensor) for i, tensor in enumerate(tensors)}
 
     with _quiet():
         try:
             try:
                 proto = _converted(function, signature, copies=False)
-            except Exception:  # a pass failed; tf2onnx can leave it out if it made a copy before
+            except Exception:  # a pass failed; tf2onnx can skip it if it made a copy before
                 proto = _converted(function, signature, copies=True)
         except Exception as error:  # tf2onnx raises whatever its handlers raise
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            reason = lines[-1][:200] if lines else type(error).__name__  # TensorFlow tells where first, then what
+            reason = lines[-1][:200] if lines else type(error).__name__  # the reason stands last
             raise ConversionError(f"the graph cannot be written as ONNX (opset {OPSET}): {reason}") from error
     _bind_captured(proto, function.get_concrete_function())
     _replace_erfc(proto)
@@ -175,19 +175,19 @@ def _replace_erfc(proto: Any) -> None:
     from onnx import helper, numpy_helper
 
     nodes = list(proto.graph.node)
-    made = []
+    replaced = []
     for node in nodes:
         if node.op_type == "Erfc":
             (x,), (y,) = node.input, node.output
             one = numpy_helper.from_array(np.ones((), np.float32), f"{y}/one")
             proto.graph.initializer.append(one)
-            made.append(helper.make_node("Erf", [x], [f"{y}/erf"]))
-            made.append(helper.make_node("Sub", [one.name, f"{y}/erf"], [y]))
+            replaced.append(helper.make_node("Erf", [x], [f"{y}/erf"]))
+            replaced.append(helper.make_node("Sub", [one.name, f"{y}/erf"], [y]))
         else:
-            made.append(node)
-    if len(made) > len(nodes):
+            replaced.append(node)
+    if len(replaced) > len(nodes):
         del proto.graph.node[:]
-        proto.graph.node.extend(made)
+        proto.graph.node.extend(replaced)
 
 
 def _check_operators(proto: Any) -> None:
@@ -269,7 +269,7 @@ def _rename(graph: Any, new: Mapping[str, str]) -> None:
         node.input[:] = [new.get(name, name) for name in node.input]
         node.output[:] = [new.get(name, name) for name in node.output]
         node.ClearField("doc_string")
-        if not node.domain:  # set to nothing or not set: the same, in other bytes
+        if not node.domain:  # an empty domain and none mean the same, but are other bytes
             node.ClearField("domain")
         for attribute in node.attribute:
             for body in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):

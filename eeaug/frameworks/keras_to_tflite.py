@@ -23,7 +23,7 @@ __all__ = ["check_int8", "to_tflite"]
 
 SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*(:\d+)?")  # what TensorFlow takes for the name of a variable
 SAMPLES = "samples.npy"  # beside the graph, where it is to be quantised
-NEEDS = (  # of the process that converts
+NEEDS = (  # modules that the converting process imports beforehand
     "tensorflow", "ai_edge_litert.interpreter", "ai_edge_litert.schema_py_generated",
     "ai_edge_litert.tools.flatbuffer_utils", "eeaug.frameworks.keras_to_tflite",
 )  # fmt: skip
@@ -60,9 +60,9 @@ def to_tflite(
     @tf.function(input_signature=[tf.TensorSpec((1, *inputs.shape[1:]), inputs.dtype, name=input_name)])
     def function(x: Any) -> dict[str, Any]:
         with keras_to_onnx.inlined(tf), tflite_layers.expressible():
-            made = model(x, training=False)
-        made = made if isinstance(made, (list, tuple)) else [made]
-        return {name: tf.identity(tensor) for name, tensor in zip(names, made, strict=True)}
+            tensors = model(x, training=False)
+        tensors = tensors if isinstance(tensors, (list, tuple)) else [tensors]
+        return {name: tf.identity(tensor) for name, tensor in zip(names, tensors, strict=True)}
 
     with leftovers.scratch() as folder:
         with _quiet(), contextlib.ExitStack() as opened:
@@ -97,7 +97,7 @@ def _converted(folder: str) -> bytes:
                 converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
                 converter.inference_input_type = converter.inference_output_type = tf.int8
             content = converter.convert()
-        except Exception as error:  # as above
+        except Exception as error:  # TensorFlow raises whatever its passes raise
             raise _impossible(error) from error
         content = tflite_file.canonical(tflite_file.looked_up(content))
         _tried(content)
@@ -132,7 +132,7 @@ def _impossible(error: Exception) -> ConversionError:
 def _line(error: Exception) -> str:
     text = re.sub(r"\x1b\[[\d;]*m", "", str(error))
     inside = re.search(r"Exception encountered when calling (\w+)\.call\(\)\.\s+(\S.*)", text)
-    if inside:  # of Keras
+    if inside:  # the message of a Keras layer
         return f"{inside[1]}: {' '.join(inside[2].split())}"[:200]
     if lacking := re.search(r"'tf\.(\w+)' op|fused\[\"(\w+):", text):
         return f"TFLite has no operator {lacking[1] or lacking[2]}"

@@ -72,16 +72,16 @@ def opened(runtime: str, asked: Asked) -> tuple[Runner, ...]:
         raise InputError(
             f"{asked.directory} has no stages for the runtime {runtime!r}; it has {', '.join(formats)}"
         )
-    made = []
+    stages = []
     for k, files in enumerate(asked.files):
         path = asked.directory / files[runtime]
         try:
-            made.append(RUNTIMES[runtime](asked, path, k))
+            stages.append(RUNTIMES[runtime](asked, path, k))
         except (EeaugError, MemoryError):
             raise
         except Exception as error:  # each runtime has errors of its own for a file that it cannot read
             raise ConversionError(f"{path}: the runtime {runtime!r} cannot open it: {one_line(error)}") from error
-    return tuple(made)
+    return tuple(stages)
 
 
 def _onnx(asked: Asked, path: Path, k: int) -> Runner:
@@ -140,8 +140,8 @@ class Keras:
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         (x,) = inputs.values()
-        made = self.answers(x)
-        return [np.asarray(made[name]) for name in outputs]
+        answers = self.answers(x)
+        return [np.asarray(answers[name]) for name in outputs]
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ def operators(content: bytes, *, of_floats: bool = False) -> tuple[str, ...]:
     """Names of the operators in the file (that give floats), as TensorFlow's schema has them, sorted."""
     schema, model = _schema(), _opened(content)
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-    found = set()
+    operator_names = set()
     for graph in model.subgraphs:
         for operator in graph.operators:
             kinds = {graph.tensors[t].type for t in operator.outputs}
             if not of_floats or schema.TensorType.FLOAT32 in kinds:
-                found.add(names[model.operatorCodes[operator.opcodeIndex].builtinCode])
-    return tuple(sorted(found))
+                operator_names.add(names[model.operatorCodes[operator.opcodeIndex].builtinCode])
+    return tuple(sorted(operator_names))
 
 
 def looked_up(content: bytes) -> bytes:
@@ -40,7 +40,7 @@ def looked_up(content: bytes) -> bytes:
     if len(model.subgraphs) > 1 or not any(code.builtinCode == kinds.ELU for code in model.operatorCodes):
         return content
     for graph in model.subgraphs:
-        made = {t: operator for operator in graph.operators for t in operator.outputs}
+        writers = {t: operator for operator in graph.operators for t in operator.outputs}
         read: dict[int, list[Any]] = {}
         for operator in graph.operators:
             for t in operator.inputs:
@@ -53,7 +53,7 @@ def looked_up(content: bytes) -> bytes:
         for operator in graph.operators:
             if kind(operator) != kinds.ELU:
                 continue
-            before, after = made.get(operator.inputs[0]), read.get(operator.outputs[0], [])
+            before, after = writers.get(operator.inputs[0]), read.get(operator.outputs[0], [])
             if before is None or kind(before) != kinds.DEQUANTIZE or len(after) != 1:
                 continue
             if kind(after[0]) != kinds.QUANTIZE or operator.outputs[0] in graph.outputs:

@@ -37,8 +37,8 @@ def expressible() -> Iterator[None]:
         for name in ("conv", "depthwise_conv", "separable_conv"):
             changed = _channels_last(tf, getattr(nn, name))
             patches.enter_context(mock.patch.object(nn, name, changed))
-        for module, made in ((numpy, (_repeat, _tile, _negative, _square)), (nn, (_elu, _selu, _celu))):
-            for make in made:
+        for module, makers in ((numpy, (_repeat, _tile, _negative, _square)), (nn, (_elu, _selu, _celu))):
+            for make in makers:
                 name = make.__name__.lstrip("_")
                 patches.enter_context(mock.patch.object(module, name, make(tf, getattr(module, name))))
         negative = tf.Tensor.__neg__
@@ -61,8 +61,8 @@ def unrolled(layers: Iterable[Any]) -> Iterator[None]:
     changed: list[Any] = []
     for layer in layers:
         parts = [getattr(layer, name, None) for name in ("forward_layer", "backward_layer")]
-        own: tuple[Any, ...] = (layer, *parts)
-        for recurrent in own if _steps(layer) <= STEPS else ():
+        candidates: tuple[Any, ...] = (layer, *parts)
+        for recurrent in candidates if _steps(layer) <= STEPS else ():
             if getattr(recurrent, "unroll", None) is False:
                 recurrent.unroll = True
                 changed.append(recurrent)
@@ -91,8 +91,8 @@ def _channels_last(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
             return computed(*args, **kwargs)
         axes = len(x.shape)
         last = tf.transpose(x, (0, *range(2, axes), 1))
-        made = computed(**{**given, "inputs": last, "data_format": "channels_last"})
-        return tf.transpose(made, (0, axes - 1, *range(1, axes - 1)))
+        result = computed(**{**given, "inputs": last, "data_format": "channels_last"})
+        return tf.transpose(result, (0, axes - 1, *range(1, axes - 1)))
 
     return convolved
 
@@ -154,8 +154,8 @@ def _prelu(tf: Any, computed: Callable[..., Any], negative: Any) -> Callable[...
 
 def _exponential(tf: Any, x: Any, alpha: float) -> Any:
     """alpha · (exp x − 1) where x is negative, 0 elsewhere."""
-    made = tf.nn.elu(x - tf.nn.relu(x))  # minimum has one scale for what it reads and gives
-    return made if alpha == 1 else alpha * made
+    elu = tf.nn.elu(x - tf.nn.relu(x))  # a minimum would force one int8 scale on input and output
+    return elu if alpha == 1 else alpha * elu
 
 
 def _elu(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:

@@ -28,8 +28,8 @@ def has_reference_kernels(content: bytes, x: NDArray[np.float32]) -> bool:
     ((name, takes),) = pair[0].inputs.items()
     feeds = {name: x if takes is None else takes.quantised(x)}
     names = list(pair[0].outputs)
-    made = zip(*(session.run(names, feeds) for session in pair), strict=True)
-    return all(np.abs(a.astype(float) - b.astype(float)).max() <= STEPS for a, b in made)
+    pairs = zip(*(session.run(names, feeds) for session in pair), strict=True)
+    return all(np.abs(a.astype(float) - b.astype(float)).max() <= STEPS for a, b in pairs)
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,20 @@ class Session:
         """The named outputs (n, *shape) of inputs (n, *shape), in the file's types."""
         n = len(next(iter(feeds.values())))
         wanted = [self._outputs[name] for name in outputs]
-        made = [np.empty((n, *tensor["shape"][1:]), tensor["dtype"]) for tensor in wanted]
+        results = [np.empty((n, *tensor["shape"][1:]), tensor["dtype"]) for tensor in wanted]
 
         def work(interpreter: Any, rows: range) -> None:
             for k in rows:
                 for name, values in feeds.items():
                     interpreter.set_tensor(self._inputs[name]["index"], values[k : k + 1])
-                interpreter.invoke()  # without the lock of Python
-                for tensor, values in zip(wanted, made, strict=True):
+                interpreter.invoke()  # releases Python's lock
+                for tensor, values in zip(wanted, results, strict=True):
                     values[k] = interpreter.get_tensor(tensor["index"])[0]
 
         shares = [range(first, n, len(self._interpreters)) for first in range(len(self._interpreters))]
         with ThreadPoolExecutor(len(shares)) as pool:
             list(pool.map(work, self._interpreters, shares))
-        return made
+        return results
 
 
 def _quantisation(tensor: Mapping[str, Any]) -> Quantisation | None:

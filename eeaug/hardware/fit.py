@@ -27,12 +27,12 @@ from eeaug.hardware.target import KINDS, Hardware, Processor
 
 __all__ = ["Fit", "Measurement", "estimated", "fit", "fitted", "left_out"]
 
-MISFIT = 0.1  # of ln latency: noise, and what such a model cannot tell of a network
-SPREAD = 0.3  # of ln rate between operation types, as a rule
-# what a layer and an element cost as a rule, in MACs: a call and its loops; scaling, activation and storing
+MISFIT = 0.1  # standard deviation of ln latency: noise, and what such a cost model leaves out
+SPREAD = 0.3  # usual standard deviation of ln rate between operation types
+# usual cost in MACs of a layer (a call and its loops) and of an element (scaling, activation, storing)
 OVERHEADS = {"overhead_s_per_layer": 10_000.0, "overhead_s_per_element": 10.0}
 OVERHEAD_SPREAD = 0.7
-KNOWN = 0.95  # the part of its spread that a figure may still have to count as measured
+KNOWN = 0.95  # a figure counts as measured if its deviation is below this share of the usual one
 ITERATIONS = 200
 Floats = NDArray[np.float64]
 
@@ -112,8 +112,12 @@ def fit(measured: Sequence[Measurement]) -> Fit:
         if np.abs(step).max() < 1e-9:
             break
     covariance = np.linalg.inv(slopes.T @ slopes)
-    own = np.diag(covariance)[:k] + covariance[k, k] - 2 * covariance[:k, k]  # of distances to the common one
-    known = {name for name, variance, s in zip(names, own, spread, strict=True) if variance < (KNOWN * s) ** 2}
+    variances = (
+        np.diag(covariance)[:k] + covariance[k, k] - 2 * covariance[:k, k]
+    )  # of distances to the common rate
+    known = {
+        name for name, variance, s in zip(names, variances, spread, strict=True) if variance < (KNOWN * s) ** 2
+    }
     seconds = dict(zip((*names, "default"), np.exp(z).tolist(), strict=True))
     errors = dict(zip((*names, "default"), np.exp(np.sqrt(np.diag(covariance))).tolist(), strict=True))
     return Fit(
@@ -132,13 +136,13 @@ def left_out(processor: Processor, measured: Sequence[Measurement]) -> list[floa
     return [estimated(with_fit(processor, fit(o)), m) for o, m in zip(others, measured, strict=True)]
 
 
-def with_fit(processor: Processor, found: Fit) -> Processor:
+def with_fit(processor: Processor, fitted_figures: Fit) -> Processor:
     """The processor with these rates and overheads, to four digits."""
     return replace(
         processor,
-        rates_macs_per_s={key: _digits(rate) for key, rate in found.rates.items()},
-        overhead_s_per_layer=_digits(found.overheads["overhead_s_per_layer"]),
-        overhead_s_per_element=_digits(found.overheads["overhead_s_per_element"]),
+        rates_macs_per_s={key: _digits(rate) for key, rate in fitted_figures.rates.items()},
+        overhead_s_per_layer=_digits(fitted_figures.overheads["overhead_s_per_layer"]),
+        overhead_s_per_element=_digits(fitted_figures.overheads["overhead_s_per_element"]),
     )
 
 
@@ -150,16 +154,16 @@ def fitted(
     ``source`` and ``runtime`` say where these come from; a processor without measurements stays as it is.
     """
     by_processor = {p.name: [m for m in measured if m.processor == p.name] for p in hardware.processors}
-    fits = {name: fit(own) for name, own in by_processor.items() if own}
+    fits = {name: fit(measurements) for name, measurements in by_processor.items() if measurements}
     processors = []
     for p in hardware.processors:
         if p.name in fits:
             unmeasured = [key for key in OVERHEADS if key not in fits[p.name].measured]
-            said = f"rates and overheads {source}"
+            origin = f"rates and overheads {source}"
             if fits[p.name].overheads["overhead_s_per_layer"] is not None and unmeasured:
-                said += f", but {' and '.join(unmeasured)}, hardly measured: what is usual"
+                origin += f", but {' and '.join(unmeasured)}, hardly measured: what is usual"
             more = f"; all else: {p.source}" if p.source else ""
-            p = replace(with_fit(p, fits[p.name]), source=said + more, runtime=runtime)
+            p = replace(with_fit(p, fits[p.name]), source=origin + more, runtime=runtime)
         processors.append(p)
     return replace(hardware, name=name, processors=tuple(processors)), fits
 

@@ -67,8 +67,8 @@ class Processor:
 
     def rate(self, kind: str) -> float | None:
         """MAC/s for an operation type of ``KINDS``: its own rate, else the default; None if unknown."""
-        own = self.rates_macs_per_s[kind]
-        return self.rates_macs_per_s["default"] if own is None else own
+        rate = self.rates_macs_per_s[kind]
+        return self.rates_macs_per_s["default"] if rate is None else rate
 
     @property
     def bytes_per_element(self) -> int:
@@ -154,7 +154,7 @@ def read(name_or_path: str) -> Hardware:
         )
     check_name(name_or_path)
     is_folder = Path(name_or_path).is_dir()
-    if Path(name_or_path).exists() and not is_folder:  # a pipe (--hw <(...)) serves as well
+    if Path(name_or_path).exists() and not is_folder:  # a pipe (--hw <(...)) may be given, too
         return _read_file(Path(name_or_path))
     profiles = shipped()
     profile = name_or_path.removesuffix(".yaml")

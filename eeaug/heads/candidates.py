@@ -21,28 +21,31 @@ __all__ = ["Candidates", "Search"]
 class Candidates:
     """Trained heads ordered by location, then cost; their outcomes, the final classifier last.
 
-    ``outcomes`` are on choose, ``certify`` on the part of that name, if there is one. ``answers`` gives a head's
-    probabilities on choose, those of −1 are the given model's; None where they are not known. ``seen``: how the
-    given model does on training samples; None: not known.
+    ``screen`` are on the part of that name, which no head was trained on, ``outcomes`` on choose. ``answers`` gives
+    a head's probabilities on choose, ``screen_answers`` on screen; those of −1 are the given model's; None where
+    they are not known. ``seen``: how the given model does on training samples; None: not known.
     """
 
     trained: tuple[training.Trained, ...]
+    screen: Outcomes
     outcomes: Outcomes
-    certify: Outcomes | None
     heads_trained: int
+    screen_answers: Callable[[int], NDArray[np.float32] | None] = lambda _: None
     answers: Callable[[int], NDArray[np.float32] | None] = lambda _: None
     seen: Seen | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """Trained heads in the order of the outcomes' rows; outcomes on choose and certify; prepared samples.
+    """Trained heads in the order of the outcomes' rows; outcomes on screen and choose; prepared samples.
 
-    ``answers``: probabilities on choose of exits that use each other, by index, those of −1 the given model's.
+    ``screen_answers`` and ``answers``: probabilities on screen and on choose of exits that use each other, by
+    index, those of −1 the given model's.
     """
 
     trained: tuple[Trained, ...]
+    screen: Outcomes
     outcomes: Outcomes
-    certify: Outcomes | None
     x: NDArray[np.float32]
+    screen_answers: Mapping[int, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
     answers: Mapping[int, NDArray[np.float32]] = dataclasses.field(default_factory=dict)

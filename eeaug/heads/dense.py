@@ -24,12 +24,13 @@ __all__ = ["ACTIVATIONS", "predict", "train"]
 Values = NDArray[np.float32]
 EPSILON = 1e-7
 IN_MEMORY = 20_000_000  # values that a thread may hold
-# The penalty on squared weights of standardised values, over the number of samples: what a head may learn from few
-# samples. On 500 images with heads of 64 to 512 values the best was 5 to 50; on 45,000 it changes nothing.
+# The penalty on squared weights of standardised values, divided by the number of samples: it keeps heads from
+# overfitting few samples. On 500 images with heads of 64 to 512 values the best was 5 to 50; on 45,000 it changes
+# nothing.
 RIDGE = 15.0
-JOINED_ROWS = 4096  # that are read from several tensors at once
-PREDICTED_ROWS = 8192  # that are read at once
-MOMENT_ROWS = 1024  # mean and deviation of a column are known well enough from so many samples
+JOINED_ROWS = 4096  # rows read at once from several tensors
+PREDICTED_ROWS = 8192  # rows read at once for predictions
+MOMENT_ROWS = 1024  # so many samples give mean and deviation of a column well enough
 
 
 def train(
@@ -75,11 +76,11 @@ def train(
 
 def _begun(heads: Sequence[Head], fit: Features, plan: Plan, total: int) -> dict[str, _Running]:
     """By key, in their order; what several read is converted once, and not kept."""
-    made: dict[str, _Running] = {}
+    running: dict[str, _Running] = {}
     for source in dict.fromkeys(map(_source, heads)):
         given = _at_hand(fit.tensors[source])
-        made |= {h.key: _Running(h, given, plan, total) for h in heads if _source(h) == source}
-    return {h.key: made[h.key] for h in heads}
+        running |= {h.key: _Running(h, given, plan, total) for h in heads if _source(h) == source}
+    return {h.key: running[h.key] for h in heads}
 
 
 def predict(trained: Trained, features: Features) -> Values:
@@ -178,14 +179,14 @@ class _Running:
 
 def _initial(head: Head, rng: np.random.Generator) -> list[Values]:
     """Zeros for the last layer (a convex start), He initialisation before it."""
-    made: list[Values] = []
+    weights: list[Values] = []
     for step, before, after in head.shapes():
         if isinstance(step, Dense):
             fan_in = int(np.prod(before))
             scale = 0.0 if step is head.steps[-1] else sqrt(2 / fan_in)
-            made.append((scale * rng.standard_normal((fan_in, *after))).astype(np.float32))
-            made.append(np.zeros(after, np.float32))
-    return made
+            weights.append((scale * rng.standard_normal((fan_in, *after))).astype(np.float32))
+            weights.append(np.zeros(after, np.float32))
+    return weights
 
 
 def _at_hand(values: NDArray[Any]) -> NDArray[Any]:
@@ -205,7 +206,7 @@ def _source(head: Head) -> str:
 
 def _joined(features: Features, heads: Sequence[Head]) -> Features:
     """With what each head that reads several tensors makes of them, (n, values): once, not in every pass."""
-    made = {}
+    joined = {}
     for head in heads:
         if head.earlier and head.key not in features.tensors:
             parts = [*((e.window, e.finer) for e in head.earlier), (head.pooling or (), head.finer)]
@@ -218,8 +219,8 @@ def _joined(features: Features, heads: Sequence[Head]) -> Features:
                 ], axis=1)
                 for i in range(0, len(tensors[0]), JOINED_ROWS)
             ]  # fmt: skip
-            made[head.key] = np.concatenate(rows)
-    return replace(features, tensors={**features.tensors, **made}) if made else features
+            joined[head.key] = np.concatenate(rows)
+    return replace(features, tensors={**features.tensors, **joined}) if joined else features
 
 
 def _pooled(head: Head, cells: Values) -> Values:
@@ -252,7 +253,7 @@ def _softmax(z: Values) -> Values:
 
 
 def _sigmoid(z: Values) -> Values:
-    return np.asarray((1 + np.tanh(z / 2)) / 2, z.dtype)  # without overflow
+    return np.asarray((1 + np.tanh(z / 2)) / 2, z.dtype)  # the logistic function without overflow
 
 
 def _normal(z: Values) -> Values:

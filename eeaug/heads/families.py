@@ -24,7 +24,7 @@ __all__ = ["FAMILIES", "MAP_FAMILIES", "blueprint_units", "dense_connections", "
 
 # Pooled values per location that are cached and read by dense heads.
 POOLED_LIMIT = 4096
-# The same of a head that reads several locations: what training has in memory for every sample.
+# The same for heads that read several locations: training holds so many values of each sample in memory.
 JOINED_LIMIT = 2048
 # A dense head with hidden layers as wide as the backbone's may cost this share of the backbone, no more.
 HIDDEN_SHARE = 0.02
@@ -95,14 +95,14 @@ def dense_connections(
     together have at most JOINED_LIMIT values.
     """
     heads = []
-    own = _grids(location.shape, values)
-    for size in own if earlier else ():
+    grids_here = _grids(location.shape, values)
+    for size in grids_here if earlier else ():
         others = []
         for at in earlier:
             grids = _grids(at.shape, values)
-            found = grids.get(size) or grids.get("average") or grids.get("vector")
-            others += [Averages(at, *found)] if found else []
-        window, finer = own[size]
+            grid = grids.get(size) or grids.get("average") or grids.get("vector")
+            others += [Averages(at, *grid)] if grid else []
+        window, finer = grids_here[size]
         steps = (Pool(window), Dense(decision.outputs, decision.activation))
         head = Head(location, "dense-connection", size, steps, finer, tuple(others))
         joined = prod(next(head.shapes())[2])
@@ -125,8 +125,8 @@ def map_heads(
     most = min(most_macs, MAP_SHARE * location.remaining_macs)
     heads: list[Head] = []
     for family in families:
-        made = MAP_FAMILIES[family](location.shape)
-        tried = [Head(location, family, size, (*steps, final)) for size, steps in made]
+        architectures = MAP_FAMILIES[family](location.shape)
+        tried = [Head(location, family, size, (*steps, final)) for size, steps in architectures]
         priced = sorted(((h.macs, len(h.steps), h.size, h) for h in tried), reverse=True)
         priced = [entry for entry in priced if entry[0] <= most]
         for part in SIZES:
@@ -143,7 +143,7 @@ def _trecx(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]:
     """
     spatial, channels = shape[:-1], shape[-1]
     halved = tuple(s // max(1, s // 2) for s in spatial)
-    made = []
+    architectures = []
     for size, filters, first in (
         ("half", channels // 2, None), ("1x", channels, None), ("2x", 2 * channels, None),
         ("2x-pooled", 2 * channels, halved),
@@ -152,12 +152,12 @@ def _trecx(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]:
         if filters >= 4 and prod(seen) >= 16:
             window = tuple(max(1, ceil(s / 2) // 4) for s in seen)
             steps: tuple[Step, ...] = (Pool(first),) if first else ()
-            made.append((size, (*steps, Convolve(filters), Convolve(None, 2, 3), Pool(window))))
-    return made
+            architectures.append((size, (*steps, Convolve(filters), Convolve(None, 2, 3), Pool(window))))
+    return architectures
 
 
 def _separable(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]:
-    made = []
+    architectures = []
     for base in _bases(shape[-1]):
         for form in SEPARABLE:
             steps: list[Step] = []
@@ -169,12 +169,12 @@ def _separable(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]:
                 steps += [depthwise, pointwise]
                 now = pointwise.shape(depthwise.shape(now))
                 names.append(f"{times * base}{'s' if stride > 1 else ''}")
-            made.append(("-".join(names), (*steps, _quarters(now))))
-    return made
+            architectures.append(("-".join(names), (*steps, _quarters(now))))
+    return architectures
 
 
 def _convolutional(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]:
-    made = []
+    architectures = []
     for base in _bases(shape[-1]):
         for form in RESIDUAL:
             stem = Convolve(base, 2, 3)
@@ -186,8 +186,8 @@ def _convolutional(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]
                 steps.append(block)
                 now = block.shape(now)
                 names.append(f"{block.filters}{'s' if block.stride > 1 else ''}")
-            made.append(("-".join(names), (*steps, _quarters(now))))
-    return made
+            architectures.append(("-".join(names), (*steps, _quarters(now))))
+    return architectures
 
 
 MAP_FAMILIES = {"separable": _separable, "convolutional": _convolutional, "trecx": _trecx}
@@ -209,13 +209,13 @@ def _windows(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     spatial = shape[:-1]
     if not spatial:
         return {"vector": ()}
-    found: dict[str, tuple[int, ...]] = {}
+    windows: dict[str, tuple[int, ...]] = {}
     for cells in (1, 2, 4):
         window = tuple(max(1, s // cells) for s in spatial)
-        if window not in found.values():
+        if window not in windows.values():
             grid = pooled_shape(shape, window)[:-1]
-            found["x".join(map(str, grid)) if max(grid) > 1 else "average"] = window
-    return found
+            windows["x".join(map(str, grid)) if max(grid) > 1 else "average"] = window
+    return windows
 
 
 def _grids(shape: tuple[int, ...], values: float) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:

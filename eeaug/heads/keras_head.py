@@ -16,7 +16,7 @@ from eeaug.heads.layers import Convolve, Dense, Head, Pool, Residual, convolutio
 
 __all__ = ["attach", "deployed_model", "detached", "folded", "trainable_strides", "training_model"]
 
-# of a convolution, the tensor that it reads and a name for it: what it gives
+# (convolution, the tensor that it reads, its name) → its output
 Convolved = Callable[[Convolve, Any, str], Any]
 BN_EPSILON = 1e-3
 BN_MOMENTUM = 0.9  # heads train for a few epochs only: the running statistics must follow
@@ -35,10 +35,10 @@ def attach(
     rest = iter(weights)
 
     def loaded(layer: Any, read: Any) -> Any:
-        made = layer(read)
+        result = layer(read)
         layer.set_weights([np.asarray(next(rest)), np.asarray(next(rest))])
         layer.trainable = False
-        return made
+        return result
 
     def convolved(convolution: Convolve, read: Any, name: str) -> Any:
         activation = "relu" if convolution.then == "relu" else None
@@ -63,7 +63,7 @@ def attach(
     return tensor
 
 
-def _join(keras: Any, head: Head, earlier: Sequence[Any], own: Any, prefix: str) -> Any:
+def _join(keras: Any, head: Head, earlier: Sequence[Any], here: Any, prefix: str) -> Any:
     """Averages of the earlier tensors and the head's own, flat and one behind the other."""
     parts = []
     for i, (read, tensor) in enumerate(zip(head.earlier, earlier, strict=True)):
@@ -72,7 +72,7 @@ def _join(keras: Any, head: Head, earlier: Sequence[Any], own: Any, prefix: str)
         parts.append(tensor)
     flat = [
         keras.layers.Flatten(name=f"{prefix}_flatten_{i}")(part) if len(part.shape) > 2 else part
-        for i, part in enumerate([*parts, own])
+        for i, part in enumerate([*parts, here])
     ]
     return keras.layers.Concatenate(name=f"{prefix}_joined")(flat)
 
@@ -109,8 +109,8 @@ def _strided_pointwise(model: Any) -> list[Any]:
     import keras
 
     kinds = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-    found = [layer for layer in model.layers if isinstance(layer, kinds)]
-    return [layer for layer in found if set(layer.kernel_size) == {1} and set(layer.strides) != {1}]
+    candidates = [layer for layer in model.layers if isinstance(layer, kinds)]
+    return [layer for layer in candidates if set(layer.kernel_size) == {1} and set(layer.strides) != {1}]
 
 
 def _every_nth(layer: Any) -> Callable[[Any, Any], Any]:
@@ -146,10 +146,10 @@ def training_model(head: Head, scale: np.float32) -> Any:
 
     def convolved(convolution: Convolve, read: Any, _: str) -> Any:
         name = f"weights_{next(numbers)}"
-        made = _convolution(keras, convolution, axes, name, use_bias=False, activation=None)(read)
+        result = _convolution(keras, convolution, axes, name, use_bias=False, activation=None)(read)
         if convolution.then:
-            made = _batch_normalization()(epsilon=BN_EPSILON, momentum=BN_MOMENTUM, name=f"{name}_norm")(made)
-        return keras.layers.ReLU()(made) if convolution.then == "relu" else made
+            result = _batch_normalization()(epsilon=BN_EPSILON, momentum=BN_MOMENTUM, name=f"{name}_norm")(result)
+        return keras.layers.ReLU()(result) if convolution.then == "relu" else result
 
     z = keras.layers.Rescaling(float(scale))(inputs)
     for step in head.steps:
@@ -187,7 +187,7 @@ def folded(head: Head, model: Any, scale: np.float32) -> tuple[NDArray[np.float3
         if isinstance(step, Dense):
             kernel, bias = model.get_layer(f"weights_{next(numbers)}").get_weights()
             out += [kernel, bias]
-    out[0] = out[0] * np.float64(scale)  # what reads the map itself
+    out[0] = out[0] * np.float64(scale)  # the layer that reads the map itself
     return tuple(np.asarray(w, np.float32) for w in out)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
-from eeaug.network.costs import Exit
+from eeaug.network.costs import ExitCosts
 from eeaug.network.locations import Location, pooled_shape
 
 __all__ = ["Averages", "Convolve", "Dense", "Head", "Pool", "Residual", "Step", "convolutions"]
@@ -64,10 +64,10 @@ class Residual:
     def parts(self, before: tuple[int, ...]) -> list[tuple[Convolve, tuple[int, ...]]]:
         """Its convolutions with the shapes that they read: the branch's two, then the shortcut's if it has one."""
         first, second = Convolve(self.filters, self.stride, 3), Convolve(self.filters, 1, 3, "norm")
-        made = [(first, before), (second, self.shape(before))]
+        pairs = [(first, before), (second, self.shape(before))]
         if self.stride > 1 or before[-1] != self.filters:
-            made.append((Convolve(self.filters, self.stride, then="norm"), before))
-        return made
+            pairs.append((Convolve(self.filters, self.stride, then="norm"), before))
+        return pairs
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Head:
     def macs(self) -> int:
         return sum(self.cost().macs.values())
 
-    def cost(self) -> Exit:
+    def cost(self) -> ExitCosts:
         """MACs by operation type, parameters as deployed (batch normalisation folded), working memory."""
         macs: dict[str, int] = {}
         parameters = peak = operations = results = 0
@@ -168,7 +168,7 @@ class Head:
                 inside = prod(after) if isinstance(step, Residual) else 0
                 peak = max(peak, prod(after) + inside + (0 if first else prod(before)))
                 first = False
-        return Exit(
+        return ExitCosts(
             self.location.name, self.location.after, self.name, macs, parameters, peak, operations, results
         )  # fmt: skip
 

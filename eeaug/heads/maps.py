@@ -16,9 +16,9 @@ from eeaug.heads.training import Keep, Plan, Targets, Trained, wanted
 
 __all__ = ["predict", "train"]
 
-SHIFT = 1 / 16  # of a map's size, where images are shifted
-DECAY = 350  # of weights, over the number of samples: the fewer, the less may be learnt from them
-MANY_PASSES = 8  # of the same samples: only then shifting them pays
+SHIFT = 1 / 16  # of a map's size, by which images are shifted in training
+DECAY = 350  # weight decay, divided by the number of samples
+MANY_PASSES = 8  # passes from which on shifting the samples pays
 
 
 def train(

@@ -13,7 +13,7 @@ from eeaug.settings import Effort
 
 __all__ = ["dense_plan", "map_plan", "planned"]
 
-PATIENCE, PATIENT_EPOCHS = 10, 200  # passes of heads for a target class
+PATIENCE, PATIENT_EPOCHS = 10, 200  # passes without progress, and at most, of heads for a target class
 
 
 def dense_plan(effort: Effort, seed: int, specific: bool = False) -> Plan:

@@ -13,7 +13,7 @@ from eeaug.network.locations import Location
 __all__ = ["affordable", "front", "pass_s", "promising", "spread", "training_s"]
 
 FIRST, LAST = 0.08, 0.63  # shares of the backbone's MACs between which convolutional heads are tried
-MAP_PLACES = 6  # locations with convolutional heads: more would only do the same again
+MAP_PLACES = 6  # locations with convolutional heads: more of them give similar heads
 TRAINED_MACS_PER_S, PASSED_MACS_PER_S = 1e11, 1.5e11
 
 

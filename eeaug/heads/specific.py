@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.output import Decision
-from eeaug.errors import InputError
 from eeaug.heads.layers import Dense
 from eeaug.heads.training import Trained
+from eeaug.settings import Contradiction
 from eeaug.support.spelling import nearest
 
 __all__ = ["Specific"]
@@ -33,7 +33,7 @@ class Specific:
 
     Raises
     ------
-    InputError : no class, or fewer than two others
+    Contradiction : no class, or fewer than two others
     """
 
     classes: tuple[int, ...]
@@ -41,9 +41,9 @@ class Specific:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.classes) <= self.total - 2:
-            raise InputError(
-                f"--target-class: {len(self.classes)} of {self.total} classes; at least one, and two must be left: "
-                "between the target and a single other class every exit decides anyway"
+            raise Contradiction(
+                f"{{target_class}}: {len(self.classes)} of {self.total} classes; at least one, and two must be "
+                "left: between the target and a single other class every exit decides anyway"
             )
 
     @classmethod
@@ -52,22 +52,24 @@ class Specific:
 
         Raises
         ------
-        InputError : no such class, or several of that name, or the classifier has no single class per sample
+        Contradiction : no such class, or several of that name, or the classifier has no single class per sample
         """
         if not wanted:
             return None
         if decision.kind != "softmax":
-            raise InputError(f"--target-class is for one class per sample, the model's output is {decision.kind}")
+            raise Contradiction(
+                f"{{target_class}} is for one class per sample, the model's output is {decision.kind}"
+            )
         for name in wanted:
             if names.count(name) > 1:
-                raise InputError(
-                    f"--target-class {name}: {names.count(name)} classes are named {name}; give the number"
-                )
+                hint = f"{names.count(name)} classes are named {name}; give the number"
+                raise Contradiction("{target_class}: {0}", hint, target_class=name)
             if name not in names and not (name.isdecimal() and int(name) < len(names)):
                 known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-                raise InputError(f"--target-class {name}: no such class{nearest(name, names)}; there are {known}")
-        found = {names.index(name) if name in names else int(name) for name in wanted}
-        return cls(tuple(sorted(found)), decision.classes)
+                hint = f"no such class{nearest(name, names)}; there are {known}"
+                raise Contradiction("{target_class}: {0}", hint, target_class=name)
+        numbers = {names.index(name) if name in names else int(name) for name in wanted}
+        return cls(tuple(sorted(numbers)), decision.classes)
 
     @property
     def decision(self) -> Decision:
@@ -76,10 +78,10 @@ class Specific:
 
     def codes(self, labels: NDArray[np.integer]) -> NDArray[np.int64]:
         """Labels (n,) as the head's: 0 to s − 1, s for all others."""
-        found = np.full(len(labels), len(self.classes), np.int64)
+        codes = np.full(len(labels), len(self.classes), np.int64)
         for i, cls in enumerate(self.classes):
-            found[labels == cls] = i
-        return found
+            codes[labels == cls] = i
+        return codes
 
     def hits(self, labels: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which labels (n,) are of the target."""
@@ -93,9 +95,9 @@ class Specific:
     def widened(self, p: Probabilities) -> Probabilities:
         """A head's probabilities (n, s + 1) as the deployed one gives them, (n, total)."""
         others = self.total - len(self.classes)
-        made = np.repeat(p[:, -1:] / np.float32(others), self.total, axis=1)
-        made[:, list(self.classes)] = p[:, :-1]
-        return made
+        widened = np.repeat(p[:, -1:] / np.float32(others), self.total, axis=1)
+        widened[:, list(self.classes)] = p[:, :-1]
+        return widened
 
     def deployed(self, trained: Trained) -> Trained:
         """The head with an output per class."""

@@ -18,7 +18,7 @@ from eeaug.heads.specific import Specific
 
 __all__ = ["Source"]
 
-SOFTENED = 2.0  # the temperature at which heads hear the given model
+SOFTENED = 2.0  # temperature of the given model's answers that heads are trained on
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ class Source:
         labels = self.labels(features)
         return labels if self.specific is None else self.specific.codes(labels)
 
-    def said(self, features: Features, rows: NDArray[np.integer] | slice = slice(None)) -> NDArray[np.float32]:
+    def given_answers(
+        self, features: Features, rows: NDArray[np.integer] | slice = slice(None)
+    ) -> NDArray[np.float32]:
         """What the given model says, as heads answer it, (rows, outputs)."""
         p = np.asarray(features.probabilities[rows])
         return p if self.specific is None else self.specific.narrowed(p)
@@ -61,11 +63,11 @@ class Source:
         if self.labelled:
             labels = features.labels[rows]
             return self.decision.targets(labels if self.specific is None else self.specific.codes(labels))
-        return self.said(features, rows)
+        return self.given_answers(features, rows)
 
     def distilled(self, features: Features, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Half of it what the given model says, softened (Hinton et al. 2015, section 2)."""
-        softened = temperature.tempered(self.said(features, rows), self.decision, SOFTENED)
+        softened = temperature.tempered(self.given_answers(features, rows), self.decision, SOFTENED)
         return (self.targets(features, rows) + softened) / np.float32(2)
 
     @property

@@ -6,7 +6,7 @@ heads at the few locations where screening says that it pays. What an earlier ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +21,6 @@ from eeaug.cascade import temperature
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.data.plausibility import Seen
-from eeaug.errors import InputError
 from eeaug.features import Features, Wanted
 from eeaug.heads import dense, maps, selection, store, training
 from eeaug.heads.candidates import Candidates
@@ -31,16 +30,17 @@ from eeaug.heads.store import Judged
 from eeaug.heads.supervision import Source
 from eeaug.heads.training import Plan
 from eeaug.network.locations import Location
-from eeaug.settings import Effort
+from eeaug.settings import Contradiction, Effort
 from eeaug.support.progress import Progress
 
 __all__ = ["search"]
 
 COLDEST = 0.5  # a lower temperature would press most confidences of a good exit to 1, where none tells them apart
 WORTH_SAYING = 100_000_000  # bytes on disk
-# Half precision for what only training reads; thresholds are found on full precision. held first: the given
-# model's accuracy is on a part of it.
-PARTS: Mapping[str, type] = {"held": np.float32, "screen": np.float32, "fit": np.float16}
+# Half precision for what only training reads; thresholds are found on full precision. choose first: the given
+# model's accuracy is on it.
+PARTS: Mapping[str, type] = {"choose": np.float32, "screen": np.float32, "fit": np.float16}
+LEARNT = ("screen", "fit")  # parts that shape heads
 
 
 def search(
@@ -57,14 +57,20 @@ def search(
     """Extract, train, screen.
 
     ``given`` sees the given model's outcomes on choose before anything else is done: its accuracy is
-    checked there. The temperature of every head that goes on is fitted on choose. ``pinned`` locations keep
+    checked there. The temperature of every head that goes on is fitted on screen. ``pinned`` locations keep
     their heads whatever screening says, and get convolutional ones.
     """
-    work = _Work(source, effort, seed, pinned, progress, lambda held: given(_outcomes(source, (), held)[0]))
+    splits = source.splits
+    work = _Work(
+        source, effort, seed, pinned, progress, lambda choose: given(_outcomes(source, splits.choose, choose, ()))
+    )
     groups = [tuple(heads) for heads in dense_heads.values() if heads]
     places = [tuple(heads) for heads in map_heads.values() if heads]
     if not groups and not places:
-        return Candidates((), *_outcomes(source, (), work.answers("held")), 0)
+        choose, screen = work.answers("choose"), work.answers("screen")
+        return Candidates(
+            (), _outcomes(source, splits.screen, screen, ()), _outcomes(source, splits.choose, choose, ()), 0
+        )
     screen = work.read(groups, places)
     judge = _Judge(source, screen, pinned)
     judged = work.dense(groups, judge)
@@ -80,19 +86,15 @@ def search(
     if source.specific is None:  # accuracy says little of how surely a head knows a single class
         front = set(selection.front([one.trained.head for one in ordered], accuracy))
         kept = [one for one in ordered if one.trained.head in front]
-    held = work.answers("held")
-    calibrated = [_deployed(source, _calibrated(source, one, held)) for one in kept]
-    rows = source.splits.rows(source.splits.choose)
-
-    def answers(i: int) -> NDArray[np.float32]:
-        said = np.asarray(held.probabilities if i < 0 else calibrated[i].held())
-        return np.asarray(said[rows])
-
+    choose = work.answers("choose")
+    calibrated = [_deployed(source, _calibrated(source, one, screen)) for one in kept]
     return Candidates(
         tuple(one.trained for one in calibrated),
-        *_outcomes(source, calibrated, held),
+        _outcomes(source, splits.screen, screen, [one.screen for one in calibrated]),
+        _outcomes(source, splits.choose, choose, [one.choose for one in calibrated]),
         sum(map(len, [*groups, *more])),
-        answers,
+        lambda i: np.asarray(screen.probabilities if i < 0 else calibrated[i].screen()),
+        lambda i: np.asarray(choose.probabilities if i < 0 else calibrated[i].choose()),
         _seen(source, screen),
     )
 
@@ -110,15 +112,16 @@ def _order(judged: Judged) -> tuple[int, int, str]:
     return head.location.after, head.macs, head.name
 
 
-def _calibrated(source: Source, judged: Judged, held: Features) -> Judged:
-    """The head with a temperature in its last layer; ``screen`` has served and stays as it was."""
-    rows, codes, decision = source.splits.rows(source.splits.choose), source.codes(held), source.decision
-    weights = source.weights(source.labels(held)[rows])
-    heat = max(COLDEST, temperature.temperature(judged.held()[rows], codes[rows], decision, weights))
+def _calibrated(source: Source, judged: Judged, screen: Features) -> Judged:
+    """The head with a temperature in its last layer, fitted on screen: choose only says how well it does."""
+    decision, weights = source.decision, source.weights(source.labels(screen))
+    fitted = temperature.temperature(judged.screen(), source.codes(screen), decision, weights)
+    heat = max(COLDEST, fitted)
     return replace(
         judged,
         trained=training.folded(judged.trained, heat),
-        held=lambda: temperature.tempered(judged.held(), decision, heat),
+        screen=lambda: temperature.tempered(judged.screen(), decision, heat),
+        choose=lambda: temperature.tempered(judged.choose(), decision, heat),
     )
 
 
@@ -127,26 +130,28 @@ def _deployed(source: Source, judged: Judged) -> Judged:
     specific = source.specific
     if specific is None:
         return judged
-    return replace(judged, trained=specific.deployed(judged.trained), held=lambda: specific.widened(judged.held()))
+    return replace(
+        judged,
+        trained=specific.deployed(judged.trained),
+        screen=lambda: specific.widened(judged.screen()),
+        choose=lambda: specific.widened(judged.choose()),
+    )
 
 
-def _outcomes(source: Source, judged: Sequence[Judged], held: Features) -> tuple[Outcomes, Outcomes | None]:
-    """On choose, and on certify if there is such a part."""
-    said: list[Callable[[], Any]] = [*(one.held for one in judged), lambda: held.probabilities]
-    pairs = [source.classifier.decision.answers(np.asarray(probabilities())) for probabilities in said]
-    labels = source.labels(held)
-
-    def on(view: View) -> Outcomes:
-        mine = source.splits.rows(view)
-        return Outcomes(
-            np.array([c[mine] for c, _ in pairs]),
-            np.array([p[mine] for _, p in pairs]),
-            labels[mine],
-            source.weights(labels[mine]),
-        )
-
-    splits = source.splits
-    return on(splits.choose), None if splits.certify is None else on(splits.certify)
+def _outcomes(
+    source: Source, view: View, features: Features, heads: Sequence[Callable[[], NDArray[np.float32]]]
+) -> Outcomes:
+    """What heads say of a part, by their probabilities (n, outputs) there, and the given model last."""
+    classifiers: list[Callable[[], Any]] = [*heads, lambda: features.probabilities]
+    pairs = [source.classifier.decision.answers(np.asarray(probabilities())) for probabilities in classifiers]
+    labels = source.labels(features)
+    return Outcomes(
+        np.array([c for c, _ in pairs]),
+        np.array([p for _, p in pairs]),
+        labels,
+        source.weights(labels),
+        groups=view.groups,
+    )
 
 
 class _Judge:
@@ -155,7 +160,7 @@ class _Judge:
     def __init__(self, source: Source, screen: Features, pinned: Collection[str]) -> None:
         self.answers, self.specific = source.decision.answers, source.specific is not None
         self.labels = source.codes(screen)
-        self.given_right = self.answers(source.said(screen))[1] == self.labels
+        self.given_right = self.answers(source.given_answers(screen))[1] == self.labels
         self.chance = float(np.unique(self.labels, return_counts=True)[1].max() / len(self.labels))
         self.pinned = pinned
 
@@ -189,6 +194,8 @@ class _Work:
         self.dense_plan = dense_plan(effort, seed, source.specific is not None)
         self.map_plan = map_plan(effort, seed)
         self.views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
+        # without labels, heads learn answers of the given model, which the files of features stand for
+        self.labels = [store.hashed(self.views[part].y) for part in LEARNT] if source.labelled else None
         self.first: Callable[[Features], None] | None = first
         self.features: dict[str, Features] = {}
 
@@ -199,84 +206,120 @@ class _Work:
         return self.features[part]
 
     def read(self, groups: Sequence[Sequence[Head]], places: Sequence[Sequence[Head]]) -> Features:
-        """What heads read that are not remembered, on all parts, whole maps too if they have room; gives screen."""
-        lacking = [*self.lacking(groups, self.dense_plan), *self.lacking(places, self.map_plan)]
-        wanted = list(dict.fromkeys(w for heads in lacking for head in heads for w in training.sources(head)))
-        if not self.fits(wanted):
-            wanted = [want for want in wanted if want.window is not None]
-        self.extract(wanted, list(PARTS) if wanted else ["held", "screen"], _count(len(groups), "location"))
+        """What heads read that are not remembered, whole maps too if they have room; gives screen.
+
+        On choose also what only the answers of remembered heads lack.
+        """
+        planned = ((groups, self.dense_plan), (places, self.map_plan))
+        to_train = _sources(heads for of, plan in planned for heads in self.lacking(of, plan))
+        to_answer = _sources(heads for of, plan in planned for heads in self.unanswered(of, plan))
+        if not self.fits({"choose": to_answer, "screen": to_train, "fit": to_train}):
+            to_train, to_answer = ([w for w in of if w.window is not None] for of in (to_train, to_answer))
+        detail = _count(len(groups), "location")
+        parts = LEARNT if to_train else ["screen"]
+        if to_train == to_answer:
+            self.extract(to_train, ["choose", *parts], detail)
+        else:
+            self.extract(to_answer, ["choose"], detail)
+            self.extract(to_train, parts, detail)
         return self.features["screen"]
 
-    def fits(self, wanted: Sequence[Wanted]) -> bool:
-        """Whether the cache may hold all of it at once."""
-        views = {self.views[name]: precision for name, precision in PARTS.items()}
+    def fits(self, wanted: Mapping[str, Sequence[Wanted]]) -> bool:
+        """Whether the cache may hold all of it at once, by part."""
         extraction = self.source.extraction
         limit = extraction.cache.limit_bytes
-        return limit is None or extraction.need_bytes(views, wanted) <= limit
+        return limit is None or limit >= sum(
+            extraction.need_bytes({self.views[part]: PARTS[part]}, of) for part, of in wanted.items()
+        )
 
     def dense(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
         """Trained dense heads of all groups, a group to a thread."""
         plan, features = self.dense_plan, self.features
-        lacking = self.lacking(groups, plan)
+        lacking, unanswered = self.lacking(groups, plan), self.unanswered(groups, plan)
 
-        def train(heads: Sequence[Head]) -> None:
-            fit, screen, held = (features[part] for part in ("fit", "screen", "held"))
-            keep = partial(judge.promising, heads)
-            trained = dense.train(heads, fit, partial(self.source.targets, fit), screen, plan, keep, judge.accuracy)
-            made = [Judged(t, partial(dense.predict, t, screen), partial(dense.predict, t, held)) for t in trained]
-            store.save(self.file(heads, plan), heads, made)
+        def work(heads: Sequence[Head]) -> None:
+            file = self.file(heads, plan)
+            if heads in lacking:
+                fit, screen = features["fit"], features["screen"]
+                keep = partial(judge.promising, heads)
+                targets = partial(self.source.targets, fit)
+                trained = dense.train(heads, fit, targets, screen, plan, keep, judge.accuracy)
+                store.save(file, heads, trained, [dense.predict(t, screen) for t in trained])
+            trained = store.trained(file, heads)
+            answers = [dense.predict(t, features["choose"]) for t in trained]
+            store.save_answers(self.answers_file(heads, plan), trained, answers)
 
-        if lacking:
-            detail = _count(sum(map(len, lacking)), "dense head")
-            lacking.sort(key=lambda heads: sum(head.macs for head in heads), reverse=True)  # no thread waits long
-            with self.progress.step("heads", detail), _threads(self.source.extraction.threads) as pool:
-                for i, done in enumerate(as_completed([pool.submit(train, heads) for heads in lacking])):
+        if unanswered:
+            step, detail = "heads" if lacking else "answers", _count(sum(map(len, unanswered)), "dense head")
+            unanswered.sort(key=lambda heads: sum(head.macs for head in heads), reverse=True)  # none waits long
+            with self.progress.step(step, detail), _threads(self.source.extraction.threads) as pool:
+                for i, done in enumerate(as_completed([pool.submit(work, heads) for heads in unanswered])):
                     done.result()
-                    self.progress.advance(i + 1, len(lacking))
-        return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
+                    self.progress.advance(i + 1, len(unanswered))
+        return self.loaded(groups, plan)
 
     def lacking(self, groups: Sequence[Sequence[Head]], plan: Plan) -> list[Sequence[Head]]:
+        """Groups that are to be trained."""
         trusted = self.source.extraction.trusted
         return [heads for heads in groups if not trusted(self.file(heads, plan), "trained heads")]
+
+    def unanswered(self, groups: Sequence[Sequence[Head]], plan: Plan) -> list[Sequence[Head]]:
+        """Groups that are to be trained, or of which is not known what they say of choose."""
+        trusted, lacking = self.source.extraction.trusted, self.lacking(groups, plan)
+        return [
+            heads for heads in groups
+            if heads in lacking or not trusted(self.answers_file(heads, plan), "answers of heads")
+        ]  # fmt: skip
+
+    def loaded(self, groups: Sequence[Sequence[Head]], plan: Plan) -> list[Judged]:
+        files = [(self.file(heads, plan), self.answers_file(heads, plan)) for heads in groups]
+        return [one for heads, of in zip(groups, files, strict=True) for one in store.load(*of, heads)]
 
     def maps(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
         """Trained convolutional heads, a location after the other; maps that had no room come one by one."""
         plan = self.map_plan
-        for heads in self.lacking(groups, plan):
-            name, source = heads[0].location.name, training.wanted(heads[0])
-            if source.key not in self.features["fit"].tensors:
-                self.extract([source], list(PARTS), f"whole maps at {name}")
-            fit, screen, held = (self.features[part] for part in ("fit", "screen", "held"))
-            with self.progress.step("heads", f"{_count(len(heads), 'convolutional head')} at {name}"):
-                trained = maps.train(
-                    heads, fit, partial(self.source.distilled, fit), screen, plan, partial(judge.promising, heads),
-                    self.progress.advance, images=self.source.images,
-                )  # fmt: skip
-                made = [
-                    Judged(t, partial(maps.predict, t, screen), partial(maps.predict, t, held)) for t in trained
-                ]
-                store.save(self.file(heads, plan), heads, made)
-        return [one for heads in groups for one in store.load(self.file(heads, plan), heads)]
+        lacking = self.lacking(groups, plan)
+        for heads in self.unanswered(groups, plan):
+            name, source, file = heads[0].location.name, training.wanted(heads[0]), self.file(heads, plan)
+            parts = list(PARTS) if heads in lacking else ["choose"]
+            if any(part not in self.features or source.key not in self.features[part].tensors for part in parts):
+                self.extract([source], parts, f"whole maps at {name}")
+            detail = f"{_count(len(heads), 'convolutional head')} at {name}"
+            with self.progress.step("heads" if heads in lacking else "answers", detail):
+                if heads in lacking:
+                    fit, screen = self.features["fit"], self.features["screen"]
+                    trained = maps.train(
+                        heads, fit, partial(self.source.distilled, fit), screen, plan,
+                        partial(judge.promising, heads), self.progress.advance, images=self.source.images,
+                    )  # fmt: skip
+                    store.save(file, heads, trained, [maps.predict(t, screen) for t in trained])
+                trained = store.trained(file, heads)
+                answers = [maps.predict(t, self.features["choose"]) for t in trained]
+                store.save_answers(self.answers_file(heads, plan), trained, answers)
+        return self.loaded(groups, plan)
 
     def file(self, heads: Sequence[Head], plan: Plan) -> Path:
         """Where these heads are kept once they are trained; its name holds all that shaped them."""
         source, extraction = self.source, self.source.extraction
-        read = [
-            extraction.file(self.views[part], source_, precision)
-            for head in heads
-            for source_ in training.sources(head)
-            for part, precision in PARTS.items()
-        ]
         facts = {
-            "labelled": source.labelled,
+            "labels": self.labels,
             "pinned": heads[0].location.name in self.pinned,
             "threads": extraction.threads,
             "classes": None if source.specific is None else source.specific.classes,
         }
-        return store.file(extraction.folder, heads, plan, read, facts)
+        return store.file(extraction.folder, heads, plan, self.read_by(heads, LEARNT), facts)
+
+    def answers_file(self, heads: Sequence[Head], plan: Plan) -> Path:
+        """Where it is kept what these heads say of choose."""
+        return store.answers_file(self.file(heads, plan), self.read_by(heads, ["choose"]))
+
+    def read_by(self, heads: Sequence[Head], parts: Sequence[str]) -> list[Path]:
+        """The files of features that heads read on these parts."""
+        file = self.source.extraction.file
+        return [file(self.views[part], want, PARTS[part]) for want in _sources([heads]) for part in parts]
 
     def extract(self, wanted: Sequence[Wanted], parts: Sequence[str], detail: str) -> None:
-        """Tensors on these parts into ``features``; the first pass over held is shown to ``first``."""
+        """Tensors on these parts into ``features``; the first pass over choose is shown to ``first``."""
         extraction, progress = self.source.extraction, self.progress
         views = {name: self.views[name] for name in parts}
         kept = {view: PARTS[name] for name, view in views.items()}
@@ -296,9 +339,14 @@ class _Work:
                     progress=lambda done, of, start=before: progress.advance(start + done, total),  # type: ignore[misc]
                 )  # fmt: skip
                 before += len(view)
-                if name == "held" and self.first is not None:
+                if name == "choose" and self.first is not None:
                     self.first(self.features[name])
                     self.first = None
+
+
+def _sources(groups: Iterable[Sequence[Head]]) -> list[Wanted]:
+    """What these heads read, each once."""
+    return list(dict.fromkeys(want for heads in groups for head in heads for want in training.sources(head)))
 
 
 @contextmanager
@@ -323,15 +371,15 @@ def check_better_than_chance(outcomes: Outcomes, *, allow: bool) -> None:
 
     Raises
     ------
-    InputError : the preprocessing is wrong, or the samples are from elsewhere
+    Contradiction : the preprocessing is wrong, or the samples are from elsewhere
     """
     accuracy, labels = float(outcomes.correct[-1].mean()), outcomes.labels
     share = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
     limit = share + 2 * float(np.sqrt(share * (1 - share) / len(labels)))
     if accuracy <= limit and not allow:
-        raise InputError(
+        raise Contradiction(
             f"the given model is right on {accuracy:.1%} of the choose samples, no better than chance "
             f"({limit:.1%}, from the largest class): samples are not prepared as in training (preprocessing in "
             ".data.yaml), or come from elsewhere (other people, devices), or labels are numbered otherwise; "
-            "--allow-chance goes on"
+            "{allow_chance} goes on"
         )

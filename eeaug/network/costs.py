@@ -13,19 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.errors import InputError
 from eeaug.hardware import KINDS, Hardware
 from eeaug.network.graph import Block
 from eeaug.network.macs import Macs
-from eeaug.settings import COSTS
+from eeaug.settings import COSTS, Contradiction
 
-__all__ = ["Costs", "Exit", "Segments", "require_energies", "require_rates"]
+__all__ = ["Costs", "ExitCosts", "Segments", "require_energies", "require_rates"]
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Exit:
+class ExitCosts:
     """A head at a location, as far as costs go; ``after`` blocks of the backbone run before it.
 
     ``peak_elements``: the most tensor elements alive at once while it runs, without the tensor at its
@@ -83,7 +82,7 @@ class Costs:
     """
 
     def __init__(
-        self, hardware: Hardware, blocks: Sequence[Block], exits: Sequence[Exit], input_elements: int
+        self, hardware: Hardware, blocks: Sequence[Block], exits: Sequence[ExitCosts], input_elements: int
     ) -> None:
         self.hardware, self.blocks, self.exits = hardware, tuple(blocks), tuple(exits)
         processors = hardware.processors
@@ -187,7 +186,7 @@ class Costs:
         if link is None or link.bandwidth_bytes_per_s is None:
             return np.full_like(sent, np.nan), np.full_like(sent, np.nan), sent
         seconds = link.latency_s + sent / link.bandwidth_bytes_per_s
-        # the sender is the one that works meanwhile
+        # during the transfer the sender is active, all others sleep
         joules = seconds * self.power_w[sender] + sent * (link.energy_j_per_byte or 0.0)
         wakeup = self.wakeup_s[receiver]
         return seconds + wakeup, joules + wakeup * self.power_w[receiver], sent
@@ -212,12 +211,12 @@ class Costs:
         return used
 
 
-def require_rates(hardware: Hardware, kinds: Sequence[str], why: str) -> None:
-    """Refuse a target whose latency cannot be estimated.
+def require_rates(hardware: Hardware, kinds: Sequence[str], key: str, value: str | None = None) -> None:
+    """Refuse a target whose latency cannot be estimated, as the option ``key`` (of that value) needs it.
 
     Raises
     ------
-    InputError : naming every rate or bandwidth that is null and needed, for instance for ``--max-latency``
+    Contradiction : naming every rate or bandwidth that is null and needed
     """
     missing: list[str] = []
     for i, p in enumerate(hardware.processors):
@@ -229,23 +228,25 @@ def require_rates(hardware: Hardware, kinds: Sequence[str], why: str) -> None:
     for i, link in enumerate(hardware.links):
         if link.bandwidth_bytes_per_s is None:
             missing.append(f"links[{i}].bandwidth_bytes_per_s ({link.sender} → {link.receiver})")
-    _refuse(hardware, missing, why)
+    _refuse(hardware, missing, key, value)
 
 
-def require_energies(hardware: Hardware, why: str) -> None:
+def require_energies(hardware: Hardware, key: str, value: str | None = None) -> None:
     """The same for energies: every active power must be known."""
     missing = [
         f"processors[{i}].active_power_w ({p.name})"
         for i, p in enumerate(hardware.processors)
         if p.active_power_w is None
     ]
-    _refuse(hardware, missing, why)
+    _refuse(hardware, missing, key, value)
 
 
-def _refuse(hardware: Hardware, missing: Sequence[str], why: str) -> None:
+def _refuse(hardware: Hardware, missing: Sequence[str], key: str, value: str | None) -> None:
     if missing:
-        fields = ", ".join(missing)
-        raise InputError(f"hardware {hardware.name!r}: {why} needs figures that are null: {fields}")
+        raise Contradiction(
+            f"hardware {{0}}: {{{key}}} needs figures that are null: {{1}}",
+            repr(hardware.name), ", ".join(missing), **{key: value},
+        )  # fmt: skip
 
 
 def _by_kind(macs: Macs) -> list[float]:

@@ -20,7 +20,7 @@ from eeaug.network import macs, schedule
 
 __all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements", "work"]
 
-# that pad by themselves
+# layer types that pad by themselves
 _PADDING = {"Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
 
 
@@ -61,10 +61,10 @@ def layer_graph(calls: Sequence[Call], input_shape: tuple[int, ...]) -> nx.DiGra
     graph.add_node(INPUT, call=None, macs={}, parameters=0, elements=prod(input_shape))
     seen: set[str | None] = set()
     for call in calls:
-        own = 0 if call.weights_of in seen else macs.parameters(call)
+        parameters = 0 if call.weights_of in seen else macs.parameters(call)
         seen.add(call.weights_of or call.name)
         elements = sum(prod(shape) for shape in call.shapes)
-        graph.add_node(call.name, call=call, macs=macs.count(call), parameters=own, elements=elements)
+        graph.add_node(call.name, call=call, macs=macs.count(call), parameters=parameters, elements=elements)
         graph.add_edges_from((source, call.name) for source in call.inputs)
     return graph
 

@@ -38,7 +38,7 @@ def find(blocks: Sequence[Block], outputs: int) -> tuple[tuple[Location, ...], d
     ``outputs`` is the width of the classifier's output. The cheapest head averages over space and has one dense
     layer: channels × outputs MACs. Where no more than that follows in the backbone, no exit can save anything.
     """
-    found: list[Location] = []
+    locations: list[Location] = []
     reasons: dict[str, str] = {}
     total = remaining = sum(block.total_macs for block in blocks)
     for after, block in enumerate(blocks, start=1):
@@ -53,11 +53,11 @@ def find(blocks: Sequence[Block], outputs: int) -> tuple[tuple[Location, ...], d
         elif remaining <= head:
             reasons[block.name] = f"nothing to save: {remaining:,} MACs follow, the smallest head costs {head:,}"
         else:
-            found.append(Location(block.name, after, block.shape, remaining))
+            locations.append(Location(block.name, after, block.shape, remaining))
             continue
         if len(block.layers) >= TANGLED_LAYERS and 2 * block.total_macs > total:
             reasons[block.name] += f"; no single tensor cuts the {len(block.layers)} layers of this block"
-    return tuple(found), reasons
+    return tuple(locations), reasons
 
 
 def thinned(locations: Sequence[Location], most: float, kept: Collection[str] = ()) -> tuple[Location, ...]:
@@ -72,7 +72,7 @@ def thinned(locations: Sequence[Location], most: float, kept: Collection[str] = 
     chosen = {i for i, at in enumerate(locations) if at.name in kept}
     free = [i for i in range(len(locations)) if i not in chosen]
     for left in range(max(0, int(most) - len(chosen)), 0, -1):
-        # the next of those that are left, where that many equal steps would put it; enough must remain behind it
+        # the first free one past the next of equal steps in MACs, with as many behind it as are still to be chosen
         target = first - (first - last) * (most - left) / max(1, most - 1)
         at = bisect_left(free, -target, hi=len(free) - left, key=lambda i: -locations[i].remaining_macs)
         chosen.add(free[at])

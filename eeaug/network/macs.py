@@ -136,9 +136,9 @@ def _multi_head_attention(call: Call) -> dict[str, int]:
 def _recurrent(call: Call) -> dict[str, int]:
     # per direction kernel (channels, gates · units) and recurrent kernel (units, gates · units), for every step
     directions = 2 if call.kind == "Bidirectional" else 1
-    own = len(call.weights) // directions
-    matrices = [w for d in range(directions) for w in call.weights[d * own : d * own + 2]]
-    if own not in (2, 3) or any(len(w) != 2 for w in matrices):
+    each = len(call.weights) // directions
+    matrices = [w for d in range(directions) for w in call.weights[d * each : d * each + 2]]
+    if each not in (2, 3) or any(len(w) != 2 for w in matrices):
         raise _unknown(call)
     return {"dense": call.input_shapes[0][0] * sum(prod(w) for w in matrices)}
 

@@ -56,16 +56,16 @@ def read(path: Path, hardware: Hardware, *, allow_unsafe: bool = False) -> list[
         mistakes.add("line 2", "there is no measurement")
     mistakes.raise_if_any()
     models = _Models(path.parent, allow_unsafe)
-    made = []
+    measurements = []
     for line, row in rows:
         try:
             one = _measurement(row, f"line {line}", hardware, models)
             name = str(row.get("model") or "").strip()
-            made.append(replace(one, file=models.folder / name if name else None))
+            measurements.append(replace(one, file=models.folder / name if name else None))
         except (InputError, ConversionError) as error:
             mistakes.add(f"line {line}", str(error))
     mistakes.raise_if_any()
-    return made
+    return measurements
 
 
 def _measurement(row: Mapping[str | None, object], at: str, hardware: Hardware, models: _Models) -> Measurement:

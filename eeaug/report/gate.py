@@ -12,13 +12,13 @@ from eeaug.report import units
 from eeaug.support.printable import printable
 from eeaug.support.quantities import apart
 
-__all__ = ["LIMITS", "Limit", "Part", "Row", "check", "junit", "part"]
+__all__ = ["LIMITS", "CheckedLimit", "Limit", "PairedMetrics", "check", "junit", "part"]
 
 ROUNDING = 1e-9  # of differences of shares, and relative of other figures
 
 
 @dataclass(frozen=True)
-class Part:
+class PairedMetrics:
     """Metrics of the given model and of the design on the same samples (see report.metrics)."""
 
     name: str
@@ -38,18 +38,18 @@ class Limit:
 
     name: str
     quantity: str
-    read: Callable[[Part], float | None]
+    read: Callable[[PairedMetrics], float | None]
     text: Callable[[float | None], str]
     needs: str = ""
     least: bool = False
     basis: Literal["samples", "hardware", "shapes"] = "samples"
 
 
-def _metric(key: str) -> Callable[[Part], float | None]:
+def _metric(key: str) -> Callable[[PairedMetrics], float | None]:
     return lambda part: part.design[key]
 
 
-def _share_of_macs(part: Part) -> float:
+def _share_of_macs(part: PairedMetrics) -> float:
     return float(1 - part.design["mean_macs"] / part.baseline["mean_macs"])
 
 
@@ -74,21 +74,21 @@ LIMITS: Mapping[str, Limit] = {limit.name: limit for limit in _LIMITS}
 
 
 @dataclass(frozen=True)
-class Row:
-    """A limit, what was given and what was found; ``margin`` is what is left of it, negative where it failed.
+class CheckedLimit:
+    """A limit as ``given`` and the design's ``value``; ``margin`` is what is left of it, negative where it failed.
 
-    ``basis`` of what was found: measured (on test samples), counted (on choose), estimated (latencies, energies),
+    ``basis`` of the value: measured (on test samples), counted (on choose), estimated (latencies, energies),
     computed (from shapes).
     """
 
     limit: Limit
     given: float
-    found: float
+    value: float
     basis: str
 
     @property
     def margin(self) -> float:
-        return self.found - self.given if self.limit.least else self.given - self.found
+        return self.value - self.given if self.limit.least else self.given - self.value
 
     @property
     def ok(self) -> bool:
@@ -98,34 +98,34 @@ class Row:
     def words(self) -> tuple[str, str, str]:
         """What was found, what was given and the margin; with more digits where what failed would look the same."""
         if self.ok:
-            found, given = self.limit.text(self.found), self.limit.text(self.given)
+            shown, given = self.limit.text(self.value), self.limit.text(self.given)
         else:
-            found, given = apart(self.limit.text, self.found, self.given)
+            shown, given = apart(self.limit.text, self.value, self.given)
         margin = (
             apart(self.limit.text, abs(self.margin), 0.0)[0] if not self.ok else self.limit.text(abs(self.margin))
         )
-        return found, given, f"{'−' if self.margin < 0 else ''}{margin}"
+        return shown, given, f"{'−' if self.margin < 0 else ''}{margin}"
 
     @property
     def sentence(self) -> str:
         """What is asked for and what was found, in words."""
         bound = "at least" if self.limit.least else "at most"
-        found, given, _ = self.words
-        return f"{self.limit.quantity} {found} ({self.basis}), {bound} {given} asked for"
+        value, given, _ = self.words
+        return f"{self.limit.quantity} {value} ({self.basis}), {bound} {given} asked for"
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "limit": self.limit.name,
             "quantity": self.limit.quantity,
             "given": self.given,
-            "found": self.found,
+            "found": self.value,
             "basis": self.basis,
             "margin": self.margin,
             "ok": self.ok,
         }
 
 
-def part(report: Mapping[str, Any], samples: str, point: str) -> Part:
+def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
     """The figures of an operating point on the ``test`` or ``choose`` part of a report.
 
     Raises
@@ -138,18 +138,18 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> Part:
         raise InputError(f"the bundle has no operating point '{point}'; it has {known}")
     design = report["design"]
     if samples == "choose":
-        found = design["predicted"]["exact"] if point == "default" else points[point]["predicted"]
-        return Part("choose", point, report["baseline"]["choose"], found)
+        metrics = design["predicted"]["exact"] if point == "default" else points[point]["predicted"]
+        return PairedMetrics("choose", point, report["baseline"]["choose"], metrics)
     if design["measured"] is None:
         raise InputError(
             "nothing was measured on test samples, so no limit can be checked: make the bundle with test data, or "
             "check the samples that it was chosen on with --on choose"
         )
-    found = design["measured"] if point == "default" else points[point]["measured"]
-    return Part("test", point, report["baseline"]["measured"], found)
+    metrics = design["measured"] if point == "default" else points[point]["measured"]
+    return PairedMetrics("test", point, report["baseline"]["measured"], metrics)
 
 
-def check(part: Part, given: Mapping[str, float]) -> list[Row]:
+def check(part: PairedMetrics, given: Mapping[str, float]) -> list[CheckedLimit]:
     """A row for each limit that was given, by name, in the order of LIMITS.
 
     Raises
@@ -160,14 +160,14 @@ def check(part: Part, given: Mapping[str, float]) -> list[Row]:
     for name, limit in LIMITS.items():
         if name not in given:
             continue
-        found = limit.read(part)
-        if found is None:
+        value = limit.read(part)
+        if value is None:
             raise InputError(f"--{name}: the report has no {limit.quantity}: it needs {limit.needs}")
-        rows.append(Row(limit, given[name], float(found), _basis(limit, part)))
+        rows.append(CheckedLimit(limit, given[name], float(value), _basis(limit, part)))
     return rows
 
 
-def _basis(limit: Limit, part: Part) -> str:
+def _basis(limit: Limit, part: PairedMetrics) -> str:
     if limit.basis == "hardware":
         return "estimated" if part.design["basis"] == "profile" else str(part.design["basis"])
     if limit.basis == "shapes":
@@ -175,7 +175,7 @@ def _basis(limit: Limit, part: Part) -> str:
     return "measured" if part.name == "test" else "counted"
 
 
-def junit(rows: Sequence[Row], bundle: str) -> bytes:
+def junit(rows: Sequence[CheckedLimit], bundle: str) -> bytes:
     """JUnit's XML: one test case for each limit.
 
     What GitLab and Jenkins read of it: the name of a case, which must not change between runs if they are to be

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from eeaug.schema.figures import FIGURES
 from eeaug.schema.words import Schema, count, flag, number, or_null, record, ref, rows, share, text
-from eeaug.settings import COSTS
+from eeaug.settings import COSTS, PROMISES
 
 __all__ = [
     "BINS",
     "CURVE_POINT",
     "DESIGN",
-    "GUARANTEE",
     "METRICS",
     "POINT",
     "RHO",
@@ -60,20 +59,27 @@ METRICS = record(
     basis=text("Where latency and energy come from: profile or clock.", one_of=("profile", "timed")),
 )
 
-GUARANTEE = record(
-    "What --risk has proven.",
-    max_accuracy_drop=share("The budget that was to be proven."),
-    risk=share("Probability with which the proof may fail, over the draw of the certify samples."),
-    samples=count("Certify samples.", "samples"),
-    proven=flag("Whether the design is proven to keep the budget."),
-    designs_tested=count("Designs tested, from the safest on, until one was not proven.", "designs"),
-    p_value=share("Of the last design that passed its test, or of the first if none did.", null=True),
+PROMISE = record(
+    "What is promised of the accuracy drop on new data.",
+    promise=text("Its kind.", one_of=PROMISES),
+    max_accuracy_drop=share("The budget; null: there is none.", null=True),
+    kept=flag("Whether it is given of thresholds at which something leaves; otherwise nothing leaves early."),
+    risk=share("Of a proof: probability that it does not hold, over the draw of the choose samples.", null=True),
+    unit=text("What was drawn: samples, or groups of them.", one_of=("sample", "group")),
+    units=count("Of choose.", "units"),
+    samples=count("Of choose.", "samples"),
+    steps_tested=count("Steps of the path of thresholds, from the safest on, until one failed.", "steps"),
+    p_value=share("Of the last step that passed, or of the first if none did.", null=True),
+    drop=_drop("On choose, of these thresholds.", null=True),
+    standard_error=number("Of that.", "1", null=True),
+    units_for_proof=count(
+        "That would prove the budget, about, if they lose as much; null: unknown.", "units", null=True
+    ),
     smallest_provable_drop=number(
         "Smallest drop that these samples prove for the strictest thresholds, where the budget cannot be.",
         "1",
         null=True,
     ),
-    method=text("How it was proven."),
     statement=text("The same in a sentence."),
 )
 
@@ -169,16 +175,6 @@ DESIGN = record(
             "What exits for some classes only bring them and cost the others (Bonato and Bouganis).",
             choose=ref("target"),
             measured=or_null(ref("target")),
-        )
-    ),
-    cross_validation=or_null(
-        record(
-            "What designs lose on samples of choose that did not choose them.",
-            folds=count("Parts that choose was cut into.", "parts"),
-            repeats=count("Times that it was cut.", "times"),
-            drop_at_asked=_drop("With the budget that was asked for."),
-            budget_on_choose=_drop("Largest budget on choose that keeps it elsewhere; null: none does.", null=True),
-            drop=_drop("What that one loses elsewhere.", null=True),
         )
     ),
     rho=or_null(
@@ -307,7 +303,7 @@ POINT = record(
     thresholds=rows("Per early exit, in order.", THRESHOLD),
     predicted=ref("metrics"),
     measured=or_null(ref("metrics")),
-    guarantee=or_null(ref("guarantee")),
+    promise=ref("promise"),
     accuracy_drop_bound_95=number(
         "95 % upper bound of its true accuracy drop, from samples that no choice has seen.",
         "1",

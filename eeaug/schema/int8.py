@@ -44,7 +44,7 @@ INT8 = record(
     measured=or_null(ref("metrics")),
     same_answer=share("Samples (of test, else choose) with the answer of the float cascade."),
     operating_points=rows("As those of the float cascade.", POINT),
-    guarantee=or_null(ref("guarantee")),
+    promise=ref("promise"),
     accuracy_drop_bound_95=number("As that of the float cascade.", "1", least=-1, null=True),
     accuracy_drop_bound_95_missing=text("Why there is no such bound.", null=True),
     stages=rows(

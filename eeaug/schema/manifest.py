@@ -85,7 +85,7 @@ _PER_CHANNEL = {
     "type": ["number", "array", "null"],
     "unit": "1",
     "description": "A number, one for each channel, or nested as a sample; null: not applied.",
-}  # its numbers are looked at as an array: there may be as many as a sample has
+}  # its numbers are checked as an array, as there may be one for each element of a sample
 
 _PREPROCESSING = record(
     "x' = ((x · scale + offset) − mean) / std.",
@@ -213,5 +213,5 @@ _C = record(
     weights_bytes=count("Weights.", "B"),
 )
 
-# what report.json repeats of it: all but hashes, which would be its own, too
+# what report.json repeats: no hashes, as its own hash would be among them
 FACTS = _manifest(rows("Paths of all files but manifest.json, report.json and timing.json.", text("A path.")))

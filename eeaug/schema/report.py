@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from eeaug.schema.design import CURVE_POINT, DESIGN, GUARANTEE, METRICS, POINT, RHO, SAMPLES, TARGET
+from eeaug.schema.design import CURVE_POINT, DESIGN, METRICS, POINT, PROMISE, RHO, SAMPLES, TARGET
 from eeaug.schema.int8 import INT8
 from eeaug.schema.manifest import FACTS
 from eeaug.schema.settings import SETTINGS
@@ -20,12 +20,13 @@ from eeaug.schema.words import (
     ref,
     rows,
     sha256,
+    share,
     text,
 )
 
 __all__ = ["VERSION", "schema"]
 
-VERSION = 4  # of report.json, as it is built and rendered
+VERSION = 5  # of report.json, as it is built and rendered
 
 
 def schema() -> Schema:
@@ -51,7 +52,10 @@ def schema() -> Schema:
             design=DESIGN,
             benefit_curve=rows("What accuracy drops buy, on choose; cheapest first.", CURVE_POINT),
             operating_points=rows("Thresholds to switch between while it runs, most accurate first.", POINT),
-            guarantee=or_null(ref("guarantee")),
+            promise=ref("promise"),
+            proven_together=share(
+                "Probability that all that is proven of operating points holds at once, at least.", null=True
+            ),
             accuracy_drop_bound_95=number(
                 "95 % upper bound of the true accuracy drop, from samples that no choice has seen.",
                 "1", least=-1, null=True,
@@ -64,7 +68,7 @@ def schema() -> Schema:
             manifest=FACTS | {"description": "All that manifest.json says, but for hashes: they are compared."},
             warnings=rows("What a user must know before believing the figures.", text("A sentence.")),
         ),
-        "$defs": {"metrics": METRICS, "guarantee": GUARANTEE, "target": TARGET, "rho": RHO},
+        "$defs": {"metrics": METRICS, "promise": PROMISE, "target": TARGET, "rho": RHO},
     }  # fmt: skip
 
 
@@ -113,7 +117,6 @@ _DATA = record(
         fit=_PART,
         screen=_PART,
         choose=_PART,
-        certify=_PART,
         test=_PART,
     ),
     notes=rows("What was done for want of a part.", text("A sentence.")),

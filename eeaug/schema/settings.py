@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eeaug.cascade.measures import MEASURES
 from eeaug.schema.words import count, flag, number, record, rows, share, text
-from eeaug.settings import COSTS, EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, RECIPES
+from eeaug.settings import COSTS, EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES
 
 __all__ = ["SEED", "SETTINGS"]
 
@@ -20,13 +20,16 @@ SETTINGS = record(
     mapping=text("How segments may go to processors.", one_of=("free", "one-each")),
     max_exits=count("Early exits at most.", "exits", most=1000),
     reuse=flag("Whether later decisions may use what earlier exits said."),
-    cross_validate=flag(
-        "Whether the budget is kept as cross-validation estimates; null: where choose is small.", null=True
-    ),
     finetune=count("Passes over the training data with exits and backbone together.", "passes", most=1_000_000),
     thresholds=count("Tried per exit, never included.", "thresholds", least=2, most=101),
     labels=text("Whether the data has labels; none: the given model's answers serve.", one_of=("given", "none")),
-    risk=share("Probability that a proven budget is missed; null: nothing was to be proven.", null=True),
+    promise=text(
+        "What is to be promised of the accuracy drop; null: proven, or expected where few samples can prove less "
+        "than half of that.",
+        one_of=PROMISES,
+        null=True,
+    ),
+    risk=share("Probability that what is proven does not hold; null: 0.05.", null=True),
     confidence=text("What is compared with thresholds.", one_of=tuple(MEASURES)),
     calibrate_on=text("Data that thresholds were found on.", one_of=("held", "train")),
     correction=number("Multiplies the found thresholds.", "1", exclusiveMinimum=0, most=1),

@@ -29,13 +29,13 @@ from eeaug.search.step_costs import COST, RESOURCES, WRONG, State, Steps
 __all__ = ["front"]
 
 Floats = NDArray[np.float64]
-_SHARES = (0.0, 0.5, 1.0)  # of the labels, by how near they are to a limit: the fronts of the first pass
-_CORNERS = 200  # of the front that rooms are measured from: more are sharper and slower
+_SHARES = (0.0, 0.5, 1.0)  # quantiles of nearness to a limit, at which the first pass keeps fronts
+_CORNERS = 200  # points of the front that bound the rooms: more give tighter rooms, slower
 
 
 @dataclass(frozen=True)
 class _Labels:
-    """Ways on: rows (F, d), and the exits that they take (F, number of exits left)."""
+    """Ends of cascades, from a place to the output: rows (F, d) and their exits (F, number of exits left)."""
 
     rows: Floats
     exits: NDArray[np.int32]
@@ -57,8 +57,8 @@ def front(problem: Problem, m: int) -> NDArray[np.intp]:
     steps = Steps(problem, m)
     rooms = None
     if steps.limits:
-        found = _Pass(steps, few=True).front()
-        rooms = _rooms(steps, found.rows) if len(found.rows) else None
+        cascades = _Pass(steps, few=True).front()
+        rooms = _rooms(steps, cascades.rows) if len(cascades.rows) else None
     labels = _Pass(steps, few=False, rooms=rooms).front()
     wrong = labels.rows[:, WRONG]
     values = problem.objective.value(labels.rows[:, COST], 1 - wrong)
@@ -126,7 +126,7 @@ class _Pass:
         if not heads or not any(len(labels.rows) for labels in hops):
             return []
         behind = self._tidied(_join(hops), state)
-        found = []
+        at_exits = []
         for h in heads:
             stay = steps.stay[h][:, None]
             rows = np.repeat(steps.add(behind.rows, steps.head[h, q])[None], len(stay), axis=0)
@@ -134,15 +134,15 @@ class _Pass:
             rows[:, :, WRONG] = steps.wrong[h][:, None] + stay * behind.rows[:, WRONG]
             exits = np.empty((len(stay), len(behind.exits), behind.exits.shape[1] + 1), np.int32)
             exits[:, :, 0], exits[:, :, 1:] = h, behind.exits
-            found.append(_Labels(rows.reshape(-1, steps.width), exits.reshape(-1, exits.shape[2])))
-        return found
+            at_exits.append(_Labels(rows.reshape(-1, steps.width), exits.reshape(-1, exits.shape[2])))
+        return at_exits
 
     def _tidied(self, labels: _Labels, state: State) -> _Labels:
         """The labels of a state that may still be of use."""
         steps = self.steps
         if self.rooms is not None:
             room = self.rooms.get(state, np.zeros((0, 2)))
-            # of the corners that are dearer, the first allows the most errors
+            # among the corners that cost more, the first allows the most errors
             at = np.searchsorted(room[:, 0], labels.rows[:, COST], side="right")
             labels = labels.of(np.append(room[:, 1], -np.inf)[at] > labels.rows[:, WRONG])
         if not len(labels.rows) or not steps.reachable[state]:
@@ -153,9 +153,9 @@ class _Pass:
         for limit in steps.limits:
             used = limit.used(least)
             nearness = np.maximum(nearness, used / limit.most)
-            # no beginning saves it: whatever comes before adds at least this much
+            # infeasible whatever comes before, which adds at least ``least``
             met &= used <= limit.most
-            # no beginning spoils it, not even by rounding: minus infinity is as good and easier to dominate
+            # feasible whatever comes before, even with rounding: the column needs no comparing, so minus infinity
             safe = limit.used(most) <= limit.most * (1 - 1e-9)
             for column in limit.columns:
                 labels.rows[safe, column] = -np.inf
@@ -178,18 +178,18 @@ def _join(parts: list[_Labels]) -> _Labels:
     return _Labels(np.concatenate([p.rows for p in parts]), np.concatenate([p.exits for p in parts]))
 
 
-def _rooms(steps: Steps, found: Floats) -> dict[State, Floats]:
+def _rooms(steps: Steps, points: Floats) -> dict[State, Floats]:
     """Where a label must lie to lead to a cascade that none of those found dominates, by state.
 
-    found : (F, ≥ 2), of cascades that meet the limits, by rising mean cost
+    points : (F, ≥ 2), of cascades that meet the limits, by rising mean cost
 
     A room is a staircase of corners (N, 2), by rising cost and falling P(wrong): a label must lie below one
     of them in both. At the input these are the corners between the cascades found. A step is monotone, so its
     inverse leads from what a label must be below after it to what it must be below before it; limits are not
     looked at, and rooms are joined where several ways lead, so a room is rather too large.
     """
-    cascades = found[np.unique(np.linspace(0, len(found) - 1, _CORNERS).astype(np.intp)), :RESOURCES]
-    # what is no better than one of them may stay: rounding must not cost a label that is
+    cascades = points[np.unique(np.linspace(0, len(points) - 1, _CORNERS).astype(np.intp)), :RESOURCES]
+    # some slack: rounding must not discard a label that is better than a corner
     slack = 1 + 1e-9
     corners = slack * np.stack([np.append(cascades[:, 0], np.inf), np.append(np.inf, cascades[:, 1])], axis=1)
     rooms: dict[State, Floats] = {}

@@ -68,14 +68,14 @@ def undominated(rows: Floats) -> Indices:
     left = left[:, (left != left[0]).any(axis=0) | (np.arange(left.shape[1]) < 2)]
     finite = np.isfinite(left)
     lowest = np.where(finite, left, np.inf).min(axis=0)
-    # a column that differs has some finite value, and one below all of them will do for minus infinity
+    # a column that differs has a finite value: minus infinity is replaced by one below all of them
     left = np.where(finite, left, lowest - np.maximum(1.0, np.abs(lowest)))
     return np.concatenate([plane, rest[pareto(left)]])
 
 
 def _below(front: Floats, points: Floats) -> NDArray[np.bool_]:
     """Whether something on a front in the plane (F, 2), by rising first component, dominates points (N, 2)."""
-    # of those that are no dearer the last one is the lowest
+    # the front falls: of its points that cost no more, the last is the lowest
     at = np.searchsorted(front[:, 0], points[:, 0], side="right")
     return np.append(np.inf, front[:, 1])[at] <= points[:, 1]
 

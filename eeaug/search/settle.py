@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
-# More placements than these are settled for the fronts alone that are the same on all of them.
+# With more placements than this, only fronts that do not depend on the placement are kept.
 EVERY_FRONT = 300_000
 
 
@@ -205,12 +205,12 @@ def class_drops(problem: Problem, archs: Indices) -> Floats:
         return worst
     for part in limit.parts:
         samples, right, share = limit.samples[part], limit.right[:, part], limit.share[part]
-        given = float(share[right[-1]].sum())
-        # a label has all samples, in order: no copy
+        given = float(share[limit.given[part]].sum())
+        # multi-label: all samples in their order, no copy
         bin_of = bins if len(samples) == bins.shape[1] else bins[:, samples]
         if problem.independent:
             leave, hits = marginals(bin_of, right[:-1], problem.thresholds, share)
-            tables = independent_tables(leave[archs], hits[archs], given)
+            tables = independent_tables(leave[archs], hits[archs], float(share[right[-1]].sum()))
         else:
             tables = exact_tables(bin_of, right, archs, problem.thresholds, share)
         np.maximum(worst, given - tables.accuracy, out=worst)
@@ -246,7 +246,7 @@ class _Classes:
 
 def _keep_best(problem: Problem, placed: _Placed, tables: Tables, into: Settled) -> None:
     classes = _Classes(problem, placed, tables)
-    alike = COSTS[problem.cost].everywhere  # one placement that fits stands for all that do
+    alike = COSTS[problem.cost].everywhere  # this cost is the same on every placement: one that fits is enough
     row, way = np.nonzero(placed.fits)
     if alike:
         row, first = np.unique(row, return_index=True)
@@ -321,9 +321,9 @@ def _keep_fronts(problem: Problem, placed: _Placed, tables: Tables, into: Settle
     for name, front in into.fronts.items():
         for way in [-1] if COSTS[name].everywhere else range(len(placed.sequences)):
             costs = placed.costs[name][:, way]
-            if way >= 0:  # what does not fit or is unknown is no way
+            if way >= 0:  # a placement that does not fit, or whose cost is unknown, is left out
                 costs = np.where(placed.fits[:, way, None] & ~np.isnan(costs), costs, np.inf)
-            with np.errstate(invalid="ignore"):  # 0 · ∞, of what is never reached there
+            with np.errstate(invalid="ignore"):  # 0 · ∞ of segments that no sample reaches
                 mean = np.nan_to_num(tables.mean(costs), nan=np.inf).ravel()
             lower = np.flatnonzero(mean < front.cost[right])
             lower = lower[np.lexsort((mean[lower], right[lower]))]

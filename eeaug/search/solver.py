@@ -20,11 +20,11 @@ __all__ = ["SETTLED_PER_COUNT", "Result", "check_feasible", "solve"]
 
 Indices = NDArray[np.intp]
 
-# Up to two exits every architecture is settled; beyond, this many of the independent front per number of
-# exits, unless there are no more than these anyway, and then what is one exit away from the best.
+# Up to two exits every architecture is settled. Beyond, the first so many of the independent front for each number
+# of exits are (all, if there are no more), and then those that differ from the best in one exit.
 SETTLED_PER_COUNT = 200
 _ROUNDS = 10
-# Beyond two exits, architectures are looked at for an explanation if they are no more than these.
+# Beyond two exits, why nothing fits is explained only if there are no more architectures than this.
 _EXPLAINED = 20_000
 
 
@@ -115,7 +115,7 @@ def check_feasible(problem: Problem) -> None:
                 fits &= ~(over > 0)
             if fits.any():
                 return
-    if problem.max_exits <= 2:  # beyond, more cuts may still fit: solve will tell
+    if problem.max_exits <= 2:  # with more exits, smaller segments may still fit: solve finds out
         raise explain(problem, Settled())
 
 
@@ -229,15 +229,15 @@ def _budgets(problem: Problem, into: Settled, looked_at: Sequence[Indices]) -> I
     assert budget is not None, "without a budget every accuracy is within it"
     _, drop, class_drop = nearest
     return InfeasibleError(
-        f"no design meets the limits; the nearest misses 2 of them: --max-accuracy-drop {budget.kept:g} "
+        f"no design meets the limits; the nearest misses 2 of them: --max-accuracy-drop {budget:g} "
         f"({_drop(drop)} needed) and --max-class-drop {given:g} ({_drop(class_drop)} needed)",
-        limit="max_accuracy_drop", given=budget.kept, best=None,
+        limit="max_accuracy_drop", given=budget, best=None,
     )  # fmt: skip
 
 
 def _budget(problem: Problem, best_accuracy: float) -> InfeasibleError:
     """Limits can be met, the accuracy budget cannot: for want of a threshold that is never."""
-    given = 0.0 if problem.objective.budget is None else float(problem.objective.budget.kept)
+    given = 0.0 if problem.objective.budget is None else float(problem.objective.budget)
     best = problem.objective.base_accuracy - best_accuracy
     smallest, asked = apart("{:.4g}".format, best, given)
     return InfeasibleError(

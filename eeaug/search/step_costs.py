@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 # Where a label is: 0 in the midst of a segment with k exits before, or 1 behind exit number k; k; place;
 # processor, in the second case that of the exit.
 State = tuple[int, int, int, int]
-COST, WRONG, RESOURCES = 0, 1, 2  # columns; the rest are resources
+COST, WRONG, RESOURCES = 0, 1, 2  # columns; from RESOURCES on, one for each resource
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,10 @@ class Steps:
             # one working memory at a time, or one per processor beside each other
             for n, p in enumerate(users):
                 self._maximum[p] = self.width + (0 if hardware.exclusive else n)
-            own = sorted({self._maximum[p] for p in users})
-            self.width += len(own)
-            if columns + own:
-                self.limits.append(_Limit(memory.bytes, (*columns, *own)))
+            peaks = sorted({self._maximum[p] for p in users})
+            self.width += len(peaks)
+            if columns + peaks:
+                self.limits.append(_Limit(memory.bytes, (*columns, *peaks)))
 
     def _tables(self, parts: Callable[[int], tuple[Floats, ...]]) -> tuple[Floats, NDArray[np.bool_]]:
         """(N, P, d) and (N, P) of the macs, time, energy, weights and tensors of N steps on each processor."""

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from eeaug.cascade.outcomes import ClassLimit, Outcomes
 from eeaug.cascade.tables import bins
 
-__all__ = ["NEVER", "PAPER_GRID", "Budget", "Objective", "graph", "of_design", "quantile_grid", "solve"]
+__all__ = ["NEVER", "PAPER_GRID", "Objective", "graph", "of_design", "quantile_grid", "solve"]
 
 NEVER = np.float32(np.inf)  # in grids: no confidence reaches it
-# 003 gives thirteen nodes per exit and the range; the step is our reading.
+# The paper (003) gives thirteen nodes per exit and their range; equal steps are our reading.
 PAPER_GRID = np.linspace(0.40, 1.00, 13).astype(np.float32)
 
 SOURCE, SINK = "input", "output"
@@ -32,38 +32,17 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Budget:
-    """The accuracy drop that was asked for, and the one that a design may have on the samples that choose it.
-
-    The cheapest design within a budget is within it partly by luck; what is held back on choose keeps it elsewhere.
-    ``kept`` may be below 0.
-    """
-
-    asked: float
-    kept: float
-
-    @classmethod
-    def whole(cls, asked: float) -> Budget:
-        """Nothing of it is held back."""
-        return cls(asked, asked)
-
-    def instead(self, asked: float) -> Budget:
-        """Another one, of which as much is held back."""
-        return Budget(asked, asked - (self.asked - self.kept))
-
-
-@dataclass(frozen=True)
 class Objective:
     """What is minimised over designs.
 
-    Either the mean cost, with accuracy at least ``base_accuracy − budget.kept``; or, with ``weight``
+    Either the mean cost, with accuracy at least ``base_accuracy − budget``; or, with ``weight``
     w, the sum w · cost / base_cost + (1 − w) · max(0, base_accuracy − accuracy). (Sponner et al. give the
     weights 0.9 and 0.1 and no formula; this one is ours.)
     """
 
     base_accuracy: float
     base_cost: float
-    budget: Budget | None = None
+    budget: float | None = None
     weight: float | None = None
 
     def value(
@@ -84,7 +63,7 @@ class Objective:
         """Whether an accuracy is within the budget (a tolerance of 1e-9 absorbs rounding of the sums)."""
         if self.budget is None:
             return np.ones(np.shape(accuracy), dtype=bool)
-        return np.asarray(accuracy) >= self.base_accuracy - self.budget.kept - 1e-9
+        return np.asarray(accuracy) >= self.base_accuracy - self.budget - 1e-9
 
 
 def of_design(grid_values: Iterable[np.floating | float]) -> tuple[float | None, ...]:
@@ -176,7 +155,7 @@ def graph(
                     # rounding of sums must not keep equal prefixes apart
                     child = (k, np.packbits(rest).tobytes(), round(gained, 12), then.rounded)
                 if not network.has_edge(node, child):
-                    # of equal prefixes the first, that is the lowest threshold, names the edge
+                    # equal prefixes share an edge, which keeps the first, that is the lowest threshold
                     network.add_edge(node, child, weight=scale * reach * costs[k], threshold=t)
                 following[child] = state
                 spent[child] = min(length, spent.get(child, np.inf))
@@ -200,7 +179,7 @@ class _Bounds:
         self.bins, self.size = bins(outcomes.confidence[k][None], grid[None])[0], len(grid) + 1
         self.share = outcomes.counts / outcomes.counts.sum()
         self.right = self.share * outcomes.correct[k]
-        # whoever goes on may be right if anything later is
+        # the most that samples which go on can still get right: those that any later classifier gets right
         self.hopeful = self.share * outcomes.correct[k + 1 :].any(axis=0)
         self.final = float(outcomes.accuracies[-1])
 
@@ -210,7 +189,7 @@ class _Bounds:
         if self.independent:
             rest = reach * (1 - leaving[1:])
             return rest, accuracy + reach * right[1:] + rest * (self.final if self.last else 1.0)
-        # a sum over thresholds rounds otherwise than one over samples
+        # 1e-12: sums over thresholds and over samples round differently
         return leaving[0] - leaving[1:], accuracy + right[1:] + hopeful[0] - hopeful[1:] + 1e-12
 
     def _above(self, share: Floats, alive: NDArray[np.bool_]) -> Floats:
@@ -231,8 +210,11 @@ class _ClassState:
 
     @classmethod
     def first(cls, classes: ClassLimit | None) -> _ClassState:
-        number = 0 if classes is None else len(classes.first)
-        return cls(np.zeros(number), np.ones(number))
+        if classes is None:
+            return cls(np.zeros(0), np.ones(0))
+        # the last classifier is not the given model where it hears the exits before it
+        lost = classes.given.astype(float) - classes.right[-1]
+        return cls(classes.sums(classes.share * lost), np.ones(len(classes.first)))
 
     @property
     def rounded(self) -> bytes:

@@ -31,13 +31,15 @@ from eeaug.settings.vocabulary import (
     FORMATS,
     MAX_SEED,
     MAX_THREADS,
+    PROMISES,
     RECIPES,
+    RISK,
     Cost,
     Effort,
 )
 
 __all__ = [
     "ALWAYS", "COSTS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_CACHE_BYTES", "MAX_EPOCHS", "MAX_LOCATIONS",
-    "MAX_SEED", "MAX_THREADS", "RECIPES", "Contradiction", "Cost", "Effort", "Goal", "Input", "Running", "Settings",
-    "Training", "default_cache",
+    "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "Contradiction", "Cost", "Effort", "Goal", "Input",
+    "Running", "Settings", "Training", "default_cache",
 ]  # fmt: skip

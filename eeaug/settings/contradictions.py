@@ -1,7 +1,8 @@
 """Settings that contradict each other; the door that they were given at words the options.
 
 A message names an option by its key: ``{risk}`` is ``--risk`` on the command line and ``risk=`` in Python; with a
-value, ``{recipe}`` is ``--recipe trecx`` and ``recipe='trecx'``.
+value, ``{recipe}`` is ``--recipe trecx`` and ``recipe='trecx'``. ``{0}`` is the first of the texts that follow the
+message, as it is: names from files go there, as they may have braces.
 """
 
 from __future__ import annotations
@@ -14,35 +15,48 @@ from eeaug.settings.parts import Goal, Input, Running, Training
 from eeaug.settings.vocabulary import FAMILIES, FORMATS, LEAST_ALPHA, flag, needed
 from eeaug.support.spelling import nearest
 
-__all__ = ["Contradiction", "check", "command_line", "python"]
+__all__ = ["Contradiction", "check", "command_line", "python", "unpromised"]
 
-Door = Callable[[str, str | None], str]  # words an option, by its key, and its value if the message names one
+Value = str | int | None  # as the command line takes it; None: the message names the option alone
+Door = Callable[[str, Value], str]  # words an option, by its key
 
-_OPTION = re.compile(r"\{(\w+)\}")
+_NAMED = re.compile(r"\{(\w+)\}")
 
 
-def command_line(key: str, value: str | None) -> str:
+def command_line(key: str, value: Value) -> str:
     return flag(key) if value is None else f"{flag(key)} {value}"
 
 
-def python(key: str, value: str | None) -> str:
+def python(key: str, value: Value) -> str:
     if value is None:
         return f"{key}="
-    if key == "threshold":
-        location, _, number = value.rpartition("=")
+    if key == "threshold" and "=" in str(value):
+        location, _, number = str(value).rpartition("=")
         return f"threshold[{location!r}]={number}"
+    if key == "exit_at" and ":" in str(value):
+        location, _, processor = str(value).partition(":")
+        return f"exit_at[{location!r}]={processor!r}"
     return f"{key}={value!r}"
 
 
 class Contradiction(InputError):
-    """Says it as the command line does, until another door words it."""
+    """Options that contradict each other, the model, the data or the target.
 
-    def __init__(self, message: str, **values: str) -> None:
-        self.message, self.values = message, values
+    Says it as the command line does, until another door words it. ``options``: the keys of those that it names.
+    """
+
+    def __init__(self, message: str, *texts: str, **values: Value) -> None:
+        self.message, self.texts, self.values = message, texts, values
+        names: list[str] = _NAMED.findall(message)
+        self.options = tuple(name for name in names if not name.isdecimal())
         super().__init__(self.worded(command_line))
 
     def worded(self, door: Door) -> str:
-        return _OPTION.sub(lambda option: door(option[1], self.values.get(option[1])), self.message)
+        def word(match: re.Match[str]) -> str:
+            name = match[1]
+            return self.texts[int(name)] if name.isdecimal() else door(name, self.values.get(name))
+
+        return _NAMED.sub(word, self.message)
 
 
 def check(input: Input, goal: Goal, training: Training, running: Running) -> None:
@@ -57,16 +71,14 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
                 what = "family" if option == "heads" else "format"
                 hint = f"no such {what}{nearest(name, known)}; there are {', '.join(known)}"
                 raise Contradiction(f"{{{option}}}: {hint}", **{option: name})
-    if training.finetune and goal.max_class_drop is not None:
-        raise Contradiction("{max_class_drop} compares with the given model, class by class: not with {finetune}")
+    if goal.max_class_drop is not None and (training.finetune or training.recipe == "trecx"):
+        option = "finetune" if training.finetune else "recipe"
+        raise Contradiction(
+            f"{{max_class_drop}} compares with the given model, class by class: not with {{{option}}}",
+            recipe="trecx",
+        )
     if goal.least_alpha is not None and not goal.target_class:
         raise Contradiction("{least_alpha} is of the thresholds of {target_class}, which was not asked for")
-    if goal.cross_validate and not goal.may_cross_validate:
-        raise Contradiction(
-            "{cross_validate} is about {max_accuracy_drop} alone: not with {risk}, {efficiency_weight}, "
-            "{max_class_drop}, {target_class}, {threshold} or {scoring}",
-            scoring="independent",
-        )
     if training.exit_weight is not None and training.recipe != "trecx":
         raise Contradiction(
             "{exit_weight} is of the joint training of {recipe}, which was not asked for", recipe="trecx"
@@ -75,15 +87,11 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
         _check_trecx(input, goal, training)
     if goal.target_class:
         _check_target(input, goal, training)
-    if "tflite-int8" in needed(running.formats):
-        for option, given in (("max_class_drop", goal.max_class_drop), ("target_class", goal.target_class)):
-            if given:
-                raise Contradiction(
-                    f"{{{option}}} is about the float cascade alone: not with {{formats}}",
-                    formats="tflite-int8, tflm",
-                )
-    if goal.risk is not None:
-        _check_risk(input, goal, training)
+    if "tflite-int8" in needed(running.formats) and goal.target_class:
+        raise Contradiction(
+            "{target_class} is about the float cascade alone: not with {formats}", formats="tflite-int8, tflm"
+        )
+    _check_promise(input, goal, training)
 
 
 def _check_trecx(input: Input, goal: Goal, training: Training) -> None:
@@ -103,7 +111,6 @@ def _check_trecx(input: Input, goal: Goal, training: Training) -> None:
 
 def _check_target(input: Input, goal: Goal, training: Training) -> None:
     for option, given in {
-        "risk": goal.risk is not None,
         "finetune": bool(training.finetune),
         "max_class_drop": goal.max_class_drop is not None,
         "efficiency_weight": goal.efficiency_weight is not None,
@@ -125,14 +132,30 @@ def _check_target(input: Input, goal: Goal, training: Training) -> None:
             )
 
 
-def _check_risk(input: Input, goal: Goal, training: Training) -> None:
-    if training.finetune or training.recipe == "trecx":
-        raise Contradiction("{risk} rests on the given model as the last resort, which {finetune} replaces")
-    if goal.max_accuracy_drop is None:
-        raise Contradiction("{risk} guarantees {max_accuracy_drop}: with {efficiency_weight} there is none")
-    if input.calibrate_on == "train":
-        raise Contradiction(
-            "{risk} needs samples that the model was not trained on: not {calibrate_on}", calibrate_on="train"
-        )
-    if goal.correction != 1.0:
-        raise Contradiction("{correction} changes thresholds after they were found: {risk} cannot hold for them")
+def unpromised(input: Input, goal: Goal, training: Training) -> tuple[str, dict[str, str]] | None:
+    """Why nothing can be promised of the accuracy drop, as a message of :class:`Contradiction`; None: it can be."""
+    reasons: tuple[tuple[bool, str, dict[str, str]], ...] = (
+        (goal.max_accuracy_drop is None, "{efficiency_weight} has no accuracy budget", {}),
+        (goal.scoring == "independent", "{scoring} is the paper's flow", {"scoring": "independent"}),
+        (bool(goal.target_class), "{target_class} chooses by gain and loss", {}),
+        (goal.correction != 1, "{correction} changes thresholds after they were found", {}),
+        (
+            input.calibrate_on == "train",
+            "the given model was trained on the samples of {calibrate_on}", {"calibrate_on": "train"},
+        ),
+        (training.recipe == "trecx", "{recipe} replaces the given model", {"recipe": "trecx"}),
+        (bool(training.finetune), "{finetune} replaces the given model", {}),
+    )  # fmt: skip
+    return next(((why, values) for holds, why, values in reasons if holds), None)
+
+
+def _check_promise(input: Input, goal: Goal, training: Training) -> None:
+    if goal.risk is not None and goal.promise in ("expected", "none"):
+        raise Contradiction("{risk} is of what is proven: not with {promise}", promise=goal.promise)
+    asked = "promise" if goal.promise is not None else "risk"
+    reason = unpromised(input, goal, training)
+    if reason is None or (goal.promise in (None, "none") and goal.risk is None):
+        return
+    why, values = reason
+    shown = {"promise": goal.promise} if goal.promise is not None else {}
+    raise Contradiction(f"{{{asked}}}: nothing can be promised here: {why}", **shown, **values)

@@ -6,7 +6,8 @@ The command line has types of its own for them; tests/unit/test_settings_options
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf, isfinite
 from numbers import Integral, Real
@@ -18,11 +19,11 @@ from eeaug.errors import InputError
 from eeaug.settings.contradictions import Contradiction, python
 from eeaug.settings.parts import MAX_CACHE_BYTES, MAX_EPOCHS, MAX_LOCATIONS
 from eeaug.settings.settings import Settings
-from eeaug.settings.vocabulary import COSTS, EFFORTS, MAX_SEED, MAX_THREADS, RECIPES
+from eeaug.settings.vocabulary import COSTS, EFFORTS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES
 from eeaug.support.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
 from eeaug.support.spelling import nearest
 
-__all__ = ["KINDS", "Choice", "Number", "settings"]
+__all__ = ["KINDS", "Choice", "Number", "in_python", "settings"]
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,9 @@ def _names(name: str, value: object) -> tuple[str, ...]:
     """Names, or one; numbers stand for themselves, as classes may be given so."""
     values = [value] if isinstance(value, str | Integral) else value
     if isinstance(values, Iterable) and not isinstance(values, Mapping | bytes):
-        found = tuple(values)
-        if all(isinstance(one, str | Integral) and not isinstance(one, bool) for one in found):
-            return tuple(map(str, found))
+        items = tuple(values)
+        if all(isinstance(one, str | Integral) and not isinstance(one, bool) for one in items):
+            return tuple(map(str, items))
     raise _refused(name, value, "a name, or a list of names")
 
 
@@ -154,13 +155,13 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "mapping": Choice(("free", "one-each")),
     "max_exits": Number(0, 6, whole=True),
     "reuse": _flag,
-    "cross_validate": _flag,
     "finetune": Number(0, MAX_EPOCHS, whole=True),
     "thresholds": Number(2, 101, whole=True),
     "exit_at": _exits,
     "threshold": _thresholds,
     "forbid": _names,
     "labels": Choice(("given", "none")),
+    "promise": Choice(PROMISES),
     "risk": Number(0, 1, above=True, below=True, kind=SHARE),
     "confidence": Choice(tuple(MEASURES)),
     "calibrate_on": Choice(("held", "train")),
@@ -203,7 +204,14 @@ def settings(model: Path, hardware: str, data: str | None, **options: object) ->
     given = {name: KINDS[name](name, value) for name, value in options.items() if value is not None}
     if "efficiency_weight" in given:  # the other objective, unless both are asked for
         given.setdefault("max_accuracy_drop", None)
-    try:
+    with in_python():
         return Settings.of(model=model, hardware=hardware, data=data, **given)
+
+
+@contextmanager
+def in_python() -> Iterator[None]:
+    """What contradicts each other is an InputError that names options as Python does."""
+    try:
+        yield
     except Contradiction as error:
         raise InputError(error.worded(python)) from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eeaug.errors import InputError
-from eeaug.settings.vocabulary import ALWAYS, CROSS_VALIDATED
+from eeaug.settings.vocabulary import ALWAYS
 
 __all__ = [
     "MAX_CACHE_BYTES", "MAX_EPOCHS", "MAX_LOCATIONS", "Goal", "Input", "Running", "Training", "default_cache",
@@ -44,13 +44,13 @@ class Goal:
     """What a design must keep, what it is to minimise, and where its exits may be; SI units.
 
     ``max_accuracy_drop`` None with ``efficiency_weight`` w: the weighted objective of thresholds.Objective.
-    ``max_class_drop`` bounds the accuracy drop of every class. ``risk`` δ: the budget is proven to hold with
-    probability 1 − δ. ``target_class``: names or numbers of the classes that exits are for; none: all.
-    ``least_alpha``: their smallest threshold, None: LEAST_ALPHA. ``reuse``: later decisions may use what earlier
-    exits said. ``cross_validate``: keep the budget on samples that did not choose, as cross-validation estimates;
-    None: where there are few. ``thresholds``: how many of an exit are tried. ``exit_at`` location → processor or
-    None; ``threshold`` location → value; ``forbid`` locations. ``correction`` multiplies the found thresholds.
-    ``points``: how many operating points the bundle carries.
+    ``max_class_drop`` bounds the accuracy drop of every class. ``promise``: one of PROMISES, None: as
+    ``Settings.promises`` says. ``risk`` δ: what is proven holds with probability 1 − δ; None: RISK.
+    ``target_class``: names or numbers of the classes that exits are for; none: all. ``least_alpha``: their smallest
+    threshold, None: LEAST_ALPHA. ``reuse``: later decisions may use what earlier exits said. ``thresholds``: how
+    many of an exit are tried. ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid``
+    locations. ``correction`` multiplies the found thresholds. ``points``: how many operating points the bundle
+    carries.
     """
 
     objective: str = "macs"
@@ -58,6 +58,7 @@ class Goal:
     max_accuracy_drop: float | None = 0.01
     efficiency_weight: float | None = None
     max_class_drop: float | None = None
+    promise: str | None = None
     risk: float | None = None
     target_class: tuple[str, ...] = ()
     least_alpha: float | None = None
@@ -65,25 +66,12 @@ class Goal:
     mapping: str = "free"
     max_exits: int | None = None
     reuse: bool = True
-    cross_validate: bool | None = None
     thresholds: int = 13
     exit_at: Mapping[str, str | None] = field(default_factory=dict)
     threshold: Mapping[str, float] = field(default_factory=dict)
     forbid: tuple[str, ...] = ()
     correction: float = 1.0
     points: int = 3
-
-    @property
-    def may_cross_validate(self) -> bool:
-        others = self.risk, self.efficiency_weight, self.max_class_drop, self.target_class or None
-        free = self.scoring == "exact" and not self.threshold
-        return self.max_accuracy_drop is not None and free and set(others) == {None}
-
-    def cross_validates(self, samples: int) -> bool:
-        """Whether the budget is cross-validated where there are so many choose samples."""
-        if self.cross_validate is None:
-            return self.may_cross_validate and samples < CROSS_VALIDATED
-        return self.cross_validate
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from eeaug.settings import contradictions
 from eeaug.settings.parts import Goal, Input, Running, Training
-from eeaug.settings.vocabulary import ALWAYS, EFFORTS, FORMATS, SAMPLED, TRECX_EPOCHS, needed
+from eeaug.settings.vocabulary import ALWAYS, EFFORTS, FORMATS, RISK, SAMPLED, TRECX_EPOCHS, needed
 
 __all__ = ["PARTS", "Settings"]
 
@@ -59,6 +59,25 @@ class Settings:
         return min(EFFORTS[self.training.effort].places, SAMPLED if self.goal.target_class else inf)
 
     @property
+    def promises(self) -> tuple[str, ...]:
+        """Of vocabulary.PROMISES those that may be given, the first preferred."""
+        if contradictions.unpromised(self.input, self.goal, self.training) is not None:
+            return ("none",)
+        if self.goal.risk is not None:
+            return ("proven",)
+        return ("proven", "expected") if self.goal.promise is None else (self.goal.promise,)
+
+    @property
+    def promise_asked(self) -> bool:
+        """Whether one of them was asked for by name."""
+        return self.goal.promise is not None or self.goal.risk is not None
+
+    @property
+    def risk(self) -> float:
+        """Probability that what is proven does not hold, at most."""
+        return RISK if self.goal.risk is None else self.goal.risk
+
+    @property
     def bundle(self) -> Path:
         """Where the bundle goes: ``<stem>-eeaug`` in the current directory unless said otherwise."""
         return self.running.output or Path(f"{self.input.model.stem}-eeaug")
@@ -75,10 +94,10 @@ class Settings:
             "mapping": goal.mapping,
             "max_exits": max_exits,
             "reuse": goal.reuse,
-            "cross_validate": goal.cross_validate,
             "finetune": training.finetune,
             "thresholds": goal.thresholds,
             "labels": input.labels,
+            "promise": goal.promise,
             "risk": goal.risk,
             "confidence": input.confidence,
             "calibrate_on": input.calibrate_on,

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from math import inf
 
 __all__ = [
-    "ALWAYS", "COSTS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_SEED", "MAX_THREADS", "RECIPES", "Cost", "Effort",
-    "flag", "needed",
+    "ALWAYS", "COSTS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK",
+    "Cost", "Effort", "flag", "needed",
 ]  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
 TRECX_EPOCHS = 10
 LEAST_ALPHA = 0.95  # thresholds of exits for a target class are from here to 1 (the same, section 3.3)
-CROSS_VALIDATED = 2000  # choose samples; with so many, luck is worth less than the budgets that people ask for
+PROMISES = ("proven", "expected", "none")  # of the accuracy drop, on samples that had no part in the choice
+RISK = 0.05  # that a proof may fail with
 MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 MAX_THREADS = 1024
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)

@@ -20,7 +20,7 @@ from eeaug.stages import partition
 
 __all__ = ["EarlyView", "assisted"]
 
-CELLS = 4  # per axis that are left of the view, as of the exit's own
+CELLS = 4  # to how many cells each axis of the view is pooled, as at the exit itself
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class EarlyView:
 
 
 def assisted(network: Any, exit_: Trained) -> EarlyView | None:
-    """The network with the view of its exit, which says at first what it said before; None where it has no place.
+    """The network whose final classifier also sees the exit's view, outputs unchanged at first; None: impossible.
 
     That is: the exit has no depthwise convolution, the model does not end in a dense layer that follows a map, or
     the map has too few channels.
@@ -41,17 +41,21 @@ def assisted(network: Any, exit_: Trained) -> EarlyView | None:
     import keras
 
     depthwise = [i for i, s in enumerate(exit_.head.steps) if isinstance(s, Convolve) and s.filters is None]
-    name, found = partition.exit_name(exit_), _dense(keras, network.output[partition.FINAL])
-    if not depthwise or found is None:
+    name, last_dense = partition.exit_name(exit_), _dense(keras, network.output[partition.FINAL])
+    if not depthwise or last_dense is None:
         return None
-    final, read = found
-    own = network.get_layer(f"{name}_{depthwise[0]}_depthwise")
-    channels = own.kernel.shape[-2] // 2
+    final, read = last_dense
+    exit_layer = network.get_layer(f"{name}_{depthwise[0]}_depthwise")
+    channels = exit_layer.kernel.shape[-2] // 2
     last = _map(read)
     if len(last.shape) != 4 or not 1 <= channels < last.shape[-1] / 2:
         return None
     layer = keras.layers.DepthwiseConv2D(
-        own.kernel_size, strides=own.strides, padding="same", activation="relu", name="early_view_depthwise"
+        exit_layer.kernel_size,
+        strides=exit_layer.strides,
+        padding="same",
+        activation="relu",
+        name="early_view_depthwise",
     )
     view = layer(last[..., :channels])
     window = tuple(max(1, s // CELLS) for s in view.shape[1:3])
@@ -59,14 +63,14 @@ def assisted(network: Any, exit_: Trained) -> EarlyView | None:
     view = keras.layers.Flatten(name="early_view_flatten")(view)
     joined = keras.layers.Concatenate(name="early_view_joined")([read, view])
     dense = keras.layers.Dense(final.units, activation=final.activation, name=f"{final.name}_assisted")
-    made = dense(joined)
+    scores = dense(joined)
     kernel, bias = final.kernel.numpy(), final.bias.numpy() if final.use_bias else np.zeros(final.units, np.float32)
     dense.set_weights([np.concatenate([kernel, np.zeros((view.shape[-1], final.units), np.float32)]), bias])
-    outputs = {**network.output, partition.FINAL: _after(keras, final, network.output[partition.FINAL], made)}
+    outputs = {**network.output, partition.FINAL: _after(keras, final, network.output[partition.FINAL], scores)}
 
     def copy() -> None:
-        layer.kernel.assign(own.kernel[:, :, :channels])
-        layer.bias.assign(own.bias[:channels])
+        layer.kernel.assign(exit_layer.kernel[:, :, :channels])
+        layer.bias.assign(exit_layer.bias[:channels])
 
     copy()
     return EarlyView(keras.Model(network.input, outputs, name=network.name), channels, copy)
@@ -98,7 +102,7 @@ def _inputs(tensor: Any) -> tuple[Any, ...]:
 
 
 def _after(keras: Any, final: Any, old: Any, new: Any) -> Any:
-    """What followed the dense layer ``final`` up to ``old``, on ``new``."""
+    """``new`` sent through the layers that lie between the dense layer ``final`` and ``old``."""
     chain = []
     while old._keras_history.operation is not final:
         chain.append(old._keras_history.operation)

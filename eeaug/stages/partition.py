@@ -96,12 +96,12 @@ def stages(
     processors : m + 1 pairs (name, bytes per element); macs : m + 1 costs
     weights : m + 1 rows of reuse.Reuse; none: every classifier decides by itself
     """
-    made: list[Stage] = []
+    cut: list[Stage] = []
     start, shape = None, classifier.input_shape
     for k, (processor, width) in enumerate(processors):
         trained = exits[k] if k < len(exits) else None
         end = trained.head.location if trained else None
-        made.append(
+        cut.append(
             Stage(
                 name=f"{k}-{processor}",
                 processor=processor,
@@ -119,7 +119,7 @@ def stages(
         )
         if end:
             start, shape = end.name, end.shape
-    return tuple(made)
+    return tuple(cut)
 
 
 def stage_graph(classifier: Classifier, stage: Stage) -> tuple[Any, dict[str, Any]]:
@@ -128,11 +128,11 @@ def stage_graph(classifier: Classifier, stage: Stage) -> tuple[Any, dict[str, An
 
     inputs = keras.Input(stage.input_shape, name=stage.input_name)
     end = stage.end or classifier.output
-    made = classifier.replay(stage.start, inputs, [*_reads(stage.exit), end])
+    tensors = classifier.replay(stage.start, inputs, [*_reads(stage.exit), end])
     if stage.exit is None:
-        return inputs, {PROBABILITIES: _final(classifier, made[end])}
-    handover = keras_to_onnx.as_float32(made[end], "eeaug_handover")
-    return inputs, {PROBABILITIES: _attached(stage.exit, made), str(stage.handover): handover}
+        return inputs, {PROBABILITIES: _final(classifier, tensors[end])}
+    handover = keras_to_onnx.as_float32(tensors[end], "eeaug_handover")
+    return inputs, {PROBABILITIES: _attached(stage.exit, tensors), str(stage.handover): handover}
 
 
 def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
@@ -142,21 +142,21 @@ def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
     inputs = keras.Input(classifier.input_shape, name=INPUT)
     locations = [trained.head.location.name for trained in exits]
     earlier = [name for trained in exits for name in _reads(trained)]
-    made = classifier.replay(None, inputs, list(dict.fromkeys([*earlier, *locations, classifier.output])))
-    outputs = {exit_name(trained): _attached(trained, made) for trained in exits}
-    outputs[FINAL] = _final(classifier, made[classifier.output])
+    tensors = classifier.replay(None, inputs, list(dict.fromkeys([*earlier, *locations, classifier.output])))
+    outputs = {exit_name(trained): _attached(trained, tensors) for trained in exits}
+    outputs[FINAL] = _final(classifier, tensors[classifier.output])
     return keras.Model(inputs, outputs, name="augmented")
 
 
 def backbone(augmented: Any, path: Path) -> Classifier:
-    """The model as it was taken apart, from one in one piece: less its heads, and what came at its end."""
+    """The backbone of an augmented model: without its heads and a softmax that was added."""
     keras = keras_files.import_keras()
     tensor, added = augmented.output[FINAL], False
     while tensor._keras_history.operation.name in model.RESERVED:
         operation, index, _ = tensor._keras_history
         added |= operation.name == model.SOFTMAX
         (tensor,) = operation._inbound_nodes[index].input_tensors
-    # samples may have told otherwise than layers do whether it lacked its softmax
+    # whether the given model lacked its softmax was decided by samples, not by layers alone
     return replace(model.from_keras(keras, keras.Model(augmented.inputs, tensor), path), logits=added)
 
 
@@ -169,6 +169,6 @@ def _reads(trained: Trained | None) -> list[str]:
     return [] if trained is None else [read.location.name for read in trained.head.earlier]
 
 
-def _attached(trained: Trained, made: Mapping[str, Any]) -> Any:
-    head, earlier = trained.head, [made[name] for name in _reads(trained)]
-    return keras_head.attach(head, trained.weights, made[head.location.name], exit_name(trained), earlier)
+def _attached(trained: Trained, tensors: Mapping[str, Any]) -> Any:
+    head, earlier = trained.head, [tensors[name] for name in _reads(trained)]
+    return keras_head.attach(head, trained.weights, tensors[head.location.name], exit_name(trained), earlier)

@@ -3,9 +3,9 @@
 ::
 
     <directory>/data/<key>/                 samples, unpacked once; *.part: unfinished
-    <directory>/networks/<key>/about.json   which models and data: base names
+    <directory>/networks/<key>/about.json   which models, and data that they ran on: base names
     <directory>/networks/<key>/features/    tensors of the frozen backbone, a file each; *.part: unfinished passes
-    <directory>/networks/<key>/heads/       trained heads with their answers, a file per location and family
+    <directory>/networks/<key>/heads/       trained heads, a file per location and family, and their answers
     <directory>/once-<random>/              a whole cache for one run that wants none, gone when it ends
 
 Whatever is dropped is computed again when it is asked for: the cache changes how long a run takes, nothing else.
@@ -33,12 +33,12 @@ from eeaug.errors import InputError
 from eeaug.support import checksums, leftovers, places
 
 __all__ = [
-    "PARTIAL", "Cache", "Item", "Network", "clear_way", "damaged", "discard", "is_there", "key", "publishing",
-    "telling", "touch", "writing",
+    "PARTIAL", "Cache", "CachedModel", "Item", "clear_way", "damaged", "discard", "is_there", "key",
+    "publishing", "telling", "touch", "writing",
 ]  # fmt: skip
 
 PARTIAL = ".part"
-STALE_S = 24 * 3600.0  # what is unfinished and this old is not gone on with
+STALE_S = 24 * 3600.0  # unfinished work older than this is not resumed
 ABOUT = "about.json"
 NETWORKS = ("networks", r"[0-9a-f]{32}")
 PLACES = {  # kind → names on the way to its items
@@ -70,7 +70,7 @@ class Item:
                 shutil.rmtree(self.path)
             else:
                 self.path.unlink()
-        except FileNotFoundError:  # another run drops it too
+        except FileNotFoundError:  # another run has deleted it
             pass
         except OSError:
             return False
@@ -78,8 +78,8 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Network:
-    """What is kept of a model on a data set: base names (several if it was given by several), and items."""
+class CachedModel:
+    """What is kept of a model, on whatever data: base names (several if it was given by several), and items."""
 
     folder: Path
     models: tuple[str, ...]
@@ -94,7 +94,7 @@ class Network:
     def tidy(self) -> None:
         """Delete its folder if nothing is kept there any more."""
         folders = [self.folder / kind for kind in ("features", "heads")]
-        with contextlib.suppress(OSError):  # not empty, or not only ours
+        with contextlib.suppress(OSError):  # the folder is not empty, or holds files of others
             if {path.name for path in self.folder.iterdir()} <= {ABOUT, *(f.name for f in folders)}:
                 for folder in folders:
                     with contextlib.suppress(FileNotFoundError):
@@ -114,9 +114,13 @@ class Cache:
     def data(self) -> Path:
         return self.directory / "data"
 
-    def network(self, model: str, model_sha256: str, data: str, data_sha256: str) -> Path:
-        """The folder of a model on a data set, made if it is not there; names are base names, for people."""
-        folder = self.directory / "networks" / key({"model": model_sha256, "data": data_sha256})
+    def network(self, model: str, model_sha256: str, data: str) -> Path:
+        """The folder of a model, made if it is not there; names are base names, for people.
+
+        Items in it are named by the content of the samples that they come from: parts that two data sets share
+        are kept once.
+        """
+        folder = self.directory / "networks" / key({"model": model_sha256})
         about = folder / ABOUT
         with writing(self.directory):
             for kind in ("features", "heads"):
@@ -133,25 +137,25 @@ class Cache:
         touch(about)
         return folder
 
-    def networks(self) -> list[Network]:
+    def networks(self) -> list[CachedModel]:
         """Every network that has a folder, what was used longest ago first."""
         items = self.items()
-        found = []
+        networks = []
         for folder in _find(self.directory, *NETWORKS):
             names = _about(folder)
             opened_s = (folder / ABOUT if (folder / ABOUT).is_file() else folder).stat().st_mtime
             mine = tuple(item for item in items if item.path.is_relative_to(folder))
-            found.append(Network(folder, names["models"], names["data"], opened_s, mine))
-        return sorted(found, key=lambda network: (network.used_s, network.folder))
+            networks.append(CachedModel(folder, names["models"], names["data"], opened_s, mine))
+        return sorted(networks, key=lambda network: (network.used_s, network.folder))
 
     def items(self) -> list[Item]:
         """Everything in the cache, what was used longest ago first."""
-        found = []
+        items = []
         for kind, names in PLACES.items():
             for path in _find(self.directory, *names):
                 with contextlib.suppress(FileNotFoundError):  # another run may be tidying up
-                    found.append(Item(path, kind, *places.measured(path)))
-        return sorted(found, key=lambda item: (item.used_s, item.path))
+                    items.append(Item(path, kind, *places.measured(path)))
+        return sorted(items, key=lambda item: (item.used_s, item.path))
 
     def links(self) -> list[Path]:
         """Symbolic links where items would be: not made by eeaug, and left alone."""
@@ -180,7 +184,7 @@ class Cache:
         total = sum(item.bytes for item in items)
         items = [item for item in items if not item.unfinished]
         free = shutil.disk_usage(self.directory).free
-        if free + sum(item.bytes for item in items) < need:  # said before anything is dropped in vain
+        if free + sum(item.bytes for item in items) < need:  # refused before anything is deleted in vain
             raise self._full(need, what, free)
         for item in items:
             within = self.limit_bytes is None or total + need <= self.limit_bytes
@@ -219,13 +223,13 @@ class Cache:
         try:
             yield
         except OSError as error:
-            said = f"{error.strerror}; name another place with --cache-dir"
-            raise InputError(f"the cache {self.directory} cannot be made: {said}") from error
+            reason = f"{error.strerror}; name another place with --cache-dir"
+            raise InputError(f"the cache {self.directory} cannot be made: {reason}") from error
 
     def _drop_stale(self) -> None:
         before_s = time.time() - STALE_S
         for item in self.items():
-            # an unfinished pass over the data is gone on with by the next run; of the rest a lock tells
+            # the next run resumes an unfinished pass over the data; a lock tells whether the rest is in use
             left = item.kind in ("data", "once") and item.unfinished and leftovers.is_left(item.path)
             if left or (item.unfinished and item.used_s < before_s):
                 item.drop()
@@ -246,8 +250,8 @@ def key(facts: object) -> str:
 
 
 def touch(path: Path) -> None:
-    """Note that it was used now, for the order in which things are dropped."""
-    with contextlib.suppress(OSError):  # gone, or somebody else's: it is dropped earlier, that is all
+    """Set the time of its last use to now: what was used longest ago is deleted first."""
+    with contextlib.suppress(OSError):  # it is gone or another user's: it counts as older, no more
         os.utime(path)
 
 
@@ -262,7 +266,7 @@ def publishing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{path.name}.{leftovers.machine()}-{os.getpid()}{PARTIAL}")
     with writing(path):
         try:
-            for left in path.parent.glob(f"{path.name}.*{PARTIAL}"):  # of runs that were killed
+            for left in path.parent.glob(f"{path.name}.*{PARTIAL}"):  # unfinished files of killed runs
                 if left == partial or leftovers.is_left(left) or left.lstat().st_mtime < time.time() - STALE_S:
                     discard(left)
             partial.touch()
@@ -275,7 +279,7 @@ def publishing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Says which place it is that cannot be written, be the disk full or the directory somebody else's."""
+    """An OSError within becomes an InputError that names this place and what to do."""
     try:
         yield
     except OSError as error:
@@ -306,7 +310,7 @@ def telling(tell: Callable[[str], object]) -> Iterator[None]:
 
 
 def damaged(kind: str, path: Path) -> None:
-    """Drop what does not agree with its checksum, or has none, and say so; it is made anew then.
+    """Delete what does not agree with its checksum, or has none, and say so; it will be made anew.
 
     Raises
     ------
@@ -319,7 +323,7 @@ def damaged(kind: str, path: Path) -> None:
 
 
 def clear_way(folder: Path) -> None:
-    """See that a directory can be made, or is there; what has no content may go for it.
+    """Make room for a directory where there is none: an empty file or a link of that name is deleted.
 
     Raises
     ------
@@ -348,7 +352,7 @@ def discard(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-    except FileNotFoundError:  # another run drops it too
+    except FileNotFoundError:  # another run has deleted it
         pass
     except OSError as error:
         raise InputError(
@@ -358,7 +362,7 @@ def discard(path: Path) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Also a link to nothing, and what cannot be looked at."""
+    """Whether the name is taken: also by a broken link, or by what may not be looked at."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

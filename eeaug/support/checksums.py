@@ -28,8 +28,8 @@ MAGIC = b"eeaugCRC"
 FIELDS = struct.Struct("<QQQI")  # start, piece, content in bytes; number of sums
 ENDING = struct.Struct("<I8s")  # sum of place, sums and fields; MAGIC
 AT_ONCE = 1 << 22  # bytes read in one go
-PIECE_BYTES = 1 << 26  # of what is written from beginning to end
-FACTS_BYTES = 1 << 24  # no facts are larger
+PIECE_BYTES = 1 << 26  # bytes for each sum, of a file written from beginning to end
+FACTS_BYTES = 1 << 24  # the most that the facts of a file take
 SUM = "crc32"
 
 
@@ -110,7 +110,7 @@ def _sum_of_facts(path: Path, facts: Mapping[str, Any]) -> int:
 
 
 def _seed(path: Path) -> int:
-    """Stands for the place in its cache, wherever that is."""
+    """Where sums begin: it depends on the place within the cache, not on where the cache is."""
     return zlib.crc32("/".join(path.parts[-3:]).encode("utf-8", "surrogateescape"))
 
 

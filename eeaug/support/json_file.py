@@ -42,15 +42,15 @@ def strict(content: str | bytes, *, digits: int = DIGITS, constants: bool = Fals
     text = content.decode("utf-8") if isinstance(content, bytes) else content
     hooks: dict[str, Any] = {} if constants else {"parse_float": _float, "parse_constant": _constant}
     try:
-        found = json.loads(text, parse_int=partial(_integer, digits), object_pairs_hook=_object, **hooks)
-        _check_depth(found)
+        document = json.loads(text, parse_int=partial(_integer, digits), object_pairs_hook=_object, **hooks)
+        _check_depth(document)
         if "\\ud" in text.lower():  # halves of a pair of surrogates can be written as escapes
-            json.dumps(found, ensure_ascii=False).encode()
+            json.dumps(document, ensure_ascii=False).encode()
     except RecursionError:
         raise _too_deep() from None
     except UnicodeEncodeError:
         raise Unreadable("holds half a character (a lone surrogate)") from None
-    return found
+    return document
 
 
 def raw(path: Path, most: int = MOST_BYTES) -> bytes:
@@ -110,18 +110,18 @@ def differences(one: Any, other: Any, at: Place = ()) -> Place | None:
     else:
         return None if one == other else at
     for key, a, b in pairs:
-        found = differences(a, b, (*at, key))
-        if found is not None:
-            return found
+        place_inside = differences(a, b, (*at, key))
+        if place_inside is not None:
+            return place_inside
     return at if len(one) != len(other) else None
 
 
 def place(path: Iterable[str | int]) -> str:
-    """stages[0].files.onnx"""
-    made = ""
+    """A path in a document as text: ``stages[0].files.onnx``."""
+    dotted = ""
     for key in path:
-        made += f"[{key}]" if isinstance(key, int) else f".{shown(key)}"
-    return shown(made.removeprefix("."), 120) or "the file"
+        dotted += f"[{key}]" if isinstance(key, int) else f".{shown(key)}"
+    return shown(dotted.removeprefix("."), 120) or "the file"
 
 
 def value(given: Any) -> str:
@@ -176,9 +176,9 @@ def _listed(names: Iterable[str], most: int = 3) -> str:
     return f"{', '.join(map(shown, every[:most]))}{more}"
 
 
-def _check_depth(found: Any) -> None:
+def _check_depth(document: Any) -> None:
     """Breadth first: deep JSON must not exhaust Python's stack here or later."""
-    level, depth = [found] if found.__class__ in NESTED else [], 0
+    level, depth = [document] if document.__class__ in NESTED else [], 0
     while level:
         depth += 1
         if depth > DEEPEST:
@@ -210,9 +210,9 @@ def _constant(text: str) -> NoReturn:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise Unreadable(f"holds the field {shown(twice)!r} twice in one place")
-    return made
+    return fields

@@ -21,7 +21,7 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # not on this system: process numbers alone tell
+except ImportError:  # no file locks on this system: process numbers alone decide
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
@@ -37,9 +37,9 @@ __all__ = [
     "sweep",
 ]
 
-YOUNG_S = 60.0  # what is younger may have no lock yet, if a process of that number is there
+YOUNG_S = 60.0  # a younger one may not be locked yet, if its process lives
 NAME_BYTES = 255  # of a file name, on usual file systems
-TAIL_BYTES = 32  # of it, for the dot before the name, and for the kind and the number behind it
+TAIL_BYTES = 32  # of those, for the dot in front, the kind and the process number
 
 
 def hidden(place: Path, kind: str) -> Path:
@@ -49,18 +49,18 @@ def hidden(place: Path, kind: str) -> Path:
 
 def abandoned(place: Path, kind: str) -> list[Path]:
     """Siblings as :func:`hidden` names them, of processes that are no more; the youngest first."""
-    found = []
+    leftovers = []
     with contextlib.suppress(OSError):
         for entry in place.parent.iterdir():
             match = re.fullmatch(rf"{re.escape(_stem(place))}\.{kind}-(\d+)", entry.name)
             if match and _is_dead(entry, int(match[1])):
-                found.append(entry)
-    return sorted(found, key=lambda path: path.lstat().st_ctime_ns, reverse=True)
+                leftovers.append(entry)
+    return sorted(leftovers, key=lambda path: path.lstat().st_ctime_ns, reverse=True)
 
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Others see that a process is at work on this directory or file, which may be renamed meanwhile."""
+    """Within, a lock tells other processes that this directory or file is in use; it may be renamed."""
     if fcntl is None:
         yield
         return
@@ -83,7 +83,7 @@ def is_held(path: Path) -> bool:
         return True
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # somebody's, or no locks on this file system
+    except OSError:  # another process holds it, or this file system has no locks
         return True
     finally:
         os.close(opened)
@@ -134,7 +134,7 @@ def own_temporary() -> Iterator[None]:
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(scratch())
-        except OSError:  # nowhere to write: said by what needs it
+        except OSError:  # no place to write: whoever needs one reports it
             yield
             return
         before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
@@ -173,17 +173,17 @@ def _is_dead(path: Path, process: int) -> bool:
             return not _lives(process)
         not_locked_yet = _lives(process) and time.time() - facts.st_ctime < YOUNG_S
         return not (not_locked_yet or is_held(path))
-    except OSError:  # gone meanwhile, or not to be looked into
+    except OSError:  # gone meanwhile, or not readable
         return False
 
 
 def _lives(process: int) -> bool:
-    if os.name != "posix":  # a signal 0 would end it there
+    if os.name != "posix":  # on Windows, os.kill with signal 0 ends the process
         return True
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # somebody else's
+    except OSError:  # the process of another user
         return True
     return True

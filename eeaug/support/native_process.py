@@ -25,7 +25,7 @@ from eeaug.support.processes import import_path
 
 __all__ = ["Ended", "call", "start"]
 
-FORKS = sys.platform == "linux"  # elsewhere a call runs in the server itself: the next one starts another
+FORKS = sys.platform == "linux"  # elsewhere the server itself runs a call and ends; the next starts a new one
 CLOSING_S = 5.0  # for the server to end when it is asked to
 
 
@@ -70,26 +70,26 @@ class _Server:
                 return None
             assert process.stdin and process.stdout
             try:
-                # the function is unpickled in the child: what it imports is no matter of the server
+                # unpickled in the child, so that the server does not import what the function needs
                 pickle.dump(pickle.dumps(work), process.stdin)
                 process.stdin.flush()
                 status, content = pickle.load(process.stdout)
             except (EOFError, BrokenPipeError, pickle.UnpicklingError):
-                status, content, said = process.wait(), b"", self._said()
+                status, content, last_line = process.wait(), b"", self._last_words()
                 self._forget()
-            except BaseException:  # an interrupt: what is under way is of no use any more
+            except BaseException:  # an interrupt: nobody waits for the result any more
                 self.close()
                 raise
             else:
-                said = self._said()
+                last_line = self._last_words()
         if status or not content:
-            raise Ended(f"{doing}: {_how(status)}{f' ({said})' if said else ''}")
-        kind, made = pickle.loads(content)
+            raise Ended(f"{doing}: {_how(status)}{f' ({last_line})' if last_line else ''}")
+        kind, result = pickle.loads(content)
         if kind == "made":
-            return made
-        if isinstance(made, EeaugError):
-            raise made
-        raise RuntimeError(made)
+            return result
+        if isinstance(result, EeaugError):
+            raise result
+        raise RuntimeError(result)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._pid != os.getpid():  # the first call, or that of a child of the process that made it
@@ -105,7 +105,7 @@ class _Server:
             )  # fmt: skip
         return self._process
 
-    def _said(self) -> str:
+    def _last_words(self) -> str:
         """The last line that native code wrote, which often tells why it ended; the next call's begin anew."""
         if self._heard is None:
             return ""

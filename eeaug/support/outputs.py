@@ -56,7 +56,7 @@ class Output:
         if self.place is not None:
             try:
                 self._check(self.place)
-            except OSError as error:  # a name too long, a loop of links, a directory not to be looked into
+            except OSError as error:  # a name too long, a loop of links, a directory without permission
                 raise InputError(f"{self.option} {self.place}: {error.strerror or error}") from error
 
     def write(self, content: bytes) -> None:
@@ -79,27 +79,27 @@ class Output:
             raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(self.place)) from error
 
     def _check(self, place: Path) -> None:
-        said = f"{self.option} {place}"
+        given = f"{self.option} {place}"
         real = Path(os.path.realpath(place))
         if not _is_there(place):
             if not place.parent.is_dir():
-                raise InputError(f"{said}: the directory {place.parent} does not exist")
+                raise InputError(f"{given}: the directory {place.parent} does not exist")
         elif not place.exists():
             raise InputError(
-                f"{said} is a link to {place.readlink()}, which does not exist: remove it, or name that file"
+                f"{given} is a link to {place.readlink()}, which does not exist: remove it, or name that file"
             )
         elif place.is_dir():
-            raise InputError(f"{said} is a directory: name a file in it")
+            raise InputError(f"{given} is a directory: name a file in it")
         elif _is_stream(place):
             self._check_stream(place)
             return
         outer = bundle_around(real)
         if outer is not None:
-            raise InputError(f"{said} lies in the bundle {outer}, which is to stay as it is: name another place")
+            raise InputError(f"{given} lies in the bundle {outer}, which is to stay as it is: name another place")
         if real.exists():
             self._check_replaced(place, real)
         if not os.access(real.parent, os.W_OK):
-            raise InputError(f"{said}: cannot write to {place.parent}")
+            raise InputError(f"{given}: cannot write to {place.parent}")
 
     def _check_stream(self, place: Path) -> None:
         if stat.S_ISBLK(place.stat().st_mode):
@@ -131,10 +131,10 @@ def is_bundle(directory: Path) -> bool:
 def read_manifest(directory: Path) -> dict[str, Any] | None:
     """What manifest.json says, whoever wrote it; None: it is no regular file, too large, or damaged."""
     try:
-        found = json_file.strict(regular.content(directory / MANIFEST, MANIFEST_BYTES))
+        document = json_file.strict(regular.content(directory / MANIFEST, MANIFEST_BYTES))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 def bundle_around(path: Path) -> Path | None:
@@ -190,11 +190,11 @@ def _write_into(place: Path, content: bytes) -> None:
 
 
 def _replace(real: Path, content: bytes) -> None:
-    """Through a hidden sibling, which takes the place of what is there, and its mode."""
+    """Write a hidden sibling, which then replaces the file that is there and takes its mode."""
     for left in leftovers.abandoned(real, "partial"):
         leftovers.remove(left)
     partial = leftovers.hidden(real, "partial")
-    if partial.is_file():  # of an earlier process of the same number
+    if partial.is_file():  # left by an earlier process with the same number
         partial.unlink()
     try:
         with partial.open("xb") as stream, leftovers.hold(partial):

@@ -21,8 +21,8 @@ from eeaug.support.regular import Unreadable
 
 __all__ = ["TEXT_BYTES", "check_directory", "check_name", "measured", "naming", "read", "regular", "why"]
 
-TEXT_BYTES = 1 << 20  # of a file that people write: a hardware description, options, a data sidecar
-PIPE_S = 10.0  # what writes to a pipe (--hw <(...)) has begun by then
+TEXT_BYTES = 1 << 20  # the most of a file that people write: hardware description, options, data sidecar
+PIPE_S = 10.0  # to wait for what is written to a pipe (--hw <(...))
 
 
 def why(error: OSError) -> str:
@@ -57,13 +57,13 @@ def regular(path: Path, most: int | None = None) -> os.stat_result:
 
 
 def check_directory(path: Path) -> None:
-    """Raise OSError where no such directory is and none can be made; what is made to know that goes again."""
+    """Raise OSError where no such directory is and none can be made; what is made to find out is removed again."""
     place = path.absolute()
-    made = [each for each in (place, *place.parents) if not (each.exists() or each.is_symlink())]
+    missing = [each for each in (place, *place.parents) if not (each.exists() or each.is_symlink())]
     try:
         place.mkdir(parents=True, exist_ok=True)
     finally:
-        for each in made:
+        for each in missing:
             with suppress(OSError):  # not made, or another run has begun to use it
                 each.rmdir()
 
@@ -100,7 +100,7 @@ def read(path: Path, most: int = TEXT_BYTES) -> bytes:
 
 
 def _from_pipe(path: Path, most: int) -> bytes:
-    """Opened so that a pipe that nobody writes to is empty, and not waited for."""
+    """What comes through a pipe; opened so that one that nobody writes to is refused, not waited for."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     content, until = b"", time.monotonic() + PIPE_S
     try:

@@ -20,7 +20,7 @@ _SPACES = "\u00a0\u2009\u202f"
 
 
 def printable(text: str) -> str:
-    """The text on one line, every character that is none to look at as an escape."""
+    """The text on one line, with an escape for every character that cannot be seen."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in _JOINERS or c in _SPACES else repr(c)[1:-1] for c in text)

@@ -25,15 +25,15 @@ _MEMORY = re.compile(
 )
 
 
-def for_want_of_memory(said: str) -> bool:
+def for_want_of_memory(words: str) -> bool:
     """Whether these are the words of a library that got no memory, or no thread."""
-    return _MEMORY.search(said) is not None
+    return _MEMORY.search(words) is not None
 
 
-def ended_by(number: int, said: str = "") -> str:
-    """Why a process was ended by a signal, as far as that can be told from it and from what it had ``said``."""
+def ended_by(number: int, words: str = "") -> str:
+    """Why a process was ended by a signal, as far as that can be told from it and from what it had ``words``."""
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-    if for_want_of_memory(said):
+    if for_want_of_memory(words):
         return f"out of memory ({name})"
     if number == signal.SIGKILL:
         return f"killed ({name}): most likely out of memory"

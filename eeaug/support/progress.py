@@ -9,7 +9,7 @@ from typing import Protocol
 
 __all__ = ["DOUBT", "TITLES", "Lines", "Observer", "Progress", "title"]
 
-DOUBT = "Doubtful: "  # what a warning begins with that comes before all others
+DOUBT = "Doubtful: "  # the beginning of warnings that are shown before all others
 
 # steps, as timing.json names them, in words
 TITLES = {
@@ -19,6 +19,7 @@ TITLES = {
     "convert": "write it as ONNX",
     "features": "one pass of the frozen model",
     "heads": "train",
+    "answers": "ask heads of an earlier run",
     "finetune": "train exits and backbone together",
     "forecast": "time a small batch",
     "search": "choose exits, thresholds and processors",
@@ -77,7 +78,7 @@ class Progress:
         self.observer = observer
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
-        self._first = 0  # how many of them come before all others
+        self._first = 0  # how many of the warnings begin with DOUBT
         self._start = time.perf_counter()
 
     @contextmanager

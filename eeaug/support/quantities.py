@@ -103,10 +103,10 @@ def parse(text: str, kind: Kind) -> float:
     text = text.strip()
     if re.fullmatch(r"[+-]?(nan|inf|infinity)", text, re.IGNORECASE):
         raise QuantityError(f"{text} is not a finite number")
-    found = _NUMBER.fullmatch(text) if len(text) <= LONGEST else None
-    if found is None:
+    match = _NUMBER.fullmatch(text) if len(text) <= LONGEST else None
+    if match is None:
         raise QuantityError(f"{_quoted(text)} is not {kind.what}, such as {kind.example}{_comma(text, kind)}")
-    number, unit = found[1].replace("_", ""), (found[2] or "").strip()
+    number, unit = match[1].replace("_", ""), (match[2] or "").strip()
     if unit not in kind.units:
         raise QuantityError(_unknown_unit(text, number, unit, kind))
     value = _times(number, kind.units[unit])
@@ -132,14 +132,14 @@ def apart(text: Callable[[float], str], first: float, second: float) -> tuple[st
     words = text(first), text(second)
     if words[0] != words[1] or first == second or not (math.isfinite(first) and math.isfinite(second)):
         return words
-    found = re.fullmatch(r"([−+±]?)([\d,]*\.?\d+(?:e[+-]?\d+)?)(.*)", words[0])
-    if found is None:
+    match = re.fullmatch(r"([−+±]?)([\d,]*\.?\d+(?:e[+-]?\d+)?)(.*)", words[0])
+    if match is None:
         return words
-    unit, factor = found[3], _SHOWN.get(found[3].strip(), 1.0)
+    unit, factor = match[3], _SHOWN.get(match[3].strip(), 1.0)
     for digits in range(1, 16):
-        made = f"{first * factor:.{digits}f}{unit}", f"{second * factor:.{digits}f}{unit}"
-        if made[0] != made[1]:
-            return tuple(word.replace("-", "−", 1) if word[0] == "-" else word for word in made)  # type: ignore
+        pair = f"{first * factor:.{digits}f}{unit}", f"{second * factor:.{digits}f}{unit}"
+        if pair[0] != pair[1]:
+            return tuple(word.replace("-", "−", 1) if word[0] == "-" else word for word in pair)  # type: ignore
     return f"{first!r}{unit if factor == 1 else ''}", f"{second!r}{unit if factor == 1 else ''}"
 
 
@@ -162,7 +162,7 @@ def _check_share(number: str, value: float, kind: Kind) -> None:
 def _unknown_unit(text: str, number: str, unit: str, kind: Kind) -> str:
     folded = {
         known.lower(): known for known in reversed(list(kind.units)) if known
-    }  # in doubt the first that is listed
+    }  # of two that differ in case only, the one listed first
     meant = kind.others.get(unit.lower()) or folded.get(unit.lower())
     hint = f"; did you mean {number}{meant}?" if meant else ""
     listed = ", ".join(known for known in kind.units if known and not set(known) & set("µμ"))

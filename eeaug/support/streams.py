@@ -22,18 +22,18 @@ def overheard() -> Iterator[Callable[[], str]]:
     """Keep stdout and stderr to oneself; afterwards the function that is given says what was written to them."""
     with tempfile.TemporaryFile() as heard:
 
-        def said() -> str:
+        def heard_text() -> str:
             heard.seek(0)
             return heard.read().decode(errors="replace")
 
         kept = {}
         for stream in dict.fromkeys((1, 2, *_of_python())):
-            with suppress(OSError):  # it is closed
+            with suppress(OSError):  # the stream is closed
                 kept[stream] = os.dup(stream)
         try:
             for stream in kept:
                 os.dup2(heard.fileno(), stream)
-            yield said
+            yield heard_text
         finally:
             for stream, before in kept.items():
                 os.dup2(before, stream)
@@ -43,5 +43,5 @@ def overheard() -> Iterator[Callable[[], str]]:
 def _of_python() -> Iterator[int]:
     """Where Python's own streams go, which need not be 1 and 2."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # none, or none of the system's
+        with suppress(OSError, ValueError, AttributeError):  # no stderr, or one without a file descriptor
             yield stream.fileno()

@@ -24,7 +24,7 @@ __all__ = ["MOST_BYTES", "Field", "Mistakes", "Section", "as_number", "key_text"
 
 # Names become folders (stages/0-<name>) and parts of options (--exit-at LOCATION:PROCESSOR).
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-MOST_MISTAKES = 20  # that are listed
+MOST_MISTAKES = 20  # that one message lists
 MOST_BYTES = 1 << 18  # of a file that people write; PyYAML takes seconds for as many
 MOST_VALUES = 200_000
 _NOTHING = object()  # what stands where a value is missing and that has been noted
@@ -146,15 +146,15 @@ def _check_size(path: Path, root: yaml.Node | None) -> None:
     def size(node: yaml.Node) -> int:
         if id(node) in sizes:
             return sizes[id(node)]
-        sizes[id(node)] = 1  # for one that holds itself
+        sizes[id(node)] = 1  # counted as 1 if an alias makes it contain itself
         if isinstance(node, yaml.MappingNode):
-            found = 1 + sum(size(key) + size(value) for key, value in node.value)
+            nodes = 1 + sum(size(key) + size(value) for key, value in node.value)
         elif isinstance(node, yaml.SequenceNode):
-            found = 1 + sum(map(size, node.value))
+            nodes = 1 + sum(map(size, node.value))
         else:
-            found = 1
-        sizes[id(node)] = found
-        return found
+            nodes = 1
+        sizes[id(node)] = nodes
+        return nodes
 
     if root is not None and (count := size(root)) > MOST_VALUES:
         shown = f"{count:,}" if count < 10**12 else "far more than 10^12"
@@ -170,7 +170,7 @@ def _repeated_keys(node: yaml.Node | None, path: str, seen: set[int]) -> Iterato
         keys: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                continue  # no key of ours; refused when the document is built
+                continue  # an unknown key: refused when the document is built
             key_path = _join(path, key.value)
             if key.value in keys:
                 yield key_path, key.start_mark.line + 1
@@ -196,7 +196,7 @@ def shown(value: object) -> str:
             return "a mapping"
         case list():
             return "a list" if value else "an empty list"
-    if isinstance(value, int) and value.bit_length() > 200:  # more digits than Python writes
+    if isinstance(value, int) and value.bit_length() > 200:  # Python refuses to print so many digits
         return "a whole number of more than 60 digits"
     return quoted(value if isinstance(value, int | float | str) else str(value), 60)  # a date as text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 import zipfile
@@ -15,7 +16,7 @@ from eeaug.support import regular
 from eeaug.support.printable import quoted
 from eeaug.support.regular import Unreadable
 
-__all__ = ["DAMAGE", "END", "check_list", "opened"]
+__all__ = ["DAMAGE", "END", "check_list", "opened", "packed"]
 
 MOST_MEMBERS = 10_000
 LISTED_BYTES = 104  # of the list of members, for each that there may be; names of weights take 60 to 80
@@ -23,6 +24,8 @@ LISTED_BYTES = 104  # of the list of members, for each that there may be; names 
 DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, struct.error, UnicodeDecodeError,
 )  # fmt: skip
+AT_ONCE = 1 << 20  # bytes read in one go
+LENGTHS_AT = 26  # in a member's header: of its name and of what follows the name, before the content
 END, END_64 = b"PK\x05\x06", b"PK\x06\x06"  # of the list of members, how long it is said to be
 END_BYTES, END_64_BYTES, LOCATOR_BYTES = 22, 56, 20
 LONGEST_COMMENT = 0xFFFF
@@ -66,6 +69,19 @@ def opened(
             yield archive
 
 
+def packed(path: Path, member: zipfile.ZipInfo) -> str:
+    """Hash of what a member takes in the archive, as it is packed: equal ones unpack to equal bytes."""
+    made = hashlib.sha256(f"{member.compress_type} {member.file_size} {member.CRC}\n".encode())
+    with regular.opened(path, None) as file:
+        file.seek(member.header_offset + LENGTHS_AT)
+        file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+        left = member.compress_size
+        while left and (piece := file.read(min(left, AT_ONCE))):
+            made.update(piece)
+            left -= len(piece)
+    return made.hexdigest()
+
+
 def check_list(file: IO[bytes], members: int = MOST_MEMBERS) -> None:
     """Raise Unreadable for a list of more members: Python reads it whole, however long it is said to be."""
     size = file.seek(0, os.SEEK_END)
@@ -75,7 +91,7 @@ def check_list(file: IO[bytes], members: int = MOST_MEMBERS) -> None:
     last = tail[-END_BYTES:]  # without a comment; what is in it may look like another one
     at = len(tail) - END_BYTES if last[:4] == END and last[-2:] == b"\0\0" else tail.rfind(END)
     if not 0 <= at <= len(tail) - END_BYTES:
-        return  # no zip file, as Python will say
+        return  # no zip file: zipfile itself says so when it opens it
     length = struct.unpack_from("<L", tail, at + 12)[0]
     if length == IN_END_64:
         large = at - LOCATOR_BYTES - END_64_BYTES

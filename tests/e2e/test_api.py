@@ -23,7 +23,7 @@ from eeaug.flow import subprocess_run
 from eeaug.settings.options import KINDS
 from eeaug.support.progress import Lines
 
-QUICK = {"effort": "quick", "cross_validate": False, "max_latency_s": 2.5}
+QUICK = {"effort": "quick", "promise": "none", "max_latency_s": 2.5}
 HEAVY = "{'numpy', 'tensorflow', 'keras', 'onnx', 'networkx', 'rich', 'yaml', 'jinja2'}"
 
 
@@ -198,6 +198,21 @@ def test_a_run_that_fails_or_is_killed(tmp_path: Path, monkeypatch: pytest.Monke
     worker_that("eeaug.flow.augment.augment = lambda *_: os.kill(os.getpid(), 9)", monkeypatch)
     with pytest.raises(eeaug.EeaugError, match=r"killed \(SIGKILL\): most likely out of memory"):
         subprocess_run.augment(asked(tmp_path), Lines(print))
+
+
+def test_what_contradicts_the_model_is_named_as_python_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker_that(
+        "def augment(*_):\n"
+        "    raise eeaug.settings.Contradiction('{exit_at}: no such{0}; {max_exits}', ' {risk}', "
+        "exit_at='a:b', max_exits=1)\n"
+        "eeaug.flow.augment.augment = augment",
+        monkeypatch,
+    )
+    with pytest.raises(eeaug.InputError, match=r"^exit_at\['a'\]='b': no such \{risk\}; max_exits=1$") as error:
+        eeaug.augment("model.h5", "psoc6", output=tmp_path / "out", cache=tmp_path)
+    assert not isinstance(error.value, eeaug.settings.Contradiction)
 
 
 def test_an_interrupt_ends_the_run_when_it_has_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

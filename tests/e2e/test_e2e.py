@@ -96,12 +96,12 @@ def test_files_of_the_bundle(bundle: Bundle) -> None:
     stages = {f"stages/{n}/model.{kind}" for n in ("0-cm4f", "1-cm4f") for kind in ("keras", "onnx")}
     assert set(found) == stages | {
         "report.json", "augmented.keras", "hardware.yaml",
-        "search/heads.npz", "search/choose.npz", "search/samples.npz", "search/exits.json",
+        "search/heads.npz", "search/screen.npz", "search/choose.npz", "search/samples.npz", "search/exits.json",
     }  # fmt: skip
     times = json.loads((bundle.path / "timing.json").read_text())
     assert set(times) == {
-        "import", "load", "graph", "convert", "features", "heads", "search", "finetune", "export", "quantise",
-        "verify", "total",
+        "import", "load", "graph", "convert", "features", "heads", "answers", "search", "finetune", "export",
+        "quantise", "verify", "total",
     }  # fmt: skip
     assert not left_over(bundle.path.parent)
     for path in bundle.path.rglob("*.json"):
@@ -153,12 +153,12 @@ def test_equal_runs_give_equal_bytes(bundle: Bundle, run: Run, work: Path) -> No
 def test_the_same_bundle_from_a_file(bundle: Bundle, run: Run, work: Path) -> None:
     """What the fixture gives on the command line, given by a file in another directory."""
     assert AS_BUNDLE[2:] == (
-        "--hw", "psoc6", "--effort", "quick", "--no-cross-validate", "--cache-dir", "cache", "--max-latency", "2.5",
+        "--hw", "psoc6", "--effort", "quick", "--promise", "none", "--cache-dir", "cache", "--max-latency", "2.5",
     )  # fmt: skip
     folder = work / "settings"
     folder.mkdir()
     (folder / "run.yaml").write_text(
-        "hw: psoc6\neffort: quick\ncross-validate: false\ncache-dir: ../cache\nmax-latency: 2.5\n"
+        "hw: psoc6\neffort: quick\npromise: none\ncache-dir: ../cache\nmax-latency: 2.5\n"
     )
     done = run("augment", "model.h5", "--config", "settings/run.yaml", "-o", "from-file", cwd=work)
     assert done.code == 0, done.stderr

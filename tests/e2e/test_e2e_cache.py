@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import AS_BUNDLE, AUGMENT, Bundle, Run, command, environment, hashes
+from conftest import AS_BUNDLE, AUGMENT, EXAMPLES, Bundle, Run, command, environment, hashes, small_data
 
 
 @pytest.fixture
@@ -54,6 +56,47 @@ def test_another_budget_target_and_places_extract_and_train_nothing(run: Run, bu
     assert done.code == 0, done.stderr
     assert "kept from an earlier run" in done.stderr
     assert "train" not in done.stderr and "write it as ONNX" not in done.stderr
+
+
+def test_another_x_val_trains_nothing_and_costs_its_own_pass(
+    place: Path, bundle: Bundle, work: Path, run: Run
+) -> None:
+    """Keys follow the part: what fit, screen and test gave stays, and the result is that of an empty cache."""
+    shutil.copytree(work / "cache", place / "cache")
+    with np.load(EXAMPLES / "fashion_resnet.npz") as every:
+        drawn = {"x_val": every["x_val"][300:550], "y_val": every["y_val"][300:550]}
+    np.savez(place / "model.npz", **{**small_data(), **drawn})
+    before = {path: path.stat().st_size for path in (place / "cache" / "networks").rglob("*.np?")}
+    done = run(*AS_BUNDLE, "-o", "made", cwd=place)
+    assert done.code == 0, done.stderr
+    assert "write it as ONNX" in done.stderr and "train: " not in done.stderr
+    assert "ask heads of an earlier run: 8 dense heads" in done.stderr
+    after = {path: path.stat().st_size for path in (place / "cache" / "networks").rglob("*.np?")}
+    assert before.items() <= after.items()
+    heads = [path.stem for path in before if path.parent.name == "heads" and "-" not in path.stem]
+    added = [path for path in after.keys() - before.keys() if path.parent.name == "heads"]
+    assert heads and sorted(path.stem.partition("-")[0] for path in added) == sorted(heads), "answers of each alone"
+    tensors = [np.load(path, mmap_mode="r") for path in after.keys() - before.keys() if path.suffix == ".npy"]
+    assert tensors and {len(tensor) for tensor in tensors} == {250}
+    done = run(*AS_BUNDLE, "-o", "afresh", "--no-cache", cwd=place)
+    assert done.code == 0, done.stderr
+    one = hashes(place / "made")
+    assert one == hashes(place / "afresh")
+    of_first = hashes(bundle.path)
+    same = {name for name in of_first if name.startswith("search/") and one[name] == of_first[name]}
+    assert same == {"search/exits.json", "search/heads.npz", "search/screen.npz"}, "all of it, temperatures too"
+
+
+def test_other_labels_of_x_val_compute_nothing(place: Path, bundle: Bundle, work: Path, run: Run) -> None:
+    shutil.copytree(work / "cache", place / "cache")
+    given = small_data()
+    given["y_val"] = np.roll(given["y_val"], 3)
+    np.savez(place / "model.npz", **given)
+    before = {path.name for path in (place / "cache" / "networks").rglob("*.np?")}
+    done = run(*AS_BUNDLE, "-o", "made", "--allow-chance", cwd=place)
+    assert done.code == 0, done.stderr
+    assert {path.name for path in (place / "cache" / "networks").rglob("*.np?")} == before
+    assert json.loads((place / "made" / "report.json").read_bytes())["baseline"]["choose"]["accuracy"] < 0.5
 
 
 def test_no_cache_leaves_none_and_changes_nothing(place: Path, bundle: Bundle, run: Run) -> None:

@@ -60,24 +60,6 @@ def test_a_class_that_is_not_there(work: Path, run: Run) -> None:
     assert not (work / "nothing").exists()
 
 
-@pytest.mark.e2e
-def test_few_samples_are_cross_validated_by_default(work: Path, run: Run) -> None:
-    """And what is held back of the budget on choose is held back of every operating point."""
-    options = [option for option in AUGMENT if option != "--no-cross-validate"]
-    done = run(*options, "--max-accuracy-drop", "0.03", "-o", "validated", cwd=work)
-    assert done.code == 0, done.stderr
-    report = json.loads((work / "validated" / "report.json").read_bytes())
-    facts, exact = report["design"]["cross_validation"], report["design"]["predicted"]["exact"]
-    assert "cross-validated" in done.stdout
-    assert report["design"]["exits"], "an exit that is used, or the test tests nothing"
-    lost = report["baseline"]["choose"]["accuracy"] - exact["accuracy"]
-    assert facts["drop"] <= 0.03 and lost <= facts["budget_on_choose"] + 1e-9
-    back = 0.03 - facts["budget_on_choose"]
-    for point in report["operating_points"]:
-        lost = report["baseline"]["choose"]["accuracy"] - point["predicted"]["accuracy"]
-        assert lost <= point["max_accuracy_drop"] - back + 1e-9
-
-
 @pytest.fixture(scope="module")
 def hearing(work: Path) -> Path:
     arguments = [*AUGMENT, "--max-exits", "2", "--max-accuracy-drop", "0.05", "-o", "hearing", "-q"]

@@ -141,14 +141,15 @@ def test_the_same_bytes_again(made: Path, run: Run, work: Path) -> None:
 
 def test_a_proof_of_the_int8_cascade_itself(run: Run, work: Path) -> None:
     done = run(
-        *AUGMENT, "--risk", "0.1", "--max-accuracy-drop", "0.08", "--format", "tflite-int8", "-o", "proven8",
+        *AUGMENT, "--promise", "proven", "--risk", "0.1", "--max-accuracy-drop", "0.08", "--max-class-drop", "0.9",
+        "--format", "tflite-int8", "-o", "proven8",
         "--json", cwd=work,
     )  # fmt: skip
     assert done.code == 0, done.stderr
     int8 = json.loads(done.stdout)["int8"]
-    assert int8["guarantee"]["samples"] == 200
-    if int8["guarantee"]["proven"]:
-        assert int8["guarantee"]["statement"].startswith("Proven.")
+    assert int8["promise"]["samples"] == 300
+    if int8["promise"]["kept"]:
+        assert int8["promise"]["statement"].startswith("Proven: ")
     else:
         assert all(exit_["threshold"] is None for exit_ in int8["exits"])
 

@@ -45,8 +45,8 @@ def frugal(desk: Path, run: Run) -> Path:
 
 @pytest.fixture(scope="module")
 def proven(work: Path, run: Run) -> Path:
-    """A bundle that has certify samples."""
-    done = run(*AUGMENT, "--risk", "0.2", "--max-accuracy-drop", "0.05", "-o", "proven", "-q", cwd=work)
+    """A bundle with a proof."""
+    done = run(*AUGMENT, "--promise", "proven", "--risk", "0.2", "--max-accuracy-drop", "0.05", "-o", "proven", "-q", cwd=work)
     assert done.code == 0, done.stderr
     return work / "proven"
 
@@ -212,7 +212,7 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(desk: Path, fru
     assert {key: report[key] for key in shown if key != "warnings"} == {
         key: shown[key] for key in shown if key != "warnings"
     }
-    assert {"design", "baseline", "guarantee", "operating_points", "settings"} <= set(shown)
+    assert {"design", "baseline", "promise", "operating_points", "settings"} <= set(shown)
     text = run("retarget", "made", *options, cwd=desk).stdout
     (exit_,) = report["design"]["exits"]
     assert f"input → {EXIT}; exit {exit_['head']}, confidence ≥ {exit_['threshold']:.4g}" in text
@@ -229,30 +229,33 @@ def test_the_weighted_objective_replaces_the_budget(desk: Path, run: Run) -> Non
     assert [point["name"] for point in shown["operating_points"]] == ["default"]
 
 
-# -- guarantees ---------------------------------------------------------------------------------------
+# -- promises -----------------------------------------------------------------------------------------
 
 
 @e2e
-def test_a_guarantee_for_another_budget(proven: Path, run: Run) -> None:
+def test_a_proof_for_another_budget(proven: Path, run: Run) -> None:
     done = run("retarget", "proven", "--max-accuracy-drop", "0.1", "-o", "looser", "-q", cwd=proven.parent)
     assert done.code == 0, done.stderr
     old, new = read(proven), read(proven.with_name("looser"))
-    assert old["guarantee"]["proven"] and new["guarantee"]["proven"]
-    assert (new["guarantee"]["max_accuracy_drop"], new["guarantee"]["risk"]) == (0.1, 0.2)
-    assert new["guarantee"]["samples"] == old["guarantee"]["samples"] == 200
+    assert old["promise"]["kept"] and new["promise"]["kept"]
+    assert (new["promise"]["max_accuracy_drop"], new["promise"]["risk"]) == (0.1, 0.2)
+    assert new["promise"]["samples"] == old["promise"]["samples"] == 300
     cost = [report["design"]["predicted"]["exact"]["mean_macs"] for report in (old, new)]
     assert cost[1] < cost[0]
-    assert any("certify samples have served an earlier bundle" in text for text in new["warnings"])
-    name = "search/certify.npz"
-    assert hashes(proven)[name] == hashes(proven.with_name("looser"))[name]
+    assert any("choose samples have served an earlier bundle" in text for text in new["warnings"])
+    for name in ("search/screen.npz", "search/choose.npz"):
+        assert hashes(proven)[name] == hashes(proven.with_name("looser"))[name]
 
 
 @e2e
-def test_a_guarantee_can_be_taken_away_but_not_contradicted(proven: Path, run: Run) -> None:
-    done = run("retarget", "proven", "--risk", "none", "--dry-run", "--json", cwd=proven.parent)
+def test_a_promise_can_be_taken_away_but_not_contradicted(proven: Path, run: Run) -> None:
+    away = ("--risk", "none", "--promise", "none")
+    done = run("retarget", "proven", *away, "--dry-run", "--json", cwd=proven.parent)
     assert done.code == 0, done.stderr
-    assert json.loads(done.stdout)["guarantee"] is None
+    assert json.loads(done.stdout)["promise"]["promise"] == "none"
     done = run("retarget", "proven", "--correction", "0.5", "-o", "x", cwd=proven.parent)
+    assert done.code == 2 and "--promise proven: nothing can be promised here: --correction" in done.last_line
+    done = run("retarget", "proven", "--promise", "none", "-o", "x", cwd=proven.parent)
     assert done.code == 2 and "(--risk is the bundle's; --risk none takes it away)" in done.last_line
 
 
@@ -272,7 +275,6 @@ def refused(done: Done, code: int, text: str, desk: Path) -> None:
         (("nothing", "-o", "x"), "no directory nothing"),
         (("made",), "-o is missing"),
         (("made", "-o", "made"), "-o made exists; --force replaces it"),
-        (("made", "-o", "x", "--risk", "0.1"), "made has no certify samples, as it was made without --risk"),
         (("made", "-o", "x", "--confidence", "margin"), "no such option --confidence"),
         (("made", "-o", "x", "--hw", "psoc7"), "did you mean 'psoc6'?"),
         (("made", "-o", "x", "--efficiency-weight", "0.5", "--max-accuracy-drop", "0.1"), "different objectives"),

@@ -31,29 +31,46 @@ def probabilities(bundle: Path, x: np.ndarray) -> list[np.ndarray]:
 
 
 def test_a_budget_that_samples_can_prove(run: Run, work: Path, bundle: Bundle) -> None:
-    report, _ = made(run, work, "proven", "--risk", "0.1", "--max-accuracy-drop", "0.08")
-    parts, given = report["data"]["parts"], report["guarantee"]
-    assert (parts["choose"]["samples"], parts["certify"]["samples"]) == (100, 200)
-    assert given["proven"] and given["samples"] == 200 and given["p_value"] <= 0.1 and given["designs_tested"] >= 1
+    report, _ = made(run, work, "proven", "--promise", "proven", "--risk", "0.1", "--max-accuracy-drop", "0.08")
+    parts, given = report["data"]["parts"], report["promise"]
+    assert parts["choose"] == {"samples": 300, "of": "x_val"} and set(parts) == {"fit", "screen", "choose", "test"}
+    assert (given["promise"], given["kept"], given["samples"], given["unit"]) == ("proven", True, 300, "sample")
+    assert given["p_value"] <= 0.1 and given["steps_tested"] >= 1 and given["drop"] < 0.08
     assert "ith probability 0.9" in given["statement"] and "at most 8.0 pp" in given["statement"]
     assert report["design"]["exits"]
     loose, _ = made(run, work, "unproven", "--max-accuracy-drop", "0.08")
-    assert loose["guarantee"] is None
+    assert loose["promise"]["promise"] == "none" and "often larger elsewhere" in loose["promise"]["statement"]
+    assert report["design"]["summary"].endswith("proven: at most 8.0 pp on new data, with probability 0.9.")
     cost = [r["design"]["measured"]["mean_macs"] for r in (loose, report)]
     assert cost[0] <= cost[1] < report["baseline"]["measured"]["mean_macs"]
 
 
 def test_what_cannot_be_proven_is_said_with_what_could_be(run: Run, work: Path, bundle: Bundle) -> None:
-    """200 samples without a single error would prove a drop of 1.15 points at a risk of 0.1, not one of 1."""
-    report, _ = made(run, work, "nothing", "--risk", "0.1")
-    given = report["guarantee"]
-    assert not given["proven"] and report["design"]["exits"] == []
-    assert given["smallest_provable_drop"] > 0.01
+    """300 samples without a single error would prove a drop of 0.77 points at a risk of 0.1, not one of 0.5."""
+    report, _ = made(run, work, "nothing", "--promise", "proven", "--risk", "0.1", "--max-accuracy-drop", "0.005")
+    given = report["promise"]
+    assert not given["kept"] and report["design"]["exits"] == []
+    assert given["smallest_provable_drop"] > 0.005
     assert "could be proven" in given["statement"]
-    again, _ = made(
-        run, work, "asked", "--risk", "0.1", "--max-accuracy-drop", given["smallest_provable_drop"] + 0.02
-    )
-    assert again["guarantee"]["samples"] == 200
+    assert given["units_for_proof"] == 460  # 0.995 ** 460 < 0.1
+
+
+def test_few_samples_expect_what_they_cannot_prove(run: Run, work: Path, bundle: Bundle) -> None:
+    """By default, and the first line says so, with how many samples would prove it."""
+    options = [option for option in AUGMENT if option not in ("--promise", "none")]
+    done = run(*options, "--max-accuracy-drop", "0.02", "-o", "expected", "--force", cwd=work)
+    assert done.code == 0, done.stderr
+    report = json.loads((work / "expected" / "report.json").read_bytes())
+    given = report["promise"]
+    assert (given["promise"], given["kept"]) == ("expected", True)
+    assert given["drop"] + given["standard_error"] <= 0.02 + 1e-9 and given["units_for_proof"] > 300
+    lines = " ".join(done.stdout.split())
+    assert f"(about {given['units_for_proof']:,} choose samples would prove it)" in lines.partition("Expected,")[0]
+    assert report["design"]["predicted"]["exact"]["split"] == "choose"
+    for point in report["operating_points"]:
+        promise = point["promise"]
+        assert promise["promise"] == "expected"
+        assert not promise["kept"] or promise["drop"] + promise["standard_error"] <= point["max_accuracy_drop"] + 1e-9
 
 
 @pytest.mark.parametrize("measure", ["margin", "entropy"])
@@ -87,15 +104,17 @@ def test_thresholds_from_training_data(run: Run, work: Path, bundle: Bundle) -> 
     report, said = made(run, work, "trained", "--calibrate-on", "train")
     assert report["data"]["parts"]["choose"]["of"] == "x_train"
     assert "--calibrate-on train" in said and "too optimistic" in said
-    refused = run(*AUGMENT, "--calibrate-on", "train", "--risk", "0.1", "-o", "no", cwd=work)
+    refused = run(*AUGMENT, "--calibrate-on", "train", "--promise", "proven", "-o", "no", cwd=work)
     assert refused.code == 2 and "--calibrate-on train" in refused.last_line
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--risk", "0.1", "--efficiency-weight", "0.5"), "--risk guarantees --max-accuracy-drop"),
-        (("--risk", "0.1", "--correction", "0.5"), "--correction changes thresholds"),
+        (("--risk", "0.1"), "--risk is of what is proven: not with --promise none"),
+        (("--promise", "proven", "--efficiency-weight", "0.5"), "--efficiency-weight has no accuracy budget"),
+        (("--promise", "expected", "--correction", "0.5"), "--correction changes thresholds"),
+        (("--promise", "sure"), "--promise"),
         (("--risk", "1"), "--risk"),
         (("--risk", "nan"), "--risk"),
         (("--correction", "0"), "--correction"),

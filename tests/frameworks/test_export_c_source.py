@@ -15,7 +15,7 @@ from eeaug.cascade.combining import combined
 from eeaug.cascade.output import KINDS, MEASURES, Decision
 from eeaug.errors import ConversionError
 from eeaug.export.c import cascade_source, decisions, onnx_source, stage_source, toolchain
-from eeaug.export.c.plan import Stage, plan
+from eeaug.export.c.plan import PlannedStage, plan
 from eeaug.frameworks import keras_to_onnx, onnx_session
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
@@ -110,7 +110,7 @@ LOOP = """\
     }"""
 
 
-def read(body: str, calls: str = "    node0_a(input, probabilities);", **changes: Any) -> onnx_source.Source:
+def read(body: str, calls: str = "    node0_a(input, probabilities);", **changes: Any) -> onnx_source.StageCode:
     text = NODE.format(**{"operator": "Relu", "more": "", "body": body, "calls": calls, **changes})
     return onnx_source.parsed(f"/* header */\n#include <math.h>\n{text}", "stage_0", ["input", "probabilities"])
 
@@ -236,7 +236,7 @@ def test_other_layers_give_what_onnx_runtime_gives(keras: Any, tmp_path: Path) -
     proto = keras_to_onnx.to_onnx(net.inputs[0], {"probabilities": net.outputs[0]}, input_name="input")
     (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
     source = onnx_source.generated(onnx_source.simplified(tmp_path / "model.onnx"), "stage_0")
-    made = plan([Stage(source, True, False, 4 * 768, 16, 0, 0, False)])
+    made = plan([PlannedStage(source, True, False, 4 * 768, 16, 0, 0, False)])
     assert made.bytes <= 1.05 * made.least
     code = stage_source.implementation(0, "branches", source, made.calls[0], made.offsets[0], made.scratch[0])
     (tmp_path / "stage_0.c").write_text(code, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,11 @@ def test_a_file_stands_for_all_that_its_values_depend_on(tmp_path: Path) -> None
         plain.file(View(samples.part, samples.indices[1:]), want, np.float32),
         extraction(given, tmp_path, Preprocessing(scale=0.5)).file(samples, want, np.float32),
         Extraction(given, Preprocessing(), Cache(tmp_path), tmp_path, 1).file(samples, want, np.float32),
+        plain.file(View(replace(samples.part, x=samples.part.x + 1), samples.indices), want, np.float32),
     ]
     assert len(set(files)) == len(files)
+    elsewhere = replace(samples.part, name="x_val", x=samples.part.x.copy(), y=None)
+    assert plain.file(View(elsewhere, samples.indices.copy()), want, np.float32) == files[0]
 
 
 class Killed(BaseException):

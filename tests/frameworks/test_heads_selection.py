@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +16,6 @@ from eeaug.backbone import model
 from eeaug.cascade.output import Decision
 from eeaug.heads import families, selection, store
 from eeaug.heads.layers import Dense
-from eeaug.heads.store import Judged
 from eeaug.heads.training import Plan
 from eeaug.network.locations import Location
 
@@ -27,19 +25,21 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 def test_heads_come_back_as_they_were(tmp_path: Path) -> None:
     heads = families.dense_heads(at((8, 8, 3)), TAIL, DECISION, 10**7)
     rng = np.random.default_rng(0)
-    judged = [
-        Judged(trained(h), partial(np.copy, rng.random((7, CLASSES))), partial(np.copy, rng.random((5, CLASSES))))
-        for h in heads[1:]
-    ]
-    store.save(tmp_path / "heads.npz", heads, judged)
-    found = store.load(tmp_path / "heads.npz", heads)
-    assert [f.trained.head for f in found] == list(heads[1:])
-    for a, b in zip(judged, found, strict=True):
-        np.testing.assert_array_equal(a.screen(), b.screen())
-        np.testing.assert_array_equal(a.held(), b.held())
-        for v, w in zip(a.trained.weights, b.trained.weights, strict=True):
+    kept = [trained(h) for h in heads[1:]]
+    screen, choose = ([rng.random((n, CLASSES), np.float32) for _ in kept] for n in (7, 5))
+    file = tmp_path / "heads.npz"
+    answers, other = (store.answers_file(file, [tmp_path / name]) for name in ("a.npy", "b.npy"))
+    store.save(file, heads, kept, screen)
+    store.save_answers(answers, kept, choose)
+    store.save_answers(other, kept, [c[:2] for c in choose])
+    found = store.load(file, answers, heads)
+    assert [f.trained.head for f in found] == [t.head for t in store.trained(file, heads)] == list(heads[1:])
+    for a, b, on_screen, on_choose in zip(kept, found, screen, choose, strict=True):
+        np.testing.assert_array_equal(on_screen, b.screen())
+        np.testing.assert_array_equal(on_choose, b.choose())
+        for v, w in zip(a.weights, b.trained.weights, strict=True):
             np.testing.assert_array_equal(v, w)
-    assert [p.name for p in tmp_path.iterdir()] == ["heads.npz"]
+    assert set(tmp_path.iterdir()) == {file, answers, other}
 
 
 def test_a_file_of_heads_stands_for_all_that_shaped_them(tmp_path: Path) -> None:

@@ -174,3 +174,12 @@ def test_library_never_prints() -> None:
         calls = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
         prints = [n.lineno for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
         assert room(name) == "cli" or not prints, f"{path}:{prints}"
+
+
+def test_a_class_name_names_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    assert not {name: where for name, where in places.items() if len(where) > 1}

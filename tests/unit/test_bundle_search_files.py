@@ -24,21 +24,24 @@ from eeaug.support import npz_file
 MAP, VECTOR = Location("first_out", 2, (8, 8, 6), 12_345), Location("second", 3, (16,), 678)
 
 
-def outcomes(samples: int, *, weighted: bool) -> Outcomes:
+def outcomes(samples: int, *, weighted: bool, grouped: bool = False) -> Outcomes:
     rng = np.random.default_rng(samples)
     return Outcomes(
         rng.random((4, samples), np.float32),
         rng.integers(0, CLASSES, (4, samples)),
         rng.integers(0, CLASSES, samples),
         rng.random(samples) if weighted else None,
+        groups=rng.integers(0, 3, samples) if grouped else None,
     )
 
 
-def search(*, certify: bool = True, weighted: bool = True, samples: int = 100) -> Search:
+def search(*, weighted: bool = True, grouped: bool = True, samples: int = 100) -> Search:
     exits = (trained(dense_head(MAP)), trained(map_head(MAP), seed=2), trained(dense_head(VECTOR), seed=3))
     x = np.random.default_rng(0).normal(size=(samples, 8, 8, 3)).astype(np.float32)
-    later = outcomes(7, weighted=weighted) if certify else None
-    return Search(exits, outcomes(11, weighted=weighted), later, x)
+    screen, choose = (outcomes(n, weighted=weighted, grouped=grouped) for n in (7, 11))
+    rng = np.random.default_rng(1)
+    on_screen, on_choose = ({i: rng.random((n, CLASSES), np.float32) for i in (0, 2, -1)} for n in (7, 11))
+    return Search(exits, screen, choose, x, on_screen, on_choose)
 
 
 def read(place: Path) -> Search | None:
@@ -47,7 +50,7 @@ def read(place: Path) -> Search | None:
 
 def assert_equal(one: Outcomes, other: Outcomes | None) -> None:
     assert other is not None
-    for name in ("confidence", "predicted", "labels", "weights"):
+    for name in ("confidence", "predicted", "labels", "weights", "given", "groups"):
         a, b = getattr(one, name), getattr(other, name)
         assert (a is None) == (b is None)
         if a is not None:
@@ -57,10 +60,10 @@ def assert_equal(one: Outcomes, other: Outcomes | None) -> None:
 
 @pytest.mark.parametrize("weighted", [True, False])
 def test_what_is_read_is_what_was_written(weighted: bool, tmp_path: Path) -> None:
-    given = search(weighted=weighted)
+    given = search(weighted=weighted, grouped=not weighted)
     search_files.write(tmp_path, given)
     found = read(tmp_path)
-    assert found is not None and found.certify is not None and given.certify is not None
+    assert found is not None
     assert [t.head for t in found.trained] == [t.head for t in given.trained]
     for one, other in zip(found.trained, given.trained, strict=True):
         assert one.head.cost() == other.head.cost()
@@ -69,17 +72,23 @@ def test_what_is_read_is_what_was_written(weighted: bool, tmp_path: Path) -> Non
             assert a.dtype == np.float32
             np.testing.assert_array_equal(a, b)
     assert_equal(given.outcomes, found.outcomes)
-    assert_equal(given.certify, found.certify)
+    assert_equal(given.screen, found.screen)
+    for one, other in ((given.answers, found.answers), (given.screen_answers, found.screen_answers)):
+        assert one.keys() == other.keys() == {0, 2, -1}
+        for i, probabilities in one.items():
+            np.testing.assert_array_equal(probabilities, other[i])
     assert found.x.dtype == np.float32
     np.testing.assert_array_equal(found.x, given.x[:SAMPLES])
 
 
-def test_without_certify_and_heads(tmp_path: Path) -> None:
+def test_without_heads(tmp_path: Path) -> None:
     alone = outcomes(5, weighted=False).rows([])
-    search_files.write(tmp_path, replace(search(certify=False), trained=(), outcomes=alone))
+    search_files.write(
+        tmp_path, replace(search(), trained=(), screen=alone, outcomes=alone, answers={}, screen_answers={})
+    )
     found = read(tmp_path)
     assert found is not None
-    assert found.trained == () and found.certify is None
+    assert found.trained == () and found.answers == found.screen_answers == {}
     assert_equal(alone, found.outcomes)
 
 
@@ -153,6 +162,14 @@ CODES, LABELS = np.zeros((4, 11), np.int64), np.zeros(11, np.int64)
             bytes_of(confidence=ROWS, predicted=CODES, labels=LABELS, evil=X),
             "evil, which means",
         ),
+        (
+            "screen.npz",
+            bytes_of(confidence=ROWS, predicted=CODES, labels=LABELS, groups=LABELS[:3]),
+            "groups must be",
+        ),
+        ("screen.npz", bytes_of(confidence=ROWS, predicted=CODES, labels=LABELS, groups=ROWS[0]), "groups must be"),
+        ("answers.npz", bytes_of(**{"0": ROWS.T[:5]}), "0 must be (11, 4)"),
+        ("screen-answers.npz", bytes_of(**{"7": ROWS.T[:7]}), "of an exit, or of -1"),
         ("heads.npz", bytes_of(), "0_0 must be"),
         ("heads.npz", bytes_of(**{"0_0": X}), "0_0 must be"),
         ("exits.json", b"", "broken JSON"),
@@ -163,7 +180,7 @@ CODES, LABELS = np.zeros((4, 11), np.int64), np.zeros(11, np.int64)
     ids=lambda value: str(value)[:30],
 )
 def test_damaged_ones_are_one_line(tmp_path: Path, name: str, content: bytes, words: str) -> None:
-    search_files.write(tmp_path, search(certify=False, weighted=False))
+    search_files.write(tmp_path, search(weighted=False, grouped=False))
     (tmp_path / "search" / name).write_bytes(content)
     with pytest.raises(EeaugError) as caught:
         read(tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,10 +10,11 @@ from instances import correlated
 
 from eeaug.cascade import betting, learn_then_test
 from eeaug.cascade.betting import GRID, mean_upper_bound
-from eeaug.cascade.learn_then_test import Claim, certify, chain, p_value
+from eeaug.cascade.learn_then_test import Claim, certify, p_value
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.paired_test import PairedTest
 from eeaug.cascade.passage import Passage
+from eeaug.cascade.path import path
 
 LEVELS = (0.01, 0.05, 0.1, 0.2, 0.5)
 
@@ -206,58 +206,6 @@ def chosen(
     return outcomes, thresholds, [3.0, 2.0, 5.0][: exits + 1]
 
 
-def test_chain_runs_from_strict_to_loose_and_gets_cheaper() -> None:
-    outcomes, thresholds, costs = chosen(np.random.default_rng(9))
-    designs = chain(outcomes, thresholds, costs, 10.0)
-    assert len(designs) > 5
-    path = np.cumsum(costs)
-    means = [path[Passage(outcomes, t).at].mean() for t in designs]
-    assert all(a > b for a, b in zip([10.0, *means], means, strict=False))
-    strictness = [[np.inf if t is None else t for t in design] for design in designs]
-    assert all(a >= b for one, next_ in pairwise(strictness) for a, b in zip(one, next_, strict=True))
-    # the chosen design's decisions lie on the path: some are stricter, some looser
-    assert means[0] > path[Passage(outcomes, thresholds).at].mean() > means[-1]
-
-
-def test_chain_thresholds_are_apart_from_every_confidence() -> None:
-    outcomes, thresholds, costs = chosen(np.random.default_rng(10))
-    for design in chain(outcomes, thresholds, costs, 10.0):
-        for row, threshold in zip(outcomes.confidence, design, strict=False):
-            assert threshold == np.float32(threshold) and threshold != 1.0
-            assert threshold not in row or threshold == row.min()
-
-
-def test_chain_leaves_never_and_fixed_thresholds_alone() -> None:
-    outcomes, thresholds, costs = chosen(np.random.default_rng(11))
-    for design in chain(outcomes, [thresholds[0], None], costs, 10.0):
-        assert design[1] is None
-    fixed = chain(outcomes, thresholds, costs, 10.0, fixed=[True, False])
-    assert {design[0] for design in fixed} == {thresholds[0]} and len(fixed) > 2
-    assert chain(outcomes, thresholds, costs, 10.0, fixed=[True, True]) == (tuple(thresholds),)
-    assert chain(outcomes, [None, None], costs, 10.0) == ()
-
-
-def test_chain_holds_nothing_that_costs_more_than_no_exits() -> None:
-    outcomes, thresholds, costs = chosen(np.random.default_rng(12))
-    everything = chain(outcomes, thresholds, costs, 10.0)
-    path = np.cumsum(costs)
-    limit = float(path[Passage(outcomes, everything[3]).at].mean()) + 1e-6
-    assert chain(outcomes, thresholds, costs, limit) == everything[3:]
-    assert chain(outcomes, thresholds, costs, 0.5) == ()
-
-
-def test_chain_counts_samples_by_their_weights() -> None:
-    outcomes, thresholds, costs = chosen(np.random.default_rng(13))
-    # only samples that stay to the end count: until these leave, no threshold saves anything
-    designs = chain(outcomes, thresholds, costs, 10.0)
-    middle = len(designs) // 2
-    stays = Passage(outcomes, designs[middle]).at == 2
-    weights = stays * len(stays) / stays.sum()
-    weighted = Outcomes(outcomes.confidence, outcomes.predicted, outcomes.labels, weights)
-    cheaper = chain(weighted, thresholds, costs, 10.0)
-    assert 0 < len(cheaper) < len(designs) and not set(cheaper) & set(designs[: middle + 1])
-
-
 def test_paired_losses_are_those_of_a_replay() -> None:
     outcomes, thresholds, _ = chosen(np.random.default_rng(14), samples=50)
     right = outcomes.predicted == outcomes.labels
@@ -284,7 +232,7 @@ def test_budget_holds_from_choose_to_the_field() -> None:
         if not fitting:
             continue
         unguarded += Passage(field, [fitting[0]]).losses.mean() > budget
-        designs = chain(choose, [float(fitting[0])], [1.0, 9.0], 9.9)
+        designs = path(choose, [float(fitting[0])], [1.0, 9.0], 9.9)
         index = certify(steps((Passage(test, t).losses for t in designs), budget), risk=risk, seed=i).index
         if index is not None:
             passed += 1

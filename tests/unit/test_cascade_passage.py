@@ -87,3 +87,23 @@ def test_whole_weights_are_repeated_samples() -> None:
 def test_an_unknown_cost_is_an_unknown_mean() -> None:
     outcomes = correlated(np.random.default_rng(3), 1, 10)
     assert np.isnan(Passage(outcomes, [0.0]).mean(np.array([1.0, np.nan])))  # though nobody gets there
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_some_samples_say_what_they_said_among_all(seed: int) -> None:
+    """By number, repeated or not, and by mask; rows of an architecture keep what belongs to samples."""
+    outcomes, thresholds, _ = some(seed)
+    rng = np.random.default_rng(seed)
+    outcomes = replace(outcomes, groups=rng.integers(0, 7, 40))
+    whole = Passage(outcomes, thresholds)
+    mask = rng.random(40) < 0.5
+    for chosen in (rng.integers(0, 40, 60), mask):
+        part = outcomes.only(chosen)
+        for name in ("labels", "groups", "weights", "given"):
+            every = getattr(outcomes, name)
+            assert (every is None) == (getattr(part, name) is None)
+            if every is not None:
+                np.testing.assert_array_equal(getattr(part, name), every[chosen])
+                assert getattr(part.rows([]), name) is getattr(part, name)
+        np.testing.assert_array_equal(Passage(part, thresholds).at, whole.at[chosen])
+        np.testing.assert_array_equal(Passage(part, thresholds).losses, whole.losses[chosen])

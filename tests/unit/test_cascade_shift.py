@@ -12,7 +12,7 @@ import pytest
 from eeaug.cascade import shift
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
-from eeaug.cascade.shift import LEVEL, Exit, Moments, compare, read, recorded, seen
+from eeaug.cascade.shift import LEVEL, ExitMoments, Moments, compare, read, recorded, seen
 
 THRESHOLDS = (0.9, 0.95)
 
@@ -25,7 +25,7 @@ def drawn(rng: np.random.Generator, samples: int, harder: float = 0.0) -> Outcom
     return Outcomes(confidence, np.zeros(confidence.shape, np.intp), np.zeros(samples, np.intp))
 
 
-def shown(outcomes: Outcomes, thresholds: tuple[float | None, ...] = THRESHOLDS) -> tuple[Exit, ...]:
+def shown(outcomes: Outcomes, thresholds: tuple[float | None, ...] = THRESHOLDS) -> tuple[ExitMoments, ...]:
     at = Passage(outcomes, thresholds).at
     return seen(at, [row[at >= k] for k, row in enumerate(outcomes.confidence)], outcomes.weights)
 
@@ -122,7 +122,7 @@ def test_shift_is_noticed() -> None:
 def test_a_mean_that_moves_at_equal_leave_rates_is_noticed() -> None:
     old = shown(drawn(np.random.default_rng(0), 2000))
     new = list(old)
-    new[0] = Exit(replace(old[0].left, mean=old[0].left.mean - 0.015), old[0].reached)  # type: ignore[operator]
+    new[0] = ExitMoments(replace(old[0].left, mean=old[0].left.mean - 0.015), old[0].reached)  # type: ignore[operator]
     outside = [(t.exit, t.statistic) for t in compare(old, new, THRESHOLDS) if t.outside]
     assert outside == [(0, "left_confidence")]
 

@@ -63,12 +63,12 @@ def aged(path: Path, days: float) -> None:
 def filled(place: Path) -> Cache:
     """Two models on one data set: resnet used today, dscnn forty days ago; an old killed run, new data."""
     cache = Cache(place)
-    old = cache.network("dscnn.h5", "1", "kws.npz", "2")
+    old = cache.network("dscnn.h5", "1", "kws.npz")
     made(old / "features" / "a.npy", 5_000, days=40)
     made(old / "heads" / "a.npz", 300, days=40)
     aged(old / "about.json", 40)
-    new = cache.network("resnet.h5", "3", "cifar10.npz", "4")
-    cache.network("copy.h5", "3", "cifar10.npz", "4")
+    new = cache.network("resnet.h5", "3", "cifar10.npz")
+    cache.network("copy.h5", "3", "cifar10.npz")
     made(new / "features" / "b.npy", 70_000)
     made(new / "features" / f"c{PARTIAL}" / "x.npy", 11_000)
     made(new / "heads" / "b.npz", 2_000, days=3)
@@ -238,7 +238,7 @@ def test_without_a_cache_nothing_is_read_and_nothing_left(
     def work(settings: Settings) -> None:
         seen.append(settings)
         assert settings.running.cache.parent == filled.directory and list(settings.running.cache.iterdir()) == []
-        made(Cache(settings.running.cache).network("m.h5", "3", "cifar10.npz", "4") / "features" / "f.npy", 10)
+        made(Cache(settings.running.cache).network("m.h5", "3", "cifar10.npz") / "features" / "f.npy", 10)
 
     fake(monkeypatch, work)
     before = {p for p in filled.directory.rglob("*") if ONCE not in p.as_posix()}

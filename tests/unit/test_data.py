@@ -55,6 +55,52 @@ def test_arrays_are_unpacked_once_for_each_content(tmp_path: Path) -> None:
     assert read(tmp_path, n=66).sha256 != first.sha256
 
 
+def test_parts_are_known_by_what_they_hold(tmp_path: Path) -> None:
+    """Whatever else is in the file, however it is compressed, and also from an earlier version's folder."""
+    first = read(tmp_path)
+    other = read(tmp_path, x_val=arrays()["x_val"][::-1], y_test=arrays()["y_test"][::-1])
+    assert first.train and first.val and first.test and other.train and other.val and other.test
+    assert first.train.digest == other.train.digest and first.test.digest == other.test.digest
+    assert first.val.digest != other.val.digest
+    np.savez(tmp_path / "d.npz", **arrays())
+    again = read_from(tmp_path / "cache", tmp_path)
+    assert [part.digest for part in again.parts()] == [part.digest for part in first.parts()]
+    facts = tmp_path / "cache" / first.sha256 / npz.CONTENTS
+    facts.unlink()
+    (tmp_path / "cache" / again.sha256 / npz.CONTENTS).unlink()
+    once_more = read(tmp_path)
+    assert [part.digest for part in once_more.parts()] == [part.digest for part in first.parts()] and facts.exists()
+
+
+def test_what_another_archive_has_is_not_unpacked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked: list[str] = []
+    copy = npz._unpack
+    monkeypatch.setattr(npz, "_unpack", lambda *given: unpacked.append(given[2]) or copy(*given))
+    first = read(tmp_path)
+    assert sorted(unpacked) == sorted(arrays())
+    unpacked.clear()
+    other = read(tmp_path, x_val=arrays()["x_val"][::-1])
+    assert unpacked == ["x_val"]
+    one, two = (tmp_path / "cache" / data.sha256 / "x_train.npy" for data in (first, other))
+    assert one.samefile(two)
+    # what is damaged there is no use here, and heals on its own
+    one.write_bytes(one.read_bytes()[:-1] + b"?")
+    unpacked.clear()
+    third = read(tmp_path, x_val=arrays()["x_val"][::-2], y_val=arrays()["y_val"][:30])
+    assert third.train is not None and first.train is not None
+    np.testing.assert_array_equal(third.train.x, arrays()["x_train"])
+    assert sorted(unpacked) == ["x_train", "x_val", "y_val"]
+    assert third.train.digest == first.train.digest
+
+
+def test_contents_of_the_cache_are_not_believed_blindly(tmp_path: Path) -> None:
+    """A hash that somebody has changed, or that stands in the place of another one."""
+    first = read(tmp_path)
+    facts = tmp_path / "cache" / first.sha256 / npz.CONTENTS
+    facts.write_text(facts.read_text().replace(first.parts()[0].digest, "0" * 64))
+    assert [part.digest for part in read(tmp_path).parts()] == [part.digest for part in first.parts()]
+
+
 def test_room_is_made_before_unpacking_and_use_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[Path, int, str]] = []
     np.savez_compressed(tmp_path / "d.npz", **arrays())
@@ -62,7 +108,7 @@ def test_room_is_made_before_unpacking_and_use_is_noted(tmp_path: Path, monkeypa
         npz.Cache, "make_room", lambda cache, need, what: asked.append((cache.directory, need, what))
     )
     folder = tmp_path / "data" / read_from(tmp_path / "data", tmp_path).sha256
-    size = sum(file.stat().st_size for file in folder.iterdir())
+    size = sum(file.stat().st_size for file in folder.glob("*.npy"))
     assert asked == [(tmp_path, size, f"{tmp_path / 'd.npz'}: unpacked arrays")]
     os.utime(folder, (0, 0))
     read_from(tmp_path / "data", tmp_path)

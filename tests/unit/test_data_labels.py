@@ -10,6 +10,8 @@ import pytest
 
 from eeaug.data import Data, load, parse_priors, split, weights
 from eeaug.errors import EeaugError, InputError
+from eeaug.settings import Contradiction
+from eeaug.settings.contradictions import python
 
 NAMES = ("silence", "unknown", "yes", "no")
 
@@ -162,9 +164,10 @@ def test_priors_by_name_and_number() -> None:
     ],
 )
 def test_mistakes_in_priors(text: str, message: str) -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(Contradiction) as caught:
         parse_priors(text, NAMES)
-    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"--priors {text}: ") and message in str(caught.value)
+    assert caught.value.worded(python).startswith(f"priors={text!r}: ") and message in caught.value.worded(python)
     with pytest.raises(InputError, match="2 classes are named crane; give the number"):
         parse_priors("crane=0.1", ("crane", "crane"))
 
@@ -186,8 +189,9 @@ def test_weights_give_priors_and_keep_the_other_shares() -> None:
     ],
 )
 def test_priors_that_no_weights_can_give(priors: dict[int, float], message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(Contradiction, match=message) as caught:
         weights(np.array([0, 1, 1]), priors, 4)
+    assert caught.value.options == ("priors",)
 
 
 # -- by name ------------------------------------------------------------------------------------------

@@ -93,13 +93,37 @@ def test_groups_stay_on_one_side(tmp_path: Path) -> None:
     for one, other, share in ((splits.screen, splits.fit, 0.1), (splits.choose, splits.test, 0.5)):
         assert one.part.groups is not None
         assert not set(one.part.groups[one.indices]) & set(one.part.groups[other.indices])
-        assert abs(len(one) / 600 - share) < 0.02
-        assert (abs(np.bincount(one.y) / 200 - share) < 0.04).all()
+        assert len(np.unique(one.part.groups[one.indices])) == round(share * 60)
+        assert (
+            one.groups is not None
+            and one.groups.dtype == np.int64
+            and set(one.groups) == set(range(max(one.groups) + 1))
+        )
+        names = one.part.groups[one.indices]
+        assert ((names[:, None] == names) == (one.groups[:, None] == one.groups)).all()
+    assert "half of the groups of x_test" in splits.notes[0]
+
+
+def test_groups_are_drawn_whatever_their_size(tmp_path: Path) -> None:
+    """Every group serves as screen as often as any other, and one of half of all samples, too."""
+    sizes = np.array([200, *np.arange(4, 20)])
+    speakers, n = np.repeat(np.arange(len(sizes)), sizes), int(sizes.sum())
+    data = read(tmp_path, n=n, x_val=None, y_val=None, groups_train=speakers, groups_test=speakers)
+    times = np.zeros(len(sizes))
+    for seed in range(400):
+        splits = split(data, seed=seed)
+        times[np.unique(speakers[splits.choose.indices])] += 1
+    # binomial: 400 draws of 8 of 17
+    assert (abs(times / 400 - 8 / 17) < 4 * np.sqrt(0.25 / 400)).all()
+
+
+def test_views_without_groups(tmp_path: Path) -> None:
+    assert split(read(tmp_path), seed=0).choose.groups is None
 
 
 def test_few_groups(tmp_path: Path) -> None:
     splits = split(read(tmp_path, groups_train=np.repeat([4, 9], [40, 20])), seed=0)
-    assert len(splits.screen) == 20
+    assert len(splits.screen) in (20, 40) and len(splits.fit) == 60 - len(splits.screen)
     with pytest.raises(InputError, match=r"x_train: 60 samples in 1 group\(s\) cannot be divided"):
         split(read(tmp_path, groups_train=np.zeros(60, int)), seed=0)
 

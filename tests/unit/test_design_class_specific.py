@@ -23,9 +23,10 @@ from eeaug.heads.specific import Specific
 from eeaug.heads.training import Trained
 from eeaug.network.locations import Location
 from eeaug.search.placing import architectures, placements
-from eeaug.search.space import Problem
-from eeaug.search.thresholds import NEVER, Budget, Objective
-from eeaug.settings import Settings
+from eeaug.search.space import Design, Problem
+from eeaug.search.thresholds import NEVER, Objective
+from eeaug.settings import Contradiction, Settings
+from eeaug.settings.contradictions import python
 from eeaug.settings.vocabulary import LEAST_ALPHA
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
@@ -68,14 +69,15 @@ def test_classes_by_name_or_number() -> None:
     decision = Decision("softmax", 4)
     assert Specific.named(("dog", "0"), names, decision) == Specific((0, 1), 4)
     assert Specific.named((), names, decision) is None
-    with pytest.raises(InputError, match="--target-class dgo: no such class; did you mean 'dog'"):
+    with pytest.raises(Contradiction, match="--target-class dgo: no such class; did you mean 'dog'") as caught:
         Specific.named(("dgo",), names, decision)
-    with pytest.raises(InputError, match="--target-class dog: 2 classes are named dog; give the number"):
+    assert caught.value.worded(python).startswith("target_class='dgo': no such class; did you mean 'dog'?; there")
+    with pytest.raises(Contradiction, match="--target-class dog: 2 classes are named dog; give the number"):
         Specific.named(("dog",), ("dog", "cat", "dog", "cow"), decision)
     assert Specific.named(("2",), ("dog", "cat", "dog", "cow"), decision) == Specific((2,), 4)
-    with pytest.raises(InputError, match="3 of 4 classes"):
+    with pytest.raises(Contradiction, match=r"^--target-class: 3 of 4 classes"):
         Specific.named(("0", "1", "3"), names, decision)
-    with pytest.raises(InputError, match="multilabel"):
+    with pytest.raises(Contradiction, match=r"^--target-class is for .*multilabel"):
         Specific.named(("dog",), names, Decision("multilabel", 4))
 
 
@@ -115,7 +117,7 @@ def brute_force(task: Problem, specific: Specific, grid: np.ndarray) -> float:
                 if min(binary) < eta - 1e-9 or right[target].mean() < eta - 1e-9:  # (6), (7)
                     continue
                 budget = task.objective.budget
-                if budget is not None and right.mean() < task.objective.base_accuracy - budget.kept - 1e-9:
+                if budget is not None and right.mean() < task.objective.base_accuracy - budget - 1e-9:
                     continue
                 for sequence in placements(task, m):
                     segments = task.costs.segments(arch[None], sequence)
@@ -133,7 +135,7 @@ def specific_task(seed: int, cost: str) -> tuple[Problem, Specific]:
     whole = costs.segments(np.zeros((1, 0), np.intp), (0,))
     base = float(whole.macs.sum() if cost == "macs" else whole.time_s.sum())
     accuracy = float((made.outcomes.predicted[-1] == made.outcomes.labels).mean())
-    budget = [None, Budget.whole(0.02)][seed % 2]
+    budget = [None, (0.02)][seed % 2]
     return made.problem(objective=Objective(accuracy, base, budget), cost=cost, max_exits=2), specific
 
 
@@ -153,6 +155,73 @@ def test_the_best_gain_over_loss(seed: int, cost: str) -> None:
     best, expected = settled(*specific_task(seed, cost))
     assert best.key[0] == pytest.approx(expected)
     assert (best.design is None) == np.isinf(expected)
+
+
+def leaving(task: Problem, design: Design) -> np.ndarray:
+    """The position of the classifier that each sample leaves at."""
+    at = np.full(len(task.outcomes.labels), len(design.exits))
+    for k in reversed(range(len(design.exits))):
+        limit = design.thresholds[k]
+        at[task.outcomes.confidence[design.exits[k]] >= (NEVER if limit is None else limit)] = k
+    return at
+
+
+def test_the_best_of_three_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are looked at here, as pairs are no more than class_specific.BEST."""
+    monkeypatch.setattr(class_specific, "FINE", 1)  # the thresholds of the first search
+    three = 0
+    for seed in range(30):
+        task, specific = specific_task(seed, "macs")
+        task = replace(task, max_exits=3, objective=replace(task.objective, budget=None))
+        rules = Rules((), {}, {}, 3)
+        expected = brute_force(task, specific, class_specific._grid(task, rules, task.thresholds, LEAST_ALPHA))
+        result, design = class_specific.choose(task, rules, specific)
+        assert result.complete == (not design.exits) and bool(design.exits) == np.isfinite(expected)
+        if not design.exits:
+            continue
+        assert result.architectures == sum(len(architectures(task, m)) for m in (1, 2, 3))
+        segments = task.segments(np.array([design.exits]), design.processors)
+        spent, target = (
+            np.cumsum(task.cost_of(segments)[0])[leaving(task, design)],
+            specific.hits(task.outcomes.labels),
+        )
+        assert spent[target].mean() * spent[~target].mean() == pytest.approx(expected)
+        three += len(design.exits) == 3
+    assert three >= 3, three
+
+
+def test_of_equal_gains_over_loss_the_least_energy_is_taken_then_the_least_latency() -> None:
+    """MACs are the same on all processors; an energy is unknown, and worst, where the power of one of them is."""
+    decided = {"energy": 0, "latency": 0, "known": 0}
+    for seed in range(150):
+        made, specific = instance(np.random.default_rng(seed))
+        unknown = [(), range(3), range(1)][seed % 3]
+        processors = [
+            replace(p, active_power_w=None) if i in unknown else p for i, p in enumerate(made.hardware.processors)
+        ]
+        made = replace(made, hardware=replace(made.hardware, processors=tuple(processors)))
+        base = float(made.problem(objective=Objective(0.5, 1.0, None)).costs.total_macs)
+        task = made.problem(objective=Objective(0.5, base, None), max_exits=2)
+        best = class_specific._Best()
+        grid = class_specific._grid(task, Rules((), {}, {}, 2), 4, LEAST_ALPHA)
+        for m in (1, 2):
+            class_specific._settle(task, specific, architectures(task, m), grid, best)
+        if best.design is None:
+            continue
+        at, means = leaving(task, best.design), {}
+        for on in placements(task, len(best.design.exits)):
+            segments = task.segments([best.design.exits], on)
+            energy, latency = (np.cumsum(of[0])[at].mean() for of in (segments.energy_j, segments.time_s))
+            means[on] = (np.inf if np.isnan(energy) else energy, latency)
+        chosen = means[best.design.processors]
+        assert chosen[0] == pytest.approx(min(energy for energy, _ in means.values()), rel=1e-9)
+        rest = [latency for energy, latency in means.values() if energy == chosen[0]]
+        assert chosen[1] == pytest.approx(min(rest), rel=1e-9)
+        others = [energy for energy, _ in means.values() if energy > chosen[0] * 1.01]
+        decided["energy"] += bool(np.isfinite(others).any())
+        decided["known"] += bool(np.isinf(others).any())
+        decided["latency"] += max(rest) > chosen[1] * 1.01
+    assert min(decided.values()) >= 3, decided
 
 
 def test_the_best_gain_over_loss_within_limits() -> None:

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from instances import make
 
-from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.output import Decision
 from eeaug.design import operating_points
 from eeaug.design.operating_points import DEFAULT, Point
 from eeaug.design.problem import Rules
+from eeaug.design.promise import Opening, Terms, nothing
 from eeaug.design.refine import mean_cost
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget, Objective, of_design
+from eeaug.search.thresholds import Objective, of_design
 from eeaug.settings import Goal
 
 NO_PINS = Rules((), {}, {}, 2)
@@ -24,15 +25,12 @@ NO_PINS = Rules((), {}, {}, 2)
 BUDGETS = {1: [1], 3: [0.5, 1, 2], 4: [0.5, 1, 2, 4], 5: [0.25, 0.5, 1, 2, 4]}
 
 
-def task(
-    seed: int, drop: float | None, kept: float | None = None, *, weighted: bool = False, weight: float | None = None
-) -> Problem:
-    """A search within ``drop``, of which ``kept`` may be lost on the samples that choose; None: all of it."""
+def task(seed: int, drop: float | None, *, weighted: bool = False, weight: float | None = None) -> Problem:
+    """A search within ``drop``."""
     instance = make(np.random.default_rng(seed), locations=3, samples=200, thresholds=4, weighted=weighted)
     base = float(instance.outcomes.accuracies[-1])
-    budget = None if drop is None else Budget(drop, drop if kept is None else kept)
     whole = instance.problem(objective=Objective(base, 1.0)).costs.total_macs
-    return instance.problem(objective=Objective(base, whole, budget, weight), max_exits=2)
+    return instance.problem(objective=Objective(base, whole, drop, weight), max_exits=2)
 
 
 def chosen(problem: Problem) -> Design:
@@ -46,7 +44,7 @@ def chosen(problem: Problem) -> Design:
 def points(problem: Problem, pins: Rules = NO_PINS, **changes: Any) -> tuple[Point, ...]:
     """``changes``: of the goal beside the budget, which the problem has."""
     asked = Goal(**changes)
-    return operating_points.points(asked, 0, problem, pins, chosen(problem), None, None)
+    return operating_points.points(asked, problem, pins, chosen(problem))
 
 
 def drop(problem: Problem, thresholds: tuple[float | None, ...]) -> float:
@@ -63,7 +61,7 @@ def test_budgets_are_multiples_of_the_one_asked_for(count: int) -> None:
     found = points(task(0, 0.02), points=count)
     assert [point.budget for point in found] == [pytest.approx(0.02 * k) for k in BUDGETS[count]]
     assert len({point.name for point in found}) == count
-    assert found[BUDGETS[count].index(1)] == Point(DEFAULT, 0.02, (None, None), None)
+    assert found[BUDGETS[count].index(1)] == Point(DEFAULT, 0.02, (None, None), nothing(0.02))
 
 
 def test_a_small_budget_has_points_that_differ() -> None:
@@ -78,18 +76,17 @@ def test_without_a_budget_multiples_are_of_what_the_design_loses() -> None:
     lost = drop(problem, design.thresholds)
     assert lost > operating_points.LEAST_BUDGET
     asked = Goal(max_accuracy_drop=None, efficiency_weight=0.5)
-    careful, default, frugal = operating_points.points(asked, 0, problem, NO_PINS, design, None, None)
+    careful, default, frugal = operating_points.points(asked, problem, NO_PINS, design)
     assert (careful.budget, default.budget, frugal.budget) == (round(lost / 2, 12), None, round(2 * lost, 12))
     assert drop(problem, careful.thresholds) <= lost / 2 + 1e-9
     assert default.thresholds == design.thresholds
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_what_is_held_back_of_the_budget_is_held_back_of_every_point(weighted: bool) -> None:
-    """And within it no thresholds of the coarse grid cost less."""
-    asked, kept, binding = 0.04, 0.025, 0
+def test_points_are_the_cheapest_within_their_budgets(weighted: bool) -> None:
+    """No thresholds of the coarse grid cost less."""
     for seed in range(12):
-        problem = task(seed, asked, kept, weighted=weighted)
+        problem = task(seed, 0.04, weighted=weighted)
         design = chosen(problem)
         grids = [problem.grid[e] for e in design.exits]
         options = [replace(design, thresholds=of_design(config)) for config in product(*grids)]
@@ -97,15 +94,12 @@ def test_what_is_held_back_of_the_budget_is_held_back_of_every_point(weighted: b
             if point.name == DEFAULT:
                 continue
             assert point.budget is not None
-            allowed = point.budget - (asked - kept)
-            assert drop(problem, point.thresholds) <= allowed + 1e-9
+            assert drop(problem, point.thresholds) <= point.budget + 1e-9
             cost = mean_cost(problem, replace(design, thresholds=point.thresholds))
-            lost = {option: drop(problem, option.thresholds) for option in options}
-            kept_costs = [mean_cost(problem, each) for each in options if lost[each] <= allowed]
-            assert cost <= min(kept_costs, default=np.inf) + 1e-9
-            within = [mean_cost(problem, each) for each in options if lost[each] <= point.budget]
-            binding += min(within) < cost - 1e-9
-    assert binding >= 3, "or holding back makes no difference"
+            within = [
+                mean_cost(problem, each) for each in options if drop(problem, each.thresholds) <= point.budget
+            ]
+            assert cost <= min(within) + 1e-9
 
 
 def test_points_are_a_front_from_the_most_accurate_on() -> None:
@@ -134,24 +128,36 @@ def test_every_point_is_corrected() -> None:
         )
 
 
-def test_points_are_proven_where_a_risk_was_given() -> None:
-    """At their own budgets, on other samples; at one for which nothing is proven nobody leaves."""
+@pytest.mark.parametrize("kind", ["proven", "expected"])
+def test_points_along_a_path_are_promised_each_by_itself(kind: str) -> None:
+    """At their own budgets; at one for which nothing is promised nobody leaves."""
     problem = task(1, 0.02)
-    given, asked = problem.outcomes, Goal(risk=0.1)
+    rows = problem.outcomes.rows([0])
+    steps = tuple((float(t),) for t in np.unique(rows.confidence[0])[::-1][::8] if t < 1)
+    terms = Terms((kind,), 0.1)
 
-    def proven(samples: int) -> list[tuple[float | None, bool, tuple[float | None, ...]]]:
-        some = np.resize(np.arange(given.samples), samples)  # each of them as often
-        certify = Outcomes(given.confidence[:, some], given.predicted[:, some], given.labels[some])
-        found = operating_points.points(asked, 0, problem, NO_PINS, chosen(problem), None, certify)
-        assert [p.name for p in found if p.guarantee is None] == [DEFAULT]  # its own is given
-        return [(p.guarantee.budget, p.guarantee.proven, p.thresholds) for p in found if p.guarantee]
+    def along(samples: int) -> tuple[Point, ...]:
+        some = np.resize(np.arange(rows.samples), samples)  # each of them as often
+        path = Opening(steps, rows.only(some), np.array([1.0, 9.0]), 9.5, Decision("softmax", 4))
+        index, promise = path.promised(terms, 0.02, 0)
+        thresholds = (None,) if index is None else steps[index]
+        found = operating_points.along(Goal(), terms, path, promise, thresholds, 0)
+        assert [p.budget for p in found] == [0.01, 0.02, 0.04] and found[1].promise == promise
+        assert {p.promise.kind for p in found} == {kind}
+        for point in found:
+            index, alone = path.promised(terms, point.budget or 0.0, 0)
+            assert point == Point(point.name, point.budget, (None,) if index is None else steps[index], alone)
+        return found
 
-    assert proven(10) == [(0.01, False, (None, None)), (0.04, False, (None, None))]
-    (_, _, careful), (budget, certain, frugal) = proven(20_000)
-    assert (budget, certain) == (0.04, True) and frugal != (None, None) and frugal != careful
+    assert [p.thresholds for p in along(2)] == [(None,)] * 3
+    careful, default, frugal = along(20_000)
+    assert frugal.promise.kept and frugal.thresholds != careful.thresholds
+    together = operating_points.together([p.promise for p in (careful, default, frugal)])
+    proven = sum(p.promise.kept for p in (careful, default, frugal))
+    assert together == (pytest.approx(1 - 0.1 * proven) if kind == "proven" else None)
 
 
 def test_no_exits_have_no_points() -> None:
     problem = task(1, 0.02)
     asked = Goal()
-    assert operating_points.points(asked, 0, problem, NO_PINS, Design((), (0,), ()), None, None) == ()
+    assert operating_points.points(asked, problem, NO_PINS, Design((), (0,), ())) == ()

@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 from instances import Instance, make
 
+from eeaug import hardware
 from eeaug.cascade.outcomes import class_limit
 from eeaug.cascade.output import Decision
-from eeaug.design.problem import Rules, baseline, check_limits, paper_grid, problem
+from eeaug.design.problem import Rules, baseline, check_limits, paper_grid, problem, rules
 from eeaug.errors import InputError
 from eeaug.hardware import KINDS
 from eeaug.network.costs import Costs
+from eeaug.network.locations import Location
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import PAPER_GRID, quantile_grid
-from eeaug.settings import Goal
+from eeaug.settings import Contradiction, Goal
+from eeaug.settings.contradictions import python
 
 NO_PINS = Rules((), {}, {}, 2)
 DECISION = Decision("softmax", 4)
@@ -66,6 +69,33 @@ def test_costs_are_shares_of_the_whole_model(instance: Instance, objective: str)
     assert found.cost == objective
 
 
+@pytest.mark.parametrize(
+    ("given", "command", "in_python"),
+    [
+        ({"exit_at": {"x": None}}, "--exit-at x: no location of", "exit_at='x': no location of that name; see"),
+        ({"threshold": {"e{0}": 0.5}}, "--threshold e{0}: no location of", "threshold='e{0}': no location of that"),
+        ({"forbid": ("out",)}, "--forbid out: no location of that name: the {risk}", "forbid='out': no location"),
+        ({"exit_at": {"a": None}, "forbid": ("a",)}, "--exit-at and --forbid both name a",
+         "exit_at= and forbid= both name a"),
+        ({"exit_at": {"a": "gpu"}}, "--exit-at a:gpu: psoc6 has no such processor; it has cm0p, cm4f",
+         "exit_at['a']='gpu': psoc6 has no such processor; it has cm0p, cm4f"),
+        ({"exit_at": {"a": None, "b": None}}, "2 × --exit-at, but --max-exits is 1; raise it",
+         "2 × exit_at=, but max_exits= is 1; raise it"),
+        ({"thresholds": 101, "max_exits": 6}, "--thresholds 101 for 6 exits are 1,061,520,150,601",
+         "thresholds=101 for 6 exits are 1,061,520,150,601"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_pins_that_cannot_be_are_named_as_their_door_does(
+    given: dict[str, Any], command: str, in_python: str
+) -> None:
+    at = [Location(name, 1, (8, 8, 8), 10_000_000) for name in "ab"]
+    with pytest.raises(Contradiction) as caught:
+        rules(Goal(**given), hardware.read("psoc6"), at, {"out": "the {risk} classifier"})
+    assert str(caught.value).startswith(command)
+    assert caught.value.worded(python).startswith(in_python)
+
+
 def test_limits_and_pins_are_those_asked_for(instance: Instance) -> None:
     pins = Rules((), {instance.exits[0].location: 0}, {}, 2)
     found = made(
@@ -73,7 +103,7 @@ def test_limits_and_pins_are_those_asked_for(instance: Instance) -> None:
     )
     assert (found.max_latency_s, found.one_each, found.max_exits, found.pinned) == (0.25, True, 2, pins.pinned)
     assert found.objective.budget is not None
-    assert (found.objective.budget.asked, found.objective.budget.kept) == (0.03, 0.03)
+    assert (found.objective.budget.asked, found.objective.budget) == (0.03, 0.03)
     limit = class_limit(instance.outcomes, DECISION, 0.125)
     assert found.classes is not None and found.classes.most == limit.most
     assert made(instance).classes is None and not made(instance).one_each

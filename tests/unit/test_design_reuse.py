@@ -23,7 +23,7 @@ from eeaug.network.costs import Costs
 from eeaug.report.content.build import metrics_of
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget, Objective, quantile_grid
+from eeaug.search.thresholds import Objective, quantile_grid
 
 DECISION = Decision("softmax", 5)
 RULES = Rules((), {}, {}, 2)
@@ -44,7 +44,7 @@ def search(seed: int, **options: Any) -> tuple[Problem, Design, np.ndarray]:
     fixed = {"independent": False, "one_each": False, "pinned": {}, "cost": "macs", "max_exits": 2}
     instance, _ = random_problem(seed, **fixed, **options)
     instance = instance.with_memories({memory.name: 10**12 for memory in instance.hardware.memories})
-    problem = instance.problem(**{**fixed, "objective": Objective(0.0, 1.0, Budget.whole(0.02))})
+    problem = instance.problem(**{**fixed, "objective": Objective(0.0, 1.0, (0.02))})
     labels, said = answers(seed, len(instance.exits) + 1)
     pairs = [DECISION.answers(p) for p in said]
     outcomes = Outcomes(np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), labels)
@@ -52,7 +52,7 @@ def search(seed: int, **options: Any) -> tuple[Problem, Design, np.ndarray]:
         problem,
         outcomes=outcomes,
         grid=np.array([quantile_grid(row, 7) for row in outcomes.confidence[:-1]]),
-        objective=Objective(float(outcomes.accuracies[-1]), float(problem.costs.total_macs), Budget.whole(0.02)),
+        objective=Objective(float(outcomes.accuracies[-1]), float(problem.costs.total_macs), (0.02)),
         max_latency_s=None,
     )
     archs = sorted(
@@ -139,7 +139,7 @@ def test_what_is_about_exits_by_themselves_leaves_them_alone() -> None:
     assert found(problem) is not None
     assert found(problem, unknown=-1) is None
     assert found(replace(problem, independent=True)) is None
-    assert found(replace(problem, classes=class_limit(problem.outcomes, DECISION, 1.0))) is None
+    assert found(replace(problem, classes=class_limit(problem.outcomes, DECISION, 1.0))) is not None
     assert found(problem, Rules((), {}, {"a": 0.5}, 2)) is None
     assert found(problem, design=Design((), (0,), ())) is None
 
@@ -239,7 +239,7 @@ def test_thresholds_of_exits_that_hear_nobody_stay() -> None:
     """The first exit's, those of exits that are not in the design; the final classifier has none."""
     problem, design, said = search(3)
     index = (*design.exits[:1], -1)
-    heard = reuse._heard(problem, index, [said[i] for i in index], 0.3, DECISION)
+    heard = reuse._hearing(problem, index, [said[i] for i in index], 0.3, DECISION)
     np.testing.assert_array_equal(heard.grid, problem.grid)
     assert (heard.outcomes.confidence[:-1] == problem.outcomes.confidence[:-1]).all()
     assert (heard.outcomes.confidence[-1] != problem.outcomes.confidence[-1]).any()

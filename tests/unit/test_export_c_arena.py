@@ -10,8 +10,8 @@ from hypothesis import given, settings
 
 from eeaug.export.c import arena
 from eeaug.export.c.arena import ALIGNMENT, Buffer
-from eeaug.export.c.onnx_source import Call, Parameter, Source
-from eeaug.export.c.plan import Plan, Stage, plan
+from eeaug.export.c.onnx_source import FunctionCall, Parameter, StageCode
+from eeaug.export.c.plan import MemoryPlan, PlannedStage, plan
 from eeaug.network import schedule
 from eeaug.network.schedule import order
 
@@ -72,7 +72,7 @@ def tensor(size: int, *, const: bool) -> Parameter:
 
 
 @st.composite
-def sources(draw: st.DrawFn, handover: bool, most: int = 6, begins: int = 3) -> Source:
+def sources(draw: st.DrawFn, handover: bool, most: int = 6, begins: int = 3) -> StageCode:
     """Calls that read what there is: convolutions of a kind, elementwise ones, copies; two outputs at the end."""
     sizes = {"input": begins}
     calls = []
@@ -89,19 +89,19 @@ def sources(draw: st.DrawFn, handover: bool, most: int = 6, begins: int = 3) -> 
         over = [r for r in reads if sizes[r] == size] if kind == "elementwise" else reads[:1]
         arguments = [(tensor(sizes[r], const=True), r) for r in (reads[:1] if kind == "copy" else reads)]
         calls.append(
-            Call(
+            FunctionCall(
                 f"f{i}", kind, (*arguments, (tensor(size, const=False), name)),
                 () if kind == "any" else tuple(over), kind == "copy", draw(st.sampled_from([0, 0, 16])),
             )
         )  # fmt: skip
     inner = {n: 4 * s for n, s in sizes.items() if n.startswith("t")}
     probabilities = {"probabilities": 4 * sizes["probabilities"]}
-    return Source("", {}, probabilities, {}, tuple(calls), inner, ("input", *outputs))
+    return StageCode("", {}, probabilities, {}, tuple(calls), inner, ("input", *outputs))
 
 
-def stage(source: Source, k: int, count: int, *, hears: bool = False) -> Stage:
+def stage(source: StageCode, k: int, count: int, *, hears: bool = False) -> PlannedStage:
     last = k + 1 == count
-    return Stage(
+    return PlannedStage(
         source=source, received=k == 0, sent=False, input_bytes=12 if k == 0 else 16,
         probabilities_bytes=source.weight_bytes["probabilities"], handover_bytes=0 if last else 16,
         hears=k if hears else 0, combines=hears and k > 0,
@@ -125,7 +125,7 @@ class Memory:
         return self.held.get((at, at + size)) == value
 
 
-def executed(stages: list[Stage], made: Plan) -> None:
+def executed(stages: list[PlannedStage], made: MemoryPlan) -> None:
     """Every call finds what it reads, and every decision what it needs, where the plan says it lies."""
     memory = Memory(made.bytes)
     said: list[tuple[int, int, object]] = []
@@ -174,7 +174,7 @@ def test_no_call_destroys_what_is_still_needed(data: st.DataObject, count: int, 
     assert found.bytes >= found.least
 
 
-def peak(calls: tuple[Call, ...], sizes: dict[str, int], chosen: tuple[int, ...]) -> int:
+def peak(calls: tuple[FunctionCall, ...], sizes: dict[str, int], chosen: tuple[int, ...]) -> int:
     """Most bytes in use while calls run in this order."""
     made: set[str] = {"input"}
     most = sizes["input"]
@@ -189,7 +189,7 @@ def peak(calls: tuple[Call, ...], sizes: dict[str, int], chosen: tuple[int, ...]
     return most
 
 
-def possible(calls: tuple[Call, ...], chosen: tuple[int, ...]) -> bool:
+def possible(calls: tuple[FunctionCall, ...], chosen: tuple[int, ...]) -> bool:
     made = {"input"}
     for i in chosen:
         if not set(calls[i].reads) <= made:
@@ -200,7 +200,7 @@ def possible(calls: tuple[Call, ...], chosen: tuple[int, ...]) -> bool:
 
 @settings(max_examples=150, deadline=None)
 @given(sources(handover=False, most=5))
-def test_the_order_is_the_best_one(source: Source) -> None:
+def test_the_order_is_the_best_one(source: StageCode) -> None:
     sizes = {**source.tensors, **source.weight_bytes, "input": 12}
     found, most = order(source.calls, sizes)
     assert possible(source.calls, tuple(found))
@@ -211,7 +211,9 @@ def test_the_order_is_the_best_one(source: Source) -> None:
 def test_too_many_orders_leave_it_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "STATES", 2)
     calls = tuple(
-        Call(f"f{i}", "any", ((tensor(4, const=True), "input"), (tensor(4, const=False), f"t{i}")), (), False, 0)
+        FunctionCall(
+            f"f{i}", "any", ((tensor(4, const=True), "input"), (tensor(4, const=False), f"t{i}")), (), False, 0
+        )
         for i in range(5)
     )
     assert order(calls, {"input": 16, **{f"t{i}": 16 for i in range(5)}}) == ([0, 1, 2, 3, 4], 32)

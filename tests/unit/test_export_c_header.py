@@ -8,11 +8,11 @@ import pytest
 from eeaug.bundle.entries import Handover, StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.export.c import cascade_source
-from eeaug.export.c.cascade_source import Facts, Processor
-from eeaug.export.c.plan import Plan
+from eeaug.export.c.cascade_source import Facts, PlannedProcessor
+from eeaug.export.c.plan import MemoryPlan
 
 
-def facts(decision: Decision, *, said: bool) -> Facts:
+def facts(decision: Decision, *, reuse: bool) -> Facts:
     """Three stages, the first two of which hand something over."""
     handovers = (Handover("a", (8, 8, 4), 1024), Handover("b", (16,), 64), None)
     stages = tuple(
@@ -23,7 +23,7 @@ def facts(decision: Decision, *, said: bool) -> Facts:
             input_shape=(28, 28, 1),
             probabilities="probabilities",
             handover=handover,
-            reuse=(0.3,) * k + (1.0,) if said and k else None,
+            reuse=(0.3,) * k + (1.0,) if reuse and k else None,
             threshold=None if handover is None else 0.8,
             metric=decision.metric,
             macs=1000,
@@ -38,22 +38,22 @@ def facts(decision: Decision, *, said: bool) -> Facts:
         classes=tuple("abcd"),
         stages=stages,
         points={"careful": (0.9, 0.95), "default": (0.8, 0.9), "frugal": (0.5, None)},
-        said=said,
+        reuse=reuse,
     )
 
 
-def plan(size: int) -> Plan:
-    return Plan((), (), (), (), (), (), size, size)
+def plan(size: int) -> MemoryPlan:
+    return MemoryPlan((), (), (), (), (), (), size, size)
 
 
 PROCESSORS = [
-    Processor("cm0p", "cm0p", range(1), plan(1_000)),
-    Processor("cm4f", "cm4f", range(1, 3), plan(20_000)),
+    PlannedProcessor("cm0p", "cm0p", range(1), plan(1_000)),
+    PlannedProcessor("cm4f", "cm4f", range(1, 3), plan(20_000)),
 ]
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "said"), [("cascade.h", "softmax", True), ("cascade_labels.h", "multilabel", False)]
+    ("name", "kind", "reuse"), [("cascade.h", "softmax", True), ("cascade_labels.h", "multilabel", False)]
 )
-def test_header(name: str, kind: str, said: bool) -> None:
-    golden.compare(name, cascade_source.interface(facts(Decision(kind, 4), said=said), PROCESSORS))
+def test_header(name: str, kind: str, reuse: bool) -> None:
+    golden.compare(name, cascade_source.interface(facts(Decision(kind, 4), reuse=reuse), PROCESSORS))

@@ -19,14 +19,17 @@ from eeaug.cascade.output import STEP, Decision, Quantised
 from eeaug.cascade.passage import Passage
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.design.problem import Rules
+from eeaug.design.promise import Terms, nothing
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.int8.int8_cascade import Integer
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.report.words import cautions
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget, Objective
+from eeaug.search.thresholds import Objective
 from eeaug.settings import FORMATS, Goal, Settings
+
+SOFTMAX = Decision("softmax", 4)
 
 
 def settings(**options: Any) -> Settings:
@@ -45,7 +48,7 @@ def quantised(rng: np.random.Generator, outcomes: Outcomes) -> Outcomes:
 def case(seed: int, drop: float = 0.1, **options: Any) -> tuple[Problem, Rules, Design, Outcomes]:
     rng = np.random.default_rng(seed)
     made = instances.make(rng, locations=3, samples=60, weighted=bool(seed % 2))
-    objective = Objective(float(made.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(drop))
+    objective = Objective(float(made.outcomes.accuracies[-1]), 1.0, budget=(drop))
     problem = made.problem(objective=objective, max_exits=2, **options)
     exits = tuple(sorted(rng.choice(len(made.exits), 2, replace=False).tolist()))
     if made.exits[exits[0]].after == made.exits[exits[1]].after:
@@ -53,6 +56,14 @@ def case(seed: int, drop: float = 0.1, **options: Any) -> tuple[Problem, Rules, 
     design = Design(exits, (0,) * (len(exits) + 1), (0.5,) * len(exits))
     rules = Rules((), {}, {}, 2)
     return problem, rules, design, quantised(rng, made.outcomes.rows(exits))
+
+
+def fitting(problem: Problem, rules: Rules, design: Design, own: Outcomes) -> Integer:
+    """Thresholds that just fit, of which nothing is promised."""
+    terms = Terms(("none",), 0.05)
+    return int8_cascade.sought(
+        Goal(points=1), terms, 0, {"choose": problem}, rules, design, SOFTMAX, {"choose": own}
+    )
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -70,60 +81,62 @@ def test_thresholds_are_the_best_there_are(seed: int) -> None:
     best = min(map(cost, product(*([*np.unique(row)[1:], np.inf] for row in own.confidence[:-1]))))
     if np.isinf(best):
         return
-    found = int8_cascade.sought(Goal(points=1), 0, problem, rules, design, own, None)
+    found = fitting(problem, rules, design, own)
     assert cost(found.thresholds) <= best * (1 + 1e-12)
     assert all(t is None or 0 < t <= 1 - STEP for t in found.thresholds)
-    assert found.rows is own and found.guarantee is None
+    assert found.rows is own and found.promise == nothing(0.01)
 
 
 def test_a_budget_that_int8_misses_is_told_with_what_would_do() -> None:
     problem, rules, design, own = case(3, drop=0.0)
     own = replace(own, predicted=np.where(np.arange(own.samples) % 5 == 0, -1, own.predicted))
     with pytest.raises(InfeasibleError, match="leave tflite-int8 out of --format") as error:
-        int8_cascade.sought(Goal(), 0, problem, rules, design, own, None)
+        fitting(problem, rules, design, own)
     needed = error.value.best
     assert needed is not None and needed > 0
-    looser = replace(problem, objective=replace(problem.objective, budget=Budget.whole(needed)))
-    int8_cascade.sought(Goal(points=1), 0, looser, rules, design, own, None)
+    looser = replace(problem, objective=replace(problem.objective, budget=(needed)))
+    fitting(looser, rules, design, own)
     alone, last = Design((), (0,), ()), replace(own, confidence=own.confidence[-1:], predicted=own.predicted[-1:])
     with pytest.raises(InfeasibleError):
-        int8_cascade.sought(Goal(), 0, problem, rules, alone, last, None)
+        fitting(problem, rules, alone, last)
 
 
-def test_nothing_leaves_where_the_budget_is_held_back() -> None:
-    """Cross-validation may leave less of the budget for thresholds; without any, all of it counts."""
-    problem, rules, design, own = case(3)
-    lost = problem.objective.base_accuracy - float(own.accuracies[-1])
-
-    def asked(drop: float) -> Problem:
-        return replace(problem, objective=replace(problem.objective, budget=Budget(drop, -0.9)))
-
-    found = int8_cascade.sought(Goal(points=1), 0, asked(max(0.0, lost) + 1e-6), rules, design, own, None)
-    assert found.thresholds == (None,) * len(design.exits)
-    with pytest.raises(InfeasibleError):
-        int8_cascade.sought(Goal(points=1), 0, asked(lost - 0.01), rules, design, own, None)
-
-
+@pytest.mark.parametrize("kind", ["proven", "expected"])
 @pytest.mark.parametrize("wrong", [0.0, 0.2])
-def test_a_proof_starts_where_nothing_leaves(wrong: float) -> None:
-    """The last int8 classifier is not the given model: what it loses itself has to be proven, too."""
+def test_a_promise_starts_where_nothing_leaves(wrong: float, kind: str) -> None:
+    """The last int8 classifier is not the given model: what it loses itself counts, too."""
     rng = np.random.default_rng(1)
     problem, rules, design, own = case(4, drop=0.05)
     labels = rng.integers(0, 4, 3000)
     good = np.where(rng.random(3000) < wrong, (labels + 1) % 4, labels)
     m = len(design.exits)
-    certify = Outcomes(
+    choose = Outcomes(
         rng.choice([0.5, 0.75], (m + 1, 3000)).astype(np.float32),
         np.array([*((labels + 1) % 4 for _ in range(m)), good]), labels, given=labels,
     )  # fmt: skip
-    asked = Goal(risk=0.05, max_accuracy_drop=0.05, points=1)
-    found = int8_cascade.sought(asked, 0, problem, rules, design, own, certify)
-    assert found.guarantee is not None
-    assert found.guarantee.proven == (wrong == 0.0)
-    assert (found.guarantee.smallest_drop is None) == (wrong == 0.0)
-    assert found.guarantee.tested >= 1
-    at = Passage(certify, found.thresholds).at
-    assert (at == m).mean() > 0.9  # early answers are all wrong: nothing may leave that could not be proven
+    on_choose = replace(
+        problem, outcomes=replace(choose, confidence=np.zeros((len(problem.costs.exits) + 1, 3000), np.float32))
+    )
+    goal, terms = Goal(max_accuracy_drop=0.05, points=1), Terms((kind,), 0.05)
+    tasks, answers = {"choose": on_choose, "screen": problem}, {"choose": choose, "screen": own}
+    if wrong:
+        with pytest.raises(InfeasibleError, match="the int8 stages lose"):
+            int8_cascade.sought(goal, terms, 0, tasks, rules, design, SOFTMAX, answers)
+        return
+    found = int8_cascade.sought(goal, terms, 0, tasks, rules, design, SOFTMAX, answers)
+    assert found.promise.kept and found.promise.kind == kind and found.promise.tested >= 1
+    at = Passage(choose, found.thresholds).at
+    assert (at == m).mean() > 0.9  # early answers are all wrong: nothing may leave that could not be promised
+
+
+def test_where_even_that_is_not_proven_nothing_leaves_and_it_says_so() -> None:
+    problem, rules, design, own = case(4, drop=0.05)
+    goal, terms = Goal(max_accuracy_drop=0.05, points=1), Terms(("proven",), 0.05)
+    good = replace(own, predicted=np.array([*own.predicted[:-1], own.baseline]))
+    tasks, answers = {"choose": problem, "screen": problem}, {"choose": good.only(np.arange(8)), "screen": good}
+    tasks["choose"] = replace(problem, outcomes=problem.outcomes.only(np.arange(8)))
+    found = int8_cascade.sought(goal, terms, 0, tasks, rules, design, SOFTMAX, answers)
+    assert not found.promise.kept and set(found.thresholds) == {None} and found.promise.smallest_drop is not None
 
 
 def test_pinned_thresholds_stay_and_those_out_of_reach_close() -> None:
@@ -133,8 +146,8 @@ def test_pinned_thresholds_stay_and_those_out_of_reach_close() -> None:
     grid = problem.grid.copy()
     for e in design.exits:
         grid[e] = pins[problem.costs.exits[e].location]
-    loose = replace(problem, grid=grid, objective=replace(problem.objective, budget=Budget.whole(1.0)))
-    found = int8_cascade.sought(Goal(points=1), 0, loose, Rules((), {}, pins, 2), design, own, None)
+    loose = replace(problem, grid=grid, objective=replace(problem.objective, budget=(1.0)))
+    found = fitting(loose, Rules((), {}, pins, 2), design, own)
     assert [None if t is None else round(t, 5) for t in found.thresholds] == [0.7, None][: len(names)]
     assert len(names) == 2
 
@@ -212,13 +225,12 @@ def test_unknown_formats_are_refused(asked: tuple[str, ...]) -> None:
         settings(formats=asked)
 
 
-@pytest.mark.parametrize(
-    ("flag", "given"), [("--max-class-drop", {"max_class_drop": 0.1}), ("--target-class", {"target_class": ("3",)})]
-)
-def test_what_is_about_the_float_cascade_alone(flag: str, given: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=f"{flag} is about the float cascade alone: not with --format tflite-int8"):
-        settings(formats=("tflm",), **given)
-    settings(formats=("tflite",), **given)
+def test_exits_for_a_class_are_about_the_float_cascade_alone() -> None:
+    words = "--target-class is about the float cascade alone: not with --format tflite-int8"
+    with pytest.raises(InputError, match=words):
+        settings(formats=("tflm",), target_class=("3",))
+    settings(formats=("tflite",), target_class=("3",))
+    settings(formats=("tflm",), max_class_drop=0.1)
 
 
 def test_warnings_of_the_int8_cascade() -> None:
@@ -233,12 +245,16 @@ def test_warnings_of_the_int8_cascade() -> None:
             "measured": {**measured, "accuracy": 0.9},
             "predicted": nothing,
         },
-        "guarantee": None,
-        "int8": {"exits": [{**exit_, "threshold": None}], "measured": measured, "guarantee": {"risk": 0.1}},
+        "promise": {"promise": "none"},
+        "int8": {
+            "exits": [{**exit_, "threshold": None}],
+            "measured": measured,
+            "promise": {"promise": "proven", "risk": 0.1},
+        },
     }
     closed, missed = cautions.sentences(report)
     assert closed == "int8: nothing leaves at here: no int8 confidence is above 255/256"
     assert missed.startswith(
-        "int8: the drop on the test part is 10.00 points, more than the 5.00 asked for: the gua"
+        "int8: the drop on the test part is 10.00 points, more than the 5.00 asked for: the pro"
     )
     assert list(cautions.sentences({**report, "int8": None})) == []

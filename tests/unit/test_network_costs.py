@@ -9,9 +9,9 @@ import pytest
 
 from eeaug.errors import InputError
 from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
-from eeaug.network.costs import Costs, Exit, require_energies, require_rates
+from eeaug.network.costs import Costs, ExitCosts, require_energies, require_rates
 from eeaug.network.graph import Block
-from eeaug.settings import COSTS
+from eeaug.settings import COSTS, Contradiction
 
 LITTLE = Processor(
     "little", {**dict.fromkeys(KINDS), "default": 1e6, "dense": 2e6}, "int8", ram="sram", flash="flash",
@@ -37,8 +37,8 @@ BLOCKS = (
     Block("three", ("three",), (10,), {"dense": 4000}, parameters=1000, peak_elements=110),
 )
 EXITS = (
-    Exit("one", 1, "small", {"dense": 200}, parameters=20, peak_elements=15),
-    Exit("two", 2, "large", {"dense": 600, "conv": 100}, parameters=60, peak_elements=300),
+    ExitCosts("one", 1, "small", {"dense": 200}, parameters=20, peak_elements=15),
+    ExitCosts("two", 2, "large", {"dense": 600, "conv": 100}, parameters=60, peak_elements=300),
 )
 INPUT_ELEMENTS = 64
 
@@ -156,15 +156,16 @@ def test_an_unknown_rate_gives_an_unknown_latency_only_where_it_is_needed() -> N
 
 
 def test_figures_that_are_null_and_needed_are_named_all_at_once() -> None:
-    require_rates(BOARD, KINDS, "--max-latency")
-    require_energies(BOARD, "--objective energy")
+    require_rates(BOARD, KINDS, "max_latency_s")
+    require_energies(BOARD, "objective", "energy")
     board = replace(
         BOARD,
         processors=(with_rates(LITTLE, default=None), with_rates(BIG, default=None)),
         links=(replace(BOARD.links[0], bandwidth_bytes_per_s=None),),
     )
-    with pytest.raises(InputError) as caught:
-        require_rates(board, KINDS, "--max-latency")
+    with pytest.raises(Contradiction) as caught:
+        require_rates(board, KINDS, "max_latency_s")
+    assert caught.value.options == ("max_latency_s",)
     assert str(caught.value) == (
         "hardware 'board': --max-latency needs figures that are null: "
         "processors[0].rates_macs_per_s.conv (little), processors[0].rates_macs_per_s.pointwise (little), "
@@ -173,9 +174,11 @@ def test_figures_that_are_null_and_needed_are_named_all_at_once() -> None:
     )
     # with a rate for some kinds, those that lack one are named; all of them lack it: the default is
     with pytest.raises(InputError, match=r"null: processors\[0\].rates_macs_per_s.default \(little\)$"):
-        require_rates(replace(board, processors=board.processors[:1], links=()), ["conv"], "it")
-    with pytest.raises(InputError, match=r"energy needs .*processors\[1\].active_power_w \(big\)"):
-        require_energies(replace(BOARD, processors=(LITTLE, replace(BIG, active_power_w=None))), "energy")
+        require_rates(replace(board, processors=board.processors[:1], links=()), ["conv"], "max_latency_s")
+    with pytest.raises(InputError, match=r"--objective energy needs .*processors\[1\].active_power_w \(big\)"):
+        require_energies(
+            replace(BOARD, processors=(LITTLE, replace(BIG, active_power_w=None))), "objective", "energy"
+        )
 
 
 def unknown(**changes: object) -> Costs:

@@ -180,7 +180,7 @@ def test_markdown_tables_keep_their_columns(two_exits: dict[str, Any]) -> None:
 
 # --- the promise --------------------------------------------------------------------------------------------
 
-STATEMENT = "Proven. With probability 0.95 over the draw of the 3,333 certify samples, it is at most 1.0 pp."
+STATEMENT = "Proven: with probability 0.95 over the draw of the 3,333 choose samples, it is at most 1.0 pp."
 
 
 @both
@@ -188,11 +188,10 @@ STATEMENT = "Proven. With probability 0.95 over the draw of the 3,333 certify sa
 def test_what_is_proven_stands_right_under_the_answer(
     render: Callable[..., str], sample: dict[str, Any], proven: bool
 ) -> None:
-    sample["guarantee"] = {"statement": STATEMENT, "proven": proven}
+    sample["promise"] |= {"promise": "proven", "statement": STATEMENT, "kept": proven}
     page = " ".join(render(sample).replace("**", "").split())
     summary = sample["design"]["summary"]
     assert page.partition(summary)[2].strip().startswith(STATEMENT)
-    assert "--risk" not in page
     assert facts.promise(sample) == (STATEMENT, proven)
 
 
@@ -202,8 +201,8 @@ def test_a_budget_that_nothing_proves_is_told_under_the_answer(
 ) -> None:
     page = " ".join(render(sample).replace("**", "").split())
     assert page.partition(sample["design"]["summary"])[2].strip().startswith(
-        "The budget of 1.0 pp held on the choose samples only; elsewhere the accuracy drop may be up to 1.18 pp "
-        "(95 % bound). For a proof: --risk 0.05."
+        "Nothing is promised. The budget of 1.0 pp held on the choose samples only; elsewhere the accuracy drop "
+        "may be up to 1.18 pp (95 % bound)."
     )  # fmt: skip
 
 
@@ -215,20 +214,33 @@ def test_a_budget_that_nothing_proves_is_told_under_the_answer(
         {"settings": {"max_accuracy_drop": None, "efficiency_weight": 0.9}},
     ],
 )
-def test_no_warning_without_reason(sample: dict[str, Any], edit: dict[str, Any]) -> None:
-    assert facts.promise(sample) is not None
+def test_no_bound_without_reason(sample: dict[str, Any], edit: dict[str, Any]) -> None:
+    assert "95 % bound" in facts.promise(sample)[0]
     sample["settings"].update(edit.pop("settings", {}))
     sample.update(edit)
-    assert facts.promise(sample) is None
-    assert "--risk" not in text(sample) + markdown.render(sample)
+    assert facts.promise(sample) == (sample["promise"]["statement"], False)
+
+
+@both
+@pytest.mark.parametrize(("proven", "note"), [(1, False), (2, True)])
+def test_what_several_proofs_are_worth_at_once(
+    render: Callable[..., str], sample: dict[str, Any], proven: int, note: bool
+) -> None:
+    for point in sample["operating_points"][:proven]:
+        point["promise"] |= {"promise": "proven", "kept": True, "risk": 0.05}
+    sample["proven_together"] = 0.9
+    page = " ".join(render(sample).split())
+    words = "Each proof holds by itself with probability 0.95; all 2 of them at once with 0.9 at least."
+    assert (words in page) == note
 
 
 def test_a_missed_budget_is_not_said_to_have_held(sample: dict[str, Any]) -> None:
     sample["settings"].update(correction=0.5, calibrate_on="train")
     sample["design"]["predicted"]["exact"]["accuracy"] = 0.8476  # 2.5 points below
-    said, proven = facts.promise(sample) or ("", True)
-    assert said.startswith("The budget of 1.0 pp is missed on the choose samples already, by 1.5 pp;")
-    assert said.endswith("--risk 0.05 without --calibrate-on train and --correction 0.5.")  # which exclude it
+    sentence, proven = facts.promise(sample)
+    assert sentence.startswith(
+        "Nothing is promised. The budget of 1.0 pp is missed on the choose samples already, by 1.5"
+    )
     assert not proven
 
 
@@ -257,12 +269,12 @@ def points_of(page: str) -> str:
 
 @both
 def test_operating_points(render: Callable[..., str], sample: dict[str, Any]) -> None:
-    sample["operating_points"][0]["guarantee"] = {"proven": True}
-    sample["operating_points"][2]["guarantee"] = {"proven": False}
+    sample["operating_points"][0]["promise"] |= {"promise": "proven", "kept": True, "risk": 0.05}
+    sample["operating_points"][2]["promise"] |= {"promise": "expected"}
     page = points_of(render(sample))
     assert {words: cells(page, words) for words in (
         "careful", "budget", "threshold at activation_2", "predicted drop", "predicted mean MACs", "measured drop",
-        "measured mean MACs", "MACs against baseline", "mean latency", "mean energy", "proven",
+        "measured mean MACs", "MACs against baseline", "mean latency", "mean energy", "promise",
     )} == {
         "careful": ["careful", "default ←", "frugal"],
         "budget": ["0.5 pp", "1.0 pp", "2.0 pp"],
@@ -274,7 +286,7 @@ def test_operating_points(render: Callable[..., str], sample: dict[str, Any]) ->
         "MACs against baseline": ["−12.2 %", "−19.0 %", "−25.6 %"],
         "mean latency": ["0.646 s", "0.634 s", "0.623 s"],
         "mean energy": ["13.2 mJ", "12.9 mJ", "12.5 mJ"],
-        "proven": ["yes", "no", "no"],
+        "promise": ["proven", "none", "not expected"],
     }  # fmt: skip
 
 

@@ -12,12 +12,13 @@ from instances import make
 from eeaug import settings
 from eeaug.cascade.output import Decision
 from eeaug.design import refine
-from eeaug.design.certify import Guarantee
 from eeaug.design.design import Chosen
+from eeaug.design.promise import Promise, nothing
 from eeaug.report.content import build
+from eeaug.report.content import promise as promises
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget, Objective
+from eeaug.search.thresholds import Objective
 
 SEEDS = (*range(8), 28)  # with 28 latency and energy have different fronts
 COSTS = tuple(cost.metric for cost in settings.COSTS.values())
@@ -25,7 +26,7 @@ COSTS = tuple(cost.metric for cost in settings.COSTS.values())
 
 def problem(seed: int, *, known: bool) -> Problem:
     instance = make(np.random.default_rng(seed), locations=4, thresholds=4, samples=60, known=known)
-    objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(0.05))
+    objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=(0.05))
     return instance.problem(objective=objective, max_exits=2)
 
 
@@ -142,33 +143,71 @@ def test_the_bound_is_of_unseen_samples_or_certain() -> None:
     assert build.drop_bound(chosen_as(task, none, ()), task.outcomes.rows([]), 0) == (0.0, None)
 
 
-PROVEN = Guarantee(0.01, 0.05, 3333, True, 12, 0.049, None)
+PROVEN = Promise("proven", 0.01, 0.05, 3333, 3333, kept=True, tested=12, p_value=0.049, drop=0.005, error=0.001)
+EXPECTED = replace(PROVEN, kind="expected", risk=None, p_value=None, needed=5200)
 
 
 @pytest.mark.parametrize(
-    ("guarantee", "labels", "words"),
+    ("promise", "labels", "words"),
     [
         (
             PROVEN, "given",
-            "Proven. With probability 0.95 over the draw of the 3,333 certify samples, the true accuracy drop is "
-            "at most 1.0 pp.",
+            "Proven: with probability 0.95 over the draw of the 3,333 choose samples, the true accuracy drop is at "
+            "most 1.0 pp.",
         ),
         (PROVEN, "none", "the true disagreement with the given model is at most 1.0 pp"),
         (
-            replace(PROVEN, proven=False, tested=1, p_value=0.4, smallest_drop=0.014301), "given",
-            "No early exit could be proven to keep a true accuracy drop of 1.0 pp at most with probability 0.95; "
-            "3,333 certify samples prove 1.44 pp for the strictest thresholds, and nothing smaller. Nothing leaves "
+            replace(PROVEN, grouped=True, units=120), "given",
+            "over the draw of the 120 groups of choose (3,333 samples, each group counting alike), the true",
+        ),
+        (
+            replace(PROVEN, kept=False, tested=1, p_value=0.4, smallest_drop=0.014301, needed=299), "given",
+            "No early exit could be proven to keep the true accuracy drop within 1.0 pp with probability 0.95: "
+            "3,333 choose samples prove 1.44 pp for the strictest thresholds, and nothing smaller. Nothing leaves "
             "early: the accuracy drop is 0 by construction.",
         ),
         (
-            replace(PROVEN, proven=False, tested=0, p_value=None), "given",
+            replace(PROVEN, kept=False, tested=1, grouped=True, units=3, smallest_drop=0.9, needed=299), "given",
+            "; about 299 groups without a loss would prove the budget.",
+        ),
+        (
+            replace(PROVEN, kept=False, tested=0, p_value=None), "given",
             "Nothing leaves early: the accuracy drop is 0 by construction.",
         ),
+        (
+            EXPECTED, "given",
+            "Expected, not proven: on the 3,333 choose samples the accuracy drop is 0.5 pp with a standard error "
+            "of 0.1 pp, together within 1.0 pp; about one such choice in six loses more on new data. What these "
+            "samples can prove saves less than half as much. About 5,200 choose samples that lose as much would "
+            "prove this.",
+        ),
+        (replace(EXPECTED, kept=False), "given", "No early exit is expected to keep the accuracy drop within 1.0"),
+        (nothing(0.01), "given", "Nothing is promised: the accuracy drop is within 1.0 pp on the choose samples"),
+        (nothing(None), "given", "Nothing is promised of the accuracy drop: there is no budget for it."),
     ],
 )  # fmt: skip
-def test_the_proof_in_words(guarantee: Guarantee, labels: str, words: str) -> None:
-    facts = build.proof(guarantee, labels)
-    assert facts is not None and words in facts["statement"]
-    assert facts["proven"] == guarantee.proven
-    assert facts["smallest_provable_drop"] == guarantee.smallest_drop
-    assert build.proof(None, labels) is None
+def test_the_promise_in_words(promise: Promise, labels: str, words: str) -> None:
+    facts = promises.block(promise, labels, asked=False)
+    assert words in facts["statement"]
+    assert (facts["promise"], facts["kept"]) == (promise.kind, promise.kept)
+    assert facts["smallest_provable_drop"] == promise.smallest_drop
+
+
+def test_what_was_asked_for_is_not_explained() -> None:
+    assert "less than half" not in promises.block(EXPECTED, "given", asked=True)["statement"]
+
+
+@pytest.mark.parametrize(
+    ("promise", "words"),
+    [
+        (PROVEN, "proven: at most 1.0 pp on new data, with probability 0.95"),
+        (
+            EXPECTED,
+            "expected, not proven, to be at most 1.0 pp on new data (about 5,200 choose samples would prove it)",
+        ),
+        (replace(PROVEN, kept=False), ""),
+        (nothing(0.01), "nothing is promised of new data"),
+    ],
+)
+def test_the_promise_at_the_end_of_the_first_line(promise: Promise, words: str) -> None:
+    assert promises.clause(promise) == words

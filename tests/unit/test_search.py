@@ -15,7 +15,7 @@ from eeaug.errors import InfeasibleError
 from eeaug.hardware import Link, Memory
 from eeaug.search import settle, solver
 from eeaug.search.placing import architectures, count_architectures, neighbours
-from eeaug.search.thresholds import Budget, Objective
+from eeaug.search.thresholds import Objective
 
 
 @pytest.mark.parametrize("independent", [True, False], ids=["independent", "exact"])
@@ -112,7 +112,7 @@ def test_settling_one_label_per_count_still_finds_the_independent_optimum(
 
 def test_a_search_that_settled_not_all_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     instance = make(np.random.default_rng(0), locations=5, thresholds=2)
-    problem = instance.problem(objective=Objective(0.5, 1.0, budget=Budget.whole(0.1)), max_exits=3)
+    problem = instance.problem(objective=Objective(0.5, 1.0, budget=(0.1)), max_exits=3)
     result = solver.solve(problem)
     assert result.complete
     assert result.architectures == sum(count_architectures(problem, m) for m in range(4))
@@ -133,7 +133,7 @@ def test_what_is_one_exit_away_from_the_best_is_settled_beyond_the_independent_f
     for seed in range(30):
         rng = np.random.default_rng(seed)
         instance = make(rng, locations=7, thresholds=2, samples=150)
-        objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=Budget.whole(0.03))
+        objective = Objective(float(instance.outcomes.accuracies[-1]), 1.0, budget=(0.03))
         pins = random_pins(rng, instance)
         problem = instance.problem(objective=objective, max_exits=max_exits, pinned=pins)
         try:
@@ -164,9 +164,7 @@ def test_neighbours_are_those_one_exit_away() -> None:
     for seed in range(30):
         rng = np.random.default_rng(seed)
         instance = make(rng)
-        problem = instance.problem(
-            objective=Objective(0.5, 1.0, budget=Budget.whole(0.1)), pinned=random_pins(rng, instance)
-        )
+        problem = instance.problem(objective=Objective(0.5, 1.0, budget=(0.1)), pinned=random_pins(rng, instance))
         for of in range(1, 4):
             for m in range(max(1, of - 1), of + 2):
                 for arch in architectures(problem, of).tolist():
@@ -180,7 +178,7 @@ def test_neighbours_are_those_one_exit_away() -> None:
 
 def test_the_front_is_undominated_and_reaches_from_the_most_accurate_to_the_cheapest() -> None:
     instance = make(np.random.default_rng(5), locations=4, thresholds=3)
-    problem = instance.problem(objective=Objective(0.5, 1.0, budget=Budget.whole(0.1)), max_exits=2)
+    problem = instance.problem(objective=Objective(0.5, 1.0, budget=(0.1)), max_exits=2)
     front = solver.solve(problem).fronts["macs"]
     accuracies, macs = [a for _, a, _ in front], [c for _, _, c in front]
     assert accuracies == sorted(set(accuracies), reverse=True)
@@ -188,7 +186,7 @@ def test_the_front_is_undominated_and_reaches_from_the_most_accurate_to_the_chea
     rows = Brute(problem, instance.input_elements).rows
     assert accuracies[0] == pytest.approx(max(row.accuracy.max() for row in rows))
     # without a budget the objective is the mean of MACs
-    free = instance.problem(objective=Objective(0.5, 1.0, budget=Budget.whole(1.0)), max_exits=2)
+    free = instance.problem(objective=Objective(0.5, 1.0, budget=(1.0)), max_exits=2)
     assert macs[-1] == pytest.approx(Brute(free, instance.input_elements).best())
 
 
@@ -196,7 +194,7 @@ def test_the_front_is_undominated_and_reaches_from_the_most_accurate_to_the_chea
 @pytest.mark.parametrize("cost", ["latency", "energy"])
 def test_the_fronts_of_latency_and_energy_are_those_of_all_placements(seed: int, cost: str) -> None:
     instance = make(np.random.default_rng(seed), locations=3, thresholds=3)
-    problem = instance.problem(objective=Objective(0.5, 1.0, budget=Budget.whole(1.0)), max_exits=2)
+    problem = instance.problem(objective=Objective(0.5, 1.0, budget=(1.0)), max_exits=2)
     points: list[tuple[float, float]] = []
     for row in Brute(problem, instance.input_elements).rows:
         means = row.mean_latency_s if cost == "latency" else row.mean_energy_j
@@ -218,7 +216,7 @@ def test_architectures_are_counted_as_they_are_enumerated() -> None:
         rng = np.random.default_rng(seed)
         instance = make(rng)
         pins = random_pins(rng, instance)
-        problem = instance.problem(objective=Objective(0.5, 1.0, budget=Budget.whole(0.1)), pinned=pins)
+        problem = instance.problem(objective=Objective(0.5, 1.0, budget=(0.1)), pinned=pins)
         for m in range(5):
             listed = architectures(problem, m).tolist()
             assert len(listed) == count_architectures(problem, m)
@@ -242,7 +240,7 @@ def test_of_equal_designs_the_one_on_fewer_processors_is_taken() -> None:
     )
     free = replace(instance, hardware=board)
     options: dict[str, Any] = {
-        "objective": Objective(0.5, 1.0, budget=Budget.whole(1.0)),
+        "objective": Objective(0.5, 1.0, budget=(1.0)),
         "pinned": {instance.exits[0].location: None},
     }
     design = solver.solve(free.problem(**options)).design

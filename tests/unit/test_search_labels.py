@@ -15,7 +15,7 @@ from eeaug.search import labels
 from eeaug.search.pareto import pareto, undominated
 from eeaug.search.space import Problem
 from eeaug.search.step_costs import Steps
-from eeaug.search.thresholds import Budget, Objective
+from eeaug.search.thresholds import Objective
 
 
 def independent_optimum(brute: Brute, m: int) -> tuple[float | None, set[tuple[int, ...]]]:
@@ -85,7 +85,7 @@ def compare(seeds: range, *, all_leave: bool = False, **options: Any) -> dict[st
     """
     seen = {"fronts": 0, "limited": 0, "points": 0}
     # with a budget that all meet, the objective is the mean cost
-    anything = Objective(1.0, 1.0, budget=Budget.whole(2.0))
+    anything = Objective(1.0, 1.0, budget=(2.0))
     for seed in seeds:
         instance, problem = random_problem(seed, independent=True, objective=anything, locations=5, **options)
         if all_leave:
@@ -120,7 +120,7 @@ def test_an_unknown_latency_is_no_reason_to_leave_out() -> None:
         hardware = instance.hardware
         unknown = tuple(replace(link, bandwidth_bytes_per_s=None) for link in hardware.links)
         instance = replace(instance, hardware=replace(hardware, links=unknown))
-        anything = Objective(1.0, 1.0, budget=Budget.whole(2.0))
+        anything = Objective(1.0, 1.0, budget=(2.0))
         problem = instance.problem(objective=anything, max_latency_s=1e-9, max_exits=2, independent=True)
         brute = Brute(problem, instance.input_elements)
         # what is known is too slow, so only what is handed over is left
@@ -137,7 +137,7 @@ def test_one_memory_for_the_weights_and_tensors_of_all(exclusive: bool) -> None:
         processors = tuple(replace(p, ram="one", flash="one") for p in instance.hardware.processors)
         board: dict[str, Any] = {"processors": processors, "exclusive": exclusive}
         board["memories"] = (Memory("one", PLENTY),)
-        anything = Objective(1.0, 1.0, budget=Budget.whole(2.0))
+        anything = Objective(1.0, 1.0, budget=(2.0))
         options: dict[str, Any] = {"objective": anything, "max_exits": 2, "independent": True, "cost": "latency"}
         instance = replace(instance, hardware=replace(instance.hardware, **board))
         needed = [row.memory_bytes["one"] for row in Brute(instance.problem(**options), 1).rows]

@@ -14,7 +14,7 @@ from instances import correlated, some_grid
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.search import thresholds
-from eeaug.search.thresholds import NEVER, PAPER_GRID, Budget, Objective, quantile_grid
+from eeaug.search.thresholds import NEVER, PAPER_GRID, Objective, quantile_grid
 
 
 def confidences() -> st.SearchStrategy[np.ndarray]:
@@ -97,7 +97,7 @@ def every_configuration(
         if objective.weight is not None:
             lost = max(0.0, objective.base_accuracy - accuracy)
             value = objective.weight * cost / objective.base_cost + (1 - objective.weight) * lost
-        elif accuracy < objective.base_accuracy - objective.budget.kept - 1e-9:
+        elif accuracy < objective.base_accuracy - objective.budget - 1e-9:
             continue
         else:
             value = cost
@@ -119,7 +119,7 @@ def test_the_shortest_path_is_the_best_configuration(independent: bool, weighted
         costs = rng.uniform(1, 10, exits + 1)
         base = float(outcomes.correct[-1].mean())
         drop = float(rng.choice([0.0, 0.05, 0.1]))
-        objective = Objective(base, 12.0, **({"weight": 0.3} if weighted else {"budget": Budget.whole(drop)}))
+        objective = Objective(base, 12.0, **({"weight": 0.3} if weighted else {"budget": (drop)}))
         values = every_configuration(outcomes, grid, costs, objective, independent)
         network = thresholds.graph(outcomes, grid, costs, objective, independent=independent)
         found = thresholds.solve(network)
@@ -145,7 +145,7 @@ def test_a_graph_without_what_is_longer_has_the_same_shortest_path(independent: 
         grid = some_grid(rng, outcomes, 6)
         costs = rng.uniform(1, 10, exits + 1)
         base = float(outcomes.accuracies[-1])
-        objective = Objective(base, 12.0, **({"weight": 0.3} if weighted else {"budget": Budget.whole(0.05)}))
+        objective = Objective(base, 12.0, **({"weight": 0.3} if weighted else {"budget": (0.05)}))
         whole = thresholds.graph(outcomes, grid, costs, objective, independent=independent)
         found = thresholds.solve(whole)
         assert found is not None
@@ -166,7 +166,7 @@ def test_prefixes_that_leave_the_same_samples_over_are_one_node() -> None:
     labels = np.zeros(3, dtype=int)
     outcomes = Outcomes(confidence, np.zeros((3, 3), dtype=int), labels)
     grid = np.array([[0.5, 0.6], [0.5, 0.6]], dtype=np.float32)
-    objective = Objective(1.0, 1.0, budget=Budget.whole(0.0))
+    objective = Objective(1.0, 1.0, budget=(0.0))
     merged = thresholds.graph(outcomes, grid, [1, 1, 1], objective)
     assert len(merged) == 4  # input, one prefix per exit, output
     assert len(thresholds.graph(outcomes, grid, [1, 1, 1], objective, independent=True)) == 2 + 2 + 4

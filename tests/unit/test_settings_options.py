@@ -13,6 +13,7 @@ import pytest
 from eeaug.cli.augment import augment as command
 from eeaug.errors import InputError
 from eeaug.settings import Contradiction, Settings
+from eeaug.settings.contradictions import python
 from eeaug.settings.options import KINDS, Choice, Number, settings
 from eeaug.settings.settings import PARTS
 
@@ -101,8 +102,17 @@ def test_wrong_values(given: dict[str, Any], said: str) -> None:
     ("given", "command", "python"),
     [
         ({"risk": 0.1, "finetune": 3},
-         "--risk rests on the given model as the last resort, which --finetune replaces",
-         "risk= rests on the given model as the last resort, which finetune= replaces"),
+         "--risk: nothing can be promised here: --finetune replaces the given model",
+         "risk=: nothing can be promised here: finetune= replaces the given model"),
+        ({"promise": "proven", "calibrate_on": "train"},
+         "--promise proven: nothing can be promised here: the given model was trained on the samples of --calibrate-on",
+         "promise='proven': nothing can be promised here: the given model was trained on the samples of calibrate_on="),
+        ({"promise": "expected", "scoring": "independent"},
+         "--promise expected: nothing can be promised here: --scoring independent is the paper's flow",
+         "promise='expected': nothing can be promised here: scoring='independent' is the paper's flow"),
+        ({"promise": "none", "risk": 0.05},
+         "--risk is of what is proven: not with --promise none",
+         "risk= is of what is proven: not with promise='none'"),
         ({"exit_weight": 0.5},
          "--exit-weight is of the joint training of --recipe trecx, which was not asked for",
          "exit_weight= is of the joint training of recipe='trecx', which was not asked for"),
@@ -110,6 +120,12 @@ def test_wrong_values(given: dict[str, Any], said: str) -> None:
          "--threshold a{b}=0.5: with --target-class it is 0.95 to 1",
          "threshold['a{b}']=0.5: with target_class= it is 0.95 to 1"),
         ({"heads": ("{risk}",)}, "--heads {risk}: no such family", "heads='{risk}': no such family"),
+        ({"recipe": "trecx", "max_class_drop": 0.1},
+         "--max-class-drop compares with the given model, class by class: not with --recipe trecx",
+         "max_class_drop= compares with the given model, class by class: not with recipe='trecx'"),
+        ({"finetune": 2, "max_class_drop": 0.1},
+         "--max-class-drop compares with the given model, class by class: not with --finetune",
+         "max_class_drop= compares with the given model, class by class: not with finetune="),
     ],
     ids=str,
 )  # fmt: skip
@@ -119,3 +135,10 @@ def test_a_contradiction_names_options_as_its_door_does(given: dict[str, Any], c
     with pytest.raises(InputError) as mine:
         made(**given)
     assert str(theirs.value).startswith(command) and str(mine.value).startswith(python)
+
+
+def test_names_from_files_stay_as_they_are() -> None:
+    error = Contradiction("{exit_at} and {forbid}: {1}, {0}", "{risk}", "{0}", exit_at="{1}:cpu")
+    assert str(error) == "--exit-at {1}:cpu and --forbid: {0}, {risk}"
+    assert error.worded(python) == "exit_at['{1}']='cpu' and forbid=: {0}, {risk}"
+    assert error.options == ("exit_at", "forbid")

@@ -33,7 +33,7 @@ def made(path: Path, size: int, age_s: float = 0.0) -> Path:
 
 
 def of_network(cache: Cache, name: str = "a.h5") -> Path:
-    return cache.network(name, "1", "d.npz", "2")
+    return cache.network(name, "1", "d.npz")
 
 
 def disk_of(monkeypatch: pytest.MonkeyPatch, size: int, cache: Cache) -> None:
@@ -157,7 +157,7 @@ def test_a_directory_is_as_young_as_the_youngest_file_in_it(tmp_path: Path) -> N
 
 def test_folders_of_networks_without_anything_go_when_nobody_has_used_them(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    folder, other = of_network(cache), cache.network("b.h5", "other", "d.npz", "2")
+    folder, other = of_network(cache), cache.network("b.h5", "other", "d.npz")
     for path in (folder / "about.json", other / "about.json"):
         os.utime(path, (0, 0))
     of_network(cache)
@@ -235,9 +235,9 @@ def test_a_lock_tells_at_once_what_a_killed_run_left(tmp_path: Path, monkeypatch
 
 def test_two_names_of_one_network_share_its_folder(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    folder = cache.network("b.h5", "1", "d.npz", "2")
-    assert cache.network("a.h5", "1", "d.npz", "2") == folder == cache.network("b.h5", "1", "e.npz", "2")
-    assert cache.network("b.h5", "1", "d.npz", "3") != folder != cache.network("b.h5", "2", "d.npz", "2")
+    folder = cache.network("b.h5", "1", "d.npz")
+    assert cache.network("a.h5", "1", "d.npz") == folder == cache.network("b.h5", "1", "e.npz")
+    assert cache.network("b.h5", "2", "d.npz") != folder
     (network,) = [network for network in cache.networks() if network.folder == folder]
     assert (network.models, network.data) == (("a.h5", "b.h5"), ("d.npz", "e.npz"))
     assert sorted(p.name for p in folder.iterdir()) == ["about.json", "features", "heads"]

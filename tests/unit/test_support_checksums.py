@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +20,6 @@ from eeaug.features import Extraction, Wanted, shards
 from eeaug.features import extraction as extracting
 from eeaug.heads import store as heads_store
 from eeaug.heads.layers import Dense, Head, Pool
-from eeaug.heads.store import Judged
 from eeaug.heads.training import Trained
 from eeaug.network.locations import Location
 from eeaug.support import cache as caching
@@ -111,7 +109,7 @@ def extraction(place: Path) -> Extraction:
     """Of a model that gives functions of its input."""
     cache = Cache(place)
     model: Any = SimpleNamespace(decision=SimpleNamespace(outputs=CLASSES), output="out", logits=False)
-    return Extraction(model, Preprocessing(), cache, cache.network("m.h5", "1", "d.npz", "2"), threads=1)
+    return Extraction(model, Preprocessing(), cache, cache.network("m.h5", "1", "d.npz"), threads=1)
 
 
 def features(place: Path, stop: int | None = None) -> list[Any]:
@@ -173,15 +171,15 @@ def heads(place: Path) -> list[Any]:
     for i in range(2):
         head = Head(AT, "blueprint", "average", (Pool((4, 4)), Dense(CLASSES, "softmax")))
         path = folder / "heads" / f"{i}.npz"
-        if not trust(path, "trained heads"):
+        answers = heads_store.answers_file(path, [Path("features.npy")])
+        if not trust(path, "trained heads") or not trust(answers, "answers of heads"):
             rng = np.random.default_rng(i)
             weights = tuple(rng.normal(size=s).astype(np.float32) for s in ((3, CLASSES), (CLASSES,)))
             said = [rng.random((20, CLASSES), np.float32) for _ in range(2)]
-            heads_store.save(
-                path, [head], [Judged(Trained(head, weights), *(partial(np.asarray, s) for s in said))]
-            )
-        (judged,) = heads_store.load(path, [head])
-        found += [w.tolist() for w in (*judged.trained.weights, judged.screen(), judged.held())]
+            heads_store.save(path, [head], [Trained(head, weights)], said[:1])
+            heads_store.save_answers(answers, [Trained(head, weights)], said[1:])
+        (judged,) = heads_store.load(path, answers, [head])
+        found += [w.tolist() for w in (*judged.trained.weights, judged.screen(), judged.choose())]
     return found
 
 
@@ -190,7 +188,7 @@ def unpacked(place: Path) -> list[Any]:
     if not archive.exists():
         rng = np.random.default_rng(3)
         np.savez(archive, x_train=rng.random((30, 6)), y_train=np.arange(30) % 2, x_test=rng.random((9, 6)))
-    raw = npz.read(str(archive), place / "data", store.Wanted(None, True))
+    raw = npz.read(str(archive), place / "data", store.SampleNeeds(None, True))
     return [raw.sha256, {name: array.tolist() for name, array in sorted(raw.arrays.items())}]
 
 
@@ -207,8 +205,8 @@ def folder(place: Path) -> list[Any]:
 
 def names(place: Path) -> list[Any]:
     made = Cache(place)
-    made.network("m.h5", "1", "d.npz", "2")
-    made.network("n.h5", "2", "d.npz", "2")
+    made.network("m.h5", "1", "d.npz")
+    made.network("n.h5", "2", "d.npz")
     return sorted((n.models, n.data) for n in made.networks())
 
 

@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ALIGNMENT", "Buffer", "Layout", "layout", "lower_bound"]
+__all__ = ["ALIGNMENT", "ArenaLayout", "Buffer", "layout", "lower_bound"]
 
 ALIGNMENT = 8  # bytes: that of the widest type in generated code
 SWAPS = 300  # other orders, where the usual ones miss the bound
@@ -37,7 +37,7 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArenaLayout:
     """An offset in bytes for every buffer, and the bytes of the whole."""
 
     offsets: Mapping[str, int]
@@ -50,7 +50,7 @@ def lower_bound(buffers: Sequence[Buffer]) -> int:
     return max((sum(b.room for b in buffers if b.first <= step <= b.last) for step in steps), default=0)
 
 
-def layout(buffers: Sequence[Buffer]) -> Layout:
+def layout(buffers: Sequence[Buffer]) -> ArenaLayout:
     """Offsets at which no two buffers overlap while both are in use. Equal buffers get equal offsets.
 
     O(n²) for each order; stops at the first that reaches the lower bound.
@@ -65,11 +65,11 @@ def layout(buffers: Sequence[Buffer]) -> Layout:
     for order in orders[1:]:
         if best.bytes == bound:
             return best
-        best = min(best, _placed(order), key=lambda found: found.bytes)
+        best = min(best, _placed(order), key=lambda tried: tried.bytes)
     return _improved(orders[0], best, bound)
 
 
-def _improved(order: list[Buffer], best: Layout, bound: int) -> Layout:
+def _improved(order: list[Buffer], best: ArenaLayout, bound: int) -> ArenaLayout:
     """Exchange two at a time, and keep what is no worse."""
     chance = random.Random(0)
     current = _placed(order).bytes
@@ -79,14 +79,14 @@ def _improved(order: list[Buffer], best: Layout, bound: int) -> Layout:
         i, j = chance.sample(range(len(order)), 2)
         other = list(order)
         other[i], other[j] = other[j], other[i]
-        found = _placed(other)
-        if found.bytes <= current:
-            order, current = other, found.bytes
-        best = min(best, found, key=lambda found: found.bytes)
+        tried = _placed(other)
+        if tried.bytes <= current:
+            order, current = other, tried.bytes
+        best = min(best, tried, key=lambda tried: tried.bytes)
     return best
 
 
-def _placed(order: Sequence[Buffer]) -> Layout:
+def _placed(order: Sequence[Buffer]) -> ArenaLayout:
     """One after the other, each at the lowest offset where it meets none of those before it."""
     offsets: dict[str, int] = {}
     done: list[Buffer] = []
@@ -98,4 +98,4 @@ def _placed(order: Sequence[Buffer]) -> Layout:
             at = max(at, offsets[other.name] + other.room)
         offsets[buffer.name] = at
         done.append(buffer)
-    return Layout(offsets, max((offsets[b.name] + b.room for b in done), default=0))
+    return ArenaLayout(offsets, max((offsets[b.name] + b.room for b in done), default=0))

@@ -13,11 +13,11 @@ import numpy as np
 from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.export.c import decisions
-from eeaug.export.c.plan import Plan
+from eeaug.export.c.plan import MemoryPlan
 
 __all__ = [
     "Facts",
-    "Processor",
+    "PlannedProcessor",
     "alone",
     "c_name",
     "filled",
@@ -31,20 +31,20 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Processor:
+class PlannedProcessor:
     """A processor and the numbers of the stages that it runs, with their plan. ``stem``: its name in C."""
 
     name: str
     stem: str
     stages: range
-    plan: Plan
+    plan: MemoryPlan
 
 
 @dataclass(frozen=True)
 class Facts:
     """Everything else that the cascade's source says; ``stages`` are the manifest's entries.
 
-    ``said``: probabilities of earlier exits are handed over, because later decisions use them.
+    ``reuse``: probabilities of earlier exits are handed over, because later decisions use them.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Facts:
     classes: tuple[str, ...]
     stages: Sequence[StageEntry]
     points: Mapping[str, tuple[float | None, ...]]
-    said: bool
+    reuse: bool
 
     @property
     def predicted_type(self) -> str:
@@ -64,7 +64,7 @@ class Facts:
         return self.stages[0].input_shape
 
 
-def interface(facts: Facts, processors: Sequence[Processor]) -> str:
+def interface(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     """``cascade.h``."""
     decision = facts.decision
     listed = [
@@ -95,7 +95,7 @@ def interface(facts: Facts, processors: Sequence[Processor]) -> str:
     )
 
 
-def implementation(facts: Facts, processors: Sequence[Processor]) -> str:
+def implementation(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     """``cascade.c``."""
     exits = len(facts.stages) - 1
     weights = [
@@ -158,7 +158,7 @@ def alone(stems: Sequence[str], i: int) -> str:
 def filled(template: str, **known: object) -> str:
     """A file of ``templates/`` with every ``@{name}`` replaced."""
     text = resources.files("eeaug.export.c").joinpath("templates", *template.split("/")).read_text(encoding="utf-8")
-    return re.sub(r"@\{(\w+)\}", lambda found: str(known[found[1]]), text)
+    return re.sub(r"@\{(\w+)\}", lambda match: str(known[match[1]]), text)
 
 
 def c_name(text: str, taken: Sequence[str] = ()) -> str:
@@ -188,25 +188,25 @@ def values(array: np.ndarray, width: int = 110) -> str:
     return "\n".join([*lines, line])
 
 
-def _struct(facts: Facts, sender: Processor, receiver: Processor) -> str:
+def _struct(facts: Facts, sender: PlannedProcessor, receiver: PlannedProcessor) -> str:
     last = sender.stages[-1]
     handover = facts.stages[last].handover
     assert handover is not None
     shape = handover.shape
     size = prod(shape)
-    said = ""
-    if facts.said:
-        said = f"\n    float said[{last + 1}][CASCADE_OUTPUTS]; /* probabilities of the classifiers so far */"
+    earlier = ""
+    if facts.reuse:
+        earlier = f"\n    float said[{last + 1}][CASCADE_OUTPUTS]; /* probabilities of the classifiers so far */"
         size += (last + 1) * facts.decision.outputs
     return f"""\
 /* From {sender.name} to {receiver.name}: {4 * size:,} bytes. */
 typedef struct {{
-    float tensor[{prod(shape)}]; /* {" x ".join(map(str, shape))} */{said}
+    float tensor[{prod(shape)}]; /* {" x ".join(map(str, shape))} */{earlier}
 }} cascade_to_{receiver.stem};
 """
 
 
-def _signature(processors: Sequence[Processor], i: int) -> str:
+def _signature(processors: Sequence[PlannedProcessor], i: int) -> str:
     source = f"const cascade_to_{processors[i].stem} *in" if i else "const float *input"
     onward = f", cascade_to_{processors[i + 1].stem} *out" if i + 1 < len(processors) else ""
     return f"int cascade_{processors[i].stem}({source}, cascade_point point, cascade_result *result{onward})"
@@ -229,32 +229,32 @@ static int decided(const float *p, int32_t exit, cascade_point point, cascade_re
 }}"""
 
 
-def _function(facts: Facts, processors: Sequence[Processor], i: int) -> str:
+def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> str:
     """A processor's stages, each with its decision."""
     processor, first, last = processors[i], i == 0, i + 1 == len(processors)
     stages, plan = processor.stages, processor.plan
     lines = [f"    unsigned char *const arena = arena_{processor.stem}.bytes;"]
-    if facts.said:
+    if facts.reuse:
         lines.append(f"    const float *said[{stages[-1] + 1}];")
         lines += [f"    said[{j}] = in->said[{j}];" for j in range(stages[0])]
     source = "input" if first else "in->tensor"
-    for own, k in enumerate(stages):
-        stage, answer = facts.stages[k], f"AT({plan.probabilities[own]})"
-        onward = "out->tensor" if k == stages[-1] else f"AT({plan.handovers[own]})"
+    for place, k in enumerate(stages):
+        stage, answer = facts.stages[k], f"AT({plan.probabilities[place]})"
+        onward = "out->tensor" if k == stages[-1] else f"AT({plan.handovers[place]})"
         arguments = ["arena", source, answer, *([onward] if k + 1 < len(facts.stages) else [])]
         lines.append(f"    stage_{k}({', '.join(arguments)});")
         source = onward
-        if facts.said:
+        if facts.reuse:
             lines.append(f"    said[{k}] = {answer};")
         if stage.reuse:
-            answer = f"AT({plan.heard[own]})"
+            answer = f"AT({plan.heard[place]})"
             lines.append(f"    hear(said, weights_{k}, {k + 1}, {answer});")
         if last and k == stages[-1]:
             lines.append(f"    return decided({answer}, {k}, point, result);")
         else:
             lines += [f"    if (decided({answer}, {k}, point, result)) {{", "        return 1;", "    }"]
     if not last:
-        if facts.said:
+        if facts.reuse:
             lines += [f"    for (int j = 0; j < {stages[-1] + 1}; ++j) {{",
                       "        memcpy(out->said[j], said[j], sizeof out->said[j]);", "    }"]  # fmt: skip
         lines.append("    return 0;")

@@ -124,14 +124,14 @@ static void hear(const float *const *said, const float *weights, int count, floa
 
 
 def sure(decision: Decision) -> str:
-    """Of one distribution."""
+    """C for the confidence of one distribution."""
     options = decision.classes if decision.kind == "softmax" else 2
     code = {"max-softmax": _LARGEST, "margin": _MARGIN, "entropy": _ENTROPY}[decision.measure]
     return code.replace("@logarithm", repr(log(options)))
 
 
 def confidence(decision: Decision) -> str:
-    """Of all outputs."""
+    """C for the confidence of all outputs."""
     return _OF_ALL if decision.kind == "softmax" else _LEAST
 
 
@@ -140,6 +140,6 @@ def predicted(decision: Decision) -> str:
 
 
 def hear(decision: Decision) -> str:
-    """What a classifier says that uses earlier ones."""
+    """C for the answer of a classifier that uses earlier ones."""
     code = _HEAR if decision.kind == "softmax" else _HEAR_PAIRS
     return code.replace("@floor", f"{decision.floor:.9g}f")

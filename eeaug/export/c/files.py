@@ -20,9 +20,9 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.errors import ConversionError
 from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
-from eeaug.export.c.cascade_source import Facts, Processor, filled
-from eeaug.export.c.onnx_source import Source
-from eeaug.export.c.plan import Stage, plan
+from eeaug.export.c.cascade_source import Facts, PlannedProcessor, filled
+from eeaug.export.c.onnx_source import StageCode
+from eeaug.export.c.plan import PlannedStage, plan
 from eeaug.export.formats import Checked, Work
 from eeaug.export.verify import TOLERANCE, Reference
 from eeaug.runtime import DEFAULT, Cascade, heard
@@ -33,8 +33,8 @@ __all__ = ["FOLDER", "check", "write"]
 FOLDER = "c"
 SAMPLES = 100  # recorded ones, at most
 SAMPLE_FLOATS = 1_000_000  # of all recorded samples: some MB of text
-MACS = 30_000_000_000  # that verification may cost on this machine, where convolutions are plain loops
-FEW = 8  # samples that it runs however large the model is
+MACS = 30_000_000_000  # the most to verify on this machine, where convolutions are plain loops
+FEW = 8  # samples that are verified in any case, however large the model
 EXAMPLE = ("mps2/startup.c", "mps2/mps2.ld")
 
 
@@ -147,7 +147,7 @@ def _facts(work: Work) -> Facts:
         classes=manifest.classes,
         stages=manifest.stages,
         points=manifest.points,
-        said=any(stage.reuse for stage in manifest.stages),
+        reuse=any(stage.reuse for stage in manifest.stages),
     )
 
 
@@ -164,30 +164,32 @@ def _plain(text: str) -> str:
 def _groups(stages: Sequence[StageEntry]) -> list[tuple[str, range]]:
     """Processors in order, each with the numbers of its stages."""
     numbered = groupby(enumerate(stages), key=lambda pair: pair[1].processor)
-    found = [(name, [k for k, _ in pairs]) for name, pairs in numbered]
-    return [(name, range(mine[0], mine[-1] + 1)) for name, mine in found]
+    stages_of = [(name, [k for k, _ in pairs]) for name, pairs in numbered]
+    return [(name, range(mine[0], mine[-1] + 1)) for name, mine in stages_of]
 
 
-def _processors(facts: Facts, sources: Sequence[Source]) -> list[Processor]:
-    made: list[Processor] = []
+def _processors(facts: Facts, sources: Sequence[StageCode]) -> list[PlannedProcessor]:
+    processors: list[PlannedProcessor] = []
     for name, mine in _groups(facts.stages):
-        stem = cascade_source.c_name(name, [other.stem for other in made])
-        made.append(Processor(name, stem, mine, plan([_stage(facts, sources[k], k, mine) for k in mine])))
-    return made
+        stem = cascade_source.c_name(name, [other.stem for other in processors])
+        processors.append(
+            PlannedProcessor(name, stem, mine, plan([_stage(facts, sources[k], k, mine) for k in mine]))
+        )
+    return processors
 
 
-def _stage(facts: Facts, source: Source, k: int, mine: range) -> Stage:
+def _stage(facts: Facts, source: StageCode, k: int, mine: range) -> PlannedStage:
     """The stage as its processor's plan sees it: what comes from elsewhere, or goes there, is not in the arena."""
     entry = facts.stages[k]
     handover = _handover(entry)
-    return Stage(
+    return PlannedStage(
         source=source,
         received=k == mine[0],
         sent=k == mine[-1] and handover is not None,
         input_bytes=4 * prod(entry.input_shape),
         probabilities_bytes=4 * facts.decision.outputs,
         handover_bytes=4 * (handover or 0),
-        hears=k - mine[0] if facts.said else 0,
+        hears=k - mine[0] if facts.reuse else 0,
         combines=bool(entry.reuse),
     )
 
@@ -197,17 +199,17 @@ def _handover(entry: StageEntry) -> int | None:
     return None if entry.handover is None else prod(entry.handover.shape)
 
 
-def _write_stage(folder: Path, facts: Facts, k: int, source: Source, processor: Processor) -> None:
-    entry, own, i = facts.stages[k], processor.plan, k - processor.stages[0]
+def _write_stage(folder: Path, facts: Facts, k: int, source: StageCode, processor: PlannedProcessor) -> None:
+    entry, memory, i = facts.stages[k], processor.plan, k - processor.stages[0]
     what = (
         f"Stage {k}, on {_plain(processor.name)}: {entry.macs} MACs. Written by eeaug {eeaug.__version__}; the\n"
         f"   functions of nodes are those of emx-onnx-cgen {version('emx-onnx-cgen')}."
     )
     header = stage_source.header(
-        k, what, own.bytes, prod(entry.input_shape), facts.decision.outputs, _handover(entry)
+        k, what, memory.bytes, prod(entry.input_shape), facts.decision.outputs, _handover(entry)
     )
     (folder / f"stage_{k}.h").write_text(header, encoding="utf-8")
-    code = stage_source.implementation(k, what, source, own.calls[i], own.offsets[i], own.scratch[i])
+    code = stage_source.implementation(k, what, source, memory.calls[i], memory.offsets[i], memory.scratch[i])
     (folder / f"stage_{k}.c").write_text(code, encoding="utf-8")
 
 
@@ -221,8 +223,8 @@ def _samples(work: Work, facts: Facts) -> dict[str, str]:
     Those that are near a tie anywhere are left out: there, rounding decides.
     """
     x = work.x
-    said = Cascade.load(work.directory, work.manifest, work.threads).answers(x)
-    combined = heard(facts.decision, facts.stages, said)
+    probabilities = Cascade.load(work.directory, work.manifest, work.threads).answers(x)
+    combined = heard(facts.decision, facts.stages, probabilities)
     answers = [facts.decision.answers(p) for p in combined]
     outcomes = Outcomes(np.array([c for c, _ in answers]), np.array([p for _, p in answers]), np.zeros(len(x), int))
     near = np.any([facts.decision.margins(p) < TOLERANCE for p in combined], axis=0)
@@ -266,7 +268,7 @@ def _first(reference: Reference, count: int) -> Reference:
 
 def _memory(work: Work, folder: Path, place: Path) -> list[dict[str, Any]]:
     """What every processor's part of the cascade takes; measured where its compiler is here."""
-    found, stems = [], _stems(work)
+    entries, stems = [], _stems(work)
     for i, processor in enumerate(_planned(work)):
         entry: dict[str, Any] = {
             "processor": processor.name,
@@ -280,8 +282,8 @@ def _memory(work: Work, folder: Path, place: Path) -> list[dict[str, Any]]:
             entry["measured"] = _measured(folder, place, entry, processor.function, cascade_source.alone(stems, i))
         except ConversionError as error:
             entry["not_measured"] = str(error)
-        found.append(entry)
-    return found
+        entries.append(entry)
+    return entries
 
 
 def _measured(folder: Path, place: Path, entry: Mapping[str, Any], function: str, program: str) -> dict[str, Any]:

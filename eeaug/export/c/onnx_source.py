@@ -18,7 +18,7 @@ from eeaug.errors import ConversionError
 from eeaug.frameworks import keras_to_onnx
 from eeaug.support import leftovers
 
-__all__ = ["Call", "Parameter", "Source", "generated", "simplified"]
+__all__ = ["FunctionCall", "Parameter", "StageCode", "generated", "simplified"]
 
 SIZES = {"float": 4, "double": 8, "int64_t": 8, "uint64_t": 8, "int32_t": 4, "uint32_t": 4, "idx_t": 4,
          "int16_t": 2, "uint16_t": 2, "int8_t": 1, "uint8_t": 1, "bool": 1, "_Bool": 1}  # fmt: skip
@@ -56,7 +56,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Call:
+class FunctionCall:
     """A node function with the tensors that it reads and writes, by parameter.
 
     ``over``: its output may lie where this tensor lies, if nothing reads that afterwards. ``copy``: it only copies
@@ -80,7 +80,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Source:
+class StageCode:
     """One stage: what comes before its functions, weights and functions by name, and the calls in order.
 
     ``tensors`` are the temporaries: name → bytes. ``outside``: names in C of the input and the outputs, in order.
@@ -90,7 +90,7 @@ class Source:
     weights: Mapping[str, str]
     weight_bytes: Mapping[str, int]
     functions: Mapping[str, str]
-    calls: tuple[Call, ...]
+    calls: tuple[FunctionCall, ...]
     tensors: Mapping[str, int]
     outside: tuple[str, ...]
 
@@ -126,7 +126,7 @@ def simplified(path: Path) -> Any:
     return model
 
 
-def generated(model: Any, name: str) -> Source:
+def generated(model: Any, name: str) -> StageCode:
     """The C functions of a graph with static shapes.
 
     Raises
@@ -136,7 +136,7 @@ def generated(model: Any, name: str) -> Source:
     from emx_onnx_cgen import Compiler
     from emx_onnx_cgen.compiler import CompilerOptions
 
-    # the thresholds: no weights in a file beside the program, no malloc
+    # thresholds of 0: no file of weights beside the program, no malloc
     options = CompilerOptions(
         model_name=name, restrict_arrays=False, large_temp_threshold_bytes=0, large_weight_threshold=0
     )
@@ -148,7 +148,7 @@ def generated(model: Any, name: str) -> Source:
     return parsed(text, name, [v.name for v in (*model.graph.input, *model.graph.output)])
 
 
-def parsed(text: str, name: str, outside: Sequence[str]) -> Source:
+def parsed(text: str, name: str, outside: Sequence[str]) -> StageCode:
     """Read what emx-onnx-cgen writes: see :func:`generated`."""
     entry = re.search(rf"^void {name}\((.*?)\) \{{\n(.*?)^\}}\n?", text, re.M | re.S)
     first = re.search(_COMMENT + r"const EMX_UNUSED |^static inline |^/\*\n \* Node 0:", text, re.M)
@@ -157,8 +157,8 @@ def parsed(text: str, name: str, outside: Sequence[str]) -> Source:
     preamble = re.sub(r"^extern const .*;\n", "", text[: first.start()], flags=re.M)
     preamble = preamble[preamble.index("#include") :]
     middle = text[first.start() : entry.start()]
-    weights = {found[2]: found for found in _WEIGHT.finditer(middle)}
-    nodes = {found[3]: found for found in _NODE.finditer(middle)}
+    weights = {match[2]: match for match in _WEIGHT.finditer(middle)}
+    nodes = {match[3]: match for match in _NODE.finditer(middle)}
     helpers = _WEIGHT.sub("", _NODE.sub("", middle))
     helpers = re.sub(rf"^_Bool {name}_load\(.*?^\}}\n", "", helpers, flags=re.M | re.S)
     helpers = re.sub(r"^/\*\n \* Weight \d+:\n(?: \*[^\n]*\n)*? \*/\n", "", helpers, flags=re.M)
@@ -177,16 +177,18 @@ def parsed(text: str, name: str, outside: Sequence[str]) -> Source:
         operator = nodes[function][1]
         code, pairs = _without_idle(code, tuple(zip(parameters, arguments, strict=True)))
         functions[function] = code
-        calls.append(Call(function, operator, pairs, _over(operator, pairs, code), operator in COPIES, scratch))
+        calls.append(
+            FunctionCall(function, operator, pairs, _over(operator, pairs, code), operator in COPIES, scratch)
+        )
     used = {argument for _, arguments in called for argument in arguments}
     unknown = used - set(weights) - set(tensors) - set(names)
     if unknown:
         raise ConversionError(f"{name}: emx-onnx-cgen uses {', '.join(sorted(unknown))} and does not declare it")
-    mine = {weight: found for weight, found in weights.items() if weight in used}
-    return Source(
+    mine = {weight: match for weight, match in weights.items() if weight in used}
+    return StageCode(
         preamble=preamble.rstrip() + "\n\n" + re.sub(r"\n{3,}", "\n\n", helpers).strip() + "\n",
-        weights={weight: _packed(found) for weight, found in mine.items()},
-        weight_bytes={weight: SIZES[found[1]] * prod(_shape(found[3])) for weight, found in mine.items()},
+        weights={weight: _packed(match) for weight, match in mine.items()},
+        weight_bytes={weight: SIZES[match[1]] * prod(_shape(match[3])) for weight, match in mine.items()},
         functions=functions,
         calls=tuple(calls),
         tensors=tensors,
@@ -211,13 +213,13 @@ def _body(body: str, name: str) -> tuple[dict[str, int], list[tuple[str, tuple[s
 
 
 def _parameters(text: str, name: str) -> tuple[Parameter, ...]:
-    found = []
+    parameters = []
     for part in text.split(", "):
         match = _PARAMETER.match(part)
         if match is None or match[2] not in SIZES:
             raise ConversionError(f"{name}: emx-onnx-cgen wrote what is not understood: {part[:100]}")
-        found.append(Parameter(match[3], match[2], _shape(match[4]), bool(match[1])))
-    return tuple(found)
+        parameters.append(Parameter(match[3], match[2], _shape(match[4]), bool(match[1])))
+    return tuple(parameters)
 
 
 def _shape(dims: str) -> tuple[int, ...]:
@@ -228,12 +230,12 @@ def _without_arrays(code: str) -> tuple[str, int]:
     """A node function whose larger arrays lie in scratch memory, which it then takes; and the bytes of that."""
     taken = 0
 
-    def moved(found: re.Match[str]) -> str:
+    def moved(match: re.Match[str]) -> str:
         nonlocal taken
-        indent, kind, name, dims = found.groups()
+        indent, kind, name, dims = match.groups()
         size = SIZES.get(kind, 8) * prod(_shape(dims))
         if size <= SMALL:
-            return found[0]
+            return match[0]
         at, taken = taken, taken + -(-size // 8) * 8
         rest = "".join(f"[{n}]" for n in _shape(dims)[1:])
         pointer = f"(*const {name}){rest}" if rest else f"*const {name}"
@@ -276,7 +278,7 @@ def _over(operator: str, pairs: Sequence[tuple[Parameter, str]], code: str) -> t
 
 def _places(name: str, body: str) -> list[str]:
     """The index expressions with which a parameter is used; '' where it is used without."""
-    return [found[1] for found in re.finditer(rf"\b{name}\b((?:\[[^\]]*\])*)", body)]
+    return [match[1] for match in re.finditer(rf"\b{name}\b((?:\[[^\]]*\])*)", body)]
 
 
 def _packed(weight: re.Match[str]) -> str:

@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 
 from eeaug.export.c import arena
 from eeaug.export.c.arena import Buffer
-from eeaug.export.c.onnx_source import Call, Source
+from eeaug.export.c.onnx_source import FunctionCall, StageCode
 from eeaug.network import schedule
 
-__all__ = ["Plan", "Stage", "plan"]
+__all__ = ["MemoryPlan", "PlannedStage", "plan"]
 
 
 @dataclass(frozen=True)
-class Stage:
+class PlannedStage:
     """One stage of a processor.
 
     ``received``: its input lies outside of the arena; ``sent``: its hand-over does. ``hears``: how many classifiers
     before it on this processor its decision uses; ``combines``: it uses any.
     """
 
-    source: Source
+    source: StageCode
     received: bool
     sent: bool
     input_bytes: int
@@ -49,7 +49,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """A processor's arena.
 
     Parameters
@@ -63,7 +63,7 @@ class Plan:
     bytes : of the arena; no layout of these lives could have fewer than ``least``
     """
 
-    calls: tuple[tuple[Call, ...], ...]
+    calls: tuple[tuple[FunctionCall, ...], ...]
     offsets: tuple[Mapping[str, int], ...]
     scratch: tuple[Mapping[str, int], ...]
     probabilities: tuple[int, ...]
@@ -73,40 +73,40 @@ class Plan:
     least: int
 
 
-def plan(stages: Sequence[Stage]) -> Plan:
+def plan(stages: Sequence[PlannedStage]) -> MemoryPlan:
     """One arena for stages that run one after the other on one processor, hand-overs between them included."""
     ordered = [replace(stage, source=_ordered(stage)) for stage in stages]
     timeline = _Timeline()
     for k, stage in enumerate(ordered):
         timeline.run(k, stage)
     buffers = timeline.buffers()
-    found = arena.layout(buffers)
+    layout = arena.layout(buffers)
     offsets: list[dict[str, int]] = [{} for _ in ordered]
     for (k, name), storage in timeline.storage.items():
-        offsets[k][name] = found.offsets[storage]
+        offsets[k][name] = layout.offsets[storage]
     scratch: list[dict[str, int]] = [{} for _ in ordered]
     for k, function in timeline.scratch:
-        scratch[k][function] = found.offsets[f"{k}/{function}()"]
-    return Plan(
+        scratch[k][function] = layout.offsets[f"{k}/{function}()"]
+    return MemoryPlan(
         calls=tuple(tuple(calls) for calls in timeline.calls),
         offsets=tuple(offsets),
         scratch=tuple(scratch),
         probabilities=tuple(mine[stage.probabilities] for mine, stage in zip(offsets, ordered, strict=True)),
-        heard=tuple(found.offsets.get(f"{k}/heard()") for k in range(len(ordered))),
+        heard=tuple(layout.offsets.get(f"{k}/heard()") for k in range(len(ordered))),
         handovers=tuple(mine.get(stage.handover or "") for mine, stage in zip(offsets, ordered, strict=True)),
-        bytes=found.bytes,
+        bytes=layout.bytes,
         least=arena.lower_bound(buffers),
     )
 
 
-def _ordered(stage: Stage) -> Source:
+def _ordered(stage: PlannedStage) -> StageCode:
     source = stage.source
     sizes = dict(source.tensors)
     for name, size in ((stage.input, stage.input_bytes), (stage.handover, stage.handover_bytes)):
         if name is not None and name not in stage.outside:
             sizes[name] = size
-    found, _ = schedule.order(source.calls, sizes, {stage.handover or ""})
-    return replace(source, calls=tuple(source.calls[i] for i in found))
+    order, _ = schedule.order(source.calls, sizes, {stage.handover or ""})
+    return replace(source, calls=tuple(source.calls[i] for i in order))
 
 
 class _Timeline:
@@ -116,16 +116,16 @@ class _Timeline:
     """
 
     def __init__(self) -> None:
-        self.calls: list[list[Call]] = []
+        self.calls: list[list[FunctionCall]] = []
         self.storage: dict[tuple[int, str], str] = {}
         self.scratch: list[tuple[int, str]] = []
         self._bytes: dict[str, int] = {}
         self._used: dict[str, tuple[int, int]] = {}
         self._step = 0
-        self._said: list[str] = []
+        self._probabilities: list[str] = []
         self._handed: str | None = None
 
-    def run(self, k: int, stage: Stage) -> None:
+    def run(self, k: int, stage: PlannedStage) -> None:
         source = stage.source
         last_read = {name: i for i, call in enumerate(source.calls) for name in call.reads}
         if stage.input not in stage.outside:
@@ -148,10 +148,10 @@ class _Timeline:
             self._step += 1
         self._decide(k, stage)
 
-    def _decide(self, k: int, stage: Stage) -> None:
+    def _decide(self, k: int, stage: PlannedStage) -> None:
         """The step at which the answers of this stage, and of those that it hears, are read."""
-        self._said.append(self.storage[k, stage.probabilities])
-        for storage in self._said[-1 - stage.hears :]:
+        self._probabilities.append(self.storage[k, stage.probabilities])
+        for storage in self._probabilities[-1 - stage.hears :]:
             self._extend(storage)
         if stage.combines:
             self._once(f"{k}/heard()", stage.probabilities_bytes)
@@ -160,7 +160,9 @@ class _Timeline:
             self._extend(self._handed)
         self._step += 1
 
-    def _shared(self, k: int, stage: Stage, call: Call, i: int, last_read: Mapping[str, int]) -> str | None:
+    def _shared(
+        self, k: int, stage: PlannedStage, call: FunctionCall, i: int, last_read: Mapping[str, int]
+    ) -> str | None:
         """The storage of an input that the output may have, because nothing else needs it any more."""
         if any(name in stage.outside for name in call.writes):
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from eeaug.export.c.onnx_source import Call, Parameter, Source
+from eeaug.export.c.onnx_source import FunctionCall, Parameter, StageCode
 
 __all__ = ["header", "implementation"]
 
@@ -36,8 +36,9 @@ void stage_{k}(void *arena, const float *input, float *probabilities{handed});
 
 
 def implementation(
-    k: int, what: str, source: Source, calls: Sequence[Call], offsets: Mapping[str, int], scratch: Mapping[str, int]
-) -> str:
+    k: int, what: str, source: StageCode, calls: Sequence[FunctionCall],
+    offsets: Mapping[str, int], scratch: Mapping[str, int],
+) -> str:  # fmt: skip
     """The stage with ``calls`` on tensors at ``offsets`` in bytes of the arena."""
     outer = dict(zip(source.outside, ("input", "probabilities", "handover"), strict=False))
     functions, lines = [], []
@@ -71,7 +72,7 @@ void stage_{k}({parameters})
 
 
 def _argument(
-    parameter: Parameter, tensor: str, source: Source, outer: Mapping[str, str], offsets: Mapping[str, int]
+    parameter: Parameter, tensor: str, source: StageCode, outer: Mapping[str, str], offsets: Mapping[str, int]
 ) -> str:
     if tensor in source.weights:
         return tensor

@@ -50,17 +50,19 @@ class Size:
 
 def host() -> str | None:
     """A C compiler for this machine, if it has one with its library."""
-    return next((found for name in HOSTS if (found := shutil.which(name)) and _links(found, ("-lm",))), None)
+    return next(
+        (compiler for name in HOSTS if (compiler := shutil.which(name)) and _links(compiler, ("-lm",))), None
+    )
 
 
 def arm() -> str | None:
     """The compiler for Arm Cortex-M, if it is here with its C library."""
-    found = shutil.which(ARM)
-    return found if found and _links(found, ("-mcpu=cortex-m0plus", "-mthumb", *LINK, "-lm")) else None
+    compiler = shutil.which(ARM)
+    return compiler if compiler and _links(compiler, ("-mcpu=cortex-m0plus", "-mthumb", *LINK, "-lm")) else None
 
 
 def version(compiler: str) -> str:
-    """The first line of what it says of itself."""
+    """The first line that ``--version`` prints."""
     return _run([compiler, "--version"]).splitlines()[0]
 
 
@@ -75,8 +77,8 @@ def decisions(
     main.write_text(program, encoding="utf-8")
     sources = [*_sources(folder), main]
     _run([compiler, *OPTIONS, "-I", str(folder), "-o", str(binary), *map(str, sources), "-lm"])
-    said = _run([str(binary)], np.ascontiguousarray(x, dtype="<f4").tobytes())
-    rows = np.array([line.split()[:2] for line in said.splitlines()], dtype=np.int64).reshape(-1, 2)
+    printed = _run([str(binary)], np.ascontiguousarray(x, dtype="<f4").tobytes())
+    rows = np.array([line.split()[:2] for line in printed.splitlines()], dtype=np.int64).reshape(-1, 2)
     if len(rows) != len(x):
         raise ConversionError(f"the C files decided on {len(rows)} of {len(x)} samples; nothing was written")
     return rows[:, 0], rows[:, 1]
@@ -91,22 +93,22 @@ def measured(compiler: str, folder: Path, function: str, program: str, cpu: str,
     sections = ("-ffunction-sections", "-fdata-sections", "-fcallgraph-info=su")
     objects = []
     for source in (*_sources(folder), main):
-        made = work / f"{source.stem}.o"
-        _run([compiler, *OPTIONS, *target, *sections, "-I", str(folder), "-c", "-o", str(made), str(source)])
-        objects.append(made)
+        built = work / f"{source.stem}.o"
+        _run([compiler, *OPTIONS, *target, *sections, "-I", str(folder), "-c", "-o", str(built), str(source)])
+        objects.append(built)
     binary = work / "program.elf"
     _run([compiler, *target, *LINK, "-o", str(binary), *map(str, objects), "-lm"])
     text, data, bss = _sections(_run([compiler.replace("gcc", "size"), str(binary)]))
-    return Size(text, data, bss, _deepest([made.with_suffix(".ci") for made in objects], function))
+    return Size(text, data, bss, _deepest([built.with_suffix(".ci") for built in objects], function))
 
 
 def _sources(folder: Path) -> list[Path]:
     return [folder / "cascade.c", *sorted(folder.glob("stage_*.c"))]
 
 
-def _sections(said: str) -> tuple[int, int, int]:
+def _sections(printed: str) -> tuple[int, int, int]:
     """text, data and bss, of what ``size`` prints."""
-    text, data, bss = (int(number) for number in said.splitlines()[1].split()[:3])
+    text, data, bss = (int(number) for number in printed.splitlines()[1].split()[:3])
     return text, data, bss
 
 
@@ -129,7 +131,7 @@ def _deepest(graphs: Sequence[Path], function: str) -> int:
 
 @cache
 def _links(compiler: str, flags: tuple[str, ...]) -> bool:
-    """Whether it makes a program: Debian and others have a compiler's library in a package of its own."""
+    """Whether the compiler can link a program: its library may be missing, a package of its own on Debian."""
     source = b'#include <math.h>\n#include <string.h>\nint main(void) { return (int)expf((float)strlen("")); }\n'
     with leftovers.scratch() as folder:
         line = [compiler, "-x", "c", "-", "-o", str(folder / "program"), *flags]
@@ -139,7 +141,7 @@ def _links(compiler: str, flags: tuple[str, ...]) -> bool:
 def _run(command: Sequence[str], given: bytes | None = None) -> str:
     done = subprocess.run(command, input=given, capture_output=True, check=False)
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        wrong = [line for line in said if "error" in line] or said or [f"exit code {done.returncode}"]
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        wrong = [line for line in lines if "error" in line] or lines or [f"exit code {done.returncode}"]
         raise ConversionError(f"{Path(command[0]).name} failed on the C files: {wrong[0][:300]}")
     return done.stdout.decode("utf-8", "replace")

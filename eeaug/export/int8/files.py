@@ -76,9 +76,11 @@ def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[
     except ConversionError as error:
         raise ConversionError(f"stage {stage.name}: {error}; leave tflite-int8 and tflm out of --format") from error
     session = Session(content, 1)
-    said = session.outputs[PROBABILITIES]
-    if said != Quantisation(STEP, ZERO_POINT):
-        raise ConversionError(f"stage {stage.name}: int8 probabilities with {said}, not {STEP} and {ZERO_POINT}")
+    quantisation = session.outputs[PROBABILITIES]
+    if quantisation != Quantisation(STEP, ZERO_POINT):
+        raise ConversionError(
+            f"stage {stage.name}: int8 probabilities with {quantisation}, not {STEP} and {ZERO_POINT}"
+        )
     takes = session.inputs[stage.input_name]
     assert takes is not None
     requantised_from = None

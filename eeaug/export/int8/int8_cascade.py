@@ -1,13 +1,14 @@
 """The int8 stages as a cascade of its own: how it runs, and the thresholds that are best for it.
 
 Its exits say other things than the float ones, its last classifier is not the given model, and no confidence of it
-is above 255/256: so thresholds are sought again, on what the int8 stages say of the choose samples, by the same
-search and for the same budget against the given float model; exits, processors and shares of reuse stay.
+is above 255/256: so thresholds are sought again, on what int8 stages say of the same samples, by the same search,
+for the same budget against the given float model, with a promise of its own; exits, processors and shares of reuse
+stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,24 +16,24 @@ import numpy as np
 
 from eeaug.backbone.model import Classifier
 from eeaug.bundle.entries import Int8Point, Manifest
-from eeaug.cascade.outcomes import Outcomes
-from eeaug.cascade.output import STEP
-from eeaug.design import certify as certification
+from eeaug.cascade.outcomes import Outcomes, class_limit
+from eeaug.cascade.output import STEP, Decision
 from eeaug.design import operating_points, refine
-from eeaug.design.certify import Guarantee
 from eeaug.design.operating_points import Point
 from eeaug.design.problem import Rules
+from eeaug.design.promise import Opening, Promise, Terms, Thresholds, nothing
+from eeaug.design.screened import steps_of
 from eeaug.errors import ConversionError, InfeasibleError
 from eeaug.frameworks.runners import INT8 as FORMAT
 from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
-from eeaug.search.thresholds import Budget, quantile_grid
+from eeaug.search.thresholds import quantile_grid
 from eeaug.settings import Goal
 from eeaug.support.quantities import DROP, apart, as_given
 
 __all__ = ["FORMAT", "TOLERANCE", "Integer", "cascade", "check_ending", "compared", "entered", "sought"]
 
-# Another runtime may round int8 logits otherwise by one step, which moves probabilities by some of theirs.
+# Another runtime may round int8 logits differently by one step, which moves probabilities by several steps.
 TOLERANCE = 16 * STEP
 
 
@@ -46,7 +47,7 @@ class Integer:
     thresholds: tuple[float | None, ...]
     rows: Outcomes
     points: tuple[Point, ...]
-    guarantee: Guarantee | None
+    promise: Promise
 
 
 def check_ending(classifier: Classifier) -> None:
@@ -71,86 +72,99 @@ def cascade(directory: Path, manifest: Manifest, threads: int) -> Cascade:
 
 def compared(outcomes: Outcomes, given: Outcomes) -> Outcomes:
     """Outcomes of int8 stages with the labels and the given model of the float ones, on the same samples."""
-    return replace(outcomes, labels=given.labels, weights=given.weights, given=given.baseline)
+    return replace(outcomes, labels=given.labels, weights=given.weights, given=given.baseline, groups=given.groups)
 
 
 def sought(
-    goal: Goal, seed: int, problem: Problem, rules: Rules, design: Design, choose: Outcomes,
-    certify: Outcomes | None,
+    goal: Goal, terms: Terms, seed: int, tasks: Mapping[str, Problem], rules: Rules, design: Design,
+    decision: Decision, by_part: Mapping[str, Outcomes],
 ) -> Integer:  # fmt: skip
-    """The best thresholds of the design's exits for what its int8 stages say.
+    """The thresholds of the design's exits for what its int8 stages say, and what is promised of them.
+
+    Where something is promised, along a path of their own: fixed on screen, opened by all of choose.
 
     Parameters
     ----------
-    problem : of the float cascade, which the design was chosen in
-    choose, certify : outcomes of the int8 stages (m + 1 rows), :func:`compared`
+    tasks : the float cascade's problem on "choose", and on "screen", if something is to be promised and the design
+        has exits
+    by_part : outcomes of the int8 stages (m + 1 rows) on the same parts, :func:`compared`
 
     Raises
     ------
-    InfeasibleError : whatever leaves where, the int8 stages lose more than the budget
+    InfeasibleError : whatever leaves where, the int8 stages lose more than the budget on choose
     """
-    own = _in_place(problem, rules, design, choose)
-    found = (refine.refined(own, rules, design) if design.exits else None) or _closed(own, rules, design)
-    guarantee = None
-    everyone = None
-    if goal.risk is not None:
-        assert certify is not None and own.objective.budget is not None
-        everyone = _rows_in_place(own.outcomes, design, certify)
-        found, guarantee = certification.certified(
-            own, rules, found, everyone,
-            budget=own.objective.budget.asked, risk=goal.risk, seed=seed,
-        )  # fmt: skip
-    points = operating_points.points(goal, seed, own, rules, found, guarantee, everyone)
-    return Integer(
-        _reachable(operating_points.corrected(found.thresholds, goal.correction)),
-        choose,
-        tuple(replace(point, thresholds=_reachable(point.thresholds)) for point in points),
-        guarantee,
+    choose = by_part["choose"]
+    on_choose = _in_place(tasks["choose"], rules, design, choose, decision)
+    if terms.nothing:
+        fitting = refine.refined(on_choose, rules, design) if design.exits else None
+        fitting = fitting or _closed(on_choose, rules, design)
+        points, promise = operating_points.points(goal, on_choose, rules, fitting), nothing(goal.max_accuracy_drop)
+        thresholds = operating_points.corrected(fitting.thresholds, goal.correction)
+    else:
+        assert goal.max_accuracy_drop is not None
+        path = _path(on_choose, tasks.get("screen"), rules, design, decision, by_part, goal.max_class_drop)
+        index, promise = path.promised(terms, goal.max_accuracy_drop, seed)
+        thresholds = _closed(on_choose, rules, design).thresholds if index is None else path.steps[index]
+        points = operating_points.along(goal, terms, path, promise, thresholds, seed) if design.exits else ()
+    reachable = tuple(replace(point, thresholds=_reachable(point.thresholds)) for point in points)
+    return Integer(_reachable(thresholds), choose, reachable, promise)
+
+
+def _path(
+    task: Problem, screen: Problem | None, rules: Rules, design: Design, decision: Decision,
+    by_part: Mapping[str, Outcomes], class_drop: float | None,
+) -> Opening:  # fmt: skip
+    """From nothing leaving early, which loses something, too, along thresholds that screen fixes."""
+    steps: tuple[Thresholds, ...] = ()
+    if screen is not None:
+        on_screen = _in_place(screen, rules, design, by_part["screen"], decision)
+        fitting = refine.refined(on_screen, rules, design)
+        steps = () if fitting is None else steps_of(on_screen, rules, fitting)
+    return Opening(
+        ((None,) * len(design.exits), *steps),
+        by_part["choose"],
+        task.cost_of(task.segments([design.exits], design.processors))[0],
+        task.objective.base_cost,
+        decision,
+        class_drop,
+        given_last=False,
     )
 
 
-def entered(manifest: Manifest, found: Integer) -> Manifest:
+def entered(manifest: Manifest, integer: Integer) -> Manifest:
     """The manifest with these thresholds."""
     stages = []
-    for stage, threshold in zip(manifest.stages, (*found.thresholds, None), strict=True):
+    for stage, threshold in zip(manifest.stages, (*integer.thresholds, None), strict=True):
         assert stage.int8 is not None
         stages.append(replace(stage, int8=replace(stage.int8, threshold=threshold)))
-    known = {p.name: Int8Point(p.thresholds) for p in found.points}
+    known = {p.name: Int8Point(p.thresholds) for p in integer.points}
     points = tuple(replace(point, int8=known.get(point.name)) for point in manifest.operating_points)
     return replace(manifest, stages=tuple(stages), operating_points=points)
 
 
-def _in_place(problem: Problem, rules: Rules, design: Design, own: Outcomes) -> Problem:
+def _in_place(problem: Problem, rules: Rules, design: Design, rows: Outcomes, decision: Decision) -> Problem:
     """The problem in which the design's exits and the last classifier say what the int8 stages say."""
-    outcomes, grid = _rows_in_place(problem.outcomes, design, own), problem.grid.copy()
+    index = [*design.exits, -1]
+    shape = len(problem.outcomes.confidence), rows.samples
+    confidence, predicted, grid = np.zeros(shape, np.float32), np.zeros(shape, np.int64), problem.grid.copy()
+    confidence[index], predicted[index] = rows.confidence, rows.predicted
+    outcomes = replace(rows, confidence=confidence, predicted=predicted)
     for e in design.exits:
         if not problem.independent and problem.costs.exits[e].location not in rules.thresholds:
             grid[e] = quantile_grid(outcomes.confidence[e], problem.thresholds)
-    return replace(problem, outcomes=outcomes, grid=grid)
-
-
-def _rows_in_place(outcomes: Outcomes, design: Design, own: Outcomes) -> Outcomes:
-    index = [*design.exits, -1]
-    shape = len(outcomes.confidence), own.samples
-    confidence, predicted = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
-    confidence[index], predicted[index] = own.confidence, own.predicted
-    return replace(own, confidence=confidence, predicted=predicted)
+    classes = None if problem.classes is None else class_limit(outcomes, decision, problem.classes.most)
+    return replace(problem, outcomes=outcomes, grid=grid, classes=classes)
 
 
 def _closed(problem: Problem, rules: Rules, design: Design) -> Design:
     """The design with nothing leaving early, if that keeps the budget that was asked for.
 
-    Less of it may be kept on choose, because thresholds that just fit there lose more elsewhere; here none was
-    fitted.
-
     Raises
     ------
     InfeasibleError : it does not, or pinned thresholds do not allow it
     """
-    budget = problem.objective.budget
-    asked = replace(problem.objective, budget=None if budget is None else Budget.whole(budget.asked))
     pinned = any(problem.costs.exits[e].location in rules.thresholds for e in design.exits)
-    if not pinned and asked.allows(float(problem.outcomes.accuracies[-1])):
+    if not pinned and problem.objective.allows(float(problem.outcomes.accuracies[-1])):
         return replace(design, thresholds=(None,) * len(design.exits))
     raise _infeasible(problem, rules, design)
 
@@ -162,7 +176,7 @@ def _infeasible(problem: Problem, rules: Rules, design: Design) -> InfeasibleErr
     closed = replace(best, thresholds=(None,) * len(best.exits))
     drop = problem.objective.base_accuracy - max(refine.passage(problem, each).accuracy for each in (best, closed))
     assert problem.objective.budget is not None
-    asked = problem.objective.budget.asked
+    asked = problem.objective.budget
     lost, allowed = apart(lambda value: f"{100 * value:.2f} pp", drop, asked)
     lost, allowed = lost.removesuffix(" pp"), allowed.removesuffix(" pp")
     return InfeasibleError(

@@ -20,22 +20,23 @@ from numpy.typing import NDArray
 
 from eeaug.bundle.entries import Added, StageEntry, TflmStage
 from eeaug.cascade.output import Decision
-from eeaug.errors import ConversionError, InputError
+from eeaug.errors import ConversionError
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.tflm import interpreter, source
 from eeaug.export.tflm.interpreter import answers, arena
-from eeaug.export.tflm.source import Part
+from eeaug.export.tflm.source import DriverStage
 from eeaug.export.verify import Reference
 from eeaug.frameworks import tflite_file
 from eeaug.frameworks.runners import Int8
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.hardware import Hardware
+from eeaug.settings import Contradiction
 
 __all__ = ["check", "microcontrollers", "refuse", "refuse_decision", "write"]
 
 FOLDER = "tflm"
-MOST_RAM = 64 << 20  # bytes: what has more of it is no microcontroller
+MOST_RAM = 64 << 20  # bytes: a processor with more is no microcontroller
 MOST_CLASSES = 511  # whose exponentials TFLM's int8 softmax can add up where all are equally probable
 PROBABILITY = Quantisation(1 / 256, -128)
 
@@ -47,12 +48,13 @@ def microcontrollers(hardware: Hardware) -> set[str]:
 
 
 def refuse(hardware: Hardware) -> None:
-    """Raises InputError where no processor of the target is a microcontroller."""
+    """Raises Contradiction where no processor of the target is a microcontroller."""
     if not microcontrollers(hardware):
-        raise InputError(
-            f"--format tflm: {hardware.name} has no microcontroller, which is a processor with at most "
-            f"{MOST_RAM >> 20} MiB of RAM, or one whose runtime names TFLM"
-        )
+        raise Contradiction(
+            f"{{formats}}: {{0}} has no microcontroller, which is a processor with at most {MOST_RAM >> 20} MiB of "
+            "RAM, or one whose runtime names TFLM",
+            hardware.name, formats="tflm",
+        )  # fmt: skip
 
 
 def refuse_decision(decision: Decision) -> None:
@@ -75,7 +77,7 @@ def write(work: Work) -> Added:
     folder.mkdir()
     on = microcontrollers(work.hardware)
     manifest, taken = work.manifest, _taken(work)
-    parts: dict[int, Part] = {}
+    parts: dict[int, DriverStage] = {}
     for number, entry in enumerate(manifest.stages):
         if entry.processor not in on:
             continue
@@ -84,7 +86,7 @@ def write(work: Work) -> Added:
         for name, text in source.array(number, content).items():
             (folder / name).write_text(text, encoding="utf-8")
     points = [(p.name, p.int8.constants) for p in manifest.operating_points if p.int8 is not None]
-    cascade = source.Cascade(
+    cascade = source.DriverCascade(
         manifest.decision,
         manifest.stages,
         points or [("default", [source.int8_of(entry).constant for entry in manifest.stages[:-1]])],
@@ -112,8 +114,8 @@ def check(work: Work, reference: Reference) -> Checked:
         else session
         for entry, session in zip(stages.stages, stages.sessions, strict=True)
     )
-    said = replace(stages, sessions=sessions).answers(work.x)
-    return replace(reference.check("tflm", said), samples=len(work.x))
+    probabilities = replace(stages, sessions=sessions).answers(work.x)
+    return replace(reference.check("tflm", probabilities), samples=len(work.x))
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,10 @@ class _InTflm:
         assert self.entry.tflm is not None
         ((name, tensor),) = inputs.items()
         try:
-            made = answers(self.content, self.entry.tflm.arena_bytes, self.session.taken(name, tensor))
+            results = answers(self.content, self.entry.tflm.arena_bytes, self.session.taken(name, tensor))
         except RuntimeError as error:
             raise _refused(self.entry, error) from error
-        probabilities, *handed = (made[output] for output in outputs)
+        probabilities, *handed = (results[output] for output in outputs)
         return [PROBABILITY.real(probabilities), *handed]
 
 
@@ -147,20 +149,20 @@ def _taken(work: Work) -> list[NDArray[np.int8]]:
     ]
 
 
-def _part(number: int, entry: StageEntry, content: bytes, x: NDArray[np.int8]) -> Part:
+def _part(number: int, entry: StageEntry, content: bytes, x: NDArray[np.int8]) -> DriverStage:
     operators = tflite_file.operators(content)
     try:
         source.check_operators(operators)
-        found = arena(content, x)
+        smallest = arena(content, x)
     except (RuntimeError, ConversionError) as error:
         raise _refused(entry, error) from error
-    return Part(number, entry, found, operators, tflite_file.outputs(content))
+    return DriverStage(number, entry, smallest, operators, tflite_file.outputs(content))
 
 
-def _entry(part: Part) -> TflmStage:
+def _entry(part: DriverStage) -> TflmStage:
     return TflmStage(part.arena.bytes, part.arena.least, tuple(part.operators))
 
 
 def _refused(entry: StageEntry, error: Exception) -> ConversionError:
-    said = str(error).removeprefix(f"{interpreter.DOING}: ")
-    return ConversionError(f"stage {entry.name} cannot run in TFLM: {said}")
+    why = str(error).removeprefix(f"{interpreter.DOING}: ")
+    return ConversionError(f"stage {entry.name} cannot run in TFLM: {why}")

@@ -14,12 +14,12 @@ from eeaug.support.native_process import Ended
 
 __all__ = ["ROOMY", "Arena", "Interpreter", "answers", "arena"]
 
-ROOMY = 256_000_000  # bytes of an arena that every file has room in
-UNIT = 16  # bytes that arenas are aligned to, and found to
-# What an arena has beyond the least: other versions of TFLM keep some bytes more of a tensor.
+ROOMY = 256_000_000  # bytes of an arena that is large enough for every file
+UNIT = 16  # bytes: alignment of an arena, and to how many its size is found
+# Added to the smallest arena: other versions of TFLM take some bytes more for a tensor.
 MARGIN, MARGIN_BYTES = 0.01, 64
 DOING = "TFLM cannot run the file"
-NEEDS = (  # of the process that tries
+NEEDS = (  # modules that the process which tries imports beforehand
     "ai_edge_litert.schema_py_generated", "ai_edge_litert.tools.flatbuffer_utils",
     "tflite_micro.python.tflite_micro.runtime", "eeaug.export.tflm.interpreter",
 )  # fmt: skip
@@ -36,11 +36,11 @@ class Interpreter:
     def __init__(self, content: bytes, arena: int) -> None:
         from tflite_micro.python.tflite_micro import runtime
 
-        with streams.overheard() as said:
+        with streams.overheard() as printed:
             try:
                 self._made = runtime.Interpreter.from_bytes(content, arena_size=arena)
             except Exception as error:  # what TFLM's binding raises is not documented
-                raise RuntimeError(_first(said()) or str(error)) from error
+                raise RuntimeError(_first(printed()) or str(error)) from error
 
     def run(self, x: NDArray[np.int8], outputs: int) -> list[NDArray[np.int8]]:
         """All ``outputs`` (n, *shape), in the file's order, of x (n, *shape)."""
@@ -54,9 +54,9 @@ class Interpreter:
     @property
     def allocations(self) -> str:
         """What TFLM reports of the arena."""
-        with streams.overheard() as said:
+        with streams.overheard() as printed:
             self._made.print_allocations()
-            return said()
+            return printed()
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ def answers(content: bytes, arena: int, x: NDArray[np.int8]) -> dict[str, NDArra
     RuntimeError : it does not run in TFLM, or ends its process; the message is what TFLM said
     """
     try:
-        made: dict[str, NDArray[np.int8]] = native_process.call(
+        results: dict[str, NDArray[np.int8]] = native_process.call(
             _answers, content, arena, x, doing=DOING, needs=NEEDS
         )[0]
     except Ended as error:
         raise RuntimeError(str(error)) from error
-    return made
+    return results
 
 
 def arena(content: bytes, x: NDArray[np.int8]) -> Arena:
@@ -102,13 +102,13 @@ def arena(content: bytes, x: NDArray[np.int8]) -> Arena:
 
     def enough(size: int) -> bool:
         try:
-            made, _ = native_process.call(_answers, content, size, x, doing=DOING, needs=NEEDS)
+            results, _ = native_process.call(_answers, content, size, x, doing=DOING, needs=NEEDS)
         except (RuntimeError, Ended):
             return False
-        return all(np.array_equal(made[name], right[name]) for name in right)
+        return all(np.array_equal(results[name], right[name]) for name in right)
 
     low, high, step = 0, _rounded(total), UNIT
-    if enough(high):  # is less?
+    if enough(high):  # is there a smaller one?
         while step < high and enough(high - step):
             high, step = high - step, 2 * step
         low = max(0, high - step)
@@ -127,17 +127,17 @@ def arena(content: bytes, x: NDArray[np.int8]) -> Arena:
 def _answers(content: bytes, size: int, x: NDArray[np.int8]) -> tuple[dict[str, NDArray[np.int8]], int]:
     """As answers, and TFLM's own account of what it took; where it may end the process."""
     interpreter, names = Interpreter(content, size), tflite_file.outputs(content)
-    with streams.overheard() as said:
+    with streams.overheard() as printed:
         try:
-            made = interpreter.run(x, len(names))
+            results = interpreter.run(x, len(names))
         except Exception as error:
-            raise RuntimeError(_first(said()) or str(error)) from error
-    found = re.search(r"Arena allocation total (\d+) bytes", interpreter.allocations)
-    return dict(zip(names, made, strict=True)), int(found[1]) if found else UNIT
+            raise RuntimeError(_first(printed()) or str(error)) from error
+    total = re.search(r"Arena allocation total (\d+) bytes", interpreter.allocations)
+    return dict(zip(names, results, strict=True)), int(total[1]) if total else UNIT
 
 
-def _first(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _first(printed: str) -> str:
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
     return lines[0][:200] if lines else ""
 
 

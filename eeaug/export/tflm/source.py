@@ -12,7 +12,10 @@ from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export.tflm.interpreter import Arena
 
-__all__ = ["METHODS", "Cascade", "Part", "array", "check_operators", "driver", "header", "identifier", "int8_of"]
+__all__ = [
+    "METHODS", "DriverCascade", "DriverStage", "array", "check_operators", "driver", "header", "identifier",
+    "int8_of",
+]  # fmt: skip
 
 # operators of TensorFlow's schema → methods of MicroMutableOpResolver that register them
 METHODS: Mapping[str, str] = {
@@ -100,7 +103,7 @@ PER_LINE = 16
 
 
 @dataclass(frozen=True)
-class Part:
+class DriverStage:
     """A stage in the driver: its number, its entry in the manifest, and where the file has its outputs."""
 
     number: int
@@ -118,13 +121,13 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Cascade:
+class DriverCascade:
     """All stages of the network, those on microcontrollers with their parts."""
 
     decision: Decision
     stages: Sequence[StageEntry]
     points: Sequence[tuple[str, Sequence[int | None]]]
-    parts: Mapping[str, Sequence[Part]]  # by processor
+    parts: Mapping[str, Sequence[DriverStage]]  # by processor
 
     @property
     def reuse(self) -> bool:
@@ -186,7 +189,7 @@ const unsigned int {name}_size = {len(content)};
     }
 
 
-def header(cascade: Cascade) -> str:
+def header(cascade: DriverCascade) -> str:
     """``cascade.h``: thresholds, what is handed over, and the functions of every processor."""
     stages, decision = cascade.stages, cascade.decision
     exits = len(stages) - 1
@@ -239,21 +242,21 @@ struct Answer {{
 """
 
 
-def _handover(cascade: Cascade, k: int) -> str:
+def _handover(cascade: DriverCascade, k: int) -> str:
     tensor = cascade.stages[k].handover
     assert tensor is not None
     given = int8_of(cascade.stages[k]).outputs[tensor.name]
-    said = f"\n  int8_t said[{k + 1}][kOutputs];  // what the exits so far said" if cascade.reuse else ""
+    earlier = f"\n  int8_t said[{k + 1}][kOutputs];  // what the exits so far said" if cascade.reuse else ""
     return f"""
 // From stage {k} to stage {k + 1}: {" × ".join(map(str, tensor.shape))}, scale {given.scale:.9g}, \
 zero point {given.zero_point}.
 struct Handover{k + 1} {{
-  int8_t tensor[{prod(tensor.shape)}];{said}
+  int8_t tensor[{prod(tensor.shape)}];{earlier}
 }};
 """
 
 
-def _signature(parts: Sequence[Part], stages: int) -> str:
+def _signature(parts: Sequence[DriverStage], stages: int) -> str:
     first, last = parts[0].number, parts[-1].number
     given = f"const Handover{first}& received" if first else "const int8_t* input"
     onward = "" if last + 1 == stages else f"Handover{last + 1}* onward, "
@@ -261,7 +264,7 @@ def _signature(parts: Sequence[Part], stages: int) -> str:
     return f"Status Run({given}, {onward}Answer* answer{point}"
 
 
-def _declared(cascade: Cascade, name: str, parts: Sequence[Part]) -> str:
+def _declared(cascade: DriverCascade, name: str, parts: Sequence[DriverStage]) -> str:
     numbers = ", ".join(str(part.number) for part in parts)
     signature = _signature(parts, len(cascade.stages))
     declared = f"{signature} = kDefault);" if signature.endswith("point") else f"{signature});"
@@ -274,14 +277,14 @@ bool Setup();  // false: an arena is too small, or TFLM lacks an operator
 """
 
 
-def driver(cascade: Cascade, name: str) -> str:
+def driver(cascade: DriverCascade, name: str) -> str:
     """The C++ file of one processor."""
     parts = cascade.parts[name]
     last_number = len(cascade.stages) - 1
     includes = "\n".join(f'#include "stage_{part.number}_model.h"' for part in parts)
     body = "".join(_stage(cascade, part, parts, last_number) for part in parts)
     ends = "" if parts[-1].number == last_number else "  return Status::kGoesOn;\n"
-    said = parts[-1].number + 1 if cascade.reuse else 1
+    said_rows = parts[-1].number + 1 if cascade.reuse else 1
     heard = ""
     if cascade.reuse and parts[0].number:
         heard = "  memcpy(said, received.said, sizeof(received.said));\n"
@@ -306,7 +309,7 @@ bool Setup() {{
 }}
 
 {_signature(parts, len(cascade.stages))}) {{
-  int8_t said[{said}][kOutputs];
+  int8_t said[{said_rows}][kOutputs];
 {heard}{body}{ends}}}
 
 }}  // namespace {identifier(name)}
@@ -314,7 +317,7 @@ bool Setup() {{
 """
 
 
-def _arena(part: Part) -> str:
+def _arena(part: DriverStage) -> str:
     k = part.number
     return f"""// {part.arena.least} bytes were just enough on a machine of 64 bits, the rest is a margin.
 // This processor may do with less. arena_used_bytes() leaves out what TFLM needs for a while.
@@ -323,7 +326,7 @@ tflite::MicroInterpreter* interpreter_{k} = nullptr;
 """
 
 
-def _setup(part: Part) -> str:
+def _setup(part: DriverStage) -> str:
     k = part.number
     added = "".join(f"  resolver_{k}.{METHODS[name]}();\n" for name in part.operators)
     return f"""  static tflite::MicroMutableOpResolver<{len(part.operators)}> resolver_{k};
@@ -334,14 +337,14 @@ sizeof(arena_{k}));
 """
 
 
-def _stage(cascade: Cascade, part: Part, parts: Sequence[Part], last_number: int) -> str:
+def _stage(cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStage], last_number: int) -> str:
     k, entry, first = part.number, part.entry, part is parts[0]
     before = None if first else parts[parts.index(part) - 1]
     source = "input" if k == 0 else "received.tensor"
     if before is not None and before.handover is not None:
         source = before.output(before.handover.name).replace("stage.", f"interpreter_{before.number}->")
     row = k if cascade.reuse else 0
-    own = part.output(entry.probabilities)
+    probabilities = part.output(entry.probabilities)
     weights = "nullptr"
     lines = []
     if entry.reuse:
@@ -350,7 +353,7 @@ def _stage(cascade: Cascade, part: Part, parts: Sequence[Part], last_number: int
     lines += [
         *_fed(entry, source, prod(entry.input_shape)),
         "if (stage.Invoke() != kTfLiteOk) return Status::kFailed;",
-        f"memcpy(said[{row}], {own}, kOutputs);",
+        f"memcpy(said[{row}], {probabilities}, kOutputs);",
         f"const Decision made = Decide<kOutputs>(said, {row + 1}, {weights}, kKind, kMeasure);",
     ]
     answer = f"*answer = {{{k}, made.label, made.confidence}};"

@@ -14,22 +14,22 @@ from eeaug.cascade.betting import mean_upper_bound
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.design import refine
-from eeaug.design.certify import Guarantee
 from eeaug.design.design import Chosen, Decided
 from eeaug.design.material import Material
 from eeaug.design.operating_points import Point
+from eeaug.design.promise import Promise
 from eeaug.export.verify import Verified
 from eeaug.hardware import Hardware, dump
 from eeaug.network.costs import Costs, Segments
 from eeaug.report import units
-from eeaug.report.content import metrics, rho_curve, specific
+from eeaug.report.content import metrics, promise, rho_curve, specific
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.search.space import Design, Problem
 from eeaug.settings import COSTS, Settings
 from eeaug.stages.partition import Stage
 
-__all__ = ["benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "proof", "summary"]
+__all__ = ["benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "summary"]
 
 CURVE_POINTS = 40  # of each front
 
@@ -44,7 +44,7 @@ def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str
 def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float | None, str | None]:
     """95 % upper bound of the accuracy drop on samples that no choice has seen; else None and why.
 
-    Certify samples have been looked at by the choice among the chain's designs: what they say is the guarantee.
+    Choose samples have said how far the path is opened: what follows from them is the promise.
     Where nothing leaves early the drop is 0, whatever samples say.
     """
     if all(threshold is None for threshold in chosen.thresholds) and (test is None or test.given is None):
@@ -56,75 +56,38 @@ def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float 
     return mean_upper_bound(losses, error=0.05, seed=seed, weights=weights), None
 
 
-def proof(guarantee: Guarantee | None, labels: str, *, given_last: bool = True) -> dict[str, Any] | None:
-    """What is proven, in figures and in a sentence; ``given_last``: the last classifier is the given model."""
-    if guarantee is None:
-        return None
-    what = "disagreement with the given model" if labels == "none" else "accuracy drop"
-    sure, budget = f"{1 - guarantee.risk:.4g}", units.points(guarantee.budget, signed=False)
-    by_construction = f"Nothing leaves early: the {what} is 0 by construction."
-    if not given_last:
-        by_construction = "Nothing leaves early."
-    if guarantee.proven:
-        said = (
-            f"Proven. With probability {sure} over the draw of the {guarantee.samples:,} certify samples, the true "
-            f"{what} is at most {budget}."
-        )
-    elif guarantee.tested:
-        said = f"No early exit could be proven to keep a true {what} of {budget} at most with probability {sure}"
-        if not given_last:
-            said = f"A true {what} of {budget} at most could not be proven with probability {sure}"
-        if guarantee.smallest_drop is not None:
-            said += (
-                f"; {guarantee.samples:,} certify samples prove {units.at_most(guarantee.smallest_drop)} for "
-                f"{'the strictest thresholds' if given_last else 'nothing leaving early'}, and nothing smaller"
-            )
-        said += f". {by_construction}"
-    else:
-        said = by_construction
-    return {
-        "max_accuracy_drop": guarantee.budget,
-        "risk": guarantee.risk,
-        "samples": guarantee.samples,
-        "proven": guarantee.proven,
-        "designs_tested": guarantee.tested,
-        "p_value": guarantee.p_value,
-        "smallest_provable_drop": guarantee.smallest_drop,
-        "method": "fixed-sequence Learn-then-Test, betting p-values",
-        "statement": said,
-    }
-
-
 def points_of(
-    points: Sequence[Point], chosen: Chosen, choose: Outcomes, test: Outcomes | None, labels: str, seed: int,
+    points: Sequence[Point], chosen: Chosen, choose: Outcomes, test: Outcomes | None, settings: Settings,
     *, given_last: bool = True,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Every operating point with its own figures; ``choose`` and ``test`` are rows of the design."""
-    made = []
+    entries = []
     for point in points:
-        own = replace(chosen, thresholds=point.thresholds)
-        made.append({
+        at_point = replace(chosen, thresholds=point.thresholds)
+        entries.append({
             "name": point.name,
             "max_accuracy_drop": point.budget,
-            "thresholds": list(own.thresholds),
-            "predicted": metrics_of(own, choose, "choose")[1],
-            "measured": None if test is None else metrics_of(own, test, "test")[1],
-            "guarantee": proof(point.guarantee, labels, given_last=given_last),
-            "accuracy_drop_bound_95": drop_bound(own, test, seed)[0],
+            "thresholds": list(at_point.thresholds),
+            "predicted": metrics_of(at_point, choose, "choose")[1],
+            "measured": None if test is None else metrics_of(at_point, test, "test")[1],
+            "promise": promise.block(
+                point.promise, settings.input.labels, asked=settings.promise_asked, given_last=given_last
+            ),
+            "accuracy_drop_bound_95": drop_bound(at_point, test, settings.running.seed)[0],
         })  # fmt: skip
-    return made
+    return entries
 
 
 def benefit_curve(
-    result: Result, searched: Problem, chosen: Chosen, own: Outcomes, base_accuracy: float
+    result: Result, searched: Problem, chosen: Chosen, outcomes: Outcomes, base_accuracy: float
 ) -> list[dict[str, Any]]:
     """What accuracy drops buy, on choose: the fronts of every mean cost, and the chosen design.
 
     ``fronts`` of a point names the costs for which no other design loses as little accuracy for less; the chosen
-    design may be on none. At most CURVE_POINTS of each front. ``searched``: the problem of ``result``; ``own``: the
-    m + 1 rows of the chosen design.
+    design may be on none. At most CURVE_POINTS of each front. ``searched``: the problem of ``result``;
+    ``outcomes``: the m + 1 rows of the chosen design.
     """
-    mine = _on_curve(searched, chosen.design, Passage(own, chosen.thresholds), chosen.segments, base_accuracy)
+    mine = _on_curve(searched, chosen.design, Passage(outcomes, chosen.thresholds), chosen.segments, base_accuracy)
     points = [mine | {"chosen": True}]
     for design in dict.fromkeys(design for front in result.fronts.values() for design, *_ in front):
         segments = searched.segments([design.exits], design.processors)
@@ -139,7 +102,7 @@ def benefit_curve(
             if last is None or here[1] < last[1]:
                 front.append(i)
                 last = here
-            if here == last:  # equal ones, on other placements, are on it too
+            if here == last:  # designs with equal figures on other placements belong to the front, too
                 points[i]["fronts"].append(cost)
         if front:
             shown |= {front[i] for i in np.linspace(0, len(front) - 1, CURVE_POINTS).round().astype(int)}
@@ -173,7 +136,7 @@ def build(
     classifier, hardware = material.network.classifier, material.network.hardware
     asked, labels = settings.as_dict(material.network.rules.max_exits), settings.input.labels
     chosen, stages, searched = decided.chosen, decided.stages, decided.searched
-    rows, guarantee = decided.rows, decided.guarantee
+    rows = decided.rows
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
     bound, why = drop_bound(chosen, test, settings.running.seed)
@@ -211,7 +174,7 @@ def build(
         "data": material.data,
         "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
         "design": {
-            "summary": summary(chosen, stages, labels, *shown, guarantee)
+            "summary": summary(chosen, stages, labels, *shown, decided.promise)
             if target is None
             else specific.sentence(target, len(chosen.design.exits)),
             "segments": _segments(chosen, stages, searched.costs),
@@ -228,14 +191,12 @@ def build(
             ),
             "finetune": material.finetune,
             "target": target,
-            "cross_validation": None if decided.validated is None else decided.validated.as_dict(),
             "rho": rho_curve.on(decided, test) if settings.training.recipe == "trecx" else None,
         },
         "benefit_curve": benefit_curve(decided.result, searched, chosen, rows, base_choose["accuracy"]),
-        "operating_points": points_of(
-            decided.points, chosen, rows, test, settings.input.labels, settings.running.seed
-        ),
-        "guarantee": proof(guarantee, settings.input.labels),
+        "operating_points": points_of(decided.points, chosen, rows, test, settings),
+        "promise": promise.block(decided.promise, labels, asked=settings.promise_asked),
+        "proven_together": promise.together_of(decided.points),
         "accuracy_drop_bound_95": bound,
         "accuracy_drop_bound_95_missing": why,
         "search": _search(material, decided.result),
@@ -247,8 +208,8 @@ def build(
 
 def _figures(checked: Verified | None, name: str) -> dict[str, Any] | None:
     """A format's own block; None: it was not asked for, or has none."""
-    found = None if checked is None else checked.formats.get(name)
-    return None if found is None or found.figures is None else dict(found.figures)
+    format_checked = None if checked is None else checked.formats.get(name)
+    return None if format_checked is None or format_checked.figures is None else dict(format_checked.figures)
 
 
 def _search(material: Material, result: Result) -> dict[str, Any]:
@@ -258,8 +219,8 @@ def _search(material: Material, result: Result) -> dict[str, Any]:
     return {
         "locations": len(material.network.rules.locations),
         "locations_left_out": material.network.left_out,
-        "heads_trained": material.found.heads_trained,
-        "heads_kept": len(material.found.trained),
+        "heads_trained": material.candidates.heads_trained,
+        "heads_kept": len(material.candidates.trained),
         "architectures": result.architectures,
         "placements": result.placements,
         "threshold_configurations": result.settled.configurations,
@@ -270,13 +231,13 @@ def _search(material: Material, result: Result) -> dict[str, Any]:
 
 def summary(
     chosen: Chosen, stages: Sequence[Stage], labels: str, baseline: dict[str, Any], design: dict[str, Any],
-    guarantee: Guarantee | None,
+    promised: Promise,
 ) -> str:  # fmt: skip
     """The answer in one sentence; ``baseline`` and ``design`` are metrics of the same part."""
     where = "on the test part" if design["split"] == "test" else "on the choose part (no test data)"
     if not chosen.design.exits:
-        unproven = guarantee is not None and guarantee.tested > 0
-        why = "could be proven to keep the budget" if unproven else "pays off within the limits"
+        words = {"proven": "could be proven to keep the budget", "expected": "is expected to keep the budget"}
+        why = words[promised.kind] if promised.tested else "pays off within the limits"
         return (
             f"No early exit {why}: the whole model runs on {stages[0].processor}, "
             f"{units.macs(design['mean_macs'])} MACs, {units.share(design['accuracy'])} accuracy {where}."
@@ -295,11 +256,14 @@ def summary(
         whole = "More than 99%"
     elif early > 0 and whole == "0%":
         whole = "Less than 1%"
-    return f"{whole} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, {change} {where}."
+    sure = promise.clause(promised)
+    return f"{whole} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, {change} {where}" + (
+        f"; {sure}." if sure else "."
+    )
 
 
 def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dict[str, Any]]:
-    made = []
+    entries = []
     exits, processors = chosen.design.exits, chosen.design.processors
     carried = 0 if chosen.reuse is None else chosen.decision.outputs
     for k, stage in enumerate(stages):
@@ -308,7 +272,7 @@ def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dic
         sender = processors[k - 1] if k else costs.source
         received_s = costs.handover(start, sender, processors[k], k * carried)[0][0]
         sends = k + 1 < len(stages) and stages[k + 1].processor != stage.processor
-        made.append({
+        entries.append({
             "stage": stage.name,
             "processor": stage.processor,
             "from": stage.start,
@@ -326,7 +290,7 @@ def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dic
             "storage_bytes": int(chosen.segments.parameters_bytes[0, k]),
             "peak_activation_bytes": int(chosen.segments.activation_bytes[0, k]),
         })  # fmt: skip
-    return made
+    return entries
 
 
 def _exits(chosen: Chosen, stages: Sequence[Stage], costs: Costs, rows: Outcomes) -> list[dict[str, Any]]:

@@ -13,18 +13,20 @@ from eeaug.cascade.passage import Passage
 from eeaug.design.design import Chosen
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8.int8_cascade import FORMAT, Integer
-from eeaug.report.content.build import drop_bound, metrics_of, points_of, proof
+from eeaug.report.content import promise
+from eeaug.report.content.build import drop_bound, metrics_of, points_of
 from eeaug.schema.figures import FIGURES
+from eeaug.settings import Settings
 
 __all__ = ["build"]
 
-# what a float processor's rates and widths say nothing of
+# figures that rates and widths of a float processor say nothing of
 _BY_ARITHMETIC = tuple(key for key, figure in FIGURES.items() if figure.null)
 
 
 def build(
-    chosen: Chosen, work: Work, found: Integer, *, floats: Outcomes, test: Outcomes | None,
-    checks: Mapping[str, Checked], labels: str, seed: int,
+    chosen: Chosen, work: Work, integer: Integer, *, floats: Outcomes, test: Outcomes | None,
+    checks: Mapping[str, Checked], settings: Settings,
 ) -> dict[str, Any]:  # fmt: skip
     """The block ``int8`` of the report.
 
@@ -34,21 +36,21 @@ def build(
     test : the same of the int8 stages, with the given float model's answers; None: there is no such part
     checks : by format, how its decisions compare with those of the int8 stages in LiteRT
     """
-    own = replace(chosen, thresholds=found.thresholds)
-    exact = metrics_of(own, found.rows, "choose")[1]
-    measured = None if test is None else metrics_of(own, test, "test")[1]
-    bound, why = drop_bound(own, test, seed)
-    mine = found.rows if test is None else test
-    same = Passage(floats, chosen.thresholds).predicted == Passage(mine, found.thresholds).predicted
-    made = points_of(found.points, own, found.rows, test, labels, seed, given_last=False)
+    int8_chosen = replace(chosen, thresholds=integer.thresholds)
+    exact = metrics_of(int8_chosen, integer.rows, "choose")[1]
+    measured = None if test is None else metrics_of(int8_chosen, test, "test")[1]
+    bound, why = drop_bound(int8_chosen, test, settings.running.seed)
+    mine = integer.rows if test is None else test
+    same = Passage(floats, chosen.thresholds).predicted == Passage(mine, integer.thresholds).predicted
+    points = points_of(integer.points, int8_chosen, integer.rows, test, settings, given_last=False)
     used = {stage.processor for stage in work.stages}
     if any(p.arithmetic != "int8" for p in work.hardware.processors if p.name in used):
-        for metrics in (exact, measured, *(point[key] for point in made for key in ("predicted", "measured"))):
+        for metrics in (exact, measured, *(point[key] for point in points for key in ("predicted", "measured"))):
             if metrics is not None:
                 metrics.update(dict.fromkeys(_BY_ARITHMETIC))
     files = work.manifest.int8
     assert files is not None
-    exits = zip(work.stages, found.thresholds, found.rows.accuracies, strict=False)
+    exits = zip(work.stages, integer.thresholds, integer.rows.accuracies, strict=False)
     return {
         "kernels": files.kernels,
         "calibration_samples": files.calibration_samples,
@@ -64,8 +66,10 @@ def build(
         "predicted": exact,
         "measured": measured,
         "same_answer": float(mine.share(same)),
-        "operating_points": made,
-        "guarantee": proof(found.guarantee, labels, given_last=False),
+        "operating_points": points,
+        "promise": promise.block(
+            integer.promise, settings.input.labels, asked=settings.promise_asked, given_last=False
+        ),
         "accuracy_drop_bound_95": bound,
         "accuracy_drop_bound_95_missing": why,
         "stages": [_stage(work, entry) for entry in work.manifest.stages],

@@ -35,9 +35,9 @@ def counted(
     outcomes = passage.outcomes
     labels, marks = decision.marks(outcomes.labels), decision.marks(passage.predicted)
     present = np.flatnonzero(labels.any(axis=0))
-    hits, said, own = (m.T @ outcomes.counts for m in (labels & marks, marks, labels))
-    precision = [float(hits[c] / said[c]) if said[c] else 0.0 for c in present]
-    recall = [float(hits[c] / own[c]) for c in present]
+    hits, answered, labelled = (m.T @ outcomes.counts for m in (labels & marks, marks, labels))
+    precision = [float(hits[c] / answered[c]) if answered[c] else 0.0 for c in present]
+    recall = [float(hits[c] / labelled[c]) for c in present]
     mine, given = (
         _by_class(decision, labels, decision.marks(p), outcomes) for p in (passage.predicted, outcomes.baseline)
     )
@@ -63,8 +63,8 @@ def _by_class(
     """How often each class is right, (classes,): among its own samples, or per label over all of them."""
     if decision.kind == "multilabel":
         return outcomes.share((labels == marks).T)
-    own = labels.T @ outcomes.counts
-    return np.asarray((labels & marks).T @ outcomes.counts / np.where(own > 0, own, 1.0))
+    counts = labels.T @ outcomes.counts
+    return np.asarray((labels & marks).T @ outcomes.counts / np.where(counts > 0, counts, 1.0))
 
 
 def confidences(passage: Passage, *, split: str) -> dict[str, Any]:
@@ -95,9 +95,9 @@ def classes(passage: Passage, *, split: str, decision: Decision, names: Sequence
     """
     outcomes, at = passage.outcomes, passage.at
     labels = decision.marks(outcomes.labels)
-    own = np.ones_like(labels) if decision.kind == "multilabel" else labels
-    weighted = own * outcomes.counts[:, None]  # (n, classes)
-    said = decision.marks(passage.predicted)
+    of_class = np.ones_like(labels) if decision.kind == "multilabel" else labels
+    weighted = of_class * outcomes.counts[:, None]  # (n, classes)
+    answers = decision.marks(passage.predicted)
     given = decision.marks(outcomes.baseline)
 
     def share(chosen: NDArray[np.bool_], among: NDArray[np.bool_], c: int) -> float | None:
@@ -107,7 +107,7 @@ def classes(passage: Passage, *, split: str, decision: Decision, names: Sequence
     everyone = np.ones(outcomes.samples, bool)
     rows = []
     for c in np.flatnonzero(labels.any(axis=0)).tolist():
-        right = said[:, c] == labels[:, c]
+        right = answers[:, c] == labels[:, c]
         leaves = [at == k for k in range(len(outcomes.confidence))]
         rows.append({
             "name": names[c],

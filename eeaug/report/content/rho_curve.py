@@ -36,7 +36,7 @@ def curve(outcomes: Outcomes, segments: NDArray[np.float64]) -> dict[str, Any]:
     leaves = outcomes.confidence[0] >= STEPS[:, None]
     rate = outcomes.share(leaves)
     right = np.where(leaves, outcomes.correct[0], outcomes.correct[1])
-    made = [
+    points = [
         {"rho": float(step), "exit_rate": float(r), "accuracy": float(a), "mean_macs": float(m)}
         for step, r, a, m in zip(
             STEPS, rate, outcomes.share(right), segments[0] + (1 - rate) * segments[1], strict=True
@@ -45,7 +45,7 @@ def curve(outcomes: Outcomes, segments: NDArray[np.float64]) -> dict[str, Any]:
     given = float(outcomes.share(outcomes.baseline_right))
     trade_offs = []
     for drop in TRADE_OFFS:
-        best = min(made, key=lambda p: (round(abs(p["accuracy"] - (given - drop)), 12), p["mean_macs"]))
+        best = min(points, key=lambda p: (round(abs(p["accuracy"] - (given - drop)), 12), p["mean_macs"]))
         trade_offs.append({"asked": drop, "drop": given - best["accuracy"], **best})
     alone = [float(accuracy) for accuracy in outcomes.accuracies]
-    return {"curve": made, "trade_offs": trade_offs, "standalone": {"exit": alone[0], "final": alone[1]}}
+    return {"curve": points, "trade_offs": trade_offs, "standalone": {"exit": alone[0], "final": alone[1]}}

@@ -20,7 +20,7 @@ from eeaug.support.printable import lines
 __all__ = ["svg"]
 
 Facts = Mapping[str, Any]
-START = ""  # no layer has no name
+START = ""  # no layer has an empty name
 
 # CSS pixels
 _LEFT, _TEXT, _BAR, _BAR_WIDE, _GRAPH = 24, 48, 318, 90, 430
@@ -56,10 +56,10 @@ def svg(facts: Facts, *, heading: bool = True) -> str:
 
 
 def _head(facts: Facts) -> list[str]:
-    found = f"{facts['locations']} {'location' if facts['locations'] == 1 else 'locations'} for exits"
+    places = f"{facts['locations']} {'location' if facts['locations'] == 1 else 'locations'} for exits"
     lines = [
         f"{facts['model']}: {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters, "
-        f"{facts['classes']} classes, {found}"
+        f"{facts['classes']} classes, {places}"
     ]
     target = facts["hardware"]
     for p in target["processors"] if target else ():
@@ -124,7 +124,7 @@ class _Canvas:
 def _rules(of: Mapping[str, str]) -> str:
     """CSS for this picture alone, wherever it stands."""
     return "".join(
-        f"{','.join(f'svg.blocks {one}' for one in names.split(','))}{{{said}}}" for names, said in of.items()
+        f"{','.join(f'svg.blocks {one}' for one in names.split(','))}{{{rule}}}" for names, rule in of.items()
     )
 
 

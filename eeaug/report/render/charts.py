@@ -31,7 +31,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "green": ("#00704f", "#55c7a0"),
     "purple": ("#83479a", "#cd9be0"),
 }
-# what matplotlib is told, and what stands for it in the file
+# the marker colours that matplotlib draws, which the file replaces by CSS variables
 _MARKS = {name: f"#{i + 1:02x}fe{i + 1:02x}" for i, name in enumerate(COLOURS)}
 _PROCESSORS = ("blue", "orange", "green", "purple")
 _CROWDED = 0.27  # of the width: labels that close to each other are numbers only
@@ -147,12 +147,12 @@ def _of(report: Report, processor: str) -> str:
 
 def confidence(report: Report, k: int, name: str) -> str:
     """How sure classifier ``k`` is of the samples that reach it: right ones above the axis, wrong ones below."""
-    found = report["design"]["confidences"]
-    right, wrong = found["exits"][k]["right"], found["exits"][k]["wrong"]
+    histograms = report["design"]["confidences"]
+    right, wrong = histograms["exits"][k]["right"], histograms["exits"][k]["wrong"]
     exits = report["design"]["exits"]
     limit = exits[k]["threshold"] if k < len(exits) else None
-    width = 1 / found["bins"]
-    left = [b * width for b in range(found["bins"])]
+    width = 1 / histograms["bins"]
+    left = [b * width for b in range(histograms["bins"])]
     with _drawing(f"confidence {k}", 220) as (axes, finished):
         axes.bar(left, right, width, align="edge", color=_MARKS["blue"], alpha=0.85, gid="at-right")
         axes.bar(

@@ -10,7 +10,7 @@ from eeaug.report.words import alternatives, battery, details, facts, quantised,
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
-from eeaug.report.words.facts import Report, Stage
+from eeaug.report.words.facts import Report, ReportedStage
 from eeaug.support.printable import printable
 
 __all__ = ["compare", "render"]
@@ -36,8 +36,7 @@ def _lines(report: Report, use: Use | None) -> Iterator[str]:
     yield f"### {_text(model['name'])} on {_text(hardware['name'])}"
     yield ""
     yield f"**{_text(design['summary'])}**"
-    if (promise := facts.promise(report)) is not None:
-        yield from ("", _text(promise[0]))
+    yield from ("", _text(facts.promise(report)[0]))
     for kind, sentences in (("NOTE", report["data"]["notes"]), ("WARNING", report["warnings"])):
         if sentences:
             yield from ("", f"> [!{kind}]", *(f"> - {_text(sentence)}" for sentence in sentences))
@@ -91,6 +90,8 @@ def _more(report: Report) -> Iterator[str]:
     if points := alternatives.operating_points(report):
         yield from ("", f"**{_text(alternatives.operating_points_title(report))}**", "")
         yield from _table(points)
+        if note := alternatives.together(report):
+            yield from ("", _text(note))
     if int8 := quantised.comparison(report):
         yield from ("", f"**{_text(quantised.title(report))}**", "")
         yield from _table(int8)
@@ -110,7 +111,7 @@ def _more(report: Report) -> Iterator[str]:
             yield from ("", _text(note))
 
 
-def _stage(stage: Stage) -> tuple[str, ...]:
+def _stage(stage: ReportedStage) -> tuple[str, ...]:
     segment = stage.segment
     words, macs = f"{segment['processor']}: {stage.path}", units.macs(segment["macs"])
     if stage.exit is not None:

@@ -75,16 +75,16 @@ class Figures:
         return self._figure(difference, UNITS[unit], unit, **{"from": before, "to": after})
 
     def _value(self, at: str) -> Any:
-        found: Any = self.report
+        value: Any = self.report
         for key in at.split("."):
-            found = found[int(key) if isinstance(found, list) else key]
-        return found
+            value = value[int(key) if isinstance(value, list) else key]
+        return value
 
     @staticmethod
     def _figure(value: Any, text: Callable[[Any], str], unit: str, **places: str) -> Markup:
         attributes = Markup("").join(Markup(' data-{}="{}"').format(k, v) for k, v in places.items() if v)
-        own = Markup("") if value is None else Markup(' value="{}"').format(value)
-        return Markup('<data data-unit="{}"{}{}>{}</data>').format(unit, attributes, own, text(value))
+        exact = Markup("") if value is None else Markup(' value="{}"').format(value)
+        return Markup('<data data-unit="{}"{}{}>{}</data>').format(unit, attributes, exact, text(value))
 
 
 def render(report: Report, manifest: Report, times: Report, place: str, use: Use | None = None) -> str:
@@ -231,19 +231,19 @@ def _paths(report: Report) -> dict[str, Any]:
 
 def _tables(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...], str]]:
     """Tables that only some bundles have, each with its title and what is to be said of it."""
-    made = []
+    tables = []
     if rows := target.rows(report):
-        made = [(target.title(report), rows, ""), (target.missed_title(report), target.missed(report), "")]
+        tables = [(target.title(report), rows, ""), (target.missed_title(report), target.missed(report), "")]
     if rows := rho.rows(report):
-        made.append(("Trade-off points of T-RecX (Ghanathe and Wilton, table 1)", rows, ""))
+        tables.append(("Trade-off points of T-RecX (Ghanathe and Wilton, table 1)", rows, ""))
     if rows := quantised.comparison(report):
-        made.append((quantised.title(report), rows, quantised.note(report)))
-        made.append(("int8 files", quantised.files(report), ""))
+        tables.append((quantised.title(report), rows, quantised.note(report)))
+        tables.append(("int8 files", quantised.files(report), ""))
         if points := quantised.operating_points(report):
-            made.append((quantised.operating_points_title(report), points, ""))
+            tables.append((quantised.operating_points_title(report), points, ""))
     if rows := facts.c_memory(report):
-        made.append((facts.c_memory_title(), rows, facts.c_memory_note(report)))
-    return made
+        tables.append((facts.c_memory_title(), rows, facts.c_memory_note(report)))
+    return tables
 
 
 def _times(times: Report) -> list[tuple[str, float]]:

@@ -19,7 +19,7 @@ from eeaug.report.words import alternatives, battery, details, facts, quantised,
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
-from eeaug.report.words.facts import Report, Stage
+from eeaug.report.words.facts import Report, ReportedStage
 from eeaug.support.printable import printable
 from eeaug.support.progress import DOUBT
 
@@ -96,9 +96,8 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
         yield _warnings(doubts, write)
         yield Text()
     yield write(design["summary"], "bold")
-    if (promise := facts.promise(report)) is not None:
-        said, proven = promise
-        yield write(said, "green" if proven else "yellow")
+    sentence, proven = facts.promise(report)
+    yield write(sentence, "green" if proven else "yellow")
     for note in report["data"]["notes"]:
         yield write(f"Note: {note}", "yellow")
 
@@ -127,6 +126,8 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
     if points := alternatives.operating_points(report):
         yield from _heading(alternatives.operating_points_title(report), write)
         yield _table(points, write)
+        if note := alternatives.together(report):
+            yield write(note, "dim")
     if int8 := quantised.comparison(report):
         yield from _heading(quantised.title(report), write)
         yield _table(int8, write)
@@ -181,7 +182,7 @@ def _heading(words: str, write: _Write) -> Iterator[Text]:
 def _picture(report: Report, write: _Write, width: int) -> Iterator[RenderableType]:
     """One box per processor in a row of its stages, an arrow with the hand-over between two boxes."""
     note = " estimated" if facts.estimated(report) else ""
-    handed: Stage | None = None
+    handed: ReportedStage | None = None
     first, arrives = report["design"]["segments"][0], report["hardware"]["input_at"]
     if first["processor"] != arrives:
         yield write(f"      input arrives at {arrives}")
@@ -201,7 +202,7 @@ def _picture(report: Report, write: _Write, width: int) -> Iterator[RenderableTy
         yield Panel(Group(*lines), title=title, title_align="left", box=box.ROUNDED, width=min(width, _WIDEST))
 
 
-def _stage(stage: Stage, note: str, write: _Write) -> Table:
+def _stage(stage: ReportedStage, note: str, write: _Write) -> Table:
     segment = stage.segment
     lines = Table.grid(expand=True, padding=(0, 0, 0, 2))
     lines.add_column(ratio=1, overflow="fold")

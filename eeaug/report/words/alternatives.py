@@ -65,8 +65,27 @@ def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
             for cost in COSTS.values()
             if cost.needs
         ),
-        ("proven", *("yes" if (point["guarantee"] or {}).get("proven") else "no" for point in every)),
+        ("promise", *(promise_word(point["promise"]) for point in every)),
         *([("note", *notes)] if any(notes := point_notes(report)) else []),
+    )
+
+
+def promise_word(promise: Report) -> str:
+    """Of one operating point, in a word or two."""
+    if promise["promise"] == "none" or promise["kept"]:
+        return str(promise["promise"])
+    return f"not {promise['promise']}"
+
+
+def together(report: Report) -> str:
+    """What the proofs of all operating points are worth at once; empty where fewer than two are proven."""
+    proven = [p for p in report["operating_points"] if p["promise"]["promise"] == "proven" and p["promise"]["kept"]]
+    if len(proven) < 2:
+        return ""
+    risk, all_of_them = proven[0]["promise"]["risk"], report["proven_together"]
+    return (
+        f"Each proof holds by itself with probability {1 - risk:.4g}; all {len(proven)} of them at once with "
+        f"{all_of_them:.4g} at least."
     )
 
 
@@ -81,10 +100,10 @@ def point_notes(report: Report) -> list[str]:
         double = next(
             (p["name"] for p in by_preference if p["predicted"] == mine and p["name"] != point["name"]), None
         )
-        said = [] if double is None or point["name"] == "default" else [f"same as {double}"]
+        remarks = [] if double is None or point["name"] == "default" else [f"same as {double}"]
         if mine[key] is not None and given is not None and mine[key] > given * (1 + 1e-9):
-            said.append(f"more {cost.words} than the given model")
-        notes.append(", ".join(said))
+            remarks.append(f"more {cost.words} than the given model")
+        notes.append(", ".join(remarks))
     return notes
 
 

@@ -80,13 +80,13 @@ def note(report: Report, use: Use) -> str:
     """What the battery life rests on, in a sentence or two."""
     _, result = shown(report)
     unknown = [name for name, power in report["hardware"]["sleep_power_w"].items() if power is None]
-    said = (
+    text = (
         f"Battery: {joules(use.battery_j)}, one inference every {seconds(use.period_s)}, nothing else running; "
         "no self-discharge."
     )
     if unknown:
-        said += f" Sleep power of {', '.join(unknown)} is {UNKNOWN} and counted as 0: it will last shorter."
+        text += f" Sleep power of {', '.join(unknown)} is {UNKNOWN} and counted as 0: it will last shorter."
     worst = result["worst_latency_s"]
     if worst is not None and worst > use.period_s:
-        said += f" The longest path takes {seconds(worst)}, more than the period."
-    return said
+        text += f" The longest path takes {seconds(worst)}, more than the period."
+    return text

@@ -66,36 +66,36 @@ def sentences(report: Report) -> Iterator[str]:
         )
     yield from _savings(report)
     yield from (report.get("c") or {}).get("warnings", ())
-    cascades = {"": (design["measured"], report["guarantee"])}
+    cascades = {"": (design["measured"], report["promise"])}
     if report["int8"] is not None:
         yield from _closed(report)
-        cascades["int8: "] = report["int8"]["measured"], report["int8"]["guarantee"]
-    for name, (measured, guarantee) in cascades.items():
+        cascades["int8: "] = report["int8"]["measured"], report["int8"]["promise"]
+    for name, (measured, promise) in cascades.items():
         if measured is None or budget is None:
             continue
         drop = base["measured"]["accuracy"] - measured["accuracy"]
         if drop > budget + 1e-9:
-            found, asked = apart(lambda value: f"{100 * value:.2f} points", drop, budget)
+            lost, asked = apart(lambda value: f"{100 * value:.2f} points", drop, budget)
             yield (
-                f"{name}the drop on the test part is {found}, more than the {asked.removesuffix(' points')} "
-                f"asked for: {_why(guarantee, measured['samples'])}"
+                f"{name}the drop on the test part is {lost}, more than the {asked.removesuffix(' points')} "
+                f"asked for: {_why(promise, measured['samples'])}"
             )
 
 
 def _closed(report: Report) -> Iterator[str]:
     """Thresholds that were given, and that no int8 confidence can reach."""
-    for exit_, own in zip(report["design"]["exits"], report["int8"]["exits"], strict=True):
-        if own["threshold"] is None and exit_["threshold"] is not None and exit_["threshold"] > 1 - STEP:
+    for exit_, int8_exit in zip(report["design"]["exits"], report["int8"]["exits"], strict=True):
+        if int8_exit["threshold"] is None and exit_["threshold"] is not None and exit_["threshold"] > 1 - STEP:
             yield f"int8: nothing leaves at {exit_['location']}: no int8 confidence is above 255/256"
 
 
-def _why(guarantee: dict[str, Any] | None, samples: int) -> str:
-    if guarantee is None:
+def _why(promise: dict[str, Any], samples: int) -> str:
+    if promise["promise"] == "proven":
         return (
-            "thresholds were chosen on other samples, and what just fits there often misses elsewhere "
-            "(--risk 0.05 proves the budget)"
+            f"the proof is about the true drop, of which {samples:,} test samples are a draw, and fails with "
+            f"probability {promise['risk']:g} at most"
         )
-    return (
-        f"the guarantee is about the true drop, of which {samples:,} test samples are a draw, and fails with "
-        f"probability {guarantee['risk']:g} at most"
-    )
+    more = f"about one choice in six loses more, and {samples:,} test samples are a draw themselves"
+    if promise["promise"] == "none":
+        more = "thresholds were chosen on other samples, and what just fits there often misses elsewhere"
+    return f"{more} (--promise proven proves the budget)"

@@ -15,12 +15,12 @@ from eeaug.settings.vocabulary import flag
 
 __all__ = ["BEST", "Line", "Named", "as_json", "differences", "lines", "notes", "rows", "sentence"]
 
-BEST = "✓"  # beside the figures that are
+BEST = "✓"  # stands beside the best figures
 _FEW = 3  # designs whose values fit into a sentence
 
 Value = float | None
 # name, key, value of (report, baseline, result), its text, whether less is better, whether samples matter
-Wanted = tuple[str, str, Callable[[Any, Any, Any], Value], Callable[[Any], str], bool, bool]
+_Compared = tuple[str, str, Callable[[Any, Any, Any], Value], Callable[[Any], str], bool, bool]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def rows(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
     return (*(Line(name, name, words, words, ()) for name, words in differences(designs)), *lines(designs, use))
 
 
-def _wanted(key: str, figure: Figure) -> Wanted:
+def _wanted(key: str, figure: Figure) -> _Compared:
     name = f"{figure.words}*" if figure.estimated else figure.words
     return name, key, lambda r, b, m: m[key], units.quantity(figure.unit), True, figure.counted
 
@@ -65,7 +65,7 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
     quality = "accuracy" if all(r["settings"]["labels"] == "given" for r in reports) else "accuracy or agreement"
     names = {drop_name(report) for report in reports}
     macs, *others = (_wanted(key, figure) for key, figure in FIGURES.items())
-    wanted: list[Wanted] = [
+    wanted: list[_Compared] = [
         (quality, "accuracy", lambda r, b, m: m["accuracy"], units.share, False, True),
         (
             names.pop() if len(names) == 1 else "drop", "drop", lambda r, b, m: _drop(b, m),
@@ -87,7 +87,7 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
         wanted.append(("battery life*", "battery_life_s", life, battery.life_text, False, True))
     leave = tuple(1 - metrics["leave_rates"][-1] for _, metrics in pairs)
     exits = tuple([exit_["location"] for exit_ in report["design"]["exits"]] for report in reports)
-    made = [
+    table = [
         Line("samples", "samples", tuple(m["samples"] for _, m in pairs),
              tuple(f"{m['samples']:,} {m['split']}" for _, m in pairs), ()),
         Line("exits", "exits", exits, tuple(", ".join(names) or "none" for names in exits), ()),
@@ -97,8 +97,8 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
         values = tuple(value(report, *pair) for report, pair in zip(reports, pairs, strict=True))
         cells = tuple(map(text, values))
         best = _best(values, cells, less=less) if alike or (same_task and not of_samples) else ()
-        made.append(Line(quantity, key, values, cells, best))
-    return tuple(made)
+        table.append(Line(quantity, key, values, cells, best))
+    return tuple(table)
 
 
 def _drop(baseline: Report, metrics: Report) -> Value:
@@ -121,7 +121,7 @@ def _same_samples(designs: Sequence[Named]) -> bool:
 
     def counted(report: Report) -> tuple[Any, ...]:
         metrics, settings = shown(report)[1], report["settings"]
-        keys = ("labels", "priors", "seed")  # the seed draws the parts, where they are drawn
+        keys = ("labels", "priors", "seed")  # the seed decides which samples each part has
         return (report["data"]["sha256"], metrics["split"], metrics["samples"], *(settings[key] for key in keys))
 
     return len({counted(design.report) for design in designs}) == 1
@@ -138,7 +138,7 @@ def differences(designs: Sequence[Named]) -> tuple[tuple[str, tuple[str, ...]], 
         if len(set(names)) < len(set(hashes)):  # equal names, other contents
             names = [f"{word} {digest[:8]}" for word, digest in zip(names, hashes, strict=True)]
         compared.insert(0, (part, hashes, names))
-    # the number of threads follows from the machine, by default that of exits from the number of processors
+    # threads depend on the machine, and the default of max_exits on the number of processors
     processors = {len(r["hardware"]["processors"]) for r in reports}
     follow = {"threads"} if len(processors) == 1 else {"threads", "max_exits"}
     for key in (key for key in reports[0]["settings"] if key not in follow):
@@ -163,24 +163,24 @@ def sentence(designs: Sequence[Named]) -> str:
 
 
 def _what_differs(designs: Sequence[Named]) -> str:
-    found = differences(designs)
-    if not found:
+    different = differences(designs)
+    if not different:
         return f"The {len(designs)} designs are of the same model, data and hardware, and were asked for the same."
-    few = len(found) == 1 and len(designs) <= _FEW
-    listed = _listed([f"{name} ({' / '.join(words)})" if few else name for name, words in found])
-    kept = [w for w in ("model", "data", "hardware") if w not in {name for name, _ in found}]
+    few = len(different) == 1 and len(designs) <= _FEW
+    listed = _listed([f"{name} ({' / '.join(words)})" if few else name for name, words in different])
+    kept = [w for w in ("model", "data", "hardware") if w not in {name for name, _ in different}]
     same = f"have the same {_listed(kept)}; they differ" if kept else "differ"
     return f"The {len(designs)} designs {same} in {listed}."
 
 
 def _who_wins(designs: Sequence[Named]) -> str:
-    found = {line.key: line for line in lines(designs) if line.best}
-    said = [
-        f"{what}: {_listed([designs[i].name for i in found[key].best])} ({found[key].cells[found[key].best[0]]})"
+    by_key = {line.key: line for line in lines(designs) if line.best}
+    winners = [
+        f"{what}: {_listed([designs[i].name for i in by_key[key].best])} ({by_key[key].cells[by_key[key].best[0]]})"
         for key, what in (("mean_macs", "fewest mean MACs"), ("drop", "least accuracy lost"))
-        if key in found
+        if key in by_key
     ]
-    return f"{said[0][0].upper()}{'; '.join(said)[1:]}." if said else ""
+    return f"{winners[0][0].upper()}{'; '.join(winners)[1:]}." if winners else ""
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -189,23 +189,23 @@ def _listed(words: Sequence[str]) -> str:
 
 def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
     """How to read the table."""
-    said = [f"{BEST} best" if any(line.best for line in lines(designs, use)) else ""]
+    sentences = [f"{BEST} best" if any(line.best for line in lines(designs, use)) else ""]
     if not _same_samples(designs):
-        said.append(
+        sentences.append(
             "Accuracies and means are of different samples, or of samples that count differently: which of them is "
             "best cannot be told."
         )
     if any(shown(d.report)[1]["basis"] == "profile" for d in designs):
-        said.append("* estimated from the hardware profile.")
+        sentences.append("* estimated from the hardware profile.")
     for design in designs:
         if design.report["design"]["measured"] is None:
-            said.append(f"{design.name} was not measured: its figures are of the samples it was chosen on.")
+            sentences.append(f"{design.name} was not measured: its figures are of the samples it was chosen on.")
         if (warnings := len(design.report["warnings"])) and len(designs) > 1:
             number = f"{warnings} {'warning' if warnings == 1 else 'warnings'}"
-            said.append(f"{design.name}: {number}, see eeaug report {design.name}.")
+            sentences.append(f"{design.name}: {number}, see eeaug report {design.name}.")
     if use is not None:
-        said += dict.fromkeys(battery.note(design.report, use) for design in designs)
-    return tuple(filter(None, said))
+        sentences += dict.fromkeys(battery.note(design.report, use) for design in designs)
+    return tuple(filter(None, sentences))
 
 
 def as_json(designs: Sequence[Named], use: Use | None = None) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 from eeaug.report.units import UNKNOWN, macs, points, seconds, share
 from eeaug.report.words.facts import Report, drop_name
 from eeaug.settings import COSTS
-from eeaug.support.quantities import apart
 
 __all__ = ["details", "verified"]
 
@@ -23,7 +22,6 @@ def details(report: Report) -> tuple[tuple[str, str], ...]:
         ("data", _data_used(report)),
         ("asked for", _asked(report)),
         ("searched", _searched(report)),
-        *_validated(report),
         *_finetuned(report),
     )
 
@@ -44,6 +42,8 @@ def _asked(report: Report) -> str:
     parts = [f"least {cost}" if weight is None else f"least weighted cost, {weight:g} on {cost}"]
     if settings["max_accuracy_drop"] is not None:
         parts.append(f"{drop_name(report)} ≤ {points(settings['max_accuracy_drop'], signed=False)}")
+    if settings["promise"] is not None:
+        parts.append(f"promise {settings['promise']}")
     if settings["risk"] is not None:
         parts.append(f"proven at risk {settings['risk']:g}")
     if settings["max_class_drop"] is not None:
@@ -94,25 +94,6 @@ def _searched(report: Report) -> str:
 def _locations(search: Mapping[str, Any]) -> str:
     tried, left_out = search["locations"], search.get("locations_left_out", 0)
     return _count(tried, "location") if not left_out else f"{tried:,} of {tried + left_out:,} locations"
-
-
-def _validated(report: Report) -> tuple[tuple[str, str], ...]:
-    """What cross-validation made of the budget, if it was asked."""
-    facts = report["design"].get("cross_validation")
-    if facts is None:
-        return ()
-    asked = points(report["settings"]["max_accuracy_drop"], signed=False)
-    said = f"{asked} on choose would lose {points(facts['drop_at_asked'], signed=False)} elsewhere"
-    if facts["budget_on_choose"] is None:
-        said += "; no smaller budget there was enough"
-    elif facts["budget_on_choose"] < report["settings"]["max_accuracy_drop"]:
-        allowed, _ = apart(
-            lambda value: points(value, signed=False),
-            facts["budget_on_choose"],
-            report["settings"]["max_accuracy_drop"],
-        )
-        said += f", so {allowed} were allowed there: {points(facts['drop'], signed=False)} elsewhere"
-    return (("cross-validated", f"{facts['folds']} folds, {facts['repeats']} times: {said} (estimated)"),)
 
 
 def _finetuned(report: Report) -> tuple[tuple[str, str], ...]:

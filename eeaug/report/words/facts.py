@@ -21,9 +21,9 @@ from eeaug.schema.figures import FIGURES
 from eeaug.support.quantities import apart
 
 __all__ = [
-    "Leave", "Report", "Row", "Stage", "bound", "c_memory", "c_memory_note", "c_memory_title",
-    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves",
-    "predictions", "promise", "shown", "stages",
+    "Leave", "Report", "ReportedStage", "Row", "bound", "c_memory", "c_memory_note", "c_memory_title",
+    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "predictions",
+    "promise", "shown", "stages",
 ]  # fmt: skip
 
 Report = Mapping[str, Any]
@@ -53,7 +53,7 @@ class Leave:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ReportedStage:
     """A segment of the design with the exit at its end; `exit` is None where it only hands over or ends.
 
     `leave_rate` is the share of all samples that leave at its end, `onward_rate` of those that go on. `hears`:
@@ -102,31 +102,26 @@ def _points(value: float) -> str:
     return points(value, signed=False)
 
 
-def promise(report: Report) -> tuple[str, bool] | None:
-    """What is proven of the accuracy budget, and whether; None where nothing was to be proven or warned of.
+def promise(report: Report) -> tuple[str, bool]:
+    """What is promised of the accuracy budget, and whether that is a proof.
 
-    Without --risk: a warning if not even the bound from unseen samples is within the budget.
+    Where nothing is promised: what test says against it, if not even the bound from there is within the budget.
     """
-    settings, guarantee = report["settings"], report["guarantee"]
-    if guarantee is not None:
-        return guarantee["statement"], guarantee["proven"]
+    settings, promised = report["settings"], report["promise"]
+    if promised["promise"] != "none":
+        return promised["statement"], promised["promise"] == "proven" and promised["kept"]
     budget, value = settings["max_accuracy_drop"], report["accuracy_drop_bound_95"]
     if budget is None or value is None or value <= budget:
-        return None
+        return promised["statement"], False
     given, exact = report["baseline"]["choose"], report["design"]["predicted"]["exact"]
     missed = given["accuracy"] - exact["accuracy"] - budget
-    said = f"The budget of {points(budget, signed=False)} "
+    beginning = f"The budget of {points(budget, signed=False)} "
     if missed > 1e-9:
-        said += f"is missed on the choose samples already, by {apart(_points, missed, 0.0)[0]}"
+        beginning += f"is missed on the choose samples already, by {apart(_points, missed, 0.0)[0]}"
     else:
-        said += "held on the choose samples only"
-    refused = ["--calibrate-on train"] if settings["calibrate_on"] == "train" else []
-    refused += [f"--correction {settings['correction']:g}"] if settings["correction"] != 1 else []
-    without = f" without {' and '.join(refused)}" if refused else ""
-    return (
-        f"{said}; elsewhere the {drop_name(report)} may be up to {at_most(value)} (95 % bound). "
-        f"For a proof: --risk 0.05{without}."
-    ), False
+        beginning += "held on the choose samples only"
+    elsewhere = f"elsewhere the {drop_name(report)} may be up to {at_most(value)} (95 % bound)"
+    return f"Nothing is promised. {beginning}; {elsewhere}.", False
 
 
 def comparison_title(report: Report) -> str:
@@ -157,7 +152,7 @@ def _accuracy(report: Report) -> str:
 
 
 def drop_name(report: Report) -> str:
-    """What the budget is of."""
+    """What the budget limits."""
     return "accuracy drop" if report["settings"]["labels"] == "given" else "disagreement"
 
 
@@ -180,7 +175,7 @@ def _worst_class(worst: Report | None) -> Row:
     return _quality(f"worst class: {worst['name']}", before, accuracy)
 
 
-def stages(report: Report) -> Iterator[Stage]:
+def stages(report: Report) -> Iterator[ReportedStage]:
     """The chain of segments, each with its exit, if it ends in one, and who leaves there."""
     design = report["design"]
     exits, rates = iter(design["exits"]), iter(shown(report)[1]["leave_rates"])
@@ -192,7 +187,7 @@ def stages(report: Report) -> Iterator[Stage]:
         onward = max(0.0, onward - rate)
         path = f"{segment['from'] or 'input'} → … → {segment['to']}"
         exit_ = next(exits) if segment["head"] is not None else None
-        yield Stage(segment, exit_, path, rate, onward, bool(k and report["design"].get("reuse")), only)
+        yield ReportedStage(segment, exit_, path, rate, onward, bool(k and report["design"].get("reuse")), only)
 
 
 def leaves(report: Report) -> tuple[Leave, ...]:
@@ -267,9 +262,9 @@ def c_memory(report: Report) -> tuple[tuple[str, ...], ...]:
         mine = [s for s in report["design"]["segments"] if s["processor"] == entry["processor"]]
         weights = sum(C_WIDTH * s["storage_bytes"] // s["bytes_per_element"] for s in mine)
         tensors = max(C_WIDTH * s["peak_activation_bytes"] // s["bytes_per_element"] for s in mine)
-        found = entry["measured"] or {}
+        measured = entry["measured"] or {}
         flash, ram, stack = (
-            size(found[key]) if found else UNKNOWN for key in ("flash_bytes", "ram_bytes", "stack_bytes")
+            size(measured[key]) if measured else UNKNOWN for key in ("flash_bytes", "ram_bytes", "stack_bytes")
         )
         rows.append(
             (str(entry["processor"]), size(weights), flash, size(tensors), ram, size(entry["arena_bytes"]), stack)
@@ -282,11 +277,11 @@ def c_memory_note(report: Report) -> str:
     entries = report["c"]["processors"]
     compilers = {entry["measured"]["compiler"] for entry in entries if entry["measured"]}
     cpus = dict.fromkeys(str(entry["cpu"]) for entry in entries if entry["measured"])
-    said = "Float32: weights and tensors by the cost model"
+    text = "Float32: weights and tensors by the cost model"
     if compilers:
-        said += (
+        text += (
             f"; linked for {', '.join(cpus)} by {', '.join(sorted(compilers))}: code and constants; variables with "
             "arena, input and hand-over, and the stack of its own functions"
         )
     missing = list(dict.fromkeys(entry["not_measured"] for entry in entries if not entry["measured"]))
-    return ". ".join([said, *(f"Not linked: {why}" for why in missing)]) + "."
+    return ". ".join([text, *(f"Not linked: {why}" for why in missing)]) + "."

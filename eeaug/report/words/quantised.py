@@ -33,15 +33,15 @@ def comparison(report: Report) -> tuple[tuple[str, ...], ...]:
         return (name, text(given), *(text(metrics) for metrics in both))
 
     rows: list[tuple[str, ...]] = [("", f"baseline ({report['baseline']['processor']})", "float", "int8")]
-    for exit_, own in zip(design["exits"], int8["exits"], strict=True):
-        constant = "" if own["constant"] is None else f" (int8 {own['constant']})"
-        limits = threshold(exit_["threshold"]), f"{threshold(own['threshold'])}{constant}"
+    for exit_, int8_exit in zip(design["exits"], int8["exits"], strict=True):
+        constant = "" if int8_exit["constant"] is None else f" (int8 {int8_exit['constant']})"
+        limits = threshold(exit_["threshold"]), f"{threshold(int8_exit['threshold'])}{constant}"
         rows.append((f"threshold at {exit_['location']}", "", *limits))
         rows.append(
             (
                 f"right at {exit_['location']} if used alone",
                 "",
-                *(share(each["accuracy"]) for each in (exit_, own)),
+                *(share(each["accuracy"]) for each in (exit_, int8_exit)),
             )
         )
     word = "accuracy" if report["settings"]["labels"] == "given" else "agreement"
@@ -60,9 +60,7 @@ def comparison(report: Report) -> tuple[tuple[str, ...], ...]:
         rows.append((place, "", *(share(metrics["leave_rates"][k]) for metrics in both)))
     bounds = [block["accuracy_drop_bound_95"] for block in (report, int8)]
     rows.append((f"{facts.drop_name(report)} at most (95 %)", "", *map(_bound, bounds)))
-    if report["guarantee"] is not None:
-        proofs = [block["guarantee"] for block in (report, int8)]
-        rows.append(("proven", "", *("yes" if (proof or {}).get("proven") else "no" for proof in proofs)))
+    rows.append(("promise", "", *(alternatives.promise_word(block["promise"]) for block in (report, int8))))
     return tuple(rows)
 
 
@@ -70,8 +68,8 @@ def note(report: Report) -> str:
     """How the int8 stages were made and run, and how their decisions compare."""
     int8 = _int8(report)
     shown = int8["measured"] or int8["predicted"]
-    said = [
-        f"Ranges from {int8['calibration_samples']:,} choose samples, thresholds from what int8 stages say of all",
+    sentences = [
+        f"Ranges from {int8['calibration_samples']:,} samples, thresholds from what int8 stages say of all",
         f"run in LiteRT with its {int8['kernels']} kernels",
         f"the same answer as the float cascade on {share(int8['same_answer'])} of {shown['split']}",
     ]
@@ -79,10 +77,8 @@ def note(report: Report) -> str:
     if tflm is not None:
         differ = tflm["disagreements"]
         outcome = "the same decisions" if not differ else f"other decisions on {differ:,}, each near a threshold,"
-        said.append(f"TFLM gives {outcome} on {tflm['samples']:,} samples")
-    if int8["guarantee"] is not None:
-        return f"{'; '.join(said)}. int8: {int8['guarantee']['statement']}"
-    return f"{'; '.join(said)}."
+        sentences.append(f"TFLM gives {outcome} on {tflm['samples']:,} samples")
+    return f"{'; '.join(sentences)}. int8: {int8['promise']['statement']}"
 
 
 def operating_points_title(report: Report) -> str:

@@ -16,8 +16,8 @@ __all__ = ["command", "inputs", "sidecar", "sidecar_name", "versions"]
 
 # what `eeaug retarget` takes from the earlier bundle unless it is given; of some, "none" takes it away
 _INHERITED = (
-    "max_accuracy_drop", "efficiency_weight", "max_latency_s", "max_class_drop", "risk", "objective", "scoring",
-    "correction", "points", "mapping", "max_exits", "reuse", "cross_validate", "formats",
+    "max_accuracy_drop", "efficiency_weight", "max_latency_s", "max_class_drop", "promise", "risk", "objective",
+    "scoring", "correction", "points", "mapping", "max_exits", "reuse", "formats",
     "thresholds", "exit_at", "threshold", "forbid",
 )  # fmt: skip
 _DROPS = ("max_accuracy_drop", "max_class_drop")
@@ -79,8 +79,8 @@ def sidecar(report: Report, manifest: Report) -> str:
         return ""
     raw = {"scale": 1.0, "offset": 0.0, "mean": None, "std": None}
     values = manifest.get("preprocessing") or raw
-    said = [f"  {key}: {_values(value)}" for key, value in values.items() if value != raw.get(key)]
-    return "\n".join([f"source: {report['data']['source']}", "preprocessing:", *said]) if said else ""
+    lines = [f"  {key}: {_values(value)}" for key, value in values.items() if value != raw.get(key)]
+    return "\n".join([f"source: {report['data']['source']}", "preprocessing:", *lines]) if lines else ""
 
 
 def _values(value: Any) -> str:

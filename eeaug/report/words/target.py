@@ -23,7 +23,7 @@ def rows(report: Report) -> tuple[tuple[str, ...], ...]:
     parts = [("choose", target["choose"])]
     if target["measured"] is not None:
         parts.append(("test", target["measured"]))
-    made = [
+    table = [
         ("", *(name for name, _ in parts)),
         ("samples of the target", *(f"{part['target_samples']:,.6g}" for _, part in parts)),
         ("samples of others", *(f"{part['other_samples']:,.6g}" for _, part in parts)),
@@ -32,15 +32,15 @@ def rows(report: Report) -> tuple[tuple[str, ...], ...]:
         words = cost.words.removeprefix("mean ") + (", estimated" if cost.needs else "")
         for key, what in (("gain", "gain of the target"), ("loss", "loss of others")):
             values = [(part["costs"][name] or {}).get(key) for _, part in parts]
-            made.append((f"{what}, {words}", *(_times(value) for value in values)))
+            table.append((f"{what}, {words}", *(_times(value) for value in values)))
     values = [(part["costs"]["macs"] or {}).get("gain_by_equation_11") for _, part in parts]
-    made.append(("gain by equation 11, MACs", *map(_times, values)))
+    table.append(("gain by equation 11, MACs", *map(_times, values)))
     for k, exit_ in enumerate(report["design"]["exits"]):
         at = f"at {exit_['location']}, α = {threshold(exit_['threshold'])}"
         for key, what in (("gamma", "leave, of the target's number (γ)"), ("precision", "precision"),
                           ("accuracy", "accuracy as a binary exit (≥ η)")):  # fmt: skip
-            made.append((f"{what} {at}", *(share(part["exits"][k][key]) for _, part in parts)))
-    made += [
+            table.append((f"{what} {at}", *(share(part["exits"][k][key]) for _, part in parts)))
+    table += [
         ("accuracy of the target (≥ η)", *(share(part["target_accuracy"]) for _, part in parts)),
         ("given model's: η", *(share(part["given"]["target_accuracy"]) for _, part in parts)),
         (
@@ -50,7 +50,7 @@ def rows(report: Report) -> tuple[tuple[str, ...], ...]:
         ("given model's: β", *(share(part["given"]["others_accuracy"]) for _, part in parts)),
         ("given model's precision (ζ)", *(share(part["given"]["precision"]) for _, part in parts)),
     ]
-    return tuple(made)
+    return tuple(table)
 
 
 def missed_title(report: Report) -> str:

@@ -1,0 +1,219 @@
+"""What is promised of a design's accuracy drop, and how far its path may be opened for that.
+
+Exits, processors, temperatures, shares of reuse and the path of thresholds are fixed on screen. All choose samples
+then say one thing, how far along the path: as far as it is *proven* that the budget is kept (an exact test for
+paired outcomes, in fixed order; :mod:`eeaug.cascade.learn_then_test`), or as far as it is *expected*, where the
+drop plus one standard error is within the budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade import estimate, learn_then_test
+from eeaug.cascade.learn_then_test import Claim
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.output import Decision
+from eeaug.cascade.paired_test import samples_needed
+from eeaug.cascade.passage import Passage
+from eeaug.settings import Settings
+
+__all__ = ["LEAST_SHARE", "Opening", "Promise", "Terms", "nothing"]
+
+LEAST_SHARE = 0.5  # of what the expected promise saves: a proof that saves less is not taken unasked
+Thresholds = tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is to be promised: ``kinds`` of settings.PROMISES, the first preferred; ``risk`` of a proof to fail."""
+
+    kinds: tuple[str, ...]
+    risk: float
+
+    @classmethod
+    def of(cls, settings: Settings, *, unseen: bool) -> Terms:
+        """What a run may promise; nothing where the given model was trained on choose samples (not ``unseen``)."""
+        return cls(settings.promises if unseen else ("none",), settings.risk)
+
+    @property
+    def nothing(self) -> bool:
+        return self.kinds == ("none",)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What is promised of thresholds.
+
+    Parameters
+    ----------
+    kind : of settings.PROMISES
+    budget : largest accuracy drop; None: there is none
+    risk : P(the true drop is larger) is at most that, over the draw of the samples; None unless it is a proof
+    samples, units : how many choose samples there were, and how many units were drawn: samples, or groups of them
+    grouped : units are groups
+    kept : so much can be promised of thresholds at which something leaves; else nothing leaves early
+    tested : how many steps of the path were, from the safest on
+    p_value : of the last that passed, or of the first if none did; None unless it is a proof
+    smallest_drop : where nothing passes: the smallest budget for which the first step would have
+    drop, error : on choose, of these thresholds: estimate and standard error; None where nothing leaves early
+    needed : units that would prove the budget for these thresholds if they keep losing as much, or where nothing is
+        proven, if they lose nothing; None: no number does, or it is proven
+    """
+
+    kind: str
+    budget: float | None = None
+    risk: float | None = None
+    samples: int = 0
+    units: int = 0
+    grouped: bool = False
+    kept: bool = False
+    tested: int = 0
+    p_value: float | None = None
+    smallest_drop: float | None = None
+    drop: float | None = None
+    error: float | None = None
+    needed: int | None = None
+
+
+def nothing(budget: float | None) -> Promise:
+    """The promise of thresholds that just fit."""
+    return Promise("none", budget)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One design on its path, and the samples that say how far it may be opened.
+
+    Parameters
+    ----------
+    steps : thresholds (m each) from the safest to the loosest
+    rows : of the design's m exits and its last classifier on choose; no sample of it had a part in the path
+    costs : (m + 1,) of the segments, in the unit of the objective
+    base_cost : of the design without exits
+    class_drop : what every class may lose; None: any
+    given_last : nothing leaving early is the given model itself, whose drop is 0; otherwise that is ``steps[0]``
+    """
+
+    steps: tuple[Thresholds, ...]
+    rows: Outcomes
+    costs: NDArray[np.float64]
+    base_cost: float
+    decision: Decision
+    class_drop: float | None = None
+    given_last: bool = True
+
+    @cached_property
+    def passages(self) -> tuple[Passage, ...]:
+        return tuple(Passage(self.rows, step) for step in self.steps)
+
+    @property
+    def units(self) -> int:
+        return self.rows.samples if self.rows.groups is None else len(np.unique(self.rows.groups))
+
+    def promised(self, terms: Terms, budget: float, seed: int) -> tuple[int | None, Promise]:
+        """How far it may be opened for a budget, as an index of ``steps`` (None: not at all), and what that is.
+
+        Of two kinds the proof is taken if it saves at least LEAST_SHARE of what the other would.
+        """
+        promises = {
+            "proven": lambda: self._proven(budget, terms.risk, seed),
+            "expected": lambda: self._expected(budget, terms.risk),
+        }
+        index, promise = promises[terms.kinds[0]]()
+        if len(terms.kinds) > 1:
+            other, weaker = promises[terms.kinds[1]]()
+            if self.saved(index) < LEAST_SHARE * self.saved(other):
+                return other, weaker
+        return index, promise
+
+    def saved(self, index: int | None) -> float:
+        """Of the mean cost on choose, as a share of the design without exits."""
+        return 0.0 if index is None else 1 - self.passages[index].mean(self.costs) / self.base_cost
+
+    def claims(self, index: int, budget: float) -> list[Claim]:
+        """What must hold of a step: the budget, and with a limit on classes that of each."""
+        passage, rows = self.passages[index], self.rows
+        claims = [_claim(passage.losses, budget, rows, np.arange(rows.samples))]
+        if self.class_drop is not None:
+            claims += [
+                _claim(losses, self.class_drop, rows, samples)
+                for losses, samples in _by_class(passage, self.decision)
+            ]
+        return claims
+
+    def _proven(self, budget: float, risk: float, seed: int) -> tuple[int | None, Promise]:
+        steps = (self.claims(k, budget) for k in range(len(self.steps)))
+        proof = learn_then_test.certify(steps, risk=risk, seed=seed)
+        needed = None
+        if proof.index is None:
+            needed = units_without_loss(budget, risk, grouped=self.rows.groups is not None)
+        return proof.index, replace(
+            self._told("proven", budget, proof.index), risk=risk, tested=proof.tested, p_value=proof.p_value,
+            smallest_drop=proof.smallest_drop, needed=needed,
+        )  # fmt: skip
+
+    def _expected(self, budget: float, risk: float) -> tuple[int | None, Promise]:
+        index, tested = None, 0
+        for k in range(len(self.steps)):
+            tested += 1
+            if not all(_is_expected(claim) for claim in self.claims(k, budget)):
+                break
+            index = k
+        promise = replace(self._told("expected", budget, index), tested=tested)
+        if index is not None:
+            needed = [learn_then_test.units_needed(claim, risk=risk) for claim in self.claims(index, budget)]
+            promise = replace(promise, needed=None if None in needed else max(n for n in needed if n is not None))
+        return index, promise
+
+    def _told(self, kind: str, budget: float, index: int | None) -> Promise:
+        drop = error = None
+        if index is not None:
+            drop, error = _estimated(self.claims(index, budget)[0])
+        return Promise(
+            kind, budget,
+            samples=self.rows.samples, units=self.units, grouped=self.rows.groups is not None,
+            kept=index is not None, drop=drop, error=error,
+        )  # fmt: skip
+
+
+def units_without_loss(budget: float, risk: float, *, grouped: bool) -> int | None:
+    """How many samples, or groups, prove a budget if none of them loses anything; None for a budget of 0."""
+    return learn_then_test.groups_needed(budget, risk) if grouped else samples_needed(0.0, 0.0, budget, risk)
+
+
+def _is_expected(claim: Claim) -> bool:
+    drop, error = _estimated(claim)
+    return drop + error <= claim.budget + 1e-9
+
+
+def _estimated(claim: Claim) -> tuple[float, float]:
+    """A drop and its standard error: as if one sample at least were lost, since none of few says little."""
+    drop, error = estimate.drop(claim.losses, claim.weights, claim.groups)
+    return drop, max(error, 1 / max(1, len(claim.losses)))
+
+
+def _claim(losses: NDArray[np.integer], budget: float, rows: Outcomes, samples: NDArray[np.intp]) -> Claim:
+    weights = None
+    if rows.weights is not None:
+        weights = rows.weights[samples] / rows.weights[samples].mean()
+    return Claim(losses, budget, weights, None if rows.groups is None else rows.groups[samples])
+
+
+def _by_class(passage: Passage, decision: Decision) -> list[tuple[NDArray[np.int8], NDArray[np.intp]]]:
+    """Losses of every class that occurs, and the samples that they are of.
+
+    A class has its own samples; a label, of several at once, has all of them.
+    """
+    outcomes = passage.outcomes
+    labels = decision.marks(outcomes.labels)
+    occurs = np.flatnonzero(labels.any(axis=0))
+    everyone = np.arange(outcomes.samples)
+    if decision.kind != "multilabel":
+        return [(passage.losses[of], of) for of in (np.flatnonzero(labels[:, c]) for c in occurs)]
+    right, given = (decision.marks(p) == labels for p in (passage.predicted, outcomes.baseline))
+    return [(given[:, c].astype(np.int8) - right[:, c].astype(np.int8), everyone) for c in occurs]

@@ -1,0 +1,120 @@
+"""What is promised of a design, in figures and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eeaug.design.operating_points import Point, together
+from eeaug.design.promise import Promise
+from eeaug.report import units
+
+__all__ = ["block", "clause", "together_of"]
+
+
+def block(promise: Promise, labels: str, *, asked: bool, given_last: bool = True) -> dict[str, Any]:
+    """The block ``promise`` of a cascade or operating point.
+
+    ``asked``: this kind was asked for by name; ``given_last``: the last classifier is the given model.
+    """
+    return {
+        "promise": promise.kind,
+        "max_accuracy_drop": promise.budget,
+        "kept": promise.kept,
+        "risk": promise.risk,
+        "unit": "group" if promise.grouped else "sample",
+        "units": promise.units,
+        "samples": promise.samples,
+        "steps_tested": promise.tested,
+        "p_value": promise.p_value,
+        "drop": promise.drop,
+        "standard_error": promise.error,
+        "units_for_proof": promise.needed,
+        "smallest_provable_drop": promise.smallest_drop,
+        "statement": _statement(promise, labels, asked=asked, given_last=given_last),
+    }
+
+
+def clause(promise: Promise) -> str:
+    """The same, short, to end the first line of a report with; empty where nothing leaves early."""
+    if promise.kind == "none":
+        return "nothing is promised of new data"
+    if not promise.kept or promise.budget is None:
+        return ""
+    budget = units.points(promise.budget, signed=False)
+    if promise.risk is not None:
+        return f"proven: at most {budget} on new data, with probability {1 - promise.risk:.4g}"
+    unit = _units(promise)
+    needed = "" if promise.needed is None else f" (about {promise.needed:,} {unit} would prove it)"
+    return f"expected, not proven, to be at most {budget} on new data{needed}"
+
+
+def together_of(points: Sequence[Point]) -> float | None:
+    """The probability with which all that is proven of operating points holds at once, at least."""
+    return together([point.promise for point in points])
+
+
+def _statement(promise: Promise, labels: str, *, asked: bool, given_last: bool) -> str:
+    what = "disagreement with the given model" if labels == "none" else "accuracy drop"
+    if promise.kind == "none":
+        if promise.budget is None:
+            return f"Nothing is promised of the {what}: there is no budget for it."
+        return (
+            f"Nothing is promised: the {what} is within {units.points(promise.budget, signed=False)} on the choose "
+            "samples that thresholds were chosen on, and often larger elsewhere."
+        )
+    assert promise.budget is not None
+    budget = units.points(promise.budget, signed=False)
+    drawn = f"{promise.samples:,} choose samples"
+    if promise.grouped:
+        drawn = f"{promise.units:,} groups of choose ({promise.samples:,} samples, each group counting alike)"
+    if promise.kind == "proven":
+        return _proven(promise, what, budget, drawn, given_last=given_last)
+    return _expected(promise, what, budget, drawn, asked=asked, given_last=given_last)
+
+
+def _proven(promise: Promise, what: str, budget: str, drawn: str, *, given_last: bool) -> str:
+    assert promise.risk is not None
+    sure = f"{1 - promise.risk:.4g}"
+    if promise.kept:
+        return f"Proven: with probability {sure} over the draw of the {drawn}, the true {what} is at most {budget}."
+    if not promise.tested:
+        return _nothing_leaves(what, given_last)
+    strictest = "the strictest thresholds" if given_last else "nothing leaving early"
+    sentence = f"No early exit could be proven to keep the true {what} within {budget} with probability {sure}"
+    if not given_last:
+        sentence = f"A true {what} of {budget} at most could not be proven with probability {sure}"
+    if promise.smallest_drop is not None:
+        sentence += f": {drawn} prove {units.at_most(promise.smallest_drop)} for {strictest}, and nothing smaller"
+    if promise.needed is not None and promise.needed > promise.units:
+        sentence += f"; about {promise.needed:,} {_units(promise)} without a loss would prove the budget"
+    return f"{sentence}. {_nothing_leaves(what, given_last)}"
+
+
+def _expected(
+    promise: Promise, what: str, budget: str, drawn: str, *, asked: bool, given_last: bool
+) -> str:  # fmt: skip
+    if not promise.kept:
+        return (
+            f"No early exit is expected to keep the {what} within {budget}: on the {drawn} it is larger, or its "
+            f"standard error takes it there. {_nothing_leaves(what, given_last)}"
+        )
+    assert promise.drop is not None and promise.error is not None
+    sentences = (
+        f"Expected, not proven: on the {drawn} the {what} is {units.points(promise.drop, signed=False)} with a "
+        f"standard error of {units.points(promise.error, signed=False)}, together within {budget}; about one such "
+        "choice in six loses more on new data."
+    )
+    if not asked:
+        sentences += " What these samples can prove saves less than half as much."
+    if promise.needed is not None:
+        sentences += f" About {promise.needed:,} {_units(promise)} that lose as much would prove this."
+    return sentences
+
+
+def _nothing_leaves(what: str, given_last: bool) -> str:
+    return f"Nothing leaves early: the {what} is 0 by construction." if given_last else "Nothing leaves early."
+
+
+def _units(promise: Promise) -> str:
+    return "groups" if promise.grouped else "choose samples"
