@@ -36,7 +36,7 @@ from public_models import MODELS, prepare
 from eeaug.cascade import betting
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
-from eeaug.design import choose, problem, reuse, screened
+from eeaug.design import choose, problem, refine, reuse, screened
 from eeaug.design.network import Network
 from eeaug.design.promise import Terms
 from eeaug.design.reuse import Reuse
@@ -96,39 +96,6 @@ class World:
         groups = self.candidates.outcomes.groups
         return None if groups is None else [np.flatnonzero(groups == name) for name in np.unique(groups)]
 
-<<<<<<< Updated upstream
-
-def some(outcomes: Outcomes, rows: np.ndarray) -> Outcomes:
-    return Outcomes(outcomes.confidence[:, rows], outcomes.predicted[:, rows], outcomes.labels[rows])
-
-
-def truth(recorded: Recorded, design: Design) -> Truth:
-    every, costs = recorded.outcomes, recorded.costs
-    leaves = Passage(every.rows(design.exits), design.thresholds).at
-    right = every.rows(design.exits).correct[leaves, np.arange(every.samples)]
-    segments = costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors)
-    mean_macs = float(np.cumsum(segments.macs[0])[leaves].mean())
-    drop = float(every.correct[-1].mean() - right.mean())
-    return Truth(drop, 1 - mean_macs / costs.total_macs, bool((leaves < len(design.exits)).any()))
-
-
-def trial(recorded: Recorded, samples: int, seed: int, risks: Sequence[float]) -> list[Truth]:
-    """One draw of calibration samples: the truth of the designs of independent, exact, and every risk."""
-    rng = np.random.default_rng([samples, seed])
-    held = some(recorded.outcomes, rng.integers(0, recorded.outcomes.samples, samples))
-    first = splitting._stratified(held.labels, 1 / 3, rng)
-    choose, certify = some(held, np.flatnonzero(first)), some(held, np.flatnonzero(~first))
-
-    def problem(outcomes: Outcomes, scoring: str = "exact") -> Problem:
-        goal = replace(recorded.settings.goal, scoring=scoring)
-        return choice.problem(goal, recorded.costs, outcomes, recorded.rules, recorded.base, recorded.decision)
-
-    tasks = [problem(held, "independent"), problem(held), problem(choose)]
-    *designs, chosen = (refine.choose(task, recorded.rules)[1] for task in tasks)
-    for risk in risks:
-        proven, _ = certification.certified(
-            tasks[-1], recorded.rules, chosen, certify, budget=recorded.budget, risk=risk, seed=seed
-=======
     def drawn(self, samples: int, seed: int) -> Candidates:
         """The candidates with so many samples of the world, or groups that have as many on average, as choose."""
         rng = np.random.default_rng([samples, seed])
@@ -142,7 +109,6 @@ def trial(recorded: Recorded, samples: int, seed: int, risks: Sequence[float]) -
             names = np.repeat(np.arange(len(drawn)), [len(self.groups[k]) for k in drawn])
         some = Outcomes(
             outcomes.confidence[:, rows], outcomes.predicted[:, rows], outcomes.labels[rows], groups=names
->>>>>>> Stashed changes
         )
         return replace(
             self.candidates, outcomes=some, answers=lambda i: None if (p := answers(i)) is None else p[rows]
@@ -223,20 +189,25 @@ def promises(
             _, _, design, hears = choose._that_fits(goal, on_choose, rules, None, candidates, decision)
             truths["none"].append(world.truth(design, hears))
         if "shared" in asked:
-            design = shared(on_choose, fixed["proven"].design, world.budget, risk, seed)
-            truths["shared"].append(world.truth(design, None))
+            allowed = shared(on_choose, fixed["proven"].design, world.budget, risk, seed)
+            truths["shared"].append(Truth(0.0, 0.0, 0.0) if allowed is None else world.truth(allowed, None))
     return truths
 
 
-def shared(task: Problem, design: Design, budget: float, risk: float, seed: int) -> Design:
-    """The rule of Jazbec et al.: the lowest threshold down to which the bound is within the budget."""
+def shared(task: Problem, design: Design, budget: float, risk: float, seed: int) -> Design | None:
+    """The rule of Jazbec et al.: the lowest threshold down to which the bound is within the budget.
+
+    None if there is none that saves anything of the drawn samples.
+    """
     rows, lowest = task.outcomes.rows(design.exits), None
     for threshold in np.arange(100, -1, -1) / 100:
         losses = Passage(rows, [float(threshold)] * len(design.exits)).losses
         if betting.log_capital(losses, np.array([budget]), error=risk, seed=seed)[0] < np.log(1 / risk):
             break
         lowest = float(threshold)
-    return replace(design, thresholds=(lowest,) * len(design.exits))
+    allowed = replace(design, thresholds=(lowest,) * len(design.exits))
+    saves = refine.mean_cost(task, allowed) < task.objective.base_cost
+    return allowed if lowest is not None and saves else None
 
 
 def oracle(world: World) -> Truth:

@@ -105,12 +105,13 @@ def test_promises_cost_what_they_hold(benchmark: ModuleType, world: Any) -> None
 def test_shared_threshold_is_the_lowest_that_the_bound_allows(benchmark: ModuleType, world: Any) -> None:
     task = world.problem(world.drawn(1500, 1).outcomes)
     design = benchmark.shared(task, Design((0, 2), (0, 0, 0), (0.5, 0.5)), 0.05, 0.05, 7)
-    (threshold, same) = design.thresholds
+    threshold, same = design.thresholds
     assert threshold == same and 0 < threshold < 1
     rows = task.outcomes.rows((0, 2))
     for lower, allowed in ((0.0, True), (0.01, False)):
         losses = Passage(rows, [threshold - lower] * 2).losses
         assert (mean_upper_bound(losses, error=0.05, seed=7, least=0.05) <= 0.05) == allowed
+    assert benchmark.shared(task, design, 0.0, 0.05, 7) is None
 
 
 @pytest.mark.parametrize(("hits", "runs"), [(0, 200), (10, 200), (130, 200), (3, 3)])
