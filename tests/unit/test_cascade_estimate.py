@@ -35,6 +35,11 @@ def test_too_few_units_say_nothing() -> None:
     assert estimate.drop(np.ones(1, np.int8)) == (1, np.inf)
     assert estimate.drop(np.array([1, 0, 0, 0], np.int8), groups=np.zeros(4, int)) == (0.25, np.inf)
     assert np.isnan(estimate.drop(np.ones(3, np.int8), np.zeros(3))[0])
+    # what was never seen is not known to be never: as uncertain as if it had been seen once
+    none, one = np.zeros(50, np.int8), np.arange(50) == 7
+    assert estimate.drop(none) == (0, pytest.approx(1 / 50, rel=0.02))
+    assert estimate.drop(none)[1] == pytest.approx(estimate.drop(one.astype(np.int8))[1], rel=0.02)
+    assert estimate.drop(none, groups=np.arange(50) // 5)[1] == pytest.approx(1 / 50, rel=0.06)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
