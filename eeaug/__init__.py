@@ -1,7 +1,8 @@
 """eeaug: early exits for trained Keras classifiers, split over the processors of a target.
 
 From Python, eeaug.augment(model, hardware, data, ...) makes a bundle and eeaug.open(DIR) opens one; both give its
-eeaug.Report. They are imported when they are asked for.
+eeaug.Report. eeaug.certify(DIR, data, ...) proves its budget on data of the field. They are imported when they are
+asked for.
 
 Each room is one kind of knowledge and imports only from rooms above it; its ``__init__`` lists its files in their
 own order. tests/unit/test_architecture.py reads these lists and holds them:
@@ -36,11 +37,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eeaug.api import Exit, Report, augment, open
+    from eeaug.api import Exit, Report, augment, certify, open
     from eeaug.errors import ConversionError, EeaugError, InfeasibleError, InputError
 
 __all__ = [
-    "ConversionError", "EeaugError", "Exit", "InfeasibleError", "InputError", "Report", "augment", "open",
+    "ConversionError", "EeaugError", "Exit", "InfeasibleError", "InputError", "Report", "augment", "certify",
+    "open",
 ]  # fmt: skip
 __version__ = "0.1.0"
 

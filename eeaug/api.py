@@ -1,4 +1,4 @@
-"""What notebooks and scripts use: ``eeaug.augment``, ``eeaug.open`` and the ``eeaug.Report`` that both give."""
+"""What notebooks and scripts use: ``eeaug.augment``, ``eeaug.open`` (both give a ``Report``), ``eeaug.certify``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eeaug.errors import EeaugError, InputError
 from eeaug.flow import from_memory, subprocess_run
 from eeaug.hardware import Hardware
 from eeaug.report.words import facts
-from eeaug.settings import options
+from eeaug.settings import Running, default_cache, options
 from eeaug.settings.settings import PARTS
 from eeaug.support.cache import Cache
 from eeaug.support.progress import Lines, Observer
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from eeaug.runtime import Cascade
 
-__all__ = ["Exit", "Report", "augment", "open"]
+__all__ = ["Exit", "Report", "augment", "certify", "open"]
 
 Place = str | os.PathLike[str]
 
@@ -115,6 +115,59 @@ def open(directory: Place, *, manifest_sha256: str | None = None) -> Report:
     path = Path(directory)
     bundle = manifest.read(path, manifest_sha256)
     return Report(path.absolute(), bundle.report, bundle.manifest, manifest.times(path))
+
+
+def certify(
+    directory: Place,
+    data: Place | Mapping[str, Any],
+    labels: Place | None = None,
+    *,
+    output: Place | None = None,
+    sheet: Place = "label-these.csv",
+    cache_dir: Place | None = None,
+    progress: bool | Observer = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Prove the accuracy budget of a bundle on data of the field with few labels, as ``eeaug certify`` does.
+
+    >>> import eeaug
+    >>> facts = eeaug.certify("fashion_resnet-eeaug", "examples/fashion_resnet.npz", "data")
+    >>> facts["promise"]["statement"]
+    'Proven: with probability 0.95 over the draw of the 1,000 x_test samples, ...'
+    >>> eeaug.open(facts["bundle"]).path.name
+    'fashion_resnet-eeaug-certified'
+
+    Parameters
+    ----------
+    data : as ``--data``, or a mapping of arrays as for augment
+    labels : the sheet, filled in; "data": those of the data; None: none, and the ``sheet`` is written
+    output : where the new bundle goes; None: ``<directory>-certified`` with labels, nowhere without
+    options : max_accuracy_drop, risk, formats (by default those of the bundle), part, force, prepared, threads,
+        manifest_sha256, as the command has them
+
+    Returns
+    -------
+    What ``eeaug certify --json`` prints
+
+    Raises
+    ------
+    As augment. eeaug.InfeasibleError : labels were given, and nothing can be proven
+    """
+    from eeaug.flow.certify import IN_DATA, Request
+
+    place, cache = Path(directory), default_cache() if cache_dir is None else Path(cache_dir)
+    if output is None and labels is not None:
+        output = place.with_name(f"{place.resolve().name}-certified")
+    running = Running(cache=cache)
+    in_memory = isinstance(data, Mapping)
+    with Cache(cache).once() if in_memory else nullcontext(Path()) as scratch, _unnamed(scratch):
+        request = Request(
+            data=str(from_memory.data(data, scratch, running, beside=False)),
+            labels=None if labels is None else IN_DATA if labels == IN_DATA else Path(labels),
+            sheet=Path(sheet), output=None if output is None else Path(output), cache=cache,
+            **{"threads": running.threads, **options},
+        )  # fmt: skip
+        return subprocess_run.certify(place, request, _observer(progress))
 
 
 class Exit(NamedTuple):

@@ -65,7 +65,9 @@ def _valid(path: Path, validator: Draft202012Validator) -> dict[str, Any]:
 
 def written(arguments: Sequence[str], cwd: Path) -> Path | None:
     """Where such a command writes a bundle; None: it writes none."""
-    if arguments[0] not in ("augment", "retarget") or "--dry-run" in arguments or "--help" in arguments:
+    if arguments[0] == "certify" and "-o" not in arguments:
+        return cwd / f"{arguments[1]}-certified" if "--labels" in arguments else None
+    if arguments[0] not in ("augment", "retarget", "certify") or "--dry-run" in arguments or "--help" in arguments:
         return None
     if "-o" in arguments:
         return cwd / arguments[arguments.index("-o") + 1]

@@ -26,6 +26,7 @@ from eeaug.support.printable import shown
 __all__ = ["SAMPLES", "read", "write"]
 
 EXITS, ANSWERS, SCREEN_ANSWERS = "search/exits.json", "search/answers.npz", "search/screen-answers.npz"
+PATH = "search/path.json"
 ARRAYS = ("confidence", "predicted", "labels", "weights", "given", "groups")  # of outcomes
 SAMPLES = 64  # prepared ones that go along, so that files written later can be verified
 STEPS: dict[str, Any] = {"pool": Pool, "convolve": Convolve, "residual": Residual, "dense": Dense}
@@ -39,6 +40,7 @@ def write(directory: Path, search: Search) -> None:
     int64 (n,). heads.npz: weights ``<exit>_<i>`` in the order of the head's layers. exits.json: the C exits and
     their layers. samples.npz: x, at most SAMPLES prepared samples. screen-answers.npz and answers.npz: where exits
     use each other, their probabilities (n, outputs) on screen and on choose, and as ``-1`` the given model's.
+    path.json: thresholds of the bundle's exits, from the safest step to the loosest, null is never.
     """
     folder = directory / "search"
     folder.mkdir()
@@ -53,6 +55,8 @@ def write(directory: Path, search: Search) -> None:
             np.savez_compressed(directory / path, **{str(i): p for i, p in answers.items()})  # type: ignore[arg-type]
     listed = [_entry(trained.head) for trained in search.trained]
     (folder / "exits.json").write_text(dump_json(listed), encoding="utf-8")
+    if search.path:
+        (directory / PATH).write_text(dump_json([list(step) for step in search.path]), encoding="utf-8")
 
 
 def read(directory: Path, names: Collection[str]) -> Search | None:
@@ -103,7 +107,20 @@ def read(directory: Path, names: Collection[str]) -> Search | None:
         _answers(directory / name, len(heads), outcomes.samples) if name in names else {}
         for name, outcomes in ((SCREEN_ANSWERS, screen), (ANSWERS, choose))
     )
-    return Search(tuple(trained), screen, choose, x, on_screen, on_choose)
+    steps = _path(directory / PATH, len(heads)) if PATH in names else ()
+    return Search(tuple(trained), screen, choose, x, on_screen, on_choose, steps)
+
+
+def _path(path: Path, heads: int) -> tuple[tuple[float | None, ...], ...]:
+    steps = json_file.parsed(path, json_file.raw(path))
+    json_file.check(path, steps, exits_schema.PATH)
+    exits = len(steps[0])
+    if exits > heads or any(len(step) != exits for step in steps):
+        raise ConversionError(f"{path}: every step must have as many thresholds, at most {heads}")
+    for k, step in enumerate(steps):
+        if any(value is not None and float(np.float32(value)) != value for value in step):
+            raise ConversionError(f"{path}: [{k}]: a threshold is no float32")
+    return tuple(map(tuple, steps))
 
 
 def _outcomes(path: Path, exits: int) -> Outcomes:

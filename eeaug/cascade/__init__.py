@@ -14,5 +14,7 @@ A line of code here may touch arrays: no model, no file, no framework.
     estimate         a drop and its standard error
     learn_then_test  a budget kept with a stated probability
     path             the thresholds along which a design is opened, from strict to loose
+    label_order      which samples need a label before a budget is proven on them
     shift            leave rates and confidences that new data is compared with
+    between_parts    whether the parts of one data set are of one kind
 """

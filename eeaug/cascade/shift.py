@@ -27,7 +27,10 @@ from numpy.typing import NDArray
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 
-__all__ = ["LEVEL", "Comparison", "ExitMoments", "Moments", "compare", "read", "recorded", "seen"]
+__all__ = [
+    "LEVEL", "Comparison", "ExitMoments", "Interval", "Moments", "Tested", "compare", "means", "read", "recorded",
+    "seen", "shares",
+]  # fmt: skip
 
 LEVEL = 0.05  # probability that any statistic is outside by chance
 STEP = 1e-9  # precision of the ends of intervals of means
@@ -87,6 +90,16 @@ class Comparison:
     observed: float | None
     p_value: float
     outside: bool
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a test of one statistic says at its level; the fields are those of a :class:`Comparison`."""
+
+    expected: float | None
+    interval: Interval | None
+    observed: float | None
+    p_value: float
 
 
 def seen(
@@ -180,33 +193,36 @@ def compare(
     for k, name in statistics:
         old, now = reference[k], new[k]
         if name == "leave_rate":
-            comparisons.append(_rate(k, old.left, reference[0].reached, now.left, new[0].reached, each))
+            tested = shares(
+                (old.left.samples, reference[0].reached.samples), (now.left.samples, new[0].reached.samples), each
+            )
         elif name == "left_confidence":
-            least = float(np.float32(thresholds[k] or 0.0))
-            comparisons.append(_mean(k, name, old.left, now.left, least, each))
+            tested = means(old.left, now.left, each, least=float(np.float32(thresholds[k] or 0.0)))
         else:
-            comparisons.append(_mean(k, name, old.reached, now.reached, 0.0, each))
+            tested = means(old.reached, now.reached, each)
+        comparisons.append(
+            Comparison(
+                k, name, tested.expected, tested.interval, tested.observed, tested.p_value, tested.p_value <= each
+            )
+        )
     return tuple(comparisons)
 
 
 # -- leave rates --------------------------------------------------------------------------------------
 
 
-def _rate(k: int, old: Moments, old_all: Moments, new: Moments, new_all: Moments, level: float) -> Comparison:
-    a, all_old, b, all_new = (
-        round(m.samples) for m in (old, old_all, new, new_all)
-    )  # effective numbers are no integers
+def shares(old: tuple[float, float], new: tuple[float, float], level: float) -> Tested:
+    """Fisher's test of two shares, (counted, of all) each; effective numbers, no integers, are rounded."""
+    a, all_old, b, all_new = map(round, (*old, *new))
     if not all_old or not all_new:
-        return Comparison(k, "leave_rate", None, None, None, 1.0, False)
+        return Tested(None, None, None, 1.0)
 
     def inside(count: float) -> bool:
         return _fisher(a, all_old, int(count), all_new) > level
 
     middle = round(a * all_new / all_old)
     interval = (_last(middle, 0, inside, 1) / all_new, _last(middle, all_new, inside, 1) / all_new)
-    p = _fisher(a, all_old, b, all_new)
-    expected, observed = old.samples / old_all.samples, new.samples / new_all.samples
-    return Comparison(k, "leave_rate", expected, interval, observed, p, p <= level)
+    return Tested(old[0] / old[1], interval, new[0] / new[1], _fisher(a, all_old, b, all_new))
 
 
 def _fisher(a: int, of_a: int, b: int, of_b: int) -> float:
@@ -229,17 +245,16 @@ def _choices(n: int, k: int) -> float:
 # -- mean confidences ---------------------------------------------------------------------------------
 
 
-def _mean(k: int, name: str, old: Moments, new: Moments, least: float, level: float) -> Comparison:
-    """``least``: no value is below it."""
+def means(old: Moments, new: Moments, level: float, *, least: float = 0.0) -> Tested:
+    """Hoeffding's test of two means of values in [``least``, 1]."""
     if old.mean is None or new.mean is None:
-        return Comparison(k, name, old.mean, None, new.mean, 1.0, False)
+        return Tested(old.mean, None, new.mean, 1.0)
 
     def inside(mean: float) -> bool:
         return _bound(old, Moments(new.samples, mean, new.sd), least) > level
 
     interval = (_last(old.mean, least, inside, STEP), _last(old.mean, 1.0, inside, STEP))
-    p = _bound(old, new, least)
-    return Comparison(k, name, old.mean, interval, new.mean, p, p <= level)
+    return Tested(old.mean, interval, new.mean, _bound(old, new, least))
 
 
 def _bound(old: Moments, new: Moments, least: float) -> float:

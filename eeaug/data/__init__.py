@@ -17,6 +17,7 @@ needs one.
     reading        --data, whatever it names, as checked parts
     splitting      which samples serve what
     priors         classes that are more or less frequent where the device works
+    label_sheet    which samples need a label, for people to fill in
     plausibility   whether the given model and the data fit each other
 """
 

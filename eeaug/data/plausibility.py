@@ -20,14 +20,14 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.support.printable import shown
 from eeaug.support.progress import DOUBT
 
-__all__ = ["REASONS", "Seen", "disagreement", "doubts", "normalisation", "outdone", "overrated"]
+__all__ = ["REASONS", "Seen", "doubts", "normalisation", "outdone", "overrated"]
 
 REASONS = (
     "the samples are not prepared as in training (scale, mean, order of channels: preprocessing in .data.yaml), or "
     "they come from elsewhere (other people, devices, places)"
 )
 ERRORS = 3.0  # two shares differ if by so many standard errors,
-OUTDONE, DISAGREE, OVERRATED = 0.03, 0.05, 0.10  # and by so large a share of the samples
+OUTDONE, OVERRATED = 0.03, 0.10  # and by so large a share of the samples
 # Of the values that a normalisation layer reads: their spread against that of training, and how far their mean is
 # from that of training, in its spreads; medians over the channels. Right samples are within 1.06 and 0.05.
 SPREAD, SHIFT = 1.6, 1.0
@@ -49,18 +49,6 @@ def differ(a: Seen, b: Seen, least: float) -> bool:
     pooled = (a.right * a.samples + b.right * b.samples) / (a.samples + b.samples)
     error = sqrt(pooled * (1 - pooled) * (1 / a.samples + 1 / b.samples))
     return abs(a.right - b.right) >= max(least, ERRORS * error)
-
-
-def disagreement(choose: Seen, test: Seen) -> str | None:
-    """Choose and test are both unseen by the model: they should say the same of it."""
-    if not differ(choose, test, DISAGREE):
-        return None
-    return (
-        f"{DOUBT}the given model is right on {choose.right:.1%} of the {choose.samples:,} {choose.part} samples "
-        f"and on {test.right:.1%} of the {test.samples:,} {test.part} samples: one of the two was prepared "
-        "otherwise or comes from elsewhere (other people, devices, places), and what was chosen on one need not "
-        "hold on the other"
-    )
 
 
 def overrated(train: Seen, choose: Seen) -> str | None:

@@ -13,4 +13,5 @@ A line of code here may touch settings and numbers, never a file, never Keras.
     design            the design, and all that was found out about it without running it
     material          what a design is chosen from and a bundle is written with
     choose            from candidates to the design, its promise and its points
+    reopened          a bundle's design with other thresholds of its path
 """

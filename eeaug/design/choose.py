@@ -26,7 +26,7 @@ from eeaug.settings.vocabulary import LEAST_ALPHA
 from eeaug.stages import partition
 from eeaug.stages.partition import Stage
 
-__all__ = ["decide", "opening"]
+__all__ = ["decide", "on_choose_together", "opening", "stages_of"]
 
 
 def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
@@ -55,7 +55,7 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
             problem(candidates.screen), network.rules, terms,
             candidates.screen_answers if goal.reuse else None, decision, candidates.outcomes,
         )  # fmt: skip
-        task = _on_choose(on_choose, fixed, candidates, decision)
+        task = on_choose_together(on_choose, fixed, candidates, decision)
         path = opening(task, fixed, goal.max_class_drop, decision)
         design, hears, promise = _opened(on_choose, fixed, path, terms, goal, seed)
         if not design.exits:
@@ -75,7 +75,7 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
         reuse=hears,
     )  # fmt: skip
     return Decided(
-        result, chosen, promise, points, _stages(network, candidates, chosen), task.outcomes.rows(design.exits),
+        result, chosen, promise, points, stages_of(network, candidates, chosen), task.outcomes.rows(design.exits),
         on_choose, task, specific, fixed if design.exits else None,
     )  # fmt: skip
 
@@ -109,7 +109,7 @@ def _that_fits(
     return result, task, design, hears
 
 
-def _on_choose(task: Problem, fixed: Screened, candidates: Candidates, decision: Decision) -> Problem:
+def on_choose_together(task: Problem, fixed: Screened, candidates: Candidates, decision: Decision) -> Problem:
     """The problem on choose in which the exits of the fixed design hear each other, if they do."""
     if fixed.reuse is None:
         return task
@@ -139,7 +139,7 @@ def _opened(
         return replace(fixed.design, thresholds=(None,) * len(fixed.design.exits)), fixed.reuse, promise
 
 
-def _stages(network: Network, candidates: Candidates, chosen: Chosen) -> tuple[Stage, ...]:
+def stages_of(network: Network, candidates: Candidates, chosen: Chosen) -> tuple[Stage, ...]:
     processors = [network.hardware.processors[p] for p in chosen.design.processors]
     return partition.stages(
         network.classifier,

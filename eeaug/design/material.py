@@ -15,7 +15,7 @@ from eeaug.design.network import Network
 from eeaug.heads.candidates import Candidates, Search
 from eeaug.runtime import Cascade
 
-__all__ = ["Earlier", "Material", "Measure"]
+__all__ = ["TRAIN", "Earlier", "Material", "Measure"]
 
 TRAIN = "x_train"
 

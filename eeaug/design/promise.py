@@ -63,6 +63,8 @@ class Promise:
     drop, error : on choose, of these thresholds: estimate and standard error; None where nothing leaves early
     needed : units that would prove the budget for these thresholds if they keep losing as much, or where nothing is
         proven, if they lose nothing; None: no number does, or it is proven
+    part : of the data, that the samples are of
+    labelled : samples of it that have a label, the others being assumed (cascade.label_order); None: all have
     """
 
     kind: str
@@ -78,6 +80,8 @@ class Promise:
     drop: float | None = None
     error: float | None = None
     needed: int | None = None
+    part: str = "choose"
+    labelled: int | None = None
 
 
 def nothing(budget: float | None) -> Promise:

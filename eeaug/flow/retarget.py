@@ -39,7 +39,9 @@ from eeaug.support.printable import shown
 from eeaug.support.progress import Progress
 from eeaug.support.spelling import nearest
 
-__all__ = ["preview", "retarget"]
+__all__ = [
+    "EarlierBundle", "material_of", "of_data", "preview", "read_source", "rehearse", "retarget", "settings_of",
+]  # fmt: skip
 
 # settings of the earlier bundle that can be taken away
 INHERITED = ("risk", "max_latency_s", "exit_at", "threshold", "forbid")
@@ -49,7 +51,7 @@ SHOWN = (
 
 
 @dataclass(frozen=True)
-class _Source:
+class EarlierBundle:
     """A bundle that was made with its search/."""
 
     directory: Path
@@ -74,16 +76,16 @@ def retarget(
     ------
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
-    source = _read(directory, manifest_sha256)
-    settings = _settings(source, changes)
+    source = read_source(directory, manifest_sha256)
+    settings = settings_of(source, changes)
     target = source.hardware if "hardware" not in changes else hardware.read(settings.input.hardware)
     formats.check_possible(settings.running.formats, target)
     read = {"the hardware description": settings.input.hardware if "hardware" in changes else None}
     check_place(settings.bundle, force=settings.running.force, inputs=read)
-    material = _material(settings, source, changes, progress)
-    _rehearse(settings, source, changes, material, progress)
-    if of_data := _of_data(source.manifest.settings["formats"]):
-        progress.warn(f"{', '.join(of_data)} files are left out: what int8 needs is found on data")
+    material = material_of(settings, source, changes, progress)
+    rehearse(settings, source, changes, material, progress)
+    if left_out := of_data(source.manifest.settings["formats"]):
+        progress.warn(f"{', '.join(left_out)} files are left out: what int8 needs is found on data")
     progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
     if "none" not in settings.promises:
         progress.warn(
@@ -97,17 +99,17 @@ def preview(
     directory: Path, changes: Mapping[str, Any], progress: Progress, manifest_sha256: str | None = None
 ) -> dict[str, Any]:
     """The parts of the report (SHOWN) that say what :func:`retarget` would write; writes nothing."""
-    source = _read(directory, manifest_sha256)
-    settings = _settings(source, changes)
-    material = _material(settings, source, changes, progress)
+    source = read_source(directory, manifest_sha256)
+    settings = settings_of(source, changes)
+    material = material_of(settings, source, changes, progress)
     formats.check_possible(settings.running.formats, material.network.hardware)
-    _rehearse(settings, source, changes, material, progress)
+    rehearse(settings, source, changes, material, progress)
     report = propose(settings, material, progress)
     return {key: report[key] for key in SHOWN}
 
 
-def _rehearse(
-    settings: Settings, source: _Source, changes: Mapping[str, Any], material: Material, progress: Progress
+def rehearse(
+    settings: Settings, source: EarlierBundle, changes: Mapping[str, Any], material: Material, progress: Progress
 ) -> None:
     """Refuse now a format that cannot be written at the end, unless the bundle has it for the same target."""
     asked = formats.named(settings.running.formats)
@@ -121,7 +123,7 @@ def _rehearse(
         )
 
 
-def _read(directory: Path, manifest_sha256: str | None) -> _Source:
+def read_source(directory: Path, manifest_sha256: str | None) -> EarlierBundle:
     bundle = manifest.read(directory, manifest_sha256)
     search = search_files.read(directory, bundle.manifest["files"])
     if search is None:
@@ -130,7 +132,7 @@ def _read(directory: Path, manifest_sha256: str | None) -> _Source:
             "eeaug augment can make a bundle for other limits"
         )
     _check_search(directory, search, bundle)
-    return _Source(
+    return EarlierBundle(
         directory,
         bundle.entries,
         bundle.report,
@@ -171,7 +173,7 @@ def _check_search(directory: Path, search: Search, bundle: Bundle) -> None:
             raise ConversionError(f"{directory / 'search'}/{what}")
 
 
-def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
+def settings_of(source: EarlierBundle, changes: Mapping[str, Any]) -> Settings:
     """The bundle's settings with the changes."""
     stored = source.manifest.settings
     kept = dict(stored)
@@ -181,7 +183,7 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
     kept["threshold"] = {name: float(value) for name, _, value in pinned}
     for name in ("forbid", "heads", "target_class"):
         kept[name] = tuple(stored[name])
-    kept["formats"] = tuple(name for name in stored["formats"] if name not in _of_data(stored["formats"]))
+    kept["formats"] = tuple(name for name in stored["formats"] if name not in of_data(stored["formats"]))
     for one, other in (("max_accuracy_drop", "efficiency_weight"), ("efficiency_weight", "max_accuracy_drop")):
         if changes.get(one) is not None:
             kept[other] = None
@@ -197,21 +199,21 @@ def _settings(source: _Source, changes: Mapping[str, Any]) -> Settings:
             f"{source.directory}: --recipe trecx has changed its final classifier, the given model is not in it: "
             "another budget or target needs eeaug augment"
         )
-    if of_data := _of_data(settings.running.formats):
+    if left_out := of_data(settings.running.formats):
         raise InputError(
-            f"--format {','.join(of_data)}: int8 ranges and thresholds are found on data, which a bundle has not: "
+            f"--format {','.join(left_out)}: int8 ranges and thresholds are found on data, which a bundle has not: "
             "eeaug augment writes them"
         )
     return settings
 
 
-def _of_data(names: Sequence[str]) -> list[str]:
+def of_data(names: Sequence[str]) -> list[str]:
     """Those of the formats that cannot be written without data."""
     return [name for name in names if int8_cascade.FORMAT in (name, *FORMATS[name])]
 
 
 @contextmanager
-def _explained(source: _Source, changes: Mapping[str, Any]) -> Iterator[None]:
+def _explained(source: EarlierBundle, changes: Mapping[str, Any]) -> Iterator[None]:
     """A contradiction that an option of the earlier bundle has part in says so."""
     try:
         yield
@@ -223,7 +225,9 @@ def _explained(source: _Source, changes: Mapping[str, Any]) -> Iterator[None]:
         raise
 
 
-def _material(settings: Settings, source: _Source, changes: Mapping[str, Any], progress: Progress) -> Material:
+def material_of(
+    settings: Settings, source: EarlierBundle, changes: Mapping[str, Any], progress: Progress
+) -> Material:
     stored, search = source.manifest, source.earlier.search
     target = source.hardware if "hardware" not in changes else hardware.read(settings.input.hardware)
     with progress.step("import"):
@@ -291,7 +295,7 @@ def _check_activations(directory: Path, search: Search) -> None:
             raise ConversionError(f"{directory / search_files.EXITS}: {what}") from error
 
 
-def _check_heads(source: _Source, changes: Mapping[str, Any]) -> None:
+def _check_heads(source: EarlierBundle, changes: Mapping[str, Any]) -> None:
     """Refuse to put an exit where no head was trained, or none was good enough to be kept."""
     names = list(dict.fromkeys(t.head.location.name for t in source.earlier.search.trained))
     have = f"it has heads at {', '.join(names)}" if names else "it has none at all"

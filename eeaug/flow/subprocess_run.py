@@ -16,7 +16,8 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from eeaug.errors import ConversionError, EeaugError, InfeasibleError, InputError
 from eeaug.settings import Contradiction, Settings
@@ -24,9 +25,13 @@ from eeaug.support.leftovers import own_temporary
 from eeaug.support.processes import die_with, ended_by, import_path
 from eeaug.support.progress import Observer, Progress
 
-__all__ = ["augment"]
+if TYPE_CHECKING:
+    from eeaug.flow.certify import Request
+
+__all__ = ["augment", "certify"]
 
 END = "end"  # of a run: how it ended follows
+RESULT = "result"  # of a run that has one: it follows
 PARENT = "_EEAUG_PARENT"
 CLEANING_S = 30.0  # for an interrupted run to delete its partial files
 INTERRUPTED = 130
@@ -41,6 +46,17 @@ def augment(settings: Settings, observer: Observer) -> None:
     InputError (Contradiction), InfeasibleError, ConversionError : as in errors; nothing has been written then
     EeaugError : the run failed, or its process was killed
     """
+    _in_its_own("augment", (settings,), observer)
+
+
+def certify(directory: Path, request: Request, observer: Observer) -> dict[str, Any]:
+    """flow.certify.certify in another process; raises the same."""
+    result: dict[str, Any] = _in_its_own("certify", (directory, request), observer)
+    return result
+
+
+def _in_its_own(run: str, arguments: Sequence[object], observer: Observer) -> Any:
+    """What the run (a module of flow, and its function) gives."""
     worker = subprocess.Popen(
         [sys.executable, "-P", "-c", f"from {__name__} import work; work()"],
         env={**os.environ, PARENT: str(os.getpid()), "PYTHONPATH": import_path()},
@@ -49,13 +65,16 @@ def augment(settings: Settings, observer: Observer) -> None:
     )  # fmt: skip
     assert worker.stdin and worker.stdout
     end: dict[str, Any] | None = None
+    result: Any = None
     try:
         with suppress(BrokenPipeError), worker.stdin as asked:  # it has died: reported below
-            pickle.dump(settings, asked)
+            pickle.dump((run, arguments), asked)
         for line in worker.stdout:
             name, *values = json.loads(line)
             if name == END:
                 (end,) = values
+            elif name == RESULT:
+                (result,) = values
             else:
                 getattr(observer, name)(*values)
         worker.wait()
@@ -66,6 +85,7 @@ def augment(settings: Settings, observer: Observer) -> None:
         raise EeaugError(f"the process of the run: {how}")
     if end:
         raise _raised(**end)
+    return result
 
 
 def _ended(worker: subprocess.Popen[bytes]) -> None:
@@ -91,7 +111,7 @@ def _raised(kind: str, message: str, texts: list[str], facts: dict[str, Any], to
 
 
 def work() -> None:
-    """The other process: settings on stdin, lines of JSON on stdout, everything else on stderr."""
+    """The other process: a run and its arguments on stdin, lines of JSON on stdout, all else on stderr."""
     die_with(int(os.environ.pop(PARENT)))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -99,18 +119,23 @@ def work() -> None:
         os.dup2(2, 1)
         try:
             with own_temporary():
-                end = _run(pickle.load(sys.stdin.buffer), wire)
+                run, arguments = pickle.load(sys.stdin.buffer)
+                end = _run(run, arguments, wire)
             _Wire(wire).tell(END, end)
         except (KeyboardInterrupt, BrokenPipeError):  # nobody waits for it any more
             os._exit(INTERRUPTED)  # while TensorFlow shuts down, Ctrl-C would print a traceback
 
 
-def _run(settings: Settings, wire: IO[str]) -> dict[str, Any]:
+def _run(run: str, arguments: Sequence[Any], wire: IO[str]) -> dict[str, Any]:
     """How the run ended, for _raised; empty: well."""
     from eeaug.flow import augment as pipeline
+    from eeaug.flow import certify as certifying
 
     try:
-        pipeline.augment(settings, Progress(_Wire(wire)))
+        if run == "augment":
+            pipeline.augment(arguments[0], Progress(_Wire(wire)))
+        else:
+            _Wire(wire).tell(RESULT, certifying.certify(arguments[0], arguments[1], Progress(_Wire(wire))))
     except BrokenPipeError:
         raise
     except Contradiction as error:

@@ -30,7 +30,7 @@ from eeaug.flow.measure_in_background import Alongside
 from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search
 from eeaug.report.content import build
-from eeaug.report.words import cautions
+from eeaug.report.words import cautions, parts
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings
 from eeaug.stages import partition
@@ -54,15 +54,19 @@ STEPS = (
 )
 
 
-def deliver(settings: Settings, material: Material, progress: Progress) -> dict[str, Any]:
-    """Choose, write to ``settings.bundle``, verify, measure; returns the report.
+def deliver(
+    settings: Settings, material: Material, progress: Progress, decided: Decided | None = None
+) -> dict[str, Any]:
+    """Choose, unless it is ``decided``, write to ``settings.bundle``, verify, measure; returns the report.
 
     Raises
     ------
     InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
-    with progress.step("search"):
-        decided = decide(settings.goal, Terms.of(settings, unseen=material.unseen), material, settings.running.seed)
+    if decided is None:
+        terms = Terms.of(settings, unseen=material.unseen)
+        with progress.step("search"):
+            decided = decide(settings.goal, terms, material, settings.running.seed)
     asked, quantised = formats.named(settings.running.formats), None
     with being_written(settings.bundle, force=settings.running.force) as directory, ExitStack() as alongside:
         work = _work(directory, settings, material, decided)
@@ -86,7 +90,7 @@ def deliver(settings: Settings, material: Material, progress: Progress) -> dict[
             with progress.step("verify", "int8"):
                 int8 = quantise.report(settings, work, material, decided, quantised, test)
         facts = build.build(settings, material, decided, test, checked, int8)
-        if (doubt := cautions.doubt(facts)) is not None:
+        for doubt in parts.doubts(facts):
             progress.warn_first(doubt)
         manifest = replace(
             work.manifest,
@@ -136,7 +140,9 @@ def _export(
             for answers in (candidates.screen_answers, candidates.answers)
         )
         here = Search(candidates.trained, candidates.screen, candidates.outcomes, material.x, screen, choose)
-        search_files.write(directory, here if material.earlier is None else material.earlier.search)
+        path = () if decided.screened is None else decided.screened.steps
+        search = here if material.earlier is None else material.earlier.search
+        search_files.write(directory, replace(search, path=path))
 
 
 def _work(directory: Path, settings: Settings, material: Material, decided: Decided) -> Work:

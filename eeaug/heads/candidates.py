@@ -40,7 +40,8 @@ class Search:
     """Trained heads in the order of the outcomes' rows; outcomes on screen and choose; prepared samples.
 
     ``screen_answers`` and ``answers``: probabilities on screen and on choose of exits that use each other, by
-    index, those of −1 the given model's.
+    index, those of −1 the given model's. ``path``: thresholds of the bundle's exits from the safest step to the
+    loosest, as screen has fixed it; empty where they were not chosen along one.
     """
 
     trained: tuple[Trained, ...]
@@ -49,3 +50,4 @@ class Search:
     x: NDArray[np.float32]
     screen_answers: Mapping[int, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
     answers: Mapping[int, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
+    path: tuple[tuple[float | None, ...], ...] = ()

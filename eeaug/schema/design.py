@@ -64,13 +64,20 @@ PROMISE = record(
     promise=text("Its kind.", one_of=PROMISES),
     max_accuracy_drop=share("The budget; null: there is none.", null=True),
     kept=flag("Whether it is given of thresholds at which something leaves; otherwise nothing leaves early."),
-    risk=share("Of a proof: probability that it does not hold, over the draw of the choose samples.", null=True),
+    risk=share("Of a proof: probability that it does not hold, over the draw of the samples.", null=True),
     unit=text("What was drawn: samples, or groups of them.", one_of=("sample", "group")),
-    units=count("Of choose.", "units"),
-    samples=count("Of choose.", "samples"),
+    units=count("That were drawn.", "units"),
+    part=text("What they are of: choose, or the part of other data that eeaug certify was given."),
+    samples=count("Of it.", "samples"),
+    labelled=count(
+        "Of these with a label: without one the cascade counts as wrong where it differs from the given model; "
+        "null: all.",
+        "samples",
+        null=True,
+    ),
     steps_tested=count("Steps of the path of thresholds, from the safest on, until one failed.", "steps"),
     p_value=share("Of the last step that passed, or of the first if none did.", null=True),
-    drop=_drop("On choose, of these thresholds.", null=True),
+    drop=_drop("On these samples, of these thresholds.", null=True),
     standard_error=number("Of that.", "1", null=True),
     units_for_proof=count(
         "That would prove the budget, about, if they lose as much; null: unknown.", "units", null=True

@@ -1,13 +1,13 @@
-"""JSON Schema of search/exits.json: the trained heads of a search, layer by layer."""
+"""JSON Schema of search/exits.json, the trained heads of a search layer by layer, and of search/path.json."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from eeaug.schema.words import Schema, by_name, count, record, rows, text
+from eeaug.schema.words import Schema, by_name, count, number, record, rows, text
 from eeaug.settings import FAMILIES
 
-__all__ = ["SCHEMA"]
+__all__ = ["PATH", "SCHEMA"]
 
 _LARGEST = 1_000_000  # of an axis, of filters: keeps products within what can be computed with
 
@@ -55,6 +55,12 @@ _STEPS = {
         activation=text("Its name in Keras.", pattern="^[a-z0-9_]+$"),
     ),
 }
+
+PATH: Schema = rows(
+    "search/path.json: steps from the safest to the loosest.",
+    rows("Thresholds of the exits; null is never.", number("As float32.", "1", most=1, null=True), minItems=1),
+    minItems=1,
+)
 
 SCHEMA: Schema = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",

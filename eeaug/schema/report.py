@@ -61,6 +61,7 @@ def schema() -> Schema:
                 "1", least=-1, null=True,
             ),
             accuracy_drop_bound_95_missing=text("Why there is no such bound.", null=True),
+            shift=or_null(_SHIFT),
             search=_SEARCH,
             c=or_null(_C),
             verification=_VERIFICATION,
@@ -121,6 +122,44 @@ _DATA = record(
     ),
     notes=rows("What was done for want of a part.", text("A sentence.")),
 )
+
+_SHIFT = record(
+    "Whether the parts of the data are of one kind; null: there is no test part.",
+    level=number("No test is outside in a larger share of runs on parts of one distribution.", "1", most=1),
+    tests=count("Tests of all comparisons.", "tests"),
+    comparisons=rows(
+        "Two parts each.",
+        record(
+            "A part, and what another lets expect.",
+            reference=text("That other part.", one_of=("choose", "screen")),
+            part=text("The part.", one_of=("test", "choose")),
+            learnt=flag("Whether the given model was trained on the reference alone: less than there is no alarm."),
+            unit=text("What was drawn.", one_of=("sample", "group")),
+            units=rows("Of the reference and of the part.", count("So many.", "units"), minItems=2, maxItems=2),
+            outside=count("Statistics that are outside of their interval; they come first.", "statistics"),
+            statistics=rows(
+                "Statistics; of all classes the least likely one.",
+                record(
+                    "One of them.",
+                    statistic=text(
+                        "Accuracy of the given model; share of a class; share that leaves at an exit, or at it or "
+                        "before; mean confidence of all that leave there, that get there, or of all samples.",
+                        one_of=(
+                            "accuracy", "class_share", "leave_rate", "left_by", "left_confidence",
+                            "reached_confidence", "confidence",
+                        ),
+                    ),
+                    of=text("The location, or output; the class.", null=True),
+                    expected=share("In the reference.", null=True),
+                    interval=or_null(rows("Within it, it is chance.", share("An end."), minItems=2, maxItems=2)),
+                    observed=share("In the part.", null=True),
+                    p_value=number("Of this test alone.", "1", most=1),
+                    outside=flag("Whether it is outside."),
+                ),
+            ),
+        ),
+    ),
+)  # fmt: skip
 
 _SEARCH = record(
     "What the search looked at.",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import EXAMPLES, SIZES, Bundle, Run
+from conftest import AUGMENT, EXAMPLES, SIZES, Bundle, Run
 
 pytestmark = [
     pytest.mark.e2e,
@@ -146,6 +146,36 @@ def test_a_terminal_says_it_in_a_sentence(bundle: Bundle, run: Run, work: Path, 
         assert (done.code, done.stderr) == (0, "")
         assert done.stdout.splitlines()[-1].endswith(ending)
         assert ("outside" in done.stdout) == (name == "dark")
+
+
+# -- the parts of augment's own data -------------------------------------------------------------------
+
+
+def test_parts_of_one_kind_are_no_shift(bundle: Bundle) -> None:
+    compared = bundle.report["shift"]
+    assert [(c["reference"], c["part"], c["outside"]) for c in compared["comparisons"]] == [
+        ("choose", "test", 0), ("screen", "choose", 0),
+    ]  # fmt: skip
+    rate = next(s for s in compared["comparisons"][0]["statistics"] if s["statistic"] == "leave_rate")
+    assert rate["expected"] == bundle.report["design"]["predicted"]["exact"]["leave_rates"][0]
+    assert rate["observed"] == bundle.report["design"]["measured"]["leave_rates"][0]
+    assert not any(warning.startswith("Doubtful") for warning in bundle.report["warnings"])
+
+
+def test_another_sensor_is_the_first_thing_said(work: Path, run: Run) -> None:
+    arrays = dict(np.load(work / "model.npz"))
+    arrays["x_test"] = (arrays["x_test"] * 0.2).astype(arrays["x_test"].dtype)
+    np.savez(work / "dim.npz", **arrays)  # type: ignore[arg-type]
+    options = ("--max-latency", "2.5", "--data", "dim.npz", "-o", "dim", "-q")
+    done = run(*AUGMENT, *options, cwd=work)
+    assert done.code == 0, done.stderr
+    report = json.loads((work / "dim" / "report.json").read_bytes())
+    test, screen = report["shift"]["comparisons"]
+    assert test["outside"] > 1 and test["statistics"][0]["statistic"] == "accuracy" and not screen["outside"]
+    said = report["warnings"][0]
+    assert said.startswith("Doubtful: test is not like choose: the given model is right on ")
+    assert f"{100 * report['baseline']['measured']['accuracy']:.2f} % of test" in said and "other people" in said
+    assert f"warning: {said}" in done.stderr
 
 
 # -- what is no new data, or no reference -------------------------------------------------------------

@@ -36,7 +36,7 @@ def test_formats_are_tried_before_any_work(
         candidates=candidates,
         x=np.zeros((20, 2)),
     )
-    retarget._rehearse(settings, source, changes, material, Progress(Lines(lambda _: None)))
+    retarget.rehearse(settings, source, changes, material, Progress(Lines(lambda _: None)))
     assert bool(calls) is tried
     if tried:
         assert calls[0][1:4] == ("the network", "the target", ["a head"]) and len(calls[0][4]) == 8

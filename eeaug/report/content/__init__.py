@@ -4,6 +4,7 @@ From first to last:
 
     metrics    the figures of a design on one part of the data
     specific   what exits for a target class bring it and cost the others
+    shift      whether the parts of the data are of one kind
     rho_curve  the benefit curve of a single exit over its threshold
     promise    what is promised, in figures and in words
     build      report.json, built once

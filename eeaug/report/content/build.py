@@ -22,7 +22,7 @@ from eeaug.export.verify import Verified
 from eeaug.hardware import Hardware, dump
 from eeaug.network.costs import Costs, Segments
 from eeaug.report import units
-from eeaug.report.content import metrics, promise, rho_curve, specific
+from eeaug.report.content import metrics, promise, rho_curve, shift, specific
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.search.space import Design, Problem
@@ -199,6 +199,15 @@ def build(
         "proven_together": promise.together_of(decided.points),
         "accuracy_drop_bound_95": bound,
         "accuracy_drop_bound_95_missing": why,
+        "shift": shift.figures(
+            chosen,
+            [searched.costs.exits[e].location for e in chosen.design.exits],
+            material.candidates,
+            rows,
+            test,
+            parts=material.data["parts"],
+            labelled=labels == "given",
+        ),
         "search": _search(material, decided.result),
         "int8": int8,
         "c": _figures(checked, "c"),

@@ -24,7 +24,9 @@ def block(promise: Promise, labels: str, *, asked: bool, given_last: bool = True
         "risk": promise.risk,
         "unit": "group" if promise.grouped else "sample",
         "units": promise.units,
+        "part": promise.part,
         "samples": promise.samples,
+        "labelled": promise.labelled,
         "steps_tested": promise.tested,
         "p_value": promise.p_value,
         "drop": promise.drop,
@@ -65,11 +67,13 @@ def _statement(promise: Promise, labels: str, *, asked: bool, given_last: bool) 
         )
     assert promise.budget is not None
     budget = units.points(promise.budget, signed=False)
-    drawn = f"{promise.samples:,} choose samples"
+    drawn = f"{promise.samples:,} {promise.part} samples"
     if promise.grouped:
-        drawn = f"{promise.units:,} groups of choose ({promise.samples:,} samples, each group counting alike)"
+        drawn = (
+            f"{promise.units:,} groups of {promise.part} ({promise.samples:,} samples, each group counting alike)"
+        )
     if promise.kind == "proven":
-        return _proven(promise, what, budget, drawn, given_last=given_last)
+        return _proven(promise, what, budget, drawn, given_last=given_last) + _labels(promise)
     return _expected(promise, what, budget, drawn, asked=asked, given_last=given_last)
 
 
@@ -116,5 +120,14 @@ def _nothing_leaves(what: str, given_last: bool) -> str:
     return f"Nothing leaves early: the {what} is 0 by construction." if given_last else "Nothing leaves early."
 
 
+def _labels(promise: Promise) -> str:
+    if promise.labelled is None:
+        return ""
+    return (
+        f" {promise.labelled:,} of these samples have a label; where cascade and given model say the same none is "
+        "needed, and where they differ without one the cascade counts as wrong."
+    )
+
+
 def _units(promise: Promise) -> str:
-    return "groups" if promise.grouped else "choose samples"
+    return "groups" if promise.grouped else f"{promise.part} samples"

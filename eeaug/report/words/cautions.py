@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from eeaug.cascade.output import STEP
-from eeaug.data.plausibility import Seen, disagreement
 from eeaug.design.refine import LEAST_SAVING
 from eeaug.report.words.facts import Report
 from eeaug.settings import COSTS
 from eeaug.support.quantities import apart
 
-__all__ = ["doubt", "sentences"]
+__all__ = ["sentences"]
 
 FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
 
@@ -39,18 +38,6 @@ def _savings(report: Report) -> Iterator[str]:
                 f"{name}the exits save nothing on the test part: {measured[key] / whole - 1:+.1%} of the given "
                 f"model's {what}"
             )
-
-
-def doubt(report: Report) -> str | None:
-    """What choose and test say of the given model, where they clearly disagree."""
-    base, settings = report["baseline"], report["settings"]
-    if base["measured"] is None or settings["labels"] == "none" or settings["priors"]:
-        return None
-    choose, test = (
-        Seen(part, base[key]["accuracy"], base[key]["samples"])
-        for part, key in (("choose", "choose"), ("test", "measured"))
-    )
-    return disagreement(choose, test)
 
 
 def sentences(report: Report) -> Iterator[str]:

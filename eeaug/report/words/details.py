@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eeaug.report.units import UNKNOWN, macs, points, seconds, share
+from eeaug.report.words import parts
 from eeaug.report.words.facts import Report, drop_name
 from eeaug.settings import COSTS
 
@@ -20,6 +21,7 @@ def details(report: Report) -> tuple[tuple[str, str], ...]:
         ("model", f"{model['file']}, {size_of_model}"),
         ("hardware", _hardware(hardware)),
         ("data", _data_used(report)),
+        *_compared(report),
         ("asked for", _asked(report)),
         ("searched", _searched(report)),
         *_finetuned(report),
@@ -32,6 +34,11 @@ def _hardware(hardware: Report) -> str:
     words = str(hardware["name"]) + (f" ({source})" if source else "")
     missing = ", ".join(hardware["not_counted"])
     return words + (f"; unknown and counted as 0: {missing}" if missing else "")
+
+
+def _compared(report: Report) -> tuple[tuple[str, str], ...]:
+    said = parts.compared(report)
+    return () if said is None else (("compared", said),)
 
 
 def _asked(report: Report) -> str:

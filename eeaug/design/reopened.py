@@ -1,0 +1,81 @@
+"""A design as a bundle has it, with other thresholds of its path and another promise: nothing is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.design import problem as problems
+from eeaug.design.choose import on_choose_together, stages_of
+from eeaug.design.design import Chosen, Decided
+from eeaug.design.material import Material
+from eeaug.design.operating_points import Point
+from eeaug.design.promise import Promise, Thresholds
+from eeaug.design.reuse import Reuse
+from eeaug.design.screened import Screened
+from eeaug.errors import ConversionError
+from eeaug.search import solver
+from eeaug.search.space import Design, Problem
+from eeaug.settings import Goal
+
+__all__ = ["Built", "reopened"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A design by names: location and head of each of m exits, a processor for each of m + 1 segments.
+
+    ``reuse``: what every classifier hears, None: itself alone; ``steps``: the path of its thresholds.
+    """
+
+    exits: Sequence[tuple[str, str]]
+    processors: Sequence[str]
+    reuse: Reuse | None
+    steps: tuple[Thresholds, ...]
+
+
+def reopened(
+    goal: Goal, material: Material, built: Built, thresholds: Thresholds, promise: Promise, points: Sequence[Point]
+) -> Decided:
+    """The design of the material that is ``built``, with these thresholds.
+
+    Raises
+    ------
+    ConversionError : the material has no such head or processor
+    """
+    network, candidates = material.network, material.candidates
+    costs = network.costs([trained.head.cost() for trained in candidates.trained])
+    base, decision = network.baseline(), network.classifier.decision
+
+    def problem(outcomes: Outcomes) -> Problem:
+        return problems.problem(goal, costs, outcomes, network.rules, base, decision)
+
+    heads = [(exit_.location, exit_.head) for exit_ in costs.exits]
+    processors = [processor.name for processor in network.hardware.processors]
+    missing = [str(name) for name in built.exits if name not in heads]
+    missing += [name for name in built.processors if name not in processors]
+    if missing:
+        raise ConversionError(f"search/ and hardware.yaml have no {', '.join(missing)}, which report.json has")
+    design = Design(
+        tuple(map(heads.index, built.exits)), tuple(map(processors.index, built.processors)), thresholds
+    )
+    on_choose, on_screen = problem(candidates.outcomes), problem(candidates.screen)
+    if built.reuse is not None:
+        on_screen = replace(on_screen, carried=decision.outputs)
+    fixed = Screened(on_screen, design, built.reuse, built.steps)
+    task = on_choose_together(on_choose, fixed, candidates, decision)
+    chosen = Chosen(
+        design=design,
+        thresholds=thresholds,
+        segments=task.segments([design.exits], design.processors),
+        baseline_processor=base.processor,
+        baseline_segments=base.segments,
+        classes=material.classes,
+        decision=decision,
+        reuse=built.reuse,
+    )
+    return Decided(
+        solver.solve(problem(candidates.screen)), chosen, promise, tuple(points),
+        stages_of(network, candidates, chosen), task.outcomes.rows(design.exits), on_choose, task, None, fixed,
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""What a report says of the parts of its data: alike, shifted, learnt, by groups."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from reports import SAMPLE, text
+
+from eeaug.report.render import markdown
+from eeaug.report.words import parts
+from eeaug.support.progress import DOUBT
+
+
+@pytest.fixture
+def sample() -> dict[str, Any]:
+    return copy.deepcopy(SAMPLE)
+
+
+def outside(sample: dict[str, Any], pair: int, *names: str) -> dict[str, Any]:
+    """The pair with these statistics outside, and so first."""
+    changed: dict[str, Any] = sample["shift"]["comparisons"][pair]
+    for one in changed["statistics"]:
+        if one["statistic"] in names:
+            one |= {"outside": True, "p_value": 1e-5, "observed": one["interval"][1] + 0.01}
+    changed["statistics"].sort(key=lambda one: not one["outside"])
+    changed["outside"] = len(names)
+    return changed
+
+
+def test_parts_of_one_kind_are_no_doubt(sample: dict[str, Any]) -> None:
+    assert list(parts.doubts(sample)) == []
+    said = parts.compared(sample)
+    assert said is not None
+    assert said.startswith(
+        "test (5,000 samples) with choose (5,000): alike; choose (5,000 samples) with screen (5,000), "
+    )
+    assert "right on 96.54 % there, 87.26 % here; leave by activation_2 43.12 % there, 40.96 % here" in said
+    assert said.endswith("30 tests, chance is outside in 1.00 % of runs at most")
+
+
+def test_what_is_outside_is_named_once_and_counted(sample: dict[str, Any]) -> None:
+    outside(sample, 0, "accuracy", "leave_rate")
+    (said,) = parts.doubts(sample)
+    assert said.startswith(
+        f"{DOUBT}test is not like choose: the given model is right on 90.38 % of test (85.02 to 89.38 %"
+    )
+    assert ", and 1 more: one of the two is prepared otherwise" in said and "shares of classes" in said
+    told = parts.compared(sample)
+    assert told is not None and "45.36 % of test leave at activation_2 (37.62 to 44.36 % expected)" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("class_share", "13.06 % of test are cat"),
+        (
+            "left_confidence",
+            "the mean confidence of test that leave at activation_2 is 0.9858 (0.9661 to 0.9758 expected)",
+        ),
+        ("reached_confidence", "the mean confidence of test there at "),
+    ],
+)
+def test_every_statistic_has_its_words(sample: dict[str, Any], name: str, words: str) -> None:
+    outside(sample, 0, name)
+    (said,) = parts.doubts(sample)
+    assert words in said and len(said) <= 330
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "why"),
+    [
+        ("accuracy", "right on 98.46 % of choose (97.46 % at most expected)", "does no better on samples"),
+        (
+            "left_by",
+            "47.34 % of choose leave at activation_2 or before (46.34 % at most",
+            "does no better on samples",
+        ),
+        ("confidence", "the mean confidence of all choose at ", "does no better on samples"),
+        ("class_share", "13.06 % of choose are cat (8.14 to 12.06 % expected)", "--priors"),
+    ],
+)
+def test_against_what_was_learnt_only_better_is_strange(
+    sample: dict[str, Any], name: str, words: str, why: str
+) -> None:
+    outside(sample, 1, name)
+    (said,) = parts.doubts(sample)
+    assert (
+        said.startswith(f"{DOUBT}choose is not like screen: ")
+        and words in said
+        and why in said
+        and len(said) <= 330
+    )
+
+
+def test_groups_are_the_unit(sample: dict[str, Any]) -> None:
+    outside(sample, 0, "accuracy").update(unit="group", units=[12, 31])
+    (said,) = parts.doubts(sample)
+    assert "expected, by groups)" in said
+    assert str(parts.compared(sample)).startswith("test (31 groups) with choose (12): ")
+
+
+@pytest.mark.parametrize("render", [text, markdown.render], ids=["terminal", "markdown"])
+def test_every_rendering_says_it(render: Callable[..., str], sample: dict[str, Any]) -> None:
+    assert "chance is outside in" in " ".join(render(sample).split())
+    sample["shift"] = None
+    assert parts.compared(sample) is None and list(parts.doubts(sample)) == []
+    assert "chance is outside in" not in " ".join(render(sample).split())
