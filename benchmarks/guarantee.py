@@ -181,7 +181,7 @@ def promises(
         for name, term in terms.items():
             if name not in asked:
                 continue
-            task = choose._on_choose(on_choose, fixed[name], candidates, decision)
+            task = choose.on_choose_together(on_choose, fixed[name], candidates, decision)
             path = choose.opening(task, fixed[name], goal.max_class_drop, decision)
             design, hears, promise = choose._opened(on_choose, fixed[name], path, term, goal, seed)
             truths[name].append(world.truth(design, hears, proven=promise.kind == "proven"))
