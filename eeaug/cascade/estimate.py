@@ -28,9 +28,10 @@ def drop(
     weights : (n,), what each sample counts
     groups : (n,), what each sample belongs to
 
-    Returns ------- The mean, NaN where nothing counts, and its standard error: at least that of a mean to which
-    one sample has added a loss, since where no losses differ the formula says 0; infinite for fewer than two
-    units.
+    Returns
+    -------
+    The mean, NaN where nothing counts, and its standard error: at least that of a mean to which one sample has
+    added a loss, since where no losses differ the formula says 0; infinite for fewer than two units.
     """
     counts = np.ones(len(losses)) if weights is None else np.asarray(weights, np.float64)
     total = float(counts.sum())
