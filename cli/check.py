@@ -31,6 +31,11 @@ _BYTES = {"type": shared.Quantity(quantities.BYTES, min=0, min_open=True), "meta
 @click.option(
     "--max-accuracy-drop", **_DROP, help="Accuracy lost against the given model; 0.01 or 1% is one point."
 )
+@click.option(
+    "--max-proven-drop",
+    **_DROP,
+    help="Accuracy drop that is proven of new data, at most (augment --promise proven).",
+)
 @click.option("--max-class-drop", **_DROP, help="Accuracy that the worst class has lost.")
 @click.option("--min-macs-saved", **_SHARE, help="Saved of the given model's MACs, as a mean; 0.4 or 40%.")
 @click.option("--max-latency", **_SECONDS, help="Worst-case latency, as for augment: 0.2 or 200ms.")
@@ -65,7 +70,7 @@ def check(
     """Compare the figures of the bundle in DIR with limits; exit code 3 if one is not kept.
 
     Accuracies and MACs are those that were measured on test samples, latencies and energies what the hardware
-    description makes of them. Every file's hash is compared first, and what manifest.json and report.json both say;
+    description makes of them, a proven drop what the choose samples prove. Every file's hash is compared first, and what manifest.json and report.json both say;
     --manifest-sha256 compares manifest.json itself. At least one limit must be given.
 
     \b

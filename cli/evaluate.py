@@ -117,7 +117,7 @@ def evaluate(
         "baseline": None if outcomes is None else _against_model(cascade, outcomes, chosen, served, manifest.seed),
         "reference": _compared(manifest, cascade, decided, served),
     }
-    facts["verdict"] = evaluate_view.verdict(facts, guaranteed=manifest.settings["risk"] is not None)
+    facts["verdict"] = evaluate_view.verdict(facts, promise=bundle.report["promise"])
     if as_json:
         out.write(dump_json(facts).encode())
     else:

@@ -15,7 +15,7 @@ NAMES = {
 }
 
 
-def verdict(facts: dict[str, Any], *, guaranteed: bool) -> str:
+def verdict(facts: dict[str, Any], *, promise: dict[str, Any]) -> str:
     """Whether the data is of the kind that thresholds were found on, in plain words."""
     reference = facts["reference"]
     sentences = []
@@ -32,7 +32,7 @@ def verdict(facts: dict[str, Any], *, guaranteed: bool) -> str:
         # a leave rate says most to a user, then whatever is least likely
         worst = min(outside, key=lambda s: (s["statistic"] != "leave_rate", s["p_value"]))
         more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
-        what = "thresholds and the guarantee" if guaranteed else "thresholds"
+        what = "thresholds and what is promised of them" if promise["kept"] else "thresholds"
         sentences.append(
             f"Shift: {_in_words(worst, facts)}{more} (from {part}). {what.capitalize()} were found on other data."
         )

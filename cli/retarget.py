@@ -110,8 +110,9 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
         "points": int,
     }
     empty: dict[str, Any] = {"exit_at": {}, "threshold": {}, "forbid": ()}
+    taken_away = {name for name, value in given.items() if value in (shared.NONE, (shared.NONE,))} - {"promise"}
     return {
-        name: empty.get(name) if value in (shared.NONE, (shared.NONE,)) else readers.get(name, _same)(value)
+        name: empty.get(name) if name in taken_away else readers.get(name, _same)(value)
         for name, value in given.items()
     }
 

@@ -25,6 +25,7 @@ class PairedMetrics:
     point: str
     baseline: Mapping[str, Any]
     design: Mapping[str, Any]
+    promise: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Limit:
 
     ``read`` gives it, None where the report does not know it, for want of ``needs``; ``text`` puts it into words.
     ``least``: it must not be smaller than the limit, else not larger. ``basis``: what it rests on, samples, the
-    hardware description, or shapes alone.
+    promise, the hardware description, or shapes alone.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Limit:
     text: Callable[[float | None], str]
     needs: str = ""
     least: bool = False
-    basis: Literal["samples", "hardware", "shapes"] = "samples"
+    basis: Literal["samples", "promise", "hardware", "shapes"] = "samples"
 
 
 def _metric(key: str) -> Callable[[PairedMetrics], float | None]:
@@ -57,10 +58,19 @@ def _points(value: float | None) -> str:
     return units.points(value, signed=False)
 
 
+def _proven(part: PairedMetrics) -> float:
+    """The largest drop that new data may have, as far as that is proven: 1, all of it, where nothing is."""
+    if len(part.design["leave_rates"]) == 1:  # the given model itself
+        return 0.0
+    proven = part.promise["promise"] == "proven" and part.promise["kept"]
+    return float(part.promise["max_accuracy_drop"]) if proven else 1.0
+
+
 _RATES = "every rate and bandwidth in its hardware description"
 _POWERS = "every rate, bandwidth and active power in its hardware description"
 _LIMITS = (
     Limit("max-accuracy-drop", "accuracy drop", lambda p: p.baseline["accuracy"] - p.design["accuracy"], _points),
+    Limit("max-proven-drop", "accuracy drop that is proven of new data", _proven, _points, basis="promise"),
     Limit("max-class-drop", "worst class's drop", lambda p: p.design["worst_class"]["drop"], _points),
     Limit("min-macs-saved", "mean MACs saved", _share_of_macs, units.share, least=True),
     Limit("max-latency", "worst latency", _metric("worst_latency_s"), units.seconds, _RATES, basis="hardware"),
@@ -77,8 +87,8 @@ LIMITS: Mapping[str, Limit] = {limit.name: limit for limit in _LIMITS}
 class CheckedLimit:
     """A limit as ``given`` and the design's ``value``; ``margin`` is what is left of it, negative where it failed.
 
-    ``basis`` of the value: measured (on test samples), counted (on choose), estimated (latencies, energies),
-    computed (from shapes).
+    ``basis`` of the value: measured (on test samples), counted (on choose), proven, estimated (latencies,
+    energies), computed (from shapes).
     """
 
     limit: Limit
@@ -137,16 +147,17 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
         known = ", ".join(dict.fromkeys(["default", *points]))
         raise InputError(f"the bundle has no operating point '{point}'; it has {known}")
     design = report["design"]
+    promise = report["promise"] if point == "default" else points[point]["promise"]
     if samples == "choose":
         metrics = design["predicted"]["exact"] if point == "default" else points[point]["predicted"]
-        return PairedMetrics("choose", point, report["baseline"]["choose"], metrics)
+        return PairedMetrics("choose", point, report["baseline"]["choose"], metrics, promise)
     if design["measured"] is None:
         raise InputError(
             "nothing was measured on test samples, so no limit can be checked: make the bundle with test data, or "
             "check the samples that it was chosen on with --on choose"
         )
     metrics = design["measured"] if point == "default" else points[point]["measured"]
-    return PairedMetrics("test", point, report["baseline"]["measured"], metrics)
+    return PairedMetrics("test", point, report["baseline"]["measured"], metrics, promise)
 
 
 def check(part: PairedMetrics, given: Mapping[str, float]) -> list[CheckedLimit]:
@@ -172,6 +183,8 @@ def _basis(limit: Limit, part: PairedMetrics) -> str:
         return "estimated" if part.design["basis"] == "profile" else str(part.design["basis"])
     if limit.basis == "shapes":
         return "computed"
+    if limit.basis == "promise":
+        return "proven" if limit.read(part) != 1 else "nothing proven"
     return "measured" if part.name == "test" else "counted"
 
 

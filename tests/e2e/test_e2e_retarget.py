@@ -46,7 +46,19 @@ def frugal(desk: Path, run: Run) -> Path:
 @pytest.fixture(scope="module")
 def proven(work: Path, run: Run) -> Path:
     """A bundle with a proof."""
-    done = run(*AUGMENT, "--promise", "proven", "--risk", "0.2", "--max-accuracy-drop", "0.05", "-o", "proven", "-q", cwd=work)
+    done = run(
+        *AUGMENT,
+        "--promise",
+        "proven",
+        "--risk",
+        "0.2",
+        "--max-accuracy-drop",
+        "0.05",
+        "-o",
+        "proven",
+        "-q",
+        cwd=work,
+    )
     assert done.code == 0, done.stderr
     return work / "proven"
 

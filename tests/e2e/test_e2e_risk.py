@@ -70,7 +70,9 @@ def test_few_samples_expect_what_they_cannot_prove(run: Run, work: Path, bundle:
     for point in report["operating_points"]:
         promise = point["promise"]
         assert promise["promise"] == "expected"
-        assert not promise["kept"] or promise["drop"] + promise["standard_error"] <= point["max_accuracy_drop"] + 1e-9
+        assert (
+            not promise["kept"] or promise["drop"] + promise["standard_error"] <= point["max_accuracy_drop"] + 1e-9
+        )
 
 
 @pytest.mark.parametrize("measure", ["margin", "entropy"])

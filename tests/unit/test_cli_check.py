@@ -32,11 +32,33 @@ def changed(tmp_path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
     return write_bundle(tmp_path / "out", json.dumps(report).encode())
 
 
+def proven(report: dict[str, Any]) -> None:
+    report["promise"] |= {"promise": "proven", "kept": True, "risk": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("promise", "ok"),
+    [
+        ({"promise": "proven", "kept": True}, True),
+        ({"promise": "proven", "kept": True, "max_accuracy_drop": 0.02}, False),
+        ({"promise": "proven", "kept": False}, False),
+        ({"promise": "expected", "kept": True}, False),
+        ({}, False),
+    ],
+)
+def test_what_is_proven_can_be_asked_for(tmp_path: Path, promise: dict[str, Any], ok: bool) -> None:
+    done = run(changed(tmp_path, lambda report: report["promise"].update(promise)), "--max-proven-drop", "1%")
+    assert done.exit_code == (0 if ok else 3)
+    assert ok or "accuracy drop that is proven of new data" in done.stderr
+    assert ("nothing proven" in done.stdout) == (promise.get("max_accuracy_drop") is None and not ok)
+
+
 def test_every_limit_reads_its_own_figure_of_the_test_part(tmp_path: Path) -> None:
     measured, baseline = REPORT["design"]["measured"], REPORT["baseline"]["measured"]
     found = {
         "max-accuracy-drop": baseline["accuracy"] - measured["accuracy"],
         "max-class-drop": 0.024,
+        "max-proven-drop": 0.01,
         "min-macs-saved": 1 - measured["mean_macs"] / baseline["mean_macs"],
         "max-latency": 0.674013,
         "max-p95-latency": 0.674013,
@@ -47,12 +69,12 @@ def test_every_limit_reads_its_own_figure_of_the_test_part(tmp_path: Path) -> No
     }
     assert set(found) == set(gate.LIMITS)
     limits = [f"--{name}={value}" for name, value in found.items()]
-    done = run(write_bundle(tmp_path / "out"), *limits, "--json")
+    done = run(changed(tmp_path, proven), *limits, "--json")
     assert done.exit_code == 0, "what is exactly at its limit keeps it"
     facts = json.loads(done.stdout)
     assert (facts["ok"], facts["part"], facts["samples"], facts["point"]) == (True, "test", 5000, "default")
     assert {row["limit"]: row["found"] for row in facts["limits"]} == pytest.approx(found)
-    bases = {"measured": 3, "estimated": 4, "computed": 2}
+    bases = {"measured": 3, "estimated": 4, "computed": 2, "proven": 1}
     assert {b: [row["basis"] for row in facts["limits"]].count(b) for b in bases} == bases
 
 

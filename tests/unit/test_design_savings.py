@@ -137,7 +137,7 @@ def test_points_that_are_alike_or_dearer_are_said_to_be(report: dict[str, Any]) 
     points = report["operating_points"]
     assert (
         alternatives.point_notes(report) == ["", "", ""]
-        and alternatives.operating_points(report)[-1][0] == "proven"
+        and alternatives.operating_points(report)[-1][0] == "promise"
     )
     careful, default, frugal = points
     same = {**report, "operating_points": [{**careful, "predicted": default["predicted"]}, default, frugal]}

@@ -26,11 +26,14 @@ CHANGES: list[dict[str, Any]] = [
     {"max_accuracy_drop": None, "efficiency_weight": 0.3, "objective": "energy", "scoring": "independent"},
     {"target_class": ["cat", "a b"], "least_alpha": 0.9},
     {"formats": ["keras", "onnx", "tflite"]},
-    {"cross_validate": False},
-    {"cross_validate": True},
+    {"promise": "none"},
+    {"promise": "expected"},
     {"recipe": "trecx", "exit_weight": 0.4, "heads": ["trecx"], "max_exits": 1, "reuse": False, "finetune": 10},
     {"exit_at": ["a b:cm0p", "c"], "threshold": ["a b=0.8302000164985657"], "forbid": ["d", "e"], "points": 5},
-    {"risk": 0.05, "confidence": "margin", "labels": "none", "max_class_drop": 0.03, "mapping": "one-each"},
+    {
+        "promise": "proven", "risk": 0.05, "confidence": "margin", "labels": "none", "max_class_drop": 0.03,
+        "mapping": "one-each",
+    },
     {"finetune": 3, "correction": 2 / 3, "calibrate_on": "train", "priors": "cat=0.5"},
 ]  # fmt: skip
 

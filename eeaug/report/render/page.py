@@ -13,7 +13,7 @@ from markupsafe import Markup
 import eeaug
 from eeaug.report import units
 from eeaug.report.render import block_picture, charts
-from eeaug.report.words import battery, details, facts, quantised, reproduce, rho, target
+from eeaug.report.words import alternatives, battery, details, facts, quantised, reproduce, rho, target
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -109,7 +109,8 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
     return _template("report.html", report).render(
         report=report, place=place, fig=Figures(report), stages=stages, runs=runs, comparison=rows,
         classes=classes, most_classes=MOST_CLASSES,
-        promise=facts.promise(report), verified=details.verified(report), details=details.details(report),
+        promise=facts.promise(report), promise_word=alternatives.promise_word,
+        together=alternatives.together(report), verified=details.verified(report), details=details.details(report),
         comparison_title=facts.comparison_title(report), seen=f"on {part}", bound=facts.bound(report),
         gap=facts.independence_gap(report), battery_note=battery.note(report, use) if use else "",
         estimated=facts.estimated(report), drop_name=facts.drop_name(report),
