@@ -70,8 +70,9 @@ def check(
     """Compare the figures of the bundle in DIR with limits; exit code 3 if one is not kept.
 
     Accuracies and MACs are those that were measured on test samples, latencies and energies what the hardware
-    description makes of them, a proven drop what the choose samples prove. Every file's hash is compared first, and what manifest.json and report.json both say;
-    --manifest-sha256 compares manifest.json itself. At least one limit must be given.
+    description makes of them, a proven drop is what the choose samples prove. Every file's hash is compared first,
+    and what manifest.json and report.json both say; --manifest-sha256 compares manifest.json itself. At least one
+    limit must be given.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Labels only where they matter: the order, equality with the proof by all labels, and that no guess proves more."""
+"""Labels only where they matter: the order, equality with the proof by all labels, no guess proves more."""
 
 from __future__ import annotations
 

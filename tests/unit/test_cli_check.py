@@ -47,10 +47,13 @@ def proven(report: dict[str, Any]) -> None:
     ],
 )
 def test_what_is_proven_can_be_asked_for(tmp_path: Path, promise: dict[str, Any], ok: bool) -> None:
-    done = run(changed(tmp_path, lambda report: report["promise"].update(promise)), "--max-proven-drop", "1%")
+    bundle = changed(tmp_path, lambda report: report["promise"].update(promise))
+    done = run(bundle, "--max-proven-drop", "1%", "--json")
     assert done.exit_code == (0 if ok else 3)
-    assert ok or "accuracy drop that is proven of new data" in done.stderr
-    assert ("nothing proven" in done.stdout) == (promise.get("max_accuracy_drop") is None and not ok)
+    (row,) = json.loads(done.stdout)["limits"]
+    is_proven = promise.get("promise") == "proven" and promise["kept"]
+    assert (row["basis"], row["ok"]) == ("proven" if is_proven else "nothing proven", ok)
+    assert is_proven or row["found"] == 1
 
 
 def test_every_limit_reads_its_own_figure_of_the_test_part(tmp_path: Path) -> None:
