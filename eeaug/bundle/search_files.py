@@ -23,7 +23,7 @@ from eeaug.schema import exits as exits_schema
 from eeaug.support import json_file, npz_file
 from eeaug.support.printable import shown
 
-__all__ = ["SAMPLES", "read", "write"]
+__all__ = ["PATH", "SAMPLES", "read", "write"]
 
 EXITS, ANSWERS, SCREEN_ANSWERS = "search/exits.json", "search/answers.npz", "search/screen-answers.npz"
 PATH = "search/path.json"

@@ -92,13 +92,16 @@ def outdone(outcomes: Outcomes, names: Sequence[str]) -> str | None:
     )
 
 
-def normalisation(classifier: Classifier, x: NDArray[np.float32]) -> str | None:
+def normalisation(classifier: Classifier, x: NDArray[np.float32], part: str = "") -> str | None:
     """What the first normalisation layer reads of real samples, against what it read in training.
 
     BatchNormalization keeps mean and variance of each channel as it saw them in training, Normalization as it was
     adapted: a cheap and strong sign of the samples' scale. ``x``: prepared samples (n, *input_shape). None: as in
     training, or there is no such layer.
+
+    ``part``: its name, where only one is looked at.
     """
+    where = f"{DOUBT}{part}: " if part else DOUBT
     if len(x) < LEAST_SAMPLES:
         return None
     begin = classifier.calls[0]
@@ -106,7 +109,7 @@ def normalisation(classifier: Classifier, x: NDArray[np.float32]) -> str | None:
         scale = np.asarray(classifier.nodes[begin.name].operation.scale, np.float64)
         if np.ptp(x) > 0 and np.ptp(x) * np.abs(scale).max() < LEAST_RANGE:
             return (
-                f"{DOUBT}the model begins with a Rescaling by {np.abs(scale).max():.3g}, but the samples go from "
+                f"{where}the model begins with a Rescaling by {np.abs(scale).max():.3g}, but the samples go from "
                 f"{x.min():.3g} to {x.max():.3g} only: they seem to be scaled already; take the scale out of the "
                 "data or of its preprocessing"
             )
@@ -136,7 +139,7 @@ def normalisation(classifier: Classifier, x: NDArray[np.float32]) -> str | None:
     if 1 / SPREAD <= spread <= SPREAD:
         differs = f"means of values are {shift:.2g} standard deviations from those of its training"
     name = shown(first.name, 40)
-    return f"{DOUBT}at the model's first normalisation layer ({name}) {differs}: {REASONS}"
+    return f"{where}at the model's first normalisation layer ({name}) {differs}: {REASONS}"
 
 
 def _stored(layer: Any) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:

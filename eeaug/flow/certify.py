@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from eeaug import data
 from eeaug.bundle import directory as bundle
+from eeaug.bundle import search_files
 from eeaug.bundle.entries import Manifest
 from eeaug.cascade.label_order import LabelOrder, assumed, label_order
 from eeaug.cascade.outcomes import Outcomes
@@ -29,7 +30,7 @@ from eeaug.design.operating_points import Point
 from eeaug.design.promise import Opening, Promise, Terms, Thresholds
 from eeaug.design.reopened import Built, reopened
 from eeaug.design.reuse import Reuse
-from eeaug.errors import InfeasibleError, InputError
+from eeaug.errors import ConversionError, InfeasibleError, InputError
 from eeaug.flow import retarget
 from eeaug.flow.retarget import EarlierBundle
 from eeaug.flow.write_bundle import deliver
@@ -195,6 +196,9 @@ def _built(source: EarlierBundle) -> Built:
         raise InputError(
             f"{where}: {why}, so there is nothing to open: make it with `eeaug augment --promise expected`"
         )
+    if len(steps[0]) != len(design["exits"]):
+        counts = f"has {len(steps[0])} thresholds a step, report.json {len(design['exits'])} exits"
+        raise ConversionError(f"{where / search_files.PATH}: {counts}")
     weights = None if design["reuse"] is None else Reuse(tuple(map(tuple, design["reuse"]["weights"])))
     return Built(
         [(exit_["location"], exit_["head"]) for exit_ in design["exits"]],

@@ -89,7 +89,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
                 "samples that the given model was trained on nothing can be promised"
             )
         priors = None if asked.priors is None else _priors(asked, decision, splits, names)
-    if answered is not None and (doubt := plausibility.normalisation(classifier, answered[1])) is not None:
+    if answered is not None and (doubt := _scaled_otherwise(classifier, given, answered)) is not None:
         progress.warn_first(doubt)
     for note in splits.notes:
         progress.caution(note)
@@ -107,16 +107,31 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     return Ready(network, given, source, names, dense, maps)
 
 
+def _scaled_otherwise(classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray]) -> str | None:
+    """What says that samples are scaled otherwise than in training, all of them or those of one part."""
+    first, x = asked
+    doubt = plausibility.normalisation(classifier, x)
+    for part in given.parts():
+        if doubt is None and part is not first:
+            doubt = plausibility.normalisation(classifier, _some(classifier, given, part), part.name)
+    return doubt
+
+
 def _asked(classifier: Classifier, given: Data) -> tuple[Part, np.ndarray] | None:
-    """A few prepared samples from the whole of a part, which may be sorted by class; None: none fit the model."""
+    """A few prepared samples of a part; None: none fit the model."""
     shape = classifier.input_shape
     part = next((part for part in given.parts() if part.x.shape[1:] == shape and len(part)), None)
-    if part is None:  # given.check reports it
+    if part is None:  # given.check says why
         return None
     given.preprocessing.check(shape)
-    count = SAMPLES if np.prod(shape) <= LARGE else SAMPLES // 4
+    return part, _some(classifier, given, part)
+
+
+def _some(classifier: Classifier, given: Data, part: Part) -> np.ndarray:
+    """Prepared samples from the whole of a part, which may be sorted by class."""
+    count = SAMPLES if np.prod(classifier.input_shape) <= LARGE else SAMPLES // 4
     rows = np.unique(np.linspace(0, len(part) - 1, count).astype(np.intp))
-    return part, np.concatenate(list(data.batches(part, rows, given.preprocessing)))
+    return np.concatenate(list(data.batches(part, rows, given.preprocessing)))
 
 
 def _settled(classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray] | None) -> Classifier:

@@ -172,7 +172,8 @@ def test_another_sensor_is_the_first_thing_said(work: Path, run: Run) -> None:
     report = json.loads((work / "dim" / "report.json").read_bytes())
     test, screen = report["shift"]["comparisons"]
     assert test["outside"] > 1 and test["statistics"][0]["statistic"] == "accuracy" and not screen["outside"]
-    said = report["warnings"][0]
+    layer, said = report["warnings"][:2]
+    assert layer.startswith("Doubtful: x_test: at the model's first normalisation layer")
     assert said.startswith("Doubtful: test is not like choose: the given model is right on ")
     assert f"{100 * report['baseline']['measured']['accuracy']:.2f} % of test" in said and "other people" in said
     assert f"warning: {said}" in done.stderr

@@ -15,9 +15,11 @@ from reports import SAMPLE
 from eeaug.backbone import model
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.data import plausibility
+from eeaug.data import Data, Part, plausibility
 from eeaug.data.plausibility import DOUBT, Seen
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import InputError
+from eeaug.flow import prepare
 from eeaug.heads import train_all
 from eeaug.report.render import terminal
 from eeaug.support.progress import Lines, Progress
@@ -51,6 +53,24 @@ def test_another_scale_is_seen(
     given, x = example
     said = plausibility.normalisation(given, x * np.float32(scale) + np.float32(offset))
     assert said is not None and said.startswith(DOUBT) and words in said and len(said) <= 300
+    named = plausibility.normalisation(given, x * np.float32(scale) + np.float32(offset), "x_val")
+    assert named == said.replace(DOUBT, f"{DOUBT}x_val: ")
+
+
+def test_one_part_of_another_sensor_is_named(example: tuple[Classifier, np.ndarray]) -> None:
+    given, x = example
+    train, val = (Part(f"x_{name}", x[k * 48 : k * 48 + 48], None, None) for k, name in enumerate(("train", "val")))
+    dim = replace(val, x=val.x * np.float32(0.4))
+
+    def told(train: Part, val: Part) -> str | None:
+        data = Data("d.npz", "", train, val, None, None, Preprocessing())
+        asked = prepare._asked(given, data)
+        assert asked is not None
+        return prepare._scaled_otherwise(given, data, asked)
+
+    assert told(train, val) is None
+    assert str(told(train, dim)).startswith(f"{DOUBT}x_val: at the model's first normalisation layer")
+    assert str(told(dim, dim)).startswith(f"{DOUBT}at the model's first normalisation layer")
 
 
 def test_normalisation_that_was_adapted_or_never_trained(keras: Any, tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def search(*, weighted: bool = True, grouped: bool = True, samples: int = 100) -
     screen, choose = (outcomes(n, weighted=weighted, grouped=grouped) for n in (7, 11))
     rng = np.random.default_rng(1)
     on_screen, on_choose = ({i: rng.random((n, CLASSES), np.float32) for i in (0, 2, -1)} for n in (7, 11))
-    return Search(exits, screen, choose, x, on_screen, on_choose)
+    path = ((float(np.float32(0.99)), None), (float(np.float32(0.9)), 0.75))
+    return Search(exits, screen, choose, x, on_screen, on_choose, path)
 
 
 def read(place: Path) -> Search | None:
@@ -77,6 +78,7 @@ def test_what_is_read_is_what_was_written(weighted: bool, tmp_path: Path) -> Non
         assert one.keys() == other.keys() == {0, 2, -1}
         for i, probabilities in one.items():
             np.testing.assert_array_equal(probabilities, other[i])
+    assert found.path == given.path
     assert found.x.dtype == np.float32
     np.testing.assert_array_equal(found.x, given.x[:SAMPLES])
 
@@ -84,7 +86,8 @@ def test_what_is_read_is_what_was_written(weighted: bool, tmp_path: Path) -> Non
 def test_without_heads(tmp_path: Path) -> None:
     alone = outcomes(5, weighted=False).rows([])
     search_files.write(
-        tmp_path, replace(search(), trained=(), screen=alone, outcomes=alone, answers={}, screen_answers={})
+        tmp_path,
+        replace(search(), trained=(), screen=alone, outcomes=alone, answers={}, screen_answers={}, path=()),
     )
     found = read(tmp_path)
     assert found is not None
@@ -176,6 +179,12 @@ CODES, LABELS = np.zeros((4, 11), np.int64), np.zeros(11, np.int64)
         ("exits.json", b"{}", "the file: must be a list, given an object with 0 fields"),
         ("exits.json", b"[{}]", "[0]: location, head, family and 5 more missing"),
         ("exits.json", b"[" * 100_000, "nested too deep"),
+        ("path.json", b"[]", "path.json"),
+        ("path.json", b"[[]]", "path.json"),
+        ("path.json", b"[[0.5], [0.5, null]]", "as many thresholds"),
+        ("path.json", b"[[0.5, 0.5, 0.5, 0.5]]", "at most 3"),
+        ("path.json", b"[[0.1]]", "[0]: a threshold is no float32"),
+        ("path.json", b"[[1.5]]", "[0][0]"),
     ],
     ids=lambda value: str(value)[:30],
 )
