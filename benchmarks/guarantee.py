@@ -168,12 +168,8 @@ def promises(
     """Of every kind of promise that is asked for, what came of it in every draw."""
     rules, decision, goal = world.network.rules, world.network.classifier.decision, world.goal
     terms = {name: Terms(kinds, risk) for name, kinds in KINDS.items()}
-    on_screen, first = world.problem(world.candidates.screen), world.drawn(samples, 0)
-    fixed = {  # of the drawn samples only their number counts
-        name: screened.screened(on_screen, rules, term, first.screen_answers, decision, first.outcomes)[1]
-        for name, term in terms.items()
-        if name in asked or name == "proven"  # whose exits the shared threshold gets
-    }  # fmt: skip
+    on_screen = world.problem(world.candidates.screen)
+    _, fixed = screened.screened(on_screen, rules, world.candidates.screen_answers, decision)
     truths: dict[str, list[Truth]] = {name: [] for name in asked}
     for seed in range(draws):
         candidates = world.drawn(samples, seed)
@@ -181,15 +177,15 @@ def promises(
         for name, term in terms.items():
             if name not in asked:
                 continue
-            task = choose.on_choose_together(on_choose, fixed[name], candidates, decision)
-            path = choose.opening(task, fixed[name], goal.max_class_drop, decision)
-            design, hears, promise = choose._opened(on_choose, fixed[name], path, term, goal, seed)
+            task = choose.on_choose_together(on_choose, fixed, candidates, decision)
+            path = choose.opening(task, fixed, goal.max_class_drop, decision)
+            design, hears, promise = choose._opened(on_choose, fixed, path, term, goal, seed)
             truths[name].append(world.truth(design, hears, proven=promise.kind == "proven"))
         if "none" in asked:
             _, _, design, hears = choose._that_fits(goal, on_choose, rules, None, candidates, decision)
             truths["none"].append(world.truth(design, hears))
         if "shared" in asked:
-            allowed = shared(on_choose, fixed["proven"].design, world.budget, risk, seed)
+            allowed = shared(on_choose, fixed.design, world.budget, risk, seed)
             truths["shared"].append(Truth(0.0, 0.0, 0.0) if allowed is None else world.truth(allowed, None))
     return truths
 
