@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,9 +171,18 @@ class Opening:
             index = k
         promise = replace(self._told("expected", budget, index), tested=tested)
         if index is not None:
-            needed = [learn_then_test.units_needed(claim, risk=risk) for claim in self.claims(index, budget)]
-            promise = replace(promise, needed=None if None in needed else max(n for n in needed if n is not None))
+            promise = replace(promise, needed=self._needed(index, budget, risk))
         return index, promise
+
+    def _needed(self, index: int, budget: float, risk: float) -> int | None:
+        """How many units prove a step if they lose as these do; None: no number does, or a step before it fails."""
+        most = 0.0
+        for claim in self.claims(index, budget):
+            number = learn_then_test.units_needed(claim, risk=risk)
+            if number is None:
+                return None
+            most = max(most, number * self.rows.samples / len(claim.losses))  # a class has some of the samples
+        return ceil(most) if most > self.units else None
 
     def _told(self, kind: str, budget: float, index: int | None) -> Promise:
         drop = error = None
