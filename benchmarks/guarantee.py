@@ -1,160 +1,218 @@
 #!/usr/bin/env python3
-"""How often an accuracy budget is missed, and what a guarantee costs: resplits of recorded outcomes.
+"""How often an accuracy budget is missed under each promise, and what the promise costs: draws of x_val.
 
-    python benchmarks/guarantee.py --data-dir DIR [--models resnet8 resnet32] [--resplits 200] [--risk 0.05 0.1]
+    python benchmarks/guarantee.py --data-dir DIR [--models resnet8 resnet32 dscnn ecg] [--draws 200] [--risk 0.05]
 
-DIR: see public_models.py. The command runs once per model with all 10,000 CIFAR-10 test images as x_val; its bundle
-stays in --work-dir and serves again. Those 10,000 images then stand for the world: calibration samples are drawn
-from them with replacement, a design is found on these as the command does, and its drop and its MACs on all 10,000
-are the true ones, exactly.
+DIR: see public_models.py. Heads are trained once per model, with all samples beside x_train as x_val; outcomes stay
+in --work-dir and serve again. These samples then stand for the world: calibration samples are drawn from them with
+replacement, the tool promises what it can of the design that screen has fixed, and its drop and its MACs on all of
+the world are the true ones, exactly. Where groups are what is drawn (dscnn: speakers), so many that they have the
+stated number of samples on average; what is proven of them is the mean over groups, and judged by it.
 
-Heads were trained on other images. Their temperatures were fitted on the 10,000, so confidences are a little better
-calibrated than few samples would make them: what is saved may be flattered by that, for all methods alike.
-Violations are not: for the test, heads and temperatures are fixed before samples are drawn.
-
-independent   --scoring independent: thresholds as the paper finds them; all samples choose
-exact         the default; all samples choose
-risk          --risk: a third of the samples chooses, two thirds certify; nothing proven saves nothing
+proven     --promise proven
+expected   --promise expected
+default    neither: the proof, and where it saves less than half of what is expected, that
+none       --promise none: what just fits, exits, thresholds and all, on the drawn samples
+shared     Jazbec et al., "Fast yet safe: early-exiting with risk control" (2024): one threshold for all exits,
+           lowered from 1 in steps of 0.01 as long as an upper confidence bound of the drop (by betting) is within
+           the budget; for the exits that screen has fixed for a proof, and not knowing groups
+oracle     what just fits on all of the world
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
+import pickle
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from public_models import MODELS, prepare
 
+from eeaug.cascade import betting
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
-from eeaug.data import splitting
-from eeaug.design import certify as certification
-from eeaug.design import problem as choice
-from eeaug.design import refine
-from eeaug.design.problem import Baseline, Rules
-from eeaug.network.costs import Costs
+from eeaug.design import choose, problem, refine, reuse, screened
+from eeaug.design.network import Network
+from eeaug.design.promise import Terms
+from eeaug.design.reuse import Reuse
+from eeaug.heads.candidates import Candidates
 from eeaug.search.space import Design, Problem
-from eeaug.settings import Settings
+from eeaug.settings import EFFORTS, Goal, Settings
+from eeaug.support.progress import Lines, Progress
 
-NAMES = tuple(name for name, (_, data, *_) in MODELS.items() if data == "cifar10")
-ASKED = ("max_latency_s", "max_accuracy_drop", "max_class_drop", "objective", "mapping", "max_exits", "thresholds")
+KINDS = {"proven": ("proven",), "expected": ("expected",), "default": ("proven", "expected")}
+PROMISES = (*KINDS, "none", "shared")
 HEADER = (
-    "calibration samples", "method", "over the budget (95 %)", "mean drop (points)", "MACs saved",
-    "of what exact saves", "nothing proven",
+    "samples of x_val", "promise", "over the budget (95 %)", "mean drop (points)", "MACs saved", "± between draws",
+    "nothing leaves",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What a choice needs of a bundle; ``outcomes`` are those of all images."""
+class Truth:
+    """Of one design on all of the world: accuracy lost, by sample and by group; share of the MACs saved."""
 
-    settings: Settings
-    costs: Costs
-    rules: Rules
-    base: Baseline
-    decision: Decision
-    outcomes: Outcomes
-
-    @property
-    def budget(self) -> float:
-        assert self.settings.goal.max_accuracy_drop is not None, "read refuses other bundles"
-        return self.settings.goal.max_accuracy_drop
+    drop: float
+    group_drop: float
+    saved: float
+    proven: bool = False
 
 
 @dataclass(frozen=True)
-class Truth:
-    """Of one design on all images: accuracy lost, share of the MACs saved; whether any exit is open."""
+class World:
+    """A network, its trained heads, and what they say of all samples (as choose)."""
 
-    drop: float
-    saved: float
-    early: bool
+    settings: Settings
+    network: Network
+    candidates: Candidates
 
+    @cached_property
+    def task(self) -> Problem:
+        return self.problem(self.candidates.outcomes)
 
-def record(name: str, directory: Path, work: Path, effort: str, threads: int) -> Path:
-    """Run the command with all test images as x_val; returns the bundle, an earlier one if it is there."""
-    out = work / f"{name}-{effort}"
-    if out.is_dir():
-        return out
-    model, spec, options = prepare(name, directory, work)
-    parts = dict(np.load(work / json.loads(spec.read_text())["source"]))
-    for key in ("x", "y"):
-        parts[f"{key}_val"] = np.concatenate([parts[f"{key}_val"], parts.pop(f"{key}_test")])
-    np.savez(work / "held.npz", **parts)
-    spec.write_text(json.dumps({**json.loads(spec.read_text()), "source": "held.npz"}))
-    command = [sys.executable, "-m", "eeaug", "augment", str(model), "--hw", "psoc6", "--data", str(spec),
-               "-o", str(out), "--effort", effort, "--threads", str(threads), "--cache-dir", str(work / "cache"),
-               *options]  # fmt: skip
-    subprocess.run(command, cwd=work, stdout=subprocess.DEVNULL, check=True)
-    return out
+    @property
+    def goal(self) -> Goal:
+        return self.settings.goal
 
+    @property
+    def budget(self) -> float:
+        assert self.goal.max_accuracy_drop is not None
+        return self.goal.max_accuracy_drop
 
-def read(bundle: Path, directory: Path) -> Recorded:
-    """The search that a bundle came from, without its data: costs need the model file, exits ``search/``."""
-    from eeaug import hardware
-    from eeaug.backbone import model
-    from eeaug.bundle import search_files
-    from eeaug.network import graph, locations
+    def problem(self, outcomes: Outcomes) -> Problem:
+        network = self.network
+        costs = network.costs([trained.head.cost() for trained in self.candidates.trained])
+        decision = network.classifier.decision
+        return problem.problem(self.goal, costs, outcomes, network.rules, network.baseline(), decision)
 
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    given = manifest["inputs"][0]
-    classifier = model.load(directory / "models" / given["name"], allow_unsafe=False, output=None)
-    if classifier.sha256 != given["sha256"]:
-        raise SystemExit(f"{bundle} was not made from {given['name']} of {directory}")
-    asked = {key: manifest["settings"][key] for key in ASKED}
-    settings = Settings.of(model=Path(given["name"]), hardware=str(bundle / "hardware.yaml"), **asked)
-    if settings.goal.max_accuracy_drop is None:
-        raise SystemExit(f"{bundle} was made for --efficiency-weight: there is no budget to miss")
-    found, target = search_files.read(bundle), hardware.read(settings.input.hardware)
-    if found is None:
-        raise SystemExit(f"{bundle} has no search/: it was made with --slim")
-    blocks = graph.blocks(classifier)
-    places, reasons = locations.find(blocks, classifier.decision.outputs)
-    exits = [trained.head.cost() for trained in found.trained]
-    costs = Costs(target, blocks, exits, int(np.prod(classifier.input_shape)))
-    rules = choice.rules(settings.goal, target, places, reasons)
-    return Recorded(settings, costs, rules, choice.baseline(costs), classifier.decision, found.outcomes)
+    @cached_property
+    def groups(self) -> list[np.ndarray] | None:
+        """The rows of each."""
+        groups = self.candidates.outcomes.groups
+        return None if groups is None else [np.flatnonzero(groups == name) for name in np.unique(groups)]
 
-
-def some(outcomes: Outcomes, rows: np.ndarray) -> Outcomes:
-    return Outcomes(outcomes.confidence[:, rows], outcomes.predicted[:, rows], outcomes.labels[rows])
-
-
-def truth(recorded: Recorded, design: Design) -> Truth:
-    every, costs = recorded.outcomes, recorded.costs
-    leaves = Passage(every.rows(design.exits), design.thresholds).at
-    right = every.rows(design.exits).correct[leaves, np.arange(every.samples)]
-    segments = costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors)
-    mean_macs = float(np.cumsum(segments.macs[0])[leaves].mean())
-    drop = float(every.correct[-1].mean() - right.mean())
-    return Truth(drop, 1 - mean_macs / costs.total_macs, bool((leaves < len(design.exits)).any()))
-
-
-def trial(recorded: Recorded, samples: int, seed: int, risks: Sequence[float]) -> list[Truth]:
-    """One draw of calibration samples: the truth of the designs of independent, exact, and every risk."""
-    rng = np.random.default_rng([samples, seed])
-    held = some(recorded.outcomes, rng.integers(0, recorded.outcomes.samples, samples))
-    first = splitting._stratified(held.labels, 1 / 3, rng)
-    choose, certify = some(held, np.flatnonzero(first)), some(held, np.flatnonzero(~first))
-
-    def problem(outcomes: Outcomes, scoring: str = "exact") -> Problem:
-        goal = replace(recorded.settings.goal, scoring=scoring)
-        return choice.problem(goal, recorded.costs, outcomes, recorded.rules, recorded.base, recorded.decision)
-
-    tasks = [problem(held, "independent"), problem(held), problem(choose)]
-    *designs, chosen = (refine.choose(task, recorded.rules)[1] for task in tasks)
-    for risk in risks:
-        proven, _ = certification.certified(
-            tasks[-1], recorded.rules, chosen, certify, budget=recorded.budget, risk=risk, seed=seed
+    def drawn(self, samples: int, seed: int) -> Candidates:
+        """The candidates with so many samples of the world, or groups that have as many on average, as choose."""
+        rng = np.random.default_rng([samples, seed])
+        outcomes, answers = self.candidates.outcomes, self.candidates.answers
+        names = None
+        if self.groups is None:
+            rows = rng.integers(0, outcomes.samples, samples)
+        else:
+            drawn = rng.integers(0, len(self.groups), self.units(samples))
+            rows = np.concatenate([self.groups[k] for k in drawn])
+            names = np.repeat(np.arange(len(drawn)), [len(self.groups[k]) for k in drawn])
+        some = Outcomes(
+            outcomes.confidence[:, rows], outcomes.predicted[:, rows], outcomes.labels[rows], groups=names
         )
-        designs.append(proven)
-    return [truth(recorded, design) for design in designs]
+        return replace(
+            self.candidates, outcomes=some, answers=lambda i: None if (p := answers(i)) is None else p[rows]
+        )
+
+    def units(self, samples: int) -> int:
+        if self.groups is None:
+            return samples
+        return round(samples * len(self.groups) / self.candidates.outcomes.samples)
+
+    def truth(self, design: Design, hears: Reuse | None, *, proven: bool = False) -> Truth:
+        candidates, index = self.candidates, [*design.exits, -1]
+        rows = candidates.outcomes.rows(design.exits)
+        if hears is not None:
+            probabilities = [p for i in index if (p := candidates.answers(i)) is not None]
+            rows = reuse.heard(rows, probabilities, hears, self.network.classifier.decision)
+        passage = Passage(rows, design.thresholds)
+        segments = self.task.segments([design.exits], design.processors)
+        total = self.network.baseline().segments.macs.sum()
+        losses = passage.losses
+        by_group = losses.mean() if self.groups is None else np.mean([losses[of].mean() for of in self.groups])
+        saved = 1 - passage.mean(segments.macs[0]) / total
+        return Truth(float(losses.mean()), float(by_group), float(saved), proven)
+
+
+def record(name: str, directory: Path, work: Path, effort: str, threads: int) -> World:
+    """All that the command does before it chooses, with every sample beside x_train as x_val."""
+    from eeaug.flow.prepare import prepare as prepared
+    from eeaug.heads import train_all
+
+    model, spec, options = prepare(name, directory, work, whole=True)
+    settings = Settings.of(
+        model=model, data=str(spec), hardware="psoc6", max_latency_s=float(options[1]), max_exits=3, effort=effort,
+        threads=threads, cache=work / "cache",
+    )  # fmt: skip
+    progress = Progress(Lines(lambda text: print(text, file=sys.stderr, flush=True)))
+    ready = prepared(settings, progress)
+    stored = work / f"{name}-{effort}.pickle"
+    if not stored.is_file():
+        found = train_all.search(
+            ready.source, ready.dense, ready.maps, EFFORTS[effort],
+            seed=0, pinned=(), given=lambda outcomes: None, progress=progress,
+        )  # fmt: skip
+        answers = [
+            {i: np.array(of(i)) for i in range(-1, len(found.trained))}
+            for of in (found.screen_answers, found.answers)
+        ]
+        arrays = found.trained, found.screen, found.outcomes, found.heads_trained
+        stored.write_bytes(pickle.dumps((arrays, answers)))
+    arrays, (screen, answers) = pickle.loads(stored.read_bytes())
+    return World(settings, ready.network, Candidates(*arrays, screen.get, answers.get))
+
+
+def promises(
+    world: World, risk: float, samples: int, draws: int, asked: Sequence[str] = PROMISES
+) -> dict[str, list[Truth]]:
+    """Of every kind of promise that is asked for, what came of it in every draw."""
+    rules, decision, goal = world.network.rules, world.network.classifier.decision, world.goal
+    terms = {name: Terms(kinds, risk) for name, kinds in KINDS.items()}
+    on_screen = world.problem(world.candidates.screen)
+    _, fixed = screened.screened(on_screen, rules, world.candidates.screen_answers, decision)
+    truths: dict[str, list[Truth]] = {name: [] for name in asked}
+    for seed in range(draws):
+        candidates = world.drawn(samples, seed)
+        on_choose = world.problem(candidates.outcomes)
+        for name, term in terms.items():
+            if name not in asked:
+                continue
+            task = choose.on_choose_together(on_choose, fixed, candidates, decision)
+            path = choose.opening(task, fixed, goal.max_class_drop, decision)
+            design, hears, promise = choose._opened(on_choose, fixed, path, term, goal, seed)
+            truths[name].append(world.truth(design, hears, proven=promise.kind == "proven"))
+        if "none" in asked:
+            _, _, design, hears = choose._that_fits(goal, on_choose, rules, None, candidates, decision)
+            truths["none"].append(world.truth(design, hears))
+        if "shared" in asked:
+            allowed = shared(on_choose, fixed.design, world.budget, risk, seed)
+            truths["shared"].append(Truth(0.0, 0.0, 0.0) if allowed is None else world.truth(allowed, None))
+    return truths
+
+
+def shared(task: Problem, design: Design, budget: float, risk: float, seed: int) -> Design | None:
+    """The rule of Jazbec et al.: the lowest threshold down to which the bound is within the budget.
+
+    None if there is none that saves anything of the drawn samples.
+    """
+    rows, lowest = task.outcomes.rows(design.exits), None
+    for threshold in np.arange(100, -1, -1) / 100:
+        losses = Passage(rows, [float(threshold)] * len(design.exits)).losses
+        if betting.log_capital(losses, np.array([budget]), error=risk, seed=seed)[0] < np.log(1 / risk):
+            break
+        lowest = float(threshold)
+    allowed = replace(design, thresholds=(lowest,) * len(design.exits))
+    saves = refine.mean_cost(task, allowed) < task.objective.base_cost
+    return allowed if lowest is not None and saves else None
+
+
+def oracle(world: World) -> Truth:
+    network = world.network
+    decision = network.classifier.decision
+    _, _, design, hears = choose._that_fits(
+        world.goal, world.task, network.rules, None, world.candidates, decision
+    )  # fmt: skip
+    return world.truth(design, hears)
 
 
 def interval(hits: int, runs: int) -> tuple[float, float]:
@@ -164,49 +222,47 @@ def interval(hits: int, runs: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / (1 + z**2 / runs)), min(1.0, (middle + half) / (1 + z**2 / runs))
 
 
-def rows(recorded: Recorded, samples: int, resplits: int, risks: Sequence[float]) -> list[str]:
-    """Markdown rows, one for each method."""
-    trials = [trial(recorded, samples, seed, risks) for seed in range(resplits)]
-    names = ["independent", "exact", *(f"risk {risk:g}" for risk in risks)]
-    saved = [float(np.mean([t.saved for t in of])) for of in zip(*trials, strict=True)]
-    made = []
-    for k, (name, of) in enumerate(zip(names, zip(*trials, strict=True), strict=True)):
-        over = sum(t.drop > recorded.budget + 1e-9 for t in of)
-        low, high = interval(over, resplits)
-        cells = [
-            f"{samples:,}", name, f"{over / resplits:.1%} ({low:.1%} to {high:.1%})",
-            f"{100 * np.mean([t.drop for t in of]):.2f}", f"{saved[k]:.1%}",
-            f"**{saved[k] / saved[1]:.0%}**" if k > 1 else "",
-            f"{np.mean([not t.early for t in of]):.1%}" if k > 1 else "",
-        ]  # fmt: skip
-        made.append("| " + " | ".join(cells) + " |")
-    return made
+def row(world: World, samples: int, name: str, truths: Sequence[Truth]) -> str:
+    """Of a Markdown table."""
+    runs = len(truths)
+    drops = [truth.group_drop if truth.proven else truth.drop for truth in truths]
+    saved = [truth.saved for truth in truths]
+    over = sum(drop > world.budget + 1e-9 for drop in drops)
+    low, high = interval(over, runs)
+    count = f"{samples:,}" + ("" if world.groups is None else f" ({world.units(samples):,} groups)")
+    cells = [
+        count, name, f"{over / runs:.1%} ({low:.1%} to {high:.1%})", f"{100 * np.mean(drops):.2f}",
+        f"**{np.mean(saved):.1%}**", f"{np.std(saved):.1%}", f"{np.mean(np.array(saved) <= 0):.1%}",
+    ]  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--models", nargs="*", choices=NAMES, default=["resnet8", "resnet32"])
-    parser.add_argument("--outcomes", nargs="*", type=Path, default=[], help="bundles to read instead of --models")
-    parser.add_argument("--resplits", type=int, default=200)
-    parser.add_argument("--samples", nargs="*", type=int, default=[500, 1000, 2000, 5000])
-    parser.add_argument("--risk", nargs="*", type=float, default=[0.05, 0.1])
-    parser.add_argument("--effort", choices=("quick", "normal", "thorough"), default="quick")
-    parser.add_argument("--threads", type=int, default=2, help="of the recording run")
-    parser.add_argument("--work-dir", type=Path, help="keeps bundles for the next time; default: a new directory")
-    known = parser.parse_args()
-    directory = known.data_dir.resolve()
-    work = (known.work_dir or Path(tempfile.mkdtemp(prefix="eeaug-benchmark-"))).resolve()
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=["resnet8", "resnet32", "dscnn", "ecg"])
+    parser.add_argument("--promises", nargs="*", choices=PROMISES, default=PROMISES)
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--samples", nargs="*", type=int, default=[250, 500, 1000, 2000, 5000])
+    parser.add_argument("--risk", type=float, default=0.05)
+    parser.add_argument("--effort", choices=EFFORTS, default="normal")
+    parser.add_argument("--threads", type=int, default=2, help="that heads are trained with")
+    parser.add_argument("--work-dir", type=Path, help="keeps outcomes for the next time; default: a new directory")
+    asked = parser.parse_args()
+    directory = asked.data_dir.resolve()
+    work = (asked.work_dir or Path(tempfile.mkdtemp(prefix="eeaug-benchmark-"))).resolve()
     work.mkdir(parents=True, exist_ok=True)
-    recording = (record(name, directory, work, known.effort, known.threads) for name in known.models)
-    for bundle in known.outcomes or recording:
-        recorded = read(bundle, directory)
-        print(f"\n{recorded.settings.input.model.stem}: {len(recorded.costs.exits)} trained exits, "
-              f"{recorded.outcomes.samples:,} images, budget {100 * recorded.budget:g} points, "
-              f"{known.resplits} resplits\n")  # fmt: skip
+    for name in asked.models:
+        world = record(name, directory, work, asked.effort, asked.threads)
+        outcomes, best = world.candidates.outcomes, oracle(world)
+        print(f"\n{name}: {len(world.candidates.trained)} trained exits, {outcomes.samples:,} samples"
+              + ("" if world.groups is None else f" in {len(world.groups)} groups")
+              + f", budget {100 * world.budget:g} points, {asked.draws} draws, risk {asked.risk:g}; oracle: "
+              f"{best.saved:.1%} saved at a drop of {100 * best.drop:.2f} points\n")  # fmt: skip
         print("| " + " | ".join(HEADER) + " |\n" + "|---" * len(HEADER) + "|", flush=True)
-        for samples in known.samples:
-            print("\n".join(rows(recorded, samples, known.resplits, known.risk)), flush=True)
+        for samples in asked.samples:
+            for kind, truths in promises(world, asked.risk, samples, asked.draws, asked.promises).items():
+                print(row(world, samples, kind, truths), flush=True)
 
 
 if __name__ == "__main__":

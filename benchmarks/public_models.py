@@ -1,11 +1,13 @@
 """Public models and data that benchmarks run on.
 
 A data directory holds models/<name>.h5 and the data that no package carries: kws_mfcc_train.npz (x_train, y_train,
-groups_train: 49×10 MFCC windows of Speech Commands v2) and vww_eembc_1000.npz (x_test, y_test: EEMBC's 1,000
-visual-wake-words images). CIFAR-10 is read from cifar10.npz there, else through keras.datasets.
+groups_train: 49×10 MFCC windows of Speech Commands v2), vww_eembc_1000.npz (x_test, y_test: EEMBC's 1,000
+visual-wake-words images) and ecg_kachuee.npz (heart beats of MIT-BIH, parts by beat; patients are left out).
+CIFAR-10 is read from cifar10.npz there, else through keras.datasets.
 
 The test images of CIFAR-10 are halved: the first 5,000 choose, the last 5,000 measure. KWS is split by
-speaker and VWW at random, 60 : 20 : 20 and 50 : 25 : 25. Other seeds split otherwise, of CIFAR-10 the test images.
+speaker and VWW at random, 60 : 20 : 20 and 50 : 25 : 25. Other seeds split otherwise, of CIFAR-10 the test images;
+the parts of ECG stay as they are.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ MODELS = {
         ["--max-latency", "5"],
     ),
     "dscnn": ("dscnn_kws.h5", "kws", {}, ["--max-latency", "2.5"]),
+    "ecg": ("ecg_kachuee_fcn.h5", "ecg", {}, ["--max-latency", "2.5"]),
     "mobilenetv1": ("mobilenetv1_vww.h5", "vww", {"scale": 1 / 255}, ["--max-latency", "2.5"]),
 }
 
@@ -76,18 +79,33 @@ def vww(directory: Path, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-DATA = {"cifar10": cifar10, "kws": kws, "vww": vww}
+def ecg(directory: Path, seed: int = 0) -> dict[str, np.ndarray]:
+    stored = np.load(directory / "ecg_kachuee.npz")
+    return {f"{k}_{part}": stored[f"{k}_{part}"] for part in ("train", "val", "test") for k in ("x", "y")}
 
 
-def prepare(name: str, directory: Path, work: Path, seed: int = 0) -> tuple[Path, Path, list[str]]:
-    """The model file, its .data.yaml (written into ``work``, samples beside it) and its latency limit."""
+DATA = {"cifar10": cifar10, "kws": kws, "vww": vww, "ecg": ecg}
+
+
+def prepare(
+    name: str, directory: Path, work: Path, seed: int = 0, *, whole: bool = False
+) -> tuple[Path, Path, list[str]]:
+    """The model file, its .data.yaml (written into ``work``, samples beside it) and its latency limit.
+
+    ``whole``: what would be x_test is part of x_val.
+    """
     file, source, preprocessing, options = MODELS[name]
-    data = work / f"{source}{seed or ''}.npz"
+    suffix = f"{seed or ''}{'-whole' if whole else ''}"
+    data = work / f"{source}{suffix}.npz"
     if not data.exists():
-        np.savez(data, **DATA[source](directory, seed))
+        parts = DATA[source](directory, seed)
+        if whole:
+            for key in [key.removesuffix("_test") for key in parts if key.endswith("_test")]:
+                parts[f"{key}_val"] = np.concatenate([parts[f"{key}_val"], parts.pop(f"{key}_test")])
+        np.savez(data, **parts)
     sidecar: dict[str, Any] = {"source": data.name, "preprocessing": dict(preprocessing)}
     if isinstance(preprocessing.get("mean"), str):
         sidecar["preprocessing"]["mean"] = str((directory / "models" / preprocessing["mean"]).resolve())
-    spec = work / f"{name}{seed or ''}.data.yaml"
+    spec = work / f"{name}{suffix}.data.yaml"
     spec.write_text(json.dumps(sidecar))  # JSON is YAML
     return (directory / "models" / file).resolve(), spec, list(options)

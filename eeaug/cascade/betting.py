@@ -6,6 +6,8 @@ A paired loss is [cascade wrong] − [given model wrong] of one sample (or [they
 
 from __future__ import annotations
 
+from math import log1p, sqrt
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,23 +62,50 @@ def log_capital(
         x = x * weights
         most, moment = max(1.0, float(weights.max(initial=0))), moment * float(np.mean(weights**2))
     x = np.random.default_rng(seed).permutation(x)
+    if not len(x):
+        return np.zeros(len(means))
+    # where each block begins; how many losses come before it, their sum and their mean square about every candidate
+    number = min(len(x), BLOCKS)
+    short, longer = divmod(len(x), number)
+    starts = np.arange(number) * short + np.minimum(np.arange(number), longer)
+    seen = starts.astype(np.float64)
+    total, squares = (np.cumsum(np.add.reduceat(y, starts)) - np.add.reduceat(y, starts) for y in (x, x * x))
+    second = ASSUMED_SAMPLES * moment + squares[:, None] - 2 * np.outer(total, means) + np.outer(seen, means**2)
+    scale = 2 * (ASSUMED_SAMPLES + seen[:, None]) / second / (len(x) - seen)[:, None]
     largest = LARGEST_BET / np.maximum(most - means, 1e-12)
-    target = np.log(1 / error)
+    target = float(np.log(1 / error))
+    if len(means) == 1:
+        return np.array([_highest(x, starts, float(means[0]), scale[:, 0], float(largest[0]), target)])
     capital, highest = np.zeros(len(means)), np.zeros(len(means))
-    seen, total, squares = 0, 0.0, 0.0
-    for block in np.array_split(x, min(len(x), BLOCKS)) if len(x) else ():
-        second = (ASSUMED_SAMPLES * moment + squares - 2 * means * total + seen * means**2) / (
-            ASSUMED_SAMPLES + seen
-        )
+    for block, each in zip(np.split(x, starts[1:]), scale, strict=True):
         missing = np.maximum(target - capital, 0.0)
         if not missing.any():
             break
-        stake = np.minimum(np.sqrt(2 * missing / ((len(x) - seen) * second)), largest)
+        stake = np.minimum(np.sqrt(missing * each), largest)
         # equal losses are counted once where that pays
         value, count = (block, 1) if len(means) < 9 else np.unique(block, return_counts=True)
         capital += (np.log1p(-stake * (value[:, None] - means)) * np.reshape(count, (-1, 1))).sum(axis=0)
         np.maximum(highest, capital, out=highest)
-        seen, total, squares = seen + len(block), total + float(block.sum()), squares + float(block @ block)
+    return highest
+
+
+def _highest(
+    x: Floats, starts: NDArray[np.intp], mean: float, scale: Floats, largest: float, target: float
+) -> float:  # fmt: skip
+    """The same for one candidate, as a chain of designs asks for many times: short blocks need no arrays."""
+    capital = highest = 0.0
+    gains = x - mean
+    values = gains.tolist() if len(x) < 40 * len(starts) else None
+    edges = [*starts.tolist(), len(x)]
+    for k, each in enumerate(scale.tolist()):
+        if capital >= target:
+            break
+        stake = min(sqrt((target - capital) * each), largest)
+        if values is None:
+            capital += float(np.log1p(-stake * gains[edges[k] : edges[k + 1]]).sum())
+        else:
+            capital += sum(log1p(-stake * gain) for gain in values[edges[k] : edges[k + 1]])
+        highest = max(highest, capital)
     return highest
 
 

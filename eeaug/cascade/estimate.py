@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,8 @@ def drop(
 
     Returns
     -------
-    The mean, NaN where nothing counts, and its standard error, infinite for fewer than two units.
+    The mean, NaN where nothing counts, and its standard error: at least that of a mean to which one sample has
+    added a loss, since where no losses differ the formula says 0; infinite for fewer than two units.
     """
     counts = np.ones(len(losses)) if weights is None else np.asarray(weights, np.float64)
     total = float(counts.sum())
@@ -44,4 +45,5 @@ def drop(
     units = len(residuals)
     if units < 2:
         return mean, inf
-    return mean, float(np.sqrt(units / (units - 1) * (residuals @ residuals))) / total
+    squares = max(float(residuals @ residuals), float(counts @ counts) / len(counts))
+    return mean, sqrt(units / (units - 1) * squares) / total

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, log
 
 import numpy as np
@@ -27,7 +28,7 @@ __all__ = ["Certified", "Claim", "certify", "groups_needed", "p_value", "units_n
 
 Floats = NDArray[np.float64]
 
-MOST_UNITS = 200_000  # more than that many are estimated from mean and variance
+MOST_UNITS = 200_000  # more than that many are told by mean and variance alone
 
 
 @dataclass(frozen=True)
@@ -203,17 +204,19 @@ def units_needed(claim: Claim, *, risk: float, seed: int = 0) -> int | None:
         weights = None if units.weights is None else np.resize(units.weights, number)
         return _p_value(_Units(np.resize(units.losses, number), weights, False), budget, risk, seed) <= risk
 
-    low, high = 0, ceil(log(1 / risk))
+    # what a bet with the best stake needs for such a mean and variance
+    low, high = 0, ceil(2 * log(1 / risk) * (float(values.var()) / missing**2 + 1))
+    if high > MOST_UNITS:
+        return high
     while not enough(high):
-        low, high = high, ceil(1.5 * high)
-        if high > MOST_UNITS:  # what a bet with the best stake needs for such a mean and variance
-            return ceil(2 * log(1 / risk) * (float(values.var()) + missing**2) / missing**2)
+        low, high = high, ceil(1.25 * high)
     while high - low > max(1, high // 100):
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 
+@cache
 def groups_needed(budget: float, risk: float) -> int | None:
     """How many groups prove ``budget`` if none of them loses anything; None for a budget of 0."""
     # two groups of two: their mean losses are bounded, not in {−1, 0, 1}

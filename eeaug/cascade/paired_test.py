@@ -64,11 +64,9 @@ class PairedTest:
     samples: int
     margin: float
     risk: float = 0.05
-    # remembered: by cell the largest Z known to pass and the smallest known not to, by table its p-value, by
-    # tolerance the last cell and its grid
+    # remembered: by cell the largest Z known to pass and the smallest known not to; by table its p-value
     _known: dict[int, tuple[float, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _p_values: dict[tuple[int, int], float] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _grids: dict[float, tuple[int, _Grid]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def p_value(self, worse: int, better: int) -> float:
         """P(p-value ≤ x) ≤ x for every x if the drop is ``margin`` or more; 1 where a − c ≥ n b.
@@ -106,10 +104,7 @@ class PairedTest:
 
     def _bounds(self, z: float, cell: int, tolerance: float) -> tuple[float, float]:
         """The p-value of tables with this Z in a cell, from below and from above."""
-        of, grid = self._grids.get(tolerance, (-1, None))
-        if of != cell or grid is None:
-            grid = _grid(self.samples, self.margin, self.risk, cell, tolerance)
-            self._grids[tolerance] = cell, grid
+        grid = _grid(self.samples, self.margin, self.risk, cell, tolerance)
         least = grid.probabilities(_region(z, grid.last, self.samples, self.margin))
         most = least + grid.outside + ROUNDING
         inner = most[: len(grid.error) + 1]
@@ -121,7 +116,7 @@ class PairedTest:
         )
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4096)
 def paired_test(samples: int, margin: float, risk: float) -> PairedTest:
     """The one that remembers what it has decided before."""
     return PairedTest(samples, margin, risk)
@@ -233,6 +228,7 @@ class _Grid:
         return np.asarray((self.mass * below).sum(axis=1))
 
 
+@lru_cache(maxsize=8)  # of up to some megabytes
 def _grid(n: int, b: float, risk: float, cell: int, tolerance: float) -> _Grid:
     from scipy import special
 

@@ -127,7 +127,7 @@ def _shared(
     """Link what another archive has unpacked already; gives the hashes of what these arrays hold, by key."""
     shared: dict[str, str] = {}
     for other in sorted(cache.glob(f"*/{CONTENTS}")) if packed else ():
-        facts = checksums.read_json(other)
+        facts = _remembered(other)
         if facts is None or other.parent.is_symlink():
             continue
         for key in packed.keys() - shared.keys():
@@ -144,13 +144,19 @@ def _shared(
     return shared
 
 
+def _remembered(file: Path) -> dict[str, dict[str, str]] | None:
+    """Hashes of a folder's arrays by key; None where there are none, or not as this version writes them."""
+    facts = checksums.read_json(file)
+    return facts if facts is not None and facts.keys() == {"content", "packed"} else None
+
+
 def _contents(
     archive: zipfile.ZipFile, path: Path, members: Mapping[str, zipfile.ZipInfo], folder: Path,
     packed: Mapping[str, str], shared: Mapping[str, str],
 ) -> dict[str, str]:  # fmt: skip
     """Unpack what is neither there nor shared; gives a hash of every array, which the folder remembers."""
     file = folder / CONTENTS
-    known = checksums.read_json(file)
+    known = _remembered(file)
     if known is None:
         known = {"content": {}, "packed": {}}
         if is_there(file):

@@ -196,9 +196,17 @@ def _is_expected(claim: Claim) -> bool:
 
 
 def _estimated(claim: Claim) -> tuple[float, float]:
-    """A drop and its standard error: as if one sample at least were lost, since none of few says little."""
+    """A drop and its standard error if the drop were the budget, as in a score test (Tango 1998).
+
+    Where few samples are lost by luck, their own variance is small by the same luck. A loss is −1, 0 or 1: a mean
+    that is larger by so much comes from so many more samples that count, and the variance with them.
+    """
     drop, error = estimate.drop(claim.losses, claim.weights, claim.groups)
-    return drop, max(error, 1 / max(1, len(claim.losses)))
+    more, number = max(0.0, claim.budget - drop), max(1, len(claim.losses))
+    counting = estimate.drop(np.abs(claim.losses), claim.weights, claim.groups)[0]
+    if not counting > 0:
+        return drop, float(np.sqrt(more / number))
+    return drop, error * float(np.sqrt(1 + more / counting))
 
 
 def _claim(losses: NDArray[np.integer], budget: float, rows: Outcomes, samples: NDArray[np.intp]) -> Claim:

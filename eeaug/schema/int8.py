@@ -26,7 +26,7 @@ CHECKED = {
 INT8 = record(
     "The int8 files as a cascade, compared with the given float model.",
     kernels=text("LiteRT's kernels that figures are of.", one_of=("optimised", "reference")),
-    calibration_samples=count("Choose samples that ranges were taken from.", "samples"),
+    calibration_samples=count("Screen samples that ranges were taken from.", "samples"),
     exits=rows(
         "Early exits, in order.",
         record(

@@ -112,7 +112,7 @@ def test_boundaries_agree_and_constants_are_int8(made: Path) -> None:
         assert (own["threshold"], own["constant"]) == (exit_["threshold"], exit_["constant"])
         assert -128 < own["constant"] <= 127 and own["constant"] == np.ceil(256 * own["threshold"]) - 128
     assert stages[-1]["int8"]["constant"] is None
-    assert report["int8"]["calibration_samples"] == 300  # all of x_val
+    assert report["int8"]["calibration_samples"] == 60  # all of screen
     assert "quantise" in read(made, "timing")
 
 

@@ -245,6 +245,20 @@ def test_rows_that_are_not_alike(tmp_path: Path) -> None:
 
 def test_contents_and_not_places_make_the_hash() -> None:
     x = np.arange(12.0).reshape(4, 3)
-    assert store.content({"x": x}) == store.content({"x": np.asfortranarray(x)})
+
+    def content(arrays: dict[str, np.ndarray]) -> str:
+        return store.content({key: store.digest(array) for key, array in arrays.items()})
+
+    assert content({"x": x}) == content({"x": np.asfortranarray(x)})
     other = [{"y": x}, {"x": x.reshape(3, 4)}, {"x": x.astype("f4")}, {"x": x + 1}, {"x": x, "y": x}]
-    assert len({store.content(arrays) for arrays in [{"x": x}, *other]}) == 6
+    assert len({content(arrays) for arrays in [{"x": x}, *other]}) == 6
+
+
+def test_parts_of_any_source_are_known_by_what_they_hold(tmp_path: Path, code: str) -> None:
+    """Functions, and a saved data set of the same samples."""
+    one, two = (read(tmp_path, f"{code}.sets:{name}", (4,)) for name in ("pair", "mapping"))
+    save(tmp_path / "set", np.arange(48, dtype=np.float32).reshape(12, 4), np.arange(12) % 3)
+    three = read(tmp_path, shape=(4,))
+    assert one.train and one.test and two.train and three.train
+    assert one.train.digest == two.train.digest == three.train.digest != one.test.digest
+    assert len({one.sha256, two.sha256, three.sha256}) == 3

@@ -35,6 +35,11 @@ def test_too_few_units_say_nothing() -> None:
     assert estimate.drop(np.ones(1, np.int8)) == (1, np.inf)
     assert estimate.drop(np.array([1, 0, 0, 0], np.int8), groups=np.zeros(4, int)) == (0.25, np.inf)
     assert np.isnan(estimate.drop(np.ones(3, np.int8), np.zeros(3))[0])
+    # what was never seen is not known to be never: as uncertain as if it had been seen once
+    none, one = np.zeros(50, np.int8), np.arange(50) == 7
+    assert estimate.drop(none) == (0, pytest.approx(1 / 50, rel=0.02))
+    assert estimate.drop(none)[1] == pytest.approx(estimate.drop(one.astype(np.int8))[1], rel=0.02)
+    assert estimate.drop(none, groups=np.arange(50) // 5)[1] == pytest.approx(1 / 50, rel=0.06)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -105,6 +110,8 @@ def test_weights_count_within_groups_and_between_them() -> None:
     lost = np.where(groups < 20, losses, 0)
     assert p_value(lost, 0.1, groups=groups) <= 0.05 < p_value(lost, 0.1, groups=groups, weights=between)
     assert p_value(losses, 0.05, groups=groups, weights=np.zeros(800)) == 1
+    once = p_value(lost, 0.3, groups=groups, weights=between)
+    assert p_value(lost, 0.3, groups=groups, weights=7 * between) == pytest.approx(once)
 
 
 def test_how_many_groups_are_needed() -> None:

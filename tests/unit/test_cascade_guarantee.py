@@ -12,6 +12,7 @@ from eeaug.cascade import betting, learn_then_test
 from eeaug.cascade.betting import GRID, mean_upper_bound
 from eeaug.cascade.learn_then_test import Claim, certify, p_value
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.paired_test import PairedTest
 from eeaug.cascade.passage import Passage
 from eeaug.cascade.path import path
 
@@ -100,8 +101,9 @@ def test_heavy_weights_are_bet_on_with_care() -> None:
 def test_power(worse: float, better: float, n: int, least: float) -> None:
     # bets reach 0.92, 0.75, 0.82 and 0.81 here
     rng = np.random.default_rng(5)
-    proven = [certify([[Claim(draw(rng, n, worse, better), 0.01)]], risk=0.05).index == 0 for _ in range(400)]
-    assert np.mean(proven) > least
+    test = PairedTest(n, 0.01)
+    drawn = rng.multinomial(n, [worse, better, 1 - worse - better], 1000)
+    assert np.mean([test.passes(a, c) for a, c, _ in drawn.tolist()]) > least
 
 
 def test_smallest_number_of_samples_without_any_loss() -> None:

@@ -42,7 +42,7 @@ def brute_force(n: int, margin: float, z: np.ndarray) -> np.ndarray:
     return np.where(z < 0, most[place], 1.0)
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 12, 25, 40])
+@pytest.mark.parametrize("n", [1, 3, 12, 30])
 @pytest.mark.parametrize("margin", [0.0, 0.01, 0.1, 0.5])
 def test_p_values_are_valid(n: int, margin: float) -> None:
     """P(p ≤ x) ≤ x for every x and every q, on the boundary of the null hypothesis and inside."""
@@ -105,13 +105,13 @@ def test_score_has_the_likeliest_nuisance() -> None:
             )
 
 
-@pytest.mark.parametrize("n", [200, 700, 2000])
+@pytest.mark.parametrize("n", [200, 600, 2000])
 @pytest.mark.parametrize("margin", [0.01, 0.03])
 def test_size_at_the_worst_nuisance(n: int, margin: float) -> None:
     """Of all q, the one at which most is rejected, by draws: the level is kept, and nearly used."""
-    test, rng, runs = PairedTest(n, margin), np.random.default_rng(2), 20_000
+    test, rng, runs = PairedTest(n, margin), np.random.default_rng(2), 8_000
     rejected = []
-    for q in (0.0, 0.002, 0.01, 0.03, 0.08, 0.2, (1 - margin) / 2):
+    for q in (0.0, 0.002, 0.01, 0.03, 0.1, (1 - margin) / 2):
         drawn, counts = np.unique(
             rng.multinomial(n, [q + margin, q, max(0.0, 1 - 2 * q - margin)], runs)[:, :2],
             axis=0,

@@ -69,7 +69,7 @@ def note(report: Report) -> str:
     int8 = _int8(report)
     shown = int8["measured"] or int8["predicted"]
     sentences = [
-        f"Ranges from {int8['calibration_samples']:,} samples, thresholds from what int8 stages say of all",
+        f"Ranges from {int8['calibration_samples']:,} screen samples, thresholds from what int8 says of choose",
         f"run in LiteRT with its {int8['kernels']} kernels",
         f"the same answer as the float cascade on {share(int8['same_answer'])} of {shown['split']}",
     ]
