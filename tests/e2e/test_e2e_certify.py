@@ -117,7 +117,8 @@ def test_few_labels_prove_what_all_prove(opened: Path, work: Path, run: Run, fie
         assert [stage.get("threshold") for stage in report["manifest"]["stages"]][:-1] == thresholds
         assert any("field.npz" in note or "labelled.npz" in note for note in report["data"]["notes"])
     assert reports[0]["design"] == reports[1]["design"]
-    done = run("evaluate", "opened-certified", "--data", "field.npz", "--labels", "none", "--json", cwd=work)
+    options = ("--data", "field.npz", "--labels", "none", "--cache-dir", "cache", "--json")
+    done = run("evaluate", "opened-certified", *options, cwd=work)
     assert 1 - json.loads(done.stdout)["leave_rates"][-1] == pytest.approx(few["leave"])
     assert not left_over(work)
 
@@ -196,9 +197,11 @@ def test_other_samples_and_bundles_are_noticed(
         ("opened", "model.npz", "other samples"),
         ("made", "field.npz", "not chosen along a path"),
     ):
-        done = run("certify", name, "--data", data, "--labels", "few.csv", "-o", "never", "-q", cwd=work)
+        options = ("--data", data, "--labels", "few.csv", "-o", "never", "--cache-dir", "cache", "-q")
+        done = run("certify", name, *options, cwd=work)
         assert done.code == 2 and words in done.last_line, done.stderr
-    done = run("certify", "opened", "--data", "model.npz", "--part", "train", "--sheet", "t.csv", "-q", cwd=work)
+    options = ("--data", "model.npz", "--part", "train", "--sheet", "t.csv", "--cache-dir", "cache", "-q")
+    done = run("certify", "opened", *options, cwd=work)
     assert done.code == 2 and "trained on x_train" in done.last_line
 
 

@@ -214,3 +214,18 @@ def test_groups_are_the_unit_and_both_parts_must_have_them() -> None:
     means = [choose.baseline_right[choose.groups == g].mean() for g in range(10)]
     assert found.differences[0].expected == pytest.approx(np.mean(means))
     assert came_of(Pair(("choose", choose), ("test", replace(test, groups=None)))) == ()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("people", [0, 40])
+def test_outside_means_outside_of_the_interval(seed: int, people: int) -> None:
+    rng = np.random.default_rng(seed)
+    easier = drawn(rng, 400, harder=-0.5 * (seed % 3), people=people)
+    for learnt in (False, True):
+        for d in came_of(Pair(("screen", drawn(rng, 300, people=people)), ("choose", easier), learnt))[
+            0
+        ].differences:
+            assert d.interval is not None and d.observed is not None
+            low, high = d.interval
+            assert d.outside == (not low - 1e-8 <= d.observed <= high + 1e-8), d
+            assert not learnt or d.statistic == "class_share" or low == 0
