@@ -41,8 +41,8 @@ def bound(passage: Passage, decision: Decision, picked: int, *, error: float, se
 def above(passage: Passage, decision: Decision, limit: float, *, error: float, seed: int = 0) -> dict[int, int]:
     """The classes of which "it loses ``limit`` at most" is rejected, and how many samples each has.
 
-    P(any of them wrongly) ≤ ``error``. Few samples reject nothing: among five classes it takes seven losses, none
-    of them made good elsewhere, about as many as by McNemar's exact test.
+    P(any of them wrongly) ≤ ``error``. Few samples reject nothing: among five classes it takes about eight losses,
+    none of them made good, where McNemar's exact test of "it loses nothing" takes seven.
     """
     every = claims(passage, decision, limit)
     level = error / max(1, len(every))

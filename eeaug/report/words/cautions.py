@@ -51,23 +51,24 @@ def unequal(report: Report) -> Iterator[str]:
         losing = [] if block is None else block["classes_that_lose"]
         if not losing:
             continue
-        falls = [
-            f"{row['name']} from {share(row['baseline_accuracy'])} to {share(row['accuracy'])} "
-            f"({row['samples']:,} samples)"
-            for row in losing[:NAMED]
-        ]
+        verb, falls = "falls ", []
+        for row in losing[:NAMED]:
+            before, after = share(row["baseline_accuracy"]), share(row["accuracy"])
+            falls.append(f"{row['name']} {verb}from {before} to {after} ({row['samples']:,} samples)")
+            verb = ""
         if len(losing) > NAMED:
             falls.append(f"{len(losing) - NAMED:,} more")
         if limit is None:
             average = points(settings["max_accuracy_drop"], signed=False)
             allowed = f"three times the {average} that all may lose on average"
-            remedy = "; --max-class-drop limits what every class may lose"
+            refused = settings["finetune"] or settings["recipe"] == "trecx"
+            remedy = "" if refused else "; --max-class-drop limits what every class may lose"
         else:
             allowed = f"the {points(limit, signed=False)} of --max-class-drop"
             remedy = "" if block["promise"]["promise"] == "proven" else "; --promise proven proves that limit, too"
         yield (
-            f"{UNEQUAL}{name}on the {losing[0]['split']} part {kind} {', '.join(falls)} falls by more than "
-            f"{allowed}, and by more than chance explains{remedy}"
+            f"{UNEQUAL}{name}on the {losing[0]['split']} part {kind} {', '.join(falls)}: more than {allowed}, and "
+            f"more than chance explains{remedy}"
         )
 
 
