@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from eeaug.cascade import class_drop
-from eeaug.cascade.betting import mean_upper_bound
 from eeaug.cascade.learn_then_test import Claim, upper_bound
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
@@ -51,11 +50,8 @@ def bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float | Non
         return 0.0, None
     if test is None:
         return None, "there are no test samples, which no choice has seen"
-    losses = Passage(test, chosen.thresholds).losses
-    if test.groups is not None:
-        return upper_bound(Claim.of(test, losses, -1.0), error=ERROR, seed=seed), None
-    weights = None if test.weights is None else test.counts / test.counts.mean()
-    return mean_upper_bound(losses, error=ERROR, seed=seed, weights=weights), None
+    claim = Claim.of(test, Passage(test, chosen.thresholds).losses, -1.0)
+    return upper_bound(claim, error=ERROR, seed=seed, exact=False), None
 
 
 def _nothing_changes(chosen: Chosen, test: Outcomes | None) -> bool:
