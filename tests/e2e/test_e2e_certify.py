@@ -132,7 +132,7 @@ def test_it_may_stop_anywhere(opened: Path, work: Path, run: Run, field: dict[st
         assert facts["labelled"] == count
         steps.append(facts["step"] or 0)
     assert steps == sorted(steps)
-    assert "of which have none" in unlabelled["next"] or steps[0] == steps[-1]
+    assert "; missing: " in unlabelled["next"] or steps[0] == steps[-1]
 
 
 def test_without_a_label_disagreement_is_bounded(work: Path, opened: Path) -> None:
