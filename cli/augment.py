@@ -20,6 +20,7 @@ from eeaug.settings import (
     MAX_LOCATIONS,
     MAX_SEED,
     RECIPES,
+    UNITS,
     Settings,
     default_cache,
 )
@@ -91,6 +92,14 @@ EXAMPLES = {
     show_default=True,
     help="Samples that say how far thresholds may be opened: x_val (else half of x_test), or a part of x_train as "
     "in the paper, on which the model is too sure: nothing is promised then.",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(UNITS),
+    default=UNITS[0],
+    show_default=True,
+    help="What promises are about, where the data has groups_val (patients, speakers): new groups, or new samples "
+    "of those that there are, which loses sight of how groups differ.",
 )
 @shared.option("--correction")
 @shared.option("--points")

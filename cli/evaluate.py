@@ -190,15 +190,17 @@ def _served(report: dict[str, Any], manifest: Manifest, given: Data, part: Part)
 def _against_model(
     cascade: Cascade, outcomes: Outcomes, part: Part, served: Sequence[str], seed: int
 ) -> dict[str, Any]:
-    from eeaug.cascade.betting import mean_upper_bound
+    from eeaug.cascade.learn_then_test import Claim, upper_bound
     from eeaug.cascade.passage import Passage
 
     losses = Passage(outcomes, cascade.thresholds).losses
     seen = [name for name in served if name != "test"]
+    claim = Claim(losses, -1.0, groups=part.groups)
     return {
         "accuracy": None if part.y is None else float(outcomes.alone.accuracies[0]),
         "drop": float(losses.mean()),
-        "drop_bound_95": None if seen else mean_upper_bound(losses, error=0.05, seed=seed),
+        "drop_bound_95": None if seen else upper_bound(claim, error=0.05, seed=seed, exact=False),
+        "bounds_unit": "sample" if part.groups is None else "group",
         "drop_bound_95_missing": f"{part.name} served as {' and '.join(seen)}" if seen else None,
     }
 

@@ -120,4 +120,5 @@ def _drop(baseline: dict[str, Any]) -> str:
         figures = f"the given model is right on {units.share(baseline['accuracy'])}: a drop of {drop}"
     if bound is None:
         return f"{figures}; no bound: {baseline['drop_bound_95_missing']}"
-    return f"{figures}, with 95 % confidence {units.points(bound, signed=False)} at most"
+    groups = ", each group counting alike" if baseline["bounds_unit"] == "group" else ""
+    return f"{figures}, with 95 % confidence {units.points(bound, signed=False)} at most{groups}"

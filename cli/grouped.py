@@ -20,8 +20,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "--recipe", "--exit-weight",
     ),
     "Thresholds and proof": (
-        "--promise", "--risk", "--confidence", "--calibrate-on", "--points", "--threshold", "--thresholds",
-        "--correction", "--least-alpha",
+        "--promise", "--risk", "--unit", "--confidence", "--calibrate-on", "--points", "--threshold",
+        "--thresholds", "--correction", "--least-alpha",
     ),
     "Placement": ("--exit-at", "--forbid", "--mapping"),
     "Output and formats": ("-o", "--force", "--format", "--slim", "--json"),

@@ -20,6 +20,8 @@ def plain(report: Report) -> None: ...
 def untested(report: Report) -> None:
     report["design"]["measured"] = report["baseline"]["measured"] = None
     report["accuracy_drop_bound_95"], report["accuracy_drop_bound_95_missing"] = None, "there are no test samples"
+    report["worst_class_drop_bound_95"] = None
+    report["worst_class_drop_bound_95_missing"] = report["accuracy_drop_bound_95_missing"]
     report["data"]["parts"]["test"] = report["shift"] = None
     for point in report["operating_points"]:
         point["measured"] = point["accuracy_drop_bound_95"] = None

@@ -13,6 +13,7 @@ A line of code here may touch arrays: no model, no file, no framework.
     paired_test      an exact test of a drop, from how many samples are worse and better
     estimate         a drop and its standard error
     learn_then_test  a budget kept with a stated probability
+    class_drop       what every class loses: the bound of the worst, and which lose more than chance explains
     path             the thresholds along which a design is opened, from strict to loose
     label_order      which samples need a label before a budget is proven on them
     shift            leave rates and confidences that new data is compared with

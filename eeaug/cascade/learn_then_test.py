@@ -14,7 +14,7 @@ What a test counts is what was drawn independently: samples, or groups of them (
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, log
 
@@ -22,9 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.betting import log_capital, mean_upper_bound
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.paired_test import paired_test, samples_needed, smallest_margin
 
-__all__ = ["Certified", "Claim", "certify", "groups_needed", "p_value", "units_needed"]
+__all__ = [
+    "Certified", "Claim", "certify", "groups_needed", "is_above", "p_value", "units_needed", "upper_bound",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +55,18 @@ class Claim:
     weights: Floats | None = None
     groups: NDArray[np.generic] | None = None
     name: str = ""
+
+    @classmethod
+    def of(
+        cls, outcomes: Outcomes, losses: NDArray[np.integer], budget: float, samples: NDArray[np.intp] | None = None
+    ) -> Claim:
+        """With the weights and groups of ``outcomes`` (n,); ``samples``: only these. Equal weights are none."""
+        some = slice(None) if samples is None else samples
+        groups = None if outcomes.groups is None else outcomes.groups[some]
+        weights = None if outcomes.weights is None else outcomes.weights[some]
+        if weights is not None:
+            weights = None if not len(weights) or np.ptp(weights) == 0 else weights / weights.mean()
+        return cls(losses[some], budget, weights, groups)
 
 
 @dataclass(frozen=True)
@@ -186,6 +201,26 @@ def _smallest_drop(units: _Units, budget: float, risk: float, seed: int) -> floa
     if units.whole:
         return smallest_margin(*units.counts, len(units.losses), risk)
     return mean_upper_bound(units.losses, error=risk, seed=seed, weights=units.weights, least=budget)
+
+
+def upper_bound(claim: Claim, *, error: float, seed: int = 0, exact: bool = True) -> float:
+    """Upper confidence bound of a claim's mean loss, too low with probability ≤ ``error``.
+
+    The smallest budget that would be proven at that risk; at least the claim's own, and by the exact test 0. Not
+    ``exact``: by bets alone, which bound a gain, too.
+    """
+    units = _units(claim)
+    return _smallest_drop(units if exact else replace(units, whole=False), claim.budget, error, seed)
+
+
+def is_above(claim: Claim, *, error: float, seed: int = 0) -> bool:
+    """Whether "the mean loss is ``budget`` or less" is rejected; wrongly with probability ≤ ``error``.
+
+    By bets on the losses with their signs turned, whatever counts; see :func:`eeaug.cascade.betting.log_capital`.
+    """
+    units = _units(claim)
+    capital = log_capital(-units.losses, np.array([-claim.budget]), error=error, seed=seed, weights=units.weights)
+    return bool(capital[0] >= log(1 / error))
 
 
 def units_needed(claim: Claim, *, risk: float, seed: int = 0) -> int | None:

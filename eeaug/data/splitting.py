@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,15 @@ class Splits:
     choose: View
     test: View | None
     notes: tuple[str, ...]
+
+    def without_groups(self) -> Splits:
+        """The same samples, as if each had been drawn by itself."""
+        views = (
+            View(replace(view.part, groups=None), view.indices) for view in (self.fit, self.screen, self.choose)
+        )
+        fit, screen, choose = views
+        test = None if self.test is None else View(replace(self.test.part, groups=None), self.test.indices)
+        return Splits(fit, screen, choose, test, self.notes)
 
 
 def split(data: Data, *, seed: int, on_train: bool = False) -> Splits:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import estimate, learn_then_test
+from eeaug.cascade import class_drop, estimate, learn_then_test
 from eeaug.cascade.learn_then_test import Claim
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
@@ -142,12 +143,9 @@ class Opening:
     def claims(self, index: int, budget: float) -> list[Claim]:
         """What must hold of a step: the budget, and with a limit on classes that of each."""
         passage, rows = self.passages[index], self.rows
-        claims = [_claim(passage.losses, budget, rows, np.arange(rows.samples))]
+        claims = [Claim.of(rows, passage.losses, budget)]
         if self.class_drop is not None:
-            claims += [
-                _claim(losses, self.class_drop, rows, samples)
-                for losses, samples in _by_class(passage, self.decision)
-            ]
+            claims += class_drop.claims(passage, self.decision, self.class_drop).values()
         return claims
 
     def _proven(self, budget: float, risk: float, seed: int) -> tuple[int | None, Promise]:
@@ -170,9 +168,18 @@ class Opening:
             index = k
         promise = replace(self._told("expected", budget, index), tested=tested)
         if index is not None:
-            needed = [learn_then_test.units_needed(claim, risk=risk) for claim in self.claims(index, budget)]
-            promise = replace(promise, needed=None if None in needed else max(n for n in needed if n is not None))
+            promise = replace(promise, needed=self._needed(index, budget, risk))
         return index, promise
+
+    def _needed(self, index: int, budget: float, risk: float) -> int | None:
+        """How many units prove a step if they lose as these do; None: no number does, or a step before it fails."""
+        most = 0.0
+        for claim in self.claims(index, budget):
+            number = learn_then_test.units_needed(claim, risk=risk)
+            if number is None:
+                return None
+            most = max(most, number * self.rows.samples / len(claim.losses))  # a class has some of the samples
+        return ceil(most) if most > self.units else None
 
     def _told(self, kind: str, budget: float, index: int | None) -> Promise:
         drop = error = None
@@ -207,25 +214,3 @@ def _estimated(claim: Claim) -> tuple[float, float]:
     if not counting > 0:
         return drop, float(np.sqrt(more / number))
     return drop, error * float(np.sqrt(1 + more / counting))
-
-
-def _claim(losses: NDArray[np.integer], budget: float, rows: Outcomes, samples: NDArray[np.intp]) -> Claim:
-    weights = None
-    if rows.weights is not None:
-        weights = rows.weights[samples] / rows.weights[samples].mean()
-    return Claim(losses, budget, weights, None if rows.groups is None else rows.groups[samples])
-
-
-def _by_class(passage: Passage, decision: Decision) -> list[tuple[NDArray[np.int8], NDArray[np.intp]]]:
-    """Losses of every class that occurs, and the samples that they are of.
-
-    A class has its own samples; a label, of several at once, has all of them.
-    """
-    outcomes = passage.outcomes
-    labels = decision.marks(outcomes.labels)
-    occurs = np.flatnonzero(labels.any(axis=0))
-    everyone = np.arange(outcomes.samples)
-    if decision.kind != "multilabel":
-        return [(passage.losses[of], of) for of in (np.flatnonzero(labels[:, c]) for c in occurs)]
-    right, given = (decision.marks(p) == labels for p in (passage.predicted, outcomes.baseline))
-    return [(given[:, c].astype(np.int8) - right[:, c].astype(np.int8), everyone) for c in occurs]

@@ -7,7 +7,7 @@ right there, so a drop on screen says little of how far the path may be opened; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eeaug.cascade.output import Decision
 from eeaug.cascade.path import path
@@ -19,6 +19,9 @@ from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
 
 __all__ = ["Screened", "screened", "steps_of"]
+
+
+WIDER = (2, 4)  # of the budget, where no exit pays off within it: a backbone may know screen by heart
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ def screened(
     """
     result, design = refine.choose(task, rules)
     design, hears = refine.worthwhile(task, design), None
+    for multiple in WIDER:
+        if design.exits or task.objective.budget is None:
+            break
+        wider = replace(task, objective=replace(task.objective, budget=multiple * task.objective.budget))
+        design = refine.worthwhile(wider, refine.choose(wider, rules)[1])
     if answers is not None and (better := reuse.improved(task, rules, design, answers, decision)) is not None:
         hears, task, design = better
     return result, Screened(task, design, hears, steps_of(task, rules, design) if design.exits else ())

@@ -125,7 +125,7 @@ def certify(directory: Path, request: Request, progress: Progress) -> dict[str, 
         cascade = Cascade.load(directory, stored, settings.running.threads)
         rows = np.arange(len(part))
         outcomes = cascade.outcomes(data.batches(part, rows, preprocessing, BATCH), np.zeros(len(part), np.int64))
-    if part.groups is not None:
+    if part.groups is not None and settings.input.unit == "group":
         outcomes = replace(outcomes, groups=np.unique(part.groups, return_inverse=True)[1].astype(np.int64))
     samples = part.digest
     names = Names(stored.decision, stored.classes)

@@ -88,6 +88,12 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
                 f"{{{'promise' if goal.promise else 'risk'}}}: {given.source} has neither x_val nor x_test, and of "
                 "samples that the given model was trained on nothing can be promised"
             )
+        if asked.unit == "sample" and splits.choose.part.groups is not None:
+            progress.caution(
+                "--unit sample: promises and bounds take the samples of a group as if they had nothing in common; "
+                "people, patients or places that are new may lose far more"
+            )
+            splits = splits.without_groups()
         priors = None if asked.priors is None else _priors(asked, decision, splits, names)
     if answered is not None and (doubt := _scaled_otherwise(classifier, given, answered)) is not None:
         progress.warn_first(doubt)

@@ -112,7 +112,9 @@ def propose(settings: Settings, material: Material, progress: Progress) -> dict[
 
 
 def _warned(facts: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """The report with all warnings of the run, those that follow from it last."""
+    """The report with all warnings of the run, those that follow from it last, but for the first lines."""
+    for sentence in cautions.unequal(facts):
+        progress.warn_first(sentence)
     for sentence in cautions.sentences(facts):
         progress.warn(sentence)
     return {**facts, "warnings": list(progress.warnings)}

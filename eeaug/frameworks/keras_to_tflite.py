@@ -68,7 +68,7 @@ def to_tflite(
         with _quiet(), contextlib.ExitStack() as opened:
             try:
                 if samples is not None:
-                    opened.enter_context(tflite_layers.unrolled(model.layers))
+                    opened.enter_context(tflite_layers.quantisable(model.layers))
                 tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function})
             except Exception as error:  # TensorFlow raises whatever its passes raise
                 raise _impossible(error) from error

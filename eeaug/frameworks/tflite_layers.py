@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from math import inf
 from typing import Any
 from unittest import mock
 
-__all__ = ["expressible", "unrolled"]
+__all__ = ["expressible", "quantisable"]
 
 STEPS = 64  # of a recurrent layer; a graph of more takes minutes to convert
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -53,11 +54,26 @@ def expressible() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def unrolled(layers: Iterable[Any]) -> Iterator[None]:
-    """While a graph is traced: recurrent layers over a few steps are written step by step.
+def quantisable(layers: Iterable[Any]) -> Iterator[None]:
+    """While a graph is traced that is to be int8: it is written so that TensorFlow's converter can quantise it.
 
-    TensorFlow's converter dies of a loop that it is to quantise.
+    - Recurrent layers over a few steps are written step by step: the converter dies of a loop.
+    - Splitting and unstacking is a slice for each part. An operator with several results is brought to int8 if a
+      quantisation reads each of them, but that of a result which nothing needs (the forget gate of an LSTM's first
+      step: its state is zero) is taken away, before or after; which of the two depends on addresses in memory.
     """
+    import tensorflow as tf
+    from keras.src.backend.tensorflow import core, numpy
+
+    with _unrolled(layers), contextlib.ExitStack() as patches:
+        for module, make in ((numpy, _split), (numpy, _array_split), (core, _unstack)):
+            name = make.__name__.lstrip("_")
+            patches.enter_context(mock.patch.object(module, name, make(tf, getattr(module, name))))
+        yield
+
+
+@contextlib.contextmanager
+def _unrolled(layers: Iterable[Any]) -> Iterator[None]:
     changed: list[Any] = []
     for layer in layers:
         parts = [getattr(layer, name, None) for name in ("forward_layer", "backward_layer")]
@@ -77,6 +93,47 @@ def _steps(layer: Any) -> float:
     """Over how many a recurrent layer goes."""
     shapes = [tensor.shape for node in layer._inbound_nodes for tensor in node.input_tensors[:1]]
     return max((shape[1] or inf for shape in shapes), default=inf)
+
+
+def _split(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+        x, bounds = tf.convert_to_tensor(x), indices_or_sections
+        if isinstance(bounds, int):
+            size, sections = x.shape[axis], bounds
+            if size is None or size % sections:
+                return computed(x, sections, axis=axis)
+            bounds = [size * i // sections for i in range(1, sections)]
+        return _slices(x, bounds, axis)
+
+    return split
+
+
+def _array_split(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def array_split(x: Any, indices_or_sections: int, axis: int = 0) -> Any:
+        x, sections = tf.convert_to_tensor(x), indices_or_sections
+        if x.shape[axis] is None:
+            return computed(x, sections, axis=axis)
+        size, longer = divmod(x.shape[axis], sections)
+        return _slices(x, [size * i + min(i, longer) for i in range(1, sections)], axis)
+
+    return array_split
+
+
+def _unstack(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
+        x = tf.convert_to_tensor(x)
+        if x.shape[axis] is None:
+            return computed(x, num=num, axis=axis)
+        before = (slice(None),) * (axis % len(x.shape))
+        return [x[(*before, i)] for i in range(x.shape[axis])]
+
+    return unstack
+
+
+def _slices(x: Any, bounds: Iterable[int], axis: int) -> list[Any]:
+    """Those along the axis between 0, the bounds, and its end."""
+    before = (slice(None),) * (axis % len(x.shape))
+    return [x[(*before, slice(start, end))] for start, end in pairwise((0, *bounds, x.shape[axis]))]
 
 
 def _channels_last(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,14 +8,17 @@ from eeaug.settings import COSTS, PROMISES
 
 __all__ = [
     "BINS",
+    "BOUNDS_UNIT",
     "CURVE_POINT",
     "DESIGN",
+    "LOSING",
     "METRICS",
     "POINT",
     "RHO",
     "SAMPLES",
     "TARGET",
     "THRESHOLD",
+    "WORST_CLASS_BOUND",
 ]
 
 BINS = 20  # of equal width from 0 to 1, in which confidences are counted
@@ -301,6 +304,30 @@ CURVE_POINT = record(
         text("A cost.", one_of=tuple(cost.metric for cost in COSTS.values())),
     ),
     chosen=flag("Whether it is the design that was written."),
+)
+
+WORST_CLASS_BOUND = number(
+    "95 % upper bound of what the worst class truly loses, from samples that no choice has seen; of all classes "
+    "that occur at once, so that it holds of the one that was picked as the worst of these samples.",
+    "1", most=1, null=True,
+)  # fmt: skip
+
+BOUNDS_UNIT = text(
+    "What was drawn, by these bounds: test samples, or groups of them, each counting alike.",
+    one_of=("sample", "group"),
+)
+
+LOSING = rows(
+    "Classes that lose more than three times the budget (more than --max-class-drop, if given), most first; only "
+    "those of which it is rejected, at 0.05 for all together, that they lose the budget (that limit) or less.",
+    record(
+        "A class.",
+        name=text("Its name."),
+        split=_SPLIT,
+        samples=count("That its accuracy is of.", "samples"),
+        baseline_accuracy=share("Of the given model."),
+        accuracy=share("Of the cascade."),
+    ),
 )
 
 POINT = record(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eeaug.schema.design import POINT, THRESHOLD
+from eeaug.schema.design import BOUNDS_UNIT, LOSING, POINT, THRESHOLD, WORST_CLASS_BOUND
 from eeaug.schema.words import (
     by_name,
     count,
@@ -45,6 +45,10 @@ INT8 = record(
     same_answer=share("Samples (of test, else choose) with the answer of the float cascade."),
     operating_points=rows("As those of the float cascade.", POINT),
     promise=ref("promise"),
+    classes_that_lose=LOSING,
+    bounds_unit=BOUNDS_UNIT,
+    worst_class_drop_bound_95=WORST_CLASS_BOUND,
+    worst_class_drop_bound_95_missing=text("Why there is no such bound.", null=True),
     accuracy_drop_bound_95=number("As that of the float cascade.", "1", least=-1, null=True),
     accuracy_drop_bound_95_missing=text("Why there is no such bound.", null=True),
     stages=rows(

@@ -5,7 +5,19 @@
 
 from __future__ import annotations
 
-from eeaug.schema.design import CURVE_POINT, DESIGN, METRICS, POINT, PROMISE, RHO, SAMPLES, TARGET
+from eeaug.schema.design import (
+    BOUNDS_UNIT,
+    CURVE_POINT,
+    DESIGN,
+    LOSING,
+    METRICS,
+    POINT,
+    PROMISE,
+    RHO,
+    SAMPLES,
+    TARGET,
+    WORST_CLASS_BOUND,
+)
 from eeaug.schema.int8 import INT8
 from eeaug.schema.manifest import FACTS
 from eeaug.schema.settings import SETTINGS
@@ -56,6 +68,10 @@ def schema() -> Schema:
             proven_together=share(
                 "Probability that all that is proven of operating points holds at once, at least.", null=True
             ),
+            classes_that_lose=LOSING,
+            bounds_unit=BOUNDS_UNIT,
+            worst_class_drop_bound_95=WORST_CLASS_BOUND,
+            worst_class_drop_bound_95_missing=text("Why there is no such bound.", null=True),
             accuracy_drop_bound_95=number(
                 "95 % upper bound of the true accuracy drop, from samples that no choice has seen.",
                 "1", least=-1, null=True,

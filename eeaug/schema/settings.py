@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eeaug.cascade.measures import MEASURES
 from eeaug.schema.words import count, flag, number, record, rows, share, text
-from eeaug.settings import COSTS, EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES
+from eeaug.settings import COSTS, EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES, UNITS
 
 __all__ = ["SEED", "SETTINGS"]
 
@@ -31,6 +31,7 @@ SETTINGS = record(
     ),
     risk=share("Probability that what is proven does not hold; null: 0.05.", null=True),
     confidence=text("What is compared with thresholds.", one_of=tuple(MEASURES)),
+    unit=text("What promises are about, where the data has groups.", one_of=UNITS),
     calibrate_on=text("Data that thresholds were found on.", one_of=("held", "train")),
     correction=number("Multiplies the found thresholds.", "1", exclusiveMinimum=0, most=1),
     max_class_drop=share("Limit of the accuracy drop of every class.", null=True),

@@ -34,12 +34,13 @@ from eeaug.settings.vocabulary import (
     PROMISES,
     RECIPES,
     RISK,
+    UNITS,
     Cost,
     Effort,
 )
 
 __all__ = [
     "ALWAYS", "COSTS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_CACHE_BYTES", "MAX_EPOCHS", "MAX_LOCATIONS",
-    "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "Contradiction", "Cost", "Effort", "Goal", "Input",
-    "Running", "Settings", "Training", "default_cache",
+    "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "Contradiction", "Cost", "Effort", "Goal",
+    "Input", "Running", "Settings", "Training", "default_cache",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from eeaug.errors import InputError
 from eeaug.settings.contradictions import Contradiction, python
 from eeaug.settings.parts import MAX_CACHE_BYTES, MAX_EPOCHS, MAX_LOCATIONS
 from eeaug.settings.settings import Settings
-from eeaug.settings.vocabulary import COSTS, EFFORTS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES
+from eeaug.settings.vocabulary import COSTS, EFFORTS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES, UNITS
 from eeaug.support.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
 from eeaug.support.spelling import nearest
 
@@ -165,6 +165,7 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "risk": Number(0, 1, above=True, below=True, kind=SHARE),
     "confidence": Choice(tuple(MEASURES)),
     "calibrate_on": Choice(("held", "train")),
+    "unit": Choice(UNITS),
     "correction": _SHARE_ABOVE_0,
     "max_class_drop": _DROP,
     "points": Choice((1, 3, 4, 5)),

@@ -24,7 +24,8 @@ class Input:
     """What is read, and what it means.
 
     ``output_name`` picks one of several outputs. ``labels`` "none": the given model's answers serve as labels.
-    ``calibrate_on`` "held" (x_val, else x_test) or "train". ``confidence``: a measure of output.MEASURES.
+    ``calibrate_on`` "held" (x_val, else x_test) or "train". ``unit``: one of UNITS, what promises are about where
+    the data has groups. ``confidence``: a measure of output.MEASURES.
     """
 
     model: Path
@@ -34,6 +35,7 @@ class Input:
     labels: str = "given"
     priors: str | None = None
     calibrate_on: str = "held"
+    unit: str = "group"
     confidence: str = "max-softmax"
     allow_chance: bool = False
     allow_unsafe: bool = False

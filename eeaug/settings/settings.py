@@ -101,6 +101,7 @@ class Settings:
             "risk": goal.risk,
             "confidence": input.confidence,
             "calibrate_on": input.calibrate_on,
+            "unit": input.unit,
             "correction": goal.correction,
             "max_class_drop": goal.max_class_drop,
             "points": goal.points,

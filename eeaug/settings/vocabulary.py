@@ -8,13 +8,14 @@ from math import inf
 
 __all__ = [
     "ALWAYS", "COSTS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK",
-    "Cost", "Effort", "flag", "needed",
+    "UNITS", "Cost", "Effort", "flag", "needed",
 ]  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
 TRECX_EPOCHS = 10
 LEAST_ALPHA = 0.95  # thresholds of exits for a target class are from here to 1 (the same, section 3.3)
 PROMISES = ("proven", "expected", "none")  # of the accuracy drop, on samples that had no part in the choice
+UNITS = ("group", "sample")  # what was drawn independently, where the data has groups
 RISK = 0.05  # that a proof may fail with
 MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 MAX_THREADS = 1024

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["DOUBT", "TITLES", "Lines", "Observer", "Progress", "title"]
+__all__ = ["DOUBT", "FIRST", "TITLES", "UNEQUAL", "Lines", "Observer", "Progress", "title"]
 
-DOUBT = "Doubtful: "  # the beginning of warnings that are shown before all others
+# beginnings of warnings that are shown before all others: figures are not what they seem; some classes pay for all
+FIRST = DOUBT, UNEQUAL = "Doubtful: ", "Unequal: "
 
 # steps, as timing.json names them, in words
 TITLES = {
@@ -78,7 +79,7 @@ class Progress:
         self.observer = observer
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
-        self._first = 0  # how many of the warnings begin with DOUBT
+        self._first = 0  # how many of the warnings begin with one of FIRST
         self._start = time.perf_counter()
 
     @contextmanager

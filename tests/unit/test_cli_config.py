@@ -32,6 +32,7 @@ EVERY: dict[str, tuple[Any, list[str]]] = {
     "efficiency-weight": (1, ["--efficiency-weight", "1"]),
     "scoring": ("independent", ["--scoring", "independent"]),
     "confidence": ("margin", ["--confidence", "margin"]),
+    "unit": ("sample", ["--unit", "sample"]),
     "calibrate-on": ("train", ["--calibrate-on", "train"]),
     "correction": (0.5, ["--correction", "0.5"]),
     "points": (5, ["--points", "5"]),

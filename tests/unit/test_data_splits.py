@@ -131,3 +131,13 @@ def test_few_groups(tmp_path: Path) -> None:
 def test_too_few_samples(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="x_train: 4 samples cannot be divided into 10% for screen"):
         split(read(tmp_path, n=4), seed=0)
+
+
+def test_without_groups_samples_stay_where_they_are(tmp_path: Path) -> None:
+    speakers = np.arange(600) % 60
+    splits = split(read(tmp_path, n=600, groups_train=speakers, groups_val=speakers, groups_test=speakers), seed=0)
+    alone = splits.without_groups()
+    for name in ("fit", "screen", "choose", "test"):
+        before, after = getattr(splits, name), getattr(alone, name)
+        assert before.groups is not None and after.groups is None
+        assert (before.indices == after.indices).all() and before.part.x is after.part.x

@@ -213,7 +213,10 @@ def test_of_equal_gains_over_loss_the_least_energy_is_taken_then_the_least_laten
             segments = task.segments([best.design.exits], on)
             energy, latency = (np.cumsum(of[0])[at].mean() for of in (segments.energy_j, segments.time_s))
             means[on] = (np.inf if np.isnan(energy) else energy, latency)
+            if on == best.design.processors:
+                worst = float(segments.worst_latency_s[0])
         chosen = means[best.design.processors]
+        assert best.key[1:] == pytest.approx((*chosen, worst), rel=1e-9), "of all samples, each counted once"
         assert chosen[0] == pytest.approx(min(energy for energy, _ in means.values()), rel=1e-9)
         rest = [latency for energy, latency in means.values() if energy == chosen[0]]
         assert chosen[1] == pytest.approx(min(rest), rel=1e-9)

@@ -14,7 +14,7 @@ from eeaug.cascade.output import Decision
 from eeaug.design import refine
 from eeaug.design.design import Chosen
 from eeaug.design.promise import Promise, nothing
-from eeaug.report.content import build
+from eeaug.report.content import build, drops
 from eeaug.report.content import promise as promises
 from eeaug.search import solver
 from eeaug.search.space import Design, Problem
@@ -131,16 +131,16 @@ def test_the_bound_is_of_unseen_samples_or_certain() -> None:
     task = problem(1, known=True)
     design = Design((0,), (0, 0), (0.6,))
     rows = task.outcomes.rows([0])
-    value, why = build.drop_bound(chosen_as(task, design, (0.6,)), rows, 0)
+    value, why = drops.bound(chosen_as(task, design, (0.6,)), rows, 0)
     leaves = rows.confidence[0] >= np.float32(0.6)
     drop = np.mean(rows.correct[1]) - np.mean(np.where(leaves, rows.correct[0], rows.correct[1]))
     assert why is None and value is not None and drop < value < 1
-    value, why = build.drop_bound(chosen_as(task, design, (0.6,)), None, 0)
+    value, why = drops.bound(chosen_as(task, design, (0.6,)), None, 0)
     assert value is None and why and "no test samples" in why
     for test in (rows, None):
-        assert build.drop_bound(chosen_as(task, design, (None,)), test, 0) == (0.0, None)
+        assert drops.bound(chosen_as(task, design, (None,)), test, 0) == (0.0, None)
     none = Design((), (0,), ())
-    assert build.drop_bound(chosen_as(task, none, ()), task.outcomes.rows([]), 0) == (0.0, None)
+    assert drops.bound(chosen_as(task, none, ()), task.outcomes.rows([]), 0) == (0.0, None)
 
 
 PROVEN = Promise("proven", 0.01, 0.05, 3333, 3333, kept=True, tested=12, p_value=0.049, drop=0.005, error=0.001)

@@ -3,6 +3,7 @@
 From first to last:
 
     metrics    the figures of a design on one part of the data
+    drops      bounds of accuracy drops from test samples, and classes that clearly lose
     specific   what exits for a target class bring it and cost the others
     shift      whether the parts of the data are of one kind
     rho_curve  the benefit curve of a single exit over its threshold

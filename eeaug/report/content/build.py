@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 import eeaug
-from eeaug.cascade.betting import mean_upper_bound
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.design import refine
@@ -22,14 +21,14 @@ from eeaug.export.verify import Verified
 from eeaug.hardware import Hardware, dump
 from eeaug.network.costs import Costs, Segments
 from eeaug.report import units
-from eeaug.report.content import metrics, promise, rho_curve, shift, specific
+from eeaug.report.content import drops, metrics, promise, rho_curve, shift, specific
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.search.space import Design, Problem
 from eeaug.settings import COSTS, Settings
 from eeaug.stages.partition import Stage
 
-__all__ = ["benefit_curve", "build", "drop_bound", "metrics_of", "points_of", "summary"]
+__all__ = ["benefit_curve", "build", "metrics_of", "points_of", "summary"]
 
 CURVE_POINTS = 40  # of each front
 
@@ -39,21 +38,6 @@ def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str
     common: dict[str, Any] = {"split": split, "decision": chosen.decision, "classes": chosen.classes}
     alone = metrics.counted(Passage(outcomes.alone, ()), chosen.baseline_segments, **common)
     return alone, metrics.counted(Passage(outcomes, chosen.thresholds), chosen.segments, **common)
-
-
-def drop_bound(chosen: Chosen, test: Outcomes | None, seed: int) -> tuple[float | None, str | None]:
-    """95 % upper bound of the accuracy drop on samples that no choice has seen; else None and why.
-
-    Choose samples have said how far the path is opened: what follows from them is the promise.
-    Where nothing leaves early the drop is 0, whatever samples say.
-    """
-    if all(threshold is None for threshold in chosen.thresholds) and (test is None or test.given is None):
-        return 0.0, None
-    if test is None:
-        return None, "there are no test samples, which no choice has seen"
-    weights = None if test.weights is None else test.counts / test.counts.mean()
-    losses = Passage(test, chosen.thresholds).losses
-    return mean_upper_bound(losses, error=0.05, seed=seed, weights=weights), None
 
 
 def points_of(
@@ -73,7 +57,7 @@ def points_of(
             "promise": promise.block(
                 point.promise, settings.input.labels, asked=settings.promise_asked, given_last=given_last
             ),
-            "accuracy_drop_bound_95": drop_bound(at_point, test, settings.running.seed)[0],
+            "accuracy_drop_bound_95": drops.bound(at_point, test, settings.running.seed)[0],
         })  # fmt: skip
     return entries
 
@@ -139,9 +123,6 @@ def build(
     rows = decided.rows
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
-    bound, why = drop_bound(chosen, test, settings.running.seed)
-    if material.earlier is not None:
-        why = "made from an earlier bundle, without test samples"
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
     passage = Passage(rows if test is None else test, chosen.thresholds)
     target = specific.figures(decided, test)
@@ -197,8 +178,7 @@ def build(
         "operating_points": points_of(decided.points, chosen, rows, test, settings),
         "promise": promise.block(decided.promise, labels, asked=settings.promise_asked),
         "proven_together": promise.together_of(decided.points),
-        "accuracy_drop_bound_95": bound,
-        "accuracy_drop_bound_95_missing": why,
+        **drops.figures(chosen, rows, test, settings, retargeted=material.earlier is not None),
         "shift": shift.figures(
             chosen,
             [searched.costs.exits[e].location for e in chosen.design.exits],

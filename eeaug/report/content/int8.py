@@ -13,8 +13,8 @@ from eeaug.cascade.passage import Passage
 from eeaug.design.design import Chosen
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8.int8_cascade import FORMAT, Integer
-from eeaug.report.content import promise
-from eeaug.report.content.build import drop_bound, metrics_of, points_of
+from eeaug.report.content import drops, promise
+from eeaug.report.content.build import metrics_of, points_of
 from eeaug.schema.figures import FIGURES
 from eeaug.settings import Settings
 
@@ -39,7 +39,6 @@ def build(
     int8_chosen = replace(chosen, thresholds=integer.thresholds)
     exact = metrics_of(int8_chosen, integer.rows, "choose")[1]
     measured = None if test is None else metrics_of(int8_chosen, test, "test")[1]
-    bound, why = drop_bound(int8_chosen, test, settings.running.seed)
     mine = integer.rows if test is None else test
     same = Passage(floats, chosen.thresholds).predicted == Passage(mine, integer.thresholds).predicted
     points = points_of(integer.points, int8_chosen, integer.rows, test, settings, given_last=False)
@@ -70,8 +69,7 @@ def build(
         "promise": promise.block(
             integer.promise, settings.input.labels, asked=settings.promise_asked, given_last=False
         ),
-        "accuracy_drop_bound_95": bound,
-        "accuracy_drop_bound_95_missing": why,
+        **drops.figures(int8_chosen, integer.rows, test, settings),
         "stages": [_stage(work, entry) for entry in work.manifest.stages],
         "checks": {name: checked.as_dict() for name, checked in checks.items()},
     }

@@ -16,7 +16,7 @@ from eeaug.schema.design import BINS
 from eeaug.schema.figures import FIGURES
 from eeaug.settings import COSTS
 
-__all__ = ["classes", "confidences", "counted", "independent", "percentile_latency_s"]
+__all__ = ["by_class", "classes", "confidences", "counted", "independent", "percentile_latency_s", "worst"]
 
 
 def counted(
@@ -29,19 +29,17 @@ def counted(
     passage : of n samples through it
     segments : its costs (one architecture, m + 1 segments)
 
-    ``worst_class`` is the class that loses most against the given model. Precision and recall are means over
+    Precision and recall are means over
     the classes that occur in the labels; a class that is never predicted has precision 0.
     """
     outcomes = passage.outcomes
     labels, marks = decision.marks(outcomes.labels), decision.marks(passage.predicted)
-    present = np.flatnonzero(labels.any(axis=0))
+    present = np.flatnonzero(labels.T @ outcomes.counts > 0)
     hits, answered, labelled = (m.T @ outcomes.counts for m in (labels & marks, marks, labels))
     precision = [float(hits[c] / answered[c]) if answered[c] else 0.0 for c in present]
     recall = [float(hits[c] / labelled[c]) for c in present]
-    mine, given = (
-        _by_class(decision, labels, decision.marks(p), outcomes) for p in (passage.predicted, outcomes.baseline)
-    )
-    worst = max(present, key=lambda c: (round(float(given[c] - mine[c]), 12), -float(mine[c])))
+    given, mine = by_class(passage, decision)
+    lost = worst(passage, decision)
     return _metrics(
         segments, passage.leave_rates,
         split=split,
@@ -50,21 +48,36 @@ def counted(
         precision=float(np.mean(precision)) if precision else None,
         recall=float(np.mean(recall)) if recall else None,
         worst_class={
-            "name": classes[int(worst)],
-            "accuracy": float(mine[worst]),
-            "drop": float(given[worst] - mine[worst]),
+            "name": classes[lost],
+            "accuracy": float(mine[lost]),
+            "drop": float(given[lost] - mine[lost]),
         },
     )  # fmt: skip
 
 
-def _by_class(
-    decision: Decision, labels: NDArray[np.bool_], marks: NDArray[np.bool_], outcomes: Outcomes
-) -> NDArray[np.float64]:
-    """How often each class is right, (classes,): among its own samples, or per label over all of them."""
-    if decision.kind == "multilabel":
-        return outcomes.share((labels == marks).T)
+def worst(passage: Passage, decision: Decision) -> int:
+    """The number of the class that loses most against the given model, of equals that of the least accurate one."""
+    given, mine = by_class(passage, decision)
+    occurs = np.flatnonzero(decision.marks(passage.outcomes.labels).T @ passage.outcomes.counts > 0)
+    return int(max(occurs, key=lambda c: (round(float(given[c] - mine[c]), 12), -float(mine[c]))))
+
+
+def by_class(passage: Passage, decision: Decision) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How often the given model and the cascade are right, (classes,) each; 0 for a class that does not occur.
+
+    A class counts its own samples; a label, of several at once, all of them.
+    """
+    outcomes = passage.outcomes
+    labels = decision.marks(outcomes.labels)
     counts = labels.T @ outcomes.counts
-    return np.asarray((labels & marks).T @ outcomes.counts / np.where(counts > 0, counts, 1.0))
+
+    def right(predicted: NDArray[np.integer]) -> NDArray[np.float64]:
+        marks = decision.marks(predicted)
+        if decision.kind == "multilabel":
+            return outcomes.share((labels == marks).T)
+        return np.asarray((labels & marks).T @ outcomes.counts / np.where(counts > 0, counts, 1.0))
+
+    return right(outcomes.baseline), right(passage.predicted)
 
 
 def confidences(passage: Passage, *, split: str) -> dict[str, Any]:

@@ -49,6 +49,8 @@ def _lines(report: Report, use: Use | None) -> Iterator[str]:
         yield from ("", _text(battery.note(report, use)))
     if design["exits"]:
         yield from ("", _text(facts.bound(report)))
+        if worst := facts.worst_class_bound(report):
+            yield from ("", _text(worst))
     outcome, agrees = details.verified(report)
     if not agrees:
         yield from ("", f"**Not verified: {_text(outcome)}**")

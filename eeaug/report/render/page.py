@@ -112,6 +112,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         promise=facts.promise(report), promise_word=alternatives.promise_word,
         together=alternatives.together(report), verified=details.verified(report), details=details.details(report),
         comparison_title=facts.comparison_title(report), seen=f"on {part}", bound=facts.bound(report),
+        worst=facts.worst_class_bound(report),
         gap=facts.independence_gap(report), battery_note=battery.note(report, use) if use else "",
         estimated=facts.estimated(report), drop_name=facts.drop_name(report),
         accuracy_name="accuracy" if report["settings"]["labels"] == "given" else "agreement",

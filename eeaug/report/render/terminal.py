@@ -21,7 +21,7 @@ from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
 from eeaug.report.words.facts import Report, ReportedStage
 from eeaug.support.printable import printable
-from eeaug.support.progress import DOUBT
+from eeaug.support.progress import FIRST
 
 __all__ = ["compare", "plain", "render"]
 
@@ -90,10 +90,10 @@ def _ascii(text: str, style: str = "") -> Text:
 
 def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterator[RenderableType]:
     design, baseline = report["design"], report["baseline"]["processor"]
-    doubts = [warning for warning in report["warnings"] if warning.startswith(DOUBT)]
-    warnings = [warning for warning in report["warnings"] if warning not in doubts]
-    if doubts:  # before any figure is believed
-        yield _warnings(doubts, write)
+    first = [warning for warning in report["warnings"] if warning.startswith(FIRST)]
+    warnings = [warning for warning in report["warnings"] if warning not in first]
+    if first:  # before any figure is believed
+        yield _warnings(first, write)
         yield Text()
     yield write(design["summary"], "bold")
     sentence, proven = facts.promise(report)
@@ -110,6 +110,8 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
         yield write(battery.note(report, use), "dim")
     if design["exits"]:
         yield write(facts.bound(report), "dim")
+        if worst := facts.worst_class_bound(report):
+            yield write(worst, "dim")
         yield from _heading("Where samples leave", write)
         yield _bars(report, write, 20 if width < 100 else 40)
         yield from _heading("Predicted and measured", write)

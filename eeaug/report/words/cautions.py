@@ -7,12 +7,15 @@ from typing import Any
 
 from eeaug.cascade.output import STEP
 from eeaug.design.refine import LEAST_SAVING
+from eeaug.report.units import points, share
 from eeaug.report.words.facts import Report
 from eeaug.settings import COSTS
+from eeaug.support.progress import UNEQUAL
 from eeaug.support.quantities import apart
 
-__all__ = ["sentences"]
+__all__ = ["sentences", "unequal"]
 
+NAMED = 3  # classes in one warning
 FEW_SAMPLES = 200  # on choose: a budget of one point is then two of them
 
 
@@ -38,6 +41,35 @@ def _savings(report: Report) -> Iterator[str]:
                 f"{name}the exits save nothing on the test part: {measured[key] / whole - 1:+.1%} of the given "
                 f"model's {what}"
             )
+
+
+def unequal(report: Report) -> Iterator[str]:
+    """Classes that pay for the others, in the float cascade and in the int8 one: first lines of the report."""
+    settings = report["settings"]
+    limit, kind = settings["max_class_drop"], "label" if report["model"]["decision"] == "multilabel" else "class"
+    for name, block in {"": report, "int8: ": report["int8"]}.items():
+        losing = [] if block is None else block["classes_that_lose"]
+        if not losing:
+            continue
+        verb, falls = "falls ", []
+        for row in losing[:NAMED]:
+            before, after = share(row["baseline_accuracy"]), share(row["accuracy"])
+            falls.append(f"{row['name']} {verb}from {before} to {after} ({row['samples']:,} samples)")
+            verb = ""
+        if len(losing) > NAMED:
+            falls.append(f"{len(losing) - NAMED:,} more")
+        if limit is None:
+            average = points(settings["max_accuracy_drop"], signed=False)
+            allowed = f"three times the {average} that all may lose on average"
+            refused = settings["finetune"] or settings["recipe"] == "trecx"
+            remedy = "" if refused else "; --max-class-drop limits what every class may lose"
+        else:
+            allowed = f"the {points(limit, signed=False)} of --max-class-drop"
+            remedy = "" if block["promise"]["promise"] == "proven" else "; --promise proven proves that limit, too"
+        yield (
+            f"{UNEQUAL}{name}on the {losing[0]['split']} part {kind} {', '.join(falls)}: more than {allowed}, and "
+            f"more than chance explains{remedy}"
+        )
 
 
 def sentences(report: Report) -> Iterator[str]:

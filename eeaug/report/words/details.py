@@ -65,6 +65,8 @@ def _asked(report: Report) -> str:
         parts.append(f"most gain over loss for {', '.join(settings['target_class'])}")
     if settings["confidence"] != "max-softmax":
         parts.append(f"confidence by {settings['confidence']}")
+    if settings["unit"] != "group":
+        parts.append(f"promises about {settings['unit']}s, not groups")
     if settings["calibrate_on"] != "held":
         parts.append(f"thresholds found on {settings['calibrate_on']}ing data")
     if settings["correction"] != 1:

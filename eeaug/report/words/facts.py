@@ -23,7 +23,7 @@ from eeaug.support.quantities import apart
 __all__ = [
     "Leave", "Report", "ReportedStage", "Row", "bound", "c_memory", "c_memory_note", "c_memory_title",
     "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "predictions",
-    "promise", "shown", "stages",
+    "promise", "shown", "stages", "worst_class_bound",
 ]  # fmt: skip
 
 Report = Mapping[str, Any]
@@ -245,7 +245,29 @@ def bound(report: Report) -> str:
     value = report["accuracy_drop_bound_95"]
     if value is None:
         return f"No 95 % bound of the {drop_name(report)}: {report['accuracy_drop_bound_95_missing'] or UNKNOWN}."
-    return f"With 95 % confidence, from the test part alone, the {drop_name(report)} is at most {at_most(value)}."
+    return f"With 95 % confidence, from {_unseen(report)}, the {drop_name(report)} is at most {at_most(value)}."
+
+
+def _unseen(report: Report) -> str:
+    """What bounds are from."""
+    return f"the test part alone{', each group counting alike' if report['bounds_unit'] == 'group' else ''}"
+
+
+def worst_class_bound(report: Report) -> str | None:
+    """What the worst class lost, and the 95 % upper bound of its drop, in one sentence."""
+    worst, value = shown(report)[1].get("worst_class"), report["worst_class_drop_bound_95"]
+    if worst is None or worst["accuracy"] is None or worst["drop"] is None:
+        return None
+    beginning = (
+        f"Worst class: {worst['name']} {share(worst['accuracy'] + worst['drop'])} → {share(worst['accuracy'])}"
+    )
+    if value is None:
+        return f"{beginning}; no 95 % bound of its drop: {report['worst_class_drop_bound_95_missing'] or UNKNOWN}."
+    if not value:
+        return f"{beginning}; no class loses anything."
+    number = len(report["design"]["classes"]["rows"])
+    together = "" if number == 1 else f", and for all {number:,} classes at once"
+    return f"{beginning}; with 95 % confidence it loses at most {at_most(value)}, from {_unseen(report)}{together}."
 
 
 def c_memory_title() -> str:

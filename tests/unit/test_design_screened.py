@@ -1,0 +1,64 @@
+"""What screen fixes: the best design there and its path; nothing of choose has a part in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from instances import make
+
+from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
+from eeaug.design import refine, screened
+from eeaug.design.problem import Rules
+from eeaug.search.space import Problem
+from eeaug.search.thresholds import Objective
+
+NO_PINS, SOFTMAX = Rules((), {}, {}, 2), Decision("softmax", 4)
+
+
+def task(seed: int, budget: float) -> Problem:
+    instance = make(np.random.default_rng(seed), locations=4, samples=500)
+    base = float(instance.outcomes.accuracies[-1])
+    problem = instance.problem(objective=Objective(base, 1.0), max_exits=2)
+    return replace(problem, objective=Objective(base, float(problem.costs.total_macs), budget))
+
+
+def test_it_is_the_best_design_there_and_the_path_goes_through_it() -> None:
+    with_exits = 0
+    for seed in range(8):
+        problem = task(seed, 0.03)
+        _, fixed = screened.screened(problem, NO_PINS, None, SOFTMAX)
+        _, best = refine.choose(problem, NO_PINS)
+        best = refine.worthwhile(problem, best)
+        if not best.exits:
+            continue
+        with_exits += 1
+        assert fixed.design == best and fixed.reuse is None
+        rows = problem.outcomes.rows(best.exits)
+        costs = problem.cost_of(problem.segments([best.exits], best.processors))[0]
+        means = [Passage(rows, step).mean(costs) for step in fixed.steps]
+        assert means == sorted(means, reverse=True)
+        assert means[0] > Passage(rows, best.thresholds).mean(costs) > means[-1]
+    assert with_exits >= 4
+
+
+def test_where_the_given_model_knows_screen_by_heart_exits_are_found_all_the_same() -> None:
+    """It is right on all of screen, and every exit loses more than the budget; choose says how far they open."""
+    found = 0
+    for seed in range(8):
+        problem = task(seed, 0.002)
+        outcomes = problem.outcomes
+        predicted = outcomes.predicted.copy()
+        predicted[-1] = outcomes.labels
+        known = replace(
+            problem,
+            outcomes=replace(outcomes, predicted=predicted),
+            objective=replace(problem.objective, base_accuracy=1.0),
+        )
+        none = refine.worthwhile(known, refine.choose(known, NO_PINS)[1])
+        _, fixed = screened.screened(known, NO_PINS, None, SOFTMAX)
+        found += bool(fixed.design.exits) and not none.exits
+        assert not none.exits or fixed.design.exits == none.exits
+        assert bool(fixed.steps) == bool(fixed.design.exits)
+    assert found >= 1
