@@ -68,12 +68,8 @@ def test_the_docstrings_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found = {test.name: test for test in doctest.DocTestFinder().find(api, "api") if test.examples}
     said: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-<<<<<<< HEAD
-    for name in ("api.augment", "api.open", "api.Report", "api.certify"):  # the first makes the bundle
-=======
     # the first makes the bundle of the others
     for name in ("api.augment", "api.open", "api.Report", "api.certify"):
->>>>>>> origin/decide
         runner.run(found.pop(name), out=said.append)
     assert not found and runner.summarize(verbose=False).failed == 0, "".join(said)
 
