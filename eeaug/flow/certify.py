@@ -346,6 +346,6 @@ def _next(proof: Proof, needs: Sequence[int]) -> str:
     if not missing:
         return f"Step {after + 1} fails with all its labels: only more samples can prove it."
     return (
-        f"Next is step {after + 1}: it needs labels for the first {needs[after]:,} samples of the sheet, "
-        f"{missing:,} of which have none."
+        f"Next is step {after + 1}: it needs labels for the first {needs[after]:,} samples of the sheet; missing: "
+        f"{missing:,}."
     )

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import EXAMPLES, SIZES, Bundle, Run, left_over, valid
+from conftest import EXAMPLES, SIZES, Bundle, Run, left_over, patched, valid
 
 import eeaug
+from eeaug.cascade.passage import Passage
 
 pytestmark = [
     pytest.mark.e2e,
@@ -62,9 +63,9 @@ def fill(work: Path, field: dict[str, np.ndarray], name: str, count: int) -> Pat
     return work / name
 
 
-def certified(work: Path, run: Run, data: str, labels: str, *more: str) -> dict[str, Any]:
+def certified(work: Path, run: Run, data: str, labels: str, *more: str, name: str = "opened") -> dict[str, Any]:
     options = ("--data", data, "--labels", labels, "--cache-dir", "cache", "--force", "--json", *more)
-    done = run("certify", "opened", *options, cwd=work)
+    done = run("certify", name, *options, cwd=work)
     assert done.code == 0, done.stderr
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts
@@ -131,7 +132,7 @@ def test_it_may_stop_anywhere(opened: Path, work: Path, run: Run, field: dict[st
         assert facts["labelled"] == count
         steps.append(facts["step"] or 0)
     assert steps == sorted(steps)
-    assert "of which have none" in unlabelled["next"] or steps[0] == steps[-1]
+    assert "; missing: " in unlabelled["next"] or steps[0] == steps[-1]
 
 
 def test_without_a_label_disagreement_is_bounded(work: Path, opened: Path) -> None:
@@ -150,6 +151,22 @@ def test_a_certified_bundle_can_be_certified_again(opened: Path, work: Path, run
     assert (work / "once/search/path.json").read_bytes() == (work / "once-certified/search/path.json").read_bytes()
     assert twice["promise"]["max_accuracy_drop"] == 0.05
     assert twice["design"]["exits"][0]["threshold"] <= once["design"]["exits"][0]["threshold"]
+
+
+def test_exits_that_hear_each_other_are_proven_as_they_are(
+    work: Path, run: Run, field: dict[str, np.ndarray]
+) -> None:
+    forced = "from eeaug.design import reuse; reuse.WORTH = -1"  # used whatever it saves
+    patched(forced, "augment", "model.h5", *EXPECTED, *BUDGET, "-o", "hears", "-q", cwd=work)
+    facts = certified(work, run, "labelled.npz", "data", "-o", "heard", name="hears")
+    before, after = (valid(work / name) for name in ("hears", "heard"))
+    assert before["design"]["reuse"] == after["design"]["reuse"] is not None
+    cascade = eeaug.open(work / "heard").cascade()
+    outcomes = cascade.outcomes([field["x_test"].astype(np.float32)], field["y_test"])
+    losses = Passage(outcomes, cascade.thresholds).losses
+    assert facts["promise"]["drop"] == pytest.approx(losses.mean())
+    differ = Passage(outcomes, (None,) * len(cascade.thresholds)).predicted != outcomes.given
+    assert facts["to_label"] >= differ.sum()
 
 
 def test_from_python(

@@ -98,8 +98,8 @@ def test_what_comes_next() -> None:
     blind = proof(rows, np.zeros(rows.samples, bool))
     step = 0 if blind.index is None else blind.index + 1
     assert certify._next(blind, needs) == (
-        f"Next is step {step + 1}: it needs labels for the first {needs[step]} samples of the sheet, "
-        f"{needs[step]} of which have none."
+        f"Next is step {step + 1}: it needs labels for the first {needs[step]} samples of the sheet; missing: "
+        f"{needs[step]}."
     )
     easy = proof(replace(rows, predicted=np.array([rows.labels] * 2)), first(whole, 0))
     assert certify._next(easy, [0] * len(STEPS)) == "The path ends here: more labels open nothing."
