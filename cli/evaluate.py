@@ -112,9 +112,10 @@ def evaluate(
     else:
         decided = cascade.run(_batches(chosen, preprocessing))
     served = _served(bundle.report, manifest, given, chosen)
+    drawn = replace(chosen, groups=None) if manifest.settings["unit"] == "sample" else chosen
     facts = {
         **_figures(cascade, chosen, decided),
-        "baseline": None if outcomes is None else _against_model(cascade, outcomes, chosen, served, manifest.seed),
+        "baseline": None if outcomes is None else _against_model(cascade, outcomes, drawn, served, manifest.seed),
         "reference": _compared(manifest, cascade, decided, served),
     }
     facts["verdict"] = evaluate_view.verdict(facts, promise=bundle.report["promise"])

@@ -17,14 +17,17 @@ __all__ = ["above", "bound", "claims"]
 
 
 def claims(passage: Passage, decision: Decision, budget: float) -> dict[int, Claim]:
-    """By class that occurs: that it loses less than ``budget``."""
+    """By class that occurs: that it loses less than ``budget``; each has a name."""
     outcomes = passage.outcomes
     labels = decision.marks(outcomes.labels)
     occurs = np.flatnonzero(labels.T @ outcomes.counts > 0).tolist()
     if decision.kind != "multilabel":
-        return {c: Claim.of(outcomes, passage.losses, budget, np.flatnonzero(labels[:, c])) for c in occurs}
+        return {
+            c: Claim.of(outcomes, passage.losses, budget, np.flatnonzero(labels[:, c]), f"class {c}")
+            for c in occurs
+        }
     right, given = ((decision.marks(p) == labels).astype(np.int8) for p in (passage.predicted, outcomes.baseline))
-    return {c: Claim.of(outcomes, given[:, c] - right[:, c], budget) for c in occurs}
+    return {c: Claim.of(outcomes, given[:, c] - right[:, c], budget, name=f"class {c}") for c in occurs}
 
 
 def bound(passage: Passage, decision: Decision, picked: int, *, error: float, seed: int = 0) -> float:

@@ -58,7 +58,12 @@ class Claim:
 
     @classmethod
     def of(
-        cls, outcomes: Outcomes, losses: NDArray[np.integer], budget: float, samples: NDArray[np.intp] | None = None
+        cls,
+        outcomes: Outcomes,
+        losses: NDArray[np.integer],
+        budget: float,
+        samples: NDArray[np.intp] | None = None,
+        name: str = "",
     ) -> Claim:
         """With the weights and groups of ``outcomes`` (n,); ``samples``: only these. Equal weights are none."""
         some = slice(None) if samples is None else samples
@@ -66,7 +71,7 @@ class Claim:
         weights = None if outcomes.weights is None else outcomes.weights[some]
         if weights is not None:
             weights = None if not len(weights) or np.ptp(weights) == 0 else weights / weights.mean()
-        return cls(losses[some], budget, weights, groups)
+        return cls(losses[some], budget, weights, groups, name)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ class Promise:
         proven, if they lose nothing; None: no number does, or it is proven
     part : of the data, that the samples are of
     labelled : samples of it that have a label, the others being assumed (cascade.label_order); None: all have
+    class_drop : what every class may lose, promised together with the budget; None: any
+    smallest_class_drop : as smallest_drop, where what fails is not the budget but that limit: of one such class
     """
 
     kind: str
@@ -83,6 +85,8 @@ class Promise:
     needed: int | None = None
     part: str = "choose"
     labelled: int | None = None
+    class_drop: float | None = None
+    smallest_class_drop: float | None = None
 
 
 def nothing(budget: float | None) -> Promise:
@@ -151,12 +155,13 @@ class Opening:
     def _proven(self, budget: float, risk: float, seed: int) -> tuple[int | None, Promise]:
         steps = (self.claims(k, budget) for k in range(len(self.steps)))
         proof = learn_then_test.certify(steps, risk=risk, seed=seed)
-        needed = None
-        if proof.index is None:
+        needed, of_class = None, bool(proof.failed)
+        if proof.index is None and not of_class:
             needed = units_without_loss(budget, risk, grouped=self.rows.groups is not None)
         return proof.index, replace(
             self._told("proven", budget, proof.index), risk=risk, tested=proof.tested, p_value=proof.p_value,
-            smallest_drop=proof.smallest_drop, needed=needed,
+            smallest_drop=None if of_class else proof.smallest_drop,
+            smallest_class_drop=proof.smallest_drop if of_class else None, needed=needed,
         )  # fmt: skip
 
     def _expected(self, budget: float, risk: float) -> tuple[int | None, Promise]:
@@ -188,7 +193,7 @@ class Opening:
         return Promise(
             kind, budget,
             samples=self.rows.samples, units=self.units, grouped=self.rows.groups is not None,
-            kept=index is not None, drop=drop, error=error,
+            kept=index is not None, drop=drop, error=error, class_drop=self.class_drop,
         )  # fmt: skip
 
 

@@ -66,6 +66,7 @@ PROMISE = record(
     "What is promised of the accuracy drop on new data.",
     promise=text("Its kind.", one_of=PROMISES),
     max_accuracy_drop=share("The budget; null: there is none.", null=True),
+    max_class_drop=share("What every class may lose, promised together with it; null: any.", null=True),
     kept=flag("Whether it is given of thresholds at which something leaves; otherwise nothing leaves early."),
     risk=share("Of a proof: probability that it does not hold, over the draw of the samples.", null=True),
     unit=text("What was drawn: samples, or groups of them.", one_of=("sample", "group")),
@@ -89,6 +90,9 @@ PROMISE = record(
         "Smallest drop that these samples prove for the strictest thresholds, where the budget cannot be.",
         "1",
         null=True,
+    ),
+    smallest_provable_class_drop=number(
+        "The same of a class that fails first, where the budget itself can be proven.", "1", null=True
     ),
     statement=text("The same in a sentence."),
 )

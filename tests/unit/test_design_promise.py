@@ -145,6 +145,19 @@ def test_a_class_that_loses_too_much_stops_the_path() -> None:
             assert bound.passages[near].losses[of_class].mean() < 0.06 < free.passages[far].losses[of_class].mean()
 
 
+def test_what_fails_first_is_told_of_the_class_or_of_the_budget() -> None:
+    outcomes = field(np.random.default_rng(2), 4000)
+    labels = (np.arange(4000) < 10).astype(np.int64)  # ten samples prove next to nothing of class 1
+    outcomes = replace(outcomes, labels=labels, predicted=np.where(outcomes.predicted == 0, labels, 1 - labels))
+    index, promise = opening(outcomes, class_drop=0.06).promised(PROVEN, 0.05, 0)
+    assert index is None and promise.class_drop == 0.06
+    assert promise.smallest_drop is None and promise.needed is None
+    assert promise.smallest_class_drop == pytest.approx(1 - 0.05 ** (1 / 10), rel=0.01)  # not one of ten is lost
+    index, promise = opening(outcomes, class_drop=0.06).promised(PROVEN, 1e-4, 0)
+    assert index is None and promise.smallest_class_drop is None and promise.smallest_drop is not None
+    assert promise.needed is not None
+
+
 def test_without_steps_nothing_is_tested() -> None:
     path = opening(field(np.random.default_rng(0), 50), steps=())
     for terms in (PROVEN, EXPECTED):

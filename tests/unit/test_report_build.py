@@ -157,6 +157,19 @@ EXPECTED = replace(PROVEN, kind="expected", risk=None, p_value=None, needed=5200
         ),
         (PROVEN, "none", "the true disagreement with the given model is at most 1.0 pp"),
         (
+            replace(PROVEN, class_drop=0.03), "given",
+            "the true accuracy drop is at most 1.0 pp, and that of every class within 3.0 pp.",
+        ),
+        (
+            replace(EXPECTED, class_drop=0.03), "given",
+            "together within 1.0 pp, and that of every class within 3.0 pp; about one",
+        ),
+        (
+            replace(PROVEN, kept=False, tested=1, class_drop=0.03, smallest_class_drop=0.3021), "given",
+            "within 1.0 pp, and that of every class within 3.0 pp with probability 0.95: the samples of one class "
+            "prove 30.21 pp for the strictest thresholds, and nothing smaller. Nothing leaves early",
+        ),
+        (
             replace(PROVEN, grouped=True, units=120), "given",
             "over the draw of the 120 groups of choose (3,333 samples, each group counting alike), the true",
         ),
@@ -191,6 +204,8 @@ def test_the_promise_in_words(promise: Promise, labels: str, words: str) -> None
     assert words in facts["statement"]
     assert (facts["promise"], facts["kept"]) == (promise.kind, promise.kept)
     assert facts["smallest_provable_drop"] == promise.smallest_drop
+    assert facts["smallest_provable_class_drop"] == promise.smallest_class_drop
+    assert facts["max_class_drop"] == promise.class_drop
 
 
 def test_what_was_asked_for_is_not_explained() -> None:

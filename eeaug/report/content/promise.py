@@ -20,6 +20,7 @@ def block(promise: Promise, labels: str, *, asked: bool, given_last: bool = True
     return {
         "promise": promise.kind,
         "max_accuracy_drop": promise.budget,
+        "max_class_drop": promise.class_drop,
         "kept": promise.kept,
         "risk": promise.risk,
         "unit": "group" if promise.grouped else "sample",
@@ -33,6 +34,7 @@ def block(promise: Promise, labels: str, *, asked: bool, given_last: bool = True
         "standard_error": promise.error,
         "units_for_proof": promise.needed,
         "smallest_provable_drop": promise.smallest_drop,
+        "smallest_provable_class_drop": promise.smallest_class_drop,
         "statement": _statement(promise, labels, asked=asked, given_last=given_last),
     }
 
@@ -67,6 +69,8 @@ def _statement(promise: Promise, labels: str, *, asked: bool, given_last: bool) 
         )
     assert promise.budget is not None
     budget = units.points(promise.budget, signed=False)
+    if promise.class_drop is not None:
+        budget += f", and that of every class within {units.points(promise.class_drop, signed=False)}"
     drawn = f"{promise.samples:,} {promise.part} samples"
     if promise.grouped:
         drawn = (
@@ -87,9 +91,12 @@ def _proven(promise: Promise, what: str, budget: str, drawn: str, *, given_last:
     strictest = "the strictest thresholds" if given_last else "nothing leaving early"
     sentence = f"No early exit could be proven to keep the true {what} within {budget} with probability {sure}"
     if not given_last:
-        sentence = f"A true {what} of {budget} at most could not be proven with probability {sure}"
+        sentence = f"A true {what} within {budget} could not be proven with probability {sure}"
     if promise.smallest_drop is not None:
         sentence += f": {drawn} prove {units.at_most(promise.smallest_drop)} for {strictest}, and nothing smaller"
+    if promise.smallest_class_drop is not None:
+        shown = units.at_most(promise.smallest_class_drop)
+        sentence += f": the samples of one class prove {shown} for {strictest}, and nothing smaller"
     if promise.needed is not None and promise.needed > promise.units:
         sentence += f"; about {promise.needed:,} {_units(promise)} without a loss would prove the budget"
     return f"{sentence}. {_nothing_leaves(what, given_last)}"
