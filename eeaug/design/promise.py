@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,16 +154,35 @@ class Opening:
         return claims
 
     def _proven(self, budget: float, risk: float, seed: int) -> tuple[int | None, Promise]:
-        steps = (self.claims(k, budget) for k in range(len(self.steps)))
+        allowed = self._kept_by_sample(budget, risk)
+        steps = (self.claims(k, budget) for k in range(min(max(1, allowed), len(self.steps))))
         proof = learn_then_test.certify(steps, risk=risk, seed=seed)
+        index = proof.index if allowed else None
         needed, of_class = None, bool(proof.failed)
-        if proof.index is None and not of_class:
+        if index is None and not of_class:
             needed = units_without_loss(budget, risk, grouped=self.rows.groups is not None)
-        return proof.index, replace(
-            self._told("proven", budget, proof.index), risk=risk, tested=proof.tested, p_value=proof.p_value,
+        return index, replace(
+            self._told("proven", budget, index), risk=risk, tested=proof.tested, p_value=proof.p_value,
             smallest_drop=None if of_class else proof.smallest_drop,
             smallest_class_drop=proof.smallest_drop if of_class else None, needed=needed,
         )  # fmt: skip
+
+    def _kept_by_sample(self, budget: float, risk: float) -> int:
+        """How many steps may be proven.
+
+        A proof by groups is of the mean over groups, each counting alike; the accuracy that a budget is of counts
+        samples. So a step that is proven also keeps, by sample, the budget to so many standard errors (which are
+        cluster-robust) as leave out a share of ``risk``.
+        """
+        if self.rows.groups is None:
+            return len(self.steps)
+        errors = NormalDist().inv_cdf(1 - risk)
+        for k in range(len(self.steps)):
+            for claim in self.claims(k, budget):
+                drop, error = _estimated(claim)
+                if drop + errors * error > claim.budget:
+                    return k
+        return len(self.steps)
 
     def _expected(self, budget: float, risk: float) -> tuple[int | None, Promise]:
         index, tested = None, 0

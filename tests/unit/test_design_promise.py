@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eeaug.cascade import learn_then_test
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
@@ -126,6 +127,24 @@ def test_groups_are_what_counts() -> None:
     many = replace(samples, groups=np.arange(6000) // 4)
     assert opening(many).promised(PROVEN, 0.02, 0)[1].units == 1500
     assert opening(whole).promised(EXPECTED, 0.02, 0)[1].units == 3
+
+
+def test_a_proof_by_groups_keeps_the_budget_by_sample_too() -> None:
+    """Small groups gain, large ones lose: their mean is within the budget, the mean of samples is not."""
+    rng = np.random.default_rng(9)
+    groups = np.concatenate([np.repeat(np.arange(400), 2), np.repeat(np.arange(400, 500), 60)])
+    lost = rng.random(len(groups)) < np.where(groups < 400, 0.0, 0.05)
+    n = len(groups)
+    confidence = np.array([np.full(n, 0.9), np.ones(n)], np.float32)
+    rows = Outcomes(
+        confidence, np.array([lost, np.zeros(n, bool)]).astype(np.int64), np.zeros(n, np.int64), groups=groups
+    )
+    path = opening(rows, steps=((None,), (0.8,)))
+    index, promise = path.promised(Terms(("proven",), 0.05), 0.02, 0)
+    losses = path.passages[1].losses
+    assert losses.mean() > 0.04 and np.bincount(groups, losses).sum() / np.bincount(groups).sum() > 0.04
+    assert learn_then_test.p_value(losses, 0.02, groups=groups) < 0.05  # by groups it is proven
+    assert index == 0 and promise.kept and promise.drop == 0
 
 
 def test_a_class_that_loses_too_much_stops_the_path() -> None:

@@ -85,7 +85,13 @@ def _proven(promise: Promise, what: str, budget: str, drawn: str, *, given_last:
     assert promise.risk is not None
     sure = f"{1 - promise.risk:.4g}"
     if promise.kept:
-        return f"Proven: with probability {sure} over the draw of the {drawn}, the true {what} is at most {budget}."
+        sentence = (
+            f"Proven: with probability {sure} over the draw of the {drawn}, the true {what} is at most {budget}."
+        )
+        if promise.grouped and promise.drop is not None and promise.error is not None:
+            drop, error = (units.points(value, signed=False) for value in (promise.drop, promise.error))
+            sentence += f" By sample it is {drop} on them, with a standard error of {error}."
+        return sentence
     if not promise.tested:
         return _nothing_leaves(what, given_last)
     strictest = "the strictest thresholds" if given_last else "nothing leaving early"
