@@ -167,6 +167,23 @@ def test_who_pays_in_words(report: dict[str, Any]) -> None:
     assert list(cautions.unequal(SAMPLE)) == []
 
 
+def test_a_class_that_is_over_by_chance_is_told_with_the_others(report: dict[str, Any]) -> None:
+    def told() -> list[str]:
+        return [sentence for sentence in cautions.sentences(report) if "--max-class-drop" in sentence]
+
+    report["classes_that_lose"] = []
+    assert told() == []
+    report["settings"]["max_class_drop"] = 0.03  # cat has lost 2.4
+    assert told() == []
+    report["settings"]["max_class_drop"] = 0.02
+    (sentence,) = told()
+    assert sentence.startswith(
+        "class cat loses 2.40 points on the test part, more than the 2.00 of --max-class-drop: "
+    )
+    report["classes_that_lose"] = [{}]
+    assert told() == []
+
+
 def test_who_pays_comes_first(report: dict[str, Any]) -> None:
     progress = Progress(Lines(lambda line: None))
     progress.warn("some other")

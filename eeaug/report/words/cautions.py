@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from eeaug.cascade.output import STEP
 from eeaug.design.refine import LEAST_SAVING
@@ -90,7 +89,10 @@ def sentences(report: Report) -> Iterator[str]:
         yield from _closed(report)
         cascades["int8: "] = report["int8"]["measured"], report["int8"]["promise"]
     for name, (measured, promise) in cascades.items():
-        if measured is None or budget is None:
+        if measured is None:
+            continue
+        yield from _class_over(report, name, measured, promise)
+        if budget is None:
             continue
         drop = base["measured"]["accuracy"] - measured["accuracy"]
         if drop > budget + 1e-9:
@@ -101,6 +103,21 @@ def sentences(report: Report) -> Iterator[str]:
             )
 
 
+def _class_over(report: Report, name: str, measured: Report, promise: Report) -> Iterator[str]:
+    """A class that is over --max-class-drop on test, where chance may explain it: else it is in the first lines."""
+    limit, block = report["settings"].get("max_class_drop"), report["int8"] if name else report
+    if limit is None or block["classes_that_lose"]:
+        return
+    worst = measured["worst_class"]
+    if worst["drop"] <= limit + 1e-9:
+        return
+    lost, asked = apart(lambda value: f"{100 * value:.2f} points", worst["drop"], limit)
+    yield (
+        f"{name}class {worst['name']} loses {lost} on the test part, more than the {asked.removesuffix(' points')} "
+        f"of --max-class-drop: {_why(promise, measured['samples'])}"
+    )
+
+
 def _closed(report: Report) -> Iterator[str]:
     """Thresholds that were given, and that no int8 confidence can reach."""
     for exit_, int8_exit in zip(report["design"]["exits"], report["int8"]["exits"], strict=True):
@@ -108,7 +125,7 @@ def _closed(report: Report) -> Iterator[str]:
             yield f"int8: nothing leaves at {exit_['location']}: no int8 confidence is above 255/256"
 
 
-def _why(promise: dict[str, Any], samples: int) -> str:
+def _why(promise: Report, samples: int) -> str:
     if promise["promise"] == "proven":
         return (
             f"the proof is about the true drop, of which {samples:,} test samples are a draw, and fails with "
