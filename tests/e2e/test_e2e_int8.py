@@ -141,7 +141,7 @@ def test_the_same_bytes_again(made: Path, run: Run, work: Path) -> None:
 
 def test_a_proof_of_the_int8_cascade_itself(run: Run, work: Path) -> None:
     done = run(
-        *AUGMENT, "--promise", "proven", "--risk", "0.1", "--max-accuracy-drop", "0.08", "--max-class-drop", "0.9",
+        *AUGMENT, "--promise", "proven", "--risk", "0.1", "--max-accuracy-drop", "0.08", "--max-class-drop", "90%",
         "--format", "tflite-int8", "-o", "proven8",
         "--json", cwd=work,
     )  # fmt: skip
