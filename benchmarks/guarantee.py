@@ -169,7 +169,13 @@ def promises(
     rules, decision, goal = world.network.rules, world.network.classifier.decision, world.goal
     terms = {name: Terms(kinds, risk) for name, kinds in KINDS.items()}
     on_screen = world.problem(world.candidates.screen)
-    _, fixed = screened.screened(on_screen, rules, world.candidates.screen_answers, decision)
+    # of the drawn samples only their number has a part in it
+    fixes = {
+        name: screened.screened(
+            on_screen, rules, term, world.candidates.screen_answers, decision, world.units(samples)
+        )[1]
+        for name, term in terms.items()
+    }
     truths: dict[str, list[Truth]] = {name: [] for name in asked}
     for seed in range(draws):
         candidates = world.drawn(samples, seed)
@@ -177,6 +183,7 @@ def promises(
         for name, term in terms.items():
             if name not in asked:
                 continue
+            fixed = fixes[name]
             task = choose.on_choose_together(on_choose, fixed, candidates, decision)
             path = choose.opening(task, fixed, goal.max_class_drop, decision)
             design, hears, promise = choose._opened(on_choose, fixed, path, term, goal, seed)
@@ -185,7 +192,7 @@ def promises(
             _, _, design, hears = choose._that_fits(goal, on_choose, rules, None, candidates, decision)
             truths["none"].append(world.truth(design, hears))
         if "shared" in asked:
-            allowed = shared(on_choose, fixed.design, world.budget, risk, seed)
+            allowed = shared(on_choose, fixes["proven"].design, world.budget, risk, seed)
             truths["shared"].append(Truth(0.0, 0.0, 0.0) if allowed is None else world.truth(allowed, None))
     return truths
 

@@ -47,6 +47,11 @@ class Outcomes:
     def samples(self) -> int:
         return len(self.labels)
 
+    @property
+    def units(self) -> int:
+        """How many were drawn: samples, or groups of them."""
+        return self.samples if self.groups is None else len(np.unique(self.groups))
+
     def rows(self, exits: Sequence[int]) -> Outcomes:
         """The outcomes of one architecture: these exits, then the final classifier."""
         index = [*exits, len(self.confidence) - 1]

@@ -17,48 +17,44 @@ from eeaug.cascade.passage import Passage
 
 __all__ = ["path"]
 
-# How far from certainty the thresholds are, in multiples of the distance of the design's own; as many are tried.
-NEAREST, FARTHEST, TRIED = 0.003, 6.0, 400
+# 1 − θ of the strictest thresholds and of the loosest, at which everything leaves; as many are tried between.
+NEAREST, FARTHEST, TRIED = 1e-6, 1.0, 600
 FINEST = 5e-4  # of the cost without exits: what a step saves at least, or it is none
 
 
 def path(
     outcomes: Outcomes,
-    thresholds: Sequence[float | None],
     costs: Sequence[float] | NDArray[np.float64],
     cost_without_exits: float,
     *,
-    fixed: Sequence[bool] | None = None,
+    fixed: Sequence[float | None] | None = None,
 ) -> tuple[tuple[float | None, ...], ...]:
     """Thresholds of one design's exits, each vector a step looser than the one before.
 
-    All exits open together: 1 − θ_k runs through the same multiples of its value in the design, so that confidences
-    that mean what they say lose as much accuracy per cost at every exit as they do there. The designs of one path
-    differ by few samples, so they seldom stop a test in fixed order that the one before has passed; a front of many
-    architectures is led by lucky ones instead, and has few that are safe. The path goes beyond the design, which
-    may have been unlucky where it was chosen.
+    All exits have the same threshold, up to rounding: exits that mean by their confidence what it says lose as much
+    by it. A direction that is fitted to samples is their noise as much as the exits' difference. The designs of one
+    path differ by few samples, so they seldom stop a test in fixed order that the one before has passed; a front of
+    many architectures is led by lucky ones instead, and has few that are safe.
 
     Parameters
     ----------
     outcomes : of the design's m exits and the final classifier, on the samples that fix the path
-    thresholds : m, of the design; None is never
     costs : m + 1, of the segments, in the unit of the objective
     cost_without_exits : of the design without exits, which comes before the first step
-    fixed : m, exits whose thresholds stay as they are
+    fixed : m, thresholds that stay as they are; None: that of the path
 
     Returns
     -------
-    Vectors of m thresholds, each with a lower mean cost on these samples than all before it; empty if there is none
-    that saves. Like those of every search they lie midway between confidences.
+    Vectors of m thresholds (None is never), each with a lower mean cost on these samples than all before it; empty
+    if there is none that saves. Like those of every search they lie midway between confidences.
     """
     spent = np.asarray(costs, dtype=np.float64)
-    stays = [False] * len(thresholds) if fixed is None else fixed
     distinct = [np.unique(row) for row in outcomes.confidence[:-1]]
+    pinned = [None] * len(distinct) if fixed is None else fixed
     cheapest, steps = cost_without_exits, []
-    for multiple in np.geomspace(NEAREST, FARTHEST, TRIED):
+    for distance in np.geomspace(NEAREST, FARTHEST, TRIED):
         looser = tuple(
-            t if stay or t is None else _between(row, 1 - multiple * (1 - t))
-            for row, t, stay in zip(distinct, thresholds, stays, strict=True)
+            _between(row, 1 - distance) if pin is None else pin for row, pin in zip(distinct, pinned, strict=True)
         )
         cost = Passage(outcomes, looser).mean(spent)
         if cost <= cheapest - FINEST * cost_without_exits:

@@ -52,8 +52,9 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
         promise = nothing(goal.max_accuracy_drop)
     else:
         result, fixed = screened.screened(
-            problem(candidates.screen), network.rules, candidates.screen_answers if goal.reuse else None, decision
-        )
+            problem(candidates.screen), network.rules, terms,
+            candidates.screen_answers if goal.reuse else None, decision, candidates.outcomes.units,
+        )  # fmt: skip
         task = on_choose_together(on_choose, fixed, candidates, decision)
         path = opening(task, fixed, goal.max_class_drop, decision)
         design, hears, promise = _opened(on_choose, fixed, path, terms, goal, seed)

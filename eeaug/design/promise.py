@@ -123,7 +123,7 @@ class Opening:
 
     @property
     def units(self) -> int:
-        return self.rows.samples if self.rows.groups is None else len(np.unique(self.rows.groups))
+        return self.rows.units
 
     def promised(self, terms: Terms, budget: float, seed: int) -> tuple[int | None, Promise]:
         """How far it may be opened for a budget, as an index of ``steps`` (None: not at all), and what that is.

@@ -1,19 +1,22 @@
 """What screen fixes of a design: its exits, processors, reuse and path of thresholds.
 
 No head was trained on screen, and no choose sample is looked at: so choose may prove afterwards what it can. What
-is sought is the best design for the whole budget. A backbone knows screen from its own training and is too often
-right there, so a drop on screen says little of how far the path may be opened; its order of designs is good.
+is sought are the exits of the best design for the whole budget. A backbone knows screen from its own training and
+is too often right there, so a drop on screen says little of how far they may be opened; which are best it says well.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+import numpy as np
 
 from eeaug.cascade.output import Decision
 from eeaug.cascade.path import path
 from eeaug.design import refine, reuse
 from eeaug.design.problem import Rules
-from eeaug.design.promise import Thresholds
+from eeaug.design.promise import Terms, Thresholds
 from eeaug.design.reuse import Answers, Reuse
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
@@ -35,14 +38,15 @@ class Screened:
 
 
 def screened(
-    task: Problem, rules: Rules, answers: Answers | None, decision: Decision
-) -> tuple[Result, Screened]:  # fmt: skip
+    task: Problem, rules: Rules, terms: Terms, answers: Answers | None, decision: Decision, units: int
+) -> tuple[Result, Screened]:
     """The search on screen, and what follows from it.
 
     Parameters
     ----------
     task : the search problem on screen
     answers : probabilities on screen by candidate; None: exits are not to hear each other
+    units : how many choose samples there are, or groups of them
     """
     result, design = refine.choose(task, rules)
     design, hears = refine.worthwhile(task, design), None
@@ -51,17 +55,31 @@ def screened(
             break
         wider = replace(task, objective=replace(task.objective, budget=multiple * task.objective.budget))
         design = refine.worthwhile(wider, refine.choose(wider, rules)[1])
-    if answers is not None and (better := reuse.improved(task, rules, design, answers, decision)) is not None:
+    better = None if answers is None else reuse.improved(task, rules, design, answers, decision)
+    if better is not None and _can_be_told(better[1], better[2], terms, units):
         hears, task, design = better
     return result, Screened(task, design, hears, steps_of(task, rules, design) if design.exits else ())
+
+
+def _can_be_told(task: Problem, design: Design, terms: Terms, units: int) -> bool:
+    """Whether so many units can tell that exits which hear each other lose no more than the budget.
+
+    The last classifier then answers otherwise than the given model now and then, even where nothing leaves early.
+    Few samples cannot tell that from a loss, and a path whose first step fails proves nothing: one standard error
+    is left over for bad luck.
+    """
+    rows, budget = task.outcomes.rows(design.exits), task.objective.budget
+    assert budget is not None
+    otherwise = float(rows.share(rows.predicted[-1] != rows.baseline))
+    errors = 1.0 if terms.kinds == ("expected",) else NormalDist().inv_cdf(1 - terms.risk)
+    return bool((errors + 1) * np.sqrt((otherwise + budget) / units) <= budget)
 
 
 def steps_of(task: Problem, rules: Rules, design: Design) -> tuple[Thresholds, ...]:
     """The path of a design's thresholds, on the samples of the problem."""
     return path(
         task.outcomes.rows(design.exits),
-        design.thresholds,
         task.cost_of(task.segments([design.exits], design.processors))[0],
         task.objective.base_cost,
-        fixed=[task.costs.exits[e].location in rules.thresholds for e in design.exits],
+        fixed=[rules.thresholds.get(task.costs.exits[e].location) for e in design.exits],
     )

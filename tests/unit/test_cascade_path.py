@@ -23,7 +23,7 @@ def chosen(
 
 def test_it_runs_from_strict_to_loose_and_gets_cheaper() -> None:
     outcomes, thresholds, costs = chosen(np.random.default_rng(9))
-    designs = path(outcomes, thresholds, costs, 10.0)
+    designs = path(outcomes, costs, 10.0)
     assert len(designs) > 5
     spent = np.cumsum(costs)
     means = [spent[Passage(outcomes, t).at].mean() for t in designs]
@@ -35,39 +35,45 @@ def test_it_runs_from_strict_to_loose_and_gets_cheaper() -> None:
 
 
 def test_it_thresholds_are_apart_from_every_confidence() -> None:
-    outcomes, thresholds, costs = chosen(np.random.default_rng(10))
-    for design in path(outcomes, thresholds, costs, 10.0):
+    outcomes, _, costs = chosen(np.random.default_rng(10))
+    for design in path(outcomes, costs, 10.0):
         for row, threshold in zip(outcomes.confidence, design, strict=False):
             assert threshold == np.float32(threshold) and threshold != 1.0
             assert threshold not in row or threshold == row.min()
 
 
-def test_it_leaves_never_and_fixed_thresholds_alone() -> None:
+def test_it_leaves_fixed_thresholds_alone() -> None:
     outcomes, thresholds, costs = chosen(np.random.default_rng(11))
-    for design in path(outcomes, [thresholds[0], None], costs, 10.0):
-        assert design[1] is None
-    fixed = path(outcomes, thresholds, costs, 10.0, fixed=[True, False])
+    fixed = path(outcomes, costs, 10.0, fixed=[thresholds[0], None])
     assert {design[0] for design in fixed} == {thresholds[0]} and len(fixed) > 2
-    assert path(outcomes, thresholds, costs, 10.0, fixed=[True, True]) == (tuple(thresholds),)
-    assert path(outcomes, [None, None], costs, 10.0) == ()
+    assert path(outcomes, costs, 10.0, fixed=thresholds) == (tuple(thresholds),)
+
+
+def test_all_exits_have_the_same_threshold_up_to_rounding() -> None:
+    outcomes, _, costs = chosen(np.random.default_rng(17))
+    for first, second in path(outcomes, costs, 10.0):
+        if first is not None and second is not None:
+            between = np.sort(np.concatenate([np.unique(row) for row in outcomes.confidence[:2]]))
+            low, high = sorted((first, second))
+            assert ((between > low) & (between < high)).sum() <= 3
 
 
 def test_it_holds_nothing_that_costs_more_than_no_exits() -> None:
-    outcomes, thresholds, costs = chosen(np.random.default_rng(12))
-    everything = path(outcomes, thresholds, costs, 10.0)
+    outcomes, _, costs = chosen(np.random.default_rng(12))
+    everything = path(outcomes, costs, 10.0)
     spent = np.cumsum(costs)
     limit = float(spent[Passage(outcomes, everything[3]).at].mean()) + 10 * FINEST
-    assert path(outcomes, thresholds, costs, limit)[0] == everything[3]
-    assert path(outcomes, thresholds, costs, 0.5) == ()
+    assert path(outcomes, costs, limit)[0] == everything[3]
+    assert path(outcomes, costs, 0.5) == ()
 
 
 def test_it_counts_samples_by_their_weights() -> None:
-    outcomes, thresholds, costs = chosen(np.random.default_rng(13))
+    outcomes, _, costs = chosen(np.random.default_rng(13))
     # only samples that stay to the end count: until these leave, no threshold saves anything
-    designs = path(outcomes, thresholds, costs, 10.0)
+    designs = path(outcomes, costs, 10.0)
     middle = len(designs) // 2
     stays = Passage(outcomes, designs[middle]).at == 2
     weights = stays * len(stays) / stays.sum()
     weighted = Outcomes(outcomes.confidence, outcomes.predicted, outcomes.labels, weights)
-    cheaper = path(weighted, thresholds, costs, 10.0)
+    cheaper = path(weighted, costs, 10.0)
     assert 0 < len(cheaper) < len(designs) and not set(cheaper) & set(designs[: middle + 1])

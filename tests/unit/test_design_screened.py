@@ -11,10 +11,11 @@ from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
 from eeaug.design import refine, screened
 from eeaug.design.problem import Rules
+from eeaug.design.promise import Terms
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import Objective
 
-NO_PINS, SOFTMAX = Rules((), {}, {}, 2), Decision("softmax", 4)
+NO_PINS, SOFTMAX, TERMS = Rules((), {}, {}, 2), Decision("softmax", 4), Terms(("proven",), 0.05)
 
 
 def task(seed: int, budget: float) -> Problem:
@@ -24,11 +25,11 @@ def task(seed: int, budget: float) -> Problem:
     return replace(problem, objective=Objective(base, float(problem.costs.total_macs), budget))
 
 
-def test_it_is_the_best_design_there_and_the_path_goes_through_it() -> None:
+def test_it_is_the_best_design_there_and_its_path() -> None:
     with_exits = 0
     for seed in range(8):
         problem = task(seed, 0.03)
-        _, fixed = screened.screened(problem, NO_PINS, None, SOFTMAX)
+        _, fixed = screened.screened(problem, NO_PINS, TERMS, None, SOFTMAX, 500)
         _, best = refine.choose(problem, NO_PINS)
         best = refine.worthwhile(problem, best)
         if not best.exits:
@@ -57,8 +58,23 @@ def test_where_the_given_model_knows_screen_by_heart_exits_are_found_all_the_sam
             objective=replace(problem.objective, base_accuracy=1.0),
         )
         none = refine.worthwhile(known, refine.choose(known, NO_PINS)[1])
-        _, fixed = screened.screened(known, NO_PINS, None, SOFTMAX)
+        _, fixed = screened.screened(known, NO_PINS, TERMS, None, SOFTMAX, 500)
         found += bool(fixed.design.exits) and not none.exits
         assert not none.exits or fixed.design.exits == none.exits
         assert bool(fixed.steps) == bool(fixed.design.exits)
     assert found >= 1
+
+
+def test_exits_hear_each_other_where_samples_can_tell_what_that_changes() -> None:
+    problem = task(0, 0.01)
+    outcomes = problem.outcomes
+    _, design = refine.choose(problem, NO_PINS)
+    otherwise = outcomes.predicted[-1].copy()
+    otherwise[:10] = (otherwise[:10] + 1) % 4  # 10 of 500 answers of the last classifier change
+    heard = replace(problem, outcomes=replace(outcomes, given=otherwise))
+    proven, expected = TERMS, Terms(("expected",), 0.05)
+    # (1.645 + 1)² (0.02 + 0.01) / 0.01² = 2,099 samples
+    assert not screened._can_be_told(heard, design, proven, 2050)
+    assert screened._can_be_told(heard, design, proven, 2150)
+    assert screened._can_be_told(heard, design, expected, 1250)  # 2² · 0.03 / 0.01² = 1,200
+    assert not screened._can_be_told(heard, design, expected, 1150)

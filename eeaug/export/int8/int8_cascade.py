@@ -117,9 +117,7 @@ def _path(
     """From nothing leaving early, which loses something, too, along thresholds that screen fixes."""
     steps: tuple[Thresholds, ...] = ()
     if screen is not None:
-        on_screen = _in_place(screen, rules, design, by_part["screen"], decision)
-        fitting = refine.refined(on_screen, rules, design)
-        steps = () if fitting is None else steps_of(on_screen, rules, fitting)
+        steps = steps_of(_in_place(screen, rules, design, by_part["screen"], decision), rules, design)
     return Opening(
         ((None,) * len(design.exits), *steps),
         by_part["choose"],
