@@ -2,7 +2,7 @@
 
 No head was trained on screen, and no choose sample is looked at: so choose may prove afterwards what it can. What
 is sought are the exits of the best design for the whole budget. A backbone knows screen from its own training and
-is too often right there, so a drop on screen says little of how far they may be opened; which are best it says well.
+is too often right there: a drop on screen says little of how far exits may be opened, but well which are best.
 """
 
 from __future__ import annotations
