@@ -154,7 +154,7 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
     if design["measured"] is None:
         raise InputError(
             "nothing was measured on test samples, so no limit can be checked: make the bundle with test data, or "
-            "check the samples that it was chosen on with --on choose"
+            "check the samples that decided its thresholds with --on choose"
         )
     metrics = design["measured"] if point == "default" else points[point]["measured"]
     return PairedMetrics("test", point, report["baseline"]["measured"], metrics, promise)

@@ -90,7 +90,7 @@ def test_what_was_not_measured_is_called_so() -> None:
     report = copy.deepcopy(SAMPLE)
     untested(report)
     words = " ".join("".join(Reader(rendered(report)).words).split())
-    assert "on which the design was chosen (not measured)" in words and "measured drop" not in words
+    assert "on which thresholds were decided (not measured)" in words and "measured drop" not in words
     assert "test samples" not in words.replace("there are no test samples", "")
 
 

@@ -105,7 +105,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
     result = facts.shown(report)[1]
     part = f"the {result['samples']:,} {result['split']} samples"
     if design["measured"] is None:
-        part += ", on which the design was chosen (not measured)"
+        part += ", on which thresholds were decided (not measured)"
     return _template("report.html", report).render(
         report=report, place=place, fig=Figures(report), stages=stages, runs=runs, comparison=rows,
         classes=classes, most_classes=MOST_CLASSES,

@@ -76,7 +76,7 @@ def sentences(report: Report) -> Iterator[str]:
     design, base, settings = report["design"], report["baseline"], report["settings"]
     budget, samples = settings["max_accuracy_drop"], base["choose"]["samples"]
     if samples < FEW_SAMPLES:
-        yield f"the design was chosen on {samples} samples only: one is {100 / samples:.1f} points of accuracy"
+        yield f"thresholds were decided on {samples} samples only: one is {100 / samples:.1f} points of accuracy"
     if settings["correction"] < 1:
         yield (
             f"--correction {settings['correction']:g} lowers the thresholds that were found: more samples leave "

@@ -129,7 +129,7 @@ def comparison_title(report: Report) -> str:
     result = shown(report)[1]
     title = f"On {result['samples']:,} {result['split']} samples"
     unseen = report["design"]["measured"] is not None
-    return title + (", which no choice has seen" if unseen else ", on which the design was chosen; not measured")
+    return title + (", which no choice has seen" if unseen else ", on which thresholds were decided; not measured")
 
 
 def comparison(report: Report) -> tuple[Row, ...]:

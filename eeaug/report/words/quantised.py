@@ -14,7 +14,7 @@ __all__ = ["comparison", "files", "note", "operating_points", "operating_points_
 
 def title(report: Report) -> str:
     shown = _int8(report)["measured"] or _int8(report)["predicted"]
-    unseen = "" if shown["split"] == "test" else ", on which both were chosen"
+    unseen = "" if shown["split"] == "test" else ", on which thresholds were decided"
     return f"Float and int8 on {shown['samples']:,} {shown['split']} samples{unseen}"
 
 
