@@ -199,7 +199,8 @@ def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
         sentences.append("* estimated from the hardware profile.")
     for design in designs:
         if design.report["design"]["measured"] is None:
-            sentences.append(f"{design.name} was not measured: its figures are of the samples that decided its thresholds.")
+            samples = "the samples that decided its thresholds"
+            sentences.append(f"{design.name} was not measured: its figures are of {samples}.")
         if (warnings := len(design.report["warnings"])) and len(designs) > 1:
             number = f"{warnings} {'warning' if warnings == 1 else 'warnings'}"
             sentences.append(f"{design.name}: {number}, see eeaug report {design.name}.")
