@@ -1,8 +1,8 @@
 """What screen fixes of a design: its exits, processors, reuse and path of thresholds.
 
 No head was trained on screen, and no choose sample is looked at: so choose may prove afterwards what it can. What
-is sought are the exits of the best design for the whole budget. A backbone knows screen from its own training and
-is too often right there: a drop on screen says little of how far exits may be opened, but well which are best.
+is sought are exits that save most over a range of drops: a backbone knows screen from its own training and is too
+often right there, so a drop on screen says little of how far exits may be opened.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from statistics import NormalDist
 import numpy as np
 
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.cascade.path import path
 from eeaug.design import refine, reuse
 from eeaug.design.problem import Rules
@@ -24,7 +25,9 @@ from eeaug.search.space import Design, Problem
 __all__ = ["Screened", "screened", "steps_of"]
 
 
-WIDER = (2, 4)  # of the budget, where no exit pays off within it: a backbone may know screen by heart
+# Of the budget: exits are sought for so much, too, since a backbone may know screen by heart: there they lose more.
+WIDER = (2, 4)
+LOOKED_AT = 5  # drops at which designs are compared
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,35 @@ def screened(
     units : how many choose samples there are, or groups of them
     """
     result, design = refine.choose(task, rules)
-    design, hears = refine.worthwhile(task, design), None
+    hears, budget = None, task.objective.budget
+    assert budget is not None
+    designs = [refine.worthwhile(task, design)]
     for multiple in WIDER:
-        if design.exits or task.objective.budget is None:
-            break
-        wider = replace(task, objective=replace(task.objective, budget=multiple * task.objective.budget))
-        design = refine.worthwhile(wider, refine.choose(wider, rules)[1])
+        wider = replace(task, objective=replace(task.objective, budget=multiple * budget))
+        designs.append(refine.worthwhile(wider, refine.choose(wider, rules)[1]))
+    design = max(designs, key=lambda each: _saved(task, rules, each))  # of equal ones the first
     better = None if answers is None else reuse.improved(task, rules, design, answers, decision)
     if better is not None and _can_be_told(better[1], better[2], terms, units):
         hears, task, design = better
     return result, Screened(task, design, hears, steps_of(task, rules, design) if design.exits else ())
+
+
+def _saved(task: Problem, rules: Rules, design: Design) -> float:
+    """What a design saves along its path, a mean over drops from the budget to WIDER times as much."""
+    assert task.objective.budget is not None
+    if not design.exits:
+        return 0.0
+    rows, base = task.outcomes.rows(design.exits), task.objective.base_cost
+    costs = task.cost_of(task.segments([design.exits], design.processors))[0]
+    passages = [Passage(rows, step) for step in steps_of(task, rules, design)]
+    drops = [task.objective.base_accuracy - passage.accuracy for passage in passages]
+    means = [passage.mean(costs) for passage in passages]
+    allowed = np.geomspace(task.objective.budget, max(WIDER) * task.objective.budget, LOOKED_AT)
+    cheapest = [
+        min((mean for mean, drop in zip(means, drops, strict=True) if drop <= most + 1e-9), default=base)
+        for most in allowed
+    ]
+    return float(1 - np.mean(cheapest) / base)
 
 
 def _can_be_told(task: Problem, design: Design, terms: Terms, units: int) -> bool:
