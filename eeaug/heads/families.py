@@ -76,8 +76,8 @@ def dense_heads(
     """``blueprint`` heads on pooled values, from the smallest up.
 
     Down-sampling is aggressive: the finest grid has about four cells per axis, or CELLS along a single one, and at
-    most ``values`` values, but averages are always tried; never more than POOLED_LIMIT. Where the backbone's classifier has hidden
-    layers, a head repeats them if it then costs less than HIDDEN_SHARE of the backbone.
+    most ``values`` values, but averages are always tried; never more than POOLED_LIMIT. Where the backbone's
+    classifier has hidden layers, a head repeats them if it then costs less than HIDDEN_SHARE of the backbone.
     """
     heads: list[Head] = []
     final = Dense(decision.outputs, decision.activation)
