@@ -25,7 +25,7 @@ __all__ = ["NEVER", "PAPER_GRID", "Objective", "graph", "of_design", "quantile_g
 NEVER = np.float32(np.inf)  # in grids: no confidence reaches it
 # The paper (003) gives thirteen nodes per exit and their range; equal steps are our reading.
 PAPER_GRID = np.linspace(0.40, 1.00, 13).astype(np.float32)
-# What all samples run up to an exit, as a share of the network's cost: exits stand from a tenth of it to past the half.
+# What runs up to an exit, as a share of the network's cost: exits stand from a tenth of it to past the half.
 BEFORE = 0.3
 
 SOURCE, SINK = "input", "output"
