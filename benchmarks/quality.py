@@ -39,7 +39,7 @@ def oracle(
     """Share of the MACs that the bundle's exits save on these samples, at the best thresholds for them."""
     from eeaug.data.preprocessing import Preprocessing
     from eeaug.runtime import Cascade
-    from eeaug.search.thresholds import Budget, Objective, graph, quantile_grid, solve
+    from eeaug.search.thresholds import Objective, graph, quantile_grid, solve
 
     if len(manifest["stages"]) == 1:
         return 0.0
@@ -51,7 +51,7 @@ def oracle(
     base = float(report["baseline"]["measured"]["mean_macs"])
     count = min(400, int(ORACLE_NODES ** (1 / (len(costs) - 1))))
     grid = [quantile_grid(row, count) for row in outcomes.confidence[:-1]]
-    objective = Objective(float(outcomes.alone.accuracies[0]), base, Budget.whole(budget))
+    objective = Objective(float(outcomes.alone.accuracies[0]), base, budget)
     solved = solve(graph(outcomes, grid, costs, objective, independent=False, classes=None))
     return 0.0 if solved is None else max(0.0, 1 - solved[0] / base)
 

@@ -29,7 +29,7 @@ from eeaug.network.graph import Block
 from eeaug.search import labels, solver
 from eeaug.search.placing import architectures, placements
 from eeaug.search.space import LATENCY, Problem
-from eeaug.search.thresholds import Budget, Objective, quantile_grid
+from eeaug.search.thresholds import Objective, quantile_grid
 
 THRESHOLDS = 13
 # of four processors: type of tensors, share of all weights that flash holds, bytes of RAM
@@ -71,7 +71,7 @@ def problem(locations: int, processors: int, samples: int, *, seed: int = 0, **o
     thresholds = options.pop("thresholds", THRESHOLDS)
     grid = np.array([quantile_grid(row, thresholds) for row in made.confidence[:-1]])
     costs = Costs(_hardware(rng, processors, int(parameters.sum())), blocks, exits, 30_000)
-    objective = Objective(float(made.accuracies[-1]), float(macs.sum()), budget=Budget.whole(0.01))
+    objective = Objective(float(made.accuracies[-1]), float(macs.sum()), budget=0.01)
     settings: dict[str, Any] = {"objective": objective, "max_exits": processors - 1}
     return Problem(costs, made, grid, **settings | options)
 
@@ -175,7 +175,7 @@ def agrees(seed: int) -> bool:
     if rng.random() < 0.7:
         task = replace(task, max_latency_s=float(np.quantile(worst, rng.uniform(0, 0.5))))
     drop = float(rng.choice([0.0, 0.05, 0.1]))
-    task = replace(task, objective=replace(task.objective, budget=Budget.whole(drop)))
+    task = replace(task, objective=replace(task.objective, budget=drop))
     every = (task.objective.value(cost, right) for m in range(4) for cost, right, _ in designs(task, m))
     best = min(map(float, every), default=np.inf)
     settled = solver.SETTLED_PER_COUNT

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from math import ceil, prod
 
 from eeaug.backbone.model import Call
@@ -24,6 +25,10 @@ __all__ = ["FAMILIES", "MAP_FAMILIES", "blueprint_units", "dense_connections", "
 
 # Pooled values per location that are cached and read by dense heads.
 POOLED_LIMIT = 4096
+# Cells at most where one axis is longer than others; twice the four by four of a square map.
+CELLS = 32
+# The same of what a convolutional head pools its last map to; two by two on a square one.
+MAP_CELLS = 8
 # The same for heads that read several locations: training holds so many values of each sample in memory.
 JOINED_LIMIT = 2048
 # A dense head with hidden layers as wide as the backbone's may cost this share of the backbone, no more.
@@ -70,9 +75,9 @@ def dense_heads(
 ) -> tuple[Head, ...]:
     """``blueprint`` heads on pooled values, from the smallest up.
 
-    Down-sampling is aggressive: the finest grid has about four cells per axis and at most ``values`` values,
-    but averages are always tried; never more than POOLED_LIMIT. Where the backbone's classifier has hidden
-    layers, a head repeats them if it then costs less than HIDDEN_SHARE of the backbone.
+    Down-sampling is aggressive: the finest grid has about four cells per axis, or CELLS along a single one, and at
+    most ``values`` values, but averages are always tried; never more than POOLED_LIMIT. Where the backbone's
+    classifier has hidden layers, a head repeats them if it then costs less than HIDDEN_SHARE of the backbone.
     """
     heads: list[Head] = []
     final = Dense(decision.outputs, decision.activation)
@@ -169,7 +174,7 @@ def _separable(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]:
                 steps += [depthwise, pointwise]
                 now = pointwise.shape(depthwise.shape(now))
                 names.append(f"{times * base}{'s' if stride > 1 else ''}")
-            architectures.append(("-".join(names), (*steps, _quarters(now))))
+            architectures.append(("-".join(names), (*steps, _coarse(now))))
     return architectures
 
 
@@ -186,7 +191,7 @@ def _convolutional(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]
                 steps.append(block)
                 now = block.shape(now)
                 names.append(f"{block.filters}{'s' if block.stride > 1 else ''}")
-            architectures.append(("-".join(names), (*steps, _quarters(now))))
+            architectures.append(("-".join(names), (*steps, _coarse(now))))
     return architectures
 
 
@@ -199,23 +204,50 @@ def _bases(channels: int) -> list[int]:
     return sorted({max(8, channels // 2), max(8, channels), max(8, 2 * channels)})
 
 
-def _quarters(shape: tuple[int, ...]) -> Pool:
-    """Pooling to two cells per axis."""
-    return Pool(tuple(max(1, s // 2) for s in shape[:-1]))
+def _coarse(shape: tuple[int, ...]) -> Pool:
+    """Pooling of a head's last map: two cells per axis, and with ``_lengthened`` up to MAP_CELLS in all."""
+    return Pool(_lengthened(shape, _halving(shape, 2), 2, MAP_CELLS)[-1])
 
 
 def _windows(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """Pooling windows by the size of the grid that they leave, the coarsest first; equal ones once."""
-    spatial = shape[:-1]
-    if not spatial:
+    """Pooling windows by the size of the grid that they leave, the coarsest first; equal ones once.
+
+    One, two and four cells per axis, then along what is longer than wide: of a signal up to CELLS, of a spectrogram
+    or a narrow map in time until cells are about square.
+    """
+    if not shape[:-1]:
         return {"vector": ()}
     windows: dict[str, tuple[int, ...]] = {}
-    for cells in (1, 2, 4):
-        window = tuple(max(1, s // cells) for s in spatial)
+    finest = _halving(shape, 4)
+    for window in (_halving(shape, 1), _halving(shape, 2), *_lengthened(shape, finest, 4, CELLS)):
         if window not in windows.values():
             grid = pooled_shape(shape, window)[:-1]
             windows["x".join(map(str, grid)) if max(grid) > 1 else "average"] = window
     return windows
+
+
+def _halving(shape: tuple[int, ...], cells: int) -> tuple[int, ...]:
+    """The window that leaves about so many cells per axis."""
+    return tuple(max(1, s // cells) for s in shape[:-1])
+
+
+def _lengthened(shape: tuple[int, ...], window: tuple[int, ...], cells: int, most: int) -> list[tuple[int, ...]]:
+    """The window, then those that leave twice as many cells along its longest axis each time, ``most`` in all.
+
+    ``cells``: per axis that ``window`` was made for. An axis is parted while a cell is at least twice as long there
+    as along any other: on square maps never, on a single axis as long as it has positions.
+    """
+    windows = [window]
+    asked = [min(cells, s) for s in shape[:-1]]
+    while True:
+        axis = max(range(len(window)), key=lambda k: window[k])
+        beside = max((w for k, w in enumerate(window) if k != axis), default=1)
+        asked[axis] *= 2
+        if window[axis] < 2 * beside or prod(asked) > most:
+            return windows
+        length = next(w for w in count(max(1, shape[axis] // asked[axis])) if shape[axis] // w <= asked[axis])
+        window = (*window[:axis], length, *window[axis + 1 :])
+        windows.append(window)
 
 
 def _grids(shape: tuple[int, ...], values: float) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -168,3 +168,44 @@ def test_code_in_a_model_is_run_only_if_that_is_allowed(keras: Any, run: Run, wo
     assert refused.code != 0 and "--allow-unsafe" in refused.last_line
     done = run("augment", "code.keras", *options, "--allow-unsafe", cwd=tmp_path)
     assert done.code == 0, done.stderr
+
+
+def test_a_signal_leaves_by_a_grid_in_time(run: Run, tmp_path: Path) -> None:
+    """When something happens tells the class, which averages forget; what is cut goes into every format."""
+    keras = keras_files.import_keras()
+    keras.utils.set_random_seed(0)
+    rng, length = np.random.default_rng(0), 67
+    y = np.arange(1200) % 8
+    x = rng.normal(0, 0.2, (len(y), length, 2)).astype(np.float32)
+    start = 8 * y + rng.integers(0, 4, len(y))
+    for i in range(4):
+        x[np.arange(len(y)), start + i] += 1.0
+    cuts = {"train": slice(0, 600), "val": slice(600, 900), "test": slice(900, 1200)}
+    np.savez(
+        tmp_path / "beats.npz",
+        **{f"{n}_{part}": v[at] for part, at in cuts.items() for n, v in (("x", x), ("y", y))},
+    )
+    layers = keras.layers
+    given = keras.Sequential([
+        keras.Input((length, 2)),
+        *(layers.Conv1D(n, 5, padding="same", activation="relu", name=f"conv_{n}") for n in (4, 8, 16)),
+        layers.Flatten(name="flat"),
+        layers.Dense(8, activation="softmax", name="classifier"),
+    ])  # fmt: skip
+    given.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    given.fit(x[:600], y[:600], epochs=3, verbose=0)
+    given.save(tmp_path / "beats.keras")
+    form = "tflm" if find_spec("tflite_micro") else "tflite-int8"
+    c = ",c" if find_spec("emx_onnx_cgen") else ""
+    done = run(
+        "augment", "beats.keras", "--data", "beats.npz", "--hw", "psoc6", "--promise", "none",
+        "--heads", "blueprint", "--exit-at", "conv_4", "--cache-dir", "cache", "--format", f"{form}{c}", "--json",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.stderr
+    report = json.loads(done.stdout)
+    head = report["design"]["exits"][0]["head"]
+    assert head in ("blueprint-8", "blueprint-16", "blueprint-22"), "four cells are too few"
+    assert report["design"]["measured"]["leave_rates"][0] > 0.5
+    checks = {**report["verification"]["formats"], **report["int8"]["checks"]}
+    assert all(check["disagreements"] in (0, None) for check in checks.values()), checks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import prod
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,15 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from head_parts import DECISION, TAIL, at
+from hypothesis import given
+from hypothesis import strategies as st
 from keras_nets import CLASSES, trained
 
 from eeaug import settings
 from eeaug.backbone import model
 from eeaug.cascade.output import Decision
 from eeaug.heads import families, selection, store
-from eeaug.heads.layers import Dense
+from eeaug.heads.layers import Dense, Pool
 from eeaug.heads.training import Plan
-from eeaug.network.locations import Location
+from eeaug.network.locations import Location, pooled_shape
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 
@@ -137,3 +141,50 @@ def test_front_keeps_what_no_other_beats() -> None:
     small, middle, large = families.dense_heads(at((8, 8, 3)), (), DECISION, 10**7)
     accuracy = {small.key: 0.5, middle.key: 0.4, large.key: 0.6}
     assert selection.front([small, middle, large], accuracy) == (small, large)
+
+
+def grids_of(*shape: int) -> list[str]:
+    """Sizes of the dense heads without hidden layers, from the coarsest grid."""
+    return [head.size for head in families.dense_heads(at((*shape, 2)), (), DECISION, 10**7)]
+
+
+def test_grids_have_cells_where_a_tensor_is_long() -> None:
+    assert grids_of(187) == ["average", "2", "4", "8", "15", "31"]
+    assert grids_of(128) == ["average", "2", "4", "8", "16", "32"]
+    assert grids_of(20) == ["average", "2", "4", "6", "10", "20"], "a cell for every position, no more"
+    assert grids_of(3) == ["average", "3"]
+    assert grids_of(1) == ["average"]
+    assert grids_of(49, 10) == ["average", "2x2", "4x5", "8x5"], "cells are about square"
+    assert grids_of(10, 49)[-1] == "5x8"
+    assert grids_of(128, 1)[-1] == "32x1" and grids_of(1, 128)[-1] == "1x32", "one axis, whatever the rank"
+    assert grids_of(4, 300)[-1] == "4x8"
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (16, 16), (8, 8), (28, 28), (96, 64), (7, 7)])
+def test_images_keep_four_cells_per_axis(shape: tuple[int, int]) -> None:
+    sizes = grids_of(*shape)
+    assert len(sizes) == 3 and sizes[0] == "average"
+    assert sizes[-1] == ("7x7" if shape == (7, 7) else "4x4")
+    assert families._coarse((*shape, 2)).window == tuple(s // 2 for s in shape)
+
+
+@given(shape=st.lists(st.integers(1, 400), min_size=1, max_size=2))
+def test_no_grid_has_more_cells_than_there_are_or_may_be(shape: list[int]) -> None:
+    windows = list(families._windows((*shape, 2)).values())
+    grids = [pooled_shape((*shape, 2), window)[:-1] for window in windows]
+    assert grids[0] == (1,) * len(shape)
+    for coarse, fine in pairwise(grids):
+        assert all(a <= b for a, b in zip(coarse, fine, strict=True)) and coarse != fine
+    for window, cells in zip(windows, grids, strict=True):
+        assert all(1 <= c <= s and w <= s for c, s, w in zip(cells, shape, window, strict=True))
+        assert prod(cells) <= max(families.CELLS, 7 * 7)  # up to seven positions are a cell each
+    assert prod(families._coarse((*shape, 2)).window) >= 1
+    assert prod(pooled_shape((*shape, 2), families._coarse((*shape, 2)).window)[:-1]) <= families.MAP_CELLS + 4
+
+
+def test_a_signal_is_read_in_time_within_what_effort_allows() -> None:
+    heads = families.dense_heads(at((187, 8)), (), DECISION, 10**7, values=70)
+    assert [head.size for head in heads] == ["average", "2", "4", "8"]
+    head = families.map_heads(at((187, 8)), ["separable"], DECISION, 1e9)[0]
+    (pooled,) = [after for step, _, after in head.shapes() if isinstance(step, Pool)]
+    assert 4 < pooled[0] <= families.MAP_CELLS

@@ -14,7 +14,7 @@ from instances import correlated, some_grid
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.search import thresholds
-from eeaug.search.thresholds import NEVER, PAPER_GRID, Objective, quantile_grid
+from eeaug.search.thresholds import BEFORE, NEVER, PAPER_GRID, Objective, quantile_grid
 
 
 def confidences() -> st.SearchStrategy[np.ndarray]:
@@ -52,10 +52,23 @@ def test_leave_rates_fall_along_the_grid(confidence: np.ndarray, count: int) -> 
     assert rates[-1] == 0
 
 
-def test_quantiles_are_equally_spaced() -> None:
-    grid = quantile_grid(np.arange(100, dtype=np.float32) / 128, 5)
-    # four thresholds part a hundred samples into fifths; each lies midway, so at odd 256ths
-    assert (grid[:4] * 256).tolist() == [39, 79, 119, 159]
+@pytest.mark.parametrize("count", [2, 5, 13, 60])
+def test_quantiles_are_dense_where_few_stay(count: int) -> None:
+    """Neighbours differ by one factor of the cost, and the range's ends by half of it on a logarithmic scale."""
+    samples = 100_000
+    grid = quantile_grid(np.arange(samples, dtype=np.float32) / 2**17, count)
+    # each threshold lies midway, so at odd multiples of half a step
+    stay = (grid[:-1].astype(np.float64) * 2**17 + 0.5) / samples
+    costs = np.log([BEFORE, *(BEFORE + stay), BEFORE + 1])
+    cell = np.log(1 + 1 / BEFORE) / (count - 1)
+    np.testing.assert_allclose(np.diff(costs), [cell / 2, *[cell] * (count - 2), cell / 2], atol=3e-4)
+
+
+def test_what_leaves_nearly_always_is_told_apart() -> None:
+    confidence = np.random.default_rng(0).random(2000, np.float32)
+    rates = np.array([(confidence >= t).mean() for t in quantile_grid(confidence, 13)])
+    assert (rates > 0.93).sum() == 2 and rates.max() > 0.975
+    assert 0.05 < rates[-2] < 0.15  # and little of what leaves is still something
 
 
 @pytest.mark.parametrize("value", [0.3, 1.0])
