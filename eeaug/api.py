@@ -66,8 +66,8 @@ def augment(
     output : where the bundle goes; None: ``<model>-eeaug`` in the current directory
     progress : True tells what it is doing on stderr, a progress.Observer is told; warnings are in the report
     settings : the options of the command, as fields of the parts of settings.Settings in SI units: max_latency_s,
-        max_accuracy_drop (a share: 0.01 is one point), objective, effort, formats=["tflite"], target_class, promise,
-        risk, exit_at={location: processor or None}, threshold={location: value}, priors={class: share}, seed, ...
+        max_accuracy_drop (a share: 0.01 is one point), objective, effort, formats=["tflite"], target_class,
+        promise, risk, exit_at={location: processor or None}, threshold={location: value}, ...
         One that is None is not given
 
     Raises

@@ -86,8 +86,8 @@ def together(promises: Sequence[Promise]) -> float | None:
 
 
 def _budgets(goal: Goal, base: float) -> list[tuple[str, float]]:
-    """Names of points and their budgets."""
-    return [(name, round(multiple * base, 12)) for name, multiple in SETS[goal.points].items()]
+    """Names of points and their budgets; more than all accuracy cannot be lost."""
+    return [(name, min(1.0, round(multiple * base, 12))) for name, multiple in SETS[goal.points].items()]
 
 
 def corrected(thresholds: Sequence[float | None], correction: float) -> tuple[float | None, ...]:

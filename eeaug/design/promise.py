@@ -237,5 +237,5 @@ def _estimated(claim: Claim) -> tuple[float, float]:
     more, number = max(0.0, claim.budget - drop), max(1, len(claim.losses))
     counting = estimate.drop(np.abs(claim.losses), claim.weights, claim.groups)[0]
     if not counting > 0:
-        return drop, float(np.sqrt(more / number))
+        return drop, float(max(np.sqrt(more / number), 1 / number))
     return drop, error * float(np.sqrt(1 + more / counting))

@@ -75,7 +75,7 @@ def _saved(task: Problem, rules: Rules, design: Design) -> float:
     passages = [Passage(rows, step) for step in steps_of(task, rules, design)]
     drops = [task.objective.base_accuracy - passage.accuracy for passage in passages]
     means = [passage.mean(costs) for passage in passages]
-    allowed = np.geomspace(task.objective.budget, max(WIDER) * task.objective.budget, LOOKED_AT)
+    allowed = np.linspace(task.objective.budget, max(WIDER) * task.objective.budget, LOOKED_AT)
     cheapest = [
         min((mean for mean, drop in zip(means, drops, strict=True) if drop <= most + 1e-9), default=base)
         for most in allowed

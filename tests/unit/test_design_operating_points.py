@@ -64,6 +64,10 @@ def test_budgets_are_multiples_of_the_one_asked_for(count: int) -> None:
     assert found[BUDGETS[count].index(1)] == Point(DEFAULT, 0.02, (None, None), nothing(0.02))
 
 
+def test_no_point_may_lose_more_than_everything() -> None:
+    assert [p.budget for p in points(task(0, 0.9), points=5)] == [0.225, 0.45, 0.9, 1.0, 1.0]
+
+
 def test_a_small_budget_has_points_that_differ() -> None:
     """Multiples are of half a percent at least; the default keeps its own budget."""
     assert [p.budget for p in points(task(0, 0.0))] == [0.0025, 0.0, 0.01]

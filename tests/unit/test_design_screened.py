@@ -53,7 +53,7 @@ def test_what_a_path_saves_is_a_mean_over_drops() -> None:
     rows, steps = problem.outcomes.rows(design.exits), screened.steps_of(problem, NO_PINS, design)
     costs = problem.cost_of(problem.segments([design.exits], design.processors))[0]
     saved = []
-    for allowed in np.geomspace(0.03, 0.12, screened.LOOKED_AT):
+    for allowed in np.linspace(0.03, 0.12, screened.LOOKED_AT):
         fitting = [s for s in steps if Passage(rows, s).losses.mean() <= allowed + 1e-9]
         means = [Passage(rows, s).mean(costs) for s in fitting]
         saved.append(1 - min([*means, problem.objective.base_cost]) / problem.objective.base_cost)
