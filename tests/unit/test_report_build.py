@@ -194,6 +194,14 @@ EXPECTED = replace(PROVEN, kind="expected", risk=None, p_value=None, needed=5200
             "samples can prove saves less than half as much. About 5,200 choose samples that lose as much would "
             "prove this.",
         ),
+        (
+            replace(EXPECTED, grouped=True, units=12, needed=None), "given",
+            "Expected, not proven: on the 12 groups of choose (3,333 samples) the accuracy drop is 0.5 pp with a",
+        ),
+        (
+            replace(EXPECTED, grouped=True, units=12, needed=None), "given",
+            "What 12 groups say of others is uncertain itself, error and all.",
+        ),
         (replace(EXPECTED, kept=False), "given", "No early exit is expected to keep the accuracy drop within 1.0"),
         (nothing(0.01), "given", "Nothing is promised: the accuracy drop is within 1.0 pp on the choose samples"),
         (nothing(None), "given", "Nothing is promised of the accuracy drop: there is no budget for it."),

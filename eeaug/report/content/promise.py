@@ -11,6 +11,8 @@ from eeaug.report import units
 
 __all__ = ["block", "clause", "together_of"]
 
+FEW_GROUPS = 30  # fewer make a cluster-robust error far too small
+
 
 def block(promise: Promise, labels: str, *, asked: bool, given_last: bool = True) -> dict[str, Any]:
     """The block ``promise`` of a cascade or operating point.
@@ -73,9 +75,8 @@ def _statement(promise: Promise, labels: str, *, asked: bool, given_last: bool) 
         budget += f", and that of every class within {units.points(promise.class_drop, signed=False)}"
     drawn = f"{promise.samples:,} {promise.part} samples"
     if promise.grouped:
-        drawn = (
-            f"{promise.units:,} groups of {promise.part} ({promise.samples:,} samples, each group counting alike)"
-        )
+        alike = ", each group counting alike" if promise.kind == "proven" else ""
+        drawn = f"{promise.units:,} groups of {promise.part} ({promise.samples:,} samples{alike})"
     if promise.kind == "proven":
         return _proven(promise, what, budget, drawn, given_last=given_last) + _labels(promise)
     return _expected(promise, what, budget, drawn, asked=asked, given_last=given_last)
@@ -126,6 +127,8 @@ def _expected(
         sentences += " What these samples can prove saves less than half as much."
     if promise.needed is not None:
         sentences += f" About {promise.needed:,} {_units(promise)} that lose as much would prove this."
+    if promise.grouped and promise.units < FEW_GROUPS:
+        sentences += f" What {promise.units:,} groups say of others is uncertain itself, error and all."
     return sentences
 
 
