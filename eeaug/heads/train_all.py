@@ -236,16 +236,19 @@ class _Work:
         """Trained dense heads of all groups, a group to a thread."""
         plan, features = self.dense_plan, self.features
         lacking, unanswered = self.lacking(groups, plan), self.unanswered(groups, plan)
+        # read here: NumPy parses headers by Python's compiler, which several threads at once may confuse
+        files = {id(heads): self.file(heads, plan) for heads in unanswered}
+        known = {id(heads): store.trained(files[id(heads)], heads) for heads in unanswered if heads not in lacking}
 
         def work(heads: Sequence[Head]) -> None:
-            file = self.file(heads, plan)
             if heads in lacking:
                 fit, screen = features["fit"], features["screen"]
                 keep = partial(judge.promising, heads)
                 targets = partial(self.source.targets, fit)
                 trained = dense.train(heads, fit, targets, screen, plan, keep, judge.accuracy)
-                store.save(file, heads, trained, [dense.predict(t, screen) for t in trained])
-            trained = store.trained(file, heads)
+                store.save(files[id(heads)], heads, trained, [dense.predict(t, screen) for t in trained])
+            else:
+                trained = known[id(heads)]
             answers = [dense.predict(t, features["choose"]) for t in trained]
             store.save_answers(self.answers_file(heads, plan), trained, answers)
 
