@@ -104,7 +104,7 @@ def sought(
         assert goal.max_accuracy_drop is not None
         path = _path(on_choose, tasks.get("screen"), rules, design, decision, by_part, goal.max_class_drop)
         index, promise = path.promised(terms, goal.max_accuracy_drop, seed)
-        thresholds = _closed(on_choose, rules, design).thresholds if index is None else path.steps[index]
+        thresholds = path.steps[index] if index is not None else _closed(on_choose, rules, design, path).thresholds
         points = operating_points.along(goal, terms, path, promise, thresholds, seed) if design.exits else ()
     reachable = tuple(replace(point, thresholds=_reachable(point.thresholds)) for point in points)
     return Integer(_reachable(thresholds), choose, reachable, promise)
@@ -154,8 +154,10 @@ def _in_place(problem: Problem, rules: Rules, design: Design, rows: Outcomes, de
     return replace(problem, outcomes=outcomes, grid=grid, classes=classes)
 
 
-def _closed(problem: Problem, rules: Rules, design: Design) -> Design:
+def _closed(problem: Problem, rules: Rules, design: Design, path: Opening | None = None) -> Design:
     """The design with nothing leaving early, if that keeps the budget that was asked for.
+
+    On a ``path`` that is where all begins: whatever else would fit is not looked at.
 
     Raises
     ------
@@ -164,21 +166,23 @@ def _closed(problem: Problem, rules: Rules, design: Design) -> Design:
     pinned = any(problem.costs.exits[e].location in rules.thresholds for e in design.exits)
     if not pinned and problem.objective.allows(float(problem.outcomes.accuracies[-1])):
         return replace(design, thresholds=(None,) * len(design.exits))
-    raise _infeasible(problem, rules, design)
+    raise _infeasible(problem, rules, design, path)
 
 
-def _infeasible(problem: Problem, rules: Rules, design: Design) -> InfeasibleError:
-    most = replace(problem, objective=replace(problem.objective, budget=None, weight=0.0))
-    best = refine.refined(most, rules, design)
-    assert best is not None
-    closed = replace(best, thresholds=(None,) * len(best.exits))
-    drop = problem.objective.base_accuracy - max(refine.passage(problem, each).accuracy for each in (best, closed))
+def _infeasible(problem: Problem, rules: Rules, design: Design, path: Opening | None) -> InfeasibleError:
+    tried, where = [replace(design, thresholds=(None,) * len(design.exits))], "where nothing leaves early"
+    if path is None:
+        most = replace(problem, objective=replace(problem.objective, budget=None, weight=0.0))
+        best = refine.refined(most, rules, design)
+        assert best is not None
+        tried, where = [*tried, best], "at best"
+    drop = problem.objective.base_accuracy - max(refine.passage(problem, each).accuracy for each in tried)
     assert problem.objective.budget is not None
     asked = problem.objective.budget
     lost, allowed = apart(lambda value: f"{100 * value:.2f} pp", drop, asked)
     lost, allowed = lost.removesuffix(" pp"), allowed.removesuffix(" pp")
     return InfeasibleError(
-        f"the int8 stages lose {lost} points on the choose samples at best, "
+        f"the int8 stages lose {lost} points on the choose samples {where}, "
         f"--max-accuracy-drop {as_given(asked, DROP)} allows {allowed}: "
         f"allow {as_given(float(np.ceil(drop * 1e4) / 1e4), DROP)}, or leave {FORMAT} out of --format",
         limit="max_accuracy_drop",
