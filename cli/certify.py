@@ -11,7 +11,6 @@ import click
 
 from eeaug.cli import out, shared, show
 from eeaug.errors import InfeasibleError
-from eeaug.settings import MAX_THREADS
 
 __all__ = ["certify"]
 
@@ -21,14 +20,8 @@ IN_DATA = "data"
 
 @click.command()
 @click.argument("directory", metavar="DIR", type=shared.Place())
-@click.option(
-    "--data", required=True, metavar="FILE", help="As for augment: a .npz, .data.yaml, directory, keras:NAME, ..."
-)
-@click.option(
-    "--part",
-    type=click.Choice(["test", "val", "train"]),
-    help="Which part of it; default: the first of test, val, train that is there.",
-)
+@shared.option("--data")
+@shared.option("--part")
 @click.option(
     "--labels",
     type=shared.Place(),
@@ -50,14 +43,9 @@ IN_DATA = "data"
 @shared.option("-o", "Where the new bundle goes; default with --labels: DIR-certified. Without: none is written.")
 @shared.option("--force", " So with --sheet.")
 @shared.option("--format", " Default: those of DIR.")
-@click.option("--prepared", is_flag=True, help="The samples are preprocessed already.")
-@click.option(
-    "--cache-dir",
-    type=shared.Place(file_okay=False),
-    metavar="DIR",
-    help="Where data is unpacked; default: $EEAUG_CACHE_DIR, else $XDG_CACHE_HOME/eeaug.",
-)
-@click.option("--threads", type=click.IntRange(1, MAX_THREADS), metavar="N", help="Threads; default: all.")
+@shared.option("--prepared")
+@shared.option("--cache-dir")
+@shared.option("--threads", "Threads; default: all.")
 @shared.option("--manifest-sha256")
 @click.option("--json", "as_json", is_flag=True, help="Print what came of it as JSON.")
 @shared.option("--quiet")

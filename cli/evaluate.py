@@ -12,7 +12,6 @@ import click
 
 from eeaug.cli import evaluate_view, out, shared
 from eeaug.errors import InputError
-from eeaug.settings import MAX_THREADS
 
 if TYPE_CHECKING:  # numpy and onnxruntime are imported on use
     from eeaug.bundle.entries import Manifest
@@ -26,14 +25,8 @@ __all__ = ["evaluate"]
 
 @click.command()
 @click.argument("directory", metavar="DIR", type=shared.Place())
-@click.option(
-    "--data", required=True, metavar="FILE", help="As for augment: a .npz, .data.yaml, directory, keras:NAME, ..."
-)
-@click.option(
-    "--part",
-    type=click.Choice(["test", "val", "train"]),
-    help="Which part of it; default: the first of test, val, train that is there.",
-)
+@shared.option("--data")
+@shared.option("--part")
 @click.option(
     "--labels",
     type=click.Choice(["given", "none"]),
@@ -53,14 +46,9 @@ __all__ = ["evaluate"]
     is_flag=True,
     help="Run every stage on every sample, and say how much accuracy is lost against the given model.",
 )
-@click.option("--prepared", is_flag=True, help="The samples are preprocessed already.")
-@click.option(
-    "--cache-dir",
-    type=shared.Place(file_okay=False),
-    metavar="DIR",
-    help="Where data is unpacked; default: $EEAUG_CACHE_DIR, else $XDG_CACHE_HOME/eeaug.",
-)
-@click.option("--threads", type=click.IntRange(1, MAX_THREADS), metavar="N", help="Threads; default: all.")
+@shared.option("--prepared")
+@shared.option("--cache-dir")
+@shared.option("--threads", "Threads; default: all.")
 @shared.option("--manifest-sha256")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(

@@ -203,6 +203,21 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": "SHA-256 that DIR's manifest.json must have, as the run that wrote it has printed: it vouches "
         "for all other files.",
     },
+    "--data": {
+        "required": True,
+        "metavar": "FILE",
+        "help": "As for augment: a .npz, .data.yaml, directory, keras:NAME, ...",
+    },
+    "--part": {
+        "type": click.Choice(["test", "val", "train"]),
+        "help": "Which part of it; default: the first of test, val, train that is there.",
+    },
+    "--prepared": {"is_flag": True, "help": "The samples are preprocessed already."},
+    "--cache-dir": {
+        "type": Place(file_okay=False),
+        "metavar": "DIR",
+        "help": "Where data is unpacked; default: $EEAUG_CACHE_DIR, else $XDG_CACHE_HOME/eeaug.",
+    },
     "--dry-run": {"is_flag": True},
     "--slim": {"is_flag": True, "help": "Leave search/ (outcomes and trained heads) out of the bundle."},
     "--json": {"names": ["as_json"], "is_flag": True, "help": "Print report.json on stdout, nothing else."},

@@ -377,3 +377,12 @@ def random_problem(seed: int, **fixed: Any) -> tuple[Instance, Problem]:
             sizes[memory.name] = max(1, int(np.quantile(used, rng.choice([0.0, 0.3, 0.8]))))
     instance = instance.with_memories(sizes)
     return instance, instance.problem(**options)
+
+
+def chosen(
+    rng: np.random.Generator, exits: int = 2, samples: int = 900
+) -> tuple[Outcomes, list[float], list[float]]:
+    """Outcomes of an architecture, its thresholds at the upper third of confidences, its costs."""
+    outcomes = correlated(rng, exits, samples)
+    thresholds = [float(np.quantile(row, 0.67)) for row in outcomes.confidence[:-1]]
+    return outcomes, thresholds, [3.0, 2.0, 5.0][: exits + 1]

@@ -172,7 +172,7 @@ def _compared(pair: Pair, old: list[_Statistic], new: list[_Statistic], level: f
         )  # fmt: skip
     worst = min((d for d in found if d.statistic == CLASS), key=lambda d: d.p_value, default=None)
     kept = tuple(d for d in found if d.statistic != CLASS or d is worst)
-    units = _units(before), _units(now)
+    units = before.units, now.units
     return Compared(reference, name, pair.learnt, before.groups is not None, units, len(found), kept)
 
 
@@ -212,7 +212,3 @@ def _moments(part: Outcomes, statistic: _Statistic) -> Moments:
     counts = part.counts * of
     sums, all_of = np.bincount(number, counts * values), np.bincount(number, counts)
     return Moments.of(sums[all_of > 0] / all_of[all_of > 0])
-
-
-def _units(part: Outcomes) -> int:
-    return part.samples if part.groups is None else len(np.unique(part.groups))

@@ -121,10 +121,6 @@ class Opening:
     def passages(self) -> tuple[Passage, ...]:
         return tuple(Passage(self.rows, step) for step in self.steps)
 
-    @property
-    def units(self) -> int:
-        return self.rows.units
-
     def promised(self, terms: Terms, budget: float, seed: int) -> tuple[int | None, Promise]:
         """How far it may be opened for a budget, as an index of ``steps`` (None: not at all), and what that is.
 
@@ -204,7 +200,7 @@ class Opening:
             if number is None:
                 return None
             most = max(most, number * self.rows.samples / len(claim.losses))  # a class has some of the samples
-        return ceil(most) if most > self.units else None
+        return ceil(most) if most > self.rows.units else None
 
     def _told(self, kind: str, budget: float, index: int | None) -> Promise:
         drop = error = None
@@ -212,7 +208,7 @@ class Opening:
             drop, error = _estimated(self.claims(index, budget)[0])
         return Promise(
             kind, budget,
-            samples=self.rows.samples, units=self.units, grouped=self.rows.groups is not None,
+            samples=self.rows.samples, units=self.rows.units, grouped=self.rows.groups is not None,
             kept=index is not None, drop=drop, error=error, class_drop=self.class_drop,
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from eeaug.search.settle import lowest
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import graph, of_design, quantile_grid, solve
+from eeaug.settings import COSTS
 
 __all__ = ["LEAST_SAVING", "choose", "mean_cost", "passage", "refined", "worthwhile"]
 
@@ -25,9 +26,9 @@ FINE_NODES = 20_000  # of the threshold graph in the second search
 FINE_LIMIT = 400  # thresholds per exit there
 
 
-def choose(task: Problem, pins: Rules) -> tuple[Result, Design]:
-    """Search, then the chosen architecture's thresholds again on a finer grid (003, section 3.2)."""
-    result = solver.solve(task)
+def choose(task: Problem, pins: Rules, fronts: tuple[str, ...] = tuple(COSTS)) -> tuple[Result, Design]:
+    """Search, with these ``fronts``, then the chosen architecture's thresholds on a finer grid (003, 3.2)."""
+    result = solver.solve(task, fronts)
     design = refined(task, pins, result.design)
     assert design is not None, "the coarse thresholds meet the budget and are among the fine ones"
     return result, design

@@ -57,7 +57,7 @@ def screened(
     designs = [refine.worthwhile(task, design)]
     for multiple in WIDER:
         wider = replace(task, objective=replace(task.objective, budget=multiple * budget))
-        designs.append(refine.worthwhile(wider, refine.choose(wider, rules)[1]))
+        designs.append(refine.worthwhile(wider, refine.choose(wider, rules, fronts=())[1]))
     design = max(designs, key=lambda each: _saved(task, rules, each))  # of equal ones the first
     better = None if answers is None else reuse.improved(task, rules, design, answers, decision)
     if better is not None and _can_be_told(better[1], better[2], terms, units):

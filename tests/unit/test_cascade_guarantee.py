@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
-from instances import correlated
+from instances import chosen, correlated
 
 from eeaug.cascade import betting, learn_then_test
 from eeaug.cascade.betting import GRID, mean_upper_bound
@@ -195,15 +195,6 @@ def test_smallest_drop_is_the_first_that_is_proven() -> None:
         below = max(0.01, float(grid[grid < smallest - 1e-12][-1]))
         assert p_value(losses, below, risk=0.1, seed=i, weights=weights) > 0.1
     assert certify([[Claim(np.ones(50, dtype=np.int8), 0.01)]], risk=0.1).smallest_drop == 1.0
-
-
-def chosen(
-    rng: np.random.Generator, exits: int = 2, samples: int = 900
-) -> tuple[Outcomes, list[float], list[float]]:
-    """Outcomes of an architecture, its thresholds at the upper third of confidences, its costs."""
-    outcomes = correlated(rng, exits, samples)
-    thresholds = [float(np.quantile(row, 0.67)) for row in outcomes.confidence[:-1]]
-    return outcomes, thresholds, [3.0, 2.0, 5.0][: exits + 1]
 
 
 def test_paired_losses_are_those_of_a_replay() -> None:

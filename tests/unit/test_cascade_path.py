@@ -5,20 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from instances import correlated
+from instances import chosen
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.cascade.path import FINEST, path
-
-
-def chosen(
-    rng: np.random.Generator, exits: int = 2, samples: int = 900
-) -> tuple[Outcomes, list[float], list[float]]:
-    """Outcomes of an architecture, its thresholds at the upper third of confidences, its costs."""
-    outcomes = correlated(rng, exits, samples)
-    thresholds = [float(np.quantile(row, 0.67)) for row in outcomes.confidence[:-1]]
-    return outcomes, thresholds, [3.0, 2.0, 5.0][: exits + 1]
 
 
 def test_it_runs_from_strict_to_loose_and_gets_cheaper() -> None:
