@@ -68,8 +68,7 @@ def evaluate(
     """
     from eeaug.bundle.directory import dump_json
     from eeaug.bundle.manifest import read as read_bundle
-    from eeaug.data import load as load_data
-    from eeaug.data.preprocessing import Preprocessing
+    from eeaug.flow import data_for_bundle
     from eeaug.runtime import Cascade, Decisions
     from eeaug.settings import default_cache
     from eeaug.support.cache import telling
@@ -81,24 +80,18 @@ def evaluate(
             f"--baseline: the backbone of {directory} was fine-tuned: the given model is not in the bundle"
         )
     cascade = Cascade.load(directory, manifest, threads or os.cpu_count() or 1, point)
-    shape = cascade.input_shape
-    cache = (cache_dir or default_cache()) / "data"
     with telling(lambda text: out.say(f"warning: {text}", err=True)):
-        given = load_data(data, directory / "model", cache=cache, input_shape=shape, labelled=labels == "given")
-    preprocessing = Preprocessing() if prepared else manifest.preprocessing
-    given = replace(given, preprocessing=preprocessing)
-    known = given.notes
-    given = given.in_order(manifest.classes) if labels == "given" else given
-    for note in given.notes[len(known) :]:
+        given, chosen = data_for_bundle.read(
+            directory, manifest, data, part, cache=(cache_dir or default_cache()) / "data",
+            labelled=labels == "given", prepared=prepared,
+        )  # fmt: skip
+    for note in given.notes:
         click.echo(f"note: {note}", err=True)
-    given = given.labelled(manifest.decision.kind, manifest.decision.classes)
-    given.check(shape, len(manifest.classes))
-    chosen = _part(given, part)
-    outcomes = _outcomes(cascade, chosen, preprocessing) if baseline else None
+    outcomes = _outcomes(cascade, chosen, given.preprocessing) if baseline else None
     if outcomes is not None:
         decided = Decisions.of(outcomes, cascade.thresholds)
     else:
-        decided = cascade.run(_batches(chosen, preprocessing))
+        decided = cascade.run(_batches(chosen, given.preprocessing))
     served = _served(bundle.report, manifest, given, chosen)
     drawn = replace(chosen, groups=None) if manifest.settings["unit"] == "sample" else chosen
     facts = {
@@ -111,14 +104,6 @@ def evaluate(
         out.write(dump_json(facts).encode())
     else:
         evaluate_view.show(facts, given.source)
-
-
-def _part(given: Data, wanted: str | None) -> Part:
-    parts = {name: getattr(given, name) for name in ("test", "val", "train")}
-    chosen: Part | None = next((p for name, p in parts.items() if p is not None and wanted in (None, name)), None)
-    if chosen is None:
-        raise InputError(f"--part {wanted}: {given.source} has no x_{wanted}")
-    return chosen
 
 
 def _batches(part: Part, preprocessing: Preprocessing) -> Any:

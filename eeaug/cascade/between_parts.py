@@ -160,20 +160,20 @@ def _compared(pair: Pair, old: list[_Statistic], new: list[_Statistic], level: f
     """``level``: of each statistic, of all classes together."""
     (reference, before), (name, now) = pair.reference, pair.new
     classes = sum(s.name == CLASS for s in old)
-    found = []
+    differences = []
     for one, other in zip(old, new, strict=True):
         upward, each = pair.learnt and one.name != CLASS, level / classes if one.name == CLASS else level
         tested = _tested(before, one, now, other, each, upward)
-        found.append(
+        differences.append(
             Difference(
                 one.name, one.at, tested.expected, tested.interval, tested.observed, tested.p_value,
                 tested.p_value <= each,
             )
         )  # fmt: skip
-    worst = min((d for d in found if d.statistic == CLASS), key=lambda d: d.p_value, default=None)
-    kept = tuple(d for d in found if d.statistic != CLASS or d is worst)
+    worst = min((d for d in differences if d.statistic == CLASS), key=lambda d: d.p_value, default=None)
+    kept = tuple(d for d in differences if d.statistic != CLASS or d is worst)
     units = before.units, now.units
-    return Compared(reference, name, pair.learnt, before.groups is not None, units, len(found), kept)
+    return Compared(reference, name, pair.learnt, before.groups is not None, units, len(differences), kept)
 
 
 def _tested(

@@ -60,9 +60,9 @@ def label_order(rows: Outcomes, steps: Sequence[Thresholds]) -> LabelOrder:
     first = np.full(rows.samples, len(steps), np.intp)
     answer = rows.baseline.copy()
     for k, thresholds in enumerate(steps):
-        said = Passage(rows, thresholds).predicted
-        new = (said != rows.baseline) & (first == len(steps))
-        first[new], answer[new] = k, said[new]
+        answers = Passage(rows, thresholds).predicted
+        new = (answers != rows.baseline) & (first == len(steps))
+        first[new], answer[new] = k, answers[new]
     differ = np.flatnonzero(first < len(steps))
     return LabelOrder(first, answer, differ[np.argsort(first[differ], kind="stable")], len(steps))
 

@@ -9,6 +9,7 @@ A line of code here may touch everybody, in order, and holds no formula.
     finetune               exits and backbone trained together, kept only if better
     augment                the flow, from a model file to a bundle
     retarget               another bundle from an earlier one
+    data_for_bundle        data that a bundle is run on
     certify                a budget proven on data of the field, with few labels
     forecast               what a search would cost and could bring
     subprocess_run         a run in a process of its own

@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from eeaug import data
 from eeaug.bundle import directory as bundle
 from eeaug.bundle import search_files
-from eeaug.bundle.entries import Manifest
 from eeaug.cascade.label_order import LabelOrder, assumed, label_order
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.data import Data, Part, label_sheet
 from eeaug.data.label_sheet import Names, ToLabel
-from eeaug.data.preprocessing import Preprocessing
 from eeaug.design import operating_points
 from eeaug.design.material import TRAIN
 from eeaug.design.operating_points import Point
@@ -31,7 +29,7 @@ from eeaug.design.promise import Opening, Promise, Terms, Thresholds
 from eeaug.design.reopened import Built, reopened
 from eeaug.design.reuse import Reuse
 from eeaug.errors import ConversionError, InfeasibleError, InputError
-from eeaug.flow import retarget
+from eeaug.flow import data_for_bundle, retarget
 from eeaug.flow.retarget import EarlierBundle
 from eeaug.flow.write_bundle import deliver
 from eeaug.report import units
@@ -119,15 +117,21 @@ def certify(directory: Path, request: Request, progress: Progress) -> dict[str, 
         }
         bundle.check_place(request.output, force=request.force, inputs=read)
     with progress.step("load", "data"):
-        given, part = _data(directory, stored, request)
-    preprocessing = Preprocessing() if request.prepared else stored.preprocessing
+        given, part = data_for_bundle.read(
+            directory, stored, request.data, request.part, cache=request.cache / "data",
+            labelled=request.labels == IN_DATA, prepared=request.prepared,
+        )  # fmt: skip
+    if part.name == TRAIN and given.sha256 in [source["sha256"] for source in stored.inputs]:
+        raise InputError(f"{given.source}: the given model was trained on {part.name}: it proves nothing of others")
     with progress.step("verify", f"cascade and given model on {len(part):,} samples"):
         cascade = Cascade.load(directory, stored, settings.running.threads)
         rows = np.arange(len(part))
-        outcomes = cascade.outcomes(data.batches(part, rows, preprocessing, BATCH), np.zeros(len(part), np.int64))
+        outcomes = cascade.outcomes(
+            data.batches(part, rows, given.preprocessing, BATCH), np.zeros(len(part), np.int64)
+        )
     if part.groups is not None and settings.input.unit == "group":
         outcomes = replace(outcomes, groups=np.unique(part.groups, return_inverse=True)[1].astype(np.int64))
-    samples = part.digest
+    digest = part.digest
     names = Names(stored.decision, stored.classes)
     known, labels = np.zeros(len(part), bool), np.zeros(len(part), np.int64)
     if request.labels == IN_DATA:
@@ -135,7 +139,7 @@ def certify(directory: Path, request: Request, progress: Progress) -> dict[str, 
         known, labels = ~known, part.y
     elif request.labels is not None:
         known, labels = label_sheet.read(
-            Path(request.labels), names, source.earlier.sha256, part.name, samples, len(part)
+            Path(request.labels), names, source.earlier.sha256, part.name, digest, len(part)
         )
     costs = np.array([stage.macs for stage in stored.stages], np.float64)
     proof = prove(
@@ -145,7 +149,7 @@ def certify(directory: Path, request: Request, progress: Progress) -> dict[str, 
     if proof.index is None and request.labels is not None:
         raise _nothing_proven(proof, settings, str(request.labels))
     if sheet.place is not None and len(proof.order.samples):
-        sheet.write(label_sheet.written(_rows(proof, outcomes), names, source.earlier.sha256, part.name, samples))
+        sheet.write(label_sheet.written(_rows(proof, outcomes), names, source.earlier.sha256, part.name, digest))
     if request.output is not None and proof.index is not None:
         _write(source, settings, built, proof, given, part, progress)
     return _facts(proof, settings, given, part, request)
@@ -231,26 +235,6 @@ def _settings(source: EarlierBundle, request: Request) -> Settings:
             "augment alone; --format onnx (or others) leaves them out"
         )
     return retarget.settings_of(source, changes | {k: v for k, v in asked.items() if v is not None})
-
-
-def _data(directory: Path, stored: Manifest, request: Request) -> tuple[Data, Part]:
-    """As evaluate reads it."""
-    labelled = request.labels == IN_DATA
-    shape = stored.stages[0].input_shape
-    given = data.load(
-        request.data, directory / "model", cache=request.cache / "data", input_shape=shape, labelled=labelled
-    )
-    given = replace(given, preprocessing=Preprocessing() if request.prepared else stored.preprocessing)
-    given = given.in_order(stored.classes) if labelled else given
-    given = given.labelled(stored.decision.kind, stored.decision.classes)
-    given.check(shape, len(stored.classes))
-    parts = {name: getattr(given, name) for name in ("test", "val", "train")}
-    part = next((p for name, p in parts.items() if p is not None and request.part in (None, name)), None)
-    if part is None:
-        raise InputError(f"--part {request.part}: {given.source} has no x_{request.part}")
-    if part.name == TRAIN and given.sha256 in [source["sha256"] for source in stored.inputs]:
-        raise InputError(f"{given.source}: the given model was trained on {part.name}: it proves nothing of others")
-    return given, part
 
 
 def _nothing_proven(proof: Proof, settings: Settings, labels: str) -> InfeasibleError:

@@ -71,15 +71,15 @@ def opened(
 
 def packed(path: Path, member: zipfile.ZipInfo) -> str:
     """Hash of what a member takes in the archive, as it is packed: equal ones unpack to equal bytes."""
-    made = hashlib.sha256(f"{member.compress_type} {member.file_size} {member.CRC}\n".encode())
+    digest = hashlib.sha256(f"{member.compress_type} {member.file_size} {member.CRC}\n".encode())
     with regular.opened(path, None) as file:
         file.seek(member.header_offset + LENGTHS_AT)
         file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
         left = member.compress_size
         while left and (piece := file.read(min(left, AT_ONCE))):
-            made.update(piece)
+            digest.update(piece)
             left -= len(piece)
-    return made.hexdigest()
+    return digest.hexdigest()
 
 
 def check_list(file: IO[bytes], members: int = MOST_MEMBERS) -> None:

@@ -35,17 +35,17 @@ def outcomes(answers: list[np.ndarray], labels: np.ndarray) -> Outcomes:
 def world() -> dict[str, Any]:
     """Three candidates, of which the design has the first and the last, on screen, choose and test."""
     rng = np.random.default_rng(0)
-    said = {part: [probabilities(rng, 200) for _ in range(4)] for part in ("screen", "choose", "test")}
-    labels = {part: rng.integers(0, 3, 200) for part in said}
-    rows = {part: outcomes(said[part], labels[part]) for part in said}
-    found = Candidates((), rows["screen"], rows["choose"], 3, lambda i: said["screen"][i])
+    answers = {part: [probabilities(rng, 200) for _ in range(4)] for part in ("screen", "choose", "test")}
+    labels = {part: rng.integers(0, 3, 200) for part in answers}
+    rows = {part: outcomes(answers[part], labels[part]) for part in answers}
+    candidates = Candidates((), rows["screen"], rows["choose"], 3, lambda i: answers["screen"][i])
     chosen = SimpleNamespace(
         design=SimpleNamespace(exits=(0, 2)), thresholds=(0.8, 0.9), decision=DECISION, classes=("a", "b", "c"),
         reuse=None,
     )  # fmt: skip
     return {
-        "chosen": chosen, "locations": ["first", "second"], "found": found, "choose": rows["choose"].rows((0, 2)),
-        "test": rows["test"].rows((0, 2)), "parts": PARTS, "labelled": True,
+        "chosen": chosen, "locations": ["first", "second"], "candidates": candidates,
+        "choose": rows["choose"].rows((0, 2)), "test": rows["test"].rows((0, 2)), "parts": PARTS, "labelled": True,
     }  # fmt: skip
 
 
@@ -76,14 +76,15 @@ def test_choose_of_training_samples_is_learnt_like_screen(world: dict[str, Any])
 
 
 def test_exits_that_hear_each_other_do_so_on_screen(world: dict[str, Any]) -> None:
-    found: Candidates = world["found"]
+    candidates: Candidates = world["candidates"]
     world["chosen"].reuse = Reuse(((1.0,), (0.3, 1.0), (0.3, 0.3, 1.0)))
-    rows = shift._screen(found, world["chosen"])
+    rows = shift._screen(candidates, world["chosen"])
     assert rows is not None
-    said = [found.screen_answers(i) for i in (0, 2, -1)]
+    answers = [candidates.screen_answers(i) for i in (0, 2, -1)]
     for k, weights in enumerate(world["chosen"].reuse.weights):
-        confidence, predicted = DECISION.answers(combined(said[: k + 1], weights, DECISION))  # type: ignore[arg-type]
+        confidence, predicted = DECISION.answers(combined(answers[: k + 1], weights, DECISION))  # type: ignore[arg-type]
         assert (rows.confidence[k] == confidence).all() and (rows.predicted[k] == predicted).all()
-    assert (rows.baseline == found.screen.predicted[-1]).all() and (rows.labels == found.screen.labels).all()
-    unknown = replace(found, screen_answers=lambda _: None)
+    assert (rows.baseline == candidates.screen.predicted[-1]).all()
+    assert (rows.labels == candidates.screen.labels).all()
+    unknown = replace(candidates, screen_answers=lambda _: None)
     assert shift._screen(unknown, world["chosen"]) is None

@@ -20,7 +20,7 @@ OUTPUT = "output"  # as a location
 def figures(
     chosen: Chosen,
     locations: Sequence[str],
-    found: Candidates,
+    candidates: Candidates,
     choose: Outcomes,
     test: Outcomes | None,
     *,
@@ -39,7 +39,7 @@ def figures(
         return None
     learnt = parts["choose"]["of"] == parts["fit"]["of"]
     pairs = [Pair(("choose", choose), ("test", test), learnt)]
-    screen = _screen(found, chosen)
+    screen = _screen(candidates, chosen)
     if screen is not None:
         pairs.append(Pair(("screen", screen), ("choose", choose), not learnt))
     compared = between_parts.compare(pairs, chosen.thresholds, chosen.decision, labelled=labelled)
@@ -51,12 +51,12 @@ def figures(
     }
 
 
-def _screen(found: Candidates, chosen: Chosen) -> Outcomes | None:
+def _screen(candidates: Candidates, chosen: Chosen) -> Outcomes | None:
     """The design's rows on screen; None: what its exits say together is not known."""
-    exits, rows = chosen.design.exits, found.screen.rows(chosen.design.exits)
+    exits, rows = chosen.design.exits, candidates.screen.rows(chosen.design.exits)
     if chosen.reuse is None:
         return rows
-    probabilities = [p for i in (*exits, -1) if (p := found.screen_answers(i)) is not None]
+    probabilities = [p for i in (*exits, -1) if (p := candidates.screen_answers(i)) is not None]
     if len(probabilities) <= len(exits):
         return None
     return heard(rows, probabilities, chosen.reuse, chosen.decision)

@@ -37,8 +37,8 @@ def _hardware(hardware: Report) -> str:
 
 
 def _compared(report: Report) -> tuple[tuple[str, str], ...]:
-    said = parts.compared(report)
-    return () if said is None else (("compared", said),)
+    sentence = parts.compared(report)
+    return () if sentence is None else (("compared", sentence),)
 
 
 def _asked(report: Report) -> str:

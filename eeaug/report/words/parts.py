@@ -44,20 +44,20 @@ def compared(report: Report) -> str | None:
     facts = report["shift"]
     if facts is None:
         return None
-    said = []
+    sentences = []
     for pair in facts["comparisons"]:
         unit = "groups" if pair["unit"] == "group" else "samples"
         new, old = reversed(pair["units"])
         what = f"{pair['part']} ({new:,} {unit}) with {pair['reference']} ({old:,})"
         outside = [_in_words(one, pair) for one in pair["statistics"] if one["outside"]]
         if outside:
-            said.append(f"{what}: {'; '.join(outside)}")
+            sentences.append(f"{what}: {'; '.join(outside)}")
         elif pair["learnt"]:
-            said.append(f"{what}, which the model has learnt: no better than there{_seen(pair)}")
+            sentences.append(f"{what}, which the model has learnt: no better than there{_seen(pair)}")
         else:
-            said.append(f"{what}: alike")
+            sentences.append(f"{what}: alike")
     chance = f"chance is outside in {share(facts['level'])} of runs"
-    return "; ".join([*said, f"{facts['tests']:,} tests, {chance} at most"])
+    return "; ".join([*sentences, f"{facts['tests']:,} tests, {chance} at most"])
 
 
 def _seen(pair: Report) -> str:
