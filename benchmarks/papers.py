@@ -33,7 +33,7 @@ from papers_rows import ROWS, THREADS, Row, asked
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = Path(__file__).with_suffix(".json")
-PAGE = ROOT / "docs" / "papers.md"
+DOCS = ROOT / "docs"
 VERSIONED = ("tensorflow", "keras", "onnxruntime", "numpy")  # what figures depend on
 
 
@@ -55,7 +55,13 @@ def kept(result: Path, row: Row, seed: int, run: dict[str, Any]) -> None:
     runs = {key: old for key, old in rows.get(row.name, {}).items() if row.current(int(key), old)}
     rows[row.name] = dict(sorted((runs | {str(seed): run}).items(), key=lambda item: int(item[0])))
     ordered = {name: rows[name] for name in ROWS if name in rows}
-    write(result, json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
+    write(result, "{\n" + ",\n".join(_lines(name, runs) for name, runs in ordered.items()) + "\n}\n")
+
+
+def _lines(name: str, runs: dict[str, Any]) -> str:
+    """As JSON, a run on a line."""
+    shown = (f"  {json.dumps(seed)}: {json.dumps(run, ensure_ascii=False)}" for seed, run in runs.items())
+    return f" {json.dumps(name)}: {{\n" + ",\n".join(shown) + "\n }"
 
 
 def commit() -> str:
@@ -79,6 +85,10 @@ def provenance(row: Row, seed: int, threads: int) -> dict[str, Any]:
     }
 
 
+def stored(work: Path, row: Row, seed: int) -> Path:
+    return work / "rows" / f"{row.name.replace('/', '_')}-{seed}.json"
+
+
 def run(rows: list[Row], directory: Path, work: Path, result: Path, threads: int, again: bool) -> list[str]:
     """Every row in each of its splits that is not in ``work`` yet; names of those that failed."""
     failed = []
@@ -86,9 +96,11 @@ def run(rows: list[Row], directory: Path, work: Path, result: Path, threads: int
     splits = [(row, seed) for row in rows for seed in range(row.seeds)]
     for row, seed in splits:
         name = f"{row.name}, split {seed}" if row.seeds > 1 else row.name
-        file = work / "rows" / f"{row.name.replace('/', '_')}-{seed}.json"
-        old = None if again else read(file)
-        if old and row.current(seed, old):
+        file = stored(work, row, seed)
+        same = [other for other in ROWS.values() if other.same(row, seed, threads)]
+        runs = [] if again else [read(stored(work, other, seed)) for other in (row, *same)]
+        old = next((known for known in runs if known and row.current(seed, known)), None)
+        if old is not None:
             print(f"{name}: is there, of {old['commit']}", flush=True)
             kept(result, row, seed, old)
             continue
@@ -115,7 +127,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], metavar="TABLE|ROW", help="tables or rows; default: all")
     parser.add_argument("--work-dir", type=Path, help="keeps samples, features and heads; default: a new directory")
     parser.add_argument("--result", type=Path, default=RESULT, help="default: %(default)s")
-    parser.add_argument("--page", type=Path, default=PAGE, help="default: %(default)s")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="where the page goes; default: %(default)s")
     parser.add_argument("--threads", type=int, default=THREADS, help="of every run; default: %(default)s")
     parser.add_argument("--again", action="store_true", help="run what is in the work directory already, too")
     parser.add_argument("--list", action="store_true", help="show rows, and which are there")
@@ -138,7 +150,8 @@ def main() -> None:
         os.environ |= {"OMP_NUM_THREADS": str(known.threads), "TF_NUM_INTRAOP_THREADS": str(known.threads)}
         work = (known.work_dir or Path(tempfile.mkdtemp(prefix="eeaug-benchmark-"))).resolve()
         failed = run(rows, known.data_dir.resolve(), work, known.result, known.threads, known.again)
-    write(known.page, render(read(known.result)))
+    for name, text in render(read(known.result)).items():
+        write(known.docs / name, text)
     if failed:
         sys.exit(f"{len(failed)} not done: {', '.join(failed)}")
 

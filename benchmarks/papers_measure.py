@@ -107,14 +107,16 @@ def _samples(spec: Path, parts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _curve(curve: trecx.Curve, alone: trecx.Alone) -> dict[str, Any]:
-    """``oracle``: saved at DROPS; ``held_out``: at one point, mean and deviation over ``halves``, of which ``over``
-    lose more."""
+    """``steps``: share saved and accuracy lost at every threshold; ``oracle``: saved at DROPS; ``held_out``: at one
+    point, mean and deviation over ``halves``, of which ``over`` lose more."""
     saved, over = curve.held_out(DROPS[1])
+    lost = curve.given.mean() - curve.right.mean(axis=1)
     return {
         "samples": len(curve.given),
         "given": float(curve.given.mean()),
         "alone": list(alone.accuracies),
         "parameters": alone.parameters,
+        "steps": np.stack([curve.saved.mean(axis=1), lost], axis=1).round(5).tolist(),
         "oracle": [curve.oracle(drop) for drop in DROPS],
         "held_out": [float(np.mean(saved)), float(np.std(saved))] if saved else None,
         "over": over,

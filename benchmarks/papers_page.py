@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import papers_chart
 import papers_specific
 from papers_cells import DASH, Rows, cells, mean, not_run, percent, points, runs_of, table
 from papers_published import OTHERS_ALONE, SPONNER, TRECX, Column, Trecx
@@ -38,9 +39,10 @@ each with its own samples and training seed. The papers used other trained weigh
 splits: their lines show what they report, not what their methods would come to here."""
 
 
-def render(rows: Rows) -> str:
+def render(rows: Rows) -> dict[str, str]:
+    """File name in docs/ → what is in it."""
     parts = [INTRODUCTION, *_sponner(rows), *_trecx(rows), *papers_specific.sections(rows), *_provenance(rows)]
-    return "\n\n".join(parts) + "\n"
+    return {"papers.md": "\n\n".join(parts) + "\n", **papers_chart.curves(rows)}
 
 
 # Sponner et al.
@@ -210,7 +212,8 @@ def _searched(row: Row, run: Run) -> list[str]:
     known = run["figures"]
     keys = ("locations", "heads_trained", "architectures", "placements", "threshold_configurations")
     numbers = [f"{known['search'][key]:,}" for key in keys]
-    return [f"{row.words}, {row.model}", *numbers, f"{known['search_s']:.0f} s, {run['threads']} threads"]
+    threads = f"{run['threads']} thread" + ("s" if run["threads"] > 1 else "")
+    return [f"{row.words}, {row.model}", *numbers, f"{known['search_s']:.0f} s, {threads}"]
 
 
 # T-RecX
@@ -248,7 +251,8 @@ given model was."""
         lines += [
             _recipe_line(rows, ROWS[f"trecx/ic-{name}"]) for name in ("recipe", "recipe-night") if task == "ic"
         ]
-        parts += [words, table(CURVE_HEADER, lines) + _world(rows, f"trecx/{task}-")]
+        picture = f"![{known.model}: points lost over MACs saved](papers-{task}.svg)"
+        parts += [words, table(CURVE_HEADER, lines) + _world(rows, f"trecx/{task}-"), picture]
     parts.append(
         "`--recipe trecx` trains ResNet-8 and its exit together, from the given weights. For "
         f"{NIGHT_PASSES} passes, which take a night:\n\n"

@@ -55,6 +55,10 @@ class Row:
         """Whether a run is of what the row says today."""
         return seed < self.seeds and run["command"] == self.command(seed, run["threads"])
 
+    def same(self, other: Row, seed: int, threads: int) -> bool:
+        """Whether one run serves both."""
+        return self.kind == other.kind and self.command(seed, threads) == other.command(seed, threads)
+
     def arguments(self, seed: int, threads: int) -> list[str]:
         """All after the model and the data that is not a path; the latency limit where the target has rates."""
         limit = MODELS[self.model][3] if self.hardware == "psoc6" else ()

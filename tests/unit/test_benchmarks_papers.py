@@ -37,8 +37,8 @@ def papers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def test_the_page_is_rendered_from_the_result(papers: Any) -> None:
     """Make it again with ``python benchmarks/papers.py --render``."""
-    result = papers.papers.read(papers.papers.RESULT)
-    assert papers.papers.PAGE.read_text(encoding="utf-8") == papers.page.render(result)
+    for name, text in papers.page.render(papers.papers.read(papers.papers.RESULT)).items():
+        assert (papers.papers.DOCS / name).read_text(encoding="utf-8") == text, name
 
 
 def test_the_result_holds_runs_of_todays_rows_alone(papers: Any) -> None:
@@ -117,19 +117,19 @@ def line(page: str, start: str) -> str:
 def test_a_run_is_shown_with_mean_and_deviation(papers: Any) -> None:
     row = papers.rows.ROWS["sponner/kws-proven-one"]
     runs = {str(seed): made_up(row, seed, saved, drop) for seed, saved, drop in ((0, 0.5, 0.004), (1, 0.7, 0.006))}
-    page = papers.page.render({row.name: runs})
+    page = papers.page.render({row.name: runs})["papers.md"]
     shown = line(page, "| eeaug, proven, one point | 89.50 %")
     assert "| −0.50 ± 0.10 |" in shown and "| −60.0 % ± 10.0 |" in shown
     assert shown.endswith("| 75.0 % ± 0.0 | 1 of 2 | proven |")  # the second split loses more than half a point
-    assert line(page, "| eeaug, proven, one point, dscnn |").endswith("| 4,321 | 4,321 | 77 s, 1 threads |")
+    assert line(page, "| eeaug, proven, one point, dscnn |").endswith("| 4,321 | 4,321 | 77 s, 1 thread |")
     assert "| 2 | 2020-02-02 | abc1234 | 6 |" in line(page, f"| `{row.name}` |")
 
 
 def test_what_was_not_run_says_so(papers: Any) -> None:
     row = papers.rows.ROWS["sponner/ecg-proven-one"]
     stale = made_up(row, 0, 0.5) | {"command": "eeaug augment something else"}
-    page = papers.page.render({row.name: {"0": stale}})
-    assert "abc1234" not in page and page == papers.page.render({})
+    page = papers.page.render({row.name: {"0": stale}})["papers.md"]
+    assert "abc1234" not in page and page == papers.page.render({})["papers.md"]
     assert "| not run (`--only sponner/ecg-proven-one`) |" in line(
         page, "| eeaug, proven, one point | not run (`--only sponner/ecg"
     )
