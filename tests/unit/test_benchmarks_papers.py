@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -161,3 +163,46 @@ def test_figures_are_those_of_the_report(papers: Any) -> None:
     assert measure.figures(report, timing, cold=False)["search_s"] is None
     assert known["measured"]["mean_macs"] == report["design"]["measured"]["mean_macs"]
     assert [exit_["location"] for exit_ in known["exits"]] == [e["location"] for e in report["design"]["exits"]]
+
+
+def test_a_curve_is_what_one_threshold_saves(papers: Any) -> None:
+    """Against a replay, sample by sample, of two exits."""
+    trecx = importlib.import_module("trecx")
+    rng = np.random.default_rng(0)
+    confidence, right = rng.random((2, 40)).round(2), rng.random((3, 40)) < 0.7
+    given, path = right[2] | (rng.random(40) < 0.1), np.array([0.2, 0.5, 1.1])
+    curve = trecx.Curve.of(confidence, right, path, given)
+    best = dict.fromkeys((0.0, 0.05, 0.4), -1.0)
+    for k, step in enumerate(trecx.STEPS):
+        at = [next((i for i in (0, 1) if confidence[i, n] >= step), 2) for n in range(40)]
+        saved = np.mean([1 - path[i] for i in at])
+        lost = given.mean() - np.mean([right[i, n] for n, i in enumerate(at)])
+        assert curve.saved[k].mean() == pytest.approx(saved)
+        best |= {drop: max(most, saved) for drop, most in best.items() if lost <= drop + 1e-9}
+    for drop, most in best.items():
+        assert curve.oracle(drop) == (None if most == -1 else pytest.approx(most))
+    saved, over = curve.held_out(0.4)
+    assert len(saved) == trecx.HALVES and 0 <= over <= trecx.HALVES
+
+
+def test_pictures_draw_the_curves(papers: Any) -> None:
+    row = papers.rows.ROWS["trecx/ic-frozen"]
+    run = made_up(row, 0, 0.5)
+    run["figures"]["curve"] = {
+        "samples": 50, "given": 0.9, "alone": [0.7, 0.9], "parameters": 99, "oracle": [None, 0.25, 0.5, 0.5],
+        "held_out": [0.25, 0.01], "over": 9, "halves": 50, "steps": [[k / 100, k / 1000] for k in range(101)],
+    }  # fmt: skip
+    files = papers.page.render({row.name: {"0": run}})
+    assert (
+        "| – | 25.0 % | 50.0 % | 50.0 % | 25.0 % ± 1.0 % | 9 of 50 | 70.0 % | 90.0 % | 99 | 50 |"
+        in files["papers.md"]
+    )
+    assert {name for name in files if name.endswith(".svg")} == {
+        f"papers-{task}.svg" for task in ("ic", "kws", "vww")
+    }
+    root = ElementTree.fromstring(files["papers-ic.svg"])
+    lines = [line.get("points", "").split() for line in root.iter("{http://www.w3.org/2000/svg}polyline")]
+    assert len(lines) == 2 and len(lines[1]) == 61  # the paper's points, and what is within the frame
+    wide, high = float(root.get("width", 0)), float(root.get("height", 0))
+    for points in lines:
+        assert all(0 < float(x) < wide and 0 < float(y) < high for x, y in (point.split(",") for point in points))
