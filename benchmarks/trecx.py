@@ -65,23 +65,55 @@ class Curve:
         saved = np.where(lost <= drop + 1e-9, self.saved[:, rows].mean(axis=1), -np.inf)
         return None if np.isinf(saved).all() else int(saved.argmax())
 
+    def oracle(self, drop: float) -> float | None:
+        """What the best threshold for all of these samples saves within a drop."""
+        step = self.at(drop, np.arange(len(self.given)))
+        return None if step is None else float(self.saved[step].mean())
 
-def published(path: Path, x: np.ndarray, y: np.ndarray, given: np.ndarray, base: float) -> Curve:
+    def held_out(self, drop: float) -> tuple[list[float], int]:
+        """Of HALVES, the threshold for a drop from one half, read on the other: what it saves where there is one,
+        in how many of them it loses more."""
+        rng, saved, over = np.random.default_rng(0), [], 0
+        for _ in range(HALVES):
+            a, b = np.array_split(rng.permutation(len(self.given)), 2)
+            step = self.at(drop, a)
+            if step is not None:
+                saved.append(float(self.saved[step, b].mean()))
+                over += bool(self.given[b].mean() - self.right[step, b].mean() > drop + 1e-9)
+        return saved, over
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Of classifiers by themselves, the final one last: accuracy on all samples; parameters of all together."""
+
+    accuracies: tuple[float, ...]
+    parameters: int
+
+
+def published(path: Path, x: np.ndarray, y: np.ndarray, given: np.ndarray, base: float) -> tuple[Curve, Alone]:
     """A model with an exit and a final output; the one of fewer MACs is the exit."""
+    from eeaug.backbone import keras_files
+
+    cost = [macs_by_layer(path, str(i)) for i in range(2)]
+    early, late = sorted(range(2), key=lambda i: sum(cost[i].values()))
+    both = sum({**cost[0], **cost[1]}.values())
+    net = keras_files.load(path)
+    said = predicted(net, x)
+    right = np.array([said[early].argmax(1) == y, said[late].argmax(1) == y])
+    path_ = np.array([sum(cost[early].values()), both]) / base
+    alone = Alone(tuple(float(part) for part in right.mean(axis=1)), int(net.count_params()))
+    return Curve.of(said[early].max(1)[None], right, path_, given), alone
+
+
+def macs_by_layer(path: Path, output: str | None = None) -> dict[str, int]:
+    """Of a model up to one of its outputs, by the name of the layer."""
     from eeaug.backbone import keras_files, model
     from eeaug.network import macs
 
     keras = keras_files.import_keras()
-    parts = [model.from_keras(keras, keras_files.load(path), path, str(i)) for i in range(2)]
-    cost = [{call.name: macs.total(macs.count(call)) for call in part.calls} for part in parts]
-    early, late = sorted(range(2), key=lambda i: sum(cost[i].values()))
-    both = sum({**cost[0], **cost[1]}.values())
-    said = predicted(keras_files.load(path), x)
-    right = np.array([said[early].argmax(1) == y, said[late].argmax(1) == y])
-    print(
-        f"  exit {right[0].mean():.2%}, final {right[1].mean():.2%}, baseline {given.mean():.2%} right", flush=True
-    )
-    return Curve.of(said[early].max(1)[None], right, np.array([sum(cost[early].values()), both]) / base, given)
+    classifier = model.from_keras(keras, keras_files.load(path), path, output)
+    return {call.name: macs.total(macs.count(call)) for call in classifier.calls}
 
 
 def predicted(net: Any, x: np.ndarray) -> list[np.ndarray]:
@@ -92,32 +124,25 @@ def predicted(net: Any, x: np.ndarray) -> list[np.ndarray]:
     return [np.concatenate([np.asarray(part[k]) for part in made]) for k in range(len(made[0]))]
 
 
-def ours(bundle: Path, x: np.ndarray, y: np.ndarray) -> tuple[Curve, float]:
+def ours(bundle: Path, x: np.ndarray, y: np.ndarray, threads: int = 2) -> tuple[Curve, Alone, float]:
     """The exits of a bundle; also the baseline's MACs."""
     from eeaug.runtime import Cascade
 
     manifest, report = (json.loads((bundle / f"{name}.json").read_bytes()) for name in ("manifest", "report"))
-    cascade = Cascade.load(bundle, manifest, 2)
+    cascade = Cascade.load(bundle, manifest, threads)
     outcomes = cascade.outcomes((x[i : i + 64] for i in range(0, len(x), 64)), y)
     base = float(report["model"]["macs"])
     path = np.cumsum([stage["macs"] for stage in manifest["stages"]]) / base
     given = outcomes.baseline == outcomes.labels
-    return Curve.of(outcomes.confidence[:-1], outcomes.correct, path, given), base
+    alone = Alone(tuple(outcomes.correct.mean(axis=1).tolist()), int(report["model"]["parameters"]))
+    return Curve.of(outcomes.confidence[:-1], outcomes.correct, path, given), alone, base
 
 
 def row(name: str, curve: Curve) -> str:
-    every = np.arange(len(curve.given))
-    steps = [curve.at(drop, every) for drop in DROPS]
-    cells = ["–" if step is None else f"{curve.saved[step].mean():.1%}" for step in steps]
-    rng, saved, over = np.random.default_rng(0), [], 0
-    for _ in range(HALVES):
-        a, b = np.array_split(rng.permutation(every), 2)
-        step = curve.at(DROPS[0], a)
-        if step is not None:
-            saved.append(curve.saved[step, b].mean())
-            over += bool(curve.given[b].mean() - curve.right[step, b].mean() > DROPS[0] + 1e-9)
-    held = f"{np.mean(saved):.1%} ± {np.std(saved):.1%} | {over} of {len(saved)}" if saved else "– | –"
-    return f"| {name} | {len(every):,} | {' | '.join(cells)} | {held} |"
+    cells = ["–" if (saved := curve.oracle(drop)) is None else f"{saved:.1%}" for drop in DROPS]
+    halves, over = curve.held_out(DROPS[0])
+    held = f"{np.mean(halves):.1%} ± {np.std(halves):.1%} | {over} of {len(halves)}" if halves else "– | –"
+    return f"| {name} | {len(curve.given):,} | {' | '.join(cells)} | {held} |"
 
 
 def main() -> None:
@@ -142,13 +167,16 @@ def main() -> None:
             manifest = json.loads((bundle / "manifest.json").read_bytes())
             ready = Preprocessing.from_dict(manifest["preprocessing"])
             print(task, flush=True)
-            mine, base = ours(bundle, ready(parts["x_test"]), parts["y_test"].ravel())
+            mine, _, base = ours(bundle, ready(parts["x_test"]), parts["y_test"].ravel())
             path = known.data_dir / "models" / "trecx" / task / "model_with_ev_assist"
             for name, of in ((f"{task}, T-RecX", ("test",)), (f"{task}, T-RecX, all", ALL[task])):
                 x = ready(np.concatenate([parts[f"x_{part}"] for part in of]))
                 y = np.concatenate([parts[f"y_{part}"].ravel() for part in of])
                 (said,) = predicted(keras_files.load(model), x)
-                rows.append(row(name, published(path, x, y, said.argmax(1) == y, base)))
+                curve, alone = published(path, x, y, said.argmax(1) == y, base)
+                exit_, final = alone.accuracies
+                print(f"  exit {exit_:.2%}, final {final:.2%}, baseline {curve.given.mean():.2%} right", flush=True)
+                rows.append(row(name, curve))
             rows.append(row(f"{task}, eeaug on the frozen {TASKS[task]}", mine))
     print(
         "| exits | samples | 1 point (oracle) | 2 points (oracle) | 3 points (oracle) | 1 point, held out | over |"

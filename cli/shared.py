@@ -206,7 +206,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--data": {
         "required": True,
         "metavar": "FILE",
-        "help": "As for augment: a .npz, .data.yaml, directory, keras:NAME, ...",
+        "help": "As for augment: a .npz, .data.yaml, directory, keras:NAME, tfds:NAME or module:function.",
     },
     "--part": {
         "type": click.Choice(["test", "val", "train"]),

@@ -1,0 +1,51 @@
+"""Cells and tables of docs/papers.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from papers_rows import Row
+
+__all__ = ["DASH", "Rows", "cells", "mean", "not_run", "percent", "points", "runs_of", "table"]
+
+Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]
+DASH = "–"
+
+
+def runs_of(rows: Rows, row: Row) -> list[Mapping[str, Any]]:
+    """Its runs of today's command, by split."""
+    of = sorted(rows.get(row.name, {}).items(), key=lambda item: int(item[0]))
+    return [run for seed, run in of if row.current(int(seed), run)]
+
+
+def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    assert all(len(line) == len(header) for line in lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *lines))
+
+
+def not_run(row: Row, header: Sequence[str]) -> list[str]:
+    return [row.words, f"not run (`--only {row.name}`)", *[DASH] * (len(header) - 2)]
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def cells(values: Sequence[float], shown: Callable[[float], str]) -> str:
+    """The mean, and the deviation if there are several."""
+    if not values:
+        return DASH
+    middle = mean(values)
+    if len(values) == 1:
+        return shown(middle)
+    deviation = mean([(value - middle) ** 2 for value in values]) ** 0.5
+    return f"{shown(middle)} ± {shown(deviation).lstrip('+').removesuffix(' %')}"
+
+
+def percent(share: float, digits: int = 1, *, sign: bool = False) -> str:
+    return (f"{100 * share:+.{digits}f}" if sign else f"{100 * share:.{digits}f}").replace("-", "−") + " %"
+
+
+def points(change: float) -> str:
+    return f"{100 * change:+.2f}".replace("-", "−")
