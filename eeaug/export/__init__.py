@@ -9,6 +9,7 @@ A line of code here may touch the bundle that is being written and its stages; i
     int8        int8 LiteRT files, a cascade of their own
     tflm        C++ for TensorFlow Lite for Microcontrollers
     c           C without a runtime
+    c_int8      the int8 stages as C without a runtime
     layerwise   which layer of a model it is that a format cannot express
     rehearsal   every format, written from the untrained network before any training
 """

@@ -6,6 +6,7 @@ A line of code here may touch a converter or a runtime; it knows layers and tens
     keras_to_onnx    Keras to ONNX, with names that depend on the graph alone
     onnx_session     ONNX Runtime sessions
     tflite_file      what is in a TFLite file, read and changed without running it
+    tflite_graph     its graph: tensors, operators, constants
     tflite_session   LiteRT interpreters
     tflite_layers    layers as TFLite can express them
     keras_to_tflite  Keras to TFLite files whose bytes depend on the graph alone

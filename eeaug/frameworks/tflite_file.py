@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["SIGNATURE", "canonical", "looked_up", "operators", "outputs", "with_input"]
+__all__ = [
+    "SIGNATURE", "canonical", "looked_up", "of_one_operator", "opened", "operators", "outputs", "schema",
+    "with_input",
+]  # fmt: skip
 
 
 def canonical(content: bytes) -> bytes:
     """The same file with tensors numbered in its order, and without what tells of the process that wrote it."""
-    model = _opened(content)
+    model = opened(content)
     for graph in model.subgraphs:
         graph.name = "main"
         for i, tensor in enumerate(graph.tensors):
@@ -20,13 +23,13 @@ def canonical(content: bytes) -> bytes:
 
 def operators(content: bytes, *, of_floats: bool = False) -> tuple[str, ...]:
     """Names of the operators in the file (that give floats), as TensorFlow's schema has them, sorted."""
-    schema, model = _schema(), _opened(content)
-    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    kinds, model = schema(), opened(content)
+    names = {number: name for name, number in vars(kinds.BuiltinOperator).items() if isinstance(number, int)}
     operator_names = set()
     for graph in model.subgraphs:
         for operator in graph.operators:
-            kinds = {graph.tensors[t].type for t in operator.outputs}
-            if not of_floats or schema.TensorType.FLOAT32 in kinds:
+            types = {graph.tensors[t].type for t in operator.outputs}
+            if not of_floats or kinds.TensorType.FLOAT32 in types:
                 operator_names.add(names[model.operatorCodes[operator.opcodeIndex].builtinCode])
     return tuple(sorted(operator_names))
 
@@ -36,7 +39,7 @@ def looked_up(content: bytes) -> bytes:
 
     TensorFlow's converter leaves ELU in float; LiteRT and TFLM have a kernel that looks it up.
     """
-    kinds, model = _schema().BuiltinOperator, _opened(content)
+    kinds, model = schema().BuiltinOperator, opened(content)
     if len(model.subgraphs) > 1 or not any(code.builtinCode == kinds.ELU for code in model.operatorCodes):
         return content
     for graph in model.subgraphs:
@@ -85,7 +88,7 @@ def _drop_unused(model: Any, graph: Any) -> None:
 
 def outputs(content: bytes) -> tuple[str, ...]:
     """The signature's outputs in the order in which the file has them, which is TFLM's."""
-    model = _opened(content)
+    model = opened(content)
     (graph,), (signature,) = model.subgraphs, model.signatureDefs
     names = {entry.tensorIndex: entry.name.decode() for entry in signature.outputs}
     return tuple(names[index] for index in graph.outputs)
@@ -93,7 +96,7 @@ def outputs(content: bytes) -> tuple[str, ...]:
 
 def with_input(content: bytes, scale: float, zero_point: int) -> bytes:
     """The file with the quantisation of its only input stated in these numbers."""
-    model = _opened(content)
+    model = opened(content)
     (graph,) = model.subgraphs
     (index,) = graph.inputs
     quantisation = graph.tensors[index].quantization
@@ -101,13 +104,34 @@ def with_input(content: bytes, scale: float, zero_point: int) -> bytes:
     return _written(model)
 
 
-def _schema() -> Any:
+def of_one_operator(content: bytes, node: int, size: int) -> bytes:
+    """A file with one operator of the graph alone, its only computed input and its output (1, size) each."""
+    model = opened(content)
+    (graph,) = model.subgraphs
+    operator = graph.operators[node]
+    (given,) = (t for t in operator.inputs if t >= 0 and not _is_constant(model, graph.tensors[t]))
+    graph.operators, graph.inputs, graph.outputs = [operator], [given], [operator.outputs[0]]
+    for t in (given, operator.outputs[0]):
+        graph.tensors[t].shape, graph.tensors[t].shapeSignature = [1, size], None
+    model.signatureDefs = []
+    _drop_unused(model, graph)
+    return _written(model)
+
+
+def _is_constant(model: Any, tensor: Any) -> bool:
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
+def schema() -> Any:
+    """TensorFlow's schema of TFLite files, as Python's module."""
     from ai_edge_litert import schema_py_generated
 
     return schema_py_generated
 
 
-def _opened(content: bytes) -> Any:
+def opened(content: bytes) -> Any:
+    """The file as objects of the schema."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))

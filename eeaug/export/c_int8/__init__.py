@@ -1,0 +1,16 @@
+"""``--format c-int8``: the int8 stages as C99 without a runtime, below ``c-int8/`` of the bundle.
+
+From first to last:
+
+    fixed_point    real factors as int32 multipliers, and LiteRT's arithmetic with them
+    constants      arrays and structs in C
+    stage_builder  a stage on its way to C
+    weighted       convolutions, depthwise and dense layers
+    elementwise    operators on each element, or on pairs
+    windows        pooling, means, softmax
+    copies         operators that move elements
+    operators      a stage's operators as calls of kernels
+    kernels        kernels.c and .h
+    third_party    CMSIS-NN, as it is carried along
+    stage_source   stage_<n>.c and .h
+"""

@@ -1,0 +1,77 @@
+"""CMSIS-NN, whose sources are carried along: those files that a cascade needs.
+
+The copy in ``third_party/`` is the one that the package bakenn 1.0.0 has pinned (its PROVENANCE.md says of which
+revision, and what was changed); its licence, Apache-2.0, goes with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+
+__all__ = ["ROOTS", "files", "unit"]
+
+# kernels → the function of CMSIS-NN that they call
+ROOTS: Mapping[str, str] = {"convolve": "arm_convolve_wrapper_s8", "depthwise": "arm_depthwise_conv_wrapper_s8"}
+PLACE = "third_party"
+ALWAYS = ("cmsis_nn/LICENSE.txt", "cmsis_nn/PROVENANCE.md", "cmsis_core/LICENSE.txt")
+GENERAL = """\
+/* CMSIS-NN as one unit: what this cascade calls, and what that calls. Written by eeaug; the sources are Arm's.
+ *
+ * Link it once, however many cascades there are. On a core without its extensions it is plain C.
+ */
+#include "kernels.h"
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wunknown-pragmas"
+#endif
+
+"""
+
+
+@cache
+def _carried() -> dict[str, str]:
+    """Every file of the copy by its path, as text."""
+    texts: dict[str, str] = {}
+
+    def walk(folder: resources.abc.Traversable, path: str) -> None:
+        for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+            here = f"{path}{entry.name}"
+            if entry.is_dir():
+                walk(entry, f"{here}/")
+            elif not here.endswith((".py", ".pyc")):
+                texts[here] = entry.read_text(encoding="utf-8")
+
+    walk(resources.files("eeaug.export.c_int8").joinpath(PLACE), "")
+    return texts
+
+
+def _sources(kernels: Iterable[str]) -> list[str]:
+    """Paths of the sources that these kernels need: what they call, and what that calls."""
+    texts = {path: text for path, text in _carried().items() if path.endswith(".c")}
+    owners = {path.rsplit("/", 1)[1].removesuffix(".c"): path for path in texts}
+    needed: set[str] = set()
+    open_ = [ROOTS[kernel] for kernel in kernels if kernel in ROOTS]
+    while open_:
+        path = owners.get(open_.pop())
+        if path is not None and path not in needed:
+            needed.add(path)
+            open_ += sorted(set(re.findall(r"\barm_\w+", texts[path])) & owners.keys())
+    return sorted(needed)
+
+
+def files(kernels: Iterable[str]) -> dict[str, str]:
+    """What these kernels need, by path below the C files."""
+    headers = [path for path in _carried() if path.endswith(".h")]
+    return {f"{PLACE}/{path}": _carried()[path] for path in (*ALWAYS, *headers, *_sources(kernels))}
+
+
+def unit(kernels: Iterable[str]) -> str:
+    """``cmsis_nn.c``, which includes the sources that these kernels need."""
+    return GENERAL + "".join(f'#include "{PLACE}/{path}"\n' for path in _sources(kernels))

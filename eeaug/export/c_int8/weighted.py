@@ -1,0 +1,116 @@
+"""Convolutions, depthwise and dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.errors import ConversionError
+from eeaug.export.c_int8 import fixed_point
+from eeaug.export.c_int8.constants import braced
+from eeaug.export.c_int8.stage_builder import (
+    KernelCall,
+    StageBuilder,
+    activation,
+    listed,
+    one_to_one,
+    padding_before,
+)
+from eeaug.frameworks.tflite_graph import Operator, Tensor
+
+__all__ = ["convolution", "depthwise", "fully_connected"]
+
+RECORDS = {"convolve": "convolution", "depthwise": "depthwise_convolution"}  # kernels → their structs
+VECTOR_CHANNELS = 124  # CH_IN_BLOCK_MVE of CMSIS-NN
+
+
+def convolution(stage: StageBuilder, operator: Operator) -> None:
+    x, w = stage.tensor(operator.inputs[0]), stage.tensor(operator.inputs[1])
+    _check_weights(operator, w)
+    if x.shape[3] != w.shape[3]:
+        raise ConversionError(f"there is no int8 C for {operator.kind} in groups")
+    window = (w.shape[1], w.shape[2])
+    columns = prod(window) * x.shape[3]
+    # two columns of int16; with vectors four of int8, each of full ones
+    scratch = max(4 * columns, 32 * -(-columns // 8))
+    if window == (1, 1) and operator.options["dilationHFactor"] == operator.options["dilationWFactor"] == 1:
+        scratch = 0
+    _weighted(stage, operator, "convolve", window, scratch)
+
+
+def depthwise(stage: StageBuilder, operator: Operator) -> None:
+    x, w, y = stage.tensor(operator.inputs[0]), stage.tensor(operator.inputs[1]), stage.tensor(operator.outputs[0])
+    _check_weights(operator, w)
+    window, o = (w.shape[1], w.shape[2]), operator.options
+    scratch = 0
+    if y.shape[3] == x.shape[3] and o["dilationHFactor"] == o["dilationWFactor"] == 1:
+        # a column of int16; with vectors four of a block of channels
+        scratch = max(2 * x.shape[3], 4 * VECTOR_CHANNELS) * prod(window)
+    _weighted(stage, operator, "depthwise", window, scratch)
+
+
+def fully_connected(stage: StageBuilder, operator: Operator) -> None:
+    x, w, y = stage.tensor(operator.inputs[0]), stage.tensor(operator.inputs[1]), stage.tensor(operator.outputs[0])
+    _check_weights(operator, w)
+    assert w.values is not None
+    channels, columns = w.shape
+    factors = [_weight_factor(operator, x, w, y, k) for k in range(channels)]
+    bias = _bias(stage, operator, channels) - x.zero_point * w.values.astype(np.int64).sum(axis=1)
+    values = (x.size // columns, columns, channels, y.zero_point, *activation(operator, y))
+    names = _weight_names(stage, "dense", w, bias.astype(np.int32), factors)
+    record = stage.record("dense", "@{prefix}_dense", braced((*values, *names)))
+    one_to_one(stage, "connect", record, x, y)
+
+
+def _check_weights(operator: Operator, w: Tensor) -> None:
+    if w.values is None or w.type != "INT8" or any(w.zero_points):
+        raise ConversionError(
+            f"there is no int8 C for {operator.kind} with weights that are computed, or of other kinds"
+        )
+
+
+def _bias(stage: StageBuilder, operator: Operator, channels: int) -> NDArray[np.int64]:
+    if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+        return np.zeros(channels, np.int64)
+    return listed(stage, operator, 2).astype(np.int64).ravel()
+
+
+def _weight_names(
+    stage: StageBuilder, what: str, w: Tensor, bias: NDArray[np.int32], factors: Sequence[fixed_point.Factor]
+) -> list[str]:
+    """Names in C of weights, bias, multipliers and shifts."""
+    assert w.values is not None
+    columns = [np.array(column, np.int32) for column in zip(*factors, strict=True)]
+    arrays = (("weights", w.values), ("bias", bias), ("multipliers", columns[0]), ("shifts", columns[1]))
+    return [
+        stage.constant(f"{what}_{name}", "int8_t" if name == "weights" else "int32_t", values)
+        for name, values in arrays
+    ]
+
+
+def _weighted(stage: StageBuilder, operator: Operator, kernel: str, window: tuple[int, int], scratch: int) -> None:
+    x, w, y = stage.tensor(operator.inputs[0]), stage.tensor(operator.inputs[1]), stage.tensor(operator.outputs[0])
+    o, channels, c = operator.options, y.shape[3], x.shape[3]
+    stride, dilation = (o["strideH"], o["strideW"]), (o["dilationHFactor"], o["dilationWFactor"])
+    before = [padding_before(x, y, i, stride[i], window[i], dilation[i], o["padding"] == 0) for i in (0, 1)]
+    factors = [_weight_factor(operator, x, w, y, k) for k in range(channels)]
+    names = _weight_names(stage, kernel, w, _bias(stage, operator, channels).astype(np.int32), factors)
+    multiple = [channels // c] if kernel == "depthwise" else []
+    pairs = [braced(reversed(pair)) for pair in (stride, before, dilation)]
+    how = braced((-x.zero_point, y.zero_point, *multiple, *pairs, braced(activation(operator, y))))
+    filters = (1, *window, channels) if kernel == "depthwise" else (channels, *window, c)
+    values = (how, *map(braced, ((1, *x.shape[1:]), filters, (1, *y.shape[1:]))), *names, scratch)
+    record = stage.record(kernel, f"@{{prefix}}_{RECORDS[kernel]}", braced(values))
+    source, target = stage.name(x.index), stage.name(y.index)
+    code = f"@{{prefix}}_{kernel}(&{record}, {{scratch}}, {{{source}}}, {{{target}}});"
+    stage.calls.append(KernelCall((kernel,), code, (source,), (target,), scratch=scratch))
+
+
+def _weight_factor(operator: Operator, x: Tensor, w: Tensor, y: Tensor, k: int) -> fixed_point.Factor:
+    """That of an output channel; LiteRT multiplies scales in float where a dense layer has a single one."""
+    if len(w.scales) > 1 or operator.kind != "FULLY_CONNECTED":
+        return fixed_point.factor(x.scale * w.scales[k if len(w.scales) > 1 else 0] / y.scale)
+    return fixed_point.factor(float(np.float32(x.scale) * np.float32(w.scale)) / y.scale)
