@@ -125,6 +125,7 @@ EXAMPLES = {
     help=f"Families of heads to try: {', '.join(FAMILIES)}; default: those of --effort.",
 )
 @shared.option("--format")
+@shared.option("--c-prefix")
 @click.option(
     "--target-class",
     type=shared.NAMES,

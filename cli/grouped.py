@@ -24,7 +24,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "--thresholds", "--correction", "--least-alpha",
     ),
     "Placement": ("--exit-at", "--forbid", "--mapping"),
-    "Output and formats": ("-o", "--force", "--format", "--slim", "--json"),
+    "Output and formats": ("-o", "--force", "--format", "--c-prefix", "--slim", "--json"),
     "Running": (
         "--dry-run", "--seed", "--threads", "--dask", "--cache-dir", "--max-cache", "--no-cache", "--quiet",
         "--verbose", "--help",

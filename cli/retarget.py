@@ -48,6 +48,7 @@ EXAMPLES = {
 @shared.inherited("--threshold")
 @shared.inherited("--forbid")
 @shared.inherited("--format", " Those of DIR by default.")
+@shared.inherited("--c-prefix")
 @shared.inherited("--threads", "Threads of TensorFlow and ONNX Runtime.")
 @shared.option("--manifest-sha256")
 @shared.option("--dry-run", "Say what would be written, write nothing.")

@@ -196,6 +196,11 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": f"Write stages in these formats, too: {', '.join(name for name in FORMATS if name not in ALWAYS)}; "
         f"{' and '.join(ALWAYS)} files are always there.",
     },
+    "--c-prefix": {
+        "metavar": "NAME",
+        "help": "What all names in C and C++ files begin with, so that two cascades link into one firmware; "
+        "default: the model's name.",
+    },
     "--threads": {"type": click.IntRange(1, MAX_THREADS), "metavar": "N"},
     "--manifest-sha256": {
         "type": _Sha256(),

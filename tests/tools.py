@@ -18,8 +18,8 @@ import pytest
 from eeaug.export.c import toolchain
 
 __all__ = [
-    "ARM_CPP", "HOST_CPP", "needs_arm", "needs_arm_cpp", "needs_cmake", "needs_host", "needs_host_cpp",
-    "needs_make", "needs_qemu", "needs_stack_usage", "needs_terminal",
+    "ARM_CPP", "HOST_CPP", "needs_arm", "needs_arm_cpp", "needs_clang", "needs_cmake", "needs_host",
+    "needs_host_cpp", "needs_make", "needs_qemu", "needs_sanitisers", "needs_stack_usage", "needs_terminal",
 ]  # fmt: skip
 
 C = "#include <stdio.h>\nint main(void) { return 0; }\n"
@@ -74,6 +74,11 @@ needs_make = _needs(_host is not None and _make, "a C compiler with its library,
 needs_cmake = _needs(
     _host is not None and _make and runs("cmake", "--version") and runs("ctest", "--version"),
     "a C compiler with its library, make, cmake and ctest",
+)
+needs_clang = _needs(compiles("clang", ".c", C, ("-std=c99",)), "clang")
+needs_sanitisers = _needs(
+    _host is not None and compiles(str(_host), ".c", C, ("-fsanitize=address,undefined",), link=True),
+    "a C compiler with AddressSanitizer and UBSan",
 )
 needs_stack_usage = _needs(
     compiles("gcc", ".c", C, ("-fstack-usage",)) and runs("nm", "--version"), "gcc with -fstack-usage, and nm"

@@ -33,7 +33,7 @@ from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.layers import Dense
 from eeaug.network import graph, locations
 from eeaug.settings import FORMATS, Contradiction, Settings
-from eeaug.settings.vocabulary import flag
+from eeaug.settings.vocabulary import WITH_NAMES, flag
 from eeaug.stages import partition
 from eeaug.support.printable import shown
 from eeaug.support.progress import Progress
@@ -184,6 +184,8 @@ def settings_of(source: EarlierBundle, changes: Mapping[str, Any]) -> Settings:
     for name in ("forbid", "heads", "target_class"):
         kept[name] = tuple(stored[name])
     kept["formats"] = tuple(name for name in stored["formats"] if name not in of_data(stored["formats"]))
+    if not set(changes.get("formats", kept["formats"])) & set(WITH_NAMES):
+        kept["c_prefix"] = None  # was about files that the new bundle has not
     for one, other in (("max_accuracy_drop", "efficiency_weight"), ("efficiency_weight", "max_accuracy_drop")):
         if changes.get(one) is not None:
             kept[other] = None

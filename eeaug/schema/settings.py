@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from eeaug.cascade.measures import MEASURES
-from eeaug.schema.words import count, flag, number, record, rows, share, text
+from eeaug.schema.words import count, extended, flag, number, record, rows, share, text
 from eeaug.settings import COSTS, EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES, UNITS
+from eeaug.settings.vocabulary import C_PREFIX
 
 __all__ = ["SEED", "SETTINGS"]
 
 SEED = count("Of splits and training.", "1", most=MAX_SEED)
 
-SETTINGS = record(
+_ALWAYS = record(
     "What the run was asked to do; options of eeaug augment.",
     objective=text("The mean cost that is minimised.", one_of=tuple(COSTS)),
     max_latency_s=number("Limit of the worst latency.", "s", null=True),
@@ -51,4 +52,8 @@ SETTINGS = record(
     exit_at=rows("Exits that there must be.", text("LOCATION or LOCATION:PROCESSOR.")),
     threshold=rows("Thresholds that were given.", text("LOCATION=VALUE.", pattern=".=[0-9][0-9.e-]*$")),
     forbid=rows("Locations without exit.", text("LOCATION.")),
+)
+SETTINGS = extended(
+    _ALWAYS,
+    c_prefix=text("What names in C files begin with; without it the model's name.", pattern=f"^{C_PREFIX}$"),
 )

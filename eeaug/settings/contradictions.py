@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from eeaug.errors import InputError
 from eeaug.settings.parts import Goal, Input, Running, Training
-from eeaug.settings.vocabulary import FAMILIES, FORMATS, LEAST_ALPHA, flag, needed
+from eeaug.settings.vocabulary import C_PREFIX, FAMILIES, FORMATS, HEADERS, LEAST_ALPHA, WITH_NAMES, flag, needed
 from eeaug.support.spelling import nearest
 
 __all__ = ["Contradiction", "check", "command_line", "python", "unpromised"]
@@ -71,6 +71,7 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
                 what = "family" if option == "heads" else "format"
                 hint = f"no such {what}{nearest(name, known)}; there are {', '.join(known)}"
                 raise Contradiction(f"{{{option}}}: {hint}", **{option: name})
+    _check_prefix(running)
     if goal.max_class_drop is not None and (training.finetune or training.recipe == "trecx"):
         option = "finetune" if training.finetune else "recipe"
         raise Contradiction(
@@ -92,6 +93,22 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
             "{target_class} is about the float cascade alone: not with {formats}", formats="tflite-int8, tflm"
         )
     _check_promise(input, goal, training)
+
+
+def _check_prefix(running: Running) -> None:
+    prefix = running.c_prefix
+    if prefix is None:
+        return
+    if not set(running.formats) & set(WITH_NAMES):
+        raise Contradiction(
+            f"{{c_prefix}} is of the formats {' and '.join(WITH_NAMES)}, none of which {{formats}} asks for"
+        )
+    if re.fullmatch(C_PREFIX, prefix) is None:
+        raise Contradiction(
+            "{c_prefix}: must be a letter, then at most 39 letters, digits and underscores", c_prefix=prefix
+        )
+    if prefix.lower() in HEADERS:
+        raise Contradiction("{c_prefix}: a file of this name with .h would hide another header", c_prefix=prefix)
 
 
 def _check_trecx(input: Input, goal: Goal, training: Training) -> None:

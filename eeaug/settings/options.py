@@ -179,6 +179,7 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "max_locations": Number(1, MAX_LOCATIONS, whole=True),
     "effort": Choice(tuple(EFFORTS)),
     "formats": _names,
+    "c_prefix": _text,
     "seed": Number(0, MAX_SEED, whole=True),
     "threads": Number(1, MAX_THREADS, whole=True),
     "cache": _place,

@@ -98,12 +98,14 @@ class Running:
     """How the run works, and what it writes.
 
     ``formats``: what stages are written in; what is always written and what they are made from is added.
+    ``c_prefix``: what names in C files begin with; None: the model's name.
     ``dask``: address of a scheduler whose workers extract features.
     """
 
     output: Path | None = None
     force: bool = False
     formats: tuple[str, ...] = ALWAYS
+    c_prefix: str | None = None
     slim: bool = False
     seed: int = 0
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)

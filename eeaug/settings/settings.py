@@ -115,6 +115,7 @@ class Settings:
             "max_locations": training.max_locations,
             "effort": training.effort,
             "formats": list(running.formats),
+            **({} if running.c_prefix is None else {"c_prefix": running.c_prefix}),
             "seed": running.seed,
             "threads": running.threads,
             "exit_at": [name if on is None else f"{name}:{on}" for name, on in goal.exit_at.items()],

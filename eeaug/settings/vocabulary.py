@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import inf
 
 __all__ = [
-    "ALWAYS", "COSTS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK",
-    "UNITS", "Cost", "Effort", "flag", "needed",
+    "ALWAYS", "COSTS", "C_PREFIX", "EFFORTS", "FAMILIES", "FORMATS", "HEADERS", "MAX_SEED", "MAX_THREADS",
+    "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost", "Effort", "flag", "needed",
 ]  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
@@ -31,6 +31,19 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "tflm": ("tflite", "tflite-int8"),
     "c": (),
 }
+WITH_NAMES = ("tflm", "c")  # formats whose files have names of a programming language
+# What such names may begin with: short, no digit and no underscore first.
+C_PREFIX = r"[A-Za-z][A-Za-z0-9_]{0,39}"
+# <prefix>.h must not hide a header of C99 or C11, or be a file that lies beside it.
+HEADERS = frozenset(
+    word
+    for line in (
+        "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg",
+        "stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype",
+        "arm_math samples decide",
+    )
+    for word in line.split()
+)
 _FLAGS = {
     "max_latency_s": "--max-latency", "output": "-o", "output_name": "--output", "formats": "--format",
     "cache": "--cache-dir", "max_cache_bytes": "--max-cache",

@@ -71,16 +71,16 @@ def make(folder: Path, *arguments: str) -> str:
 
 def test_the_files_are_in_the_manifest(made: Made) -> None:
     manifest = read_manifest(made.path)  # looks at every hash
-    assert [stage["files"]["c"] for stage in manifest["stages"]] == ["c/stage_0.c", "c/stage_1.c"]
+    assert [stage["files"]["c"] for stage in manifest["stages"]] == ["c/model_stage_0.c", "c/model_stage_1.c"]
     assert {p.name for p in (made.path / "c").iterdir()} == {
-        "cascade.h", "cascade.c", "stage_0.h", "stage_0.c", "stage_1.h", "stage_1.c", "samples.h", "samples.c",
-        "test_cascade.c", "Makefile", "CMakeLists.txt", "mps2",
+        "README.md", "model.h", "model.c", "model_stage_0.h", "model_stage_0.c", "model_stage_1.h",
+        "model_stage_1.c", "Makefile", "CMakeLists.txt", "eeaug.model.pdsc", "mps2", "test", "zephyr",
     }  # fmt: skip
-    assert [p["function"] for p in manifest["c"]["processors"]] == ["cascade_cm0p", "cascade_cm4f"]
+    assert [p["function"] for p in manifest["c"]["processors"]] == ["model_cm0p", "model_cm4f"]
     assert "emx-onnx-cgen" in manifest["versions"]
-    header = (made.path / "c" / "cascade.h").read_text(encoding="utf-8")
+    header = (made.path / "c" / "model.h").read_text(encoding="utf-8")
     for point in manifest["operating_points"]:
-        assert f"CASCADE_{point['name'].upper()} = " in header
+        assert f"MODEL_{point['name'].upper()} = " in header
 
 
 def test_equal_runs_write_equal_bytes(made: Made, work: Path, run: Run) -> None:
@@ -119,8 +119,8 @@ def test_the_recorded_samples_decide_as_in_onnx_runtime(made: Made) -> None:
 @needs_make
 def test_a_wrong_expectation_fails(made: Made, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(made.folder, tmp_path / "c", ignore=shutil.ignore_patterns("build")))
-    code = (folder / "cascade.c").read_text(encoding="utf-8")
-    (folder / "cascade.c").write_text(code.replace("p[i] > p[best]", "p[i] < p[best]"), encoding="utf-8")
+    code = (folder / "model.c").read_text(encoding="utf-8")
+    (folder / "model.c").write_text(code.replace("p[i] > p[best]", "p[i] < p[best]"), encoding="utf-8")
     done = subprocess.run(["make", "-C", str(folder), "test"], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "0 of 100 samples decided as in ONNX Runtime" in done.stdout
@@ -128,7 +128,7 @@ def test_a_wrong_expectation_fails(made: Made, tmp_path: Path) -> None:
 
 @needs_cmake
 def test_cmake_builds_and_tests_it(made: Made, tmp_path: Path) -> None:
-    flags = "-DCMAKE_C_FLAGS=-Wall -Wextra -Wpedantic -Werror"
+    flags = "-DCMAKE_C_FLAGS=-Wall -Wextra -Wpedantic -Wconversion -Werror"
     for line in (["cmake", "-S", made.folder, "-B", ".", flags], ["cmake", "--build", "."], ["ctest"]):
         done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -137,8 +137,18 @@ def test_cmake_builds_and_tests_it(made: Made, tmp_path: Path) -> None:
 
 def stack_and_symbols(folder: Path, compiler: str, tools: str, *options: str) -> None:
     """Compile every file strictly; no frame is large, and nothing of the system is called."""
-    sources = [p.name for p in folder.glob("*.c") if p.name not in ("test_cascade.c", "samples.c")]
-    strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O2", "-fstack-usage", *options]
+    sources = [p.name for p in folder.glob("*.c")]
+    strict = [
+        "-std=c99",
+        "-pedantic",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Werror",
+        "-O2",
+        "-fstack-usage",
+        *options,
+    ]
     done = subprocess.run(
         [compiler, *strict, "-c", *sources], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -240,7 +250,7 @@ def test_one_processor_or_two_with_or_without_reuse(
     found = c.check(work, reference)
     assert found.disagreements == found.near_threshold
     assert len((found.figures or {})["processors"]) == len(set(processors))
-    code = (tmp_path / "c" / "cascade.c").read_text(encoding="utf-8")
+    code = (tmp_path / "c" / "model.c").read_text(encoding="utf-8")
     assert ("hear(said" in code) == (reuse[1] is not None)
     make(tmp_path / "c", "test", STRICT)
 
@@ -249,7 +259,7 @@ def test_one_processor_or_two_with_or_without_reuse(
 def test_files_that_disagree_are_refused(made: Made, tmp_path: Path) -> None:
     work, reference = written(made, tmp_path)
     work = work.adding("c", c.write(work))
-    path = tmp_path / "c" / "cascade.c"
+    path = tmp_path / "c" / "model.c"
     path.write_text(path.read_text(encoding="utf-8").replace(">= thresholds", "< thresholds"), encoding="utf-8")
     with pytest.raises(ConversionError, match=r"the c stages disagree with the model on .* nothing was written"):
         c.check(work, reference)
@@ -259,7 +269,7 @@ def test_files_that_disagree_are_refused(made: Made, tmp_path: Path) -> None:
 def test_files_that_do_not_compile_are_refused(made: Made, tmp_path: Path) -> None:
     work, reference = written(made, tmp_path)
     work = work.adding("c", c.write(work))
-    (tmp_path / "c" / "stage_0.h").write_text("#error broken\n", encoding="utf-8")
+    (tmp_path / "c" / "model_stage_0.h").write_text("#error broken\n", encoding="utf-8")
     with pytest.raises(ConversionError, match=r"failed on the C files: .*broken"):
         c.check(work, reference)
 

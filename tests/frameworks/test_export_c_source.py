@@ -14,11 +14,11 @@ from tools import needs_host
 from eeaug.cascade.combining import combined
 from eeaug.cascade.output import KINDS, MEASURES, Decision
 from eeaug.errors import ConversionError
-from eeaug.export.c import cascade_source, decisions, onnx_source, stage_source, toolchain
+from eeaug.export.c import decisions, onnx_source, stage_source, text, toolchain
 from eeaug.export.c.plan import PlannedStage, plan
 from eeaug.frameworks import keras_to_onnx, onnx_session
 
-STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 compiler = toolchain.host()
 
 MAIN = """
@@ -26,15 +26,15 @@ MAIN = """
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
-#define CASCADE_OUTPUTS {outputs}
+#define OUTPUTS {outputs}
 {code}
 int main(void)
 {{
-    float said[2][CASCADE_OUTPUTS];
+    float said[2][OUTPUTS];
     const float *rows[2];
     const float weights[2] = {{0.3f, 1.0f}};
     while (fread(said, sizeof said, 1, stdin) == 1) {{
-        float q[CASCADE_OUTPUTS];
+        float q[OUTPUTS];
         rows[0] = said[0];
         rows[1] = said[1];
         hear(rows, weights, 2, q);
@@ -185,22 +185,24 @@ def test_an_operator_without_code_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [1.0, 0.1, 1e-30, 3.4e38, -255.0, 0.7246246933937073, 2.0**-149])
 def test_literals_are_exact(value: float) -> None:
-    text = cascade_source.literal(value)
-    assert text.endswith("f")
-    assert np.float32(text[:-1]) == np.float32(value)
-    assert "." in text or "e" in text
+    written = text.literal(value)
+    assert written.endswith("f")
+    assert np.float32(written[:-1]) == np.float32(value)
+    assert "." in written or "e" in written
 
 
 def test_names_in_c_are_apart() -> None:
-    assert cascade_source.c_name("Cortex-M4.0") == "cortex_m4_0"
-    assert cascade_source.c_name("a-b", ["a_b"]) == "a_b_2"
+    assert text.c_name("Cortex-M4.0") == "cortex_m4_0"
+    assert text.c_name("a-b", ["a_b"]) == "a_b_2"
+    assert text.stems(["a-b", "a_b", "result", "stage_1"]) == ["a_b", "a_b_2", "result_2", "on_stage_1"]
+    assert text.stems(["a", "a_in", "to_a", "a-context"]) == ["a", "a_in_2", "to_a_2", "a_context_2"]
 
 
 # --- whole networks
 
 PROGRAM = """
 #include <stdio.h>
-#include "stage_0.h"
+#include "cascade_stage_0.h"
 static double arena[{words}];
 static float input[{inputs}];
 int main(void)
@@ -209,7 +211,7 @@ int main(void)
     if (fread(input, sizeof input, 1, stdin) != 1) {{
         return 1;
     }}
-    stage_0(arena, input, out);
+    cascade_stage_0(arena, input, out);
     return fwrite(out, sizeof out, 1, stdout) != 1;
 }}
 """
@@ -238,13 +240,15 @@ def test_other_layers_give_what_onnx_runtime_gives(keras: Any, tmp_path: Path) -
     source = onnx_source.generated(onnx_source.simplified(tmp_path / "model.onnx"), "stage_0")
     made = plan([PlannedStage(source, True, False, 4 * 768, 16, 0, 0, False)])
     assert made.bytes <= 1.05 * made.least
-    code = stage_source.implementation(0, "branches", source, made.calls[0], made.offsets[0], made.scratch[0])
-    (tmp_path / "stage_0.c").write_text(code, encoding="utf-8")
-    (tmp_path / "stage_0.h").write_text(
-        stage_source.header(0, "branches", made.bytes, 768, 4, None), encoding="utf-8"
+    code = stage_source.implementation(
+        "cascade", 0, "branches", source, made.calls[0], made.offsets[0], made.scratch[0]
+    )
+    (tmp_path / "cascade_stage_0.c").write_text(code, encoding="utf-8")
+    (tmp_path / "cascade_stage_0.h").write_text(
+        stage_source.header("cascade", 0, "branches", made.bytes, 768, 4, None), encoding="utf-8"
     )
     (tmp_path / "main.c").write_text(PROGRAM.format(words=made.bytes // 8, inputs=768), encoding="utf-8")
-    build = [str(compiler), *STRICT, "-O2", "-o", "main", "main.c", "stage_0.c", "-lm"]
+    build = [str(compiler), *STRICT, "-O2", "-o", "main", "main.c", "cascade_stage_0.c", "-lm"]
     subprocess.run(build, cwd=tmp_path, check=True)
     x = np.random.default_rng(0).normal(size=(20, 16, 16, 3)).astype("<f4")
     said = [subprocess.run([tmp_path / "main"], input=one.tobytes(), capture_output=True, check=True) for one in x]
@@ -264,7 +268,7 @@ ODD = [
 def test_odd_names_are_strings_and_comments_of_c(tmp_path: Path) -> None:
     from eeaug.export.c import files
 
-    names = ",\n".join(cascade_source._quoted(name) for name in ODD)
+    names = ",\n".join(text.quoted(name) for name in ODD)
     comments = "\n".join(f"/* {files._plain(name)} */" for name in ODD)
     (tmp_path / "names.c").write_text(
         f"{comments}\n#include <stdio.h>\nint main(void) {{ static const char *const n[] = {{{names}}};\n"
@@ -283,6 +287,6 @@ def test_parameters_of_a_stage_are_all_used_or_said_to_be_idle(used: bool) -> No
     """The input may lie in the arena already."""
     source = read(LOOP % "output[i0][i1] = input0[i0][i1];")
     calls = source.calls if used else ()
-    code = stage_source.implementation(0, "a stage", source, calls, {}, {})
+    code = stage_source.implementation("cascade", 0, "a stage", source, calls, {}, {})
     for name in ("arena", "input", "probabilities"):
         assert (f"(void){name};" in code) == (name == "arena" or not used)

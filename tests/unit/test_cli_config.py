@@ -46,6 +46,7 @@ EVERY: dict[str, tuple[Any, list[str]]] = {
     "effort": ("quick", ["--effort", "quick"]),
     "heads": ("blueprint, trecx", ["--heads", "blueprint,trecx"]),
     "format": (["tflite", "c"], ["--format", "tflite,c"]),
+    "c-prefix": ("kws", ["--c-prefix", "kws"]),
     "target-class": (["yes", "3"], ["--target-class", "yes,3"]),
     "least-alpha": (0.6, ["--least-alpha", "0.6"]),
     "recipe": ("trecx", ["--recipe", "trecx"]),

@@ -39,6 +39,9 @@ def facts(decision: Decision, *, reuse: bool) -> Facts:
         stages=stages,
         points={"careful": (0.9, 0.95), "default": (0.8, 0.9), "frugal": (0.5, None)},
         reuse=reuse,
+        prefix="net",
+        version="0.1.0",
+        build=0x12AB,
     )
 
 

@@ -37,7 +37,9 @@ def test_it_is_a_schema_and_the_sample_follows_it() -> None:
 
 
 def optional(at: str) -> set[str]:
-    """What the manifest at this place has for some bundles only."""
+    """What is at this place for some bundles only."""
+    if at.endswith("settings"):
+        return {"c_prefix"}
     if at.endswith("manifest"):
         return {"finetuned", "early_view", "retargeted_from", "int8", "c"}
     if "manifest" not in at:

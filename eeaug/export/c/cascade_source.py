@@ -1,19 +1,17 @@
-"""``cascade.h`` and ``.c``: a function for each processor, the hand-over structs, the operating points."""
+"""``<prefix>.h`` and ``.c``: a function for each processor, the hand-over structs, the operating points."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from itertools import pairwise
 from math import prod
-
-import numpy as np
 
 from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.output import Decision
-from eeaug.export.c import decisions
+from eeaug.export.c import decisions, text
 from eeaug.export.c.plan import MemoryPlan
+from eeaug.export.c.text import c_name, filled, literal, point, stems, values
 
 __all__ = [
     "Facts",
@@ -26,6 +24,7 @@ __all__ = [
     "literal",
     "point",
     "run",
+    "stems",
     "values",
 ]
 
@@ -45,6 +44,8 @@ class Facts:
     """Everything else that the cascade's source says; ``stages`` are the manifest's entries.
 
     ``reuse``: probabilities of earlier exits are handed over, because later decisions use them.
+    ``prefix``: what all names in C begin with. ``version``: of what writes the files. ``build``: a number of
+    32 bits that stands for all that both ends of a hand-over must have in common.
     """
 
     title: str
@@ -54,6 +55,14 @@ class Facts:
     stages: Sequence[StageEntry]
     points: Mapping[str, tuple[float | None, ...]]
     reuse: bool
+    prefix: str = "cascade"
+    version: str = ""
+    build: int = 0
+
+    @property
+    def macro(self) -> str:
+        """What macros begin with."""
+        return self.prefix.upper()
 
     @property
     def predicted_type(self) -> str:
@@ -65,39 +74,46 @@ class Facts:
 
 
 def interface(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
-    """``cascade.h``."""
-    decision = facts.decision
+    """``<prefix>.h``."""
+    decision, prefix, macro = facts.decision, facts.prefix, facts.macro
     listed = [
         f" *     {p.name}: {_stages(p.stages)}, an arena of {p.plan.bytes:,} bytes" for p in processors
     ]  # fmt: skip
-    points = [f"    {point(name)} = {i}" for i, name in enumerate(facts.points)]
+    sizes = [f"#define {macro}_{p.stem.upper()}_ARENA_BYTES {p.plan.bytes}" for p in processors]
     declared = []
-    for i, processor in enumerate(processors):
-        if i + 1 < len(processors):
-            declared.append(_struct(facts, processor, processors[i + 1]))
-    declared += [f"{_signature(processors, i)};\n" for i in range(len(processors))]
+    for sender, receiver in pairwise(processors):
+        sizes.append(f"#define {macro}_TO_{receiver.stem.upper()}_BYTES {_handed(facts, sender)}")
+        declared.append(_struct(facts, sender, receiver))
+    declared += [_context(facts, p) for p in processors]
+    declared += [f"{_signature(facts, processors, i, placed=True)};\n" for i in range(len(processors))]
+    own = [f"{_signature(facts, processors, i)};\n" for i in range(len(processors))]
     return filled(
         "cascade.h",
+        prefix,
         title=facts.title,
         preparation=facts.preparation,
         processors="\n".join(listed),
+        version=facts.version,
+        build=f"0x{facts.build:08x}u",
+        sizes="\n".join(sizes),
         stages=len(facts.stages),
         classes=len(facts.classes),
         outputs=decision.outputs,
         inputs=prod(facts.input_shape),
         input_shape=" x ".join(map(str, facts.input_shape)),
         point_count=len(facts.points),
-        points=",\n".join(points),
+        points=",\n".join(f"    {point(name, prefix)} = {i}" for i, name in enumerate(facts.points)),
         predicted_type=facts.predicted_type,
         predicted_meaning="bit k is set where label k applies" if decision.kind == "multilabel" else "class number",
         metric=decision.metric,
         declarations="\n".join(declared),
+        own="\n".join(own),
     )
 
 
 def implementation(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
-    """``cascade.c``."""
-    exits = len(facts.stages) - 1
+    """``<prefix>.c``."""
+    exits, macro = len(facts.stages) - 1, facts.macro
     weights = [
         f"static const float weights_{k}[{k + 1}] = {{{', '.join(literal(w) for w in stage.reuse)}}};"
         for k, stage in enumerate(facts.stages) if stage.reuse
@@ -108,84 +124,63 @@ def implementation(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     ]
     table = "\n".join([
         "/* A sample leaves where its confidence is at least this: by operating point and exit. */",
-        f"static const float thresholds[CASCADE_POINTS][{exits}] = {{", *rows, "};\n",
+        f"static const float thresholds[{macro}_POINTS][{exits}] = {{", *rows, "};\n",
     ])  # fmt: skip
-    union = "static union {{ double aligned; int64_t whole; unsigned char bytes[{}]; }} arena_{};"
-    arenas = [union.format(max(p.plan.bytes, 1), p.stem) for p in processors]
     return filled(
         "cascade.c",
+        facts.prefix,
         title=facts.title,
-        includes="\n".join(f'#include "stage_{k}.h"' for k in range(len(facts.stages))),
-        class_names=",\n".join(f"    {_quoted(name)}" for name in facts.classes),
+        includes="\n".join(f'#include "{facts.prefix}_stage_{k}.h"' for k in range(len(facts.stages))),
+        class_names=",\n".join(f"    {text.quoted(name)}" for name in facts.classes),
         thresholds=table if exits else "",
-        arenas="\n".join([*arenas, *weights]),
+        places="\n".join(_places(facts, processors)),
+        weights="".join(f"{line}\n" for line in weights),
+        asserted="\n".join(_asserted(facts, processors)),
         sure=decisions.sure(facts.decision),
         confidence=decisions.confidence(facts.decision),
         predicted=decisions.predicted(facts.decision),
-        decided=_decided(exits),
+        decided=_decided(facts),
         hear=f"\n{decisions.hear(facts.decision)}\n" if weights else "",
         functions="\n".join(_function(facts, processors, i) for i in range(len(processors))),
+        own="\n".join(_own(facts, processors, i) for i in range(len(processors))),
     )
 
 
-def run(stems: Sequence[str], sample: str) -> str:
+def run(names: Sequence[str], sample: str, prefix: str = "cascade") -> str:
     """Statements that take ``sample`` through the processors of these names in C, in one program."""
-    lines = [f"    static cascade_to_{after} to_{after};" for after in stems[1:]]
-    for i, stem in enumerate(stems):
+    lines = [f"    static {prefix}_to_{after} to_{after};" for after in names[1:]]
+    for i, stem in enumerate(names):
         source = f"&to_{stem}" if i else sample
-        if i + 1 < len(stems):
-            lines.append(f"    if (cascade_{stem}({source}, point, result, &to_{stems[i + 1]})) {{")
-            lines += ["        return;", "    }"]
+        if i + 1 < len(names):
+            call = f"{prefix}_{stem}({source}, point, result, &to_{names[i + 1]})"
+            lines += [f"    if ({call} != {prefix.upper()}_GOES_ON) {{", "        return;", "    }"]
         else:
-            lines.append(f"    (void)cascade_{stem}({source}, point, result);")
+            lines.append(f"    (void){prefix}_{stem}({source}, point, result);")
     return "\n".join(lines)
 
 
-def alone(stems: Sequence[str], i: int) -> str:
+def alone(names: Sequence[str], i: int, prefix: str = "cascade") -> str:
     """The least program with what the i-th of these processors runs."""
-    out = i + 1 < len(stems)
+    out = i + 1 < len(names)
     return filled(
         "main.c",
-        source_type=f"cascade_to_{stems[i]}" if i else "float",
-        source_size="" if i else "[CASCADE_INPUT]",
+        prefix,
+        source_type=f"{prefix}_to_{names[i]}" if i else "float",
+        source_size="" if i else f"[{prefix.upper()}_INPUT]",
         source="&source" if i else "source",
-        target=f"static cascade_to_{stems[i + 1]} target;" if out else "",
-        function=f"cascade_{stems[i]}",
+        target=f"static {prefix}_to_{names[i + 1]} target;" if out else "",
+        function=f"{prefix}_{names[i]}",
         out=", &target" if out else "",
     )
 
 
-def filled(template: str, **known: object) -> str:
-    """A file of ``templates/`` with every ``@{name}`` replaced."""
-    text = resources.files("eeaug.export.c").joinpath("templates", *template.split("/")).read_text(encoding="utf-8")
-    return re.sub(r"@\{(\w+)\}", lambda match: str(known[match[1]]), text)
-
-
-def c_name(text: str, taken: Sequence[str] = ()) -> str:
-    """An identifier made of a processor's or a point's name, that is not ``taken``."""
-    stem = re.sub(r"\W", "_", text.lower(), flags=re.ASCII)
-    name, again = stem, 2
-    while name in taken:
-        name, again = f"{stem}_{again}", again + 1
-    return name
-
-
-def literal(value: float) -> str:
-    """A float in C, exact: the shortest decimal that is read back as the same float32."""
-    text = str(np.float32(value))
-    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
-
-
-def values(array: np.ndarray, width: int = 110) -> str:
-    """All elements in lines, separated by commas."""
-    lines, line = [], "   "
-    for value in array.ravel():
-        text = literal(value)
-        if len(line) + len(text) + 2 > width:
-            lines.append(line)
-            line = "   "
-        line += f" {text},"
-    return "\n".join([*lines, line])
+def _handed(facts: Facts, sender: PlannedProcessor) -> int:
+    """Bytes that a processor sends to the next one."""
+    last = sender.stages[-1]
+    handover = facts.stages[last].handover
+    assert handover is not None
+    said = (last + 1) * facts.decision.outputs if facts.reuse else 0
+    return 4 * (1 + prod(handover.shape) + said)
 
 
 def _struct(facts: Facts, sender: PlannedProcessor, receiver: PlannedProcessor) -> str:
@@ -193,34 +188,55 @@ def _struct(facts: Facts, sender: PlannedProcessor, receiver: PlannedProcessor) 
     handover = facts.stages[last].handover
     assert handover is not None
     shape = handover.shape
-    size = prod(shape)
     earlier = ""
     if facts.reuse:
-        earlier = f"\n    float said[{last + 1}][CASCADE_OUTPUTS]; /* probabilities of the classifiers so far */"
-        size += (last + 1) * facts.decision.outputs
+        earlier = (
+            f"\n    float said[{last + 1}][{facts.macro}_OUTPUTS]; /* probabilities of the classifiers so far */"
+        )
     return f"""\
-/* From {sender.name} to {receiver.name}: {4 * size:,} bytes. */
+/* From {sender.name} to {receiver.name}: {_handed(facts, sender):,} bytes. */
 typedef struct {{
+    uint32_t build; /* {facts.macro}_BUILD of the sender; the receiver refuses another one */
     float tensor[{prod(shape)}]; /* {" x ".join(map(str, shape))} */{earlier}
-}} cascade_to_{receiver.stem};
+}} {facts.prefix}_to_{receiver.stem};
 """
 
 
-def _signature(processors: Sequence[PlannedProcessor], i: int) -> str:
-    source = f"const cascade_to_{processors[i].stem} *in" if i else "const float *input"
-    onward = f", cascade_to_{processors[i + 1].stem} *out" if i + 1 < len(processors) else ""
-    return f"int cascade_{processors[i].stem}({source}, cascade_point point, cascade_result *result{onward})"
+def _context(facts: Facts, processor: PlannedProcessor) -> str:
+    name = f"{facts.macro}_{processor.stem.upper()}_ARENA_BYTES"
+    return f"""\
+/* What {processor.name} needs to run; nothing of it has to be set before. */
+typedef struct {{
+    union {{
+        double aligned;
+        int64_t whole;
+        unsigned char bytes[{name if processor.plan.bytes else 1}];
+    }} arena;
+}} {facts.prefix}_{processor.stem}_context;
+"""
 
 
-def _decided(exits: int) -> str:
+def _signature(facts: Facts, processors: Sequence[PlannedProcessor], i: int, *, placed: bool = False) -> str:
+    prefix, stem = facts.prefix, processors[i].stem
+    context = f"{prefix}_{stem}_context *context, " if placed else ""
+    source = f"const {prefix}_to_{stem} *in" if i else "const float *input"
+    onward = f", {prefix}_to_{processors[i + 1].stem} *out" if i + 1 < len(processors) else ""
+    name = f"{prefix}_{stem}{'_in' if placed else ''}"
+    head = f"{prefix}_outcome {name}({context}"
+    rest = f"{source}, {prefix}_point point, {prefix}_result *result{onward})"
+    return head + rest if len(head + rest) <= 110 else f"{head.rstrip()}\n    {rest}"
+
+
+def _decided(facts: Facts) -> str:
+    prefix, macro = facts.prefix, facts.macro
     rule = (
-        "return exit == CASCADE_STAGES - 1 || result->confidence >= thresholds[point][exit];"
-        if exits
+        f"return exit == {macro}_STAGES - 1 || result->confidence >= thresholds[point][exit];"
+        if len(facts.stages) > 1
         else "(void)point;\n    return 1;"
     )
     return f"""\
 /* Whether the sample leaves here, with the result if it does. */
-static int decided(const float *p, int32_t exit, cascade_point point, cascade_result *result)
+static int decided(const float *p, int32_t exit, {prefix}_point point, {prefix}_result *result)
 {{
     result->predicted = predicted(p);
     result->exit = exit;
@@ -229,49 +245,105 @@ static int decided(const float *p, int32_t exit, cascade_point point, cascade_re
 }}"""
 
 
+def _places(facts: Facts, processors: Sequence[PlannedProcessor]) -> list[str]:
+    """Offsets in arenas, in bytes, by name."""
+    lines = []
+    for processor in processors:
+        plan = processor.plan
+        for place, k in enumerate(processor.stages):
+            named = {"PROBABILITIES": plan.probabilities, "HEARD": plan.heard, "HANDOVER": plan.handovers}
+            for what, offsets in named.items():
+                offset = offsets[place]
+                if offset is not None:
+                    lines.append(f"    {what}_{k} = {offset}")
+    return [",\n".join(lines)]
+
+
+def _asserted(facts: Facts, processors: Sequence[PlannedProcessor]) -> list[str]:
+    """Static assertions: what the files take for granted of compiler and structs."""
+    lines = []
+    for processor in processors:
+        context, arena = (
+            f"{facts.prefix}_{processor.stem}_context",
+            f"{facts.macro}_{processor.stem.upper()}_ARENA_BYTES",
+        )
+        lines.append(f"ASSERTED(arena_of_{processor.stem}, sizeof({context}) >= {arena});")
+    for receiver in processors[1:]:
+        size = f"{facts.macro}_TO_{receiver.stem.upper()}_BYTES"
+        lines.append(f"ASSERTED(handover_to_{receiver.stem}, sizeof({facts.prefix}_to_{receiver.stem}) == {size});")
+    return lines
+
+
+def _checked(facts: Facts, i: int, *, first: bool, last: bool) -> list[str]:
+    """What is wrong with arguments, and the error that says so."""
+    macro = facts.macro
+    pointers = ["context", "input" if first else "in", "result", *([] if last else ["out"])]
+    lines = [f"    if ({' || '.join(f'{name} == NULL' for name in pointers)}) {{",
+             f"        return {macro}_NO_POINTER;", "    }",
+             f"    if ((unsigned)point >= (unsigned){macro}_POINTS) {{",
+             f"        return {macro}_NO_SUCH_POINT;", "    }"]  # fmt: skip
+    if not first:
+        lines += [f"    if (in->build != {macro}_BUILD) {{", f"        return {macro}_OTHER_BUILD;", "    }"]
+    return lines
+
+
 def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> str:
     """A processor's stages, each with its decision."""
     processor, first, last = processors[i], i == 0, i + 1 == len(processors)
-    stages, plan = processor.stages, processor.plan
-    lines = [f"    unsigned char *const arena = arena_{processor.stem}.bytes;"]
+    stages, macro = processor.stages, facts.macro
+    lines = ["    unsigned char *arena;"]
     if facts.reuse:
         lines.append(f"    const float *said[{stages[-1] + 1}];")
+    lines += _checked(facts, i, first=first, last=last)
+    lines.append("    arena = context->arena.bytes;")
+    if facts.reuse:
         lines += [f"    said[{j}] = in->said[{j}];" for j in range(stages[0])]
     source = "input" if first else "in->tensor"
-    for place, k in enumerate(stages):
-        stage, answer = facts.stages[k], f"AT({plan.probabilities[place]})"
-        onward = "out->tensor" if k == stages[-1] else f"AT({plan.handovers[place]})"
+    for k in stages:
+        stage, answer = facts.stages[k], f"AT(PROBABILITIES_{k})"
+        onward = "out->tensor" if k == stages[-1] else f"AT(HANDOVER_{k})"
         arguments = ["arena", source, answer, *([onward] if k + 1 < len(facts.stages) else [])]
-        lines.append(f"    stage_{k}({', '.join(arguments)});")
+        lines.append(f"    {facts.prefix}_stage_{k}({', '.join(arguments)});")
         source = onward
         if facts.reuse:
             lines.append(f"    said[{k}] = {answer};")
         if stage.reuse:
-            answer = f"AT({plan.heard[place]})"
+            answer = f"AT(HEARD_{k})"
             lines.append(f"    hear(said, weights_{k}, {k + 1}, {answer});")
         if last and k == stages[-1]:
-            lines.append(f"    return decided({answer}, {k}, point, result);")
+            lines += [f"    (void)decided({answer}, {k}, point, result);", f"    return {macro}_DECIDED;"]
         else:
-            lines += [f"    if (decided({answer}, {k}, point, result)) {{", "        return 1;", "    }"]
+            lines += [
+                f"    if (decided({answer}, {k}, point, result)) {{",
+                f"        return {macro}_DECIDED;",
+                "    }",
+            ]
     if not last:
+        lines.append(f"    out->build = {macro}_BUILD;")
         if facts.reuse:
             lines += [f"    for (int j = 0; j < {stages[-1] + 1}; ++j) {{",
                       "        memcpy(out->said[j], said[j], sizeof out->said[j]);", "    }"]  # fmt: skip
-        lines.append("    return 0;")
-    return "\n".join([_signature(processors, i), "{", *lines, "}", ""])
+        lines.append(f"    return {macro}_GOES_ON;")
+    return "\n".join([_signature(facts, processors, i, placed=True), "{", *lines, "}", ""])
+
+
+def _own(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> str:
+    """The same in a context of the file's own."""
+    stem = processors[i].stem
+    section = f"{facts.macro}_{stem.upper()}_SECTION"
+    names = ["in" if i else "input", "point", "result", *(["out"] if i + 1 < len(processors) else [])]
+    return f"""\
+#ifndef {section}
+#define {section}
+#endif
+static {facts.prefix}_{stem}_context context_of_{stem} {section};
+
+{_signature(facts, processors, i)}
+{{
+    return {facts.prefix}_{stem}_in(&context_of_{stem}, {", ".join(names)});
+}}
+"""
 
 
 def _stages(numbers: range) -> str:
     return f"stage {numbers[0]}" if len(numbers) == 1 else f"stages {numbers[0]} to {numbers[-1]}"
-
-
-def point(name: str) -> str:
-    return f"CASCADE_{c_name(name).upper()}"
-
-
-def _quoted(text: str) -> str:
-    """A string in C: what is not plain ASCII as octal bytes of UTF-8, question marks escaped (trigraphs)."""
-    plain = "".join(
-        chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode("utf-8")
-    )
-    return f'"{plain}"'

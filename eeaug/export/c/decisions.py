@@ -48,14 +48,14 @@ static float sure(const float *p, int n)
 _OF_ALL = """\
 static float confidence(const float *p)
 {
-    return sure(p, CASCADE_OUTPUTS);
+    return sure(p, OUTPUTS);
 }"""
 _LEAST = """\
 /* That of the least sure output p, read as [1 - p, p]. */
 static float confidence(const float *p)
 {
     float least = 1.0f;
-    for (int i = 0; i < CASCADE_OUTPUTS; ++i) {
+    for (int i = 0; i < OUTPUTS; ++i) {
         const float pair[2] = {1.0f - p[i], p[i]};
         const float one = sure(pair, 2);
         least = one < least ? one : least;
@@ -66,7 +66,7 @@ _CLASS = """\
 static int32_t predicted(const float *p)
 {
     int32_t best = 0;
-    for (int32_t i = 1; i < CASCADE_OUTPUTS; ++i) {
+    for (int32_t i = 1; i < OUTPUTS; ++i) {
         best = p[i] > p[best] ? i : best;
     }
     return best;
@@ -80,7 +80,7 @@ _LABELS = """\
 static uint64_t predicted(const float *p)
 {
     uint64_t labels = 0;
-    for (int i = 0; i < CASCADE_OUTPUTS; ++i) {
+    for (int i = 0; i < OUTPUTS; ++i) {
         labels |= (uint64_t)(p[i] >= 0.5f) << i;
     }
     return labels;
@@ -91,18 +91,18 @@ static void hear(const float *const *said, const float *weights, int count, floa
 {
     float largest = -FLT_MAX;
     float sum = 0.0f;
-    for (int i = 0; i < CASCADE_OUTPUTS; ++i) {
+    for (int i = 0; i < OUTPUTS; ++i) {
         q[i] = 0.0f;
         for (int j = 0; j < count; ++j) {
             q[i] += weights[j] * logf(said[j][i] > @floor ? said[j][i] : @floor);
         }
         largest = q[i] > largest ? q[i] : largest;
     }
-    for (int i = 0; i < CASCADE_OUTPUTS; ++i) {
+    for (int i = 0; i < OUTPUTS; ++i) {
         q[i] = expf(q[i] - largest);
         sum += q[i];
     }
-    for (int i = 0; i < CASCADE_OUTPUTS; ++i) {
+    for (int i = 0; i < OUTPUTS; ++i) {
         q[i] /= sum;
     }
 }"""
@@ -110,7 +110,7 @@ _HEAR_PAIRS = """\
 /* The same for every output by itself, read as [1 - p, p]: q of softmax of the sums of weights[j] * ln said[j]. */
 static void hear(const float *const *said, const float *weights, int count, float *q)
 {
-    for (int i = 0; i < CASCADE_OUTPUTS; ++i) {
+    for (int i = 0; i < OUTPUTS; ++i) {
         float no = 0.0f;
         float yes = 0.0f;
         for (int j = 0; j < count; ++j) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from importlib.metadata import version
 from itertools import groupby
 from math import prod
@@ -19,7 +20,8 @@ from eeaug.bundle.entries import Added, CProcessor, StageEntry
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.errors import ConversionError
-from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
+from eeaug.export import names
+from eeaug.export.c import cascade_source, onnx_source, readme, stage_source, toolchain
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor, filled
 from eeaug.export.c.onnx_source import StageCode
 from eeaug.export.c.plan import PlannedStage, plan
@@ -41,53 +43,35 @@ EXAMPLE = ("mps2/startup.c", "mps2/mps2.ld")
 def write(work: Work) -> Added:
     """Write ``c/``, with a file for every stage; what each processor needs is ``c`` of the manifest."""
     folder = work.directory / FOLDER
-    (folder / "mps2").mkdir(parents=True)
+    for inner in ("mps2", "test", "zephyr"):
+        (folder / inner).mkdir(parents=True)
     stages = work.manifest.stages
     sources = [
         onnx_source.generated(onnx_source.simplified(work.directory / stage.files["onnx"]), f"stage_{k}")
         for k, stage in enumerate(stages)
     ]
     facts = _facts(work)
+    facts = replace(facts, build=_build(facts, sources))
     processors = _processors(facts, sources)
     for processor in processors:
         for k in processor.stages:
             _write_stage(folder, facts, k, sources[k], processor)
-    main = _default(facts)
-    texts = {
-        "cascade.h": cascade_source.interface(facts, processors),
-        "cascade.c": cascade_source.implementation(facts, processors),
-        "test_cascade.c": filled(
-            "test_cascade.c",
-            point_names=",\n".join(f'    "{name}"' for name in facts.points),
-            run=cascade_source.run([p.stem for p in processors], "sample"),
-            default_point=main,
-        ),
-        **{
-            name: filled(
-                name,
-                stage_sources=" ".join(f"stage_{k}.c" for k in range(len(stages))),
-                stage_headers=" ".join(f"stage_{k}.h" for k in range(len(stages))),
-            )
-            for name in ("Makefile", "CMakeLists.txt")
-        },
-        **{name: filled(name) for name in EXAMPLE},
-        **_samples(work, facts),
-    }
-    for name, text in texts.items():
+    weights = [sum(sum(sources[k].weight_bytes.values()) for k in p.stages) for p in processors]
+    for name, text in {**_texts(facts, processors, weights), **_samples(work, facts)}.items():
         (folder / name).write_text(text, encoding="utf-8")
     needed = tuple(
         CProcessor(
             name=processor.name,
-            function=f"cascade_{processor.stem}",
+            function=f"{facts.prefix}_{processor.stem}",
             stages=tuple(processor.stages),
             arena_bytes=processor.plan.bytes,
             arena_lower_bound_bytes=processor.plan.least,
-            weights_bytes=sum(sum(sources[k].weight_bytes.values()) for k in processor.stages),
+            weights_bytes=weight_bytes,
         )
-        for processor in processors
+        for processor, weight_bytes in zip(processors, weights, strict=True)
     )
     return Added(
-        [f"{FOLDER}/stage_{k}.c" for k in range(len(stages))],
+        [f"{FOLDER}/{facts.prefix}_stage_{k}.c" for k in range(len(stages))],
         whole={"c": needed},
         versions={"emx-onnx-cgen": version("emx-onnx-cgen")},
     )
@@ -111,7 +95,10 @@ def check(work: Work, reference: Reference) -> Checked:
         else:
             facts = _facts(work)
             program = filled(
-                "run_samples.c", run=cascade_source.run(_stems(work), "input"), default_point=_default(facts)
+                "run_samples.c",
+                facts.prefix,
+                run=cascade_source.run(_stems(work), "input", facts.prefix),
+                default_point=_default(facts),
             )
             decided = toolchain.decisions(compiler, folder, program, work.x[:count], place)
             checked = _first(reference, count).check_outcomes("c", _outcomes(*decided, len(facts.stages)))
@@ -127,7 +114,7 @@ def check(work: Work, reference: Reference) -> Checked:
 
 
 def _stems(work: Work) -> list[str]:
-    return [p.function.removeprefix("cascade_") for p in _planned(work)]
+    return [p.function.removeprefix(f"{names.prefix(work.manifest)}_") for p in _planned(work)]
 
 
 def _planned(work: Work) -> tuple[CProcessor, ...]:
@@ -148,7 +135,43 @@ def _facts(work: Work) -> Facts:
         stages=manifest.stages,
         points=manifest.points,
         reuse=any(stage.reuse for stage in manifest.stages),
+        prefix=names.prefix(manifest),
+        version=eeaug.__version__,
     )
+
+
+def _build(facts: Facts, sources: Sequence[StageCode]) -> int:
+    """32 bits of all that shapes an answer or a hand-over."""
+    said = repr((facts.decision, facts.classes, dict(facts.points), facts.preparation, facts.reuse, facts.prefix))
+    parts = [said, *(repr((s.processor, s.handover, s.reuse)) for s in facts.stages)]
+    parts += [text for source in sources for text in (*source.functions.values(), *source.weights.values())]
+    return int.from_bytes(sha256("\0".join(parts).encode()).digest()[:4], "big")
+
+
+def _texts(facts: Facts, processors: Sequence[PlannedProcessor], weights: Sequence[int]) -> dict[str, str]:
+    """All files but the stages' and the samples, by name."""
+    prefix, stems = facts.prefix, [p.stem for p in processors]
+    stages = [f"{prefix}_stage_{k}" for k in range(len(facts.stages))]
+    sources, headers = [f"{name}.c" for name in stages], [f"{name}.h" for name in stages]
+    return {
+        f"{prefix}.h": cascade_source.interface(facts, processors),
+        f"{prefix}.c": cascade_source.implementation(facts, processors),
+        "test/test_cascade.c": filled(
+            "test/test_cascade.c",
+            prefix,
+            point_names=",\n".join(f'    "{name}"' for name in facts.points),
+            run=cascade_source.run(stems, "sample", prefix),
+            default_point=_default(facts),
+        ),
+        **{
+            name: filled(name, prefix, stage_sources=" ".join(sources), stage_headers=" ".join(headers))
+            for name in ("Makefile", "CMakeLists.txt")
+        },
+        "README.md": readme.readme(facts, processors, weights),
+        f"eeaug.{prefix}.pdsc": readme.pack(facts, headers, [f"{prefix}.c", *sources]),
+        **readme.zephyr(facts, [f"{prefix}.c", *sources]),
+        **{name: filled(name, prefix) for name in EXAMPLE},
+    }
 
 
 def _brief(value: Any) -> str:
@@ -170,11 +193,11 @@ def _groups(stages: Sequence[StageEntry]) -> list[tuple[str, range]]:
 
 def _processors(facts: Facts, sources: Sequence[StageCode]) -> list[PlannedProcessor]:
     processors: list[PlannedProcessor] = []
-    for name, mine in _groups(facts.stages):
-        stem = cascade_source.c_name(name, [other.stem for other in processors])
-        processors.append(
-            PlannedProcessor(name, stem, mine, plan([_stage(facts, sources[k], k, mine) for k in mine]))
-        )
+    groups = _groups(facts.stages)
+    stems = cascade_source.stems([name for name, _ in groups])
+    for (name, mine), stem in zip(groups, stems, strict=True):
+        made = plan([_stage(facts, sources[k], k, mine) for k in mine])
+        processors.append(PlannedProcessor(name, stem, mine, made))
     return processors
 
 
@@ -205,16 +228,16 @@ def _write_stage(folder: Path, facts: Facts, k: int, source: StageCode, processo
         f"Stage {k}, on {_plain(processor.name)}: {entry.macs} MACs. Written by eeaug {eeaug.__version__}; the\n"
         f"   functions of nodes are those of emx-onnx-cgen {version('emx-onnx-cgen')}."
     )
-    header = stage_source.header(
-        k, what, memory.bytes, prod(entry.input_shape), facts.decision.outputs, _handover(entry)
-    )
-    (folder / f"stage_{k}.h").write_text(header, encoding="utf-8")
-    code = stage_source.implementation(k, what, source, memory.calls[i], memory.offsets[i], memory.scratch[i])
-    (folder / f"stage_{k}.c").write_text(code, encoding="utf-8")
+    stem = f"{facts.prefix}_stage_{k}"
+    sizes = (memory.bytes, prod(entry.input_shape), facts.decision.outputs, _handover(entry))
+    (folder / f"{stem}.h").write_text(stage_source.header(facts.prefix, k, what, *sizes), encoding="utf-8")
+    parts = (memory.calls[i], memory.offsets[i], memory.scratch[i])
+    code = stage_source.implementation(facts.prefix, k, what, source, *parts)
+    (folder / f"{stem}.c").write_text(code, encoding="utf-8")
 
 
 def _default(facts: Facts) -> str:
-    return cascade_source.point(DEFAULT)
+    return cascade_source.point(DEFAULT, facts.prefix)
 
 
 def _samples(work: Work, facts: Facts) -> dict[str, str]:
@@ -237,9 +260,12 @@ def _samples(work: Work, facts: Facts) -> dict[str, str]:
     classes = np.array([outcomes.predicted[row, chosen] for row in exits])
     rows = ",\n".join(f"{{\n{cascade_source.values(sample)}\n}}" for sample in x[chosen])
     return {
-        "samples.h": filled("samples.h", count=len(chosen), predicted_type=facts.predicted_type),
-        "samples.c": filled(
-            "samples.c",
+        "test/samples.h": filled(
+            "test/samples.h", facts.prefix, count=len(chosen), predicted_type=facts.predicted_type
+        ),
+        "test/samples.c": filled(
+            "test/samples.c",
+            facts.prefix,
             samples=rows,
             exits=_table(exits),
             classes=_table(classes),
@@ -279,7 +305,8 @@ def _memory(work: Work, folder: Path, place: Path) -> list[dict[str, Any]]:
             "measured": None,
         }
         try:
-            entry["measured"] = _measured(folder, place, entry, processor.function, cascade_source.alone(stems, i))
+            program = cascade_source.alone(stems, i, names.prefix(work.manifest))
+            entry["measured"] = _measured(folder, place, entry, processor.function, program)
         except ConversionError as error:
             entry["not_measured"] = str(error)
         entries.append(entry)

@@ -1,4 +1,4 @@
-"""``stage_<n>.c`` and ``.h``: a stage's functions, its weights, and the calls with places in the arena."""
+"""``<prefix>_stage_<n>.c`` and ``.h``: a stage's functions, its weights, and the calls with places in the arena."""
 
 from __future__ import annotations
 
@@ -9,23 +9,37 @@ from eeaug.export.c.onnx_source import FunctionCall, Parameter, StageCode
 
 __all__ = ["header", "implementation"]
 
+# emx-onnx-cgen mixes signed indices with sizes; this project's own code is compiled with these warnings on.
+QUIET = """\
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif"""
+LOUD = """\
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif"""
 
-def header(k: int, what: str, arena_bytes: int, inputs: int, outputs: int, handover: int | None) -> str:
-    """The declaration of ``stage_<k>``; inputs, outputs and hand-over are numbers of floats."""
+
+def header(
+    prefix: str, k: int, what: str, arena_bytes: int, inputs: int, outputs: int, handover: int | None
+) -> str:
+    """The declaration of ``<prefix>_stage_<k>``; inputs, outputs and hand-over are numbers of floats."""
     handed = "" if handover is None else ", float *handover"
     also = "" if handover is None else f"\n   handover: {handover} floats;"
     return f"""\
 /* {what} */
-#ifndef STAGE_{k}_H
-#define STAGE_{k}_H
+#ifndef {prefix.upper()}_STAGE_{k}_H
+#define {prefix.upper()}_STAGE_{k}_H
 
 #ifdef __cplusplus
 extern "C" {{
 #endif
 
 /* arena: {arena_bytes} bytes, aligned to 8; input: {inputs} floats; probabilities: {outputs} floats;{also}
-   cascade.c keeps some of them in the arena, too, where this stage leaves them alone. */
-void stage_{k}(void *arena, const float *input, float *probabilities{handed});
+   {prefix}.c keeps some of them in the arena, too, where this stage leaves them alone. */
+void {prefix}_stage_{k}(void *arena, const float *input, float *probabilities{handed});
 
 #ifdef __cplusplus
 }}
@@ -36,7 +50,7 @@ void stage_{k}(void *arena, const float *input, float *probabilities{handed});
 
 
 def implementation(
-    k: int, what: str, source: StageCode, calls: Sequence[FunctionCall],
+    prefix: str, k: int, what: str, source: StageCode, calls: Sequence[FunctionCall],
     offsets: Mapping[str, int], scratch: Mapping[str, int],
 ) -> str:  # fmt: skip
     """The stage with ``calls`` on tensors at ``offsets`` in bytes of the arena."""
@@ -55,16 +69,24 @@ def implementation(
     parameters = ", ".join(["void *arena", "const float *input", *(f"float *{p}" for p in [*outer.values()][1:])])
     used = {tensor for call in calls for _, tensor in call.arguments}
     weights = "\n".join(text for name, text in source.weights.items() if name in used)
+    section = f"{prefix.upper()}_WEIGHTS_SECTION"
+    weights = re.sub(r"^static const ", f"static const {section} ", weights, flags=re.M)
     body = "\n".join(functions)
     return f"""\
 /* {what} */
-#include "stage_{k}.h"
+#include "{prefix}_stage_{k}.h"
+{QUIET}
 {source.preamble}
+#ifndef {section}
+#define {section}
+#endif
+
 {weights}
 {body}
+{LOUD}
 #define AT(offset) ((void *)((unsigned char *)arena + (offset)))
 
-void stage_{k}({parameters})
+void {prefix}_stage_{k}({parameters})
 {{
 {chr(10).join(lines)}
 }}

@@ -18,7 +18,7 @@ __all__ = ["command", "inputs", "sidecar", "sidecar_name", "versions"]
 _INHERITED = (
     "max_accuracy_drop", "efficiency_weight", "max_latency_s", "max_class_drop", "promise", "risk", "objective",
     "scoring", "correction", "points", "mapping", "max_exits", "reuse", "formats",
-    "thresholds", "exit_at", "threshold", "forbid",
+    "c_prefix", "thresholds", "exit_at", "threshold", "forbid",
 )  # fmt: skip
 _DROPS = ("max_accuracy_drop", "max_class_drop")
 _TAKEN_AWAY = ("max_latency_s", "max_class_drop", "risk", "exit_at", "threshold", "forbid")
@@ -35,7 +35,7 @@ def command(report: Report, manifest: Report, place: str) -> str:
     earlier = manifest.get("retargeted_from")
     if earlier is not None:
         words = ["eeaug", "retarget", earlier["name"], "--hw", hardware]
-        given = {key: settings[key] for key in _INHERITED}
+        given = {key: settings.get(key) for key in _INHERITED}
         none = [part for key in _TAKEN_AWAY if not given[key] for part in (flag(key), "none")]
         words += [*_options({k: v for k, v in given.items() if v not in (None, [])}), *none]
     else:
@@ -50,7 +50,7 @@ def _changed(report: Report) -> dict[str, Any]:
     most_exits = max(1, len(report["hardware"]["processors"]) - 1)
     usual = Settings.of(model=Path(), hardware="", cache=Path()).as_dict(most_exits)
     given = report["settings"].items()
-    return {k: value for k, value in given if k != "threads" and value is not None and value != usual[k]}
+    return {k: value for k, value in given if k != "threads" and value is not None and value != usual.get(k)}
 
 
 def _options(settings: Mapping[str, Any]) -> list[str]:

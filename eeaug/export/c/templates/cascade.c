@@ -1,20 +1,39 @@
 /* An early-exit cascade: @{title} */
-#include "cascade.h"
+#include "@{prefix}.h"
 
 #include <float.h>
+#include <limits.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 @{includes}
 
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define ASSERTED(name, condition) _Static_assert(condition, #name)
+#else
+#define ASSERTED(name, condition) typedef char asserted_##name[(condition) ? 1 : -1]
+#endif
+#define OUTPUTS @{PREFIX}_OUTPUTS
 #define AT(offset) ((void *)(arena + (offset)))
 
-const char *const cascade_classes[CASCADE_CLASSES] = {
-@{class_names}
+ASSERTED(bytes_of_8_bits, CHAR_BIT == 8);
+ASSERTED(floats_of_ieee_754, sizeof(float) == 4 && FLT_RADIX == 2 && FLT_MANT_DIG == 24 && FLT_MAX_EXP == 128);
+@{asserted}
+
+/* Where in a processor's arena its stages leave what they say and what goes on, in bytes. */
+enum {
+@{places}
 };
 
+#ifndef @{PREFIX}_NO_CLASS_NAMES
+const char *const @{prefix}_classes[@{PREFIX}_CLASSES] = {
+@{class_names}
+};
+#endif
+
 @{thresholds}
-@{arenas}
+@{weights}
 @{sure}
 
 @{confidence}
@@ -24,3 +43,6 @@ const char *const cascade_classes[CASCADE_CLASSES] = {
 @{decided}
 @{hear}
 @{functions}
+#ifndef @{PREFIX}_NO_STATIC_CONTEXT
+@{own}
+#endif

@@ -1,12 +1,12 @@
 /* The least program that has one processor's part of the cascade, to be measured. */
-#include "cascade.h"
+#include "@{prefix}.h"
 
 static @{source_type} source@{source_size};
 @{target}
-static cascade_result result;
+static @{prefix}_result result;
 static volatile int point;
 
 int main(void)
 {
-    return @{function}(@{source}, (cascade_point)point, &result@{out});
+    return (int)@{function}(@{source}, (@{prefix}_point)point, &result@{out});
 }

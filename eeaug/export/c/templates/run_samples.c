@@ -1,11 +1,11 @@
 /* Float32 samples from stdin; a line for each: where it left, the predicted class, the confidence. */
 #include <stdio.h>
 
-#include "cascade.h"
+#include "@{prefix}.h"
 
-static float sample[CASCADE_INPUT];
+static float sample[@{PREFIX}_INPUT];
 
-static void run(const float *input, cascade_point point, cascade_result *result)
+static void run(const float *input, @{prefix}_point point, @{prefix}_result *result)
 {
 @{run}
 }
@@ -13,7 +13,7 @@ static void run(const float *input, cascade_point point, cascade_result *result)
 int main(void)
 {
     while (fread(sample, sizeof sample, 1, stdin) == 1) {
-        cascade_result result;
+        @{prefix}_result result;
         run(sample, @{default_point}, &result);
         printf("%ld %lld %.9g\n", (long)result.exit, (long long)result.predicted, (double)result.confidence);
     }

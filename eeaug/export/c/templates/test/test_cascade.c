@@ -3,7 +3,7 @@
  * was used. */
 #include <stdio.h>
 
-#include "cascade.h"
+#include "@{prefix}.h"
 #include "samples.h"
 
 #ifndef SAMPLES_RUN
@@ -14,11 +14,11 @@
 unsigned long stack_used(void);
 #endif
 
-static const char *const point_names[CASCADE_POINTS] = {
+static const char *const point_names[@{PREFIX}_POINTS] = {
 @{point_names}
 };
 
-static void run(const float *sample, cascade_point point, cascade_result *result)
+static void run(const float *sample, @{prefix}_point point, @{prefix}_result *result)
 {
 @{run}
 }
@@ -28,17 +28,17 @@ int main(void)
     long failed = 0;
     const int count = SAMPLES_RUN < SAMPLES ? SAMPLES_RUN : SAMPLES;
 #ifdef STACK_PAINTED
-    cascade_result first;
+    @{prefix}_result first;
     run(samples[0], @{default_point}, &first);
     const unsigned long used = stack_used();
     printf("stack used: %lu bytes\n", used);
 #endif
-    for (int point = 0; point < CASCADE_POINTS; ++point) {
+    for (int point = 0; point < @{PREFIX}_POINTS; ++point) {
         long agreed = 0;
-        long left[CASCADE_STAGES] = {0};
+        long left[@{PREFIX}_STAGES] = {0};
         for (int i = 0; i < count; ++i) {
-            cascade_result result;
-            run(samples[i], (cascade_point)point, &result);
+            @{prefix}_result result;
+            run(samples[i], (@{prefix}_point)point, &result);
             ++left[result.exit];
             if (result.predicted == expected_class[point][i] && result.exit == expected_exit[point][i]) {
                 ++agreed;
@@ -48,7 +48,7 @@ int main(void)
             }
         }
         printf("%s: %ld of %d samples decided as in ONNX Runtime; left at exits", point_names[point], agreed, count);
-        for (int k = 0; k < CASCADE_STAGES; ++k) {
+        for (int k = 0; k < @{PREFIX}_STAGES; ++k) {
             printf(" %ld", left[k]);
         }
         printf("\n");

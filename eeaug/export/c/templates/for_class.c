@@ -1,0 +1,1 @@
+    printf("%s", @{prefix}_classes[result.predicted]);
