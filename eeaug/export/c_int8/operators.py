@@ -31,12 +31,15 @@ def check_operators(names: Iterable[str]) -> None:
         raise ConversionError(f"there is no int8 C for {', '.join(lacking)}")
 
 
-def lowered(content: bytes, names: Mapping[str, str], taken: NDArray[np.int8] | None = None) -> Lowered:
+def lowered(
+    content: bytes, names: Mapping[str, str], taken: NDArray[np.int8] | None = None, *, vectors: bool = True
+) -> Lowered:
     """The int8 file as calls.
 
     Parameters
     ----------
     names : of its inputs and outputs in C, by those of the signature
+    vectors : whether the core may have vector extensions (MVE), for which more scratch memory is needed
     taken : (256,) what each int8 number of its input becomes first; None: itself
 
     Raises
@@ -45,7 +48,7 @@ def lowered(content: bytes, names: Mapping[str, str], taken: NDArray[np.int8] | 
     """
     graph = tflite_graph.read(content)
     check_operators(operator.kind for operator in graph.operators)
-    stage = StageBuilder(graph, content, {})
+    stage = StageBuilder(graph, content, {}, vectors)
     ends = {index: names[name] for name, index in graph.inputs.items()}
     (first,) = graph.inputs.values()
     if taken is not None:

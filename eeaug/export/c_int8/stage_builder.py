@@ -55,11 +55,12 @@ class Lowered:
 
 @dataclass
 class StageBuilder:
-    """What is known while a graph is gone through."""
+    """What is known while a graph is gone through; ``vectors``: the core may have vector extensions (MVE)."""
 
     graph: Graph
     content: bytes
     names: dict[int, str]
+    vectors: bool
     calls: list[KernelCall] = field(default_factory=list)
     constants: list[Constant] = field(default_factory=list)
     tables: dict[bytes, str] = field(default_factory=dict)

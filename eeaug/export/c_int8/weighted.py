@@ -46,9 +46,8 @@ def depthwise(stage: StageBuilder, operator: Operator) -> None:
     _check_weights(operator, w)
     window, o = (w.shape[1], w.shape[2]), operator.options
     scratch = 0
-    if y.shape[3] == x.shape[3] and o["dilationHFactor"] == o["dilationWFactor"] == 1:
-        # a column of int16; with vectors four of a block of channels
-        scratch = max(2 * x.shape[3], 4 * VECTOR_CHANNELS) * prod(window)
+    if stage.vectors and y.shape[3] == x.shape[3] and o["dilationHFactor"] == o["dilationWFactor"] == 1:
+        scratch = 4 * VECTOR_CHANNELS * prod(window)  # four columns of a block of channels
     _weighted(stage, operator, "depthwise", window, scratch)
 
 

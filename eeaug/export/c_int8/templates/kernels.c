@@ -16,20 +16,42 @@
 #endif
 
 //: scaled
-/* x * factor: the product rounded to nearest, halves up; the shift to nearest, halves away from zero. */
-static int32_t scaled(int32_t x, @{prefix}_factor by)
+/* x * multiplier / 2^31, to nearest, halves up. */
+static inline int32_t high_of_product(int32_t x, int32_t multiplier)
 {
-    const int32_t left = by.shift > 0 ? by.shift : 0;
-    const int32_t right = left - by.shift;
-    const int64_t product = (int64_t)(x * ((int32_t)1 << left)) * by.multiplier;
-    const int32_t high = (int32_t)((product + ((int64_t)1 << 30)) >> 31);
-    const int32_t mask = (int32_t)(((int64_t)1 << right) - 1);
-    const int32_t result = high >> right;
-    return result + ((high & mask) > (mask >> 1) + (result < 0));
+#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+    /* No long product on this core: four short ones. The multiplier is not negative. */
+    const uint32_t low = (uint32_t)x & 0xFFFFu, multiplier_low = (uint32_t)multiplier & 0xFFFFu;
+    const int32_t high = x >> 16, multiplier_high = multiplier >> 16;
+    const uint32_t least = low * multiplier_low;
+    const int32_t first = high * (int32_t)multiplier_low + (int32_t)(least >> 16);
+    const int32_t second = (int32_t)low * multiplier_high + (first & 0xFFFF);
+    const uint32_t lower = ((uint32_t)second << 16 | (least & 0xFFFFu)) + 0x40000000u;
+    const int32_t upper = high * multiplier_high + (first >> 16) + (second >> 16) + (lower < 0x40000000u);
+    return (int32_t)((uint32_t)upper << 1 | lower >> 31);
+#else
+    return (int32_t)(((int64_t)x * multiplier + ((int64_t)1 << 30)) >> 31);
+#endif
+}
+
+/* x / 2^right, to nearest, halves away from zero. */
+static inline int32_t shifted(int32_t x, int32_t right)
+{
+    if (right == 0) {
+        return x;
+    }
+    return (x + ((int32_t)1 << (right - 1)) - (x < 0)) >> right;
+}
+
+/* x * factor: the product rounded, then the shift. */
+static inline int32_t scaled(int32_t x, int32_t multiplier, int32_t shift)
+{
+    const int32_t left = shift > 0 ? shift : 0;
+    return shifted(high_of_product(x * ((int32_t)1 << left), multiplier), left - shift);
 }
 
 //: clamped
-static int8_t clamped(int32_t x, int32_t least, int32_t most)
+static inline int8_t clamped(int32_t x, int32_t least, int32_t most)
 {
     return (int8_t)(x < least ? least : x > most ? most : x);
 }
@@ -45,13 +67,148 @@ void @{prefix}_convolve(const @{prefix}_convolution *layer, void *scratch, const
 }
 
 //: depthwise
+/* The part of a window that lies within x: rows and columns of it, and how far apart these are. */
+typedef struct {
+    int32_t rows, columns, x_row, w_row, x_column, w_column;
+    int32_t offset;
+} part_of_window;
+
+#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)
+#define FOUR(inputs, weights) \
+    do { \
+        const uint32_t four = (uint32_t)arm_nn_read_s8x4(inputs), by = (uint32_t)arm_nn_read_s8x4(weights); \
+        const uint32_t even = __SXTAB16(offsets, four), odd = __SXTAB16_RORn(offsets, four, 8); \
+        const uint32_t by_even = __SXTB16(by), by_odd = __SXTB16_RORn(by, 8); \
+        a = ACLE_SMLABB((int32_t)even, (int32_t)by_even, a); \
+        b = ACLE_SMLABB((int32_t)odd, (int32_t)by_odd, b); \
+        d = ACLE_SMLATT((int32_t)even, (int32_t)by_even, d); \
+        e = ACLE_SMLATT((int32_t)odd, (int32_t)by_odd, e); \
+    } while (0)
+
+/* Four channels of a window: adds to sums. */
+static void sum_four(const part_of_window *of, const int8_t *x, const int8_t *w, const int32_t *bias, int32_t *sums)
+{
+    const int32_t c = of->x_column, n = of->w_column;
+    const uint32_t offsets = ((uint32_t)of->offset & 0xFFFFu) * 0x10001u;
+    int32_t a = bias[0], b = bias[1], d = bias[2], e = bias[3];
+    for (int32_t i = of->rows; i; --i, x += of->x_row, w += of->w_row) {
+        if (of->columns == 3 && c == n) {
+            FOUR(x, w);
+            FOUR(x + n, w + n);
+            FOUR(x + 2 * n, w + 2 * n);
+        } else {
+            for (int32_t j = 0; j < of->columns; ++j) {
+                FOUR(x + j * c, w + j * n);
+            }
+        }
+    }
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = d;
+    sums[3] = e;
+}
+#endif
+
+/* Channels from k of a window. */
+static void window_any(const @{prefix}_depthwise_convolution *layer, const part_of_window *of, const int8_t *from,
+                       const int8_t *by, int32_t k, int8_t *y)
+{
+    const int32_t n = layer->output.c, c = of->x_column, offset = of->offset;
+    const int8_t *inputs = from + k;
+    for (int32_t again = 0; k < n; ++k) {
+        const int8_t *x = inputs, *w = by + k;
+        int32_t sum = layer->bias[k];
+        for (int32_t i = of->rows; i; --i, x += of->x_row, w += of->w_row) {
+            for (int32_t j = 0; j < of->columns; ++j) {
+                sum += (x[j * c] + offset) * w[j * n];
+            }
+        }
+        y[k] = clamped(scaled(sum, layer->multipliers[k], layer->shifts[k]) + layer->how.output_offset,
+                       layer->how.activation.min, layer->how.activation.max);
+        if (++again == layer->how.ch_mult) {
+            again = 0;
+            ++inputs;
+        }
+    }
+}
+
+/* The same of three columns that are as far apart as those of the weights. */
+static void window_of_threes(const @{prefix}_depthwise_convolution *layer, const part_of_window *of,
+                             const int8_t *from, const int8_t *by, int32_t k, int8_t *y)
+{
+    const int32_t n = layer->output.c, offset = of->offset;
+    for (; k < n; ++k) {
+        const int8_t *x = from + k, *w = by + k;
+        const int8_t *const end = w + of->rows * of->w_row;
+        int32_t sum = layer->bias[k];
+        for (; w != end; x += of->x_row, w += of->w_row) {
+            sum += (x[0] + offset) * w[0];
+            sum += (x[n] + offset) * w[n];
+            sum += (x[2 * n] + offset) * w[2 * n];
+        }
+        y[k] = clamped(scaled(sum, layer->multipliers[k], layer->shifts[k]) + layer->how.output_offset,
+                       layer->how.activation.min, layer->how.activation.max);
+    }
+}
+
+/* Steps along an axis that a window takes before it is within x, and those after which it has left it. */
+static int32_t steps_before(int32_t start, int32_t step)
+{
+    return start < 0 ? (step - 1 - start) / step : 0;
+}
+
+static int32_t steps_within(int32_t start, int32_t step, int32_t size, int32_t window)
+{
+    const int32_t end = (size - start + step - 1) / step;
+    return end < window ? end : window;
+}
+
 void @{prefix}_depthwise(const @{prefix}_depthwise_convolution *layer, void *scratch, const int8_t *x, int8_t *y)
 {
-    const cmsis_nn_context context = {scratch, layer->scratch};
-    const cmsis_nn_per_channel_quant_params by = {(int32_t *)layer->multipliers, (int32_t *)layer->shifts};
-    const cmsis_nn_dims bias = {1, 1, 1, layer->output.c};
-    (void)arm_depthwise_conv_wrapper_s8(&context, &layer->how, &by, &layer->input, x, &layer->filter,
-                                        layer->weights, &bias, layer->bias, &layer->output, y);
+    const cmsis_nn_dw_conv_params *const how = &layer->how;
+    const int32_t c = layer->input.c, n = layer->output.c, width = layer->input.w, columns = layer->filter.w;
+    const cmsis_nn_tile step = how->dilation;
+    part_of_window of = {0, 0, step.h * width * c, columns * n, step.w * c, n, how->input_offset};
+#if defined(ARM_MATH_MVEI)
+    if (how->ch_mult == 1 && step.w == 1 && step.h == 1) {
+        const cmsis_nn_context context = {scratch, layer->scratch};
+        const cmsis_nn_per_channel_quant_params by = {(int32_t *)layer->multipliers, (int32_t *)layer->shifts};
+        const cmsis_nn_dims bias = {1, 1, 1, n};
+        (void)arm_depthwise_conv_wrapper_s8(&context, how, &by, &layer->input, x, &layer->filter, layer->weights,
+                                            &bias, layer->bias, &layer->output, y);
+        return;
+    }
+#endif
+    (void)scratch;
+    for (int32_t v = 0; v < layer->output.h; ++v) {
+        const int32_t top = v * how->stride.h - how->padding.h;
+        const int32_t first_row = steps_before(top, step.h);
+        of.rows = steps_within(top, step.h, layer->input.h, layer->filter.h) - first_row;
+        for (int32_t u = 0; u < layer->output.w; ++u) {
+            const int32_t left = u * how->stride.w - how->padding.w;
+            const int32_t first = steps_before(left, step.w);
+            const int8_t *const from = x + ((top + first_row * step.h) * width + left + first * step.w) * c;
+            const int8_t *const by = layer->weights + (first_row * columns + first) * n;
+            of.columns = steps_within(left, step.w, width, columns) - first;
+            int32_t k = 0;
+#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)
+            for (; how->ch_mult == 1 && k + 4 <= n; k += 4) {
+                int32_t sums[4];
+                sum_four(&of, from + k, by + k, layer->bias + k, sums);
+                for (int32_t m = 0; m < 4; ++m) {
+                    const int32_t sum = scaled(sums[m], layer->multipliers[k + m], layer->shifts[k + m]);
+                    y[k + m] = clamped(sum + how->output_offset, how->activation.min, how->activation.max);
+                }
+            }
+#endif
+            if (of.columns == 3 && of.x_column == n) {
+                window_of_threes(layer, &of, from, by, k, y);
+            } else {
+                window_any(layer, &of, from, by, k, y);
+            }
+            y += n;
+        }
+    }
 }
 
 //: connect
@@ -112,11 +269,13 @@ void @{prefix}_connect(const @{prefix}_dense *of, const int8_t *x, int8_t *y)
 static void add_row(const @{prefix}_binary *how, const int8_t *a, int32_t a_step, const int8_t *b, int32_t b_step,
                     int8_t *y, int32_t n)
 {
+    const @{prefix}_binary by = *how; /* y may be anything, for all that the compiler knows */
     for (int32_t i = 0; i < n; ++i) {
-        const int32_t first = scaled((a[i * a_step] + how->a_offset) * 1048576, how->a);
-        const int32_t second = scaled((b[i * b_step] + how->b_offset) * 1048576, how->b);
-        const int32_t sum = how->minus ? first - second : first + second;
-        y[i] = clamped(scaled(sum, how->y) + how->y_offset, how->least, how->most);
+        const int32_t first = high_of_product((a[i * a_step] + by.a_offset) * 1048576, by.a.multiplier);
+        const int32_t second = high_of_product((b[i * b_step] + by.b_offset) * 1048576, by.b.multiplier);
+        const int32_t other = shifted(second, -by.b.shift);
+        const int32_t sum = shifted(first, -by.a.shift) + (by.minus ? -other : other);
+        y[i] = clamped(shifted(high_of_product(sum, by.y.multiplier), -by.y.shift) + by.y_offset, by.least, by.most);
     }
 }
 
@@ -124,9 +283,10 @@ static void add_row(const @{prefix}_binary *how, const int8_t *a, int32_t a_step
 static void multiply_row(const @{prefix}_binary *how, const int8_t *a, int32_t a_step, const int8_t *b,
                          int32_t b_step, int8_t *y, int32_t n)
 {
+    const @{prefix}_binary by = *how;
     for (int32_t i = 0; i < n; ++i) {
-        const int32_t product = (a[i * a_step] + how->a_offset) * (b[i * b_step] + how->b_offset);
-        y[i] = clamped(scaled(product, how->y) + how->y_offset, how->least, how->most);
+        const int32_t product = (a[i * a_step] + by.a_offset) * (b[i * b_step] + by.b_offset);
+        y[i] = clamped(scaled(product, by.y.multiplier, by.y.shift) + by.y_offset, by.least, by.most);
     }
 }
 
@@ -240,7 +400,7 @@ void @{prefix}_mean(const @{prefix}_reduction *of, const int8_t *x, int8_t *y)
             for (int32_t j = 0; j < of->count; ++j) {
                 sum += x[j * of->inner + k];
             }
-            *y++ = clamped(scaled(sum + of->x_offset, of->y) + of->y_offset, -128, 127);
+            *y++ = clamped(scaled(sum + of->x_offset, of->y.multiplier, of->y.shift) + of->y_offset, -128, 127);
         }
     }
 }
