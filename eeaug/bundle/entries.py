@@ -293,6 +293,7 @@ class Manifest:
     retargeted_from: Mapping[str, str] | None = None
     int8: Int8Files | None = None
     c: tuple[CProcessor, ...] | None = None
+    c_int8: tuple[CProcessor, ...] | None = None
     reference: Mapping[str, Any] | None = None
     files: Mapping[str, str] | None = None
 
@@ -323,7 +324,11 @@ class Manifest:
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Manifest:
         """Of manifest.json, or of what of it a cascade needs."""
-        processors = document.get("c", {}).get("processors")
+        by_name = {name: document.get(name, {}).get("processors") for name in ("c", "c_int8")}
+        processors = {
+            name: None if entries is None else tuple(map(CProcessor.from_dict, entries))
+            for name, entries in by_name.items()
+        }
         return cls(
             classes=tuple(document["classes"]),
             decision=Decision(**document["decision"]),
@@ -339,7 +344,8 @@ class Manifest:
             early_view=document.get("early_view"),
             retargeted_from=document.get("retargeted_from"),
             int8=Int8Files.from_dict(document["int8"]) if "int8" in document else None,
-            c=None if processors is None else tuple(map(CProcessor.from_dict, processors)),
+            c=processors["c"],
+            c_int8=processors["c_int8"],
             reference=document.get("reference"),
             files=document.get("files"),
         )
@@ -360,7 +366,11 @@ class Manifest:
             "operating_points": [point.as_dict() for point in self.operating_points],
             **_there(finetuned=self.finetuned, early_view=self.early_view),
             **_there(retargeted_from=self.retargeted_from, int8=self.int8),
-            **({} if self.c is None else {"c": {"processors": [p.as_dict() for p in self.c]}}),
+            **{
+                name: {"processors": [p.as_dict() for p in processors]}
+                for name, processors in (("c", self.c), ("c_int8", self.c_int8))
+                if processors is not None
+            },
             **_there(reference=self.reference, files=self.files),
         }
 

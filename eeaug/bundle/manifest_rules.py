@@ -284,9 +284,10 @@ def _settings(manifest: Document) -> Iterator[Finding]:
             right = False
         if not right:
             yield f"settings.threshold[{k}]", f"must be LOCATION=VALUE, a value up to 1, given {value(pinned)}"
-    for k, processor in enumerate(manifest.get("c", {"processors": ()})["processors"]):
-        if any(number >= len(manifest["stages"]) for number in processor["stages"]):
-            yield f"c.processors[{k}].stages", f"there are {len(manifest['stages'])} stages only"
+    for name in ("c", "c_int8"):
+        for k, processor in enumerate(manifest.get(name, {"processors": ()})["processors"]):
+            if any(number >= len(manifest["stages"]) for number in processor["stages"]):
+                yield f"{name}.processors[{k}].stages", f"there are {len(manifest['stages'])} stages only"
 
 
 def _unique(at: str, names: Sequence[str]) -> Iterator[Finding]:

@@ -124,6 +124,7 @@ FORMATS: Mapping[str, Format] = {
     "tflite-int8": Format("int8", LITERT, like=None),
     "tflm": Format("tflm", {"tflite_micro": "'eeaug[mcu]'"}, like="int8"),
     "c": Format("c", {"emx_onnx_cgen": "'eeaug[c]'"}),
+    "c-int8": Format("c_int8", LITERT, like="int8"),
 }
 
 

@@ -102,6 +102,12 @@ def _c(tensor: Any, output: Any) -> None:
         onnx_source.generated(onnx_source.simplified(path), "layer")
 
 
+def _c_int8(tensor: Any, output: Any) -> None:
+    from eeaug.export.c_int8 import operators
+
+    operators.lowered(_int8(tensor, output), {"x": "input", GIVES: "probabilities"})
+
+
 WRITERS: Mapping[str, Callable[[Any, Any], object]] = {
-    "tflite": _tflite, "tflite-int8": _int8, "tflm": _tflm, "c": _c,
+    "tflite": _tflite, "tflite-int8": _int8, "tflm": _tflm, "c": _c, "c-int8": _c_int8,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eeaug.schema.c_files import c_files
 from eeaug.schema.design import BOUNDS_UNIT, LOSING, POINT, THRESHOLD, WORST_CLASS_BOUND
 from eeaug.schema.words import (
     by_name,
@@ -19,8 +20,8 @@ from eeaug.schema.words import (
 __all__ = ["CHECKED", "INT8"]
 
 CHECKED = {
-    "disagreements": count("Other decisions.", "samples"),
-    "near_threshold": count("Those of them so close to a threshold that rounding decides.", "samples"),
+    "disagreements": count("Other decisions. Null: nothing here could run them.", "samples", null=True),
+    "near_threshold": count("Those of them so close to a threshold that rounding decides.", "samples", null=True),
 }
 
 INT8 = record(
@@ -62,6 +63,7 @@ INT8 = record(
             operators=or_null(rows("That TFLM must know.", text("A name."))),
         ),
     ),
+    c=or_null(c_files("The int8 C files; null: there are none.")),
     checks=by_name(
         "By runtime: against LiteRT.", record("Of so many samples.", samples=count("Run.", "samples"), **CHECKED)
     ),

@@ -71,6 +71,7 @@ def _manifest(files: Schema) -> Schema:
             calibration_samples=count("Screen samples that ranges were taken from.", "samples"),
         ),
         c=record("The C files.", processors=rows("What each processor runs.", _C)),
+        c_int8=record("The int8 C files.", processors=rows("What each processor runs.", _C)),
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from eeaug.schema.c_files import c_files
 from eeaug.schema.design import (
     BOUNDS_UNIT,
     CURVE_POINT,
@@ -79,7 +80,7 @@ def schema() -> Schema:
             accuracy_drop_bound_95_missing=text("Why there is no such bound.", null=True),
             shift=or_null(_SHIFT),
             search=_SEARCH,
-            c=or_null(_C),
+            c=or_null(c_files("The C files, which are float32; null: there are none.")),
             verification=_VERIFICATION,
             int8=or_null(INT8),
             manifest=FACTS | {"description": "All that manifest.json says, but for hashes: they are compared."},
@@ -191,36 +192,6 @@ _SEARCH = record(
         "Choices of exits and processors that a limit ruled out.",
         latency=count("By worst latency.", "placements"),
         memory=count("By memory.", "placements"),
-    ),
-)
-
-_C = record(
-    "The C files, which are float32; null: there are none.",
-    samples=count("They decided on these of those of the verification; 0: nothing here could run them.", "samples"),
-    compiler=text("What compiled them to run here.", null=True),
-    warnings=rows("What else must be known of them.", text("A sentence.")),
-    processors=rows(
-        "What each processor's part takes.",
-        record(
-            "A processor.",
-            processor=text("Its name."),
-            arena_bytes=count("Static memory that all its tensors share.", "B"),
-            weights_bytes=count("Weights.", "B"),
-            cpu=text("What it is linked for, as the hardware description says.", null=True),
-            not_measured=text("Why it was not linked.", null=True),
-            measured=or_null(
-                record(
-                    "A linked program that only calls it.",
-                    compiler=text("What linked it."),
-                    text_bytes=count("Code and constants.", "B"),
-                    data_bytes=count("Variables with a value at the start.", "B"),
-                    bss_bytes=count("Other variables: arena, input, hand-over.", "B"),
-                    stack_bytes=count("Deepest chain of its functions, without those of the C library.", "B"),
-                    flash_bytes=count("Code, constants and values at the start.", "B"),
-                    ram_bytes=count("Variables and stack.", "B"),
-                )
-            ),
-        ),
     ),
 )
 

@@ -30,8 +30,9 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "tflite-int8": ("tflite",),
     "tflm": ("tflite", "tflite-int8"),
     "c": (),
+    "c-int8": ("tflite", "tflite-int8"),
 }
-WITH_NAMES = ("tflm", "c")  # formats whose files have names of a programming language
+WITH_NAMES = ("tflm", "c", "c-int8")  # formats whose files have names of a programming language
 # What such names may begin with: short, no digit and no underscore first.
 C_PREFIX = r"[A-Za-z][A-Za-z0-9_]{0,39}"
 # <prefix>.h must not hide a header of C99 or C11, or be a file that lies beside it.

@@ -7,10 +7,12 @@ A line of code here may touch what is written below ``c/``; templates/ has all t
     plan            in which order a processor's stages compute, and where every tensor lies
     text            names, numbers and templates of C
     decisions       what classifiers say as decisions, in C
+    arithmetic      the numbers of a cascade
     stage_source    a stage's functions and weights
     cascade_source  <prefix>.h and .c: a function for each processor
     readme          README.md with a whole program; lists for Zephyr and CMSIS-Packs
     toolchain       compilers on this machine
+    common_files    what c/ and c-int8/ have in common
     files           written, compiled, run, measured
 """
 

@@ -9,7 +9,8 @@ from math import prod
 
 from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.output import Decision
-from eeaug.export.c import decisions, text
+from eeaug.export.c import text
+from eeaug.export.c.arithmetic import FLOAT, Arithmetic
 from eeaug.export.c.plan import MemoryPlan
 from eeaug.export.c.text import c_name, filled, literal, point, stems, values
 
@@ -44,8 +45,9 @@ class Facts:
     """Everything else that the cascade's source says; ``stages`` are the manifest's entries.
 
     ``reuse``: probabilities of earlier exits are handed over, because later decisions use them.
-    ``prefix``: what all names in C begin with. ``version``: of what writes the files. ``build``: a number of
-    32 bits that stands for all that both ends of a hand-over must have in common.
+    ``folders``: further ones with headers. ``prefix``: what all names in C begin with. ``version``: of what
+    writes the files. ``build``: a number of 32 bits that stands for all that both ends of a hand-over must
+    have in common.
     """
 
     title: str
@@ -58,6 +60,15 @@ class Facts:
     prefix: str = "cascade"
     version: str = ""
     build: int = 0
+    arithmetic: Arithmetic = FLOAT
+    folders: tuple[str, ...] = ()
+
+    def filled(self, template: str, **known: object) -> str:
+        """A template with what is known of the cascade and of its numbers."""
+        folders = " ".join(f" {folder}" for folder in self.folders)
+        inside = " ".join(f" ${{CMAKE_CURRENT_SOURCE_DIR}}/{folder}" for folder in self.folders)
+        ours = {"folders": folders, "cmake_folders": inside, **self.arithmetic.words}
+        return filled(template, self.prefix, **{**ours, **known})
 
     @property
     def macro(self) -> str:
@@ -87,9 +98,8 @@ def interface(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     declared += [_context(facts, p) for p in processors]
     declared += [f"{_signature(facts, processors, i, placed=True)};\n" for i in range(len(processors))]
     own = [f"{_signature(facts, processors, i)};\n" for i in range(len(processors))]
-    return filled(
+    return facts.filled(
         "cascade.h",
-        prefix,
         title=facts.title,
         preparation=facts.preparation,
         processors="\n".join(listed),
@@ -113,22 +123,19 @@ def interface(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
 
 def implementation(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     """``<prefix>.c``."""
-    exits, macro = len(facts.stages) - 1, facts.macro
+    exits, macro, numbers = len(facts.stages) - 1, facts.macro, facts.arithmetic
     weights = [
-        f"static const float weights_{k}[{k + 1}] = {{{', '.join(literal(w) for w in stage.reuse)}}};"
+        f"static const {numbers.weight_type} weights_{k}[{k + 1}] = "
+        f"{{{', '.join(numbers.weight(w) for w in stage.reuse)}}};"
         for k, stage in enumerate(facts.stages) if stage.reuse
     ]  # fmt: skip
-    rows = [
-        f"    {{{', '.join('INFINITY' if t is None else literal(t) for t in row)}}}, /* {name} */"
-        for name, row in facts.points.items()
-    ]
+    rows = [f"    {{{', '.join(map(numbers.threshold, row))}}}, /* {name} */" for name, row in facts.points.items()]
     table = "\n".join([
         "/* A sample leaves where its confidence is at least this: by operating point and exit. */",
-        f"static const float thresholds[{macro}_POINTS][{exits}] = {{", *rows, "};\n",
+        f"static const {numbers.threshold_type} thresholds[{macro}_POINTS][{exits}] = {{", *rows, "};\n",
     ])  # fmt: skip
-    return filled(
+    return facts.filled(
         "cascade.c",
-        facts.prefix,
         title=facts.title,
         includes="\n".join(f'#include "{facts.prefix}_stage_{k}.h"' for k in range(len(facts.stages))),
         class_names=",\n".join(f"    {text.quoted(name)}" for name in facts.classes),
@@ -136,11 +143,8 @@ def implementation(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
         places="\n".join(_places(facts, processors)),
         weights="".join(f"{line}\n" for line in weights),
         asserted="\n".join(_asserted(facts, processors)),
-        sure=decisions.sure(facts.decision),
-        confidence=decisions.confidence(facts.decision),
-        predicted=decisions.predicted(facts.decision),
+        decisions=numbers.decisions(facts.decision, bool(weights)),
         decided=_decided(facts),
-        hear=f"\n{decisions.hear(facts.decision)}\n" if weights else "",
         functions="\n".join(_function(facts, processors, i) for i in range(len(processors))),
         own="\n".join(_own(facts, processors, i) for i in range(len(processors))),
     )
@@ -159,13 +163,13 @@ def run(names: Sequence[str], sample: str, prefix: str = "cascade") -> str:
     return "\n".join(lines)
 
 
-def alone(names: Sequence[str], i: int, prefix: str = "cascade") -> str:
+def alone(names: Sequence[str], i: int, prefix: str = "cascade", number: str = "float") -> str:
     """The least program with what the i-th of these processors runs."""
     out = i + 1 < len(names)
     return filled(
         "main.c",
         prefix,
-        source_type=f"{prefix}_to_{names[i]}" if i else "float",
+        source_type=f"{prefix}_to_{names[i]}" if i else number,
         source_size="" if i else f"[{prefix.upper()}_INPUT]",
         source="&source" if i else "source",
         target=f"static {prefix}_to_{names[i + 1]} target;" if out else "",
@@ -180,7 +184,7 @@ def _handed(facts: Facts, sender: PlannedProcessor) -> int:
     handover = facts.stages[last].handover
     assert handover is not None
     said = (last + 1) * facts.decision.outputs if facts.reuse else 0
-    return 4 * (1 + prod(handover.shape) + said)
+    return facts.arithmetic.sent(prod(handover.shape) + said)
 
 
 def _struct(facts: Facts, sender: PlannedProcessor, receiver: PlannedProcessor) -> str:
@@ -190,14 +194,13 @@ def _struct(facts: Facts, sender: PlannedProcessor, receiver: PlannedProcessor) 
     shape = handover.shape
     earlier = ""
     if facts.reuse:
-        earlier = (
-            f"\n    float said[{last + 1}][{facts.macro}_OUTPUTS]; /* probabilities of the classifiers so far */"
-        )
+        said = f"{facts.arithmetic.type} said[{last + 1}][{facts.macro}_OUTPUTS]"
+        earlier = f"\n    {said}; /* probabilities of the classifiers so far */"
     return f"""\
 /* From {sender.name} to {receiver.name}: {_handed(facts, sender):,} bytes. */
 typedef struct {{
     uint32_t build; /* {facts.macro}_BUILD of the sender; the receiver refuses another one */
-    float tensor[{prod(shape)}]; /* {" x ".join(map(str, shape))} */{earlier}
+    {facts.arithmetic.type} tensor[{prod(shape)}]; /* {" x ".join(map(str, shape))} */{earlier}
 }} {facts.prefix}_to_{receiver.stem};
 """
 
@@ -219,7 +222,7 @@ typedef struct {{
 def _signature(facts: Facts, processors: Sequence[PlannedProcessor], i: int, *, placed: bool = False) -> str:
     prefix, stem = facts.prefix, processors[i].stem
     context = f"{prefix}_{stem}_context *context, " if placed else ""
-    source = f"const {prefix}_to_{stem} *in" if i else "const float *input"
+    source = f"const {prefix}_to_{stem} *in" if i else f"const {facts.arithmetic.type} *input"
     onward = f", {prefix}_to_{processors[i + 1].stem} *out" if i + 1 < len(processors) else ""
     name = f"{prefix}_{stem}{'_in' if placed else ''}"
     head = f"{prefix}_outcome {name}({context}"
@@ -236,7 +239,7 @@ def _decided(facts: Facts) -> str:
     )
     return f"""\
 /* Whether the sample leaves here, with the result if it does. */
-static int decided(const float *p, int32_t exit, {prefix}_point point, {prefix}_result *result)
+static int decided(const {facts.arithmetic.share} *p, int32_t exit, {prefix}_point point, {prefix}_result *result)
 {{
     result->predicted = predicted(p);
     result->exit = exit;
@@ -293,7 +296,7 @@ def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> s
     stages, macro = processor.stages, facts.macro
     lines = ["    unsigned char *arena;"]
     if facts.reuse:
-        lines.append(f"    const float *said[{stages[-1] + 1}];")
+        lines.append(f"    const {facts.arithmetic.type} *said[{stages[-1] + 1}];")
     lines += _checked(facts, i, first=first, last=last)
     lines.append("    arena = context->arena.bytes;")
     if facts.reuse:
@@ -310,6 +313,9 @@ def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> s
         if stage.reuse:
             answer = f"AT(HEARD_{k})"
             lines.append(f"    hear(said, weights_{k}, {k + 1}, {answer});")
+        elif facts.arithmetic.every:
+            lines.append(f"    shares({answer}, AT(HEARD_{k}));")
+            answer = f"AT(HEARD_{k})"
         if last and k == stages[-1]:
             lines += [f"    (void)decided({answer}, {k}, point, result);", f"    return {macro}_DECIDED;"]
         else:

@@ -17,6 +17,7 @@ __all__ = ["MemoryPlan", "PlannedStage", "plan"]
 class PlannedStage:
     """One stage of a processor.
 
+    ``heard_bytes``: of what is decided by, where that is not what the classifier says; None: as many as it says.
     ``received``: its input lies outside of the arena; ``sent``: its hand-over does. ``hears``: how many classifiers
     before it on this processor its decision uses; ``combines``: it uses any.
     """
@@ -29,6 +30,7 @@ class PlannedStage:
     handover_bytes: int
     hears: int
     combines: bool
+    heard_bytes: int | None = None
 
     @property
     def input(self) -> str:
@@ -154,7 +156,7 @@ class _Timeline:
         for storage in self._probabilities[-1 - stage.hears :]:
             self._extend(storage)
         if stage.combines:
-            self._once(f"{k}/heard()", stage.probabilities_bytes)
+            self._once(f"{k}/heard()", stage.heard_bytes or stage.probabilities_bytes)
         self._handed = self.storage.get((k, stage.handover or ""))
         if self._handed is not None:
             self._extend(self._handed)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
-from eeaug.export.c.text import filled, point
+from eeaug.export.c.text import point
 from eeaug.runtime import DEFAULT
 
 __all__ = ["pack", "readme", "zephyr"]
@@ -30,9 +30,8 @@ def readme(facts: Facts, processors: Sequence[PlannedProcessor], weights: Sequen
         for i, p in enumerate(processors)
     ]
     handed = f", `{facts.macro}_TO_<PROCESSOR>_BYTES` of what is handed over" if several else ""
-    return filled(
+    return facts.filled(
         "README.md",
-        facts.prefix,
         title=facts.title,
         order="\n".join(order),
         preparation=facts.preparation,
@@ -43,16 +42,16 @@ def readme(facts: Facts, processors: Sequence[PlannedProcessor], weights: Sequen
         STEM=processors[0].stem.upper(),
         stem=processors[0].stem,
         handover_macro=handed,
-        two_cores=filled("two_cores.md", facts.prefix) if several else "",
+        two_cores=facts.filled("two_cores.md") if several else "",
     )
 
 
 def pack(facts: Facts, headers: Sequence[str], sources: Sequence[str]) -> str:
     """``eeaug.<prefix>.pdsc``: the folder as a component of a CMSIS-Pack."""
-    listed = [*(("header", name) for name in headers), *(("source", name) for name in sources)]
-    return filled(
+    listed = [*(("include", f"{folder}/") for folder in facts.folders)]
+    listed += [*(("header", name) for name in headers), *(("source", name) for name in sources)]
+    return facts.filled(
         "pack.pdsc",
-        facts.prefix,
         xml_title=escape(facts.title),
         build=f"0x{facts.build:08x}",
         files="\n".join(f'        <file category="{kind}" name="{name}"/>' for kind, name in listed),
@@ -62,7 +61,8 @@ def pack(facts: Facts, headers: Sequence[str], sources: Sequence[str]) -> str:
 def zephyr(facts: Facts, sources: Sequence[str]) -> dict[str, str]:
     """The files of a Zephyr module, by name."""
     listed = " ".join(f"../{name}" for name in sources)
-    return {name: filled(name, facts.prefix, zephyr_sources=listed) for name in ZEPHYR}
+    folders = "".join(f" ${{CMAKE_CURRENT_LIST_DIR}}/../{folder}" for folder in facts.folders)
+    return {name: facts.filled(name, zephyr_sources=listed, zephyr_folders=folders) for name in ZEPHYR}
 
 
 def _main(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
@@ -71,7 +71,7 @@ def _main(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     variables, calls, indent = [], [], "    "
     for i, processor in enumerate(processors):
         first, last = i == 0, i + 1 == len(processors)
-        source = "sample" if first else f"&to_{processor.stem}"
+        source = facts.arithmetic.words["taken"] if first else f"&to_{processor.stem}"
         onward = "" if last else f", &to_{processors[i + 1].stem}"
         if not first:
             name = f"to_{processor.stem}"
@@ -86,16 +86,15 @@ def _main(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
         calls.append(f"{indent}}}")
     several = len(processors) > 1
     says = "for_labels.c" if facts.decision.kind == "multilabel" else "for_class.c"
-    return filled(
+    return facts.filled(
         "readme_main.c",
-        prefix,
         variables="".join(f"{line}\n" for line in variables),
-        transport=filled("transport.c", prefix, mailbox=f"{macro}_TO_{processors[1].stem.upper()}_BYTES")
+        transport=facts.filled("transport.c", mailbox=f"{macro}_TO_{processors[1].stem.upper()}_BYTES")
         if several
         else "",
         includes="#include <stddef.h>\n#include <stdio.h>\n#include <string.h>"
         if several
         else "#include <stdio.h>",
         calls="\n".join(calls),
-        says=filled(says, prefix).rstrip("\n"),
+        says=facts.filled(says).rstrip("\n"),
     )

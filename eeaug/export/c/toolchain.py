@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from eeaug.errors import ConversionError
 from eeaug.support import leftovers
 
-__all__ = ["ARM", "Size", "arm", "decisions", "host", "measured", "version"]
+__all__ = ["ARM", "Size", "arm", "decisions", "host", "measured", "output", "version"]
 
 HOSTS = ("cc", "gcc", "clang")
 ARM = "arm-none-eabi-gcc"
@@ -63,7 +63,7 @@ def arm() -> str | None:
 
 def version(compiler: str) -> str:
     """The first line that ``--version`` prints."""
-    return _run([compiler, "--version"]).splitlines()[0]
+    return _printed([compiler, "--version"]).splitlines()[0]
 
 
 def decisions(
@@ -73,15 +73,21 @@ def decisions(
 
     ``program`` is a main function that reads samples; it is built in ``work``.
     """
-    main, binary = work / "run_samples.c", work / "run_samples"
-    main.write_text(program, encoding="utf-8")
-    sources = [*_sources(folder), main]
-    _run([compiler, *OPTIONS, "-I", str(folder), "-o", str(binary), *map(str, sources), "-lm"])
-    printed = _run([str(binary)], np.ascontiguousarray(x, dtype="<f4").tobytes())
+    given = np.ascontiguousarray(x, dtype="<f4").tobytes()
+    printed = output(compiler, folder, program, given, work).decode("utf-8", "replace")
     rows = np.array([line.split()[:2] for line in printed.splitlines()], dtype=np.int64).reshape(-1, 2)
     if len(rows) != len(x):
         raise ConversionError(f"the C files decided on {len(rows)} of {len(x)} samples; nothing was written")
     return rows[:, 0], rows[:, 1]
+
+
+def output(compiler: str, folder: Path, program: str, given: bytes, work: Path) -> bytes:
+    """What a main function with the C files of ``folder`` writes to stdout; it is built in ``work``."""
+    main, binary = work / "run_samples.c", work / "run_samples"
+    main.write_text(program, encoding="utf-8")
+    sources = [*_sources(folder), main]
+    _run([compiler, *OPTIONS, *_includes(folder), "-o", str(binary), *map(str, sources), "-lm"])
+    return _run([str(binary)], given)
 
 
 def measured(compiler: str, folder: Path, function: str, program: str, cpu: str, work: Path) -> Size:
@@ -94,17 +100,22 @@ def measured(compiler: str, folder: Path, function: str, program: str, cpu: str,
     objects = []
     for source in (*_sources(folder), main):
         built = work / f"{source.stem}.o"
-        _run([compiler, *OPTIONS, *target, *sections, "-I", str(folder), "-c", "-o", str(built), str(source)])
+        _run([compiler, *OPTIONS, *target, *sections, *_includes(folder), "-c", "-o", str(built), str(source)])
         objects.append(built)
     binary = work / "program.elf"
     _run([compiler, *target, *LINK, "-o", str(binary), *map(str, objects), "-lm"])
-    text, data, bss = _sections(_run([compiler.replace("gcc", "size"), str(binary)]))
+    text, data, bss = _sections(_printed([compiler.replace("gcc", "size"), str(binary)]))
     return Size(text, data, bss, _deepest([built.with_suffix(".ci") for built in objects], function))
 
 
 def _sources(folder: Path) -> list[Path]:
     """Those of the cascade; its tests lie in folders of their own."""
     return sorted(folder.glob("*.c"))
+
+
+def _includes(folder: Path) -> list[str]:
+    """Where headers are: beside the sources, and below what is carried along of others."""
+    return [f"-I{place}" for place in (folder, *sorted(folder.glob("third_party/*/Include")))]
 
 
 def _sections(printed: str) -> tuple[int, int, int]:
@@ -139,10 +150,14 @@ def _links(compiler: str, flags: tuple[str, ...]) -> bool:
         return subprocess.run(line, input=source, capture_output=True, check=False).returncode == 0
 
 
-def _run(command: Sequence[str], given: bytes | None = None) -> str:
+def _run(command: Sequence[str], given: bytes | None = None) -> bytes:
     done = subprocess.run(command, input=given, capture_output=True, check=False)
     if done.returncode:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         wrong = [line for line in lines if "error" in line] or lines or [f"exit code {done.returncode}"]
         raise ConversionError(f"{Path(command[0]).name} failed on the C files: {wrong[0][:300]}")
-    return done.stdout.decode("utf-8", "replace")
+    return done.stdout
+
+
+def _printed(command: Sequence[str]) -> str:
+    return _run(command).decode("utf-8", "replace")

@@ -13,4 +13,10 @@ From first to last:
     kernels        kernels.c and .h
     third_party    CMSIS-NN, as it is carried along
     stage_source   stage_<n>.c and .h
+    decisions      what int8 classifiers say as decisions, in integers
+    files          all of it, written, run and measured
 """
+
+from eeaug.export.c_int8.files import check, refuse_decision, write
+
+__all__ = ["check", "refuse_decision", "write"]

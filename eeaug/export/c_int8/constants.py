@@ -28,16 +28,15 @@ class Constant:
         """Of an array."""
         return 0 if self.values is None else self.values.nbytes
 
-    @property
-    def code(self) -> str:
-        """Its definition. Arrays start where a word does: kernels read several numbers at once."""
+    def code(self, section: str) -> str:
+        """Its definition; arrays go to ``section`` and start where a word does: kernels read several at once."""
         if self.values is None:
             return f"static const {self.type} {self.name} = {self.text};"
         aligned = "" if self.type == "int32_t" else "ALIGNED "
         lowest = np.iinfo(np.int32).min
         listed = "-2147483647 - 1" if self.type == "int32_t" and (self.values == lowest).any() else ""
         texts = [listed if listed and value == lowest else str(value) for value in self.values.tolist()]
-        return f"static const {self.type} {self.name}[{len(texts)}] {aligned}= {{\n{numbers(texts)}\n}};"
+        return f"static const {section} {self.type} {self.name}[{len(texts)}] {aligned}= {{\n{numbers(texts)}\n}};"
 
 
 def braced(values: Iterable[object]) -> str:

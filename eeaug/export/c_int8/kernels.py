@@ -31,7 +31,7 @@ def header(prefix: str, kernels: Iterable[str]) -> str:
     text = implementation(prefix, kernels)
     declared = re.findall(r"^void \w+\([^{]*?\)(?=\n\{)", text, re.M)
     return filled(
-        "kernels.h", prefix=prefix, guard=prefix.upper(), declarations="".join(f"{d};\n" for d in declared)
+        "kernels.h", prefix=f"{prefix}_op", guard=prefix.upper(), declarations="".join(f"{d};\n" for d in declared)
     )
 
 
@@ -46,7 +46,13 @@ def implementation(prefix: str, kernels: Iterable[str]) -> str:
             code += [text.replace("@{name}", k) for k in ("add", "multiply", "maximum") if k in used]
         elif name in needed:
             code.append(text)
-    return "".join(code).replace("@{prefix}", prefix).rstrip("\n") + "\n"
+    return (
+        "".join(code)
+        .replace("@{prefix}_kernels", f"{prefix}_kernels")
+        .replace("@{prefix}", f"{prefix}_op")
+        .rstrip("\n")
+        + "\n"
+    )
 
 
 def filled(template: str, **known: object) -> str:

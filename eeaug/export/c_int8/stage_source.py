@@ -77,19 +77,23 @@ def implementation(
     unused = [name for name in outside if not re.search(rf"\b{name}\b", code)]
     lines[:0] = [f"    (void){name};" for name in [*([] if "AT(" in code else ["arena"]), *unused]]
     parameters = ", ".join(["void *arena", "const int8_t *input", *(f"int8_t *{p}" for p in outside[1:])])
-    constants = "\n".join(_filled(constant.code, prefix, {}) for constant in stage.constants)
+    section = f"{prefix.upper()}_WEIGHTS_SECTION"
+    constants = "\n".join(_filled(constant.code(section), prefix, {}) for constant in stage.constants)
     return f"""\
 /* {what} */
 #include "{prefix}_stage_{k}.h"
 
 #include <string.h>
 
-#include "kernels.h"
+#include "{prefix}_kernels.h"
 
 #if defined(__GNUC__)
 #define ALIGNED __attribute__((aligned(4)))
 #else
 #define ALIGNED
+#endif
+#ifndef {section}
+#define {section}
 #endif
 #define AT(offset) ((void *)((unsigned char *)arena + (offset)))
 
@@ -103,5 +107,5 @@ void {prefix}_stage_{k}({parameters})
 
 
 def _filled(code: str, prefix: str, places: Mapping[str, str]) -> str:
-    text = code.replace("@{prefix}", prefix)
+    text = code.replace("@{prefix}", f"{prefix}_op")
     return re.sub(r"\{(\w+)\}", lambda match: places.get(match[1], match[0]), text)

@@ -22,7 +22,7 @@ GENERAL = """\
  *
  * Link it once, however many cascades there are. On a core without its extensions it is plain C.
  */
-#include "kernels.h"
+#include "@{prefix}_kernels.h"
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -72,6 +72,8 @@ def files(kernels: Iterable[str]) -> dict[str, str]:
     return {f"{PLACE}/{path}": _carried()[path] for path in (*ALWAYS, *headers, *_sources(kernels))}
 
 
-def unit(kernels: Iterable[str]) -> str:
+def unit(prefix: str, kernels: Iterable[str]) -> str:
     """``cmsis_nn.c``, which includes the sources that these kernels need."""
-    return GENERAL + "".join(f'#include "{PLACE}/{path}"\n' for path in _sources(kernels))
+    return GENERAL.replace("@{prefix}", prefix) + "".join(
+        f'#include "{PLACE}/{path}"\n' for path in _sources(kernels)
+    )

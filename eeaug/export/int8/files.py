@@ -30,10 +30,10 @@ ROUNDING = 1e-4  # scales of one tensor that differ by less, relatively, differ 
 def write(work: Work) -> Added:
     """Write the files; how inputs and outputs are quantised is ``int8`` of the manifest's stages.
 
-    They are run by LiteRT's reference kernels if they are for TFLM, too, and these kernels are there and right.
+    They are run by LiteRT's reference kernels if TFLM or C is made of them, and these kernels are there and right.
     """
     tensor = _calibration(work)
-    reference = "tflm" in work.manifest.settings["formats"]
+    reference = not {"tflm", "c-int8"}.isdisjoint(work.manifest.settings["formats"])
     samples = len(tensor)
     before: Quantisation | None = None
     files, entries = [], []
@@ -74,7 +74,7 @@ def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[
     try:
         keras_to_tflite.check_int8(content)
     except ConversionError as error:
-        raise ConversionError(f"stage {stage.name}: {error}; leave tflite-int8 and tflm out of --format") from error
+        raise ConversionError(f"stage {stage.name}: {error}; leave int8 formats out of --format") from error
     session = Session(content, 1)
     quantisation = session.outputs[PROBABILITIES]
     if quantisation != Quantisation(STEP, ZERO_POINT):

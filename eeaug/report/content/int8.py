@@ -71,8 +71,13 @@ def build(
         ),
         **drops.figures(int8_chosen, integer.rows, test, settings),
         "stages": [_stage(work, entry) for entry in work.manifest.stages],
+        "c": _figures(checks.get("c-int8")),
         "checks": {name: checked.as_dict() for name, checked in checks.items()},
     }
+
+
+def _figures(checked: Checked | None) -> dict[str, Any] | None:
+    return None if checked is None or checked.figures is None else dict(checked.figures)
 
 
 def _stage(work: Work, entry: StageEntry) -> dict[str, Any]:

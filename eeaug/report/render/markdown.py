@@ -102,10 +102,11 @@ def _more(report: Report) -> Iterator[str]:
         if points := quantised.operating_points(report):
             yield from ("", f"**{_text(quantised.operating_points_title(report))}**", "")
             yield from _table(points)
-    if memory := facts.c_memory(report):
-        yield from ("", f"**{facts.c_memory_title()}**", "")
+    for block in facts.c_blocks(report):
+        memory = facts.c_memory(block)
+        yield from ("", f"**{facts.c_memory_title(block)}**", "")
         yield from _table(memory)
-        yield from ("", _text(facts.c_memory_note(report)))
+        yield from ("", _text(facts.c_memory_note(block)))
     if report["benefit_curve"]:
         yield from ("", f"**{_text(alternatives.benefits_title(report))}**", "")
         yield from _table(alternatives.benefits(report))

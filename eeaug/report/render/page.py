@@ -243,8 +243,8 @@ def _tables(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...], str]
         tables.append(("int8 files", quantised.files(report), ""))
         if points := quantised.operating_points(report):
             tables.append((quantised.operating_points_title(report), points, ""))
-    if rows := facts.c_memory(report):
-        tables.append((facts.c_memory_title(), rows, facts.c_memory_note(report)))
+    for block in facts.c_blocks(report):
+        tables.append((facts.c_memory_title(block), facts.c_memory(block), facts.c_memory_note(block)))
     return tables
 
 

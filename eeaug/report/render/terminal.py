@@ -145,10 +145,11 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
         if note := alternatives.benefits_note(report):
             yield write(note, "dim")
 
-    if memory := facts.c_memory(report):
-        yield from _heading(facts.c_memory_title(), write)
+    for block in facts.c_blocks(report):
+        memory = facts.c_memory(block)
+        yield from _heading(facts.c_memory_title(block), write)
         yield _table(memory, write)
-        yield write(facts.c_memory_note(report), "dim")
+        yield write(facts.c_memory_note(block), "dim")
 
     yield from _heading("How it was found", write)
     yield _facts(report, write)

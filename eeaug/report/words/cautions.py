@@ -83,7 +83,8 @@ def sentences(report: Report) -> Iterator[str]:
             "than the budget allows"
         )
     yield from _savings(report)
-    yield from (report.get("c") or {}).get("warnings", ())
+    for block in (report, report["int8"] or {}):
+        yield from (block.get("c") or {}).get("warnings", ())
     cascades = {"": (design["measured"], report["promise"])}
     if report["int8"] is not None:
         yield from _closed(report)

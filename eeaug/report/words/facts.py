@@ -21,7 +21,7 @@ from eeaug.schema.figures import FIGURES
 from eeaug.support.quantities import apart
 
 __all__ = [
-    "Leave", "Report", "ReportedStage", "Row", "bound", "c_memory", "c_memory_note", "c_memory_title",
+    "Leave", "Report", "ReportedStage", "Row", "bound", "c_blocks", "c_memory", "c_memory_note", "c_memory_title",
     "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "predictions",
     "promise", "shown", "stages", "worst_class_bound",
 ]  # fmt: skip
@@ -270,20 +270,29 @@ def worst_class_bound(report: Report) -> str | None:
     return f"{beginning}; with 95 % confidence it loses at most {at_most(value)}, from {_unseen(report)}{together}."
 
 
-def c_memory_title() -> str:
-    return "Memory of the C files"
+def c_blocks(report: Report) -> list[Report]:
+    """What the report says of C files: float, then int8; only those that there are."""
+    blocks = [
+        {**block["c"], "width": width, "words": words}
+        for block, width, words in ((report, C_WIDTH, "float32"), (report.get("int8") or {}, 1, "int8"))
+        if block.get("c") is not None
+    ]
+    return [{**block, "segments": report["design"]["segments"]} for block in blocks]
 
 
-def c_memory(report: Report) -> tuple[tuple[str, ...], ...]:
-    """What the C files of every processor take, against the estimates in their width; empty if there are none."""
-    if report.get("c") is None:
-        return ()
+def c_memory_title(block: Report) -> str:
+    return "Memory of the C files" + (" in int8" if block["width"] == 1 else "")
+
+
+def c_memory(block: Report) -> tuple[tuple[str, ...], ...]:
+    """What the C files of every processor take, against the estimates in their width."""
+    width = block["width"]
     titles = ("", "flash, estimated", "linked", "RAM, estimated", "linked", "arena", "stack")
     rows = []
-    for entry in report["c"]["processors"]:
-        mine = [s for s in report["design"]["segments"] if s["processor"] == entry["processor"]]
-        weights = sum(C_WIDTH * s["storage_bytes"] // s["bytes_per_element"] for s in mine)
-        tensors = max(C_WIDTH * s["peak_activation_bytes"] // s["bytes_per_element"] for s in mine)
+    for entry in block["processors"]:
+        mine = [s for s in block["segments"] if s["processor"] == entry["processor"]]
+        weights = sum(width * s["storage_bytes"] // s["bytes_per_element"] for s in mine)
+        tensors = max(width * s["peak_activation_bytes"] // s["bytes_per_element"] for s in mine)
         measured = entry["measured"] or {}
         flash, ram, stack = (
             size(measured[key]) if measured else UNKNOWN for key in ("flash_bytes", "ram_bytes", "stack_bytes")
@@ -294,12 +303,12 @@ def c_memory(report: Report) -> tuple[tuple[str, ...], ...]:
     return (titles, *rows)
 
 
-def c_memory_note(report: Report) -> str:
+def c_memory_note(block: Report) -> str:
     """What the columns are, and why some are unknown."""
-    entries = report["c"]["processors"]
+    entries = block["processors"]
     compilers = {entry["measured"]["compiler"] for entry in entries if entry["measured"]}
     cpus = dict.fromkeys(str(entry["cpu"]) for entry in entries if entry["measured"])
-    text = "Float32: weights and tensors by the cost model"
+    text = f"{block['words'].capitalize()}: weights and tensors by the cost model"
     if compilers:
         text += (
             f"; linked for {', '.join(cpus)} by {', '.join(sorted(compilers))}: code and constants; variables with "

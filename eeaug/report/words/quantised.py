@@ -75,11 +75,16 @@ def note(report: Report) -> str:
         f"run in LiteRT with its {int8['kernels']} kernels",
         f"the same answer as the float cascade on {share(int8['same_answer'])} of {shown['split']}",
     ]
-    tflm = int8["checks"].get("tflm")
-    if tflm is not None:
-        differ = tflm["disagreements"]
+    for name, words in (("tflm", "TFLM gives"), ("c-int8", "the int8 C files give")):
+        check = int8["checks"].get(name)
+        if check is None:
+            continue
+        differ = check["disagreements"]
+        if differ is None:
+            sentences.append(f"{words} what nothing here could run")
+            continue
         outcome = "the same decisions" if not differ else f"other decisions on {differ:,}, each near a threshold,"
-        sentences.append(f"TFLM gives {outcome} on {tflm['samples']:,} samples")
+        sentences.append(f"{words} {outcome} on {check['samples']:,} samples")
     return f"{'; '.join(sentences)}. int8: {int8['promise']['statement']}"
 
 

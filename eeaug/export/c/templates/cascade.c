@@ -1,11 +1,7 @@
 /* An early-exit cascade: @{title} */
 #include "@{prefix}.h"
 
-#include <float.h>
-#include <limits.h>
-#include <math.h>
-#include <stddef.h>
-#include <string.h>
+@{system}
 
 @{includes}
 
@@ -18,7 +14,7 @@
 #define AT(offset) ((void *)(arena + (offset)))
 
 ASSERTED(bytes_of_8_bits, CHAR_BIT == 8);
-ASSERTED(floats_of_ieee_754, sizeof(float) == 4 && FLT_RADIX == 2 && FLT_MANT_DIG == 24 && FLT_MAX_EXP == 128);
+@{number_asserted}
 @{asserted}
 
 /* Where in a processor's arena its stages leave what they say and what goes on, in bytes. */
@@ -34,15 +30,11 @@ const char *const @{prefix}_classes[@{PREFIX}_CLASSES] = {
 
 @{thresholds}
 @{weights}
-@{sure}
-
-@{confidence}
-
-@{predicted}
+@{decisions}
 
 @{decided}
-@{hear}
-@{functions}
+
+@{input_defined}@{functions}
 #ifndef @{PREFIX}_NO_STATIC_CONTEXT
 @{own}
 #endif

@@ -29,7 +29,7 @@
 #define @{PREFIX}_STAGES @{stages}
 #define @{PREFIX}_CLASSES @{classes}
 #define @{PREFIX}_OUTPUTS @{outputs} /* of every classifier */
-#define @{PREFIX}_INPUT @{inputs} /* floats: @{input_shape} */
+#define @{PREFIX}_INPUT @{inputs} /* @{numbers}: @{input_shape} */
 #define @{PREFIX}_POINTS @{point_count}
 @{sizes}
 
@@ -53,14 +53,14 @@ typedef enum {
 typedef struct {
     @{predicted_type} predicted; /* @{predicted_meaning} */
     int32_t exit; /* the classifier that decided, from 0 */
-    float confidence; /* @{metric} */
+    @{confidence_type} confidence; /* @{metric}@{confidence_unit} */
 } @{prefix}_result;
 
 #ifndef @{PREFIX}_NO_CLASS_NAMES
 extern const char *const @{prefix}_classes[@{PREFIX}_CLASSES];
 #endif
 
-@{declarations}
+@{input_declared}@{declarations}
 #ifndef @{PREFIX}_NO_STATIC_CONTEXT
 @{own}#endif
 

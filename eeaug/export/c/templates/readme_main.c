@@ -3,7 +3,7 @@
 #include "@{prefix}.h"
 
 static float sample[@{PREFIX}_INPUT];
-@{variables}@{transport}
+@{quantised}@{variables}@{transport}
 /* Yours reads a sensor, and prepares what it says as the model was trained. */
 static void read_sample(float *x)
 {
@@ -17,12 +17,12 @@ int main(void)
     @{prefix}_result result;
     @{prefix}_outcome outcome;
     read_sample(sample);
-@{calls}
+@{quantise}@{calls}
     if (outcome != @{PREFIX}_DECIDED) {
         printf("error %d\n", (int)outcome);
         return 1;
     }
 @{says}
-    printf(": left at exit %ld, confidence %.3f\n", (long)result.exit, (double)result.confidence);
+    printf(": left at exit %ld, confidence %.3f\n", (long)result.exit, @{confidence_printed});
     return 0;
 }

@@ -1,5 +1,5 @@
 /* int8 operators of a network, as LiteRT's reference kernels compute them, bit for bit. Written by eeaug. */
-#include "kernels.h"
+#include "@{prefix}_kernels.h"
 
 #include <string.h>
 

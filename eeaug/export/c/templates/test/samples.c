@@ -4,7 +4,7 @@
 #define SAMPLES_SECTION
 #endif
 
-SAMPLES_SECTION const float samples[SAMPLES][@{PREFIX}_INPUT] = {
+SAMPLES_SECTION const @{number} samples[SAMPLES][@{PREFIX}_INPUT] = {
 @{samples}
 };
 

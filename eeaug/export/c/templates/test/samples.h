@@ -1,4 +1,4 @@
-/* Prepared samples, and what ONNX Runtime decides on them at every operating point. */
+/* Prepared samples, and what @{runtime} decides on them at every operating point. */
 #ifndef SAMPLES_H
 #define SAMPLES_H
 
@@ -6,7 +6,7 @@
 
 #define SAMPLES @{count}
 
-extern const float samples[SAMPLES][@{PREFIX}_INPUT];
+extern const @{number} samples[SAMPLES][@{PREFIX}_INPUT];
 extern const int32_t expected_exit[@{PREFIX}_POINTS][SAMPLES];
 extern const @{predicted_type} expected_class[@{PREFIX}_POINTS][SAMPLES];
 

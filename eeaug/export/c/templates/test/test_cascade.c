@@ -1,4 +1,4 @@
-/* Runs the recorded samples through the cascade and compares with what ONNX Runtime decided.
+/* Runs the recorded samples through the cascade and compares with what @{runtime} decided.
  * SAMPLES_RUN: how many samples. STACK_PAINTED: the startup code has filled the free stack, and tells how much of it
  * was used. */
 #include <stdio.h>
@@ -18,7 +18,7 @@ static const char *const point_names[@{PREFIX}_POINTS] = {
 @{point_names}
 };
 
-static void run(const float *sample, @{prefix}_point point, @{prefix}_result *result)
+static void run(const @{number} *sample, @{prefix}_point point, @{prefix}_result *result)
 {
 @{run}
 }
@@ -47,7 +47,7 @@ int main(void)
                        (long)result.exit, (long)expected_class[point][i], (long)expected_exit[point][i]);
             }
         }
-        printf("%s: %ld of %d samples decided as in ONNX Runtime; left at exits", point_names[point], agreed, count);
+        printf("%s: %ld of %d samples decided as in @{runtime}; left at exits", point_names[point], agreed, count);
         for (int k = 0; k < @{PREFIX}_STAGES; ++k) {
             printf(" %ld", left[k]);
         }

@@ -1,0 +1,196 @@
+"""What ``c/`` and ``c-int8/`` have in common: facts, files that are no stage's, checks of decisions and sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from itertools import groupby
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import eeaug
+from eeaug.bundle.entries import CProcessor, StageEntry
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.errors import ConversionError
+from eeaug.export import names
+from eeaug.export.c import cascade_source, readme, toolchain
+from eeaug.export.c.cascade_source import Facts, PlannedProcessor, filled
+from eeaug.export.c.onnx_source import StageCode
+from eeaug.export.formats import Work
+from eeaug.export.verify import Reference
+from eeaug.runtime import DEFAULT
+
+__all__ = [
+    "EXAMPLE", "build_number", "default_point", "facts_of", "first_of", "groups", "memory_of",
+    "numbers_handed_over", "outcomes_of", "plain", "stems_of", "table", "texts", "too_large",
+]  # fmt: skip
+
+EXAMPLE = ("mps2/startup.c", "mps2/mps2.ld")
+
+
+def facts_of(work: Work) -> Facts:
+    manifest = work.manifest
+    steps = manifest.preprocessing.as_dict()
+    mean, std = ("none" if steps[key] is None else _brief(steps[key]) for key in ("mean", "std"))
+    name = manifest.inputs[0]["name"]
+    return Facts(
+        title=f"{len(manifest.stages)} stages of {plain(name)}, written by eeaug {eeaug.__version__}.",
+        preparation=f"((x * {steps['scale']:.9g} + {steps['offset']:.9g}) - mean) / std, mean: {mean}, std: {std}",
+        decision=manifest.decision,
+        classes=manifest.classes,
+        stages=manifest.stages,
+        points=manifest.points,
+        reuse=any(stage.reuse for stage in manifest.stages),
+        prefix=names.prefix(manifest),
+        version=eeaug.__version__,
+    )
+
+
+def _brief(value: Any) -> str:
+    flat = np.ravel(value)
+    return ", ".join(f"{v:.9g}" for v in flat) if flat.size <= 4 else "see manifest.json"
+
+
+def plain(text: str) -> str:
+    """Text that can stand in a comment of C: no end or beginning of one, no line continued, no trigraph."""
+    return re.sub(r"[^ -~]|[*\\?]", "_", text)
+
+
+def groups(stages: Sequence[StageEntry]) -> list[tuple[str, range]]:
+    """Processors in order, each with the numbers of its stages."""
+    numbered = groupby(enumerate(stages), key=lambda pair: pair[1].processor)
+    stages_of = [(name, [k for k, _ in pairs]) for name, pairs in numbered]
+    return [(name, range(mine[0], mine[-1] + 1)) for name, mine in stages_of]
+
+
+def numbers_handed_over(entry: StageEntry) -> int | None:
+    """Floats that the stage hands over; None in the last."""
+    return None if entry.handover is None else prod(entry.handover.shape)
+
+
+def build_number(facts: Facts, sources: Sequence[StageCode]) -> int:
+    """32 bits of all that shapes an answer or a hand-over."""
+    said = repr((facts.decision, facts.classes, dict(facts.points), facts.preparation, facts.reuse, facts.prefix))
+    parts = [said, *(repr((s.processor, s.handover, s.reuse)) for s in facts.stages)]
+    parts += [text for source in sources for text in (*source.functions.values(), *source.weights.values())]
+    return int.from_bytes(sha256("\0".join(parts).encode()).digest()[:4], "big")
+
+
+def default_point(facts: Facts) -> str:
+    return cascade_source.point(DEFAULT, facts.prefix)
+
+
+def texts(
+    facts: Facts, processors: Sequence[PlannedProcessor], weights: Sequence[int],
+    shared: Sequence[str] = (), folders: Sequence[str] = (),
+) -> dict[str, str]:  # fmt: skip
+    """All files but the stages' and the samples, by name; ``shared``: further sources and headers, whose includes
+    lie in ``folders``."""
+    prefix, stems = facts.prefix, [p.stem for p in processors]
+    stages = [f"{prefix}_stage_{k}" for k in range(len(facts.stages))]
+    listed = [*(f"{name}{end}" for name in stages for end in (".c", ".h")), *shared]
+    sources, headers = ([name for name in listed if name.endswith(end)] for end in (".c", ".h"))
+    facts = replace(facts, folders=tuple(folders))
+    return {
+        f"{prefix}.h": cascade_source.interface(facts, processors),
+        f"{prefix}.c": cascade_source.implementation(facts, processors),
+        "test/test_cascade.c": facts.filled(
+            "test/test_cascade.c",
+            point_names=",\n".join(f'    "{name}"' for name in facts.points),
+            run=cascade_source.run(stems, "sample", prefix),
+            default_point=default_point(facts),
+        ),
+        **{
+            name: facts.filled(name, stage_sources=" ".join(sources), stage_headers=" ".join(headers))
+            for name in ("Makefile", "CMakeLists.txt")
+        },
+        "README.md": readme.readme(facts, processors, weights),
+        f"eeaug.{prefix}.pdsc": readme.pack(facts, headers, [f"{prefix}.c", *sources]),
+        **readme.zephyr(facts, [f"{prefix}.c", *sources]),
+        **{name: filled(name, prefix) for name in EXAMPLE},
+    }
+
+
+def table(rows: NDArray[np.integer]) -> str:
+    return ",\n".join("    {" + ", ".join(map(str, row)) + "}" for row in rows)
+
+
+def outcomes_of(exits: NDArray[np.int64], predicted: NDArray[np.int64], classifiers: int) -> Outcomes:
+    """Decisions as outcomes that lead to them: sure of the class where the sample left, and nowhere else."""
+    at = np.arange(classifiers)[:, None] == exits
+    confidence = np.where(at, np.inf, -np.inf).astype(np.float32)
+    return Outcomes(confidence, np.where(at, predicted, -1), np.zeros(len(exits), np.int64))
+
+
+def first_of(reference: Reference, count: int) -> Reference:
+    """The reference for the first samples only."""
+    rows = reference.outcomes
+    fewer = Outcomes(rows.confidence[:, :count], rows.predicted[:, :count], rows.labels[:count])
+    return replace(reference, outcomes=fewer, margins=reference.margins[:, :count])
+
+
+def memory_of(
+    work: Work, planned: Sequence[CProcessor], folder: Path, place: Path, number: str = "float"
+) -> list[dict[str, Any]]:
+    """What every processor's part of the cascade takes; measured where its compiler is here."""
+    entries, stems = [], stems_of(work, planned)
+    for i, processor in enumerate(planned):
+        entry: dict[str, Any] = {
+            "processor": processor.name,
+            "arena_bytes": processor.arena_bytes,
+            "weights_bytes": processor.weights_bytes,
+            "cpu": work.hardware.processor(processor.name).cpu,
+            "not_measured": None,
+            "measured": None,
+        }
+        try:
+            program = cascade_source.alone(stems, i, names.prefix(work.manifest), number)
+            entry["measured"] = _measured(folder, place, entry, processor.function, program)
+        except ConversionError as error:
+            entry["not_measured"] = str(error)
+        entries.append(entry)
+    return entries
+
+
+def _measured(folder: Path, place: Path, entry: Mapping[str, Any], function: str, program: str) -> dict[str, Any]:
+    """Sizes of a linked program. ConversionError: there is no compiler, no CPU to link for, or it does not link."""
+    compiler, cpu = toolchain.arm(), entry["cpu"]
+    if cpu is None:
+        raise ConversionError(f"the hardware description names no cpu for {entry['processor']}")
+    if compiler is None:
+        raise ConversionError(f"{toolchain.ARM} with its C library is not on this machine")
+    size = toolchain.measured(compiler, folder, function, program, cpu, place)
+    return {
+        "compiler": toolchain.version(compiler), "text_bytes": size.text, "data_bytes": size.data,
+        "bss_bytes": size.bss, "stack_bytes": size.stack, "flash_bytes": size.flash, "ram_bytes": size.ram,
+    }  # fmt: skip
+
+
+def too_large(work: Work, memory: Sequence[Mapping[str, Any]], arithmetic: str = "float32") -> list[str]:
+    """A sentence for every memory of the target that is smaller than what the C files need of it.
+
+    Float files are float32, whatever the processor's arithmetic is. Arenas are static: those of processors that
+    share a memory add up. What was not measured counts by its weights and its arena.
+    """
+    needed: dict[str, int] = {}
+    for entry in memory:
+        processor = work.hardware.processor(entry["processor"])
+        measured = entry["measured"] or {"flash_bytes": entry["weights_bytes"], "ram_bytes": entry["arena_bytes"]}
+        for name, key in ((processor.flash, "flash_bytes"), (processor.ram, "ram_bytes")):
+            needed[name] = needed.get(name, 0) + measured[key]
+    return [
+        f"the C files ({arithmetic}) need {size:,} bytes of {name}, which has {work.hardware.memory(name).bytes:,}"
+        for name, size in needed.items()
+        if size > work.hardware.memory(name).bytes
+    ]
+
+
+def stems_of(work: Work, planned: Sequence[CProcessor]) -> list[str]:
+    """Names in C of the processors."""
+    return [p.function.removeprefix(f"{names.prefix(work.manifest)}_") for p in planned]

@@ -1,0 +1,320 @@
+"""``c-int8/`` of a bundle: written, compiled and run on this machine, measured for the target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import eeaug
+from eeaug.bundle.entries import Added, CProcessor, Int8Stage, StageEntry
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.output import Decision, Quantised
+from eeaug.cascade.passage import Passage
+from eeaug.errors import ConversionError
+from eeaug.export import names
+from eeaug.export.c import cascade_source, common_files, toolchain
+from eeaug.export.c.cascade_source import Facts, PlannedProcessor
+from eeaug.export.c.plan import PlannedStage, plan
+from eeaug.export.c_int8 import decisions, kernels, operators, stage_source, third_party
+from eeaug.export.c_int8.constants import numbers
+from eeaug.export.c_int8.stage_builder import Lowered
+from eeaug.export.formats import Checked, Work
+from eeaug.export.int8 import int8_cascade
+from eeaug.export.verify import Reference
+from eeaug.frameworks.runners import Int8
+from eeaug.runtime import heard
+from eeaug.support import leftovers
+
+__all__ = ["FOLDER", "NAME", "check", "refuse_decision", "write"]
+
+NAME = FOLDER = "c-int8"
+SAMPLES = 100  # recorded ones, at most
+SAMPLE_NUMBERS = 1_000_000  # of all recorded samples: some MB of text
+MACS = 100_000_000_000  # the most to verify on this machine
+FEW = 8  # samples that are verified in any case, however large the model
+WITH_VECTORS = ("cortex-m52", "cortex-m55", "cortex-m85")
+
+
+def refuse_decision(decision: Decision) -> None:
+    """Raises ConversionError where sums of exponentials may be too large for LiteRT's int8 softmax."""
+    if decision.kind == "softmax" and decision.outputs > MOST_CLASSES:
+        raise ConversionError(
+            f"--format {NAME}: LiteRT's int8 softmax is not defined where {MOST_CLASSES + 1} or more classes are "
+            f"about equally probable, and the model has {decision.outputs:,}; leave {NAME} out of --format"
+        )
+
+
+MOST_CLASSES = 4095  # whose exponentials, in Q12.19, sum to an int32 where all are equally probable
+
+
+def write(work: Work) -> Added:
+    """Write ``c-int8/``, with a file for every stage; what each processor needs is ``c_int8`` of the manifest.
+
+    Raises
+    ------
+    ConversionError : there is no C for an operator of a stage
+    """
+    folder = work.directory / FOLDER
+    facts = _facts(work)
+    stages = [_lowered(work, k) for k in range(len(facts.stages))]
+    facts = replace(facts, build=_build(facts, stages))
+    processors = _processors(facts, stages)
+    used = {kernel for stage in stages for call in stage.calls for kernel in call.kernels}
+    prefix = facts.prefix
+    texts = third_party.files(used)
+    texts |= {
+        f"{prefix}_kernels.h": kernels.header(prefix, used),
+        f"{prefix}_kernels.c": kernels.implementation(prefix, used),
+    }
+    shared = [f"{prefix}_kernels.h", f"{prefix}_kernels.c"]
+    if third_party.ROOTS.keys() & used:
+        texts["cmsis_nn.c"] = third_party.unit(prefix, used)
+        shared.append("cmsis_nn.c")
+    for processor in processors:
+        for k in processor.stages:
+            texts |= _stage_texts(facts, k, stages[k], processor)
+    weights = [sum(c.bytes for k in p.stages for c in stages[k].constants) for p in processors]
+    texts |= common_files.texts(facts, processors, weights, shared, decisions.FOLDERS)
+    texts |= _samples(work, facts)
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    needed = tuple(
+        CProcessor(
+            name=processor.name,
+            function=f"{prefix}_{processor.stem}",
+            stages=tuple(processor.stages),
+            arena_bytes=processor.plan.bytes,
+            arena_lower_bound_bytes=processor.plan.least,
+            weights_bytes=size,
+        )
+        for processor, size in zip(processors, weights, strict=True)
+    )
+    return Added([f"{FOLDER}/{prefix}_stage_{k}.c" for k in range(len(stages))], whole={"c_int8": needed})
+
+
+def check(work: Work, reference: Reference) -> Checked:
+    """Compile the files and run them on prepared samples; compare all that leaves a stage, and the decisions.
+
+    Counts of decisions are None where no compiler is here.
+
+    Raises
+    ------
+    ConversionError : a stage gives another number than LiteRT's reference kernels, where these run the int8 stages,
+        or the cascade decides otherwise
+    """
+    folder = work.directory / FOLDER
+    planned = _planned(work)
+    macs = sum(stage.macs for stage in work.manifest.stages)
+    x = work.x[: max(FEW, MACS // max(macs, 1))]
+    checked, samples, compiler = Checked(None, None), 0, toolchain.host()
+    warnings: list[str] = []
+    with leftovers.scratch() as place:
+        if compiler is None:
+            hosts = ", ".join(toolchain.HOSTS)
+            warnings.append(f"the int8 C files were written and not run: this machine has no compiler ({hosts})")
+        else:
+            _check_stages(work, compiler, folder, x, place)
+            facts = _facts(work)
+            stems = common_files.stems_of(work, planned)
+            program = facts.filled(
+                "run_samples.c",
+                run=cascade_source.run(stems, "input", facts.prefix),
+                default_point=common_files.default_point(facts),
+            )
+            decided = toolchain.decisions(compiler, folder, program, x, place)
+            outcomes = common_files.outcomes_of(*decided, len(facts.stages))
+            checked = common_files.first_of(reference, len(x)).check_outcomes(NAME, outcomes)
+            samples = len(x)
+        processors = common_files.memory_of(work, planned, folder, place, "int8_t")
+    figures = {
+        "samples": samples,
+        "compiler": None if compiler is None else toolchain.version(compiler),
+        "warnings": [*warnings, *common_files.too_large(work, processors, "int8")],
+        "processors": processors,
+    }
+    return replace(checked, samples=samples, figures=figures)
+
+
+def _planned(work: Work) -> tuple[CProcessor, ...]:
+    assert work.manifest.c_int8 is not None
+    return work.manifest.c_int8
+
+
+def _int8(entry: StageEntry) -> Int8Stage:
+    assert entry.int8 is not None
+    return entry.int8
+
+
+def _facts(work: Work) -> Facts:
+    """Those of the int8 cascade: its thresholds, its decisions."""
+    facts = common_files.facts_of(work)
+    (takes,) = _int8(facts.stages[0]).inputs.values()
+    return replace(
+        facts,
+        decision=Quantised(**facts.decision.as_dict()),
+        points=work.manifest.int8_points,
+        arithmetic=decisions.int8(facts.prefix, takes),
+    )
+
+
+def _lowered(work: Work, k: int) -> Lowered:
+    entry = work.manifest.stages[k]
+    content = (work.directory / entry.files[int8_cascade.FORMAT]).read_bytes()
+    ends = zip(stage_source.OUTSIDE, (entry.input_name, *entry.outputs), strict=False)
+    cpu = work.hardware.processor(entry.processor).cpu
+    vectors = cpu is None or cpu.split("+")[0] in WITH_VECTORS
+    try:
+        return operators.lowered(content, {name: ours for ours, name in ends}, _taken(entry), vectors=vectors)
+    except ConversionError as error:
+        raise ConversionError(f"stage {entry.name} cannot be written as int8 C: {error}") from error
+
+
+def _taken(entry: StageEntry) -> NDArray[np.int8] | None:
+    """What each number that is handed to the stage becomes as it takes it; None: itself."""
+    comes = _int8(entry).requantised_from
+    if comes is None:
+        return None
+    (takes,) = _int8(entry).inputs.values()
+    return takes.quantised(comes.real(np.arange(-128, 128).astype(np.int8)))
+
+
+def _build(facts: Facts, stages: Sequence[Lowered]) -> int:
+    """32 bits of all that shapes an answer or a hand-over."""
+    said = repr((facts.decision, facts.classes, dict(facts.points), facts.preparation, facts.reuse, facts.prefix))
+    digest = sha256(said.encode())
+    for entry, stage in zip(facts.stages, stages, strict=True):
+        digest.update(repr((entry.processor, entry.handover, entry.reuse, _int8(entry).inputs)).encode())
+        for call in stage.calls:
+            digest.update(call.code.encode())
+        for constant in stage.constants:
+            digest.update(constant.text.encode() if constant.values is None else constant.values.tobytes())
+    return int.from_bytes(digest.digest()[:4], "big")
+
+
+def _processors(facts: Facts, stages: Sequence[Lowered]) -> list[PlannedProcessor]:
+    runs = common_files.groups(facts.stages)
+    stems = cascade_source.stems([name for name, _ in runs])
+    return [
+        PlannedProcessor(name, stem, mine, plan([_stage(facts, stages[k], k, mine) for k in mine]))
+        for (name, mine), stem in zip(runs, stems, strict=True)
+    ]
+
+
+def _stage(facts: Facts, stage: Lowered, k: int, mine: range) -> PlannedStage:
+    """The stage as its processor's plan sees it: what comes from elsewhere, or goes there, is not in the arena."""
+    entry = facts.stages[k]
+    handed = common_files.numbers_handed_over(entry)
+    return PlannedStage(
+        source=stage_source.planned(stage, last=handed is None),
+        received=k == mine[0],
+        sent=k == mine[-1] and handed is not None,
+        input_bytes=prod(entry.input_shape),
+        probabilities_bytes=facts.decision.outputs,
+        handover_bytes=handed or 0,
+        hears=k - mine[0] if facts.reuse else 0,
+        combines=True,
+        heard_bytes=decisions.PER_ANSWER * facts.decision.outputs,
+    )
+
+
+def _stage_texts(facts: Facts, k: int, stage: Lowered, processor: PlannedProcessor) -> dict[str, str]:
+    entry, memory, i = facts.stages[k], processor.plan, k - processor.stages[0]
+    handed = common_files.numbers_handed_over(entry)
+    what = (
+        f"Stage {k}, on {common_files.plain(processor.name)}: {entry.macs} MACs in int8. "
+        f"Written by eeaug {eeaug.__version__}."
+    )
+    sizes = (memory.bytes, prod(entry.input_shape), facts.decision.outputs, handed)
+    parts = (memory.calls[i], handed is None, memory.offsets[i], memory.scratch[i])
+    stem = f"{facts.prefix}_stage_{k}"
+    return {
+        f"{stem}.h": stage_source.header(k, what, facts.prefix, *sizes),
+        f"{stem}.c": stage_source.implementation(k, what, facts.prefix, stage, *parts),
+    }
+
+
+def _samples(work: Work, facts: Facts) -> dict[str, str]:
+    """samples.h and .c: prepared samples, and what LiteRT's int8 stages decide on them at every operating point.
+
+    Where decisions are not the same numbers in C (exits hear others, entropy, LiteRT's other kernels run), those
+    that are near a tie are left out.
+    """
+    x = work.x
+    stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
+    combined = heard(facts.decision, facts.stages, stages.answers(x))
+    answers = [facts.decision.answers(p) for p in combined]
+    rows = Outcomes(np.array([c for c, _ in answers]), np.array([p for _, p in answers]), np.zeros(len(x), int))
+    near = np.zeros(len(x), bool)
+    if not _exact(facts, work):
+        near = np.any([facts.decision.margins(p) < int8_cascade.TOLERANCE for p in combined], axis=0)
+        for row in facts.points.values():
+            for sure, threshold in zip(rows.confidence, row, strict=False):
+                if threshold is not None:
+                    near |= np.abs(sure - np.float32(threshold)) < int8_cascade.TOLERANCE
+    chosen = np.flatnonzero(~near)[: min(SAMPLES, max(1, SAMPLE_NUMBERS // prod(x.shape[1:])))]
+    exits = np.array([Passage(rows, row).at[chosen] for row in facts.points.values()])
+    classes = np.array([rows.predicted[row, chosen] for row in exits])
+    entry, session = facts.stages[0], stages.sessions[0]
+    assert isinstance(session, Int8)
+    taken = session.taken(entry.input_name, x[chosen])
+    known = {
+        "count": len(chosen),
+        "predicted_type": facts.predicted_type,
+        "samples": ",\n".join(f"{{\n{_numbers(sample)}\n}}" for sample in taken),
+        "exits": common_files.table(exits),
+        "classes": common_files.table(classes),
+    }
+    return {name: facts.filled(name, **known) for name in ("test/samples.h", "test/samples.c")}
+
+
+def _exact(facts: Facts, work: Work) -> bool:
+    """Whether C decides by the same numbers as LiteRT does."""
+    reference = work.manifest.int8 is not None and work.manifest.int8.kernels == "reference"
+    return reference and not facts.reuse and facts.decision.measure != "entropy"
+
+
+def _numbers(sample: NDArray[np.int8]) -> str:
+    return numbers(map(str, sample.ravel().tolist()))
+
+
+def _check_stages(work: Work, compiler: str, folder: Path, x: NDArray[np.float32], place: Path) -> None:
+    """Every stage by itself, on what LiteRT gives it: all that leaves it must be the same, bit for bit.
+
+    Not where LiteRT lacks reference kernels: its other ones round differently.
+    """
+    if work.manifest.int8 is None or work.manifest.int8.kernels != "reference":
+        return
+    stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
+    prefix, tensor = names.prefix(work.manifest), x
+    for k, (entry, session) in enumerate(zip(stages.stages, stages.sessions, strict=True)):
+        assert isinstance(session, Int8)
+        given = tensor if k else session.taken(entry.input_name, x)
+        results = session.session.run(entry.outputs, {entry.input_name: session.taken(entry.input_name, tensor)})
+        handed = prod(entry.handover.shape) if entry.handover is not None else 0
+        program = kernels.filled(
+            "run_stage.c",
+            prefix=prefix,
+            stage=k,
+            arena=max(processor.arena_bytes for processor in _planned(work)) // 8 + 1,
+            inputs=prod(entry.input_shape),
+            outputs=stages.decision.outputs,
+            handover=f"static int8_t handover[{handed}];" if handed else "",
+            handed=", handover" if handed else "",
+            written=" + fwrite(handover, 1, sizeof handover, stdout)" if handed else "",
+        )
+        said = toolchain.output(compiler, folder, program, given.tobytes(), place)
+        wanted = np.concatenate([result.reshape(len(x), -1) for result in results], axis=1)
+        if said != wanted.astype(np.int8).tobytes():
+            raise ConversionError(
+                f"stage {entry.name} gives other numbers in int8 C than in LiteRT; nothing was written"
+            )
+        if len(results) > 1:
+            tensor = results[1]
