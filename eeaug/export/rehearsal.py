@@ -86,7 +86,7 @@ def check(
 
 
 def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -> Work:
-    """Write the format and see whether it says what Keras does; of int8, whether TFLM and C say what LiteRT does."""
+    """Write the format and see that it says what Keras does; int8, TFLM and C what LiteRT does."""
     work = work.adding(name, kind.write(work))
     if name == int8_cascade.FORMAT:
         closed: tuple[None, ...] = (None,) * (len(work.stages) - 1)
