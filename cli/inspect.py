@@ -96,7 +96,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
 
     classifier = model.load(path, allow_unsafe=allow_unsafe, output=output_name)
     blocks = graph.blocks(classifier)
-    places, reasons = locations.find(blocks, classifier.decision.outputs)
+    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.input_shape)
     total = sum(block.total_macs for block in blocks)
     tail = families.blueprint_units(classifier.calls, blocks)
     decision, every = classifier.decision, list(families.MAP_FAMILIES)

@@ -65,7 +65,7 @@ def build(name: str, size: int, folder: Path) -> tuple[Any, Classifier, np.ndarr
 
 def places(given: Classifier) -> tuple[tuple[Location, ...], dict[str, str], tuple[graph.Block, ...]]:
     blocks = graph.blocks(given)
-    return *locations.find(blocks, given.decision.outputs), blocks
+    return *locations.find(blocks, given.decision.outputs, given.input_shape), blocks
 
 
 def onnx_macs(proto: Any) -> int:
