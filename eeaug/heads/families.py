@@ -41,7 +41,7 @@ MAP_CELLS = 8
 # The same for heads that read several locations: training holds so many values of each sample in memory.
 JOINED_LIMIT = 2048
 # Values of the finest grid of the input: no layer has gathered there yet what an average would keep.
-INPUT_LIMIT = 1024
+INPUT_LIMIT = 512
 # A dense head with hidden layers as wide as the backbone's may cost this share of the backbone, no more.
 HIDDEN_SHARE = 0.02
 # A convolutional head may cost this share of the MACs that it can save; on several backbones the best took

@@ -33,9 +33,15 @@ class Judge:
     def right(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
         return np.asarray(self.decision.answers(probabilities)[1] == self.labels)
 
-    def accuracy(self, probabilities: NDArray[np.float32], *, weighted: bool = False) -> float:
-        """As samples are, or ``weighted`` by priors."""
-        return float(np.average(self.right(probabilities), weights=self.weights if weighted else None))
+    def accuracy(self, probabilities: NDArray[np.float32]) -> float:
+        return float(self.right(probabilities).mean())
+
+    def worth(self, head: Head, probabilities: NDArray[np.float32]) -> float:
+        """What a head is good for where classes are as frequent as priors say: how often it is right, on the input
+        what it lets leave."""
+        if head.location.at_input:
+            return self.leaving(probabilities)
+        return float(np.average(self.right(probabilities), weights=self.weights))
 
     def as_good_as_given(self, probabilities: NDArray[np.float32]) -> bool:
         """Beyond two standard errors: no other head could let more samples leave."""

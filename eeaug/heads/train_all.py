@@ -84,14 +84,15 @@ def search(
         judged += work.dense([limited], judge)
     ordered = sorted(judged, key=_order)
     accuracy = {one.trained.head.key: judge.accuracy(one.screen()) for one in ordered}
-    in_field = {one.trained.head.key: judge.accuracy(one.screen(), weighted=True) for one in ordered}
+    in_field = {one.trained.head.key: judge.worth(one.trained.head, one.screen()) for one in ordered}
     for one in ordered:
         head = one.trained.head
         progress.detail(f"{head.key}: {accuracy[head.key]:.2%} right on screen, {head.macs:,} MACs")
     kept = ordered
     if source.specific is None:  # accuracy says little of how surely a head knows a single class
         heads = [one.trained.head for one in ordered]
-        front = {*selection.front(heads, accuracy), *selection.front(heads, in_field)}
+        right = {h.key: in_field[h.key] if h.knows else accuracy[h.key] for h in heads}
+        front = {*selection.front(heads, right), *selection.front(heads, in_field)}
         kept = [one for one in ordered if one.trained.head in front]
     choose = work.answers("choose")
     calibrated = [_deployed(source, _calibrated(source, one, screen)) for one in kept]
