@@ -157,8 +157,8 @@ EXAMPLES = {
     "--max-locations",
     type=click.IntRange(1, MAX_LOCATIONS),
     metavar="N",
-    help="Try exits at N locations at most, evenly over the model's MACs; default: all, 24 with --effort quick, 20 "
-    "with --target-class.",
+    help="Try exits at N locations at most, evenly over the model's MACs, and on the input; default: all, 24 with "
+    "--effort quick, 20 with --target-class.",
 )
 @click.option(
     "--finetune",

@@ -96,20 +96,29 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
 
     classifier = model.load(path, allow_unsafe=allow_unsafe, output=output_name)
     blocks = graph.blocks(classifier)
-    places, reasons = locations.find(blocks, classifier.decision.outputs)
+    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.input_shape)
     total = sum(block.total_macs for block in blocks)
     tail = families.blueprint_units(classifier.calls, blocks)
     decision, every = classifier.decision, list(families.MAP_FAMILIES)
     heads = {
         at.name: [
             *families.dense_heads(at, tail, decision, total),
-            *families.map_heads(at, every, decision, most_macs=np.inf),
+            *(() if at.at_input else families.map_heads(at, every, decision, most_macs=np.inf)),
         ]
         for at in places
     }
     rows: list[dict[str, Any]] = []
+
+    def exits(name: str) -> dict[str, Any]:
+        costs = [head.macs for head in heads.get(name, [])]
+        return {
+            "location": name in heads,
+            "reason": reasons.get(name),
+            "heads": [h.name for h in heads.get(name, [])],
+            "head_macs": [min(costs), max(costs)] if costs else None,
+        }
+
     for block in blocks:
-        costs = [sum(h.cost().macs.values()) for h in heads.get(block.name, [])]
         rows.append({
             "block": block.name,
             "layers": list(block.layers),
@@ -119,10 +128,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
             "parameters": block.parameters,
             "activation_elements": block.elements,
             "peak_elements": block.peak_elements,
-            "location": block.name in heads,
-            "reason": reasons.get(block.name),
-            "heads": [h.name for h in heads.get(block.name, [])],
-            "head_macs": [min(costs), max(costs)] if costs else None,
+            **exits(block.name),
         })  # fmt: skip
     facts: dict[str, Any] = {
         "model": path.name,
@@ -136,6 +142,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
         "parameters": sum(block.parameters for block in blocks),
         "blueprint": [[layer.units, layer.activation] for layer in tail],
         "locations": len(places),
+        "input": exits(model.INPUT),
         "blocks": rows,
         "calls": [
             {
@@ -201,18 +208,26 @@ def _print(facts: dict[str, Any], console: Any) -> None:
     columns = ["output", "MACs", "weights", "exit heads", *(f"{p['name']}*" for p in processors)]
     for column in [*(["layers", "peak"] if wide else []), *columns]:
         table.add_column(column, justify="right", no_wrap=True)
+    start = facts["input"]
+    table.add_row(
+        "input",
+        *(["", ""] if wide else []),
+        _shape(facts["input_shape"]), "", "", _range(start["head_macs"]),
+        *("" for _ in processors),
+    )  # fmt: skip
     for i, block in enumerate(facts["blocks"]):
-        heads = block["head_macs"]
         table.add_row(
             block["block"],
             *([str(len(block["layers"])), f"{block['peak_elements']:,}"] if wide else []),
             _shape(block["shape"]),
             units.macs(block["macs"]),
             f"{block['parameters']:,}",
-            f"{units.macs(heads[0])} – {units.macs(heads[1])}" if heads else "no",
+            _range(block["head_macs"]),
             *(units.seconds(p["block_latency_s"][i]) for p in processors),
         )
     console.print(table)
+    if start["reason"]:
+        console.print(f"no exit on the input: {start['reason']}", soft_wrap=True)
     for block in facts["blocks"]:
         if block["reason"]:
             console.print(f"no exit after {block['block']}: {block['reason']}", soft_wrap=True)
@@ -231,6 +246,12 @@ def _print(facts: dict[str, Any], console: Any) -> None:
         )
     if target:
         console.print("* estimated from the profile", soft_wrap=True)
+
+
+def _range(head_macs: list[int] | None) -> str:
+    from eeaug.report import units
+
+    return f"{units.macs(head_macs[0])} – {units.macs(head_macs[1])}" if head_macs else "no"
 
 
 def _shape(shape: list[int]) -> str:

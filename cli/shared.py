@@ -181,7 +181,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--exit-at": {
         "multiple": True,
         "metavar": "LOCATION[:PROCESSOR]",
-        "help": "There must be an exit here (on this processor). Repeatable.",
+        "help": "There must be an exit here (on this processor); input: on the model's input. Repeatable.",
     },
     "--threshold": {
         "multiple": True,

@@ -56,7 +56,7 @@ def make(
     """A random instance; not ``known``: some powers and bandwidths may be null; ``weighted``: samples are."""
     count = locations or int(rng.integers(2, 6))
     samples = samples or int(rng.integers(20, 61))
-    after = np.sort(rng.choice(np.arange(1, count + 2), count, replace=False))
+    after = np.sort(rng.choice(np.arange(count + 2), count, replace=False))  # 0: on the input
     blocks = [some_block(rng, f"b{b}") for b in range(count + 2)]
     exits = [some_exit(rng, int(a), h) for a in after for h in range(1 + (rng.random() < 0.25))]
     outcomes = correlated(rng, len(exits), samples)
@@ -253,7 +253,8 @@ class Brute:
         if head is not None:
             parts.append(self.exits[head])
             end = self.exits[head].after
-            tensors = max(tensors, self.blocks[end - 1].elements + self.exits[head].peak_elements)
+            read = self.blocks[end - 1].elements if end else self.input_elements
+            tensors = max(tensors, read + self.exits[head].peak_elements)
         macs = time = weights = 0.0
         for part in parts:
             weights += part.parameters

@@ -24,7 +24,7 @@ from eeaug.cascade.paired_test import samples_needed
 from eeaug.cascade.passage import Passage
 from eeaug.settings import Settings
 
-__all__ = ["LEAST_SHARE", "Opening", "Promise", "Terms", "nothing"]
+__all__ = ["LEAST_SHARE", "Opening", "Promise", "Terms", "estimated", "nothing"]
 
 LEAST_SHARE = 0.5  # of what the expected promise saves: a proof that saves less is not taken unasked
 Thresholds = tuple[float | None, ...]
@@ -175,7 +175,7 @@ class Opening:
         errors = NormalDist().inv_cdf(1 - risk)
         for k in range(len(self.steps)):
             for claim in self.claims(k, budget):
-                drop, error = _estimated(claim)
+                drop, error = estimated(claim)
                 if drop + errors * error > claim.budget:
                     return k
         return len(self.steps)
@@ -205,7 +205,7 @@ class Opening:
     def _told(self, kind: str, budget: float, index: int | None) -> Promise:
         drop = error = None
         if index is not None:
-            drop, error = _estimated(self.claims(index, budget)[0])
+            drop, error = estimated(self.claims(index, budget)[0])
         return Promise(
             kind, budget,
             samples=self.rows.samples, units=self.rows.units, grouped=self.rows.groups is not None,
@@ -219,11 +219,24 @@ def units_without_loss(budget: float, risk: float, *, grouped: bool) -> int | No
 
 
 def _is_expected(claim: Claim) -> bool:
-    drop, error = _estimated(claim)
+    drop, error = estimated(claim)
     return drop + error <= claim.budget + 1e-9
 
 
-def _estimated(claim: Claim) -> tuple[float, float]:
+def estimated(claim: Claim) -> tuple[float, float]:
+    """A drop and its standard error upwards.
+
+    No more can be lost than what is, whatever is gained: so together they are at most that and its own error. Where
+    few samples weigh much, a single one that is gained would else count like a loss.
+    """
+    drop, error = _scored(claim)
+    if (claim.losses < 0).any():
+        lost, of_lost = _scored(replace(claim, losses=np.maximum(claim.losses, 0)))
+        error = min(error, lost + of_lost - drop)
+    return drop, error
+
+
+def _scored(claim: Claim) -> tuple[float, float]:
     """A drop and its standard error if the drop were the budget, as in a score test (Tango 1998).
 
     Where few samples are lost by luck, their own variance is small by the same luck. A loss is −1, 0 or 1: a mean

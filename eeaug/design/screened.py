@@ -7,25 +7,29 @@ often right there, so a drop on screen says little of how far exits may be opene
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
 
+from eeaug.cascade.learn_then_test import Claim
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
 from eeaug.cascade.path import path
 from eeaug.design import refine, reuse
 from eeaug.design.problem import Rules
-from eeaug.design.promise import Terms, Thresholds
+from eeaug.design.promise import Terms, Thresholds, estimated
 from eeaug.design.reuse import Answers, Reuse
+from eeaug.errors import InfeasibleError
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
 
 __all__ = ["Screened", "screened", "steps_of"]
 
 
-# Of the budget: exits are sought for so much, too, since a backbone may know screen by heart: there they lose more.
+# Of the budget: exits are sought for so much, too, since a backbone may know screen by heart: there they lose more;
+# and for what a standard error leaves of it, where that is much.
 WIDER = (2, 4)
 LOOKED_AT = 5  # drops at which designs are compared
 
@@ -55,25 +59,41 @@ def screened(
     hears, budget = None, task.objective.budget
     assert budget is not None
     designs = [refine.worthwhile(task, design)]
-    for multiple in WIDER:
-        wider = replace(task, objective=replace(task.objective, budget=multiple * budget))
-        designs.append(refine.worthwhile(wider, refine.choose(wider, rules, fronts=())[1]))
-    design = max(designs, key=lambda each: _saved(task, rules, each))  # of equal ones the first
+    error = _error(task, designs[0], units)
+    for other in (*(multiple * budget for multiple in WIDER), *([budget - error] if error > budget / 2 else [])):
+        asked = replace(task, objective=replace(task.objective, budget=other))
+        with suppress(InfeasibleError):  # below 0 exits must be better than the given model
+            designs.append(refine.worthwhile(asked, refine.choose(asked, rules, fronts=())[1]))
+    design = max(designs, key=lambda each: _saved(task, rules, each, units))  # of equal ones the first
     better = None if answers is None else reuse.improved(task, rules, design, answers, decision)
     if better is not None and _can_be_told(better[1], better[2], terms, units):
         hears, task, design = better
     return result, Screened(task, design, hears, steps_of(task, rules, design) if design.exits else ())
 
 
-def _saved(task: Problem, rules: Rules, design: Design) -> float:
-    """What a design saves along its path, a mean over drops from the budget to WIDER times as much."""
+def _error(task: Problem, design: Design, units: int) -> float:
+    """The standard error of a design's drop on so many units, by what it loses on screen."""
+    rows, budget = task.outcomes.rows(design.exits), task.objective.budget
+    assert budget is not None
+    return estimated(Claim.of(rows, refine.passage(task, design).losses, budget))[1] * float(
+        np.sqrt(rows.units / units)
+    )
+
+
+def _saved(task: Problem, rules: Rules, design: Design, units: int) -> float:
+    """What a design saves along its path, a mean over drops from the budget to WIDER times as much.
+
+    To each drop comes the standard error that so many ``units`` will leave of it: what depends on few samples that
+    weigh much is promised last.
+    """
     assert task.objective.budget is not None
     if not design.exits:
         return 0.0
     rows, base = task.outcomes.rows(design.exits), task.objective.base_cost
     costs = task.cost_of(task.segments([design.exits], design.processors))[0]
     passages = [Passage(rows, step) for step in steps_of(task, rules, design)]
-    drops = [task.objective.base_accuracy - passage.accuracy for passage in passages]
+    estimates = [estimated(Claim.of(rows, passage.losses, task.objective.budget)) for passage in passages]
+    drops = [drop + error * np.sqrt(rows.units / units) for drop, error in estimates]
     means = [passage.mean(costs) for passage in passages]
     allowed = np.linspace(task.objective.budget, max(WIDER) * task.objective.budget, LOOKED_AT)
     cheapest = [

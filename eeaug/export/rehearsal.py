@@ -106,9 +106,14 @@ def _parameters(classifier: Classifier) -> int:
 
 
 def _chosen(heads: Sequence[Head]) -> list[Head]:
-    """The first of the planned heads that has convolutions, which has all that others have; else the first."""
+    """The first of the planned heads that has convolutions, which has all that others have; else the first.
+
+    One on the input only if there is no other: it would cut nothing.
+    """
     able = [head for head in heads if not head.earlier]
-    return sorted(able, key=lambda head: (head.pooling is not None, head.location.after))[:1]
+    return sorted(able, key=lambda head: (head.pooling is not None, head.location.at_input, head.location.after))[
+        :1
+    ]
 
 
 def _untrained(head: Head, rng: np.random.Generator) -> Trained:

@@ -310,8 +310,8 @@ def _fingerprint(view: View) -> str:
 
 
 def _precision(want: Wanted, precision: type) -> type:
-    """Answers are kept as they are, whatever serves to train heads."""
-    return np.float32 if want.location is None else precision
+    """Answers are kept as they are, whatever serves to train heads; so is the input, which no layer has scaled."""
+    return np.float32 if want.location is None or want.location.at_input else precision
 
 
 def _open(file: Path) -> NDArray[Any]:

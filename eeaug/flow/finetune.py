@@ -154,7 +154,7 @@ def _changed(network: Network, whole: Any, trained: Sequence[Trained]) -> tuple[
         name=old.name, file=old.file, sha256=old.sha256, decision=old.decision,
     )  # fmt: skip
     blocks = graph.blocks(classifier)
-    places = {at.name: at for at in locations.find(blocks, classifier.decision.outputs)[0]}
+    places = {at.name: at for at in locations.find(blocks, classifier.decision.outputs, classifier.input_shape)[0]}
     moved = tuple(
         replace(t, head=replace(t.head, location=places[t.head.location.name])) for t in trained
     )  # fmt: skip

@@ -193,7 +193,7 @@ def start_frameworks(threads: int, seed: int) -> None:
 
 def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> Network:
     blocks = graph.blocks(classifier)
-    places, reasons = locations.find(blocks, classifier.decision.outputs)
+    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.input_shape)
     recurrent = [call.name for call in classifier.calls if call.kind in _RECURRENT]
     if recurrent and not places:
         raise ConversionError(

@@ -14,5 +14,6 @@ A line of code here may touch features, weights and Keras, never a threshold or 
     store        trained heads that earlier runs have left
     specific     heads that know some classes only
     supervision  what heads learn from: labels and the given model's answers
+    judge        what screen says of heads
     train_all    from locations to trained heads with their outcomes
 """

@@ -19,7 +19,7 @@ from eeaug.features import Features
 from eeaug.heads.layers import Dense, Head
 from eeaug.heads.training import Keep, Plan, Targets, Trained, sources, wanted
 
-__all__ = ["ACTIVATIONS", "predict", "train"]
+__all__ = ["ACTIVATIONS", "predict", "train", "widening"]
 
 Values = NDArray[np.float32]
 EPSILON = 1e-7
@@ -111,8 +111,9 @@ class _Running:
             self.at_hand = _pooled(head, given) - self.mean
             self.at_hand /= self.std
         self.weights = _initial(head, np.random.default_rng([plan.seed, head.location.after]))
-        self.first = [np.zeros_like(w) for w in self.weights]
-        self.second = [np.zeros_like(w) for w in self.weights]
+        self.learnt = self.weights[:-2] if head.knows else self.weights
+        self.first = [np.zeros_like(w) for w in self.learnt]
+        self.second = [np.zeros_like(w) for w in self.learnt]
         self.at, self.total = 0, total
         self.best: Trained | None = None
         self.best_accuracy, self.waited = -1.0, 0
@@ -137,6 +138,9 @@ class _Running:
         error = (inputs.pop() - y) / np.float32(len(y))
         gradients: list[Values] = []
         for k in range(len(layers) - 1, -1, -1):
+            if 2 * k >= len(self.learnt):  # behind outputs without an activation of their own
+                error = error @ self.weights[2 * k].T
+                continue
             total = error.sum(axis=0)
             kernel = inputs[k].T @ error
             if k == 0 and self.at_hand is None:  # of the kernel on standardised values
@@ -152,7 +156,7 @@ class _Running:
         if not self.plan.patience:
             rate *= 0.5 * (1 + np.cos(pi * (self.at - 1) / self.total))
         pace = np.float32(rate * sqrt(1 - 0.999**self.at) / (1 - 0.9**self.at))
-        for weight, gradient, first, second in zip(self.weights, gradients, self.first, self.second, strict=True):
+        for weight, gradient, first, second in zip(self.learnt, gradients, self.first, self.second, strict=True):
             first += np.float32(0.1) * (gradient - first)
             second += np.float32(0.001) * (gradient * gradient - second)
             weight -= pace * first / (np.sqrt(second) + np.float32(EPSILON))
@@ -178,15 +182,30 @@ class _Running:
 
 
 def _initial(head: Head, rng: np.random.Generator) -> list[Values]:
-    """Zeros for the last layer (a convex start), He initialisation before it."""
+    """Zeros for the last layer that learns (a convex start), He initialisation before it."""
     weights: list[Values] = []
+    learning = head.steps[-2 if head.knows else -1]
     for step, before, after in head.shapes():
         if isinstance(step, Dense):
             fan_in = int(np.prod(before))
-            scale = 0.0 if step is head.steps[-1] else sqrt(2 / fan_in)
+            scale = 0.0 if step is learning else sqrt(2 / fan_in)
             weights.append((scale * rng.standard_normal((fan_in, *after))).astype(np.float32))
             weights.append(np.zeros(after, np.float32))
+    if head.knows:
+        weights[-2:] = widening(head.knows, head.dense[-1].units)
     return weights
+
+
+def widening(classes: Sequence[int], outputs: int) -> tuple[Values, Values]:
+    """Kernel (s + 1, outputs) and bias of the layer behind logits of s ``classes`` and of all others together.
+
+    Before a softmax: each of the others gets an equal part of what is theirs.
+    """
+    column = np.full(outputs, len(classes))
+    column[list(classes)] = np.arange(len(classes))
+    kernel = np.eye(len(classes) + 1, dtype=np.float32)[:, column]
+    shared = np.where(column == len(classes), np.log(outputs - len(classes)), 0.0)
+    return kernel, np.asarray(-shared, np.float32)
 
 
 def _at_hand(values: NDArray[Any]) -> NDArray[Any]:
@@ -286,6 +305,7 @@ def _silu_slope(z: Values) -> Values:
 ACTIVATIONS: Mapping[str, tuple[Callable[[Values], Values], Callable[[Values], Values]]] = {
     "softmax": (_softmax, _softmax),
     "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * (1 - _sigmoid(z))),
+    "linear": (lambda z: z, np.ones_like),
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(z.dtype)),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
     "gelu": (lambda z: np.asarray(z * _normal(z)), _gelu_slope),

@@ -1,7 +1,7 @@
 """Which heads are tried at a location.
 
 - ``blueprint`` (Sponner et al., section 3.1): the backbone's own classifier on the pooled tensor, or on a
-  grid of pooled cells, which keeps some of the layout;
+  grid of pooled cells, which keeps some of the layout; on the input also one that knows a class or two;
 - ``separable``: separable convolutions, the first of them strided: most accuracy per MAC;
 - ``convolutional``: a strided convolution and residual blocks, for deep backbones that can pay for them;
 - ``trecx`` (Ghanathe and Wilton, section 4.2): a pointwise convolution that widens the channels, a strided
@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from math import ceil, prod
 
@@ -21,7 +22,15 @@ from eeaug.heads.layers import Averages, Convolve, Dense, Head, Pool, Residual, 
 from eeaug.network.graph import Block
 from eeaug.network.locations import Location, pooled_shape
 
-__all__ = ["FAMILIES", "MAP_FAMILIES", "blueprint_units", "dense_connections", "dense_heads", "map_heads"]
+__all__ = [
+    "FAMILIES",
+    "MAP_FAMILIES",
+    "blueprint_units",
+    "dense_connections",
+    "dense_heads",
+    "limited",
+    "map_heads",
+]
 
 # Pooled values per location that are cached and read by dense heads.
 POOLED_LIMIT = 4096
@@ -31,6 +40,8 @@ CELLS = 32
 MAP_CELLS = 8
 # The same for heads that read several locations: training holds so many values of each sample in memory.
 JOINED_LIMIT = 2048
+# Values of the finest grid of the input: no layer has gathered there yet what an average would keep.
+INPUT_LIMIT = 512
 # A dense head with hidden layers as wide as the backbone's may cost this share of the backbone, no more.
 HIDDEN_SHARE = 0.02
 # A convolutional head may cost this share of the MACs that it can save; on several backbones the best took
@@ -76,19 +87,31 @@ def dense_heads(
     """``blueprint`` heads on pooled values, from the smallest up.
 
     Down-sampling is aggressive: the finest grid has about four cells per axis, or CELLS along a single one, and at
-    most ``values`` values, but averages are always tried; never more than POOLED_LIMIT. Where the backbone's
-    classifier has hidden layers, a head repeats them if it then costs less than HIDDEN_SHARE of the backbone.
+    most ``values`` values, but averages are always tried; never more than POOLED_LIMIT. On the model's input, grids
+    go on to the tensor itself, as far as INPUT_LIMIT. Where the backbone's classifier has hidden layers, a head
+    repeats them if it then costs less than HIDDEN_SHARE of the backbone.
     """
     heads: list[Head] = []
     final = Dense(decision.outputs, decision.activation)
     hidden = tuple(d for d in tail[:-1] if d.activation in _HIDDEN)
-    for size, (window, finer) in _grids(location.shape, values).items():
+    for size, (window, finer) in _grids(location.shape, values, whole=location.at_input).items():
         heads.append(Head(location, "blueprint", size, (Pool(window), final), finer))
         if hidden:
             wide = Head(location, "blueprint", f"{size}-hidden", (Pool(window), *hidden, final), finer)
             if wide.macs <= HIDDEN_SHARE * backbone_macs:
                 heads.append(wide)
     return tuple(h for h in heads if h.macs < location.remaining_macs)
+
+
+def limited(head: Head, classes: Sequence[int]) -> Head:
+    """The dense ``head`` for these ``classes`` alone: all others get the rest evenly, so none of them is ever sure.
+
+    One output per class and one for the rest, which a fixed layer spreads over all outputs: a sample of another
+    class goes on. Of a softmax of C classes that is values · (s + 1) + (s + 1) · C MACs, for values · C.
+    """
+    first, *_, last = head.steps
+    steps = (first, Dense(len(classes) + 1, "linear"), last)
+    return replace(head, size=f"{head.size}-only-{'-'.join(map(str, classes))}", steps=steps, knows=tuple(classes))
 
 
 def dense_connections(
@@ -209,17 +232,23 @@ def _coarse(shape: tuple[int, ...]) -> Pool:
     return Pool(_lengthened(shape, _halving(shape, 2), 2, MAP_CELLS)[-1])
 
 
-def _windows(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+def _windows(shape: tuple[int, ...], *, whole: bool = False) -> dict[str, tuple[int, ...]]:
     """Pooling windows by the size of the grid that they leave, the coarsest first; equal ones once.
 
     One, two and four cells per axis, then along what is longer than wide: of a signal up to CELLS, of a spectrogram
-    or a narrow map in time until cells are about square.
+    or a narrow map in time until cells are about square. ``whole``: then half as long along every axis each time,
+    while the grid has at most INPUT_LIMIT values.
     """
     if not shape[:-1]:
         return {"vector": ()}
     windows: dict[str, tuple[int, ...]] = {}
-    finest = _halving(shape, 4)
-    for window in (_halving(shape, 1), _halving(shape, 2), *_lengthened(shape, finest, 4, CELLS)):
+    every = [_halving(shape, 1), _halving(shape, 2), *_lengthened(shape, _halving(shape, 4), 4, CELLS)]
+    while whole and max(every[-1]) > 1:
+        half = tuple(max(1, w // 2) for w in every[-1])
+        if prod(pooled_shape(shape, half)) > INPUT_LIMIT:
+            break
+        every.append(half)
+    for window in every:
         if window not in windows.values():
             grid = pooled_shape(shape, window)[:-1]
             windows["x".join(map(str, grid)) if max(grid) > 1 else "average"] = window
@@ -250,10 +279,12 @@ def _lengthened(shape: tuple[int, ...], window: tuple[int, ...], cells: int, mos
         windows.append(window)
 
 
-def _grids(shape: tuple[int, ...], values: float) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+def _grids(
+    shape: tuple[int, ...], values: float, *, whole: bool = False
+) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
     """Of ``_windows`` those with few enough values, each with the finest of them that it follows from."""
     most = min(POOLED_LIMIT, max(values, shape[-1]))
-    windows = {size: w for size, w in _windows(shape).items() if prod(pooled_shape(shape, w)) <= most}
+    windows = {size: w for size, w in _windows(shape, whole=whole).items() if prod(pooled_shape(shape, w)) <= most}
     return {
         size: (w, next(f for f in reversed(windows.values()) if all(a % b == 0 for a, b in zip(w, f, strict=True))))
         for size, w in windows.items()

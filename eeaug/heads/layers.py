@@ -98,6 +98,7 @@ class Head:
 
     ``finer``: a window whose averages are kept anyway, and which the window of a first pooling is a multiple of.
     ``earlier``: what is read beside it, and joined to the first pooling before Dense, the head's own last.
+    ``knows``: the classes that it was made for, if not all: its last layer is then fixed (dense.widening).
     """
 
     location: Location
@@ -106,6 +107,7 @@ class Head:
     steps: tuple[Step, ...]
     finer: tuple[int, ...] | None = None
     earlier: tuple[Averages, ...] = ()
+    knows: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:

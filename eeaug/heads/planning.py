@@ -52,10 +52,11 @@ def planned(
         if "blueprint" in chosen:
             dense[at] = families.dense_heads(at, tail, decision, backbone_macs, values)
         if reaching_back and "dense-connection" in chosen:
-            dense[at] = (*dense.get(at, ()), *families.dense_connections(at, locations[:i], decision, values))
+            earlier = [place for place in locations[:i] if not place.at_input]
+            dense[at] = (*dense.get(at, ()), *families.dense_connections(at, earlier, decision, values))
     most = max(effort.map_macs, effort.map_share * backbone_macs)
     of_maps = [family for family in chosen if family in families.MAP_FAMILIES]
-    maps = {at: families.map_heads(at, of_maps, decision, most) for at in locations}
+    maps = {at: families.map_heads(at, of_maps, decision, most) for at in locations if not at.at_input}
     seen = samples * map_plan(effort, 0).for_samples(samples).epochs
     limit = max(effort.map_s, effort.map_passes * selection.pass_s(backbone_macs, samples))
     return dense, selection.affordable(maps, seen, limit, backbone_macs, pinned)

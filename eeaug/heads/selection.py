@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from eeaug.heads.layers import Dense, Head, Pool
 from eeaug.network.locations import Location
 
-__all__ = ["affordable", "front", "pass_s", "promising", "spread", "training_s"]
+__all__ = ["affordable", "front", "leaving", "pass_s", "promising", "spread", "training_s"]
 
 FIRST, LAST = 0.08, 0.63  # shares of the backbone's MACs between which convolutional heads are tried
 MAP_PLACES = 6  # locations with convolutional heads: more of them give similar heads
+ALLOWED = 0.01  # of the accuracy, for what leaves at a head by itself
 TRAINED_MACS_PER_S, PASSED_MACS_PER_S = 1e11, 1.5e11
 
 
@@ -36,13 +37,32 @@ def promising(heads: Sequence[Head], right: Mapping[str, NDArray[np.bool_]], cha
     return kept
 
 
+def leaving(
+    confidence: NDArray[np.float32],
+    right: NDArray[np.bool_],
+    given_right: NDArray[np.bool_],
+    here: NDArray[np.bool_],
+    weights: NDArray[np.float64] | None = None,
+) -> float:
+    """The largest share of samples (n,) that leaves at a threshold and costs at most ALLOWED of the accuracy.
+
+    right, given_right : whether head and given model are; here : the samples that may leave at all
+    """
+    counts = np.ones(len(right)) if weights is None else weights
+    order = np.flatnonzero(here)[np.argsort(-confidence[here], kind="stable")]
+    left = np.cumsum(counts[order]) / counts.sum()
+    lost = np.cumsum((counts * (given_right.astype(int) - right))[order]) / counts.sum()
+    ends = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]  # equal confidences leave together
+    return float(left[ends & (lost <= ALLOWED)].max(initial=0.0))
+
+
 def front(heads: Sequence[Head], accuracy: Mapping[str, float]) -> tuple[Head, ...]:
-    """Heads that no other at the same location beats in both cost and accuracy; order kept."""
+    """Heads that no other at the same location, for the same classes, beats in cost and accuracy; order kept."""
     return tuple(
         h
         for h in heads
         if not any(
-            r.location == h.location
+            (r.location, r.knows) == (h.location, h.knows)
             and (r.macs, -accuracy[r.key]) != (h.macs, -accuracy[h.key])
             and r.macs <= h.macs
             and accuracy[r.key] >= accuracy[h.key]

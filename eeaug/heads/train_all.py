@@ -24,6 +24,7 @@ from eeaug.data.plausibility import Seen
 from eeaug.features import Features, Wanted
 from eeaug.heads import dense, maps, selection, store, training
 from eeaug.heads.candidates import Candidates
+from eeaug.heads.judge import Judge
 from eeaug.heads.layers import Head
 from eeaug.heads.planning import dense_plan, map_plan
 from eeaug.heads.store import Judged
@@ -72,19 +73,26 @@ def search(
             (), _outcomes(source, splits.screen, screen, ()), _outcomes(source, splits.choose, choose, ()), 0
         )
     screen = work.read(groups, places)
-    judge = _Judge(source, screen, pinned)
+    judge = Judge(source, screen, pinned)
     judged = work.dense(groups, judge)
     settled = {one.trained.head.location for one in judged if judge.as_good_as_given(one.screen())}
     more = [heads for heads in places if heads[0].location not in settled or heads[0].location.name in pinned]
     judged += work.maps(more, judge)
+    limited = judge.limited(judged)
+    if limited:
+        work.open([limited])
+        judged += work.dense([limited], judge)
     ordered = sorted(judged, key=_order)
     accuracy = {one.trained.head.key: judge.accuracy(one.screen()) for one in ordered}
+    in_field = {one.trained.head.key: judge.worth(one.trained.head, one.screen()) for one in ordered}
     for one in ordered:
         head = one.trained.head
         progress.detail(f"{head.key}: {accuracy[head.key]:.2%} right on screen, {head.macs:,} MACs")
     kept = ordered
     if source.specific is None:  # accuracy says little of how surely a head knows a single class
-        front = set(selection.front([one.trained.head for one in ordered], accuracy))
+        heads = [one.trained.head for one in ordered]
+        right = {h.key: in_field[h.key] if h.knows else accuracy[h.key] for h in heads}
+        front = {*selection.front(heads, right), *selection.front(heads, in_field)}
         kept = [one for one in ordered if one.trained.head in front]
     choose = work.answers("choose")
     calibrated = [_deployed(source, _calibrated(source, one, screen)) for one in kept]
@@ -92,7 +100,7 @@ def search(
         tuple(one.trained for one in calibrated),
         _outcomes(source, splits.screen, screen, [one.screen for one in calibrated]),
         _outcomes(source, splits.choose, choose, [one.choose for one in calibrated]),
-        sum(map(len, [*groups, *more])),
+        sum(map(len, [*groups, *more, limited])),
         lambda i: np.asarray(screen.probabilities if i < 0 else calibrated[i].screen()),
         lambda i: np.asarray(choose.probabilities if i < 0 else calibrated[i].choose()),
         _seen(source, screen),
@@ -154,35 +162,6 @@ def _outcomes(
     )
 
 
-class _Judge:
-    """Heads judged on screen, which no head was trained on."""
-
-    def __init__(self, source: Source, screen: Features, pinned: Collection[str]) -> None:
-        self.answers, self.specific = source.decision.answers, source.specific is not None
-        self.labels = source.codes(screen)
-        self.given_right = self.answers(source.given_answers(screen))[1] == self.labels
-        self.chance = float(np.unique(self.labels, return_counts=True)[1].max() / len(self.labels))
-        self.pinned = pinned
-
-    def right(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
-        return np.asarray(self.answers(probabilities)[1] == self.labels)
-
-    def accuracy(self, probabilities: NDArray[np.float32]) -> float:
-        return float(self.right(probabilities).mean())
-
-    def as_good_as_given(self, probabilities: NDArray[np.float32]) -> bool:
-        """Beyond two standard errors: no other head could let more samples leave."""
-        if self.specific:
-            return False
-        margin = 2 * np.sqrt(0.25 / len(self.labels))
-        return bool(self.accuracy(probabilities) - margin >= float(self.given_right.mean()))
-
-    def promising(self, heads: Sequence[Head], probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
-        right = {key: self.right(p) for key, p in probabilities.items()}
-        anyway = {h.key for h in heads if self.specific or h.location.name in self.pinned}
-        return selection.promising(heads, right, self.chance) | anyway
-
-
 class _Work:
     """Features and heads of one run: what is remembered is opened, what is missing is made."""
 
@@ -224,6 +203,12 @@ class _Work:
             self.extract(to_train, parts, detail)
         return self.features["screen"]
 
+    def open(self, groups: Sequence[Sequence[Head]]) -> None:
+        """What these heads read, unless it is at hand."""
+        keys = {want.key for want in _sources(groups)}
+        if not all(part in self.features and keys <= self.features[part].tensors.keys() for part in PARTS):
+            self.read(groups, ())
+
     def fits(self, wanted: Mapping[str, Sequence[Wanted]]) -> bool:
         """Whether the cache may hold all of it at once, by part."""
         extraction = self.source.extraction
@@ -232,7 +217,7 @@ class _Work:
             extraction.need_bytes({self.views[part]: PARTS[part]}, of) for part, of in wanted.items()
         )
 
-    def dense(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
+    def dense(self, groups: Sequence[Sequence[Head]], judge: Judge) -> list[Judged]:
         """Trained dense heads of all groups, a group to a thread."""
         plan, features = self.dense_plan, self.features
         lacking, unanswered = self.lacking(groups, plan), self.unanswered(groups, plan)
@@ -278,7 +263,7 @@ class _Work:
         files = [(self.file(heads, plan), self.answers_file(heads, plan)) for heads in groups]
         return [one for heads, of in zip(groups, files, strict=True) for one in store.load(*of, heads)]
 
-    def maps(self, groups: Sequence[Sequence[Head]], judge: _Judge) -> list[Judged]:
+    def maps(self, groups: Sequence[Sequence[Head]], judge: Judge) -> list[Judged]:
         """Trained convolutional heads, a location after the other; maps that had no room come one by one."""
         plan = self.map_plan
         lacking = self.lacking(groups, plan)
@@ -304,12 +289,14 @@ class _Work:
     def file(self, heads: Sequence[Head], plan: Plan) -> Path:
         """Where these heads are kept once they are trained; its name holds all that shaped them."""
         source, extraction = self.source, self.source.extraction
-        facts = {
+        facts: dict[str, Any] = {
             "labels": self.labels,
             "pinned": heads[0].location.name in self.pinned,
             "threads": extraction.threads,
             "classes": None if source.specific is None else source.specific.classes,
         }
+        if heads[0].location.at_input and source.priors is not None:
+            facts["priors"] = sorted(source.priors.items())  # which of them go on is weighted
         return store.file(extraction.folder, heads, plan, self.read_by(heads, LEARNT), facts)
 
     def answers_file(self, heads: Sequence[Head], plan: Plan) -> Path:

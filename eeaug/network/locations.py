@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from eeaug.backbone.model import INPUT
 from eeaug.network.graph import Block
 
 __all__ = ["Location", "find", "pooled_shape", "thinned"]
@@ -17,9 +18,10 @@ TANGLED_LAYERS = 50
 
 @dataclass(frozen=True)
 class Location:
-    """A block boundary that exactly one tensor of ``shape`` crosses.
+    """A block boundary that exactly one tensor of ``shape`` crosses, or the model's input.
 
-    ``after`` is the number of blocks that have run there; ``remaining_macs`` follow it in the backbone.
+    ``after`` is the number of blocks that have run there, none at the input; ``remaining_macs`` follow it in the
+    backbone.
     """
 
     name: str
@@ -31,9 +33,15 @@ class Location:
     def elements(self) -> int:
         return prod(self.shape)
 
+    @property
+    def at_input(self) -> bool:
+        return not self.after
 
-def find(blocks: Sequence[Block], outputs: int) -> tuple[tuple[Location, ...], dict[str, str]]:
-    """The locations in order, and the reason for every block that is none, by block name.
+
+def find(
+    blocks: Sequence[Block], outputs: int, input_shape: tuple[int, ...]
+) -> tuple[tuple[Location, ...], dict[str, str]]:
+    """The locations in order, and the reason for every block that is none, by its name; of the input, by INPUT.
 
     ``outputs`` is the width of the classifier's output. The cheapest head averages over space and has one dense
     layer: channels × outputs MACs. Where no more than that follows in the backbone, no exit can save anything.
@@ -41,19 +49,25 @@ def find(blocks: Sequence[Block], outputs: int) -> tuple[tuple[Location, ...], d
     locations: list[Location] = []
     reasons: dict[str, str] = {}
     total = remaining = sum(block.total_macs for block in blocks)
+
+    def settle(name: str, after: int, shape: tuple[int, ...]) -> None:
+        head = shape[-1] * outputs if shape else 0
+        if after == len(blocks):
+            reasons[name] = "the classifier itself"
+        elif not 1 <= len(shape) <= 3:
+            reasons[name] = f"no head for a tensor of shape {shape}"
+        elif None in shape:
+            reasons[name] = f"the size of its tensor {shape} is open"
+        elif remaining <= head:
+            reasons[name] = f"nothing to save: {remaining:,} MACs follow, the smallest head costs {head:,}"
+        else:
+            locations.append(Location(name, after, shape, remaining))
+
+    settle(INPUT, 0, input_shape)
     for after, block in enumerate(blocks, start=1):
         remaining -= block.total_macs
-        head = block.shape[-1] * outputs if block.shape else 0
-        if after == len(blocks):
-            reasons[block.name] = "the classifier itself"
-        elif not 1 <= len(block.shape) <= 3:
-            reasons[block.name] = f"no head for a tensor of shape {block.shape}"
-        elif None in block.shape:
-            reasons[block.name] = f"the size of its tensor {block.shape} is open"
-        elif remaining <= head:
-            reasons[block.name] = f"nothing to save: {remaining:,} MACs follow, the smallest head costs {head:,}"
-        else:
-            locations.append(Location(block.name, after, block.shape, remaining))
+        settle(block.name, after, block.shape)
+        if block.name not in reasons:
             continue
         if len(block.layers) >= TANGLED_LAYERS and 2 * block.total_macs > total:
             reasons[block.name] += f"; no single tensor cuts the {len(block.layers)} layers of this block"
@@ -64,10 +78,12 @@ def thinned(locations: Sequence[Location], most: float, kept: Collection[str] = 
     """At most ``most`` of the locations, evenly over the MACs between the first and the last; order kept.
 
     What stands a few blocks further sees nearly the same tensor. ``kept`` names stay in any case, and beyond
-    ``most`` if they are more.
+    ``most`` if they are more. The input stays and is not counted: it is like no other place, its heads are small.
     """
+    first_of_all = tuple(at for at in locations if at.at_input)
+    locations = [at for at in locations if not at.at_input]
     if len(locations) <= most:
-        return tuple(locations)
+        return (*first_of_all, *locations)
     first, last = locations[0].remaining_macs, locations[-1].remaining_macs
     chosen = {i for i, at in enumerate(locations) if at.name in kept}
     free = [i for i in range(len(locations)) if i not in chosen]
@@ -77,7 +93,7 @@ def thinned(locations: Sequence[Location], most: float, kept: Collection[str] = 
         at = bisect_left(free, -target, hi=len(free) - left, key=lambda i: -locations[i].remaining_macs)
         chosen.add(free[at])
         free = free[at + 1 :]
-    return tuple(locations[i] for i in sorted(chosen))
+    return (*first_of_all, *(locations[i] for i in sorted(chosen)))
 
 
 def pooled_shape(shape: tuple[int, ...], window: tuple[int, ...]) -> tuple[int, ...]:

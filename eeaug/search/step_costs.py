@@ -68,6 +68,7 @@ class Steps:
         self.heads = [np.flatnonzero(costs.after == place) for place in self.places]
         pins = [e.after for e in costs.exits if e.location in problem.pinned]
         self.pinned = np.isin(self.places, pins)
+        self.pinned[0] = False  # where it begins is no exit, though one may stand on the input
         self.limits: list[_Limit] = []
         self._lay_out()
         start, end, heads = self.places[:-1], self.places[1:], np.arange(len(costs.exits))

@@ -253,11 +253,11 @@ def test_truncated_models(said: Said, tmp_path: Path) -> None:
 def test_inspect(said: Said) -> None:
     code, out, err = said("inspect", MODEL, "--hw", "psoc6")
     assert (code, err) == (0, "")
-    assert "9.346 M MACs" in out and "3 locations" in out and "\x1b" not in out
+    assert "9.346 M MACs" in out and "4 locations" in out and "\x1b" not in out
     assert "whole model on cm4f: 0.125 s*" in out
     code, out, err = said("inspect", MODEL, "--json")
     facts = json.loads(out)
-    assert (facts["macs"], facts["parameters"], facts["locations"]) == (9_345_920, 78_042, 3)
+    assert (facts["macs"], facts["parameters"], facts["locations"]) == (9_345_920, 78_042, 4)
     assert [b["block"] for b in facts["blocks"] if b["location"]] == ["stem_relu", "stack1_out", "stack2_out"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -28,6 +29,7 @@ SHAPES = [(16, 12, 8), (7, 9, 5), (4, 4, 16), (20, 6), (12,)]
 
 def heads() -> list[Head]:
     found = [h for s in SHAPES for h in families.dense_heads(at(s), TAIL, DECISION, 10**7)]
+    found += [families.limited(h, (0, 2)) for h in found if len(h.dense) == 1]
     found += [h for s in SHAPES for h in families.map_heads(at(s), list(families.MAP_FAMILIES), DECISION, 1e9)]
     assert {h.family for h in found} == set(families.FAMILIES) - {"dense-connection"}
     return found
@@ -223,6 +225,30 @@ def test_a_step_goes_down_the_gradient(outputs: str, in_memory: int, monkeypatch
                 around.append(loss())
             weight[index] = here
             assert gradient[index] == pytest.approx((around[0] - around[1]) / 2e-3, abs=2e-3)
+
+
+def test_a_head_that_knows_a_class_is_one_against_the_rest() -> None:
+    """It is what a head with two outputs is, trained alike, and never sure of any other class."""
+    head = dense_head(at((8, 8, 3)))
+    linear = replace(head, steps=(head.steps[0], head.steps[-1]))
+    fit, screen = features(head, 400), features(head, 200, seed=1)
+    plan = Plan(3, 500, 64, 1e-2, 0)
+    (knowing,) = dense.train([families.limited(linear, (1,))], fit, targets(fit), screen, plan, everything)
+    p = dense.predict(knowing, screen)
+    others = np.delete(p, 1, axis=1)
+    np.testing.assert_allclose(others, np.broadcast_to(others[:, :1], others.shape), rtol=1e-5)
+    assert others.max() <= 1 / (CLASSES - 1) + 1e-6
+    assert ((p[:, 1] > 0.5) == (screen.labels == 1)).mean() > 0.9
+    narrow = replace(linear, steps=(linear.steps[0], Dense(2, "softmax")))
+
+    def two(rows: np.ndarray) -> np.ndarray:
+        return np.stack([fit.labels[rows] == 1, fit.labels[rows] != 1], axis=1).astype(np.float32)
+
+    (plain,) = dense.train([narrow], fit, two, screen, plan, everything)
+    np.testing.assert_allclose(dense.predict(plain, screen)[:, 0], p[:, 1], atol=1e-5)
+    kernel, bias = dense.widening((1,), CLASSES)
+    np.testing.assert_array_equal(knowing.weights[-2], kernel)
+    np.testing.assert_array_equal(knowing.weights[-1], bias)
 
 
 def test_training_learns_and_is_the_same_again() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -15,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras_nets import CLASSES, trained
 
-from eeaug import settings
+from eeaug import data, settings
 from eeaug.backbone import model
 from eeaug.cascade.output import Decision
 from eeaug.heads import families, selection, store
+from eeaug.heads.judge import Judge
 from eeaug.heads.layers import Dense, Pool
+from eeaug.heads.planning import planned
 from eeaug.heads.training import Plan
 from eeaug.network.locations import Location, pooled_shape
 
@@ -166,6 +169,89 @@ def test_images_keep_four_cells_per_axis(shape: tuple[int, int]) -> None:
     assert len(sizes) == 3 and sizes[0] == "average"
     assert sizes[-1] == ("7x7" if shape == (7, 7) else "4x4")
     assert families._coarse((*shape, 2)).window == tuple(s // 2 for s in shape)
+
+
+def test_on_the_input_grids_go_on_to_the_tensor_itself() -> None:
+    def sizes(*shape: int) -> list[str]:
+        start = Location("input", 0, shape, 10**7)
+        heads = families.dense_heads(start, (), DECISION, 10**7)
+        assert all(prod(next(head.shapes())[2]) <= families.INPUT_LIMIT for head in heads)
+        return [head.size for head in heads]
+
+    assert sizes(49, 10, 1) == ["average", "2x2", "4x5", "8x5", "16x10", "49x10"]
+    assert sizes(187, 1)[-3:] == ["31", "62", "187"]
+    assert sizes(32, 32, 3) == ["average", "2x2", "4x4", "8x8"], "of an image no more than pays to look at"
+    assert sizes(40) == ["vector"]
+
+
+def test_on_the_input_only_dense_heads_stand_and_none_reads_it_from_elsewhere() -> None:
+    places = [Location("input", 0, (16, 16, 3), 10**7), *(Location(f"b{i}", i, (16, 16, 8), 10**6) for i in (1, 2))]
+    chosen = ("blueprint", "separable", "dense-connection")
+    dense, maps = planned(
+        DECISION, places, (), 10**7, chosen, settings.EFFORTS["normal"], 1000, ["input"], reaching_back=True
+    )
+    assert {h.family for h in dense[places[0]]} == {"blueprint"} and places[0] not in maps and places[1] in maps
+    connected = [h for h in dense[places[2]] if h.earlier]
+    assert connected and all(e.location == places[1] for h in connected for e in h.earlier)
+    assert not any(h.earlier for h in dense[places[1]])
+
+
+def test_what_may_leave_is_the_most_that_a_threshold_lets_go_for_a_point() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        n = int(rng.integers(1, 60))
+        confidence = rng.integers(0, 12, n).astype(np.float32) / 12  # with ties
+        right, given_right, here = rng.random(n) < 0.9, rng.random(n) < 0.95, rng.random(n) < 0.7
+        weights = rng.uniform(0.1, 3, n)
+        best = 0.0
+        for threshold in np.unique(confidence):
+            leave = here & (confidence >= threshold)
+            lost = (weights * (given_right.astype(int) - right) * leave).sum() / weights.sum()
+            if lost <= selection.ALLOWED:
+                best = max(best, float(weights[leave].sum() / weights.sum()))
+        assert selection.leaving(confidence, right, given_right, here, weights) == pytest.approx(best)
+    nobody = np.zeros(3, bool)
+    assert selection.leaving(np.ones(3, np.float32), nobody, nobody, nobody) == 0
+
+
+def judge(labels: np.ndarray, priors: dict[int, float] | None = None, kind: str = "softmax") -> Judge:
+    """On a screen where the given model is always right, of three classes."""
+    decision = Decision(kind, 3)
+    source: Any = SimpleNamespace(
+        decision=decision, specific=None, codes=lambda _: labels, labels=lambda _: labels,
+        given_answers=lambda _: np.eye(3, dtype=np.float32)[labels],
+        weights=lambda y: None if priors is None else data.weights(y, priors, 3),
+    )  # fmt: skip
+    return Judge(source, None, ())  # type: ignore[arg-type]
+
+
+def test_a_head_on_the_input_goes_on_if_it_lets_enough_leave_however_often_it_is_right() -> None:
+    """One that knows silence (class 0, 4 of 100 samples) and nothing else: enough only where that is usual."""
+    labels = np.repeat([0, 1, 2], [4, 48, 48])
+    knows = np.where(labels[:, None] == 0, [0.98, 0.01, 0.01], [0.5, 0.25, 0.25]).astype(np.float32)
+    start = families.dense_heads(Location("input", 0, (40,), 10**7), (), Decision("softmax", 3), 10**7)
+    inside = families.dense_heads(at((40,)), (), Decision("softmax", 3), 10**7)
+    usual = judge(labels, {0: 0.9})
+    assert usual.promising(start, {start[0].key: knows}) == {start[0].key}
+    assert judge(labels).promising(start, {start[0].key: knows}) == set()
+    assert usual.promising(inside, {inside[0].key: knows}) == set(), "elsewhere it must be right"
+    assert usual.leaving(knows) == usual.leaving(knows, 0) == pytest.approx(0.9) and usual.leaving(knows, 1) == 0
+
+
+def test_heads_that_know_a_class_or_two_are_made_of_those_that_let_them_leave() -> None:
+    labels = np.repeat([0, 1, 2], [40, 30, 30])
+    p = np.eye(3)[labels] * 0.6 + 0.1
+    p[labels == 2] = [0.3, 0.3, 0.4]  # the others are sure
+    p[labels == 0] = [0.9, 0.05, 0.05]
+    (head,) = families.dense_heads(Location("input", 0, (40,), 10**7), (), Decision("softmax", 3), 10**7)
+    one = store.Judged(trained(head), lambda: p.astype(np.float32), lambda: p.astype(np.float32))
+    (limited,) = judge(labels).limited([one])  # not two: nothing would be left to tell apart
+    assert limited.knows == (0,) and limited.name == "blueprint-vector-only-0"
+    assert limited.macs == 40 * 2 + 2 * 3 and limited.key != head.key
+    assert judge(labels, kind="multilabel").limited([one]) == ()
+    inside = replace(one, trained=trained(families.dense_heads(at((40,)), (), DECISION, 10**7)[0]))
+    assert judge(labels).limited([inside]) == ()
+    assert set(selection.front([head, limited], {head.key: 0.5, limited.key: 0.4})) == {head, limited}
 
 
 @given(shape=st.lists(st.integers(1, 400), min_size=1, max_size=2))

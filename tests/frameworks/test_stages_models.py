@@ -11,7 +11,7 @@ import pytest
 from keras_nets import dense_head, saved, trained
 
 from eeaug.backbone import keras_files, model
-from eeaug.backbone.model import Classifier
+from eeaug.backbone.model import INPUT, Classifier
 from eeaug.errors import ConversionError, InputError
 from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.network import graph, locations
@@ -193,8 +193,8 @@ def test_stages_in_a_chain_are_the_model(keras: Any, build: Callable[[Any], Any]
     net = randomized(build(keras))
     given = read(net, tmp_path)
     blocks = graph.blocks(given)
-    found, reasons = locations.find(blocks, CLASSES)
-    assert found and {at.name for at in found} | set(reasons) == {block.name for block in blocks}
+    found, reasons = locations.find(blocks, CLASSES, given.input_shape)
+    assert found and {at.name for at in found} | set(reasons) == {INPUT, *(block.name for block in blocks)}
     assert sum(block.parameters for block in blocks) == net.count_params()
     x = np.random.default_rng(3).normal(size=(4, *given.input_shape)).astype(np.float32)
     expected = np.asarray(net(x, training=False))  # predict() would refuse some names

@@ -45,14 +45,14 @@ def samples(given: Classifier, n: int = 16) -> np.ndarray:
     return np.random.default_rng(3).normal(size=(n, *given.input_shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("early", [0, 1, 2])
+@pytest.mark.parametrize("early", [0, 1, 3])
 @pytest.mark.parametrize("kind", NETS)
 def test_stages_monolith_and_given_model_agree(kind: str, early: int, tmp_path: Path) -> None:
     import keras
 
     net, given = classifier(kind, tmp_path)
     at = list(places(given).values())
-    assert len(at) >= 2
+    assert len(at) >= 3 and at[0].at_input
     at = at[:early]
     exits = [trained(dense_head(p) if i % 2 or len(p.shape) < 2 else map_head(p)) for i, p in enumerate(at)]
     x = samples(given)

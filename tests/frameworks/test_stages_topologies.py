@@ -64,8 +64,11 @@ def build(name: str, size: int, folder: Path) -> tuple[Any, Classifier, np.ndarr
 
 
 def places(given: Classifier) -> tuple[tuple[Location, ...], dict[str, str], tuple[graph.Block, ...]]:
+    """Those between blocks; the input is one of every network."""
     blocks = graph.blocks(given)
-    return *locations.find(blocks, given.decision.outputs), blocks
+    (start, *found), reasons = locations.find(blocks, given.decision.outputs, given.input_shape)
+    assert start.at_input
+    return tuple(found), reasons, blocks
 
 
 def onnx_macs(proto: Any) -> int:

@@ -179,12 +179,14 @@ def test_an_activation_is_not_in_place_while_its_input_is_still_needed() -> None
 
 def test_locations_and_the_reasons_for_all_other_blocks() -> None:
     blocks = plain().blocks()
-    found, reasons = locations.find(blocks, outputs=10)
+    found, reasons = locations.find(blocks, 10, (8, 8, 3))
     # 4,688 MACs follow a_pool; 80 follow gap, as many as the smallest head has: 8 · 10
+    total = sum(block.total_macs for block in blocks)
     assert [(at.name, at.after, at.shape, at.remaining_macs) for at in found] == [
-        ("a_pool", 1, (4, 4, 4), 4608 + 80)
-    ]
-    assert found[0].elements == prod((4, 4, 4))
+        (INPUT, 0, (8, 8, 3), total), ("a_pool", 1, (4, 4, 4), 4608 + 80),
+    ]  # fmt: skip
+    assert [at.at_input for at in found] == [True, False]
+    assert found[1].elements == prod((4, 4, 4))
     assert reasons == {
         "gap": "nothing to save: 80 MACs follow, the smallest head costs 80",
         "softmax": "the classifier itself",
@@ -200,10 +202,18 @@ def test_no_location_on_a_tensor_that_no_head_fits() -> None:
     reshaped = Net((2, 4, 4, 2))
     reshaped.add("video", "Conv3D", INPUT, (2, 4, 4, 2), (1, 3, 3, 2, 2))
     reshaped.add("video2", "Conv3D", "video", (2, 4, 4, 2), (1, 3, 3, 2, 2))
-    assert [at.name for at in locations.find(net.blocks(), 3)[0]] == ["flat"]
-    found, reasons = locations.find(reshaped.blocks(), 3)
+    assert [at.name for at in locations.find(net.blocks(), 3, (2, 4, 4, 2))[0]] == ["flat"]
+    found, reasons = locations.find(reshaped.blocks(), 3, (2, 4, 4, 2))
     assert not found
-    assert reasons["video"] == "no head for a tensor of shape (2, 4, 4, 2)"
+    assert reasons["video"] == reasons[INPUT] == "no head for a tensor of shape (2, 4, 4, 2)"
+
+
+def test_no_exit_on_the_input_of_what_is_no_more_than_a_head() -> None:
+    net = Net((10,))
+    net.dense("logits", INPUT, 3)
+    found, reasons = locations.find(net.blocks(), 3, (10,))
+    assert not found
+    assert reasons[INPUT] == "nothing to save: 30 MACs follow, the smallest head costs 30"
 
 
 def test_a_network_in_one_piece_says_so() -> None:
@@ -217,7 +227,7 @@ def test_a_network_in_one_piece_says_so() -> None:
     net.dense("logits", "gap", 3)
     blocks = net.blocks()
     assert [len(block.layers) for block in blocks] == [62, 1]
-    assert locations.find(blocks, 3)[1]["gap"] == (
+    assert locations.find(blocks, 3, (4, 4, 2))[1]["gap"] == (
         "nothing to save: 6 MACs follow, the smallest head costs 6; "
         "no single tensor cuts the 62 layers of this block"
     )
@@ -230,9 +240,11 @@ def test_a_network_in_one_piece_says_so() -> None:
 )
 def test_thinned_locations_are_spread_over_the_macs(steps: list[int], most: int, kept: set[int]) -> None:
     after = [sum(steps[i:]) for i in range(len(steps))]
-    every = [locations.Location(str(i), i, (4,), macs) for i, macs in enumerate(after)]
+    every = [locations.Location(str(i), i + 1, (4,), macs) for i, macs in enumerate(after)]
     pinned = {str(i) for i in kept if i < len(every)}
     found = locations.thinned(every, most, pinned)
+    at_input = locations.Location(INPUT, 0, (4,), after[0] + 1)
+    assert locations.thinned([at_input, *every], most, pinned) == (at_input, *found)  # beside them
     assert [at for at in every if at in found] == list(found)  # in order, none twice
     assert pinned <= {at.name for at in found}
     assert len(found) == (len(every) if len(every) <= most else max(most, len(pinned)))

@@ -46,7 +46,9 @@ def svg(facts: Facts, *, heading: bool = True) -> str:
     canvas.dot(canvas.y, "end")
     shape = "×".join(map(str, facts["input_shape"]))
     canvas.text(_TEXT, canvas.y + 4, f"input {shape}", "soft")
+    canvas.add(f'<line x1="{_LEFT}" y1="{canvas.y:g}" x2="{_LEFT}" y2="{canvas.y + 16:g}" class="spine"/>')
     canvas.y += 16
+    _boundary(canvas, facts["input"], last=False)
     most = max(block["macs"] for block in facts["blocks"]) or 1
     calls = {call["name"]: call for call in facts["calls"]}
     for i, block in enumerate(facts["blocks"]):

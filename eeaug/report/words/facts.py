@@ -185,7 +185,8 @@ def stages(report: Report) -> Iterator[ReportedStage]:
         leaves_here = segment["head"] is not None or segment["to"] == "output"
         rate = next(rates) if leaves_here else 0.0
         onward = max(0.0, onward - rate)
-        path = f"{segment['from'] or 'input'} → … → {segment['to']}"
+        # an exit on the input: its segment is the head alone
+        path = "input" if segment["to"] == "input" else f"{segment['from'] or 'input'} → … → {segment['to']}"
         exit_ = next(exits) if segment["head"] is not None else None
         yield ReportedStage(segment, exit_, path, rate, onward, bool(k and report["design"].get("reuse")), only)
 

@@ -1,0 +1,86 @@
+"""What screen, which no head was trained on, says of heads: which of them training goes on with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.features import Features
+from eeaug.heads import families, selection
+from eeaug.heads.layers import Head
+from eeaug.heads.store import Judged
+from eeaug.heads.supervision import Source
+
+__all__ = ["Judge"]
+
+LEAVING = 0.05  # of all samples: what a head on the input must let go for a point, or is given up
+KNOWN = 2  # classes at most that a head for some of them knows
+
+
+class Judge:
+    """Heads judged on screen."""
+
+    def __init__(self, source: Source, screen: Features, pinned: Collection[str]) -> None:
+        self.decision, self.specific = source.decision, source.specific is not None
+        self.labels = source.codes(screen)
+        self.given_right = self.decision.answers(source.given_answers(screen))[1] == self.labels
+        self.chance = float(np.unique(self.labels, return_counts=True)[1].max() / len(self.labels))
+        self.weights = source.weights(source.labels(screen))
+        self.pinned = pinned
+
+    def right(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        return np.asarray(self.decision.answers(probabilities)[1] == self.labels)
+
+    def accuracy(self, probabilities: NDArray[np.float32]) -> float:
+        return float(self.right(probabilities).mean())
+
+    def worth(self, head: Head, probabilities: NDArray[np.float32]) -> float:
+        """What a head is good for where classes are as frequent as priors say: how often it is right, on the input
+        what it lets leave."""
+        if head.location.at_input:
+            return self.leaving(probabilities)
+        return float(np.average(self.right(probabilities), weights=self.weights))
+
+    def as_good_as_given(self, probabilities: NDArray[np.float32]) -> bool:
+        """Beyond two standard errors: no other head could let more samples leave."""
+        if self.specific:
+            return False
+        margin = 2 * np.sqrt(0.25 / len(self.labels))
+        return bool(self.accuracy(probabilities) - margin >= float(self.given_right.mean()))
+
+    def promising(self, heads: Sequence[Head], probabilities: Mapping[str, NDArray[np.float32]]) -> set[str]:
+        """Keys of the heads of one location that training goes on with.
+
+        On the input a head may be right about little and still pay, if it knows what it is right about.
+        """
+        anyway = {h.key for h in heads if self.specific or h.location.name in self.pinned}
+        if heads[0].location.at_input:
+            return anyway | {key for key, p in probabilities.items() if self.leaving(p) >= LEAVING}
+        right = {key: self.right(p) for key, p in probabilities.items()}
+        return selection.promising(heads, right, self.chance) | anyway
+
+    def leaving(self, probabilities: NDArray[np.float32], cls: int | None = None) -> float:
+        """Share of samples, weighted by priors, that may leave at a head for a point; ``cls``: as that class."""
+        confidence, predicted = self.decision.answers(probabilities)
+        here = np.ones(len(predicted), bool) if cls is None else predicted == cls
+        return selection.leaving(confidence, predicted == self.labels, self.given_right, here, self.weights)
+
+    def limited(self, judged: Sequence[Judged]) -> tuple[Head, ...]:
+        """Of trained heads on the input, the same for the class, or the two, that most would leave as.
+
+        None where no class brings enough, or where a head's answer is not one of three classes or more.
+        """
+        at_input = [one for one in judged if one.trained.head.location.at_input]
+        if not at_input or self.specific or self.decision.kind != "softmax":
+            return ()
+        answers = [one.screen() for one in at_input]
+        share = {c: max(self.leaving(p, c) for p in answers) for c in range(self.decision.classes)}
+        known = [c for c in sorted(share, key=lambda c: -share[c]) if share[c] >= LEAVING][:KNOWN]
+        return tuple(
+            families.limited(one.trained.head, sorted(known[:count]))
+            for one in at_input
+            if len(one.trained.head.dense) == 1
+            for count in range(1, min(len(known), self.decision.classes - 2) + 1)
+        )
