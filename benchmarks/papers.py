@@ -85,6 +85,10 @@ def provenance(row: Row, seed: int, threads: int) -> dict[str, Any]:
     }
 
 
+def splits(rows: list[Row]) -> list[tuple[Row, int]]:
+    return [(row, seed) for row in rows for seed in range(row.seeds)]
+
+
 def stored(work: Path, row: Row, seed: int) -> Path:
     return work / "rows" / f"{row.name.replace('/', '_')}-{seed}.json"
 
@@ -98,7 +102,7 @@ def there(work: Path, row: Row, seed: int, threads: int) -> dict[str, Any] | Non
 
 def collect(rows: list[Row], work: Path, result: Path, threads: int) -> None:
     """Put all that was run in ``work`` into the result file."""
-    for row, seed in [(row, seed) for row in rows for seed in range(row.seeds)]:
+    for row, seed in splits(rows):
         old = there(work, row, seed, threads)
         if old is not None:
             kept(result, row, seed, old)
@@ -108,8 +112,7 @@ def run(rows: list[Row], directory: Path, work: Path, result: Path, threads: int
     """Every row in each of its splits that is not in ``work`` yet; names of those that failed."""
     failed = []
     (work / "rows").mkdir(parents=True, exist_ok=True)
-    splits = [(row, seed) for row in rows for seed in range(row.seeds)]
-    for row, seed in splits:
+    for row, seed in splits(rows):
         name = f"{row.name}, split {seed}" if row.seeds > 1 else row.name
         old = None if again else there(work, row, seed, threads)
         if old is not None:
