@@ -85,21 +85,36 @@ def provenance(row: Row, seed: int, threads: int) -> dict[str, Any]:
     }
 
 
+def splits(rows: list[Row]) -> list[tuple[Row, int]]:
+    return [(row, seed) for row in rows for seed in range(row.seeds)]
+
+
 def stored(work: Path, row: Row, seed: int) -> Path:
     return work / "rows" / f"{row.name.replace('/', '_')}-{seed}.json"
+
+
+def there(work: Path, row: Row, seed: int, threads: int) -> dict[str, Any] | None:
+    """What was run of a row in ``work``, or of another row of the same command."""
+    same = [other for other in ROWS.values() if other.same(row, seed, threads)]
+    runs = [read(stored(work, other, seed)) for other in (row, *same)]
+    return next((run for run in runs if run and row.current(seed, run)), None)
+
+
+def collect(rows: list[Row], work: Path, result: Path, threads: int) -> None:
+    """Put all that was run in ``work`` into the result file."""
+    for row, seed in splits(rows):
+        old = there(work, row, seed, threads)
+        if old is not None:
+            kept(result, row, seed, old)
 
 
 def run(rows: list[Row], directory: Path, work: Path, result: Path, threads: int, again: bool) -> list[str]:
     """Every row in each of its splits that is not in ``work`` yet; names of those that failed."""
     failed = []
     (work / "rows").mkdir(parents=True, exist_ok=True)
-    splits = [(row, seed) for row in rows for seed in range(row.seeds)]
-    for row, seed in splits:
+    for row, seed in splits(rows):
         name = f"{row.name}, split {seed}" if row.seeds > 1 else row.name
-        file = stored(work, row, seed)
-        same = [other for other in ROWS.values() if other.same(row, seed, threads)]
-        runs = [] if again else [read(stored(work, other, seed)) for other in (row, *same)]
-        old = next((known for known in runs if known and row.current(seed, known)), None)
+        old = None if again else there(work, row, seed, threads)
         if old is not None:
             print(f"{name}: is there, of {old['commit']}", flush=True)
             kept(result, row, seed, old)
@@ -115,7 +130,7 @@ def run(rows: list[Row], directory: Path, work: Path, result: Path, threads: int
             failed.append(name)
             continue
         facts |= {"seconds": round(time.monotonic() - start, 1), "figures": figures}
-        write(file, json.dumps(facts, indent=1))
+        write(stored(work, row, seed), json.dumps(facts, indent=1))
         kept(result, row, seed, facts)
         print(f"{name}: {facts['seconds']} s", flush=True)
     return failed
@@ -131,19 +146,21 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=THREADS, help="of every run; default: %(default)s")
     parser.add_argument("--again", action="store_true", help="run what is in the work directory already, too")
     parser.add_argument("--list", action="store_true", help="show rows, and which are there")
-    parser.add_argument("--render", action="store_true", help="write the page, run nothing")
+    parser.add_argument("--render", action="store_true", help="run nothing; with --work-dir, of what was run there")
     known = parser.parse_args()
     try:
         rows = asked(known.only)
     except ValueError as error:
         parser.error(str(error))
     if known.list:
-        there = read(known.result)
+        results = read(known.result)
         for row in rows:
-            done = sum(row.current(int(seed), old) for seed, old in there.get(row.name, {}).items())
+            done = sum(row.current(int(seed), old) for seed, old in results.get(row.name, {}).items())
             print(f"{row.name:40} {done} of {row.seeds}  {row.command(0, known.threads)}")
         return
     failed: list[str] = []
+    if known.render and known.work_dir is not None:
+        collect(rows, known.work_dir, known.result, known.threads)
     if not known.render:
         if known.data_dir is None:
             parser.error("--data-dir: where models and data are; --list and --render need none")

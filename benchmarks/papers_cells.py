@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from papers_rows import Row
+from papers_rows import ROWS, Row
 
-__all__ = ["DASH", "Rows", "cells", "mean", "not_run", "percent", "points", "runs_of", "table"]
+__all__ = ["DASH", "Rows", "cells", "mean", "not_run", "percent", "points", "runs_of", "saved_at", "table", "world"]
 
 Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]
 DASH = "–"
@@ -49,3 +49,27 @@ def percent(share: float, digits: int = 1, *, sign: bool = False) -> str:
 
 def points(change: float) -> str:
     return f"{100 * change:+.2f}".replace("-", "−")
+
+
+def saved_at(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Share of the mean MACs that is saved on test samples, and the points lost there."""
+    pairs = [(run["figures"]["measured"], run["figures"]["given"]) for run in runs]
+    saved = [1 - after["mean_macs"] / before["mean_macs"] for after, before in pairs]
+    drops = [before["accuracy"] - after["accuracy"] for after, before in pairs]
+    return f"{cells(saved, percent)} at {cells(drops, lambda drop: f'{100 * drop:.2f}')}"
+
+
+def world(rows: Rows, prefix: str) -> str:
+    """How many samples served what, in the first run of these rows that there is."""
+    every = [runs for row in ROWS.values() if row.name.startswith(prefix) and (runs := runs_of(rows, row))]
+    held = [runs for runs in every if "parts" in runs[0]["figures"]]
+    if not held:
+        return ""
+    names = {"fit": "heads learn from", "screen": "screened on", "choose": "thresholds from", "test": "read on"}
+    known = {
+        key: mean([run["figures"]["parts"][key] for run in held[0]])
+        for key in names if key in held[0][0]["figures"]["parts"]
+    }  # fmt: skip
+    text = ", ".join(f"{names[key]} {round(size):,}" for key, size in known.items())
+    number = len(held[0])
+    return f"\n\nSamples: {text}" + (f" (means of {number} splits)." if number > 1 else ".")

@@ -25,7 +25,7 @@ WEIGHT = ("--efficiency-weight", "0.9")  # section 4.1
 CLASSES = 10
 # Class-specific: one exit that reads all earlier locations, thresholds from 0.95 (KP=On; sections 3.2 and 3.3)
 SPECIFIC = ("--max-exits", "1", "--least-alpha", "0.95", "--heads")
-RECIPE_PASSES, NIGHT_PASSES = 4, 200  # of the trained model; T-RecX trains 500 from the start
+RECIPE_PASSES, NIGHT_PASSES = 3, 200  # of the trained model; T-RecX trains 500 from the start
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from papers_published import (
 )
 from papers_rows import CLASSES, ROWS
 
-__all__ = ["sections"]
+__all__ = ["mean_gain", "sections"]
 
 HEADER = (
     "class", "", "place", "α", "β", "η", "ζ", "gain", "gain by (11)", "loss", "others, (5)", "exit, (6)",
@@ -47,6 +47,17 @@ by the paper or here."""
 
 def sections(rows: Rows) -> list[str]:
     return [WORDS, *_connections(rows), *_all_classes(rows), *_false_negatives(rows), *_means(rows)]
+
+
+def mean_gain(rows: Rows) -> str:
+    """Of the default, on test data, both ways of counting; over the classes that were run."""
+    known = [each for k in range(CLASSES) if (each := _target(rows, str(k))) is not None]
+    if not known:
+        return "not run"
+    costs = [_gains(each["target"]["measured"]) for each in known]
+    real, by_equation = (mean([cost[key] for cost in costs]) for key in ("gain", "gain_by_equation_11"))
+    of = "" if len(known) == CLASSES else f", {len(known)} classes"
+    return f"{by_equation:.2f} times (equation 11), {real:.2f} counted{of}"
 
 
 def _target(rows: Rows, name: str) -> Target | None:

@@ -17,14 +17,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NAMES = (
-    "papers",
-    "papers_cells",
-    "papers_page",
-    "papers_published",
-    "papers_rows",
-    "papers_specific",
-    "public_models",
-)
+    "papers", "papers_cells", "papers_chart", "papers_curves", "papers_page", "papers_published", "papers_rows",
+    "papers_specific", "papers_sponner", "public_models",
+)  # fmt: skip
 FLAGS = ("as_json", "quiet", "verbose", "dry_run", "no_cache")  # of the command, not of its settings
 
 
