@@ -125,8 +125,8 @@ def run(rows: list[Row], directory: Path, work: Path, result: Path, threads: int
         start, facts = time.monotonic(), provenance(row, seed, threads)
         try:
             figures = measured(row, seed, directory, work, threads)
-        except subprocess.CalledProcessError as error:
-            print(f"{name}: ended with exit code {error.returncode}", file=sys.stderr, flush=True)
+        except (subprocess.CalledProcessError, OSError) as error:  # a limit, or a file of DIR that is not there
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
             failed.append(name)
             continue
         facts |= {"seconds": round(time.monotonic() - start, 1), "figures": figures}

@@ -149,6 +149,38 @@ def test_runs_are_kept_in_order_without_stale_ones(papers: Any, tmp_path: Path) 
     assert list(left) == [early.name, late.name] and list(left[late.name]) == ["1", "2"]
 
 
+def test_a_run_goes_on_where_it_was_stopped(papers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure, result = importlib.import_module("papers_measure"), tmp_path / "papers.json"
+    asked: list[tuple[str, int]] = []
+
+    def measured(row: Any, seed: int, *_: Any) -> dict[str, Any]:
+        asked.append((row.name, seed))
+        if row.name == "trecx/kws-published":
+            raise FileNotFoundError("no such model")
+        return {"of": seed}
+
+    monkeypatch.setattr(measure, "measured", measured)
+    rows = papers.rows.asked(["sponner/kws-expected-one", "trecx/kws-published"])
+    run = lambda again=False: papers.papers.run(rows, tmp_path, tmp_path, result, 1, again)  # noqa: E731
+    assert run() == ["trecx/kws-published"]
+    every = [("sponner/kws-expected-one", seed) for seed in range(5)]
+    assert asked == [*every, ("trecx/kws-published", 0)]
+    (tmp_path / "rows" / "sponner_kws-expected-one-2.json").unlink()
+    result.unlink()
+    asked.clear()
+    run()
+    assert asked == [every[2], ("trecx/kws-published", 0)]
+    runs = papers.papers.read(result)["sponner/kws-expected-one"]
+    assert [known["figures"] for known in runs.values()] == [{"of": seed} for seed in range(5)]
+    # another row of the same command takes what there is
+    twin = papers.rows.ROWS["trecx/kws-expected-1"]
+    papers.papers.collect([twin], tmp_path, result, 1)
+    assert papers.papers.read(result)[twin.name] == runs
+    asked.clear()
+    run(again=True)
+    assert len(asked) == 6
+
+
 def test_figures_are_those_of_the_report(papers: Any) -> None:
     measure = importlib.import_module("papers_measure")
     report = json.loads((ROOT / "tests" / "data" / "report.json").read_text(encoding="utf-8"))
