@@ -101,7 +101,7 @@ def _check_prefix(running: Running) -> None:
         return
     if not set(running.formats) & set(WITH_NAMES):
         raise Contradiction(
-            f"{{c_prefix}} is of the formats {' and '.join(WITH_NAMES)}, none of which {{formats}} asks for"
+            f"{{c_prefix}} is of the formats {', '.join(WITH_NAMES)}, none of which {{formats}} asks for"
         )
     if re.fullmatch(C_PREFIX, prefix) is None:
         raise Contradiction(

@@ -353,7 +353,7 @@ def test_memory_of_c_files_stands_beside_the_estimates(render: Callable[..., str
             {"processor": "cm4f", **common, "cpu": None, "not_measured": "nobody knows the cpu", "measured": None},
         ],
     }  # fmt: skip
-    rows = facts.c_memory(sample)
+    rows = facts.c_memory(facts.c_blocks(sample)[0])
     # four times the int8 estimates: 38,266 B and 32,768 B, 65,152 B and 24,576 B
     assert rows[1] == ("cm0p", "153 kB", "161 kB", "131 kB", "141 kB", "131 kB", "150 B")
     assert rows[2] == ("cm4f", "261 kB", "unknown", "98.3 kB", "unknown", "131 kB", "unknown")

@@ -41,7 +41,7 @@ def optional(at: str) -> set[str]:
     if at.endswith("settings"):
         return {"c_prefix"}
     if at.endswith("manifest"):
-        return {"finetuned", "early_view", "retargeted_from", "int8", "c"}
+        return {"finetuned", "early_view", "retargeted_from", "int8", "c", "c_int8"}
     if "manifest" not in at:
         return set()
     return (

@@ -88,7 +88,7 @@ def test_unknown_options_are_type_errors_with_a_hint() -> None:
         ({"priors": {"a": -1}}, "priors['a']: must be a number of at least 0 and at most 1; given -1"),
         ({"formats": "c", "c_prefix": "9lives"}, "c_prefix='9lives': must be a letter, then at most 39"),
         ({"formats": "c", "c_prefix": "Float"}, "c_prefix='Float': a file of this name with .h would hide"),
-        ({"formats": "tflite", "c_prefix": "kws"}, "c_prefix= is of the formats tflm and c, none of which"),
+        ({"formats": "tflite", "c_prefix": "kws"}, "c_prefix= is of the formats tflm, c, c-int8, none of which"),
         ({"formats": "tflight"}, "formats='tflight': no such format; did you mean 'tflite'?"),
         ({"least_alpha": 0.9}, "least_alpha= is of the thresholds of target_class="),
         ({"efficiency_weight": 0.5, "max_accuracy_drop": 0.1}, "efficiency_weight= and max_accuracy_drop= are two"),
