@@ -84,10 +84,10 @@ def _int8(tensor: Any, output: Any) -> bytes:
 
 
 def _tflm(tensor: Any, output: Any) -> None:
-    from eeaug.export.tflm import interpreter, source
+    from eeaug.export.tflm import interpreter, operators
 
     content = _int8(tensor, output)
-    source.check_operators(tflite_file.operators(content))
+    operators.check_operators(tflite_file.operators(content))
     zeros = np.zeros((1, *tensor.shape[1:]), np.int8)
     interpreter.answers(content, interpreter.ROOMY, zeros)
 

@@ -14,6 +14,7 @@ from tools import needs_host
 from eeaug.cascade.combining import combined
 from eeaug.cascade.output import KINDS, MEASURES, Decision
 from eeaug.errors import ConversionError
+from eeaug.export import names
 from eeaug.export.c import decisions, onnx_source, stage_source, text, toolchain
 from eeaug.export.c.plan import PlannedStage, plan
 from eeaug.frameworks import keras_to_onnx, onnx_session
@@ -268,10 +269,10 @@ ODD = [
 def test_odd_names_are_strings_and_comments_of_c(tmp_path: Path) -> None:
     from eeaug.export.c import files
 
-    names = ",\n".join(text.quoted(name) for name in ODD)
+    listed = ",\n".join(names.quoted(name) for name in ODD)
     comments = "\n".join(f"/* {files._plain(name)} */" for name in ODD)
     (tmp_path / "names.c").write_text(
-        f"{comments}\n#include <stdio.h>\nint main(void) {{ static const char *const n[] = {{{names}}};\n"
+        f"{comments}\n#include <stdio.h>\nint main(void) {{ static const char *const n[] = {{{listed}}};\n"
         'for (unsigned i = 0; i < sizeof n / sizeof *n; ++i) { printf("%s\\n|", n[i]); } return 0; }\n',
         encoding="utf-8",
     )
