@@ -29,9 +29,9 @@ def compiled(folder: Path, sources: Sequence[Path], *includes: Path) -> Path:
 
 MAIN = """
 #include <cstdio>
-#include "cascade.h"
-#include "stage_0_model.h"
-#include "stage_1_model.h"
+#include "model.h"
+#include "model_stage_0_model.h"
+#include "model_stage_1_model.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
 
 static tflite::Bytes Read(FILE* file, size_t count) {
@@ -54,16 +54,16 @@ static void Load(const char* path, const void* model, size_t arena, int samples,
 
 int main() {
   LOADED
-  if (!eeaug::cm0p::Setup() || !eeaug::cm4f::Setup()) return 3;
-  for (const auto& input : tflite::recorded[eeaug::stage_0_model].inputs) {
+  if (!model::cm0p::Setup() || !model::cm4f::Setup()) return 3;
+  for (const auto& input : tflite::recorded[model::stage_0_model].inputs) {
     for (int point = 0; point < POINTS; ++point) {
-      static eeaug::Handover1 handed;
-      eeaug::Answer answer;
-      auto status = eeaug::cm0p::Run(input.data(), &handed, &answer, static_cast<eeaug::Point>(point));
-      if (status == eeaug::Status::kGoesOn) {
-        status = eeaug::cm4f::Run(handed, &answer);
+      static model::Handover1 handed;
+      model::Answer answer;
+      auto status = model::cm0p::Run(input.data(), &handed, &answer, static_cast<model::Point>(point));
+      if (status == model::Status::kGoesOn) {
+        status = model::cm4f::Run(handed, &answer);
       }
-      if (status != eeaug::Status::kLeft) return 4;
+      if (status != model::Status::kLeft) return 4;
       printf("%d %d %d\\n", answer.stage, static_cast<int>(answer.label), answer.confidence);
     }
   }

@@ -84,22 +84,23 @@ def _int8(tensor: Any, output: Any) -> bytes:
 
 
 def _tflm(tensor: Any, output: Any) -> None:
-    from eeaug.export.tflm import interpreter, source
+    from eeaug.export.tflm import interpreter, operators
 
     content = _int8(tensor, output)
-    source.check_operators(tflite_file.operators(content))
+    operators.check_operators(tflite_file.operators(content))
     zeros = np.zeros((1, *tensor.shape[1:]), np.int8)
     interpreter.answers(content, interpreter.ROOMY, zeros)
 
 
 def _c(tensor: Any, output: Any) -> None:
     from eeaug.export.c import onnx_source
+    from eeaug.export.c.stage_code import stage_code
 
     proto = keras_to_onnx.to_onnx(tensor, {GIVES: output}, input_name="x")
     with leftovers.scratch() as folder:
         path = folder / "layer.onnx"
         path.write_bytes(proto.SerializeToString())
-        onnx_source.generated(onnx_source.simplified(path), "layer")
+        stage_code(onnx_source.simplified(path), "layer")
 
 
 def _c_int8(tensor: Any, output: Any) -> None:

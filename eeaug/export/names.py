@@ -1,4 +1,4 @@
-"""What names in C and C++ files begin with, so that two cascades link into one firmware."""
+"""Names in C and C++ files: what they begin with, so that two cascades link into one firmware; texts in quotes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from eeaug.bundle.entries import Manifest
 from eeaug.settings.vocabulary import C_PREFIX, HEADERS
 
-__all__ = ["of_model", "prefix"]
+__all__ = ["of_model", "prefix", "quoted"]
 
 FALLBACK = "cascade"
 LONGEST = 40
@@ -32,3 +32,11 @@ def of_model(name: str) -> str:
     if plain in HEADERS or re.fullmatch(C_PREFIX, plain[:1]) is None:
         plain = f"net_{plain}"
     return plain[:LONGEST].rstrip("_")
+
+
+def quoted(text: str) -> str:
+    """A string in C: what is not plain ASCII as octal bytes of UTF-8, question marks escaped (trigraphs)."""
+    plain = "".join(
+        chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode("utf-8")
+    )
+    return f'"{plain}"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None
         (tmp_path / f"{k}.bin").write_bytes(b"".join(row[i].tobytes() for i in range(len(x)) for row in rows))
         sizes = ", ".join(str(row[0].size) for row in rows)
         arena = entry.tflm.arena_bytes
-        loaded.append(f'Load("{k}.bin", eeaug::stage_{k}_model, {arena}, {len(x)}, {{{sizes}}});')
+        loaded.append(f'Load("{k}.bin", model::stage_{k}_model, {arena}, {len(x)}, {{{sizes}}});')
         said.append((outputs["probabilities"].astype(np.float32) + 128) * np.float32(STEP))
         tensor = tensor if entry.handover is None else outputs[entry.handover.name]
     names = [point["name"] for point in manifest["operating_points"] if "int8" in point]
@@ -70,6 +71,15 @@ def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None
     assert len({tuple(column) for column in found[:, :, 0].T}) > 1  # points differ
 
 
+@needs_host_cpp
+def test_the_program_of_the_readme_compiles(made: Path, tmp_path: Path) -> None:
+    """And every file, under strict warnings; stub headers stand in for TFLM's, which have recorded nothing here."""
+    (code,) = re.findall(r"^```cpp\n(.*?)^```$", (made / "tflm" / "README.md").read_text(), re.M | re.S)
+    (tmp_path / "main.cc").write_text(code)
+    program = compiled(tmp_path, [tmp_path / "main.cc", *(made / "tflm").glob("*.cc")], STUB, made / "tflm")
+    assert subprocess.run([program], capture_output=True, check=False).returncode != 0
+
+
 @needs_arm_cpp
 @pytest.mark.parametrize("cpu", ["cortex-m0plus", "cortex-m4"])
 def test_everything_compiles_for_the_target(made: Path, tmp_path: Path, cpu: str) -> None:
@@ -86,7 +96,7 @@ def test_arenas_are_as_small_as_they_can_be(made: Path) -> None:
         content = (made / entry["files"]["tflite-int8"]).read_bytes()
         least, measured = entry["tflm"]["arena_least_bytes"], entry["tflm"]["arena_bytes"]
         assert least + MARGIN_BYTES <= measured <= 1.02 * least + MARGIN_BYTES and measured % 16 == least % 16 == 0
-        text = (made / "tflm" / f"{entry['processor']}.cc").read_text()
+        text = (made / "tflm" / f"model_{entry['processor']}.cc").read_text()
         assert f"arena_{entry['name'][0]}[{measured}]" in text and f"// {least} bytes were just enough" in text
         zeros = np.zeros((1, *entry["input_shape"]), np.int8)
         interpreter.answers(content, least, zeros)

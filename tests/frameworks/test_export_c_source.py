@@ -14,8 +14,10 @@ from tools import needs_host
 from eeaug.cascade.combining import combined
 from eeaug.cascade.output import KINDS, MEASURES, Decision
 from eeaug.errors import ConversionError
+from eeaug.export import names
 from eeaug.export.c import decisions, onnx_source, stage_source, text, toolchain
 from eeaug.export.c.plan import PlannedStage, plan
+from eeaug.export.c.stage_code import kernel_files, kernels, stage_code
 from eeaug.frameworks import keras_to_onnx, onnx_session
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
@@ -237,7 +239,7 @@ def test_other_layers_give_what_onnx_runtime_gives(keras: Any, tmp_path: Path) -
     net = branches(keras)
     proto = keras_to_onnx.to_onnx(net.inputs[0], {"probabilities": net.outputs[0]}, input_name="input")
     (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
-    source = onnx_source.generated(onnx_source.simplified(tmp_path / "model.onnx"), "stage_0")
+    source = stage_code(onnx_source.simplified(tmp_path / "model.onnx"), "stage_0")
     made = plan([PlannedStage(source, True, False, 4 * 768, 16, 0, 0, False)])
     assert made.bytes <= 1.05 * made.least
     code = stage_source.implementation(
@@ -247,8 +249,10 @@ def test_other_layers_give_what_onnx_runtime_gives(keras: Any, tmp_path: Path) -
     (tmp_path / "cascade_stage_0.h").write_text(
         stage_source.header("cascade", 0, "branches", made.bytes, 768, 4, None), encoding="utf-8"
     )
+    for name, content in kernel_files("cascade", kernels([source])).items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
     (tmp_path / "main.c").write_text(PROGRAM.format(words=made.bytes // 8, inputs=768), encoding="utf-8")
-    build = [str(compiler), *STRICT, "-O2", "-o", "main", "main.c", "cascade_stage_0.c", "-lm"]
+    build = [str(compiler), *STRICT, "-O2", "-o", "main", "main.c", "cascade_kernels.c", "cascade_stage_0.c", "-lm"]
     subprocess.run(build, cwd=tmp_path, check=True)
     x = np.random.default_rng(0).normal(size=(20, 16, 16, 3)).astype("<f4")
     said = [subprocess.run([tmp_path / "main"], input=one.tobytes(), capture_output=True, check=True) for one in x]
@@ -268,10 +272,10 @@ ODD = [
 def test_odd_names_are_strings_and_comments_of_c(tmp_path: Path) -> None:
     from eeaug.export.c import files
 
-    names = ",\n".join(text.quoted(name) for name in ODD)
+    listed = ",\n".join(names.quoted(name) for name in ODD)
     comments = "\n".join(f"/* {files._plain(name)} */" for name in ODD)
     (tmp_path / "names.c").write_text(
-        f"{comments}\n#include <stdio.h>\nint main(void) {{ static const char *const n[] = {{{names}}};\n"
+        f"{comments}\n#include <stdio.h>\nint main(void) {{ static const char *const n[] = {{{listed}}};\n"
         'for (unsigned i = 0; i < sizeof n / sizeof *n; ++i) { printf("%s\\n|", n[i]); } return 0; }\n',
         encoding="utf-8",
     )

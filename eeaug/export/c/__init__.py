@@ -2,10 +2,14 @@
 
 A line of code here may touch what is written below ``c/``; templates/ has all text of C that no number changes.
 
-    onnx_source     a stage's ONNX graph as C functions, whose tensors have no place yet
+    onnx_source     an ONNX graph as C functions of emx-onnx-cgen, whose tensors have no place yet
+    onnx_graph      a stage's ONNX graph as plain values
+    channels_last   layers with channels second as kernels with channels last
+    fusion          what kernels take in: factors, biases, activations, sums
     arena           where tensors live
     plan            in which order a processor's stages compute, and where every tensor lies
     text            names, numbers and templates of C
+    stage_code      a stage's graph as calls of kernels and of generated functions
     decisions       what classifiers say as decisions, in C
     arithmetic      the numbers of a cascade
     stage_source    a stage's functions and weights

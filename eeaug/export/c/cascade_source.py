@@ -9,10 +9,10 @@ from math import prod
 
 from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.output import Decision
-from eeaug.export.c import text
 from eeaug.export.c.arithmetic import FLOAT, Arithmetic
 from eeaug.export.c.plan import MemoryPlan
 from eeaug.export.c.text import c_name, filled, literal, point, stems, values
+from eeaug.export.names import quoted
 
 __all__ = [
     "Facts",
@@ -138,7 +138,7 @@ def implementation(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
         "cascade.c",
         title=facts.title,
         includes="\n".join(f'#include "{facts.prefix}_stage_{k}.h"' for k in range(len(facts.stages))),
-        class_names=",\n".join(f"    {text.quoted(name)}" for name in facts.classes),
+        class_names=",\n".join(f"    {quoted(name)}" for name in facts.classes),
         thresholds=table if exits else "",
         places="\n".join(_places(facts, processors)),
         weights="".join(f"{line}\n" for line in weights),

@@ -79,6 +79,7 @@ def build_number(facts: Facts, sources: Sequence[StageCode]) -> int:
     said = repr((facts.decision, facts.classes, dict(facts.points), facts.preparation, facts.reuse, facts.prefix))
     parts = [said, *(repr((s.processor, s.handover, s.reuse)) for s in facts.stages)]
     parts += [text for source in sources for text in (*source.functions.values(), *source.weights.values())]
+    parts += [call.code for source in sources for call in source.calls]
     return int.from_bytes(sha256("\0".join(parts).encode()).digest()[:4], "big")
 
 

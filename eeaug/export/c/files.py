@@ -34,6 +34,7 @@ from eeaug.export.c.common_files import (
 )  # fmt: skip
 from eeaug.export.c.onnx_source import StageCode
 from eeaug.export.c.plan import PlannedStage, plan
+from eeaug.export.c.stage_code import kernel_files, kernels, stage_code
 from eeaug.export.formats import Checked, Work
 from eeaug.export.verify import TOLERANCE, Reference
 from eeaug.runtime import Cascade, heard
@@ -55,7 +56,7 @@ def write(work: Work) -> Added:
         (folder / inner).mkdir(parents=True)
     stages = work.manifest.stages
     sources = [
-        onnx_source.generated(onnx_source.simplified(work.directory / stage.files["onnx"]), f"stage_{k}")
+        stage_code(onnx_source.simplified(work.directory / stage.files["onnx"]), f"stage_{k}")
         for k, stage in enumerate(stages)
     ]
     facts = facts_of(work)
@@ -65,7 +66,9 @@ def write(work: Work) -> Added:
         for k in processor.stages:
             _write_stage(folder, facts, k, sources[k], processor)
     weights = [sum(sum(sources[k].weight_bytes.values()) for k in p.stages) for p in processors]
-    for name, text in {**texts(facts, processors, weights), **_samples(work, facts)}.items():
+    shared = kernel_files(facts.prefix, kernels(sources))
+    others = texts(facts, processors, weights, tuple(shared))
+    for name, text in {**shared, **others, **_samples(work, facts)}.items():
         (folder / name).write_text(text, encoding="utf-8")
     needed = tuple(
         CProcessor(
@@ -157,10 +160,9 @@ def _stage(facts: Facts, source: StageCode, k: int, mine: range) -> PlannedStage
 
 def _write_stage(folder: Path, facts: Facts, k: int, source: StageCode, processor: PlannedProcessor) -> None:
     entry, memory, i = facts.stages[k], processor.plan, k - processor.stages[0]
-    what = (
-        f"Stage {k}, on {plain(processor.name)}: {entry.macs} MACs. Written by eeaug {eeaug.__version__}; the\n"
-        f"   functions of nodes are those of emx-onnx-cgen {version('emx-onnx-cgen')}."
-    )
+    what = f"Stage {k}, on {plain(processor.name)}: {entry.macs} MACs. Written by eeaug {eeaug.__version__}."
+    if source.functions:
+        what += f"\n   Functions of nodes are those of emx-onnx-cgen {version('emx-onnx-cgen')}."
     stem = f"{facts.prefix}_stage_{k}"
     sizes = (memory.bytes, prod(entry.input_shape), facts.decision.outputs, numbers_handed_over(entry))
     (folder / f"{stem}.h").write_text(stage_source.header(facts.prefix, k, what, *sizes), encoding="utf-8")

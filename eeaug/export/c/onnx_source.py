@@ -60,7 +60,7 @@ class FunctionCall:
     """A node function with the tensors that it reads and writes, by parameter.
 
     ``over``: its output may lie where this tensor lies, if nothing reads that afterwards. ``copy``: it only copies
-    that one. ``scratch`` bytes are needed while it runs.
+    that one. ``scratch`` bytes are needed while it runs. ``code``: of a kernel of ours, with {name} for a tensor.
     """
 
     function: str
@@ -69,6 +69,7 @@ class FunctionCall:
     over: tuple[str, ...]
     copy: bool
     scratch: int
+    code: str = ""
 
     @property
     def reads(self) -> tuple[str, ...]:

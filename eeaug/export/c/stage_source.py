@@ -57,9 +57,13 @@ def implementation(
     outer = dict(zip(source.outside, ("input", "probabilities", "handover"), strict=False))
     functions, lines = [], []
     for i, call in enumerate(calls):
+        if call.code:
+            places = {tensor: _place(tensor, source, outer) for _, tensor in call.arguments}
+            lines.append(f"    {_filled(call.code, prefix, places)}")
+            continue
         name = f"node_{i}_{call.operator.lower()}"
         functions.append(re.sub(rf"\b{call.function}\b", name, source.functions[call.function]))
-        arguments = [_argument(parameter, tensor, source, outer, offsets) for parameter, tensor in call.arguments]
+        arguments = [_argument(parameter, tensor, source, outer) for parameter, tensor in call.arguments]
         if call.scratch:
             arguments.append(f"AT({scratch[call.function]})")
         lines.append(f"    {name}({', '.join(arguments)});")
@@ -68,24 +72,26 @@ def implementation(
     lines[:0] = [f"    (void){name};" for name in [*([] if "AT(" in code else ["arena"]), *idle]]
     parameters = ", ".join(["void *arena", "const float *input", *(f"float *{p}" for p in [*outer.values()][1:])])
     used = {tensor for call in calls for _, tensor in call.arguments}
-    weights = "\n".join(text for name, text in source.weights.items() if name in used)
     section = f"{prefix.upper()}_WEIGHTS_SECTION"
+    weights = "\n".join(_filled(text, prefix, {}) for name, text in source.weights.items() if name in used)
     weights = re.sub(r"^static const ", f"static const {section} ", weights, flags=re.M)
-    body = "\n".join(functions)
+    kernels = f'#include "{prefix}_kernels.h"\n' if any(call.code for call in calls) else ""
+    theirs = f"\n{QUIET}\n{source.preamble}\n{chr(10).join(functions)}\n{LOUD}\n" if functions else ""
     return f"""\
 /* {what} */
 #include "{prefix}_stage_{k}.h"
-{QUIET}
-{source.preamble}
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+{kernels}
 #ifndef {section}
 #define {section}
 #endif
-
-{weights}
-{body}
-{LOUD}
 #define AT(offset) ((void *)((unsigned char *)arena + (offset)))
-
+{_enum([tensor for tensor in offsets if f"AT({_at(tensor)})" in code], offsets)}
+{weights}{theirs}
 void {prefix}_stage_{k}({parameters})
 {{
 {chr(10).join(lines)}
@@ -93,13 +99,34 @@ void {prefix}_stage_{k}({parameters})
 """
 
 
-def _argument(
-    parameter: Parameter, tensor: str, source: StageCode, outer: Mapping[str, str], offsets: Mapping[str, int]
-) -> str:
+def _enum(tensors: Sequence[str], offsets: Mapping[str, int]) -> str:
+    if not tensors:
+        return ""
+    listed = ",\n".join(f"    {_at(tensor)} = {offsets[tensor]}" for tensor in tensors)
+    return f"\n/* Where tensors lie in the arena, in bytes, each in its time. */\nenum {{\n{listed}\n}};\n"
+
+
+def _at(tensor: str) -> str:
+    """The name of a tensor's place."""
+    return f"{tensor}_at"
+
+
+def _filled(code: str, prefix: str, places: Mapping[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: places.get(match[1], match[0]), code.replace("@{prefix}", prefix))
+
+
+def _place(tensor: str, source: StageCode, outer: Mapping[str, str]) -> str:
+    """Of a tensor that a kernel of ours takes."""
+    if tensor in source.weights:
+        return tensor
+    return outer[tensor] if tensor in outer else f"AT({_at(tensor)})"
+
+
+def _argument(parameter: Parameter, tensor: str, source: StageCode, outer: Mapping[str, str]) -> str:
     if tensor in source.weights:
         return tensor
     if tensor not in outer:
-        return f"AT({offsets[tensor]})"
+        return f"AT({_at(tensor)})"
     inner = "".join(f"[{n}]" for n in parameter.shape[1:])
     qualified = f"{'const ' if parameter.const else ''}{parameter.type}"
     return f"({qualified} (*){inner}){outer[tensor]}" if inner else f"({qualified} *){outer[tensor]}"

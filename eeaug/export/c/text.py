@@ -8,7 +8,7 @@ from importlib import resources
 
 import numpy as np
 
-__all__ = ["c_name", "filled", "literal", "point", "quoted", "stems", "values"]
+__all__ = ["c_name", "filled", "literal", "point", "stems", "values"]
 
 OTHERS = ("stage_", "op_")  # after the prefix: names of stages and of kernels begin so
 
@@ -70,11 +70,3 @@ def values(array: np.ndarray, width: int = 110) -> str:
             line = "   "
         line += f" {text},"
     return "\n".join([*lines, line])
-
-
-def quoted(text: str) -> str:
-    """A string in C: what is not plain ASCII as octal bytes of UTF-8, question marks escaped (trigraphs)."""
-    plain = "".join(
-        chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode("utf-8")
-    )
-    return f'"{plain}"'

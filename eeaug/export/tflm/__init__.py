@@ -1,10 +1,11 @@
 """``--format tflm``: the int8 stages of microcontrollers as C++ for TensorFlow Lite for Microcontrollers.
 
-interpreter  TFLM on this machine
-source       C++ text
+A line of code here may touch what is written below ``tflm/``.
 
     interpreter  a file in TensorFlow Lite for Microcontrollers on this machine
+    operators    what TFLM calls the operators of int8 files
     source       models as arrays, and a driver for every processor
+    readme       README.md with a whole program
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from numpy.typing import NDArray
 from eeaug.bundle.entries import Added, StageEntry, TflmStage
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
+from eeaug.export import names
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8 import int8_cascade
-from eeaug.export.tflm import interpreter, source
+from eeaug.export.tflm import interpreter, operators, readme, source
 from eeaug.export.tflm.interpreter import answers, arena
 from eeaug.export.tflm.source import DriverStage
 from eeaug.export.verify import Reference
@@ -77,30 +79,36 @@ def write(work: Work) -> Added:
     folder.mkdir()
     on = microcontrollers(work.hardware)
     manifest, taken = work.manifest, _taken(work)
+    prefix = names.prefix(manifest)
     parts: dict[int, DriverStage] = {}
     for number, entry in enumerate(manifest.stages):
         if entry.processor not in on:
             continue
         content = (work.directory / entry.files[int8_cascade.FORMAT]).read_bytes()
         parts[number] = _part(number, entry, content, taken[number])
-        for name, text in source.array(number, content).items():
+        for name, text in source.array(prefix, number, content).items():
             (folder / name).write_text(text, encoding="utf-8")
     points = [(p.name, p.int8.constants) for p in manifest.operating_points if p.int8 is not None]
     cascade = source.DriverCascade(
+        prefix,
+        manifest.classes,
         manifest.decision,
         manifest.stages,
         points or [("default", [source.int8_of(entry).constant for entry in manifest.stages[:-1]])],
         {name: list(mine) for name, mine in groupby(parts.values(), key=lambda part: part.entry.processor)},
     )
-    (folder / "cascade.h").write_text(source.header(cascade), encoding="utf-8")
+    (folder / f"{prefix}.h").write_text(source.header(cascade), encoding="utf-8")
+    (folder / "README.md").write_text(readme.readme(cascade), encoding="utf-8")
     decide = files("eeaug.export.tflm").joinpath("templates/decide.h").read_text(encoding="utf-8")
     (folder / "decide.h").write_text(decide, encoding="utf-8")
     for name in cascade.parts:
-        (folder / f"{source.identifier(name)}.cc").write_text(source.driver(cascade, name), encoding="utf-8")
+        (folder / f"{prefix}_{source.identifier(name)}.cc").write_text(
+            source.driver(cascade, name), encoding="utf-8"
+        )
     paths, entries = [], []
     for number in range(len(manifest.stages)):
         part = parts.get(number)
-        paths.append(None if part is None else f"{FOLDER}/stage_{number}_model.cc")
+        paths.append(None if part is None else f"{FOLDER}/{source.model(prefix, number)}.cc")
         entries.append({} if part is None else {"tflm": _entry(part)})
     return Added(paths, entries)
 
@@ -150,13 +158,13 @@ def _taken(work: Work) -> list[NDArray[np.int8]]:
 
 
 def _part(number: int, entry: StageEntry, content: bytes, x: NDArray[np.int8]) -> DriverStage:
-    operators = tflite_file.operators(content)
+    listed = tflite_file.operators(content)
     try:
-        source.check_operators(operators)
+        operators.check_operators(listed)
         smallest = arena(content, x)
     except (RuntimeError, ConversionError) as error:
         raise _refused(entry, error) from error
-    return DriverStage(number, entry, smallest, operators, tflite_file.outputs(content))
+    return DriverStage(number, entry, smallest, listed, tflite_file.outputs(content))
 
 
 def _entry(part: DriverStage) -> TflmStage:

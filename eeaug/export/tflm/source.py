@@ -9,94 +9,14 @@ from math import prod
 
 from eeaug.bundle.entries import Handover, Int8Stage, StageEntry
 from eeaug.cascade.output import Decision
-from eeaug.errors import ConversionError
+from eeaug.export.names import quoted
 from eeaug.export.tflm.interpreter import Arena
+from eeaug.export.tflm.operators import METHODS
 
 __all__ = [
-    "METHODS", "DriverCascade", "DriverStage", "array", "check_operators", "driver", "header", "identifier",
-    "int8_of",
+    "DriverCascade", "DriverStage", "array", "driver", "header", "identifier", "int8_of", "model", "signature",
 ]  # fmt: skip
 
-# operators of TensorFlow's schema → methods of MicroMutableOpResolver that register them
-METHODS: Mapping[str, str] = {
-    name: "Add" + method
-    for name, method in (
-        line.split()
-        for line in """
-        ABS Abs
-        ADD Add
-        ADD_N AddN
-        AVERAGE_POOL_2D AveragePool2D
-        BATCH_MATMUL BatchMatMul
-        BATCH_TO_SPACE_ND BatchToSpaceNd
-        CAST Cast
-        CONCATENATION Concatenation
-        CONV_2D Conv2D
-        DEPTHWISE_CONV_2D DepthwiseConv2D
-        DEPTH_TO_SPACE DepthToSpace
-        DEQUANTIZE Dequantize
-        DIV Div
-        ELU Elu
-        EQUAL Equal
-        EXP Exp
-        EXPAND_DIMS ExpandDims
-        FULLY_CONNECTED FullyConnected
-        GATHER Gather
-        GREATER Greater
-        GREATER_EQUAL GreaterEqual
-        HARD_SWISH HardSwish
-        L2_NORMALIZATION L2Normalization
-        LEAKY_RELU LeakyRelu
-        LESS Less
-        LESS_EQUAL LessEqual
-        LOG Log
-        LOGICAL_AND LogicalAnd
-        LOGICAL_NOT LogicalNot
-        LOGICAL_OR LogicalOr
-        LOGISTIC Logistic
-        LOG_SOFTMAX LogSoftmax
-        MAXIMUM Maximum
-        MAX_POOL_2D MaxPool2D
-        MEAN Mean
-        MINIMUM Minimum
-        MIRROR_PAD MirrorPad
-        MUL Mul
-        NEG Neg
-        NOT_EQUAL NotEqual
-        PACK Pack
-        PAD Pad
-        PADV2 PadV2
-        PRELU Prelu
-        QUANTIZE Quantize
-        REDUCE_MAX ReduceMax
-        RELU Relu
-        RELU6 Relu6
-        RESHAPE Reshape
-        RESIZE_BILINEAR ResizeBilinear
-        RESIZE_NEAREST_NEIGHBOR ResizeNearestNeighbor
-        RSQRT Rsqrt
-        SELECT_V2 SelectV2
-        SHAPE Shape
-        SLICE Slice
-        SOFTMAX Softmax
-        SPACE_TO_BATCH_ND SpaceToBatchNd
-        SPACE_TO_DEPTH SpaceToDepth
-        SPLIT Split
-        SPLIT_V SplitV
-        SQRT Sqrt
-        SQUARE Square
-        SQUARED_DIFFERENCE SquaredDifference
-        SQUEEZE Squeeze
-        STRIDED_SLICE StridedSlice
-        SUB Sub
-        SUM Sum
-        TANH Tanh
-        TRANSPOSE Transpose
-        TRANSPOSE_CONV TransposeConv
-        UNPACK Unpack
-        """.strip().splitlines()
-    )
-}
 MEASURES = {"max-softmax": "kMaxSoftmax", "margin": "kMargin", "entropy": "kEntropy"}
 KINDS = {"softmax": "kSoftmax", "binary": "kBinary", "multilabel": "kMultilabel"}
 PER_LINE = 16
@@ -122,8 +42,13 @@ class DriverStage:
 
 @dataclass(frozen=True)
 class DriverCascade:
-    """All stages of the network, those on microcontrollers with their parts."""
+    """All stages of the network, those on microcontrollers with their parts.
 
+    ``prefix``: their namespace, what files and macros begin with.
+    """
+
+    prefix: str
+    classes: Sequence[str]
     decision: Decision
     stages: Sequence[StageEntry]
     points: Sequence[tuple[str, Sequence[int | None]]]
@@ -140,13 +65,6 @@ def int8_of(entry: StageEntry) -> Int8Stage:
     return entry.int8
 
 
-def check_operators(names: Sequence[str]) -> None:
-    """Raises ConversionError where TFLM has none of these."""
-    lacking = [name for name in names if name not in METHODS]
-    if lacking:
-        raise ConversionError(f"TFLM has no operator {', '.join(lacking)}")
-
-
 def identifier(text: str) -> str:
     """A name that C++ takes."""
     name = re.sub(r"\W", "_", text, flags=re.ASCII)
@@ -157,77 +75,91 @@ def _constant(text: str) -> str:
     return "k" + "".join(word.capitalize() for word in re.split(r"\W", text))
 
 
-def array(number: int, content: bytes) -> dict[str, str]:
+def array(prefix: str, number: int, content: bytes) -> dict[str, str]:
     """The files that hold a stage's model, by name."""
-    name = f"stage_{number}_model"
+    name, file, guard = f"stage_{number}_model", model(prefix, number), f"{prefix.upper()}_STAGE_{number}_MODEL_H_"
     lines = (content[i : i + PER_LINE] for i in range(0, len(content), PER_LINE))
     rows = "\n".join("    " + " ".join(f"0x{byte:02x}," for byte in line) for line in lines)
     return {
-        f"{name}.h": f"""#ifndef EEAUG_STAGE_{number}_MODEL_H_
-#define EEAUG_STAGE_{number}_MODEL_H_
+        f"{file}.h": f"""#ifndef {guard}
+#define {guard}
 
-namespace eeaug {{
+namespace {prefix} {{
 
 extern const unsigned char {name}[];
 extern const unsigned int {name}_size;
 
-}}  // namespace eeaug
+}}  // namespace {prefix}
 
-#endif  // EEAUG_STAGE_{number}_MODEL_H_
+#endif  // {guard}
 """,
-        f"{name}.cc": f"""#include "{name}.h"
+        f"{file}.cc": f"""#include "{file}.h"
 
-namespace eeaug {{
+namespace {prefix} {{
 
 alignas(16) const unsigned char {name}[] = {{
 {rows}
 }};
 const unsigned int {name}_size = {len(content)};
 
-}}  // namespace eeaug
+}}  // namespace {prefix}
 """,
     }
 
 
+def model(prefix: str, number: int) -> str:
+    """The name of the files with a stage's model, without what they end in."""
+    return f"{prefix}_stage_{number}_model"
+
+
 def header(cascade: DriverCascade) -> str:
-    """``cascade.h``: thresholds, what is handed over, and the functions of every processor."""
+    """``<prefix>.h``: thresholds, what is handed over, and the functions of every processor."""
     stages, decision = cascade.stages, cascade.decision
     exits = len(stages) - 1
     rows = "\n".join(
-        f"    {{{', '.join('kNever' if c is None else str(c) for c in constants or [None])}}},  // {name}"
+        f"    {{{', '.join('eeaug::kNever' if c is None else str(c) for c in constants or [None])}}},  // {name}"
         for name, constants in cascade.points
     )
     takes = int8_of(stages[0]).inputs[stages[0].input_name]
+    prefix, macro = cascade.prefix, cascade.prefix.upper()
+    names = ", ".join(quoted(name) for name in cascade.classes)
     return f"""// An early-exit network in int8 on TensorFlow Lite for Microcontrollers. Written by eeaug.
 //
-// Build for every processor: <processor>.cc, the stage_<n>_model.cc that it includes, and TFLM. Call Setup() once,
-// then Run() for every sample on the first processor; on kGoesOn send what it hands over to the next one, and call
-// Run() there.
-#ifndef EEAUG_CASCADE_H_
-#define EEAUG_CASCADE_H_
+// Build for every processor: {prefix}_<processor>.cc, {prefix}_stage_<n>_model.cc that it includes, and TFLM.
+// Call Setup() once, then Run() for every sample on the first processor; on kGoesOn send what it hands over to the
+// next one, and call Run() there. README.md has a whole program.
+#ifndef {macro}_H_
+#define {macro}_H_
 
 #include <stdint.h>
 
 #include "decide.h"
 
-namespace eeaug {{
+namespace {prefix} {{
 
 constexpr int kStages = {len(stages)};
 constexpr int kOutputs = {decision.outputs};
-constexpr Kind kKind = Kind::{KINDS[decision.kind]};
-constexpr Measure kMeasure = Measure::{MEASURES[decision.measure]};
+constexpr eeaug::Kind kKind = eeaug::Kind::{KINDS[decision.kind]};
+constexpr eeaug::Measure kMeasure = eeaug::Measure::{MEASURES[decision.measure]};
+#ifndef {macro}_NO_CLASS_NAMES
+constexpr const char* kClasses[] = {{{names}}};
+#endif
 
 // Thresholds to switch between while the network runs.
 enum Point {{ {", ".join(_constant(name) for name, _ in cascade.points)} }};
+constexpr int kPoints = {len(cascade.points)};
 constexpr int16_t kThresholds[][{max(exits, 1)}] = {{
 {rows}
 }};
 
 // The input, prepared as in training, is given as int8: QuantisedInput(x) of every value.
 constexpr int kInputSize = {prod(stages[0].input_shape)};
-inline int8_t QuantisedInput(float x) {{ return Quantised(x, {_float(takes.scale)}, {takes.zero_point}); }}
+inline int8_t QuantisedInput(float x) {{
+  return eeaug::Quantised(x, {_float(takes.scale)}, {takes.zero_point});
+}}
 {"".join(_handover(cascade, k) for k in range(exits))}
-// kLeft: there is an answer. kGoesOn: the next processor has to go on with what was handed over.
+// kLeft: there is an answer. kGoesOn: the next processor has to go on with what was handed over. kFailed: there is
+// no such point, Setup() was not called or failed, or TFLM says so.
 enum class Status {{ kLeft, kGoesOn, kFailed }};
 
 struct Answer {{
@@ -236,9 +168,9 @@ struct Answer {{
   int8_t confidence;
 }};
 {"".join(_declared(cascade, name, parts) for name, parts in cascade.parts.items())}
-}}  // namespace eeaug
+}}  // namespace {prefix}
 
-#endif  // EEAUG_CASCADE_H_
+#endif  // {macro}_H_
 """
 
 
@@ -248,7 +180,7 @@ def _handover(cascade: DriverCascade, k: int) -> str:
     given = int8_of(cascade.stages[k]).outputs[tensor.name]
     earlier = f"\n  int8_t said[{k + 1}][kOutputs];  // what the exits so far said" if cascade.reuse else ""
     return f"""
-// From stage {k} to stage {k + 1}: {" × ".join(map(str, tensor.shape))}, scale {given.scale:.9g}, \
+// From stage {k} to stage {k + 1}: {" x ".join(map(str, tensor.shape))}, scale {given.scale:.9g}, \
 zero point {given.zero_point}.
 struct Handover{k + 1} {{
   int8_t tensor[{prod(tensor.shape)}];{earlier}
@@ -256,7 +188,8 @@ struct Handover{k + 1} {{
 """
 
 
-def _signature(parts: Sequence[DriverStage], stages: int) -> str:
+def signature(parts: Sequence[DriverStage], stages: int) -> str:
+    """The beginning of a processor's function, without what a declaration adds."""
     first, last = parts[0].number, parts[-1].number
     given = f"const Handover{first}& received" if first else "const int8_t* input"
     onward = "" if last + 1 == stages else f"Handover{last + 1}* onward, "
@@ -266,8 +199,8 @@ def _signature(parts: Sequence[DriverStage], stages: int) -> str:
 
 def _declared(cascade: DriverCascade, name: str, parts: Sequence[DriverStage]) -> str:
     numbers = ", ".join(str(part.number) for part in parts)
-    signature = _signature(parts, len(cascade.stages))
-    declared = f"{signature} = kDefault);" if signature.endswith("point") else f"{signature});"
+    head = signature(parts, len(cascade.stages))
+    declared = f"{head} = kDefault);" if head.endswith("point") else f"{head});"
     return f"""
 // Stage {numbers} on {name}.
 namespace {identifier(name)} {{
@@ -281,23 +214,26 @@ def driver(cascade: DriverCascade, name: str) -> str:
     """The C++ file of one processor."""
     parts = cascade.parts[name]
     last_number = len(cascade.stages) - 1
-    includes = "\n".join(f'#include "stage_{part.number}_model.h"' for part in parts)
+    includes = "\n".join(f'#include "{model(cascade.prefix, part.number)}.h"' for part in parts)
     body = "".join(_stage(cascade, part, parts, last_number) for part in parts)
     ends = "" if parts[-1].number == last_number else "  return Status::kGoesOn;\n"
     said_rows = parts[-1].number + 1 if cascade.reuse else 1
+    wrong = [f"interpreter_{part.number} == nullptr" for part in parts]
+    if "Point point" in signature(parts, len(cascade.stages)):
+        wrong.append("static_cast<unsigned>(point) >= static_cast<unsigned>(kPoints)")
     heard = ""
     if cascade.reuse and parts[0].number:
         heard = "  memcpy(said, received.said, sizeof(received.said));\n"
     return f"""// What {name} runs. Written by eeaug.
 #include <string.h>
 
-#include "cascade.h"
+#include "{cascade.prefix}.h"
 {includes}
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
-namespace eeaug {{
+namespace {cascade.prefix} {{
 namespace {identifier(name)} {{
 namespace {{
 
@@ -308,12 +244,13 @@ bool Setup() {{
 {"".join(_setup(part) for part in parts)}  return true;
 }}
 
-{_signature(parts, len(cascade.stages))}) {{
+{signature(parts, len(cascade.stages))}) {{
+  if ({" || ".join(wrong)}) return Status::kFailed;
   int8_t said[{said_rows}][kOutputs];
 {heard}{body}{ends}}}
 
 }}  // namespace {identifier(name)}
-}}  // namespace eeaug
+}}  // namespace {cascade.prefix}
 """
 
 
@@ -354,7 +291,7 @@ def _stage(cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStag
         *_fed(entry, source, prod(entry.input_shape)),
         "if (stage.Invoke() != kTfLiteOk) return Status::kFailed;",
         f"memcpy(said[{row}], {probabilities}, kOutputs);",
-        f"const Decision made = Decide<kOutputs>(said, {row + 1}, {weights}, kKind, kMeasure);",
+        f"const eeaug::Decision made = eeaug::Decide<kOutputs>(said, {row + 1}, {weights}, kKind, kMeasure);",
     ]
     answer = f"*answer = {{{k}, made.label, made.confidence}};"
     if k == last_number:
@@ -378,7 +315,7 @@ def _fed(entry: StageEntry, source: str, size: int) -> list[str]:
         return [f"memcpy(stage.input(0)->data.int8, {source}, {size});"]
     (takes,) = int8_of(entry).inputs.values()
     real = f"({source}[i] - {comes.zero_point}) * {_float(comes.scale)}"
-    quantised = f"Quantised({real}, {_float(takes.scale)}, {takes.zero_point})"
+    quantised = f"eeaug::Quantised({real}, {_float(takes.scale)}, {takes.zero_point})"
     return [f"for (int i = 0; i < {size}; ++i) stage.input(0)->data.int8[i] = {quantised};"]
 
 
