@@ -8,8 +8,9 @@ A line of code here may touch features, weights and Keras, never a threshold or 
     candidates   trained heads with their outcomes, as found and as a bundle keeps them
     selection    which heads are worth training, and which of them going on with
     planning     all heads by location, before any is trained
-    keras_head   a head as Keras layers
+    keras_head   a head as Keras layers, as it is deployed
     dense        dense heads on pooled values, trained by numpy
+    trainee      a convolutional head in training, as TensorFlow's operations
     maps         convolutional heads on whole maps, trained by TensorFlow
     store        trained heads that earlier runs have left
     specific     heads that know some classes only

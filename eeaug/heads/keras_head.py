@@ -1,12 +1,10 @@
-"""A head as Keras layers: for training with batch normalisation, deployed with it folded away."""
+"""A head as Keras layers, as it is deployed: batch normalisation is folded away."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,12 +12,10 @@ from numpy.typing import NDArray
 
 from eeaug.heads.layers import Convolve, Dense, Head, Pool, Residual, convolutions
 
-__all__ = ["attach", "deployed_model", "detached", "folded", "trainable_strides", "training_model"]
+__all__ = ["attach", "deployed_model", "detached", "trainable_strides"]
 
 # (convolution, the tensor that it reads, its name) → its output
 Convolved = Callable[[Convolve, Any, str], Any]
-BN_EPSILON = 1e-3
-BN_MOMENTUM = 0.9  # heads train for a few epochs only: the running statistics must follow
 
 
 def attach(
@@ -42,7 +38,7 @@ def attach(
 
     def convolved(convolution: Convolve, read: Any, name: str) -> Any:
         activation = "relu" if convolution.then == "relu" else None
-        return loaded(_convolution(keras, convolution, axes, name, use_bias=True, activation=activation), read)
+        return loaded(_convolution(keras, convolution, axes, name, activation), read)
 
     axes = len(head.location.shape) - 1
     for i, step in enumerate(head.steps):
@@ -133,103 +129,19 @@ def deployed_model(head: Head, weights: Sequence[NDArray[np.float32]]) -> Any:
     return tf.function(model, reduce_retracing=True)
 
 
-def training_model(head: Head, scale: np.float32) -> Any:
-    """The head with batch normalisation after every convolution; map → logits.
-
-    ``scale`` brings the map to unit size, so that one learning rate fits every location.
-    """
-    import keras
-
-    inputs = keras.Input(head.location.shape)
-    axes = len(head.location.shape) - 1
-    numbers = count()
-
-    def convolved(convolution: Convolve, read: Any, _: str) -> Any:
-        name = f"weights_{next(numbers)}"
-        result = _convolution(keras, convolution, axes, name, use_bias=False, activation=None)(read)
-        if convolution.then:
-            result = _batch_normalization()(epsilon=BN_EPSILON, momentum=BN_MOMENTUM, name=f"{name}_norm")(result)
-        return keras.layers.ReLU()(result) if convolution.then == "relu" else result
-
-    z = keras.layers.Rescaling(float(scale))(inputs)
-    for step in head.steps:
-        if isinstance(step, Pool):
-            z = _pool(keras, step, None)(z)
-        elif isinstance(step, Residual):
-            z = _residual(keras, step, z, convolved, None)
-        elif isinstance(step, Convolve):
-            z = convolved(step, z, "")
-        else:
-            activation = None if step is head.steps[-1] else step.activation
-            layer = keras.layers.Dense(step.units, activation=activation, name=f"weights_{next(numbers)}")
-            z = layer(keras.layers.Flatten()(z))
-    model = keras.Model(inputs, z)
-    for layer in _strided_pointwise(model):
-        layer.convolution_op = _every_nth(layer)
-    return model
-
-
-def folded(head: Head, model: Any, scale: np.float32) -> tuple[NDArray[np.float32], ...]:
-    """Weights of the deployed head: batch normalisation goes into kernel and bias of its convolution."""
-    out: list[NDArray[np.floating]] = []
-    numbers = count()
-    for step, before, _ in head.shapes():
-        for convolution, read in convolutions(step, before):
-            layer = f"weights_{next(numbers)}"
-            (kernel,) = model.get_layer(layer).get_weights()
-            factor, bias = np.ones(convolution.shape(read)[-1]), np.zeros(convolution.shape(read)[-1])
-            if convolution.then:
-                gamma, beta, mean, variance = model.get_layer(f"{layer}_norm").get_weights()
-                factor = gamma / np.sqrt(variance + BN_EPSILON)
-                bias = beta - mean * factor
-            shape = (-1,) if convolution.filters else (-1, 1)  # depthwise kernels end in (channels, multiplier)
-            out += [kernel * factor.reshape(shape), bias]
-        if isinstance(step, Dense):
-            kernel, bias = model.get_layer(f"weights_{next(numbers)}").get_weights()
-            out += [kernel, bias]
-    out[0] = out[0] * np.float64(scale)  # the layer that reads the map itself
-    return tuple(np.asarray(w, np.float32) for w in out)
-
-
 def safe_name(text: str) -> str:
     """A name that Keras, ONNX and file systems take, from a layer's name."""
     return re.sub(r"[^0-9A-Za-z_.-]", "_", text)
 
 
-@cache
-def _batch_normalization() -> Any:
-    """Keras' batch normalisation, with TensorFlow's fused kernel while training on images.
-
-    Keras 3 composes it from elementwise operations, which take half of the time that a head trains.
-    """
-    import keras
-    import tensorflow as tf
-
-    class FusedBatchNormalization(keras.layers.BatchNormalization):
-        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-            if not training or len(inputs.shape) != 4:
-                return super().call(inputs, training=training, mask=mask)
-            out, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-                x=inputs, scale=self.gamma, offset=self.beta, mean=tf.zeros(0), variance=tf.zeros(0),
-                epsilon=self.epsilon, is_training=True,
-            )  # fmt: skip
-            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(moving * self.momentum + batch * (1 - self.momentum))
-            return out
-
-    return FusedBatchNormalization
-
-
-def _pool(keras: Any, step: Pool, name: str | None) -> Any:
+def _pool(keras: Any, step: Pool, name: str) -> Any:
     layer = {1: keras.layers.AveragePooling1D, 2: keras.layers.AveragePooling2D}[len(step.window)]
     window = step.window if len(step.window) > 1 else step.window[0]
-    return layer(window, strides=window, name=name and f"{name}_pool")
+    return layer(window, strides=window, name=f"{name}_pool")
 
 
-def _convolution(
-    keras: Any, step: Convolve, axes: int, name: str | None, *, use_bias: bool, activation: str | None
-) -> Any:
-    options = {"padding": "same", "strides": step.stride, "use_bias": use_bias, "activation": activation}
+def _convolution(keras: Any, step: Convolve, axes: int, name: str, activation: str | None) -> Any:
+    options = {"padding": "same", "strides": step.stride, "activation": activation}
     if step.filters is None:
         layer = {1: keras.layers.DepthwiseConv1D, 2: keras.layers.DepthwiseConv2D}[axes]
         return layer(step.width, name=name, **options)
@@ -237,12 +149,12 @@ def _convolution(
     return layer(step.filters, step.width, name=name, **options)
 
 
-def _residual(keras: Any, step: Residual, tensor: Any, convolved: Convolved, name: str | None) -> Any:
+def _residual(keras: Any, step: Residual, tensor: Any, convolved: Convolved, name: str) -> Any:
     """The block on ``tensor``, its convolutions made by ``convolved`` in the order of their weights."""
     first, second, *shortcut = (convolution for convolution, _ in step.parts(tuple(tensor.shape[1:])))
     branch = convolved(first, tensor, f"{name}_first")
     branch = convolved(second, branch, f"{name}_second")
     if shortcut:
         tensor = convolved(shortcut[0], tensor, f"{name}_shortcut")
-    layers = [keras.layers.Add(name=name and f"{name}_add"), keras.layers.ReLU(name=name and f"{name}_relu")]
+    layers = [keras.layers.Add(name=f"{name}_add"), keras.layers.ReLU(name=f"{name}_relu")]
     return layers[1](layers[0]([branch, tensor]))

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.data import shifted
 from eeaug.features import Features
 from eeaug.heads import keras_head
 from eeaug.heads.layers import Head
+from eeaug.heads.trainee import Trainee
 from eeaug.heads.training import Keep, Plan, Targets, Trained, wanted
 
 __all__ = ["predict", "train"]
 
-SHIFT = 1 / 16  # of a map's size, by which images are shifted in training
+SHIFT = 1 / 16  # of a map's size, by which it moves in training at most
 DECAY = 350  # weight decay, divided by the number of samples
-MANY_PASSES = 8  # passes from which on shifting the samples pays
+SEEN = 8192  # maps by which batch normalisation's statistics are taken in the end
+MANY_PASSES = 8  # up to so many, moved samples do not pay
 
 
 def train(
@@ -30,65 +31,59 @@ def train(
     keep: Keep,
     progress: Callable[[int, int], None] = lambda done, of: None,
     *,
-    images: bool = False,
+    moving: Sequence[bool] = (),
 ) -> list[Trained]:
-    """Train heads of one location on whole maps; AdamW with a cosine schedule.
+    """Train heads of one location on whole maps, each as if alone but on the same batches; a cosine schedule.
 
     ``targets`` gives the probabilities that rows of ``fit`` should get. After the first epoch ``keep`` gets every
-    head's probabilities on ``screen`` and says which go on. ``images``: the maps are of images, and where samples
-    are few and pass often, they pass shifted: a map of a shifted image is almost the shifted map.
+    head's probabilities on ``screen`` and says which go on. ``moving``: along which axes of space or time a sample
+    may move and stay what it is; where samples pass often, their maps do: a map of a shifted sample is almost the
+    shifted map.
     """
-    import keras
     import tensorflow as tf
 
     (source,) = {wanted(h).key for h in heads}
     maps, n = fit.tensors[source], len(fit.probabilities)
     plan = plan.for_samples(n)
     rng = np.random.default_rng([plan.seed, 2, heads[0].location.after])
-    keras.utils.set_random_seed(plan.seed + heads[0].location.after)
     steps = n // plan.batch
     total = plan.epochs * steps
     scale = np.float32(1 / max(1e-6, float(np.std(maps[:: max(1, n // 512)].astype(np.float32)))))
-    alive, models = list(heads), {h.key: keras_head.training_model(h, scale) for h in heads}
-    optimizers = {
-        h.key: keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(plan.rate, total), weight_decay=min(DECAY / n, 0.2)
-        )
-        for h in heads
-    }
+    decay = min(DECAY / n, 0.2)
+    alive = [Trainee(h, scale, decay, np.random.default_rng([plan.seed, *h.key.encode()])) for h in heads]
+    far = [0] * (maps.ndim - 2)
+    if len(moving) == len(far) and plan.epochs > MANY_PASSES:
+        far = [round(SHIFT * size) if moves else 0 for size, moves in zip(maps.shape[1:-1], moving, strict=True)]
 
     def compiled() -> Any:
         @tf.function(reduce_retracing=True)
-        def step(x: Any, y: Any) -> None:
+        def step(x: Any, y: Any, rate: Any, at: Any) -> None:
             x = tf.cast(x, tf.float32)
-            for head in alive:
-                model, optimizer = models[head.key], optimizers[head.key]
-                with tf.GradientTape() as tape:
-                    loss = tf.reduce_mean(_losses(tf, head, y, model(x, training=True)))
-                optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            for one in alive:
+                one.step(x, y, rate, at)
 
         return step
 
-    for h in heads:
-        optimizers[h.key].build(models[h.key].trainable_variables)
+    def trained() -> list[Trained]:
+        return [Trained(one.head, one.folded(_seen(maps))) for one in alive]
+
     step = compiled()
     for at in range(total):
         if at == steps and len(alive) > 1:
-            now = [Trained(h, keras_head.folded(h, models[h.key], scale)) for h in alive]
-            kept = keep({t.head.key: predict(t, screen) for t in now})
+            kept = keep({t.head.key: predict(t, screen) for t in trained()})
             if len(kept) < len(alive):
-                alive = [h for h in alive if h.key in kept]
+                alive = [one for one in alive if one.head.key in kept]
                 step = compiled()
         if at % steps == 0:
             order = rng.permutation(n)
         rows = np.sort(order[at % steps * plan.batch :][: plan.batch])
-        x = maps[rows]
-        if images and plan.epochs > MANY_PASSES:
-            x = shifted(x, [rng.integers(-m, m + 1) for m in (round(SHIFT * size) for size in x.shape[1:-1])])
-        step(tf.constant(x), tf.constant(targets(rows)))
+        x = _moved(maps, rows, [rng.integers(-m, m + 1, len(rows)) for m in far]) if any(far) else maps[rows]
+        rate = plan.rate * 0.5 * (1 + np.cos(np.pi * at / total))
+        now = tf.constant(rate, tf.float32), tf.constant(at + 1, tf.float32)
+        step(tf.constant(x), tf.constant(targets(rows)), *now)
         if (at + 1) % steps == 0:
             progress((at + 1) // steps, plan.epochs)
-    return [Trained(h, keras_head.folded(h, models[h.key], scale)) for h in alive]
+    return trained()
 
 
 def predict(trained: Trained, features: Features, batch: int = 256) -> NDArray[np.float32]:
@@ -102,8 +97,20 @@ def predict(trained: Trained, features: Features, batch: int = 256) -> NDArray[n
     return np.concatenate(parts)
 
 
-def _losses(tf: Any, head: Head, y: Any, logits: Any) -> Any:
-    """Cross entropy of logits (n, outputs) with target probabilities, one number per sample."""
-    if head.dense[-1].activation == "softmax":
-        return tf.nn.softmax_cross_entropy_with_logits(y, logits)
-    return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(y, logits), axis=-1)
+def _seen(maps: NDArray[np.floating], batch: int = 256) -> Iterator[NDArray[np.float32]]:
+    """Maps by which statistics are taken: SEEN of them, evenly over all."""
+    rows = np.arange(0, len(maps), -(-len(maps) // SEEN))
+    return (maps[rows[i : i + batch]].astype(np.float32) for i in range(0, len(rows), batch))
+
+
+def _moved(
+    maps: NDArray[np.floating], rows: NDArray[np.integer], by: Sequence[NDArray[np.integer]]
+) -> NDArray[np.floating]:
+    """Maps of these rows, each moved by its own steps along the axes of space; zeros where nothing was."""
+    moved = np.zeros((len(rows), *maps.shape[1:]), maps.dtype)
+    for i, row in enumerate(rows):
+        steps = [(int(far[i]), size) for far, size in zip(by, maps.shape[1:-1], strict=True)]
+        to = tuple(slice(max(far, 0), size + min(far, 0)) for far, size in steps)
+        of = tuple(slice(max(-far, 0), size + min(-far, 0)) for far, size in steps)
+        moved[i][to] = maps[row][of]
+    return moved

@@ -25,7 +25,7 @@ def dense_plan(effort: Effort, seed: int, specific: bool = False) -> Plan:
 
 def map_plan(effort: Effort, seed: int) -> Plan:
     """Small batches: tensors stay in the processor's cache, and a pass over the data makes more steps."""
-    return Plan(effort.map_epochs, 800, 64, 8e-3, seed)
+    return Plan(effort.map_epochs, 800, 64, 16e-3, seed)
 
 
 def planned(

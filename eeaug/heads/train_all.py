@@ -278,7 +278,7 @@ class _Work:
                     fit, screen = self.features["fit"], self.features["screen"]
                     trained = maps.train(
                         heads, fit, partial(self.source.distilled, fit), screen, plan,
-                        partial(judge.promising, heads), self.progress.advance, images=self.source.images,
+                        partial(judge.promising, heads), self.progress.advance, moving=self.source.moving,
                     )  # fmt: skip
                     store.save(file, heads, trained, [maps.predict(t, screen) for t in trained])
                 trained = store.trained(file, heads)
@@ -293,6 +293,7 @@ class _Work:
             "labels": self.labels,
             "pinned": heads[0].location.name in self.pinned,
             "threads": extraction.threads,
+            "moving": source.moving,
             "classes": None if source.specific is None else source.specific.classes,
         }
         if heads[0].location.at_input and source.priors is not None:

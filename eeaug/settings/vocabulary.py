@@ -126,7 +126,7 @@ EFFORTS: Mapping[str, Effort] = {
         map_macs=1e6, map_share=0.005, map_s=20, map_passes=0.3,
     ),
     "normal": Effort(
-        ("blueprint", "separable"), inf, 1, inf, 3, 350, 2e-2, 6,
+        ("blueprint", "separable"), inf, 1, inf, 3, 350, 2e-2, 7,
         map_macs=1e6, map_share=0.005, map_s=75, map_passes=1,
     ),
     "thorough": Effort(

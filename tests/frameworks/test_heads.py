@@ -14,10 +14,12 @@ from head_parts import DECISION, TAIL, at
 from keras_nets import CLASSES, dense_head, map_head, trained
 
 from eeaug.backbone import keras_files, model
+from eeaug.data import shifted
 from eeaug.features import Features
-from eeaug.heads import dense, families, keras_head, maps, training
+from eeaug.heads import dense, families, keras_head, maps, trainee, training
 from eeaug.heads import layers as design
 from eeaug.heads.layers import Dense, Head
+from eeaug.heads.trainee import Trainee
 from eeaug.heads.training import Plan, Trained
 from eeaug.network import macs
 from eeaug.network.locations import Location
@@ -72,23 +74,54 @@ def test_attached_layers_are_frozen_and_carry_their_place_in_the_name() -> None:
     assert all(layer.name.startswith("head_") for layer in net.layers[1:])
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 3), (16, 5)])
-def test_folded_batch_normalisation_is_the_trained_head(shape: tuple[int, ...]) -> None:
-    """On random maps, with statistics that are not zero and one."""
-    keras_files.import_keras()
-    head, rng = map_head(at(shape)), np.random.default_rng(5)
-    net = keras_head.training_model(head, np.float32(0.3))
-    for layer in net.layers:
-        weights = [np.abs(rng.normal(0.5, 0.4, w.shape)) + 0.1 for w in layer.weights]
-        if weights:
-            layer.set_weights(weights)
-    x = rng.normal(0, 2, (64, *shape)).astype(np.float32)
-    logits = np.asarray(net(x, training=False))
+MAP_HEADS = [h for h in heads() if h.family in families.MAP_FAMILIES]
+
+
+@pytest.mark.parametrize("head", MAP_HEADS, ids=lambda h: f"{h.name}-{'x'.join(map(str, h.location.shape))}")
+def test_the_deployed_head_is_the_trained_one(head: Head) -> None:
+    """On the maps that gave it its statistics, in two batches of one kind."""
+    rng = np.random.default_rng(5)
+    one = Trainee(head, np.float32(0.3), 0.0, rng)
+    one.values.assign(np.abs(one.values + rng.normal(0.1, 0.2, one.values.shape)))
+    x = rng.normal(0, 2, (32, *head.location.shape)).astype(np.float32)
+    logits = np.asarray(one.logits(x)[0], np.float64)
     expected = np.exp(logits - logits.max(axis=1, keepdims=True))
-    deployed = keras_head.deployed_model(head, keras_head.folded(head, net, np.float32(0.3)))
+    deployed = keras_head.deployed_model(head, one.folded(iter([x, x])))
     np.testing.assert_allclose(
-        deployed(x, training=False), expected / expected.sum(axis=1, keepdims=True), atol=1e-4
+        deployed(x, training=False), expected / expected.sum(axis=1, keepdims=True), atol=2e-4
     )
+
+
+def test_statistics_are_those_of_all_batches() -> None:
+    head, rng = map_head(at((8, 8, 3))), np.random.default_rng(6)
+    one = Trainee(head, np.float32(1), 0.0, rng)
+    x = rng.normal(0, 2, (30, 8, 8, 3)).astype(np.float32)
+    (mean, variance), *_ = one.moments(iter([x[:7], x[7:]]))
+    (expected, spread), *_ = one.moments(iter([x]))
+    np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(variance, spread, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 8, 5), (1, 1, 6, 6), (1, 1, 4, 16)])
+def test_updates_of_kernels_turn_all_directions_alike(shape: tuple[int, ...]) -> None:
+    """An update has the singular vectors of what it is made of, and singular values near one."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(1)
+    wide = rng.normal(size=(prod(shape[:-1]), shape[-1])).astype(np.float32)
+    result = np.asarray(trainee._orthogonal(tf.constant(wide.reshape(shape)))).reshape(wide.shape)
+    u, _, v = np.linalg.svd(wide, full_matrices=False)
+    turned = u.T @ result @ v.T / np.sqrt(max(1, wide.shape[1] / wide.shape[0]))
+    assert np.all((np.diag(turned) > 0.6) & (np.diag(turned) < 1.3))
+    np.testing.assert_allclose(turned - np.diag(np.diag(turned)), 0, atol=1e-4)
+
+
+def test_maps_move_one_by_one() -> None:
+    rng = np.random.default_rng(2)
+    x, rows = rng.normal(size=(9, 6, 5, 2)).astype(np.float16), np.array([1, 4, 4, 8])
+    by = [np.array([0, 2, -1, 0]), np.array([-2, 0, 1, 0])]
+    expected = [shifted(x[r : r + 1], [int(far[i]) for far in by])[0] for i, r in enumerate(rows)]
+    np.testing.assert_array_equal(maps._moved(x, rows, by), expected)
 
 
 def features(head: Head, n: int = 200, seed: int = 0) -> Features:
@@ -282,15 +315,6 @@ def test_strided_pointwise_convolutions_train_without_stride(keras: Any, padding
     np.testing.assert_array_equal(np.asarray(net(x)), expected)
 
 
-def test_residual_heads_train_so(keras: Any) -> None:
-    found = [h for h in heads() if h.family == "convolutional" and h.location.shape == (16, 12, 8)]
-    assert found
-    for head in found:
-        net = keras_head.training_model(head, np.float32(1))
-        strided = [one for one in net.layers if getattr(one, "kernel_size", ()) == (1, 1) and one.strides != (1, 1)]
-        assert strided and all("convolution_op" in vars(one) for one in strided)
-
-
 def test_heads_train_as_if_alone() -> None:
     """Whoever else is at the location, and whoever is dropped: caches of heads rely on it."""
     small, large = (h for h in families.dense_heads(at((8, 8, 3)), (), DECISION, 10**7) if h.size != "average")
@@ -304,7 +328,7 @@ def test_heads_train_as_if_alone() -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def test_map_heads_learn_and_those_not_kept_stop() -> None:
+def test_map_heads_learn_are_the_same_again_and_those_not_kept_stop() -> None:
     keras_files.import_keras()
     tried = families.map_heads(Location("here", 1, (8, 8, 6), 10**6), ["trecx"], DECISION, 1e6)
     rng = np.random.default_rng(0)
@@ -313,9 +337,13 @@ def test_map_heads_learn_and_those_not_kept_stop() -> None:
     x[..., 0] += labels[:, None, None]
     fit = Features({training.wanted(tried[0]).key: x}, np.zeros((256, CLASSES), np.float32), labels)
     chosen = tried[-1].key
-    (made,) = maps.train(tried, fit, targets(fit), fit, Plan(6, 60, 32, 1e-2, 0), lambda probabilities: {chosen})
-    assert made.head.key == chosen
-    assert np.mean(maps.predict(made, fit).argmax(axis=1) == labels) > 0.8
+    plan = Plan(6, 60, 32, 1e-2, 0)
+    (result,) = maps.train(tried, fit, targets(fit), fit, plan, lambda probabilities: {chosen})
+    assert result.head.key == chosen
+    assert np.mean(maps.predict(result, fit).argmax(axis=1) == labels) > 0.8
+    (again,) = maps.train(tried, fit, targets(fit), fit, plan, lambda probabilities: {chosen})
+    for a, b in zip(result.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_heads_that_are_not_kept_are_not_trained_on() -> None:

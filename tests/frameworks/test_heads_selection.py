@@ -108,6 +108,16 @@ def test_places_are_spread_from_the_front_to_past_the_middle() -> None:
     assert selection.spread(places[:2], 5, 10**8) == tuple(places[:2])
 
 
+def test_training_takes_as_long_as_its_maps_are_large() -> None:
+    """Of two heads with nearly the same MACs, the one on larger maps takes longer."""
+    (wide, *_), (small, *_) = (
+        families.map_heads(at(shape), ["separable"], DECISION, 5e5) for shape in ((48, 48, 8), (16, 16, 64))
+    )
+    assert abs(wide.macs - small.macs) < 0.3 * small.macs
+    assert selection.training_s(wide, 1000) > 1.4 * selection.training_s(small, 1000)
+    assert selection.training_s(wide, 2000) == 2 * selection.training_s(wide, 1000)
+
+
 @pytest.mark.parametrize("limit_s", [0.0, 5.0, 20.0, 60.0, 1e9])
 def test_training_stays_within_what_it_may_take(limit_s: float) -> None:
     offered = {at: families.map_heads(at, ["separable"], DECISION, 1e6) for at in row_of(12)}
