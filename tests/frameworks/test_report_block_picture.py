@@ -141,7 +141,7 @@ def test_the_command_writes_it(form: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert (done.exit_code, done.stdout) == (0, "")
     text = Path(f"x.{form}").read_text(encoding="utf-8")
     assert text.startswith("<svg" if form == "svg" else "<!doctype html>")
-    assert "stack1_out" in text and "3 locations for exits" in text if form == "svg" else "9.346 M MACs" in text
+    assert "stack1_out" in text and "4 locations for exits" in text if form == "svg" else "9.346 M MACs" in text
     if form == "svg":  # the picture in README.md
         assert (EXAMPLES.parent / "docs" / "fashion_resnet.svg").read_text(encoding="utf-8") == text
     again = CliRunner().invoke(command, [model, "--format", form, "-o", f"x.{form}"])

@@ -37,7 +37,7 @@ TARGET = hardware.read("psoc6")
 
 
 def cut(given: Classifier, exits: list[Trained]) -> tuple[Stage, ...]:
-    processors = [("small", 1), ("large", 4), ("large", 4)][: len(exits) + 1]
+    processors = [("small", 1), *[("large", 4)] * 3][: len(exits) + 1]
     return partition.stages(given, exits, [0.5] * len(exits), processors, [1] * (len(exits) + 1))
 
 
