@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.output import Decision
 
-__all__ = ["LIMIT", "calibration_error", "temperature", "tempered"]
+__all__ = ["LIMIT", "calibration_error", "cross_entropy", "temperature", "tempered"]
 
 LIMIT = 20.0  # temperatures are from 1 / LIMIT to LIMIT
 Floats = NDArray[np.float64]
@@ -91,6 +91,19 @@ def tempered(probabilities: Probabilities, decision: Decision, temperature: floa
     (tied,) = np.nonzero(p.argmax(axis=-1) != winner)
     p[tied, winner[tied]] = np.nextafter(p[tied].max(axis=-1), np.float32(1))
     return p
+
+
+def cross_entropy(probabilities: Probabilities, codes: NDArray[np.integer], decision: Decision) -> float:
+    """The mean negative log-likelihood of labels ``codes`` (n,), in nats; of several labels their sum.
+
+    Parameters
+    ----------
+    probabilities : (n, outputs)
+    """
+    logits = _logits(probabilities, decision)  # of distributions: their logarithms
+    true = codes if decision.kind == "softmax" else decision.targets(codes).ravel()
+    right = np.take_along_axis(logits, true.astype(np.intp)[:, None], axis=-1)
+    return -float(right.sum()) / max(1, len(codes))
 
 
 def calibration_error(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -136,9 +137,9 @@ def _times(effort: Effort, threads: int, ready: Ready) -> dict[str, Any]:
         seconds["features_s"] = fixed + per_sample * total
         for train, planned, plan, at_once in (
             (
-                dense.train,
+                partial(dense.train, loss=lambda _: 0.0),
                 ready.dense,
-                _usual(dense_plan(effort, 0, source.specific is not None)),
+                dense_plan(effort, 0),
                 threads,
             ),
             (maps.train, ready.maps, map_plan(effort, 0), 1),
@@ -174,11 +175,6 @@ def _epoch_s(train: Any, heads: Sequence[Head], features: Features, plan: Plan) 
         train(heads, features, targets, features, fixed, lambda probabilities: set(probabilities))
         spent.append(time.perf_counter() - start)
     return max(0.0, (spent[1] - spent[0]) / 4)
-
-
-def _usual(plan: Plan) -> Plan:
-    """With the passes that are usual where they end by themselves."""
-    return replace(plan, epochs=min(plan.epochs, 3 * plan.patience)) if plan.patience else plan
 
 
 class _Fixed(Plan):

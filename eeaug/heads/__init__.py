@@ -9,7 +9,12 @@ A line of code here may touch features, weights and Keras, never a threshold or 
     selection    which heads are worth training, and which of them going on with
     planning     all heads by location, before any is trained
     keras_head   a head as Keras layers, as it is deployed
-    dense        dense heads on pooled values, trained by numpy
+    pooled       what dense heads read
+    activations  what a dense layer makes of its sums, and the slopes
+    descent      the optimum of a smooth function
+    logistic     dense heads of one layer, trained to their optimum
+    hidden       dense heads with hidden layers
+    dense        dense heads: which of both trains them, and what they answer
     trainee      a convolutional head in training, as TensorFlow's operations
     maps         convolutional heads on whole maps, trained by TensorFlow
     store        trained heads that earlier runs have left

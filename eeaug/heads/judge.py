@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.cascade import temperature
 from eeaug.features import Features
 from eeaug.heads import families, selection
 from eeaug.heads.layers import Head
@@ -35,6 +36,10 @@ class Judge:
 
     def accuracy(self, probabilities: NDArray[np.float32]) -> float:
         return float(self.right(probabilities).mean())
+
+    def loss(self, probabilities: NDArray[np.float32]) -> float:
+        """The mean cross entropy: what training makes small, and finer than shares of what is right."""
+        return temperature.cross_entropy(probabilities, self.labels, self.decision)
 
     def worth(self, head: Head, probabilities: NDArray[np.float32]) -> float:
         """What a head is good for where classes are as frequent as priors say: how often it is right, on the input

@@ -98,7 +98,7 @@ class Head:
 
     ``finer``: a window whose averages are kept anyway, and which the window of a first pooling is a multiple of.
     ``earlier``: what is read beside it, and joined to the first pooling before Dense, the head's own last.
-    ``knows``: the classes that it was made for, if not all: its last layer is then fixed (dense.widening).
+    ``knows``: the classes that it was made for, if not all: its last layer is then fixed (logistic.widening).
     """
 
     location: Location

@@ -13,14 +13,11 @@ from eeaug.settings import Effort
 
 __all__ = ["dense_plan", "map_plan", "planned"]
 
-PATIENCE, PATIENT_EPOCHS = 10, 200  # passes without progress, and at most, of heads for a target class
+PATIENCE = 2  # steps of dense heads that bring nothing on screen
 
 
-def dense_plan(effort: Effort, seed: int, specific: bool = False) -> Plan:
-    """``specific``: as Bonato and Bouganis train, section 3.2."""
-    if specific:
-        return Plan(PATIENT_EPOCHS, 0, 512, effort.dense_rate / 4, seed, PATIENCE)
-    return Plan(effort.dense_epochs, effort.dense_steps, 512, effort.dense_rate, seed)
+def dense_plan(effort: Effort, seed: int) -> Plan:
+    return Plan(effort.dense_epochs, effort.dense_steps, 512, effort.dense_rate, seed, PATIENCE)
 
 
 def map_plan(effort: Effort, seed: int) -> Plan:

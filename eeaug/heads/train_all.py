@@ -170,7 +170,7 @@ class _Work:
         first: Callable[[Features], None],
     ) -> None:  # fmt: skip
         self.source, self.effort, self.pinned, self.progress = source, effort, pinned, progress
-        self.dense_plan = dense_plan(effort, seed, source.specific is not None)
+        self.dense_plan = dense_plan(effort, seed)
         self.map_plan = map_plan(effort, seed)
         self.views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
         # without labels, heads learn answers of the given model, which the files of features stand for
@@ -230,7 +230,7 @@ class _Work:
                 fit, screen = features["fit"], features["screen"]
                 keep = partial(judge.promising, heads)
                 targets = partial(self.source.targets, fit)
-                trained = dense.train(heads, fit, targets, screen, plan, keep, judge.accuracy)
+                trained = dense.train(heads, fit, targets, screen, plan, keep, judge.loss)
                 store.save(files[id(heads)], heads, trained, [dense.predict(t, screen) for t in trained])
             else:
                 trained = known[id(heads)]

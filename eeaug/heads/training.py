@@ -22,8 +22,7 @@ Keep = Callable[[Mapping[str, NDArray[np.float32]]], set[str]]
 class Plan:
     """How long and how hard heads are trained: passes over fit, but at least ``steps`` batches.
 
-    With ``patience``, dense heads stop after so many passes that bring nothing on screen, ``epochs`` at most, and
-    keep what was best.
+    ``patience``: after how many steps that bring nothing on screen heads stop that learn from all samples at once.
     """
 
     epochs: int

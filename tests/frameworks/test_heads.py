@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -18,9 +17,10 @@ from eeaug.data import shifted
 from eeaug.features import Features
 from eeaug.heads import dense, families, keras_head, maps, trainee, training
 from eeaug.heads import layers as design
+from eeaug.heads.activations import ACTIVATIONS
 from eeaug.heads.layers import Dense, Head
 from eeaug.heads.trainee import Trainee
-from eeaug.heads.training import Plan, Trained
+from eeaug.heads.training import Plan
 from eeaug.network import macs
 from eeaug.network.locations import Location
 
@@ -148,10 +148,6 @@ def targets(fit: Features) -> training.Targets:
     return lambda rows: DECISION.targets(fit.labels[rows])
 
 
-def everything(probabilities: Any) -> set[str]:
-    return set(probabilities)
-
-
 @pytest.mark.parametrize("size", ["average", "2x2", "4x4"])
 def test_a_dense_connection_reads_what_its_layers_read(size: str) -> None:
     """Numpy from cached averages of three tensors, Keras from the tensors, the costs from the built layers."""
@@ -177,7 +173,7 @@ def test_a_dense_connection_reads_what_its_layers_read(size: str) -> None:
     assert head.cost().parameters == net.count_params()
 
 
-@pytest.mark.parametrize("activation", sorted(set(dense.ACTIVATIONS) - {"softmax"}))
+@pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS) - {"softmax"}))
 def test_dense_heads_predict_what_their_layers_do(activation: str) -> None:
     place = at((8, 8, 3))
     pool, hidden, last = dense_head(place).steps
@@ -219,84 +215,12 @@ def test_coarse_grids_follow_from_the_finest_one(shape: tuple[int, ...]) -> None
     assert len({training.wanted(h) for h in heads}) == kept.get(shape, 1)
 
 
-@pytest.mark.parametrize("activation", sorted(set(dense.ACTIVATIONS) - {"softmax"}))
+@pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS) - {"softmax"}))
 def test_slopes_are_those_of_the_values(activation: str) -> None:
-    value, slope = dense.ACTIVATIONS[activation]
+    value, slope = ACTIVATIONS[activation]
     z = np.linspace(-4, 4, 81) + 0.013  # not the kink of relu
     numeric = (value(z + 1e-5) - value(z - 1e-5)) / 2e-5
     np.testing.assert_allclose(slope(z), numeric, atol=3e-3 if activation == "gelu" else 1e-6)
-
-
-@pytest.mark.parametrize("in_memory", [0, 1000], ids=["streamed", "at hand"])
-@pytest.mark.parametrize("outputs", ["softmax", "sigmoid"])
-def test_a_step_goes_down_the_gradient(outputs: str, in_memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gradients that Adam gets are those of the cross entropy, by finite differences of every weight."""
-    monkeypatch.setattr(dense, "IN_MEMORY", in_memory)
-    head = Head(at((3,)), "blueprint", "vector", (design.Pool(()), Dense(4, "tanh"), Dense(3, outputs)))
-    rng = np.random.default_rng(1)
-    x = rng.normal(2, 1.5, (40, 3)).astype(np.float32)
-    y = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 40)]
-    run = dense._Running(head, x, Plan(1, 1, 40, 1e-2, 0), 1)
-    run.weights = [rng.normal(size=w.shape) for w in run.weights]
-    run.ridge = np.float32(0)
-    caught: list[Any] = []
-    run._adam = caught.extend  # type: ignore[method-assign]
-    assert (run.at_hand is None) == (in_memory == 0)
-    run.step(run.batch(of_tensor(head, x), np.arange(40), {}), y)
-
-    def loss() -> float:
-        p = dense.predict(run.trained(), of_tensor(head, x)).astype(np.float64)
-        wrong = 0.0 if outputs == "softmax" else ((1 - y) * np.log(1 - p)).sum()
-        return float(-((y * np.log(p)).sum() + wrong) / len(y))
-
-    for weight, gradient in zip(run.weights, caught, strict=True):
-        for index in np.ndindex(weight.shape):
-            here = weight[index]
-            around = []
-            for value in (here + 1e-3, here - 1e-3):
-                weight[index] = value
-                around.append(loss())
-            weight[index] = here
-            assert gradient[index] == pytest.approx((around[0] - around[1]) / 2e-3, abs=2e-3)
-
-
-def test_a_head_that_knows_a_class_is_one_against_the_rest() -> None:
-    """It is what a head with two outputs is, trained alike, and never sure of any other class."""
-    head = dense_head(at((8, 8, 3)))
-    linear = replace(head, steps=(head.steps[0], head.steps[-1]))
-    fit, screen = features(head, 400), features(head, 200, seed=1)
-    plan = Plan(3, 500, 64, 1e-2, 0)
-    (knowing,) = dense.train([families.limited(linear, (1,))], fit, targets(fit), screen, plan, everything)
-    p = dense.predict(knowing, screen)
-    others = np.delete(p, 1, axis=1)
-    np.testing.assert_allclose(others, np.broadcast_to(others[:, :1], others.shape), rtol=1e-5)
-    assert others.max() <= 1 / (CLASSES - 1) + 1e-6
-    assert ((p[:, 1] > 0.5) == (screen.labels == 1)).mean() > 0.9
-    narrow = replace(linear, steps=(linear.steps[0], Dense(2, "softmax")))
-
-    def two(rows: np.ndarray) -> np.ndarray:
-        return np.stack([fit.labels[rows] == 1, fit.labels[rows] != 1], axis=1).astype(np.float32)
-
-    (plain,) = dense.train([narrow], fit, two, screen, plan, everything)
-    np.testing.assert_allclose(dense.predict(plain, screen)[:, 0], p[:, 1], atol=1e-5)
-    kernel, bias = dense.widening((1,), CLASSES)
-    np.testing.assert_array_equal(knowing.weights[-2], kernel)
-    np.testing.assert_array_equal(knowing.weights[-1], bias)
-
-
-def test_training_learns_and_is_the_same_again() -> None:
-    head = dense_head(at((8, 8, 3)))
-    fit, screen = features(head, 400), features(head, 200, seed=1)
-
-    def once(seed: int) -> Trained:
-        return dense.train([head], fit, targets(fit), screen, Plan(3, 500, 64, 1e-2, seed), everything)[0]
-
-    first, second, other = once(0), once(0), once(1)
-    for a, b in zip(first.weights, second.weights, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert any((a != b).any() for a, b in zip(first.weights, other.weights, strict=True))
-    _, predicted = DECISION.answers(dense.predict(first, screen))
-    assert np.mean(predicted == screen.labels) > 0.9
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -315,19 +239,6 @@ def test_strided_pointwise_convolutions_train_without_stride(keras: Any, padding
     np.testing.assert_array_equal(np.asarray(net(x)), expected)
 
 
-def test_heads_train_as_if_alone() -> None:
-    """Whoever else is at the location, and whoever is dropped: caches of heads rely on it."""
-    small, large = (h for h in families.dense_heads(at((8, 8, 3)), (), DECISION, 10**7) if h.size != "average")
-    fit = features(small)
-    both = Features({**fit.tensors, **features(large).tensors}, fit.probabilities, fit.labels)
-    plan = Plan(2, 40, 32, 1e-2, 0)
-    alone = dense.train([large], both, targets(both), both, plan, everything)[0]
-    together = dense.train([small, large], both, targets(both), both, plan, lambda probabilities: {large.key})
-    assert [t.head for t in together] == [large]
-    for a, b in zip(alone.weights, together[0].weights, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
 def test_map_heads_learn_are_the_same_again_and_those_not_kept_stop() -> None:
     keras_files.import_keras()
     tried = families.map_heads(Location("here", 1, (8, 8, 6), 10**6), ["trecx"], DECISION, 1e6)
@@ -344,13 +255,6 @@ def test_map_heads_learn_are_the_same_again_and_those_not_kept_stop() -> None:
     (again,) = maps.train(tried, fit, targets(fit), fit, plan, lambda probabilities: {chosen})
     for a, b in zip(result.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def test_heads_that_are_not_kept_are_not_trained_on() -> None:
-    head = dense_head(at((8, 8, 3)))
-    fit = features(head)
-    plan = Plan(3, 1, 64, 1e-2, 0)
-    assert dense.train([head], fit, targets(fit), fit, plan, lambda probabilities: set()) == []
 
 
 def test_few_samples_get_smaller_batches_and_more_epochs() -> None:
