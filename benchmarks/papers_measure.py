@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,21 +35,22 @@ def measured(row: Row, seed: int, directory: Path, work: Path, threads: int) -> 
     model, spec, _ = prepare(row.model, directory, work, seed)
     if row.kind.startswith("published"):
         return _published(row, model, spec, directory)
-    bundle = work / "bundle"
     cache = work / "cache" / f"{row.model}-{seed}-{row.cache}"
     cold = not cache.exists()
-    command = [
-        sys.executable, "-m", "eeaug", "augment", str(model), "--data", str(spec), *row.arguments(seed, threads),
-        "--cache-dir", str(cache), "-o", str(bundle), "--force", "-q",
-    ]  # fmt: skip
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    report, timing = (json.loads((bundle / f"{name}.json").read_bytes()) for name in ("report", "timing"))
+    with tempfile.TemporaryDirectory(dir=work) as scratch:  # of its own: several runs may share ``work``
+        bundle = Path(scratch) / "bundle"
+        command = [
+            sys.executable, "-m", "eeaug", "augment", str(model), "--data", str(spec), "--cache-dir", str(cache),
+            "-o", str(bundle), "-q", *row.arguments(seed, threads),
+        ]  # fmt: skip
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        report, timing = (json.loads((bundle / f"{name}.json").read_bytes()) for name in ("report", "timing"))
+        known = figures(report, timing, cold=cold)
+        if row.kind == "curve":
+            curve, alone, _ = trecx.ours(bundle, *_samples(spec, ("test",)), threads)
+            alone = replace(alone, parameters=alone.parameters + _parameters(bundle, report))
+            known["curve"] = _curve(curve, alone)
     (work / "rows" / f"{row.name.replace('/', '_')}-{seed}.report.json").write_text(json.dumps(report, indent=1))
-    known = figures(report, timing, cold=cold)
-    if row.kind == "curve":
-        curve, alone, _ = trecx.ours(bundle, *_samples(spec, ("test",)), threads)
-        alone = replace(alone, parameters=alone.parameters + _parameters(bundle, report))
-        known["curve"] = _curve(curve, alone)
     return known
 
 
