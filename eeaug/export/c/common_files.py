@@ -31,7 +31,9 @@ __all__ = [
     "numbers_handed_over", "outcomes_of", "plain", "stems_of", "table", "texts", "too_large",
 ]  # fmt: skip
 
-EXAMPLE = ("mps2/startup.c", "mps2/mps2.ld")
+EXAMPLE = tuple(
+    f"mps2/{name}" for name in ("startup.c", "mps2.ld", "mps2-an500.ld", "mps2-an505.ld", "mps3-an547.ld")
+)
 
 
 def facts_of(work: Work) -> Facts:

@@ -18,7 +18,7 @@ from eeaug.export.c_int8.stage_builder import (
 )
 from eeaug.frameworks.tflite_graph import Operator, Tensor
 
-__all__ = ["SAME_BYTES", "concatenation", "padded", "same_bytes", "sliced", "transposed"]
+__all__ = ["SAME_BYTES", "concatenation", "padded", "same_bytes", "sliced", "transposed", "unpacked"]
 
 SAME_BYTES = {"RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
 AXES = 5  # of a copy
@@ -85,6 +85,16 @@ def transposed(stage: StageBuilder, operator: Operator) -> None:
     strides = strides_of(x.shape)
     order = [int(axis) for axis in np.ravel(listed(stage, operator, 1))]
     _rearranged(stage, operator, [strides[axis] for axis in order], 0, x, y)
+
+
+def unpacked(stage: StageBuilder, operator: Operator) -> None:
+    """A slice for every index of an axis."""
+    x = stage.tensor(operator.inputs[0])
+    axis = int(operator.options["axis"]) % len(x.shape)
+    strides = strides_of(x.shape)
+    kept = [*strides[:axis], *strides[axis + 1 :]]
+    for k, t in enumerate(operator.outputs):
+        _rearranged(stage, operator, kept, k * strides[axis], x, stage.tensor(t))
 
 
 def sliced(stage: StageBuilder, operator: Operator) -> None:

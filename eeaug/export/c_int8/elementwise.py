@@ -51,7 +51,9 @@ def look_up(stage: StageBuilder, table: str, source: str, target: str, size: int
     stage.calls.append(KernelCall(("look_up",), code, (source,), (target,), (source,)))
 
 
-BINARY = {"ADD": "add", "SUB": "add", "MUL": "multiply", "MAXIMUM": "maximum", "MINIMUM": "maximum"}
+BINARY = {
+    "ADD": "add", "SUB": "add", "MUL": "multiply", "MAXIMUM": "maximum", "MINIMUM": "maximum", "PRELU": "slope",
+}  # fmt: skip
 
 
 def binary(stage: StageBuilder, operator: Operator) -> None:
@@ -65,6 +67,10 @@ def binary(stage: StageBuilder, operator: Operator) -> None:
     elif kernel == "multiply":
         real = np.float32(a.scale) * np.float32(b.scale) / np.float32(y.scale)
         factors[2] = fixed_point.factor(float(real))
+    elif kernel == "slope":
+        positive = np.float32(a.scale) / np.float32(y.scale)
+        negative = np.float32(a.scale) * np.float32(b.scale) / np.float32(y.scale)
+        factors = [fixed_point.factor(float(positive)), (0, 0), fixed_point.factor(float(negative))]
     limits = activation(operator, y)
     sizes, steps_a, steps_b = _broadcast(a.shape, b.shape, y.shape, operator)
     how = ", ".join(map(str, (-a.zero_point, -b.zero_point, y.zero_point, *map(braced, factors), minus, *limits)))

@@ -15,6 +15,7 @@ KERNELS: Mapping[str, tuple[str, ...]] = {
     "connect": ("clamped", "connect"),
     "add": ("scaled", "clamped", "add", "binary"),
     "multiply": ("scaled", "clamped", "multiply", "binary"),
+    "slope": ("scaled", "clamped", "slope", "binary"),
     "maximum": ("maximum", "binary"),
     "look_up": ("look_up",),
     "move": ("move",),
@@ -43,7 +44,7 @@ def implementation(prefix: str, kernels: Iterable[str]) -> str:
     code = [head]
     for name, text in zip(sections[::2], sections[1::2], strict=True):
         if name == "binary":
-            code += [text.replace("@{name}", k) for k in ("add", "multiply", "maximum") if k in used]
+            code += [text.replace("@{name}", k) for k in ("add", "multiply", "slope", "maximum") if k in used]
         elif name in needed:
             code.append(text)
     return (

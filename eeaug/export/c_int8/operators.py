@@ -84,12 +84,13 @@ def _outputs(graph: Graph, names: Mapping[str, str]) -> dict[str, int]:
 def _check_types(graph: Graph, operator: Operator) -> None:
     computed = [t for t in (*operator.inputs, *operator.outputs) if t >= 0 and graph.tensors[t].values is None]
     kinds = {graph.tensors[t].type for t in computed} - {"INT8"}
-    if kinds or any(graph.tensors[t].shape[:1] not in ((1,), ()) for t in computed[:1]):
-        raise ConversionError(
-            f"there is no int8 C for {operator.kind} on {' and '.join(sorted(kinds)) or 'several samples'}"
-        )
+    if kinds:
+        raise ConversionError(f"there is no int8 C for {operator.kind} on {' and '.join(sorted(kinds))}")
+    if operator.kind in WINDOWED and graph.tensors[computed[0]].shape[0] != 1:
+        raise ConversionError(f"there is no int8 C for {operator.kind} on several samples at once")
 
 
+WINDOWED = {"CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"}
 LOWERINGS: Mapping[str, Callable[[StageBuilder, Operator], None]] = {
     "CONV_2D": weighted.convolution,
     "DEPTHWISE_CONV_2D": weighted.depthwise,
@@ -105,6 +106,7 @@ LOWERINGS: Mapping[str, Callable[[StageBuilder, Operator], None]] = {
     "CONCATENATION": copies.concatenation,
     "PACK": copies.concatenation,
     "TRANSPOSE": copies.transposed,
+    "UNPACK": copies.unpacked,
     "SLICE": copies.sliced,
     "STRIDED_SLICE": copies.sliced,
 }

@@ -73,7 +73,7 @@ typedef struct {
     int32_t offset;
 } part_of_window;
 
-#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)
+#if defined(ARM_MATH_DSP)
 #define FOUR(inputs, weights) \
     do { \
         const uint32_t four = (uint32_t)arm_nn_read_s8x4(inputs), by = (uint32_t)arm_nn_read_s8x4(weights); \
@@ -170,7 +170,8 @@ void @{prefix}_depthwise(const @{prefix}_depthwise_convolution *layer, void *scr
     const cmsis_nn_tile step = how->dilation;
     part_of_window of = {0, 0, step.h * width * c, columns * n, step.w * c, n, how->input_offset};
 #if defined(ARM_MATH_MVEI)
-    if (how->ch_mult == 1 && step.w == 1 && step.h == 1) {
+    if (how->ch_mult == 1 && step.w == 1 && step.h == 1
+        && layer->scratch >= arm_depthwise_conv_s8_opt_get_buffer_size(&layer->input, &layer->filter)) {
         const cmsis_nn_context context = {scratch, layer->scratch};
         const cmsis_nn_per_channel_quant_params by = {(int32_t *)layer->multipliers, (int32_t *)layer->shifts};
         const cmsis_nn_dims bias = {1, 1, 1, n};
@@ -191,7 +192,7 @@ void @{prefix}_depthwise(const @{prefix}_depthwise_convolution *layer, void *scr
             const int8_t *const by = layer->weights + (first_row * columns + first) * n;
             of.columns = steps_within(left, step.w, width, columns) - first;
             int32_t k = 0;
-#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)
+#if defined(ARM_MATH_DSP)
             for (; how->ch_mult == 1 && k + 4 <= n; k += 4) {
                 int32_t sums[4];
                 sum_four(&of, from + k, by + k, layer->bias + k, sums);
@@ -287,6 +288,20 @@ static void multiply_row(const @{prefix}_binary *how, const int8_t *a, int32_t a
     for (int32_t i = 0; i < n; ++i) {
         const int32_t product = (a[i * a_step] + by.a_offset) * (b[i * b_step] + by.b_offset);
         y[i] = clamped(scaled(product, by.y.multiplier, by.y.shift) + by.y_offset, by.least, by.most);
+    }
+}
+
+//: slope
+/* b is the slope of a where that is negative. */
+static void slope_row(const @{prefix}_binary *how, const int8_t *a, int32_t a_step, const int8_t *b, int32_t b_step,
+                      int8_t *y, int32_t n)
+{
+    const @{prefix}_binary by = *how;
+    for (int32_t i = 0; i < n; ++i) {
+        const int32_t x = a[i * a_step] + by.a_offset;
+        const int32_t result = x < 0 ? scaled(x * (b[i * b_step] + by.b_offset), by.y.multiplier, by.y.shift)
+                                     : scaled(x, by.a.multiplier, by.a.shift);
+        y[i] = clamped(result + by.y_offset, by.least, by.most);
     }
 }
 
