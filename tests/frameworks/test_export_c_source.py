@@ -270,10 +270,10 @@ ODD = [
 
 @needs_host
 def test_odd_names_are_strings_and_comments_of_c(tmp_path: Path) -> None:
-    from eeaug.export.c import files
+    from eeaug.export.c import common_files
 
     listed = ",\n".join(names.quoted(name) for name in ODD)
-    comments = "\n".join(f"/* {files._plain(name)} */" for name in ODD)
+    comments = "\n".join(f"/* {common_files.plain(name)} */" for name in ODD)
     (tmp_path / "names.c").write_text(
         f"{comments}\n#include <stdio.h>\nint main(void) {{ static const char *const n[] = {{{listed}}};\n"
         'for (unsigned i = 0; i < sizeof n / sizeof *n; ++i) { printf("%s\\n|", n[i]); } return 0; }\n',
