@@ -15,11 +15,12 @@ A line of code here may touch features, weights and Keras, never a threshold or 
     logistic     dense heads of one layer, trained to their optimum
     hidden       dense heads with hidden layers
     dense        dense heads: which of both trains them, and what they answer
+    specific     heads that know some classes only
+    supervision  what heads learn from: labels and the given model's answers
+    moving       whether samples may move a little and stay what they are
     trainee      a convolutional head in training, as TensorFlow's operations
     maps         convolutional heads on whole maps, trained by TensorFlow
     store        trained heads that earlier runs have left
-    specific     heads that know some classes only
-    supervision  what heads learn from: labels and the given model's answers
     judge        what screen says of heads
     train_all    from locations to trained heads with their outcomes
 """

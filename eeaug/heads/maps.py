@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from eeaug.features import Features
 from eeaug.heads import keras_head
 from eeaug.heads.layers import Head
+from eeaug.heads.moving import farthest, moved
 from eeaug.heads.trainee import Trainee
 from eeaug.heads.training import Keep, Plan, Targets, Trained, wanted
 
-__all__ = ["predict", "train"]
+__all__ = ["MANY_PASSES", "predict", "train"]
 
-SHIFT = 1 / 16  # of a map's size, by which it moves in training at most
 DECAY = 350  # weight decay, divided by the number of samples
 SEEN = 8192  # maps by which batch normalisation's statistics are taken in the end
 MANY_PASSES = 8  # up to so many, moved samples do not pay
@@ -36,9 +36,8 @@ def train(
     """Train heads of one location on whole maps, each as if alone but on the same batches; a cosine schedule.
 
     ``targets`` gives the probabilities that rows of ``fit`` should get. After the first epoch ``keep`` gets every
-    head's probabilities on ``screen`` and says which go on. ``moving``: along which axes of space or time a sample
-    may move and stay what it is; where samples pass often, their maps do: a map of a shifted sample is almost the
-    shifted map.
+    head's probabilities on ``screen`` and says which go on. ``moving``: of every axis of space or time, whether
+    samples move along it, each by itself, in every pass: a map of a moved sample is almost the moved map.
     """
     import tensorflow as tf
 
@@ -51,9 +50,8 @@ def train(
     scale = np.float32(1 / max(1e-6, float(np.std(maps[:: max(1, n // 512)].astype(np.float32)))))
     decay = min(DECAY / n, 0.2)
     alive = [Trainee(h, scale, decay, np.random.default_rng([plan.seed, *h.key.encode()])) for h in heads]
-    far = [0] * (maps.ndim - 2)
-    if len(moving) == len(far) and plan.epochs > MANY_PASSES:
-        far = [round(SHIFT * size) if moves else 0 for size, moves in zip(maps.shape[1:-1], moving, strict=True)]
+    moves = moving if len(moving) == maps.ndim - 2 else ()  # a map has other axes than its sample
+    far = [size if may else 0 for size, may in zip(farthest(maps.shape[1:-1]), moves, strict=False)]
 
     def compiled() -> Any:
         @tf.function(reduce_retracing=True)
@@ -77,7 +75,7 @@ def train(
         if at % steps == 0:
             order = rng.permutation(n)
         rows = np.sort(order[at % steps * plan.batch :][: plan.batch])
-        x = _moved(maps, rows, [rng.integers(-m, m + 1, len(rows)) for m in far]) if any(far) else maps[rows]
+        x = moved(maps, rows, [rng.integers(-m, m + 1, len(rows)) for m in far]) if any(far) else maps[rows]
         rate = plan.rate * 0.5 * (1 + np.cos(np.pi * at / total))
         now = tf.constant(rate, tf.float32), tf.constant(at + 1, tf.float32)
         step(tf.constant(x), tf.constant(targets(rows)), *now)
@@ -101,16 +99,3 @@ def _seen(maps: NDArray[np.floating], batch: int = 256) -> Iterator[NDArray[np.f
     """Maps by which statistics are taken: SEEN of them, evenly over all."""
     rows = np.arange(0, len(maps), -(-len(maps) // SEEN))
     return (maps[rows[i : i + batch]].astype(np.float32) for i in range(0, len(rows), batch))
-
-
-def _moved(
-    maps: NDArray[np.floating], rows: NDArray[np.integer], by: Sequence[NDArray[np.integer]]
-) -> NDArray[np.floating]:
-    """Maps of these rows, each moved by its own steps along the axes of space; zeros where nothing was."""
-    moved = np.zeros((len(rows), *maps.shape[1:]), maps.dtype)
-    for i, row in enumerate(rows):
-        steps = [(int(far[i]), size) for far, size in zip(by, maps.shape[1:-1], strict=True)]
-        to = tuple(slice(max(far, 0), size + min(far, 0)) for far, size in steps)
-        of = tuple(slice(max(-far, 0), size + min(-far, 0)) for far, size in steps)
-        moved[i][to] = maps[row][of]
-    return moved

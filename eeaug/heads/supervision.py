@@ -72,19 +72,8 @@ class Source:
 
     @property
     def images(self) -> bool:
-        """Whether samples are images: two axes of space and three colours, or pixels stored in bytes."""
-        shape, stored = self.classifier.input_shape, self.splits.fit.part.x.dtype
-        return len(shape) == 3 and (shape[-1] == 3 or stored == np.uint8)
-
-    @property
-    def moving(self) -> tuple[bool, ...]:
-        """Along which axes of space or time a sample may move a little and stay what it is.
-
-        Images along both; signals along their only one; what else has two axes, a spectrogram or a window of
-        several sensors, along the longer one, which is time: the other one tells pitches or sensors apart.
-        """
-        sizes = self.classifier.input_shape[:-1]
-        return tuple(self.images or size == max(sizes) for size in sizes)
+        """Whether samples are images: two axes of space, and colours."""
+        return len(self.classifier.input_shape) == 3 and self.classifier.input_shape[-1] == 3
 
     def weights(self, labels: NDArray[np.integer]) -> NDArray[np.float64] | None:
         """What each sample counts under ``--priors``; None if all count alike."""

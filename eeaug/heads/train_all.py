@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.data.plausibility import Seen
 from eeaug.features import Features, Wanted
-from eeaug.heads import dense, maps, selection, store, training
+from eeaug.heads import dense, maps, moving, selection, store, training
 from eeaug.heads.candidates import Candidates
 from eeaug.heads.judge import Judge
 from eeaug.heads.layers import Head
@@ -278,13 +278,19 @@ class _Work:
                     fit, screen = self.features["fit"], self.features["screen"]
                     trained = maps.train(
                         heads, fit, partial(self.source.distilled, fit), screen, plan,
-                        partial(judge.promising, heads), self.progress.advance, moving=self.source.moving,
+                        partial(judge.promising, heads), self.progress.advance, moving=self.moving,
                     )  # fmt: skip
                     store.save(file, heads, trained, [maps.predict(t, screen) for t in trained])
                 trained = store.trained(file, heads)
                 answers = [maps.predict(t, self.features["choose"]) for t in trained]
                 store.save_answers(self.answers_file(heads, plan), trained, answers)
         return self.loaded(groups, plan)
+
+    @cached_property
+    def moving(self) -> tuple[bool, ...]:
+        """Of every axis of a sample, whether it moves where samples pass often."""
+        often = self.map_plan.for_samples(len(self.views["fit"])).epochs > maps.MANY_PASSES
+        return moving.axes(self.source, self.features["fit"]) if often else ()
 
     def file(self, heads: Sequence[Head], plan: Plan) -> Path:
         """Where these heads are kept once they are trained; its name holds all that shaped them."""
@@ -293,7 +299,6 @@ class _Work:
             "labels": self.labels,
             "pinned": heads[0].location.name in self.pinned,
             "threads": extraction.threads,
-            "moving": source.moving,
             "classes": None if source.specific is None else source.specific.classes,
         }
         if heads[0].location.at_input and source.priors is not None:

@@ -15,7 +15,7 @@ from keras_nets import CLASSES, dense_head, map_head, trained
 from eeaug.backbone import keras_files, model
 from eeaug.data import shifted
 from eeaug.features import Features
-from eeaug.heads import dense, families, keras_head, maps, trainee, training
+from eeaug.heads import dense, families, keras_head, maps, moving, trainee, training
 from eeaug.heads import layers as design
 from eeaug.heads.activations import ACTIVATIONS
 from eeaug.heads.layers import Dense, Head
@@ -121,7 +121,7 @@ def test_maps_move_one_by_one() -> None:
     x, rows = rng.normal(size=(9, 6, 5, 2)).astype(np.float16), np.array([1, 4, 4, 8])
     by = [np.array([0, 2, -1, 0]), np.array([-2, 0, 1, 0])]
     expected = [shifted(x[r : r + 1], [int(far[i]) for far in by])[0] for i, r in enumerate(rows)]
-    np.testing.assert_array_equal(maps._moved(x, rows, by), expected)
+    np.testing.assert_array_equal(moving.moved(x, rows, by), expected)
 
 
 def features(head: Head, n: int = 200, seed: int = 0) -> Features:
