@@ -137,7 +137,7 @@ EXAMPLES = {
     "--least-alpha",
     type=shared.Quantity(quantities.SHARE, 0.5, 1, min_open=True, max_open=True),
     metavar="A",
-    help="Smallest threshold of --target-class; default: 0.95. Lower ones let more leave, within the same limits.",
+    help="Smallest threshold of --target-class; default: where an exit alone begins to keep the limits.",
 )
 @click.option(
     "--recipe",

@@ -22,7 +22,6 @@ from eeaug.search import solver
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Goal
-from eeaug.settings.vocabulary import LEAST_ALPHA
 from eeaug.stages import partition
 from eeaug.stages.partition import Stage
 
@@ -98,7 +97,7 @@ def _that_fits(
 ) -> tuple[Result, Problem, Design, Reuse | None]:
     """What just keeps the budget on the samples that it is chosen on."""
     if specific is not None:
-        result, design = class_specific.choose(task, rules, specific, goal.least_alpha or LEAST_ALPHA)
+        result, design = class_specific.choose(task, rules, specific, goal.least_alpha)
         return result, task, design, None
     result, design = refine.choose(task, rules)
     design = refine.worthwhile(task, design)

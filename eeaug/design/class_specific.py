@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
-from eeaug.cascade.tables import bins, exact_tables
+from eeaug.cascade.tables import Tables, bins, exact_tables
 from eeaug.design.problem import Rules
 from eeaug.design.refine import LEAST_SAVING
 from eeaug.errors import InfeasibleError
@@ -32,6 +32,7 @@ __all__ = ["choose", "figures"]
 
 Floats = NDArray[np.float64]
 REACHES_BACK = "dense-connection"
+ALONE = 400  # thresholds of an exit alone
 FINE = 20_000  # threshold configurations of the second search
 BEST = 50  # architectures that a further exit is added to, beyond two
 CELLS = 4_000_000  # configurations that are held at once
@@ -53,14 +54,14 @@ class _Best:
     rejected: dict[str, int] = field(default_factory=dict)
 
 
-def choose(task: Problem, rules: Rules, specific: Specific, least: float = LEAST_ALPHA) -> tuple[Result, Design]:
+def choose(task: Problem, rules: Rules, specific: Specific, least: float | None = None) -> tuple[Result, Design]:
     """The viable design with the largest gain over loss; without exits if none is viable (sections 3.3, 3.4).
 
     Gain: the given model's cost over the mean cost of the target's samples. Loss: the mean cost of the others over
     the given model's. Viable: target samples cost less than before, equations (5) to (7) hold, and the budget, if
     there is one. A head that reaches back to earlier locations is only tried as the first exit: behind another one
-    what it reads would have to be handed over. Thresholds are from ``least`` to 1; the paper's are from 0.95, of
-    outputs without a temperature, which are surer than they are right.
+    what it reads would have to be handed over. Thresholds are from ``least`` to 1, by default from where each exit
+    alone is viable; the paper's are from 0.95, of outputs without a temperature, which are surer than right.
 
     Raises
     ------
@@ -68,6 +69,7 @@ def choose(task: Problem, rules: Rules, specific: Specific, least: float = LEAST
         must be are not viable
     """
     best, shortlist = _Best(), np.zeros((0, 0), np.intp)
+    from_here = _least(task, rules, specific) if least is None else np.full(len(task.costs.exits), least)
     for m in range(1, task.max_exits + 1):
         if m <= 2:
             archs = architectures(task, m)
@@ -76,7 +78,7 @@ def choose(task: Problem, rules: Rules, specific: Specific, least: float = LEAST
             archs = np.unique(np.concatenate([*near, np.zeros((0, m), np.intp)]), axis=0)
         back = np.array([exit_.head.startswith(REACHES_BACK) for exit_ in task.costs.exits], bool)
         archs = archs[~back[archs[:, 1:]].any(axis=1)]
-        grid = _grid(task, rules, task.thresholds, least)
+        grid = _grid(task, rules, task.thresholds, from_here)
         scores = _settle(task, specific, archs, grid, best) if len(archs) else np.zeros(0)
         shortlist = archs[np.argsort(scores, kind="stable")[:BEST]]
     if best.design is None and task.pinned:
@@ -95,21 +97,37 @@ def choose(task: Problem, rules: Rules, specific: Specific, least: float = LEAST
     fine = replace(best, rejected={})
     exits = best.design.exits
     count = max(task.thresholds, min(400, int(FINE ** (1 / len(exits)))))
-    _settle(task, specific, np.array([exits]), _grid(task, rules, count, least), fine)
+    _settle(task, specific, np.array([exits]), _grid(task, rules, count, from_here), fine)
     design = fine.design or best.design
     settled = Settled(design, None, best.looked_at, best.placements, best.configurations, best.rejected)
     return Result(design, settled, best.looked_at, best.placements, task.max_exits <= 2, {}), design
 
 
-def _grid(task: Problem, rules: Rules, count: int, least: float) -> NDArray[np.float32]:
-    """``least``, quantiles of the confidences above it, never: (C, count) ascending; a pinned threshold alone."""
+def _least(task: Problem, rules: Rules, specific: Specific) -> Floats:
+    """The smallest threshold at which each exit alone is viable, (exits,); LEAST_ALPHA where none is.
+
+    Behind another exit, such a one may be.
+    """
+    exits = np.arange(len(task.costs.exits))
+    if not len(exits):
+        return np.zeros(0)
+    grid = _grid(task, rules, ALONE, np.full(len(exits), LEAST_ALPHA))
+    *_, viable = _counted(task, specific, exits[:, None], grid)
+    return np.asarray(grid[exits, viable.argmax(axis=1)], np.float64)
+
+
+def _grid(task: Problem, rules: Rules, count: int, least: Floats) -> NDArray[np.float32]:
+    """``least`` of each exit, quantiles of the confidences above it, never: (exits, count) ascending.
+
+    A pinned threshold stands alone.
+    """
     rows = []
-    for exit_, confidence in zip(task.costs.exits, task.outcomes.confidence[:-1], strict=True):
+    for exit_, confidence, from_here in zip(task.costs.exits, task.outcomes.confidence[:-1], least, strict=True):
         if exit_.location in rules.thresholds:
             rows.append(np.full(count, rules.thresholds[exit_.location], np.float32))
             continue
-        sure = confidence[confidence >= np.float32(least)]
-        rows.append(np.concatenate([[np.float32(least)], quantile_grid(sure, count - 1)]))
+        sure = confidence[confidence >= np.float32(from_here)]
+        rows.append(np.concatenate([[np.float32(from_here)], quantile_grid(sure, count - 1)]))
     return np.array(rows, np.float32).reshape(len(rows), count)
 
 
@@ -126,15 +144,8 @@ def _settle(
 def _settle_some(
     task: Problem, specific: Specific, archs: NDArray[np.intp], grid: NDArray[np.float32], best: _Best
 ) -> Floats:
-    outcomes, thresholds, m = task.outcomes, grid.shape[1], archs.shape[1]
-    target = specific.hits(outcomes.labels)
-    bin_of = bins(outcomes.confidence[:-1], grid)
-    mine, others = (
-        exact_tables(bin_of, outcomes.correct, archs, thresholds, outcomes.counts * part)
-        for part in (target, ~target)
-    )
-    share = float(outcomes.counts @ target / outcomes.counts.sum())
-    viable = _viable(task, target, share, mine.reach, others.reach, mine.accuracy, others.accuracy)
+    thresholds, m = grid.shape[1], archs.shape[1]
+    share, mine, others, viable = _counted(task, specific, archs, grid)
     scores = np.full(len(archs), np.inf)
     best.looked_at += len(archs)
     best.configurations += viable.size
@@ -171,6 +182,22 @@ def _settle_some(
             limits = of_design(grid[e, i] for e, i in zip(archs[row], index, strict=True))
             best.design, best.key = Design(tuple(archs[row].tolist()), sequence, limits), key
     return scores
+
+
+def _counted(
+    task: Problem, specific: Specific, archs: NDArray[np.intp], grid: NDArray[np.float32]
+) -> tuple[float, Tables, Tables, NDArray[np.bool_]]:
+    """The target's share of the samples, tables of the target and of the others, and what is viable."""
+    outcomes = task.outcomes
+    target = specific.hits(outcomes.labels)
+    bin_of = bins(outcomes.confidence[:-1], grid)
+    mine, others = (
+        exact_tables(bin_of, outcomes.correct, archs, grid.shape[1], outcomes.counts * part)
+        for part in (target, ~target)
+    )
+    share = float(outcomes.counts @ target / outcomes.counts.sum())
+    viable = _viable(task, target, share, mine.reach, others.reach, mine.accuracy, others.accuracy)
+    return share, mine, others, viable
 
 
 def _rounded(value: float) -> float:

@@ -41,7 +41,7 @@ _ALWAYS = record(
     output_name=text("Which of several outputs is the classifier.", null=True),
     heads=rows("Families of heads; none named: those of effort.", text("A family.", one_of=FAMILIES)),
     target_class=rows("Classes that exits are for; none: all.", text("Name or number.")),
-    least_alpha=share("Smallest threshold for these classes; null: 0.95.", null=True),
+    least_alpha=share("Smallest threshold for these classes; null: as choose allows.", null=True),
     formats=rows("That stages are written in.", text("A format.", one_of=tuple(FORMATS)), minItems=1),
     recipe=text("How exits are trained.", one_of=RECIPES),
     exit_weight=share("Of the exit's loss in recipe trecx; null: the best of some.", null=True),

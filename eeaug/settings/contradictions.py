@@ -137,16 +137,15 @@ def _check_target(input: Input, goal: Goal, training: Training) -> None:
     }.items():
         if given:
             raise Contradiction(
-                "{target_class} chooses exits by gain and loss, at thresholds of 0.95 to 1: "
-                f"not with {{{option}}}",
+                f"{{target_class}} chooses exits by gain and loss, at thresholds of its own: not with {{{option}}}",
                 scoring="independent",
             )
     least = goal.least_alpha or LEAST_ALPHA
+    right = f"from {least:g} to 1" if goal.least_alpha else f"above {least:g}, up to 1"
     for location, value in goal.threshold.items():
-        if value < least:
-            raise Contradiction(
-                f"{{threshold}}: with {{target_class}} it is {least:g} to 1", threshold=f"{location}={value:g}"
-            )
+        if value < least or value <= LEAST_ALPHA:
+            with_target = f"{{threshold}}: with {{target_class}} it is {right}"
+            raise Contradiction(with_target, threshold=f"{location}={value:g}")
 
 
 def unpromised(input: Input, goal: Goal, training: Training) -> tuple[str, dict[str, str]] | None:

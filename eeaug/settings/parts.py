@@ -49,10 +49,10 @@ class Goal:
     ``max_class_drop`` bounds the accuracy drop of every class. ``promise``: one of PROMISES, None: as
     ``Settings.promises`` says. ``risk`` δ: what is proven holds with probability 1 − δ; None: RISK.
     ``target_class``: names or numbers of the classes that exits are for; none: all. ``least_alpha``: their smallest
-    threshold, None: LEAST_ALPHA. ``reuse``: later decisions may use what earlier exits said. ``thresholds``: how
-    many of an exit are tried. ``exit_at`` location → processor or None; ``threshold`` location → value; ``forbid``
-    locations. ``correction`` multiplies the found thresholds. ``points``: how many operating points the bundle
-    carries.
+    threshold, None: from where an exit alone keeps the limits. ``reuse``: later decisions may use what earlier ones
+    said. ``thresholds``: how many of an exit are tried. ``exit_at`` location → processor or None; ``threshold``
+    location → value; ``forbid`` locations. ``correction`` multiplies the found thresholds. ``points``: how many
+    operating points the bundle carries.
     """
 
     objective: str = "macs"

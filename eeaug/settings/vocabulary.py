@@ -13,7 +13,7 @@ __all__ = [
 
 RECIPES = ("frozen", "trecx")
 TRECX_EPOCHS = 10
-LEAST_ALPHA = 0.95  # thresholds of exits for a target class are from here to 1 (the same, section 3.3)
+LEAST_ALPHA = 0.5  # above it the class that an exit for a target class is sure of is the target
 PROMISES = ("proven", "expected", "none")  # of the accuracy drop, on samples that had no part in the choice
 UNITS = ("group", "sample")  # what was drawn independently, where the data has groups
 RISK = 0.05  # that a proof may fail with

@@ -27,7 +27,6 @@ from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import NEVER, Objective
 from eeaug.settings import Contradiction, Settings
 from eeaug.settings.contradictions import python
-from eeaug.settings.vocabulary import LEAST_ALPHA
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TF on NumPy 2
 
@@ -139,10 +138,14 @@ def specific_task(seed: int, cost: str) -> tuple[Problem, Specific]:
     return made.problem(objective=Objective(accuracy, base, budget), cost=cost, max_exits=2), specific
 
 
+def least(task: Problem, alpha: float = 0.95) -> np.ndarray:
+    return np.full(len(task.costs.exits), alpha)
+
+
 def settled(task: Problem, specific: Specific) -> tuple[class_specific._Best, float]:
     """The best design on coarse thresholds alone, and what it is by replay of every configuration."""
-    grid = class_specific._grid(task, Rules((), {}, {}, 2), 4, LEAST_ALPHA)
-    assert (grid >= np.float32(LEAST_ALPHA)).all() and (grid[:, -1] == NEVER).all()
+    grid = class_specific._grid(task, Rules((), {}, {}, 2), 4, least(task))
+    assert (grid >= np.float32(0.95)).all() and (grid[:, -1] == NEVER).all()
     best = class_specific._Best()
     for m in (1, 2):
         class_specific._settle(task, specific, architectures(task, m), grid, best)
@@ -174,8 +177,8 @@ def test_the_best_of_three_exits(monkeypatch: pytest.MonkeyPatch) -> None:
         task, specific = specific_task(seed, "macs")
         task = replace(task, max_exits=3, objective=replace(task.objective, budget=None))
         rules = Rules((), {}, {}, 3)
-        expected = brute_force(task, specific, class_specific._grid(task, rules, task.thresholds, LEAST_ALPHA))
-        result, design = class_specific.choose(task, rules, specific)
+        expected = brute_force(task, specific, class_specific._grid(task, rules, task.thresholds, least(task)))
+        result, design = class_specific.choose(task, rules, specific, 0.95)
         assert result.complete == (not design.exits) and bool(design.exits) == np.isfinite(expected)
         if not design.exits:
             continue
@@ -203,7 +206,7 @@ def test_of_equal_gains_over_loss_the_least_energy_is_taken_then_the_least_laten
         base = float(made.problem(objective=Objective(0.5, 1.0, None)).costs.total_macs)
         task = made.problem(objective=Objective(0.5, base, None), max_exits=2)
         best = class_specific._Best()
-        grid = class_specific._grid(task, Rules((), {}, {}, 2), 4, LEAST_ALPHA)
+        grid = class_specific._grid(task, Rules((), {}, {}, 2), 4, least(task))
         for m in (1, 2):
             class_specific._settle(task, specific, architectures(task, m), grid, best)
         if best.design is None:
@@ -251,6 +254,45 @@ def test_the_best_gain_over_loss_within_limits() -> None:
                 assert sum(best.rejected.values()) > 0 or not short
                 others += short and best.design is not None
     assert others >= 4, "or the limits leave nothing"
+
+
+def alone(task: Problem, specific: Specific, exit_: int, threshold: float) -> bool:
+    """Whether (5) to (7) and the budget hold with this exit and no other, sample by sample."""
+    outcomes, target = task.outcomes, specific.hits(task.outcomes.labels)
+    leaves = outcomes.confidence[exit_] >= np.float32(threshold)
+    right = np.where(leaves, outcomes.predicted[exit_], outcomes.predicted[-1]) == outcomes.labels
+    given = outcomes.predicted[-1] == outcomes.labels
+    beta, eta = given[~target].mean(), given[target].mean()
+    budget, base = task.objective.budget, task.objective.base_accuracy
+    return bool(
+        (~leaves & ~target).any()
+        and right[~leaves & ~target].mean() >= beta - 1e-9
+        and (leaves == target).mean() >= eta - 1e-9
+        and right[target].mean() >= eta - 1e-9
+        and (budget is None or right.mean() >= base - budget - 1e-9)
+    )
+
+
+def test_thresholds_begin_where_an_exit_alone_keeps_the_limits() -> None:
+    """As low as samples allow."""
+    inside = 0
+    for seed in range(12):
+        task, specific = specific_task(seed, "macs")
+        outcomes, rng = task.outcomes, np.random.default_rng(seed)  # sure of class 1 from one half on
+        hit = outcomes.labels == 1
+        confidence = np.where(hit, rng.uniform(0.45, 1, (len(task.costs.exits), 120)), rng.uniform(0, 0.6, 120))
+        predicted = np.where(confidence > 0.5, 1, 0)
+        confidence = np.concatenate([confidence, outcomes.confidence[-1:]]).astype(np.float32)
+        predicted = np.concatenate([predicted, outcomes.predicted[-1:]])
+        task = replace(task, outcomes=replace(outcomes, confidence=confidence, predicted=predicted))
+        for exit_, begin in enumerate(class_specific._least(task, Rules((), {}, {}, 2), specific)):
+            confidence = task.outcomes.confidence[exit_]
+            tried = [0.5, *np.unique(confidence[(confidence >= 0.5) & (confidence < 1)])]
+            viable = [value for value in tried if alone(task, specific, exit_, value)]
+            leave = confidence >= np.float32(begin)
+            np.testing.assert_array_equal(leave, confidence >= np.float32(min(viable, default=0.5)))
+            inside += 0.5 < begin < NEVER
+    assert inside >= 4, inside
 
 
 def test_some_instances_have_a_design() -> None:
