@@ -82,7 +82,7 @@ def improved(
     trained = tuple(Trained(t.head, keras_head.detached(t.head, whole, partition.exit_name(t))) for t in exits)
     network = replace(material.network, classifier=classifier)
     if view is not None:
-        network, trained = _changed(network, whole, trained)
+        network, trained = _changed(network, whole, trained, asked.model)
     screen, on_screen = _outcomes(source, whole, trained, source.splits.screen)
     choose, on_choose = _outcomes(source, whole, trained, source.splits.choose)
     after = replace(
@@ -146,11 +146,13 @@ def _best(
     return tried
 
 
-def _changed(network: Network, whole: Any, trained: Sequence[Trained]) -> tuple[Network, tuple[Trained, ...]]:
-    """The network around a model that has more in it than the given one, and the heads at its locations."""
+def _changed(
+    network: Network, whole: Any, trained: Sequence[Trained], path: Path
+) -> tuple[Network, tuple[Trained, ...]]:
+    """The network around a model that has more in it than the given one (``path``), and the heads in it."""
     old = network.classifier
     classifier = replace(
-        partition.backbone(whole, Path(old.file)),
+        partition.backbone(whole, path),
         name=old.name, file=old.file, sha256=old.sha256, decision=old.decision,
     )  # fmt: skip
     blocks = graph.blocks(classifier)

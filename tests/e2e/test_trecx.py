@@ -108,8 +108,10 @@ def test_the_bundle_has_the_assisted_classifier(work: Path, run: Run) -> None:
     import onnxruntime
 
     options = ("--recipe", "trecx", "--finetune", "1", "--exit-weight", "0.4", "--max-accuracy-drop", "40%")
-    options = (*options, "--exit-at", "stack1_out", "-o", "trecx", "-q")
-    patched(FORCED, *AUGMENT, *options, cwd=work)
+    options = (*options, "--exit-at", "stack1_out", "-o", "../trecx", "-q")
+    elsewhere = work / "elsewhere"  # not where the model is
+    elsewhere.mkdir()
+    patched(FORCED, "augment", "../model.h5", *AUGMENT[2:], *options, cwd=elsewhere)
     report, manifest = (json.loads((work / "trecx" / f"{n}.json").read_bytes()) for n in ("report", "manifest"))
     facts = report["design"]["finetune"]
     assert (facts["recipe"], facts["kept"], manifest["early_view"]) == ("trecx", True, True)
