@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = [
     "SIGNATURE", "canonical", "looked_up", "of_one_operator", "opened", "operators", "outputs", "schema",
-    "with_input",
+    "up_to", "with_input",
 ]  # fmt: skip
 
 
@@ -114,6 +114,20 @@ def of_one_operator(content: bytes, node: int, size: int) -> bytes:
     for t in (given, operator.outputs[0]):
         graph.tensors[t].shape, graph.tensors[t].shapeSignature = [1, size], None
     model.signatureDefs = []
+    _drop_unused(model, graph)
+    return _written(model)
+
+
+def up_to(content: bytes, kinds: set[str]) -> bytes:
+    """The file of a chain of operators without those at its end that are of these kinds, under its only output."""
+    numbers, model = vars(schema().BuiltinOperator), opened(content)
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    left_out = {numbers[kind] for kind in kinds}
+    while model.operatorCodes[graph.operators[-1].opcodeIndex].builtinCode in left_out:
+        graph.operators = graph.operators[:-1]
+    graph.outputs = [graph.operators[-1].outputs[0]]
+    (entry,) = signature.outputs
+    entry.tensorIndex = graph.outputs[0]
     _drop_unused(model, graph)
     return _written(model)
 

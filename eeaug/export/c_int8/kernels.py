@@ -10,7 +10,7 @@ __all__ = ["KERNELS", "filled", "header", "implementation"]
 
 # a kernel → sections of templates/kernels.c that it is made of, in their order
 KERNELS: Mapping[str, tuple[str, ...]] = {
-    "convolve": ("convolve",),
+    "convolve": ("scaled", "clamped", "convolve"),
     "depthwise": ("scaled", "clamped", "depthwise"),
     "connect": ("clamped", "connect"),
     "add": ("scaled", "clamped", "add", "binary"),

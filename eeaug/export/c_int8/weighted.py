@@ -34,10 +34,11 @@ def convolution(stage: StageBuilder, operator: Operator) -> None:
         raise ConversionError(f"there is no int8 C for {operator.kind} in groups")
     window = (w.shape[1], w.shape[2])
     columns = prod(window) * x.shape[3]
-    # two columns of int16; with vectors four of int8, each of full ones
-    scratch = max(4 * columns, 32 * -(-columns // 8))
-    if window == (1, 1) and operator.options["dilationHFactor"] == operator.options["dilationWFactor"] == 1:
-        scratch = 0
+    # two columns of int16, and one of int8 that these are made of; four of int8 where there are vectors
+    together = columns if x.shape[3] % 4 else 0
+    scratch = 4 * (columns + 1) + together
+    if stage.vectors:
+        scratch = max(scratch, 32 * -(-columns // 8))
     _weighted(stage, operator, "convolve", window, scratch)
 
 

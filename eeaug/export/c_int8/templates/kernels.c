@@ -15,6 +15,12 @@
 #pragma GCC diagnostic pop
 #endif
 
+#if defined(__GNUC__)
+#define APART __attribute__((noinline))
+#else
+#define APART
+#endif
+
 //: scaled
 /* x * multiplier / 2^31, to nearest, halves up. */
 static inline int32_t high_of_product(int32_t x, int32_t multiplier)
@@ -57,13 +63,152 @@ static inline int8_t clamped(int32_t x, int32_t least, int32_t most)
 }
 
 //: convolve
+#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)
+/* n numbers as int16 with the offset added; of every four the first and third, then the second and fourth, as SXTB16
+   takes weights apart. */
+static void spread(const int8_t *x, int32_t n, int32_t offset, int16_t *y)
+{
+    const uint32_t offsets = ((uint32_t)offset & 0xFFFFu) * 0x10001u;
+    for (; n >= 4; n -= 4, x += 4, y += 4) {
+        const uint32_t four = (uint32_t)arm_nn_read_s8x4(x);
+        const uint32_t pairs[2] = {__SXTAB16(offsets, four), __SXTAB16_RORn(offsets, four, 8)};
+        memcpy(y, pairs, sizeof pairs);
+    }
+    for (; n; --n) {
+        *y++ = (int16_t)(*x++ + offset);
+    }
+}
+
+/* The window of an output as a column of int16; what lies outside of x is 0. Where channels are not fours it is put
+   together first. */
+static void fill_column(const @{prefix}_convolution *layer, const int8_t *x, int32_t top, int32_t left,
+                        int8_t *together, int16_t *column)
+{
+    const int32_t c = layer->input.c, width = layer->input.w, columns = layer->filter.w;
+    const int32_t offset = layer->how.input_offset, fours = c % 4 == 0;
+    const cmsis_nn_tile step = layer->how.dilation;
+    int32_t at = 0;
+    for (int32_t i = 0; i < layer->filter.h; ++i) {
+        const int32_t row = top + i * step.h, outside = row < 0 || row >= layer->input.h;
+        for (int32_t j = 0; j < columns;) {
+            const int32_t u = left + j * step.w;
+            const int32_t here = !outside && u >= 0 && u < width;
+            int32_t n = 1; /* columns that go on in the same way, side by side in x */
+            if (outside) {
+                n = columns - j;
+            } else if (here && step.w == 1) {
+                n = width - u < columns - j ? width - u : columns - j;
+            }
+            const int8_t *const from = x + (row * width + u) * c;
+            if (fours && here) {
+                spread(from, n * c, offset, column + at);
+            } else if (fours) {
+                memset(column + at, 0, (size_t)(2 * n * c));
+            } else if (here) {
+                memcpy(together + at, from, (size_t)(n * c));
+            } else {
+                memset(together + at, -offset, (size_t)(n * c));
+            }
+            at += n * c;
+            j += n;
+        }
+    }
+    if (!fours) {
+        spread(together, at, offset, column);
+    }
+}
+
+#define PRODUCTS(at) \
+    do { \
+        const uint32_t four = (uint32_t)arm_nn_read_s8x4(w + (at)), later = (uint32_t)arm_nn_read_s8x4(w + next + (at)); \
+        const uint32_t even = __SXTB16(four), odd = __SXTB16_RORn(four, 8); \
+        const uint32_t even_next = __SXTB16(later), odd_next = __SXTB16_RORn(later, 8); \
+        uint32_t pair = (uint32_t)arm_nn_read_s16x2(a + (at)); \
+        sum = (int32_t)__SMLAD(even, pair, (uint32_t)sum); \
+        sum_next = (int32_t)__SMLAD(even_next, pair, (uint32_t)sum_next); \
+        pair = (uint32_t)arm_nn_read_s16x2(a + (at) + 2); \
+        sum = (int32_t)__SMLAD(odd, pair, (uint32_t)sum); \
+        sum_next = (int32_t)__SMLAD(odd_next, pair, (uint32_t)sum_next); \
+        pair = (uint32_t)arm_nn_read_s16x2(b + (at)); \
+        other = (int32_t)__SMLAD(even, pair, (uint32_t)other); \
+        other_next = (int32_t)__SMLAD(even_next, pair, (uint32_t)other_next); \
+        pair = (uint32_t)arm_nn_read_s16x2(b + (at) + 2); \
+        other = (int32_t)__SMLAD(odd, pair, (uint32_t)other); \
+        other_next = (int32_t)__SMLAD(odd_next, pair, (uint32_t)other_next); \
+    } while (0)
+
+/* Adds to sums: two columns of n numbers times the weights of a channel, and of the one `next` weights later. Apart,
+   so that its loop has all registers to itself. */
+APART static void multiply(const int8_t *w, int32_t next, const int16_t *a, const int16_t *b, int32_t n, int32_t *sums)
+{
+    const int8_t *const end = w + (n & ~7);
+    int32_t sum = sums[0], other = sums[1], sum_next = sums[2], other_next = sums[3];
+    for (; w != end; w += 8, a += 8, b += 8) {
+        PRODUCTS(0);
+        PRODUCTS(4);
+    }
+    if (n & 4) {
+        PRODUCTS(0);
+        w += 4;
+        a += 4;
+        b += 4;
+    }
+    for (int32_t i = n & 3; i; --i, ++w, ++a, ++b) {
+        sum += *w * *a;
+        other += *w * *b;
+        sum_next += w[next] * *a;
+        other_next += w[next] * *b;
+    }
+    sums[0] = sum;
+    sums[1] = other;
+    sums[2] = sum_next;
+    sums[3] = other_next;
+}
+
+/* Two columns times the weights of every output channel, two of these at once. */
+static void multiply_columns(const @{prefix}_convolution *layer, const int16_t *first, const int16_t *second,
+                             int8_t *y, int8_t *y_second)
+{
+    const int32_t n = layer->filter.w * layer->filter.h * layer->input.c, channels = layer->output.c;
+    const int32_t y_offset = layer->how.output_offset;
+    const int32_t least = layer->how.activation.min, most = layer->how.activation.max;
+    const int8_t *w = layer->weights;
+    for (int32_t k = 0; k < channels; k += 2, w += 2 * n) {
+        const int32_t next = k + 1 < channels; /* the last may be without a second one */
+        int32_t sums[4] = {layer->bias[k], layer->bias[k], layer->bias[k + next], layer->bias[k + next]};
+        multiply(w, next * n, first, second, n, sums);
+        for (int32_t j = 0; j <= next; ++j) {
+            const int32_t m = layer->multipliers[k + j], shift = layer->shifts[k + j];
+            y[k + j] = clamped(scaled(sums[2 * j], m, shift) + y_offset, least, most);
+            y_second[k + j] = clamped(scaled(sums[2 * j + 1], m, shift) + y_offset, least, most);
+        }
+    }
+}
+#endif
+
 void @{prefix}_convolve(const @{prefix}_convolution *layer, void *scratch, const int8_t *x, int8_t *y)
 {
+#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)
+    const int32_t n = (layer->filter.w * layer->filter.h * layer->input.c + 1) / 2 * 2;
+    const int32_t outputs = layer->output.h * layer->output.w, channels = layer->output.c;
+    int16_t *const first = scratch, *const second = first + n;
+    for (int32_t i = 0; i < outputs; ++i, y += channels) {
+        const int32_t top = i / layer->output.w * layer->how.stride.h - layer->how.padding.h;
+        const int32_t left = i % layer->output.w * layer->how.stride.w - layer->how.padding.w;
+        fill_column(layer, x, top, left, (int8_t *)(second + n), i & 1 ? second : first);
+        if (i & 1) {
+            multiply_columns(layer, first, second, y - channels, y);
+        } else if (i + 1 == outputs) {
+            multiply_columns(layer, first, first, y, y);
+        }
+    }
+#else
     const cmsis_nn_context context = {scratch, layer->scratch};
     const cmsis_nn_per_channel_quant_params by = {(int32_t *)layer->multipliers, (int32_t *)layer->shifts};
     const cmsis_nn_dims bias = {1, 1, 1, layer->output.c};
     (void)arm_convolve_wrapper_s8(&context, &layer->how, &by, &layer->input, x, &layer->filter, layer->weights,
                                   &bias, layer->bias, &layer->output, y);
+#endif
 }
 
 //: depthwise

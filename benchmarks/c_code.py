@@ -1,0 +1,323 @@
+#!/usr/bin/env python3
+"""Instructions, flash and RAM of the C files on Cortex-M cores, counted without a board.
+
+    python benchmarks/c_code.py --data-dir DIR [--model NAME ...] [--core CPU ...] [--into docs/c.md]
+
+DIR holds `models/`, and `mlperf_tiny_results.json` (published latencies) if these are to be shown. Every model is
+written whole, without exits, by `--format c-int8` and, on cores with a unit for floats, `--format c`, compiled by
+`arm-none-eabi-gcc -O2` and run in QEMU: with `-icount shift=0` virtual time is instructions, so the core's
+SysTick counts them, always the same (its clock is the board's; a tick is 1000 / MHz of them). Flash and RAM are
+those of a program that only calls the cascade: text and data; data, bss (arena, input, context) and the stack of
+its own functions. The shares are of weights (with biases and factors), and of arena and input. Ranges of the int8
+models are from noise: instructions depend on shapes. Where the package `bakenn` is here (with `tflite` and `flatbuffers`), its C with
+the same kernels of CMSIS-NN stands beside, for as much of a model as it takes: up to the last average.
+
+Published results are cycles: milliseconds times the clock of the board. The fastest of each core is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eeaug import hardware
+from eeaug.backbone import keras_files, model
+from eeaug.bundle.entries import CProcessor, Manifest, OperatingPoint
+from eeaug.data.preprocessing import Preprocessing
+from eeaug.errors import ConversionError, EeaugError
+from eeaug.export import formats, keras_onnx, names
+from eeaug.export.c import cascade_source, common_files, toolchain
+from eeaug.export.c.text import filled, point
+from eeaug.export.formats import Work
+from eeaug.frameworks import tflite_file
+from eeaug.network import graph
+from eeaug.stages import partition
+
+MODELS = {
+    "ResNet-8": ("resnet8_cifar10.h5", "ic"),
+    "DS-CNN": ("dscnn_kws.h5", "kws"),
+    "MobileNetV1": ("mobilenetv1_vww.h5", "vww"),
+    "ECG": ("ecg_kachuee_fcn.h5", None),
+}
+
+
+@dataclass(frozen=True)
+class Core:
+    """A core, the board of QEMU that has it, the linker's script for that, the clock of its SysTick."""
+
+    machine: str
+    script: str
+    mhz: int
+    floats: bool = True
+
+
+CORES = {
+    "cortex-m0plus": Core("mps2-an385", "mps2", 25, floats=False),
+    "cortex-m4": Core("mps2-an386", "mps2", 25),
+    "cortex-m7": Core("mps2-an500", "mps2-an500", 25),
+    "cortex-m33": Core("mps2-an505", "mps2-an505", 20),
+    "cortex-m55": Core("mps3-an547", "mps3-an547", 32),
+}
+# boards of MLPerf Tiny: core, MHz
+BOARDS = {
+    "G0B1RE": ("cortex-m0plus", 64), "L4R5ZI": ("cortex-m4", 120), "cy8cproto": ("cortex-m4", 150),
+    "H7A3ZI": ("cortex-m7", 280), "U575ZI": ("cortex-m33", 160), "RA6M4": ("cortex-m33", 200),
+}  # fmt: skip
+FLOAT_OR_SCALED = ("_float", "_min_ram", "MHz", "-P")  # results that are of something else, or of another clock
+SAMPLES = 8  # of noise
+BAKENN_ARENA = 200_000  # bytes: enough for all
+COUNT = """
+#include <stdint.h>
+#include <stdio.h>
+#include "@{prefix}.h"
+#define CONTROL (*(volatile uint32_t *)0xE000E010)
+#define RELOAD (*(volatile uint32_t *)0xE000E014)
+#define CURRENT (*(volatile uint32_t *)0xE000E018)
+static @{number} sample[@{PREFIX}_INPUT];
+int main(void)
+{
+    @{prefix}_result result;
+    for (int i = 0; i < @{PREFIX}_INPUT; ++i) {
+        sample[i] = (@{number})(i % 199 - 99);
+    }
+    (void)@{function}(sample, @{default_point}, &result);
+    RELOAD = 0xFFFFFF;
+    CURRENT = 0;
+    CONTROL = 5;
+    const uint32_t before = CURRENT;
+    (void)@{function}(sample, @{default_point}, &result);
+    const uint32_t after = CURRENT;
+    printf("ticks %lu\\n", (unsigned long)((before - after) & 0xFFFFFFu));
+    return 0;
+}
+"""
+BAKENN = """
+#include <stdint.h>
+#include <stdio.h>
+#include "bknn_net.h"
+#define CONTROL (*(volatile uint32_t *)0xE000E010)
+#define RELOAD (*(volatile uint32_t *)0xE000E014)
+#define CURRENT (*(volatile uint32_t *)0xE000E018)
+static int8_t input[BKNN_NET_INPUT_BYTES], output[BKNN_NET_OUTPUT_BYTES];
+static uint8_t arena[@{arena}] __attribute__((aligned(16)));
+int main(void)
+{
+    RELOAD = 0xFFFFFF;
+    CURRENT = 0;
+    CONTROL = 5;
+    const uint32_t before = CURRENT;
+    (void)bknn_net_infer(arena, input, output);
+    const uint32_t after = CURRENT;
+    printf("ticks %lu\\n", (unsigned long)((before - after) & 0xFFFFFFu));
+    return 0;
+}
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a model takes as a format on a core; bytes, instructions in millions."""
+
+    format: str
+    model: str
+    core: str
+    macs: int
+    millions: float
+    flash: int | None = None
+    weights: int | None = None
+    ram: int | None = None
+    tensors: int | None = None  # arena and input
+
+
+def whole(directory: Path, path: Path, cpu: str, kinds: Sequence[str]) -> Work:
+    """The model as a bundle of one stage, without exits, for one processor."""
+    classifier = model.load(path)
+    target = hardware.read("psoc6")
+    processor = replace(target.processors[0], name="core", cpu=cpu)
+    target = replace(target, processors=(processor,), links=())
+    macs = sum(block.total_macs for block in graph.blocks(classifier))
+    stages = partition.stages(classifier, [], [], [(processor.name, 1)], [macs])
+    decision = classifier.decision
+    x = np.random.default_rng(0).random((SAMPLES, *classifier.input_shape), dtype=np.float32)
+    manifest = Manifest(
+        classes=tuple(str(k) for k in range(decision.classes)),
+        decision=decision,
+        preprocessing=Preprocessing(),
+        stages=tuple(keras_onnx.entry(stage, decision.metric) for stage in stages),
+        operating_points=(OperatingPoint("default", ()),),
+        settings={"formats": list(kinds), "c_prefix": "net"},
+        inputs=({"name": path.name},),
+    )
+    work = Work(directory, manifest, classifier, stages, target, x, 1, x)
+    for stage in stages:
+        (directory / "stages" / stage.name).mkdir(parents=True)
+        keras_onnx.write_onnx(stage, partition.stage_graph(classifier, stage), directory)
+    for name, kind in formats.named(kinds).items():
+        work = work.adding(name, kind.write(work))
+    return work
+
+
+def counted(sources: Sequence[Path], includes: Sequence[str], program: str, cpu: str, place: Path) -> float:
+    """Millions of instructions, by a program that prints ticks of SysTick."""
+    core = CORES[cpu]
+    (place / "count.c").write_text(program, encoding="utf-8")
+    for name in ("startup.c", f"{core.script}.ld"):
+        (place / name).write_text(filled(f"mps2/{name}"), encoding="utf-8")
+    target = [f"-mcpu={cpu}", "-mthumb", *(["-mfloat-abi=hard"] if core.floats else [])]
+    link = ["--specs=rdimon.specs", "-nostartfiles", "-Wl,--gc-sections", "-T", f"{core.script}.ld"]
+    sections = ["-ffunction-sections", "-fdata-sections"]
+    files = [str(path) for path in sources]
+    line = [toolchain.ARM, "-O2", "-std=c99", "-w", *target, *sections, *includes, *link, "-o", "count.elf"]
+    subprocess.run([*line, "count.c", "startup.c", *files, "-lm"], cwd=place, check=True)
+    line = ["qemu-system-arm", "-M", core.machine, "-nographic", "-semihosting", "-icount", "shift=0"]
+    done = subprocess.run([*line, "-kernel", "count.elf"], cwd=place, check=True, capture_output=True, text=True)
+    return int(done.stdout.split("ticks ")[1]) / core.mhz / 1000
+
+
+def ours(work: Work, kind: str, name: str, cpu: str, place: Path) -> Row:
+    folder = work.directory / kind
+    planned: tuple[CProcessor, ...] | None = work.manifest.c if kind == "c" else work.manifest.c_int8
+    assert planned is not None
+    (processor,) = planned
+    number, width = ("float", 4) if kind == "c" else ("int8_t", 1)
+    prefix = names.prefix(work.manifest)
+    known = {
+        "prefix": prefix, "PREFIX": prefix.upper(), "number": number, "function": processor.function,
+        "default_point": point("default", prefix),
+    }  # fmt: skip
+    program = COUNT
+    for word, value in known.items():
+        program = program.replace(f"@{{{word}}}", value)
+    includes = [f"-I{path}" for path in (folder, *sorted(folder.glob("third_party/*/Include")))]
+    millions = counted(sorted(folder.glob("*.c")), includes, program, cpu, place)
+    alone = cascade_source.alone(common_files.stems_of(work, planned), 0, prefix, number)
+    size = toolchain.measured(toolchain.ARM, folder, processor.function, alone, cpu, place)
+    (stage,) = work.manifest.stages
+    inputs = width * int(np.prod(stage.input_shape))
+    return Row(
+        kind, name, cpu, stage.macs, millions, size.flash, processor.weights_bytes, size.ram,
+        processor.arena_bytes + inputs,
+    )  # fmt: skip
+
+
+def bakenns(work: Work, name: str, cpu: str, place: Path) -> Row:
+    """As much of the model as bakenn takes."""
+    import bakenn  # type: ignore[import-not-found]
+
+    (stage,) = work.manifest.stages
+    content = (work.directory / stage.files["tflite-int8"]).read_bytes()
+    (place / "body.tflite").write_bytes(tflite_file.up_to(content, {"FULLY_CONNECTED", "RESHAPE", "SOFTMAX"}))
+    options = bakenn.CBackendOptions(
+        kernel_policy=bakenn.KernelPolicy.STATIC_PRIORITY, enable_cmsis_nn=True, target=bakenn.CORTEX_M4
+    )
+    folder = place / "bakenn"
+    bakenn.compile_tflite(str(place / "body.tflite"), str(folder), name="net", backend_options=options)
+    program = BAKENN.replace("@{arena}", str(BAKENN_ARENA))
+    sources = [*folder.glob("*.c"), *folder.glob("third_party/**/*.c")]
+    includes = [f"-I{path}" for path in (folder, *folder.glob("third_party/*/Include"))]
+    return Row("bakenn", name, cpu, stage.macs, counted(sources, includes, program, cpu, place))
+
+
+def published(path: Path) -> dict[tuple[str, str], tuple[float, str]]:
+    """(core, task) → the least millions of cycles, and whose they are."""
+    best: dict[tuple[str, str], tuple[float, str]] = {}
+    if not path.exists():
+        return best
+    for result, tasks in json.loads(path.read_text()).items():
+        board = next((name for name in BOARDS if name.lower() in result.lower().replace("-", "")), None)
+        if board is None or "closed" not in result or any(word in result for word in FLOAT_OR_SCALED):
+            continue
+        core, mhz = BOARDS[board]
+        for task, facts in tasks.items():
+            if facts.get("ms") is None:
+                continue
+            cycles = facts["ms"] * mhz / 1000
+            if (core, task) not in best or cycles < best[core, task][0]:
+                version, _, who, _ = result.split("|", 3)
+                best[core, task] = (cycles, f"{who} {version}, {board}")
+    return best
+
+
+def rows(data: Path, models: Sequence[str], cores: Sequence[str]) -> Iterator[Row]:
+    for name in models:
+        for cpu in cores:
+            kinds = ["tflite", "tflite-int8", "c-int8", *(["c"] if CORES[cpu].floats else [])]
+            with tempfile.TemporaryDirectory() as bundle, tempfile.TemporaryDirectory() as place:
+                work = whole(Path(bundle), data / "models" / MODELS[name][0], cpu, kinds)
+                for kind in ("c-int8", "c"):
+                    if kind in kinds:
+                        yield ours(work, kind, name, cpu, Path(place))
+                if cpu == "cortex-m4" and importlib.util.find_spec("bakenn"):
+                    try:
+                        yield bakenns(work, name, cpu, Path(place))
+                    except Exception as error:  # bakenn's own errors have no common class
+                        print(f"bakenn does not take {name}: {error}", file=sys.stderr)
+
+
+def table(made: Sequence[Row]) -> Iterator[str]:
+    yield "| model | core | format | instructions | per MAC | flash | of weights | RAM | of arena and input |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for row in made:
+        sizes = ["", "", "", ""]
+        if row.flash and row.weights and row.ram and row.tensors:
+            sizes = [
+                f"{row.flash:,}",
+                f"{row.flash / row.weights:.2f}",
+                f"{row.ram:,}",
+                f"{row.ram / row.tensors:.2f}",
+            ]
+        cells = [row.model, row.core, row.format, f"{row.millions:.1f} M", f"{1e6 * row.millions / row.macs:.2f}"]
+        yield f"| {' | '.join([*cells, *sizes])} |"
+
+
+def beside(made: Sequence[Row], best: Mapping[tuple[str, str], tuple[float, str]]) -> Iterator[str]:
+    yield "| model | core | c-int8: instructions | published: cycles | by |"
+    yield "|---|---|---|---|---|"
+    for row in made:
+        task = MODELS[row.model][1]
+        if row.format == "c-int8" and task is not None and (row.core, task) in best:
+            cycles, who = best[row.core, task]
+            yield f"| {row.model} | {row.core} | {row.millions:.1f} M | {cycles:.1f} M | {who} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--model", action="append", choices=list(MODELS), default=None)
+    parser.add_argument("--core", action="append", choices=list(CORES), default=None)
+    parser.add_argument(
+        "--into", type=Path, help="a page whose part between <!-- int8_code --> comments becomes this"
+    )
+    given = parser.parse_args()
+    if toolchain.arm() is None:
+        raise ConversionError(f"{toolchain.ARM} with its C library is not on this machine")
+    keras_files.import_keras()
+    made = []
+    for row in rows(given.data_dir, given.model or list(MODELS), given.core or list(CORES)):
+        made.append(row)
+        print(f"{row.model} {row.core} {row.format}: {row.millions:.2f} M", file=sys.stderr, flush=True)
+    best: Any = published(given.data_dir / "mlperf_tiny_results.json")
+    lines = [*table(made), ""] + ([*beside(made, best), ""] if best else [])
+    print("\n".join(lines))
+    if given.into is not None:
+        start, end = "<!-- int8_code -->\n", "<!-- /int8_code -->"
+        text = given.into.read_text(encoding="utf-8")
+        before, rest = text.split(start)
+        given.into.write_text(before + start + "\n".join(lines) + end + rest.split(end)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EeaugError as error:
+        sys.exit(f"error: {error}")
