@@ -17,5 +17,6 @@ A line of code here may touch arrays: no model, no file, no framework.
     path             the thresholds along which a design is opened, from strict to loose
     label_order      which samples need a label before a budget is proven on them
     shift            leave rates and confidences that new data is compared with
+    alarm            the same on a microcontroller, sample by sample: false alarms at most 1 %, for ever
     between_parts    whether the parts of one data set are of one kind
 """

@@ -7,6 +7,7 @@ A format is a module of this package with two functions:
     check(work, reference)   reads them back, runs them on ``work.x`` as the cascade that they are, compares that
                              with a verify.Reference and gives what the report says of it (Checked); raises
                              ConversionError where they disagree
+    complete(work)           may be left out; writes what needs the reference, which is in the manifest now
     refuse_decision(decision)  may be left out; raises ConversionError where the model's output is none for it
     refuse(target)           may be left out; raises Contradiction where the hardware is none for this format
 
@@ -105,6 +106,10 @@ class Format:
         """``reference``: a verify.Reference."""
         checked: Checked = self._module().check(work, reference)
         return checked
+
+    def complete(self, work: Work) -> None:
+        """Write what needs ``work.manifest.reference``; most formats have no such function."""
+        getattr(self._module(), "complete", lambda _: None)(work)
 
     def refuse(self, target: Hardware) -> None:
         """Raises Contradiction where the target is none for this format; most have no such function."""

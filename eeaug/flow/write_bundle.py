@@ -92,13 +92,13 @@ def deliver(
         facts = build.build(settings, material, decided, test, checked, int8)
         for doubt in parts.doubts(facts):
             progress.warn_first(doubt)
-        manifest = replace(
-            work.manifest,
-            reference=shift.recorded(
-                decided.rows if test is None else test, work.manifest.points, "choose" if test is None else "test"
-            ),
-            files=hashes(directory),
+        reference = shift.recorded(
+            decided.rows if test is None else test, work.manifest.points, "choose" if test is None else "test"
         )
+        work = replace(work, manifest=replace(work.manifest, reference=reference))
+        for kind in asked.values():
+            kind.complete(work)
+        manifest = replace(work.manifest, files=hashes(directory))
         report = {**_warned(facts, progress), "manifest": manifest_rules.facts(manifest.as_dict())}
         _finish(directory, manifest, report, progress)
     return report

@@ -74,7 +74,7 @@ def test_the_files_are_in_the_manifest(made: Made) -> None:
     assert [stage["files"]["c"] for stage in manifest["stages"]] == ["c/model_stage_0.c", "c/model_stage_1.c"]
     assert {p.name for p in (made.path / "c").iterdir()} == {
         "README.md", "model.h", "model.c", "model_kernels.h", "model_kernels.c", "model_stage_0.h",
-        "model_stage_0.c", "model_stage_1.h", "model_stage_1.c",
+        "model_stage_0.c", "model_stage_1.h", "model_stage_1.c", "model_watch.h", "model_watch.c",
         "Makefile", "CMakeLists.txt", "eeaug.model.pdsc", "mps2", "test", "zephyr",
     }  # fmt: skip
     assert [p["function"] for p in manifest["c"]["processors"]] == ["model_cm0p", "model_cm4f"]

@@ -14,12 +14,13 @@ A line of code here may touch what is written below ``c/``; templates/ has all t
     arithmetic      the numbers of a cascade
     stage_source    a stage's functions and weights
     cascade_source  <prefix>.h and .c: a function for each processor
+    watch           leave counters on the device, and an alarm
     readme          README.md with a whole program; lists for Zephyr and CMSIS-Packs
     toolchain       compilers on this machine
     common_files    what c/ and c-int8/ have in common
     files           written, compiled, run, measured
 """
 
-from eeaug.export.c.files import check, write
+from eeaug.export.c.files import check, complete, write
 
-__all__ = ["check", "write"]
+__all__ = ["check", "complete", "write"]

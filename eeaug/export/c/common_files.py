@@ -113,7 +113,7 @@ def texts(
             name: facts.filled(name, stage_sources=" ".join(sources), stage_headers=" ".join(headers))
             for name in ("Makefile", "CMakeLists.txt")
         },
-        "README.md": readme.readme(facts, processors, weights),
+        "README.md": readme.readme(facts, processors, weights, watched=f"{prefix}_watch.h" in shared),
         f"eeaug.{prefix}.pdsc": readme.pack(facts, headers, [f"{prefix}.c", *sources]),
         **readme.zephyr(facts, [f"{prefix}.c", *sources]),
         **{name: filled(name, prefix) for name in EXAMPLE},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,7 @@ import eeaug
 from eeaug.bundle.entries import Added, CProcessor
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
-from eeaug.export import names
-from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
+from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain, watch
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.common_files import (
     build_number,
@@ -66,7 +66,7 @@ def write(work: Work) -> Added:
         for k in processor.stages:
             _write_stage(folder, facts, k, sources[k], processor)
     weights = [sum(sum(sources[k].weight_bytes.values()) for k in p.stages) for p in processors]
-    shared = kernel_files(facts.prefix, kernels(sources))
+    shared = {**kernel_files(facts.prefix, kernels(sources)), **_watch(facts, None)}
     others = texts(facts, processors, weights, tuple(shared))
     for name, text in {**shared, **others, **_samples(work, facts)}.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -86,6 +86,12 @@ def write(work: Work) -> Added:
         whole={"c": needed},
         versions={"emx-onnx-cgen": version("emx-onnx-cgen")},
     )
+
+
+def complete(work: Work) -> None:
+    """Give the counters on the device the reference of the manifest."""
+    for name, text in _watch(facts_of(work), work.manifest.reference).items():
+        (work.directory / FOLDER / name).write_text(text, encoding="utf-8")
 
 
 def check(work: Work, reference: Reference) -> Checked:
@@ -123,8 +129,10 @@ def check(work: Work, reference: Reference) -> Checked:
     return replace(checked, figures=figures)
 
 
-def _stems(work: Work) -> list[str]:
-    return [p.function.removeprefix(f"{names.prefix(work.manifest)}_") for p in _planned(work)]
+def _watch(facts: Facts, reference: Mapping[str, Any] | None) -> dict[str, str]:
+    runs = groups(facts.stages)
+    stems = cascade_source.stems([name for name, _ in runs])
+    return watch.files(facts, [(stem, mine) for stem, (_, mine) in zip(stems, runs, strict=True)], reference)
 
 
 def _planned(work: Work) -> tuple[CProcessor, ...]:

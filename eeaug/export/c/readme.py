@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
-from eeaug.export.c.text import point
+from eeaug.export.c.text import filled, point
 from eeaug.runtime import DEFAULT
 
 __all__ = ["pack", "readme", "zephyr"]
@@ -18,8 +18,10 @@ Here both ends are in one program; `hand_over` and `receive` are where yours sen
 """
 
 
-def readme(facts: Facts, processors: Sequence[PlannedProcessor], weights: Sequence[int]) -> str:
-    """``README.md``; ``weights`` are the bytes of each processor's."""
+def readme(
+    facts: Facts, processors: Sequence[PlannedProcessor], weights: Sequence[int], *, watched: bool = False
+) -> str:
+    """``README.md``; ``weights`` are the bytes of each processor's. ``watched``: there are counters."""
     several = len(processors) > 1
     rows = [
         f"| {p.name} | `{facts.prefix}_{p.stem}` | {', '.join(map(str, p.stages))} | {size:,} | {p.plan.bytes:,} |"
@@ -42,6 +44,9 @@ def readme(facts: Facts, processors: Sequence[PlannedProcessor], weights: Sequen
         STEM=processors[0].stem.upper(),
         stem=processors[0].stem,
         handover_macro=handed,
+        watching=filled("watching.md", facts.prefix, stem=processors[0].stem, default=point(DEFAULT, facts.prefix))
+        if watched
+        else "",
         two_cores=facts.filled("two_cores.md") if several else "",
     )
 

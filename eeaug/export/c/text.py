@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = ["c_name", "filled", "literal", "point", "stems", "values"]
 
-OTHERS = ("stage_", "op_")  # after the prefix: names of stages and of kernels begin so
+OTHERS = ("stage_", "op_", "watch_")  # after the prefix: names of stages, kernels and counters begin so
 
 
 def filled(template: str, prefix: str = "cascade", **known: object) -> str:
@@ -32,7 +32,7 @@ def c_name(text: str, taken: Collection[str] = ()) -> str:
 def stems(names: Sequence[str]) -> list[str]:
     """Names in C of processors, such that no name of the interface stands for two things."""
     chosen: list[str] = []
-    taken = {"classes", "outcome", "point", "result", "status"}
+    taken = {"advised", "classes", "outcome", "point", "result", "state", "status", "watch"}
     for name in names:
         plain = c_name(name)
         plain = f"on_{plain}" if plain.startswith(OTHERS) else plain
