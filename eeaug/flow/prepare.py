@@ -226,5 +226,10 @@ def _planned(
         chosen, effort, samples, network.rules.pinned, reaching_back=reaching_back,
     )  # fmt: skip
     heads = [head for by_location in (dense, maps) for mine in by_location.values() for head in mine]
+    for name in network.rules.pinned:
+        if all(head.location.name != name for head in heads):
+            raise Contradiction(
+                "{exit_at}: no head of {heads} fits there; blueprint does", exit_at=name, heads=",".join(chosen)
+            )
     problem.check_limits(goal, network.costs([h.cost() for h in heads]), network.rules, network.blocks)
     return dense, maps

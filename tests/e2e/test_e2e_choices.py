@@ -39,7 +39,7 @@ STEM, FIRST, SECOND = "stem_relu", "stack1_out", "stack2_out"
 CHOICES: dict[str, tuple[str, ...]] = {
     "exit-at": ("--exit-at", f"{SECOND}:cm0p"),
     "threshold": ("--exit-at", STEM, "--threshold", f"{STEM}=0.875"),
-    "forbid": ("--forbid", STEM, "--forbid", FIRST),
+    "forbid": ("--forbid", "input", "--forbid", STEM, "--forbid", FIRST),
     "no-exits": ("--max-exits", "0"),
     "one-each": ("--mapping", "one-each", "--exit-at", STEM),
     "latency": ("--objective", "latency"),
@@ -91,6 +91,11 @@ REFUSED: dict[str, tuple[int, tuple[str, ...], str]] = {
     "no-data": (2, (*AUGMENT, "--data", "modle.npz"), "did you mean 'model.npz'"),
     "exit-nowhere": (2, (*AUGMENT, "--exit-at", "stem_rel"), "--exit-at stem_rel: no location of that name"),
     "exit-classifier": (2, (*AUGMENT, "--exit-at", "classifier"), "the classifier itself"),
+    "exit-without-heads": (
+        2,
+        (*AUGMENT, "--exit-at", "input", "--heads", "separable"),
+        "no head of --heads separable fits there",
+    ),
     "exit-inside": (2, (*AUGMENT, "--exit-at", "stack1_conv1"), "--exit-at stack1_conv1: no location"),
     "processor": (2, (*AUGMENT, "--exit-at", f"{STEM}:cm0"), "did you mean 'cm0p'"),
     "threshold-nowhere": (2, (*AUGMENT, "--threshold", "x=0.5"), "--threshold x: no location"),
@@ -181,7 +186,7 @@ def test_threshold_is_taken_as_given(choice: Choice, work: Path) -> None:
 
 def test_forbid_takes_the_exit_elsewhere(choice: Choice, bundle: Bundle) -> None:
     ((location, _),) = exits(bundle.report)
-    assert location in (STEM, FIRST)
+    assert location in ("input", STEM, FIRST)
     assert [location for location, _ in exits(choice("forbid"))] == [SECOND]
 
 
