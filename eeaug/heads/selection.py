@@ -121,7 +121,7 @@ def affordable(
 def training_s(head: Head, samples: int) -> float:
     """About how long ``samples`` take through a convolutional head and back, in seconds of one core.
 
-    Fitted to 34 heads of all families on maps and signals, in batches of 64, 1.3 to 17 ms a step: 0.6 to 1.3 times
+    Fitted to 34 heads of all families on maps and signals, in batches of 64, 1.3 to 17 ms a step: 0.5 to 1.4 times
     what was measured. By MACs alone it is 0.3 to 2: 380,000 on a 48×48 map take as long as 2.2 million on 16×16.
     """
     layers = elements = 0

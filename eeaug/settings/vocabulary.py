@@ -119,7 +119,8 @@ class Effort:
     map_passes: float
 
 
-# The fewer the steps, the larger the first ones: 2, 4 and 10 passes came to within 0.7, 0.2 and 0 points.
+# Dense heads: the fewer steps, the larger the first ones; 2, 4 and 10 passes came to within 0.7, 0.2 and 0 points.
+# Convolutional ones after 3, 6, 7 and 12 passes, on ResNet-8's first map: 75.5, 77.9, 78.1 and 78.3 % right.
 EFFORTS: Mapping[str, Effort] = {
     "quick": Effort(
         ("blueprint",), 24, 0.5, 0.0007, 2, 170, 3e-2, 2,
