@@ -36,7 +36,7 @@ from public_models import MODELS, prepare
 from eeaug.cascade import betting
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
-from eeaug.design import choose, problem, refine, reuse, screened
+from eeaug.design import choose, compared, refine, reuse, screened
 from eeaug.design.network import Network
 from eeaug.design.promise import Terms
 from eeaug.design.reuse import Reuse
@@ -85,10 +85,7 @@ class World:
         return self.goal.max_accuracy_drop
 
     def problem(self, outcomes: Outcomes) -> Problem:
-        network = self.network
-        costs = network.costs([trained.head.cost() for trained in self.candidates.trained])
-        decision = network.classifier.decision
-        return problem.problem(self.goal, costs, outcomes, network.rules, network.baseline(), decision)
+        return self.network.problems(self.goal, self.candidates.trained)(outcomes)
 
     @cached_property
     def groups(self) -> list[np.ndarray] | None:
@@ -120,10 +117,11 @@ class World:
         return round(samples * len(self.groups) / self.candidates.outcomes.samples)
 
     def truth(self, design: Design, hears: Reuse | None, *, proven: bool = False) -> Truth:
-        candidates, index = self.candidates, [*design.exits, -1]
+        candidates = self.candidates
         rows = candidates.outcomes.rows(design.exits)
         if hears is not None:
-            probabilities = [p for i in index if (p := candidates.answers(i)) is not None]
+            probabilities = reuse.known(candidates.answers, design.exits)
+            assert probabilities is not None
             rows = reuse.heard(rows, probabilities, hears, self.network.classifier.decision)
         passage = Passage(rows, design.thresholds)
         segments = self.task.segments([design.exits], design.processors)
@@ -168,24 +166,29 @@ def promises(
     """Of every kind of promise that is asked for, what came of it in every draw."""
     rules, decision, goal = world.network.rules, world.network.classifier.decision, world.goal
     terms = {name: Terms(kinds, risk) for name, kinds in KINDS.items()}
-    on_screen = world.problem(world.candidates.screen)
-    # of the drawn samples only their number has a part in it
+    on_screen, screen_answers = world.problem(world.candidates.screen), world.candidates.screen_answers
+    # what few drawn samples have no part in, but for their number
     fixes = {
-        name: screened.screened(
-            on_screen, rules, term, world.candidates.screen_answers, decision, world.units(samples)
-        )[1]
+        name: screened.screened(on_screen, rules, term, screen_answers, decision, world.units(samples))[1]
         for name, term in terms.items()
     }
+    known = compared.OnScreen(on_screen, rules, screen_answers, decision)
     truths: dict[str, list[Truth]] = {name: [] for name in asked}
     for seed in range(draws):
         candidates = world.drawn(samples, seed)
         on_choose = world.problem(candidates.outcomes)
+        compares, proves = compared.divided(candidates.outcomes, seed)
         for name, term in terms.items():
             if name not in asked:
                 continue
             fixed = fixes[name]
-            task = choose.on_choose_together(on_choose, fixed, candidates, decision)
-            path = choose.opening(task, fixed, goal.max_class_drop, decision)
+            if len(compares):
+                here = candidates.outcomes.only(compares)
+                left = candidates.outcomes.units - here.units
+                fixed = known.best(
+                    world.problem(here), lambda i, of=compares, a=candidates.answers: a(i)[of], term, left
+                )
+            path = fixed.opening(fixed.on(on_choose, candidates.answers, decision), decision, proves)
             design, hears, promise = choose._opened(on_choose, fixed, path, term, goal, seed)
             truths[name].append(world.truth(design, hears, proven=promise.kind == "proven"))
         if "none" in asked:

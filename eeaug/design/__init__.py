@@ -9,6 +9,7 @@ A line of code here may touch settings and numbers, never a file, never Keras.
     reuse             exits that use what earlier ones said
     promise           what is promised, and how far the path of thresholds may be opened for it
     screened          what screen fixes of a design before choose is looked at
+    compared          which design it is to be, by a part of choose where that is large
     operating_points  threshold vectors to switch between
     design            the design, and all that was found out about it without running it
     material          what a design is chosen from and a bundle is written with

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
-from eeaug.design import class_specific, operating_points, refine, reuse, screened
-from eeaug.design import problem as problems
+from eeaug.design import class_specific, compared, operating_points, refine, reuse, screened
 from eeaug.design.design import Chosen, Decided
 from eeaug.design.material import Material
 from eeaug.design.network import Network
 from eeaug.design.problem import Rules
-from eeaug.design.promise import Opening, Promise, Terms, nothing
+from eeaug.design.promise import Opening, Promise, Terms, Thresholds, nothing
 from eeaug.design.reuse import Reuse
 from eeaug.design.screened import Screened
 from eeaug.errors import InfeasibleError
@@ -26,7 +29,7 @@ from eeaug.settings.vocabulary import LEAST_ALPHA
 from eeaug.stages import partition
 from eeaug.stages.partition import Stage
 
-__all__ = ["decide", "on_choose_together", "opening", "stages_of"]
+__all__ = ["chosen_of", "decide", "stages_of"]
 
 
 def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
@@ -37,26 +40,19 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
     InfeasibleError : no design meets the limits
     """
     network, candidates = material.network, material.candidates
-    costs = network.costs([trained.head.cost() for trained in candidates.trained])
-    base = network.baseline()
-    decision = network.classifier.decision
-
-    def problem(outcomes: Outcomes) -> Problem:
-        return problems.problem(goal, costs, outcomes, network.rules, base, decision)
-
+    decision, problem = network.classifier.decision, network.problems(goal, candidates.trained)
     on_choose = problem(candidates.outcomes)
     specific = Specific.named(goal.target_class, material.classes, decision)
     fixed = path = None
+    proves = np.arange(candidates.outcomes.samples)
     if terms.nothing:
         result, task, design, hears = _that_fits(goal, on_choose, network.rules, specific, candidates, decision)
         promise = nothing(goal.max_accuracy_drop)
     else:
-        result, fixed = screened.screened(
-            problem(candidates.screen), network.rules, terms,
-            candidates.screen_answers if goal.reuse else None, decision, candidates.outcomes.units,
-        )  # fmt: skip
-        task = on_choose_together(on_choose, fixed, candidates, decision)
-        path = opening(task, fixed, goal.max_class_drop, decision)
+        compares, proves = compared.divided(candidates.outcomes, seed)
+        result, fixed = _fixed(goal, terms, network, candidates, compares, problem)
+        task = fixed.on(on_choose, candidates.answers, decision)
+        path = fixed.opening(task, decision, proves)
         design, hears, promise = _opened(on_choose, fixed, path, terms, goal, seed)
         if not design.exits:
             task = on_choose
@@ -64,33 +60,46 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
         points = operating_points.along(goal, terms, path, promise, design.thresholds, seed)
     else:
         points = () if specific else operating_points.points(goal, task, network.rules, design)
-    chosen = Chosen(
+    thresholds = operating_points.corrected(design.thresholds, goal.correction)
+    chosen = chosen_of(material, task, design, thresholds, hears)
+    return Decided(
+        result, chosen, promise, points, stages_of(network, candidates, chosen), task.outcomes.rows(design.exits),
+        on_choose, task, specific, fixed if design.exits else None, proves,
+    )  # fmt: skip
+
+
+def chosen_of(
+    material: Material, task: Problem, design: Design, thresholds: Thresholds, hears: Reuse | None
+) -> Chosen:
+    """The design with these thresholds, and what it and the given model cost."""
+    base = material.network.baseline()
+    return Chosen(
         design=design,
-        thresholds=operating_points.corrected(design.thresholds, goal.correction),
+        thresholds=thresholds,
         segments=task.segments([design.exits], design.processors),
         baseline_processor=base.processor,
         baseline_segments=base.segments,
         classes=material.classes,
-        decision=decision,
+        decision=material.network.classifier.decision,
         reuse=hears,
-    )  # fmt: skip
-    return Decided(
-        result, chosen, promise, points, stages_of(network, candidates, chosen), task.outcomes.rows(design.exits),
-        on_choose, task, specific, fixed if design.exits else None,
-    )  # fmt: skip
-
-
-def opening(task: Problem, fixed: Screened, class_drop: float | None, decision: Decision) -> Opening:
-    """The design that screen has fixed, and what its exits say of the samples of ``task``."""
-    design = fixed.design
-    return Opening(
-        fixed.steps,
-        task.outcomes.rows(design.exits),
-        task.cost_of(task.segments([design.exits], design.processors))[0],
-        task.objective.base_cost,
-        decision,
-        class_drop,
     )
+
+
+def _fixed(
+    goal: Goal, terms: Terms, network: Network, candidates: Candidates, compares: NDArray[np.intp],
+    problem: Callable[[Outcomes], Problem],
+) -> tuple[Result, Screened]:  # fmt: skip
+    """The search on screen, and the design that screen fixes, with choose samples that compare, if any."""
+    rules, decision, outcomes = network.rules, network.classifier.decision, candidates.outcomes
+    on_screen, screen_answers = problem(candidates.screen), candidates.screen_answers if goal.reuse else None
+    if not len(compares):
+        return screened.screened(on_screen, rules, terms, screen_answers, decision, outcomes.units)
+    known, here = compared.OnScreen(on_screen, rules, screen_answers, decision), outcomes.only(compares)
+
+    def answers(i: int) -> NDArray[np.float32] | None:
+        return None if (probabilities := candidates.answers(i)) is None else probabilities[compares]
+
+    return known.searched[0], known.best(problem(here), answers, terms, outcomes.units - here.units)
 
 
 def _that_fits(
@@ -107,21 +116,6 @@ def _that_fits(
         return result, task, design, None
     hears, task, design = better
     return result, task, design, hears
-
-
-def on_choose_together(task: Problem, fixed: Screened, candidates: Candidates, decision: Decision) -> Problem:
-    """The problem on choose in which the exits of the fixed design hear each other, if they do."""
-    if fixed.reuse is None:
-        return task
-    index = [*fixed.design.exits, -1]
-    probabilities = [p for i in index if (p := candidates.answers(i)) is not None]
-    assert len(probabilities) == len(index), "they are known on screen, so on choose, too"
-    outcomes = task.outcomes
-    together = reuse.heard(outcomes.rows(fixed.design.exits), probabilities, fixed.reuse, decision)
-    confidence, predicted = outcomes.confidence.copy(), outcomes.predicted.copy()
-    confidence[index], predicted[index] = together.confidence, together.predicted
-    outcomes = replace(outcomes, confidence=confidence, predicted=predicted, given=together.given)
-    return replace(task, outcomes=outcomes, carried=fixed.task.carried)
 
 
 def _opened(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
@@ -45,7 +48,7 @@ class Decided:
     ``rows``: its outcomes on choose; ``searched``: the search problem on choose, every exit by itself; ``task``:
     the same where exits that use each other do so; ``specific``: the classes that its exits are for, None: all;
     ``screened``: what screen has fixed of it, where the search was whose ``result`` there is; None: both were on
-    choose, or it has no exits.
+    choose, or it has no exits; ``proves``: numbers of the choose samples that say what is promised (None: all).
     """
 
     result: Result
@@ -58,6 +61,7 @@ class Decided:
     task: Problem
     specific: Specific | None = None
     screened: Screened | None = None
+    proves: NDArray[np.intp] | None = None
 
     @cached_property
     def passage(self) -> Passage:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from eeaug.backbone.model import Classifier
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.design import problem
 from eeaug.design.problem import Baseline, Rules
 from eeaug.hardware import Hardware
+from eeaug.heads.training import Trained
 from eeaug.network.costs import Costs, ExitCosts
 from eeaug.network.graph import Block
+from eeaug.search.space import Problem
+from eeaug.settings import Goal
 
 __all__ = ["Network"]
 
@@ -43,3 +47,8 @@ class Network:
 
     def costs(self, exits: Sequence[ExitCosts]) -> Costs:
         return Costs(self.hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)))
+
+    def problems(self, goal: Goal, exits: Sequence[Trained]) -> Callable[[Outcomes], Problem]:
+        """The search problem with these exits, by what they say of some samples."""
+        costs, base = self.costs([exit_.head.cost() for exit_ in exits]), self.baseline()
+        return lambda outcomes: problem.problem(goal, costs, outcomes, self.rules, base, self.classifier.decision)

@@ -1,9 +1,10 @@
 """What is promised of a design's accuracy drop, and how far its path may be opened for that.
 
-Exits, processors, temperatures, shares of reuse and the path of thresholds are fixed on screen. All choose samples
-then say one thing, how far along the path: as far as it is *proven* that the budget is kept (an exact test for
-paired outcomes, in fixed order; :mod:`eeaug.cascade.learn_then_test`), or as far as it is *expected*, where the
-drop plus one standard error is within the budget.
+Exits, processors, temperatures, shares of reuse and the path of thresholds are fixed on screen, where choose is
+large with a part of it (:mod:`eeaug.design.compared`). All other choose samples then say one thing, how far along
+the path: as far as it is *proven* that the budget is kept (an exact test for paired outcomes, in fixed order;
+:mod:`eeaug.cascade.learn_then_test`), or as far as it is *expected*, where the drop plus one standard error is
+within the budget.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ class Terms:
     def nothing(self) -> bool:
         return self.kinds == ("none",)
 
+    @property
+    def errors(self) -> float:
+        """About how many standard errors lie between a drop and the budget that it keeps."""
+        return 1.0 if self.kinds == ("expected",) else NormalDist().inv_cdf(1 - self.risk)
+
 
 @dataclass(frozen=True)
 class Promise:
@@ -66,6 +72,7 @@ class Promise:
     needed : units that would prove the budget for these thresholds if they keep losing as much, or where nothing is
         proven, if they lose nothing; None: no number does, or it is proven
     part : of the data, that the samples are of
+    compared : other samples of it, which have compared designs before (design.compared) and prove nothing
     labelled : samples of it that have a label, the others being assumed (cascade.label_order); None: all have
     class_drop : what every class may lose, promised together with the budget; None: any
     smallest_class_drop : as smallest_drop, where what fails is not the budget but that limit: of one such class
@@ -85,6 +92,7 @@ class Promise:
     error: float | None = None
     needed: int | None = None
     part: str = "choose"
+    compared: int = 0
     labelled: int | None = None
     class_drop: float | None = None
     smallest_class_drop: float | None = None
@@ -107,6 +115,7 @@ class Opening:
     base_cost : of the design without exits
     class_drop : what every class may lose; None: any
     given_last : nothing leaving early is the given model itself, whose drop is 0; otherwise that is ``steps[0]``
+    compared : as in Promise
     """
 
     steps: tuple[Thresholds, ...]
@@ -116,6 +125,7 @@ class Opening:
     decision: Decision
     class_drop: float | None = None
     given_last: bool = True
+    compared: int = 0
 
     @cached_property
     def passages(self) -> tuple[Passage, ...]:
@@ -172,22 +182,21 @@ class Opening:
         """
         if self.rows.groups is None:
             return len(self.steps)
-        errors = NormalDist().inv_cdf(1 - risk)
+        return self.within(budget, NormalDist().inv_cdf(1 - risk))
+
+    def within(self, budget: float, errors: float) -> int:
+        """How many steps, from the first on, keep all that is claimed to so many standard errors."""
         for k in range(len(self.steps)):
             for claim in self.claims(k, budget):
                 drop, error = estimated(claim)
-                if drop + errors * error > claim.budget:
+                if drop + errors * error > claim.budget + 1e-9:
                     return k
         return len(self.steps)
 
     def _expected(self, budget: float, risk: float) -> tuple[int | None, Promise]:
-        index, tested = None, 0
-        for k in range(len(self.steps)):
-            tested += 1
-            if not all(_is_expected(claim) for claim in self.claims(k, budget)):
-                break
-            index = k
-        promise = replace(self._told("expected", budget, index), tested=tested)
+        kept = self.within(budget, 1.0)
+        index = kept - 1 if kept else None
+        promise = replace(self._told("expected", budget, index), tested=min(kept + 1, len(self.steps)))
         if index is not None:
             promise = replace(promise, needed=self._needed(index, budget, risk))
         return index, promise
@@ -210,17 +219,13 @@ class Opening:
             kind, budget,
             samples=self.rows.samples, units=self.rows.units, grouped=self.rows.groups is not None,
             kept=index is not None, drop=drop, error=error, class_drop=self.class_drop,
+            compared=self.compared,
         )  # fmt: skip
 
 
 def units_without_loss(budget: float, risk: float, *, grouped: bool) -> int | None:
     """How many samples, or groups, prove a budget if none of them loses anything; None for a budget of 0."""
     return learn_then_test.groups_needed(budget, risk) if grouped else samples_needed(0.0, 0.0, budget, risk)
-
-
-def _is_expected(claim: Claim) -> bool:
-    drop, error = estimated(claim)
-    return drop + error <= claim.budget + 1e-9
 
 
 def estimated(claim: Claim) -> tuple[float, float]:

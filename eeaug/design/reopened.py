@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from eeaug.cascade.outcomes import Outcomes
-from eeaug.design import problem as problems
-from eeaug.design.choose import on_choose_together, stages_of
-from eeaug.design.design import Chosen, Decided
+from eeaug.design.choose import chosen_of, stages_of
+from eeaug.design.design import Decided
 from eeaug.design.material import Material
 from eeaug.design.operating_points import Point
 from eeaug.design.promise import Promise, Thresholds
@@ -16,7 +14,7 @@ from eeaug.design.reuse import Reuse
 from eeaug.design.screened import Screened
 from eeaug.errors import ConversionError
 from eeaug.search import solver
-from eeaug.search.space import Design, Problem
+from eeaug.search.space import Design
 from eeaug.settings import Goal
 
 __all__ = ["Built", "reopened"]
@@ -45,13 +43,9 @@ def reopened(
     ConversionError : the material has no such head or processor
     """
     network, candidates = material.network, material.candidates
-    costs = network.costs([trained.head.cost() for trained in candidates.trained])
-    base, decision = network.baseline(), network.classifier.decision
-
-    def problem(outcomes: Outcomes) -> Problem:
-        return problems.problem(goal, costs, outcomes, network.rules, base, decision)
-
-    heads = [(exit_.location, exit_.head) for exit_ in costs.exits]
+    decision, problem = network.classifier.decision, network.problems(goal, candidates.trained)
+    on_choose, on_screen = problem(candidates.outcomes), problem(candidates.screen)
+    heads = [(exit_.location, exit_.head) for exit_ in on_choose.costs.exits]
     processors = [processor.name for processor in network.hardware.processors]
     missing = [str(name) for name in built.exits if name not in heads]
     missing += [name for name in built.processors if name not in processors]
@@ -60,21 +54,11 @@ def reopened(
     design = Design(
         tuple(map(heads.index, built.exits)), tuple(map(processors.index, built.processors)), thresholds
     )
-    on_choose, on_screen = problem(candidates.outcomes), problem(candidates.screen)
     if built.reuse is not None:
         on_screen = replace(on_screen, carried=decision.outputs)
     fixed = Screened(on_screen, design, built.reuse, built.steps)
-    task = on_choose_together(on_choose, fixed, candidates, decision)
-    chosen = Chosen(
-        design=design,
-        thresholds=thresholds,
-        segments=task.segments([design.exits], design.processors),
-        baseline_processor=base.processor,
-        baseline_segments=base.segments,
-        classes=material.classes,
-        decision=decision,
-        reuse=built.reuse,
-    )
+    task = fixed.on(on_choose, candidates.answers, decision)
+    chosen = chosen_of(material, task, design, thresholds, built.reuse)
     return Decided(
         solver.solve(problem(candidates.screen)), chosen, promise, tuple(points),
         stages_of(network, candidates, chosen), task.outcomes.rows(design.exits), on_choose, task, None, fixed,

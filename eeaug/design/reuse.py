@@ -25,7 +25,7 @@ from eeaug.design.refine import mean_cost, passage, refined
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import quantile_grid
 
-__all__ = ["Answers", "Reuse", "heard", "improved"]
+__all__ = ["Answers", "Reuse", "heard", "hearing", "improved", "known", "possible"]
 
 Probabilities = NDArray[np.float32]
 # a candidate's index, −1 for the given model → its probabilities on a part of the data, if they are known
@@ -48,32 +48,45 @@ def improved(
 ) -> tuple[Reuse, Problem, Design] | None:
     """Weights and thresholds with which the design's exits, hearing each other, save more; else None.
 
-    All on the samples of the problem, which the ``answers`` are of. The problem that comes with them has the
-    outcomes of this design replaced, and counts what is handed over for it; all other rows are of exits by
-    themselves. Not for independent scoring, and not with pinned thresholds, which are about exits by themselves.
+    All on the samples of the problem, which the ``answers`` are of; see :func:`possible`.
     """
-    if not design.exits or problem.independent or rules.thresholds:
+    tried = possible(problem, rules, design, answers, decision)
+    if not tried:
         return None
-    index = [*design.exits, -1]
-    probabilities = [p for i in index if (p := answers(i)) is not None]
-    carrying = replace(problem, carried=decision.outputs)
-    over = carrying.excess(carrying.segments([design.exits], design.processors))
-    if len(probabilities) < len(index) or any(missed[0] > 0 for missed in over.values()):
-        return None
-    tried = [_hearing(carrying, index, probabilities, share, decision) for share in SHARES]
-    best = min(range(len(SHARES)), key=lambda i: _coarse(tried[i], design))
-    better = refined(tried[best], rules, design)
+    hears, heard_by = min(tried, key=lambda each: _coarse(each[1], design))  # of equal ones the first
+    better = refined(heard_by, rules, design)
     if better is None:
         return None
     scale = 1.0 if problem.objective.weight is not None else problem.objective.base_cost
-    if _score(tried[best], better) > _score(problem, design) - WORTH * scale:
+    if _score(heard_by, better) > _score(problem, design) - WORTH * scale:
         return None
-    weights = tuple(_weights(k, SHARES[best]) for k in range(len(index)))
-    return Reuse(weights), tried[best], better
+    return hears, heard_by, better
 
 
-def _weights(k: int, share: float) -> tuple[float, ...]:
-    return (*(share,) * k, 1.0)
+def possible(
+    problem: Problem, rules: Rules, design: Design, answers: Answers, decision: Decision,
+    shares: Sequence[float] = SHARES,
+) -> list[tuple[Reuse, Problem]]:  # fmt: skip
+    """Weights with which the design's exits may hear each other, and the problem in which they do.
+
+    None for independent scoring, with pinned thresholds, which are about exits by themselves, where answers are not
+    known, or where what is handed over breaks a limit.
+    """
+    if not design.exits or problem.independent or rules.thresholds:
+        return []
+    carrying = replace(problem, carried=decision.outputs)
+    over = carrying.excess(carrying.segments([design.exits], design.processors))
+    probabilities = known(answers, design.exits)
+    if probabilities is None or any(missed[0] > 0 for missed in over.values()):
+        return []
+    weights = [Reuse(tuple((*(share,) * k, 1.0) for k in range(len(probabilities)))) for share in shares]
+    return [(hears, hearing(problem, design.exits, probabilities, hears, decision)) for hears in weights]
+
+
+def known(answers: Answers, exits: Sequence[int]) -> list[Probabilities] | None:
+    """Probabilities of these exits and of the given model, by themselves; None if some are not known."""
+    probabilities = [p for i in (*exits, -1) if (p := answers(i)) is not None]
+    return probabilities if len(probabilities) == len(exits) + 1 else None
 
 
 def heard(
@@ -88,20 +101,22 @@ def heard(
     return replace(rows, confidence=confidence, predicted=predicted, given=rows.baseline)
 
 
-def _hearing(
-    problem: Problem, index: Sequence[int], probabilities: Sequence[Probabilities], share: float, decision: Decision
+def hearing(
+    problem: Problem, exits: Sequence[int], probabilities: Sequence[Probabilities], reuse: Reuse, decision: Decision
 ) -> Problem:
-    """The problem in which these exits hear each other."""
-    outcomes = problem.outcomes
+    """The problem in which these exits and the given model hear each other, and hand over what that needs.
+
+    ``probabilities`` : (n, outputs) of each by itself, on the samples of the problem. All other rows stay.
+    """
+    outcomes, index = problem.outcomes, [*exits, -1]
     confidence, predicted, grid = outcomes.confidence.copy(), outcomes.predicted.copy(), problem.grid.copy()
-    weights = Reuse(tuple(_weights(k, share) for k in range(len(index))))
-    together = heard(outcomes.rows(index[:-1]), probabilities, weights, decision)
+    together = heard(outcomes.rows(exits), probabilities, reuse, decision)
     confidence[index[1:]], predicted[index[1:]] = together.confidence[1:], together.predicted[1:]
     for i in index[1:-1]:
         grid[i] = quantile_grid(confidence[i], problem.thresholds)
     outcomes = replace(outcomes, confidence=confidence, predicted=predicted, given=outcomes.baseline)
     classes = None if problem.classes is None else class_limit(outcomes, decision, problem.classes.most)
-    return replace(problem, outcomes=outcomes, grid=grid, classes=classes)
+    return replace(problem, outcomes=outcomes, grid=grid, classes=classes, carried=decision.outputs)
 
 
 def _coarse(problem: Problem, design: Design) -> float:

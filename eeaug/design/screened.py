@@ -2,16 +2,18 @@
 
 No head was trained on screen, and no choose sample is looked at: so choose may prove afterwards what it can. What
 is sought are exits that save most over a range of drops: a backbone knows screen from its own training and is too
-often right there, so a drop on screen says little of how far exits may be opened.
+often right there, so a drop on screen says little of how far exits may be opened. Where choose is large, a part of
+it says which of the designs it is to be (:mod:`eeaug.design.compared`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeaug.cascade.learn_then_test import Claim
 from eeaug.cascade.output import Decision
@@ -19,13 +21,14 @@ from eeaug.cascade.passage import Passage
 from eeaug.cascade.path import path
 from eeaug.design import refine, reuse
 from eeaug.design.problem import Rules
-from eeaug.design.promise import Terms, Thresholds, estimated
+from eeaug.design.promise import Opening, Terms, Thresholds, estimated
 from eeaug.design.reuse import Answers, Reuse
 from eeaug.errors import InfeasibleError
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
+from eeaug.settings import COSTS
 
-__all__ = ["Screened", "screened", "steps_of"]
+__all__ = ["Screened", "best_for", "can_be_told", "saved", "screened", "steps_of"]
 
 
 # Of the budget: exits are sought for so much, too, since a backbone may know screen by heart: there they lose more;
@@ -43,6 +46,33 @@ class Screened:
     reuse: Reuse | None
     steps: tuple[Thresholds, ...]
 
+    def on(self, task: Problem, answers: Answers, decision: Decision) -> Problem:
+        """The problem on other samples, where the exits of the design hear each other, if they do.
+
+        ``answers`` : probabilities on these samples, which are known there if they are on screen.
+        """
+        if self.reuse is None:
+            return task
+        probabilities = reuse.known(answers, self.design.exits)
+        assert probabilities is not None
+        return reuse.hearing(task, self.design.exits, probabilities, self.reuse, decision)
+
+    def opening(self, task: Problem, decision: Decision, proves: NDArray[np.intp] | None = None) -> Opening:
+        """The path, and what the exits say of the samples of ``task`` (:meth:`on` others).
+
+        ``proves`` : numbers of those that count; the others have compared designs. None: all.
+        """
+        rows = task.outcomes.rows(self.design.exits)
+        return Opening(
+            self.steps,
+            rows if proves is None else rows.only(proves),
+            task.cost_of(task.segments([self.design.exits], self.design.processors))[0],
+            task.objective.base_cost,
+            decision,
+            None if task.classes is None else task.classes.most,
+            compared=0 if proves is None else rows.samples - len(proves),
+        )
+
 
 def screened(
     task: Problem, rules: Rules, terms: Terms, answers: Answers | None, decision: Decision, units: int
@@ -55,20 +85,42 @@ def screened(
     answers : probabilities on screen by candidate; None: exits are not to hear each other
     units : how many choose samples there are, or groups of them
     """
-    result, design = refine.choose(task, rules)
-    hears, budget = None, task.objective.budget
+    budget = task.objective.budget
     assert budget is not None
-    designs = [refine.worthwhile(task, design)]
+    result, designs = best_for(task, rules, [budget])
     error = _error(task, designs[0], units)
-    for other in (*(multiple * budget for multiple in WIDER), *([budget - error] if error > budget / 2 else [])):
-        asked = replace(task, objective=replace(task.objective, budget=other))
+    others = [*(multiple * budget for multiple in WIDER), *([budget - error] if error > budget / 2 else [])]
+    for other in others:
         with suppress(InfeasibleError):  # below 0 exits must be better than the given model
-            designs.append(refine.worthwhile(asked, refine.choose(asked, rules, fronts=())[1]))
-    design = max(designs, key=lambda each: _saved(task, rules, each, units))  # of equal ones the first
+            designs += best_for(task, rules, [other], fronts=())[1]
+    paths = [steps_of(task, rules, design) for design in designs]
+    savings = [saved(task, design, steps, units) for design, steps in zip(designs, paths, strict=True)]
+    best = max(range(len(designs)), key=savings.__getitem__)  # of equal ones the first
+    design, steps = designs[best], paths[best]
     better = None if answers is None else reuse.improved(task, rules, design, answers, decision)
-    if better is not None and _can_be_told(better[1], better[2], terms, units):
-        hears, task, design = better
-    return result, Screened(task, design, hears, steps_of(task, rules, design) if design.exits else ())
+    if better is None or not can_be_told(better[1], better[2], terms, units):
+        return result, Screened(task, design, None, steps)
+    hears, task, design = better
+    return result, Screened(task, design, hears, steps_of(task, rules, design))
+
+
+def best_for(
+    task: Problem, rules: Rules, budgets: Sequence[float], fronts: tuple[str, ...] = tuple(COSTS)
+) -> tuple[Result, list[Design]]:
+    """The search for these budgets: its result for the first, with these ``fronts``, and the best design for each.
+
+    Raises
+    ------
+    InfeasibleError : no design meets limits and budget
+    """
+    results: list[Result] = []
+    designs: list[Design] = []
+    for budget in budgets:
+        asked = replace(task, objective=replace(task.objective, budget=budget))
+        result, design = refine.choose(asked, rules, () if results else fronts)
+        results.append(result)
+        designs.append(refine.worthwhile(asked, design))
+    return results[0], designs
 
 
 def _error(task: Problem, design: Design, units: int) -> float:
@@ -80,7 +132,7 @@ def _error(task: Problem, design: Design, units: int) -> float:
     )
 
 
-def _saved(task: Problem, rules: Rules, design: Design, units: int) -> float:
+def saved(task: Problem, design: Design, steps: Sequence[Thresholds], units: int) -> float:
     """What a design saves along its path, a mean over drops from the budget to WIDER times as much.
 
     To each drop comes the standard error that so many ``units`` will leave of it: what depends on few samples that
@@ -91,7 +143,7 @@ def _saved(task: Problem, rules: Rules, design: Design, units: int) -> float:
         return 0.0
     rows, base = task.outcomes.rows(design.exits), task.objective.base_cost
     costs = task.cost_of(task.segments([design.exits], design.processors))[0]
-    passages = [Passage(rows, step) for step in steps_of(task, rules, design)]
+    passages = [Passage(rows, step) for step in steps]
     estimates = [estimated(Claim.of(rows, passage.losses, task.objective.budget)) for passage in passages]
     drops = [drop + error * np.sqrt(rows.units / units) for drop, error in estimates]
     means = [passage.mean(costs) for passage in passages]
@@ -103,7 +155,7 @@ def _saved(task: Problem, rules: Rules, design: Design, units: int) -> float:
     return float(1 - np.mean(cheapest) / base)
 
 
-def _can_be_told(task: Problem, design: Design, terms: Terms, units: int) -> bool:
+def can_be_told(task: Problem, design: Design, terms: Terms, units: int) -> bool:
     """Whether so many units can tell that exits which hear each other lose no more than the budget.
 
     The last classifier then answers otherwise than the given model now and then, even where nothing leaves early.
@@ -113,12 +165,13 @@ def _can_be_told(task: Problem, design: Design, terms: Terms, units: int) -> boo
     rows, budget = task.outcomes.rows(design.exits), task.objective.budget
     assert budget is not None
     otherwise = float(rows.share(rows.predicted[-1] != rows.baseline))
-    errors = 1.0 if terms.kinds == ("expected",) else NormalDist().inv_cdf(1 - terms.risk)
-    return bool((errors + 1) * np.sqrt((otherwise + budget) / units) <= budget)
+    return bool((terms.errors + 1) * np.sqrt((otherwise + budget) / units) <= budget)
 
 
 def steps_of(task: Problem, rules: Rules, design: Design) -> tuple[Thresholds, ...]:
-    """The path of a design's thresholds, on the samples of the problem."""
+    """The path of a design's thresholds, on the samples of the problem; empty without exits."""
+    if not design.exits:
+        return ()
     return path(
         task.outcomes.rows(design.exits),
         task.cost_of(task.segments([design.exits], design.processors))[0],

@@ -22,7 +22,7 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.data import Data, Part, label_sheet
 from eeaug.data.label_sheet import Names, ToLabel
-from eeaug.design import operating_points
+from eeaug.design import compared, operating_points
 from eeaug.design.material import TRAIN
 from eeaug.design.operating_points import Point
 from eeaug.design.promise import Opening, Promise, Terms, Thresholds
@@ -121,8 +121,13 @@ def certify(directory: Path, request: Request, progress: Progress) -> dict[str, 
             directory, stored, request.data, request.part, cache=request.cache / "data",
             labelled=request.labels == IN_DATA, prepared=request.prepared,
         )  # fmt: skip
-    if part.name == TRAIN and given.sha256 in [source["sha256"] for source in stored.inputs]:
+    seen = given.sha256 in [one["sha256"] for one in stored.inputs]
+    if seen and part.name == TRAIN:
         raise InputError(f"{given.source}: the given model was trained on {part.name}: it proves nothing of others")
+    if seen and part.name == source.report["data"]["parts"]["choose"]["of"] and _has_chosen(source):
+        raise InputError(
+            f"{given.source}: a part of {part.name} has chosen the exits of {directory}: it proves nothing more"
+        )
     with progress.step("verify", f"cascade and given model on {len(part):,} samples"):
         cascade = Cascade.load(directory, stored, settings.running.threads)
         rows = np.arange(len(part))
@@ -235,6 +240,11 @@ def _settings(source: EarlierBundle, request: Request) -> Settings:
             "augment alone; --format onnx (or others) leaves them out"
         )
     return retarget.settings_of(source, changes | {k: v for k, v in asked.items() if v is not None})
+
+
+def _has_chosen(source: EarlierBundle) -> bool:
+    """Whether a part of the choose samples has compared designs before."""
+    return len(compared.divided(source.earlier.search.outcomes, source.manifest.seed)[0]) > 0
 
 
 def _nothing_proven(proof: Proof, settings: Settings, labels: str) -> InfeasibleError:

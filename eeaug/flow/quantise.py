@@ -36,8 +36,9 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
     }  # fmt: skip
     chosen, terms = decided.chosen, Terms.of(settings, unseen=material.unseen)
     return int8_cascade.sought(
-        settings.goal, terms, running.seed, tasks, material.network.rules, chosen.design, chosen.decision, by_part
-    )
+        settings.goal, terms, running.seed, tasks, material.network.rules, chosen.design, chosen.decision, by_part,
+        decided.proves,
+    )  # fmt: skip
 
 
 def report(

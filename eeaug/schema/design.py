@@ -73,6 +73,7 @@ PROMISE = record(
     units=count("That were drawn.", "units"),
     part=text("What they are of: choose, or the part of other data that eeaug certify was given."),
     samples=count("Of it.", "samples"),
+    compared=count("Other samples of it, which have chosen among designs before, and prove nothing.", "samples"),
     labelled=count(
         "Of these with a label: without one the cascade counts as wrong where it differs from the given model; "
         "null: all.",

@@ -228,3 +228,23 @@ def test_nothing_proven_is_exit_code_3(opened: Path, work: Path, run: Run) -> No
     facts = json.loads(done.stdout)
     assert done.code == 3 and "cannot be proven" in done.last_line and facts["limit"] == "max_accuracy_drop"
     assert facts["best"] > facts["given"] == 0.0001 and not (work / "never").exists()
+
+
+def test_samples_that_have_chosen_the_exits_prove_nothing(work: Path, run: Run, opened: Path) -> None:
+    """With a fifth of choose for it, the others say what is promised, of int8 stages, too, and after retarget."""
+    large = "from eeaug.design import compared; compared.LEAST = 200"
+    options = (*EXPECTED, *BUDGET, "--format", "tflite-int8")
+    patched(large, "augment", "model.h5", *options, "-o", "large", "-q", cwd=work)
+    report = valid(work / "large")
+    for promise in (report["promise"], report["int8"]["promise"]):
+        assert (promise["samples"], promise["units"], promise["compared"]) == (240, 240, 60)
+    assert report["design"]["exits"] and "60 other choose samples have chosen" in report["promise"]["statement"]
+    patched(large, "retarget", "large", "-o", "same", "--format", "onnx", "-q", cwd=work)
+    same = valid(work / "same")
+    assert same["promise"] == report["promise"] and same["design"]["exits"] == report["design"]["exits"]
+    assert valid(opened)["promise"]["compared"] == 0
+    line = ("--data", "model.npz", "--part", "val", "--labels", "data", "--cache-dir", "cache")
+    done = run("certify", "opened", *line, "--json", cwd=work)
+    assert done.code == 0, done.stderr
+    with pytest.raises(AssertionError, match="a part of x_val has chosen the exits of same"):
+        patched(large, "certify", "same", *line, cwd=work)

@@ -17,7 +17,7 @@ from eeaug.cascade.betting import mean_upper_bound
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
-from eeaug.design.problem import Rules, baseline
+from eeaug.design.problem import Rules, baseline, problem
 from eeaug.heads.candidates import Candidates
 from eeaug.network.costs import Costs
 from eeaug.search.space import Design
@@ -54,11 +54,12 @@ def made_up(benchmark: ModuleType, groups: int | None) -> Any:
     if groups is not None:
         parts[1] = replace(parts[1], groups=np.random.default_rng(4).integers(0, groups, 4000))
     costs = Costs(made.hardware, made.blocks, made.exits, made.input_elements)
+    rules, decision = Rules((), {}, {}, 1), Decision("softmax", 4)
     network = SimpleNamespace(
-        costs=lambda exits: costs,
         baseline=lambda: baseline(costs),
-        rules=Rules((), {}, {}, 1),
-        classifier=SimpleNamespace(decision=Decision("softmax", 4)),
+        problems=lambda goal, _: lambda outcomes: problem(goal, costs, outcomes, rules, baseline(costs), decision),
+        rules=rules,
+        classifier=SimpleNamespace(decision=decision),
     )
     settings = Settings.of(model=Path("made-up.h5"), hardware="board", max_accuracy_drop=0.05, reuse=False)
     trained = tuple(SimpleNamespace(head=SimpleNamespace(cost=lambda e=e: e)) for e in made.exits)

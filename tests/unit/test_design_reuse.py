@@ -239,7 +239,9 @@ def test_thresholds_of_exits_that_hear_nobody_stay() -> None:
     """The first exit's, those of exits that are not in the design; the final classifier has none."""
     problem, design, said = search(3)
     index = (*design.exits[:1], -1)
-    heard = reuse._hearing(problem, index, [said[i] for i in index], 0.3, DECISION)
+    heard = reuse.hearing(
+        problem, index[:-1], [said[i] for i in index], reuse.Reuse(((1.0,), (0.3, 1.0))), DECISION
+    )
     np.testing.assert_array_equal(heard.grid, problem.grid)
     assert (heard.outcomes.confidence[:-1] == problem.outcomes.confidence[:-1]).all()
     assert (heard.outcomes.confidence[-1] != problem.outcomes.confidence[-1]).any()

@@ -12,7 +12,7 @@ from eeaug.cascade.passage import Passage
 from eeaug.design import refine, screened
 from eeaug.design.problem import Rules
 from eeaug.design.promise import Terms
-from eeaug.search.space import Problem
+from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import Objective
 
 NO_PINS, SOFTMAX, TERMS = Rules((), {}, {}, 2), Decision("softmax", 4), Terms(("proven",), 0.05)
@@ -23,6 +23,11 @@ def task(seed: int, budget: float) -> Problem:
     base = float(instance.outcomes.accuracies[-1])
     problem = instance.problem(objective=Objective(base, 1.0), max_exits=2)
     return replace(problem, objective=Objective(base, float(problem.costs.total_macs), budget))
+
+
+def along(problem: Problem, design: Design, units: int = 500) -> float:
+    """What it saves along its path."""
+    return screened.saved(problem, design, screened.steps_of(problem, NO_PINS, design), units)
 
 
 def test_of_the_best_designs_for_some_budgets_it_is_the_one_that_saves_most_along_its_path() -> None:
@@ -38,8 +43,8 @@ def test_of_the_best_designs_for_some_budgets_it_is_the_one_that_saves_most_alon
             if budget >= 0.03 or error > 0.015:
                 designs.append(refine.worthwhile(asked, refine.choose(asked, NO_PINS)[1]))
         assert fixed.design in designs and fixed.reuse is None
-        saved = [screened._saved(problem, NO_PINS, design, 500) for design in designs]
-        assert screened._saved(problem, NO_PINS, fixed.design, 500) == max(saved)
+        saved = [along(problem, design) for design in designs]
+        assert along(problem, fixed.design) == max(saved)
         others += fixed.design.exits != designs[0].exits
         if not fixed.design.exits:
             continue
@@ -60,13 +65,13 @@ def test_what_a_path_saves_is_a_mean_over_drops() -> None:
         fitting = [s for s in steps if Passage(rows, s).losses.mean() <= allowed + 1e-9]
         means = [Passage(rows, s).mean(costs) for s in fitting]
         saved.append(1 - min([*means, problem.objective.base_cost]) / problem.objective.base_cost)
-    assert np.isclose(screened._saved(problem, NO_PINS, design, 10**30), np.mean(saved))
+    assert np.isclose(along(problem, design, 10**30), np.mean(saved))
 
 
 def test_what_few_units_can_tell_is_counted_with_an_error() -> None:
     problem = task(1, 0.03)
     _, design = refine.choose(problem, NO_PINS)
-    saved = [screened._saved(problem, NO_PINS, design, units) for units in (50, 500, 50_000, 10**30)]
+    saved = [along(problem, design, units) for units in (50, 500, 50_000, 10**30)]
     assert saved == sorted(saved) and saved[0] < saved[-1]
 
 
@@ -100,7 +105,7 @@ def test_exits_hear_each_other_where_samples_can_tell_what_that_changes() -> Non
     heard = replace(problem, outcomes=replace(outcomes, given=otherwise))
     proven, expected = TERMS, Terms(("expected",), 0.05)
     # (1.645 + 1)² (0.02 + 0.01) / 0.01² = 2,099 samples
-    assert not screened._can_be_told(heard, design, proven, 2050)
-    assert screened._can_be_told(heard, design, proven, 2150)
-    assert screened._can_be_told(heard, design, expected, 1250)  # 2² · 0.03 / 0.01² = 1,200
-    assert not screened._can_be_told(heard, design, expected, 1150)
+    assert not screened.can_be_told(heard, design, proven, 2050)
+    assert screened.can_be_told(heard, design, proven, 2150)
+    assert screened.can_be_told(heard, design, expected, 1250)  # 2² · 0.03 / 0.01² = 1,200
+    assert not screened.can_be_told(heard, design, expected, 1150)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeaug.backbone.model import Classifier
 from eeaug.bundle.entries import Int8Point, Manifest
@@ -77,7 +78,7 @@ def compared(outcomes: Outcomes, given: Outcomes) -> Outcomes:
 
 def sought(
     goal: Goal, terms: Terms, seed: int, tasks: Mapping[str, Problem], rules: Rules, design: Design,
-    decision: Decision, by_part: Mapping[str, Outcomes],
+    decision: Decision, by_part: Mapping[str, Outcomes], proves: NDArray[np.intp] | None = None,
 ) -> Integer:  # fmt: skip
     """The thresholds of the design's exits for what its int8 stages say, and what is promised of them.
 
@@ -88,6 +89,7 @@ def sought(
     tasks : the float cascade's problem on "choose", and on "screen", if something is to be promised and the design
         has exits
     by_part : outcomes of the int8 stages (m + 1 rows) on the same parts, :func:`compared`
+    proves : numbers of the choose samples that say what is promised: the others have compared designs. None: all
 
     Raises
     ------
@@ -102,7 +104,7 @@ def sought(
         thresholds = operating_points.corrected(fitting.thresholds, goal.correction)
     else:
         assert goal.max_accuracy_drop is not None
-        path = _path(on_choose, tasks.get("screen"), rules, design, decision, by_part, goal.max_class_drop)
+        path = _path(on_choose, tasks.get("screen"), rules, design, decision, by_part, goal.max_class_drop, proves)
         index, promise = path.promised(terms, goal.max_accuracy_drop, seed)
         thresholds = path.steps[index] if index is not None else _closed(on_choose, rules, design, path).thresholds
         points = operating_points.along(goal, terms, path, promise, thresholds, seed) if design.exits else ()
@@ -112,20 +114,22 @@ def sought(
 
 def _path(
     task: Problem, screen: Problem | None, rules: Rules, design: Design, decision: Decision,
-    by_part: Mapping[str, Outcomes], class_drop: float | None,
+    by_part: Mapping[str, Outcomes], class_drop: float | None, proves: NDArray[np.intp] | None,
 ) -> Opening:  # fmt: skip
     """From nothing leaving early, which loses something, too, along thresholds that screen fixes."""
     steps: tuple[Thresholds, ...] = ()
     if screen is not None:
         steps = steps_of(_in_place(screen, rules, design, by_part["screen"], decision), rules, design)
+    choose = by_part["choose"]
     return Opening(
         ((None,) * len(design.exits), *steps),
-        by_part["choose"],
+        choose if proves is None else choose.only(proves),
         task.cost_of(task.segments([design.exits], design.processors))[0],
         task.objective.base_cost,
         decision,
         class_drop,
         given_last=False,
+        compared=0 if proves is None else choose.samples - len(proves),
     )
 
 

@@ -29,6 +29,7 @@ def block(promise: Promise, labels: str, *, asked: bool, given_last: bool = True
         "units": promise.units,
         "part": promise.part,
         "samples": promise.samples,
+        "compared": promise.compared,
         "labelled": promise.labelled,
         "steps_tested": promise.tested,
         "p_value": promise.p_value,
@@ -77,9 +78,12 @@ def _statement(promise: Promise, labels: str, *, asked: bool, given_last: bool) 
     if promise.grouped:
         alike = ", each group counting alike" if promise.kind == "proven" else ""
         drawn = f"{promise.units:,} groups of {promise.part} ({promise.samples:,} samples{alike})"
+    others = (
+        f" {promise.compared:,} other {promise.part} samples have chosen the design." if promise.compared else ""
+    )
     if promise.kind == "proven":
-        return _proven(promise, what, budget, drawn, given_last=given_last) + _labels(promise)
-    return _expected(promise, what, budget, drawn, asked=asked, given_last=given_last)
+        return _proven(promise, what, budget, drawn, given_last=given_last) + _labels(promise) + others
+    return _expected(promise, what, budget, drawn, asked=asked, given_last=given_last) + others
 
 
 def _proven(promise: Promise, what: str, budget: str, drawn: str, *, given_last: bool) -> str:

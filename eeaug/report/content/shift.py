@@ -9,7 +9,7 @@ from eeaug.cascade import between_parts
 from eeaug.cascade.between_parts import Compared, Difference, Pair
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.design.design import Chosen
-from eeaug.design.reuse import heard
+from eeaug.design.reuse import heard, known
 from eeaug.heads.candidates import Candidates
 
 __all__ = ["figures"]
@@ -56,10 +56,8 @@ def _screen(candidates: Candidates, chosen: Chosen) -> Outcomes | None:
     exits, rows = chosen.design.exits, candidates.screen.rows(chosen.design.exits)
     if chosen.reuse is None:
         return rows
-    probabilities = [p for i in (*exits, -1) if (p := candidates.screen_answers(i)) is not None]
-    if len(probabilities) <= len(exits):
-        return None
-    return heard(rows, probabilities, chosen.reuse, chosen.decision)
+    probabilities = known(candidates.screen_answers, exits)
+    return None if probabilities is None else heard(rows, probabilities, chosen.reuse, chosen.decision)
 
 
 def _comparison(compared: Compared, locations: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, Any]:
