@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How often an accuracy budget is missed under each promise, and what the promise costs: draws of x_val.
 
-    python benchmarks/guarantee.py --data-dir DIR [--models resnet8 resnet32 dscnn ecg] [--draws 200] [--risk 0.05]
+    python benchmarks/guarantee.py --data-dir DIR [--models resnet8 ecg] [--draws 200] [--points 0.5] [--risk 0.05]
 
 DIR: see public_models.py. Heads are trained once per model, with all samples beside x_train as x_val; outcomes stay
 in --work-dir and serve again. These samples then stand for the world: calibration samples are drawn from them with
@@ -132,15 +132,18 @@ class World:
         return Truth(float(losses.mean()), float(by_group), float(saved), proven)
 
 
-def record(name: str, directory: Path, work: Path, effort: str, threads: int) -> World:
-    """All that the command does before it chooses, with every sample beside x_train as x_val."""
+def record(name: str, directory: Path, work: Path, effort: str, threads: int, points: float | None = None) -> World:
+    """All that the command does before it chooses, with every sample beside x_train as x_val.
+
+    ``points`` of accuracy may be lost; None: the tool's default.
+    """
     from eeaug.flow.prepare import prepare as prepared
     from eeaug.heads import train_all
 
     model, spec, options = prepare(name, directory, work, whole=True)
     settings = Settings.of(
         model=model, data=str(spec), hardware="psoc6", max_latency_s=float(options[1]), max_exits=3, effort=effort,
-        threads=threads, cache=work / "cache",
+        threads=threads, cache=work / "cache", **({} if points is None else {"max_accuracy_drop": points / 100}),
     )  # fmt: skip
     progress = Progress(Lines(lambda text: print(text, file=sys.stderr, flush=True)))
     ready = prepared(settings, progress)
@@ -255,6 +258,7 @@ def main() -> None:
     parser.add_argument("--promises", nargs="*", choices=PROMISES, default=PROMISES)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--samples", nargs="*", type=int, default=[250, 500, 1000, 2000, 5000])
+    parser.add_argument("--points", type=float, help="of accuracy that may be lost; default: the tool's")
     parser.add_argument("--risk", type=float, default=0.05)
     parser.add_argument("--effort", choices=EFFORTS, default="normal")
     parser.add_argument("--threads", type=int, default=2, help="that heads are trained with")
@@ -264,7 +268,7 @@ def main() -> None:
     work = (asked.work_dir or Path(tempfile.mkdtemp(prefix="eeaug-benchmark-"))).resolve()
     work.mkdir(parents=True, exist_ok=True)
     for name in asked.models:
-        world = record(name, directory, work, asked.effort, asked.threads)
+        world = record(name, directory, work, asked.effort, asked.threads, asked.points)
         outcomes, best = world.candidates.outcomes, oracle(world)
         print(f"\n{name}: {len(world.candidates.trained)} trained exits, {outcomes.samples:,} samples"
               + ("" if world.groups is None else f" in {len(world.groups)} groups")

@@ -21,8 +21,9 @@ from eeaug.search.thresholds import PAPER_GRID, Objective, quantile_grid
 from eeaug.settings import COSTS, Contradiction, Goal
 from eeaug.support.spelling import nearest
 
-__all__ = ["Baseline", "Rules", "baseline", "check_limits", "problem", "rules"]
+__all__ = ["Baseline", "Rules", "baseline", "check_limits", "problem", "rules", "usual_exits"]
 
+OF_TARGET = 3  # exits for a target class
 CONFIGURATIONS = 10_000_000  # of one architecture: what its tables may hold
 
 
@@ -42,6 +43,16 @@ class Baseline:
 
     processor: str
     segments: Segments
+
+
+def usual_exits(target_class: Sequence[str], mapping: str, hardware: Hardware) -> int:
+    """How many exits there may be where none was asked for: one classifier per processor, as in the papers.
+
+    Exits for a target class are binary and cheap, and each takes another part of it: OF_TARGET, where processors
+    may run several segments.
+    """
+    paper = max(1, len(hardware.processors) - 1)
+    return max(paper, OF_TARGET) if target_class and mapping == "free" else paper
 
 
 def rules(goal: Goal, hardware: Hardware, locations: Sequence[Location], reasons: Mapping[str, str]) -> Rules:
@@ -69,7 +80,7 @@ def rules(goal: Goal, hardware: Hardware, locations: Sequence[Location], reasons
             no_such = "{exit_at}: {0} has no such processor{1}"
             raise Contradiction(no_such, hardware.name, hint, exit_at=f"{location}:{processor}")
         pinned[location] = None if processor is None else processors.index(processor)
-    limit = goal.max_exits if goal.max_exits is not None else max(1, len(processors) - 1)
+    limit = goal.max_exits if goal.max_exits is not None else usual_exits(goal.target_class, goal.mapping, hardware)
     if goal.thresholds**limit > CONFIGURATIONS:
         raise Contradiction(
             f"{{thresholds}} for {limit} exits are {goal.thresholds**limit:,} configurations of every "

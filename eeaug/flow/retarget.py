@@ -189,7 +189,8 @@ def settings_of(source: EarlierBundle, changes: Mapping[str, Any]) -> Settings:
     for one, other in (("max_accuracy_drop", "efficiency_weight"), ("efficiency_weight", "max_accuracy_drop")):
         if changes.get(one) is not None:
             kept[other] = None
-    if "hardware" in changes and stored["max_exits"] == max(1, len(source.hardware.processors) - 1):
+    usual = problem.usual_exits(stored["target_class"], stored["mapping"], source.hardware)
+    if "hardware" in changes and stored["max_exits"] == usual:
         kept["max_exits"] = None  # the default of the old target; the new one has its own
     if source.manifest.finetuned is None:
         kept |= {"finetune": 0, "recipe": "frozen", "exit_weight": None}  # asked for, but not better

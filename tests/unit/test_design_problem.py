@@ -12,7 +12,7 @@ from instances import Instance, make
 from eeaug import hardware
 from eeaug.cascade.outcomes import class_limit
 from eeaug.cascade.output import Decision
-from eeaug.design.problem import Rules, baseline, check_limits, paper_grid, problem, rules
+from eeaug.design.problem import Rules, baseline, check_limits, paper_grid, problem, rules, usual_exits
 from eeaug.errors import InputError
 from eeaug.hardware import KINDS
 from eeaug.network.costs import Costs
@@ -38,6 +38,15 @@ def costs(instance: Instance) -> Costs:
 def made(instance: Instance, pins: Rules = NO_PINS, **changes: Any) -> Problem:
     of = costs(instance)
     return problem(Goal(**changes), of, instance.outcomes, pins, baseline(of), DECISION)
+
+
+def test_exits_for_a_target_class_may_be_more_than_processors() -> None:
+    two, alone = hardware.read("psoc6"), hardware.read("stm32u575")
+    assert [usual_exits((), "free", target) for target in (two, alone)] == [1, 1]
+    assert [usual_exits(("cat",), "free", target) for target in (two, alone)] == [3, 3]
+    assert usual_exits(("cat",), "one-each", two) == 1, "one classifier per processor"
+    assert rules(Goal(target_class=("cat",)), two, (), {}).max_exits == 3
+    assert rules(Goal(target_class=("cat",), max_exits=2), two, (), {}).max_exits == 2
 
 
 def test_thresholds_are_quantiles_or_those_of_the_paper(instance: Instance) -> None:
