@@ -41,7 +41,8 @@ HEADERS = frozenset(
     for line in (
         "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg",
         "stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype",
-        "arm_math samples decide",
+        "arm_math samples decide cmsis_nn arm_nnfunctions arm_nnsupportfunctions arm_nn_types arm_nn_math_types",
+        "cmsis_compiler cmsis_gcc arm_acle arm_mve",
     )
     for word in line.split()
 )

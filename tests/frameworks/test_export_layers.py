@@ -150,6 +150,10 @@ def bicubic(layers: Any, x: Any) -> Any:
     return layers.UpSampling2D(2, interpolation="bicubic", name="finer")(x)
 
 
+def normed(layers: Any, x: Any) -> Any:
+    return layers.LayerNormalization(name="normed")(x)
+
+
 def mish(layers: Any, x: Any) -> Any:
     return layers.Activation("mish", name="odd")(x)
 
@@ -159,9 +163,11 @@ def mish(layers: Any, x: Any) -> Any:
     ("build", "asked", "says"),
     [
         (bicubic, "tflite", "layer 'finer' (UpSampling2D): --format tflite is not possible: .*ResizeBicubic; "
-         "keras, onnx are: leave tflite and tflite-int8 and tflm out"),
+         "keras, onnx are: leave tflite and tflite-int8 and tflm and c-int8 out"),
         (mish, "tflm", "layer 'odd' (Activation): --format tflm is not possible: .*exp.cc.*; keras, onnx, tflite, "
          "tflite-int8 are: leave tflm out"),
+        (normed, "c-int8", "layer 'normed' (LayerNormalization): --format c-int8 is not possible: "
+         "there is no int8 C for .*SQUARED_DIFFERENCE; keras, onnx, tflite, tflite-int8 are: leave c-int8 out"),
     ],
 )  # fmt: skip
 def test_a_layer_that_cannot_be_is_named_before_any_training(

@@ -1,7 +1,7 @@
 """CMSIS-NN, whose sources are carried along: those files that a cascade needs.
 
 The copy in ``third_party/`` is the one that the package bakenn 1.0.0 has pinned (its PROVENANCE.md says of which
-revision, and what was changed); its licence, Apache-2.0, goes with it.
+revision, and what was changed); its licence, Apache-2.0, goes with it. What neither root calls is left out.
 """
 
 from __future__ import annotations

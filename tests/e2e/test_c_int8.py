@@ -1,0 +1,182 @@
+"""--format c-int8: the real command, its files under compilers and in QEMU, decisions as those of LiteRT."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import AUGMENT, Run, hashes
+from int8_parts import BOARDS
+from tools import needs_arm, needs_cmake, needs_host, needs_make
+
+from eeaug import hardware
+from eeaug.bundle.directory import read_manifest
+from eeaug.bundle.entries import Manifest
+from eeaug.cascade.output import STEP
+from eeaug.errors import ConversionError
+from eeaug.export import c_int8
+from eeaug.export.formats import Work
+from eeaug.export.int8 import int8_cascade
+from eeaug.export.verify import Reference
+
+pytestmark = pytest.mark.e2e
+
+STRICT = "CFLAGS=-O2 -Werror"
+WITH_C = (*AUGMENT, "--mapping", "one-each", "--format", "c-int8", "--c-prefix", "net", "--json")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A bundle with int8 C files; ``folder`` is a copy of these, to be built in."""
+
+    path: Path
+    report: Mapping[str, Any]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def made(work: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    done = run(*WITH_C, "-o", "with-int8-c", cwd=work)
+    assert done.code == 0, done.stderr
+    folder = shutil.copytree(work / "with-int8-c" / "c-int8", tmp_path_factory.mktemp("c") / "c-int8")
+    return Made(work / "with-int8-c", json.loads(done.stdout), Path(folder))
+
+
+def make(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["make", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stderr
+    return done.stdout
+
+
+def test_what_is_written(made: Made) -> None:
+    manifest = read_manifest(made.path)  # looks at every hash
+    assert [stage["files"]["c-int8"] for stage in manifest["stages"]] == [
+        "c-int8/net_stage_0.c", "c-int8/net_stage_1.c",
+    ]  # fmt: skip
+    assert [p["function"] for p in manifest["c_int8"]["processors"]] == ["net_cm0p", "net_cm4f"]
+    assert manifest["int8"]["kernels"] == "reference"
+    for processor in manifest["c_int8"]["processors"]:
+        assert processor["arena_bytes"] <= 1.05 * processor["arena_lower_bound_bytes"]
+    carried = made.path / "c-int8" / "third_party"
+    assert "Apache License" in (carried / "cmsis_nn" / "LICENSE.txt").read_text(encoding="utf-8")
+    assert "Git revision" in (carried / "cmsis_nn" / "PROVENANCE.md").read_text(encoding="utf-8")
+    unit = (made.path / "c-int8" / "cmsis_nn.c").read_text(encoding="utf-8")
+    for path in re.findall(r'"(third_party/\S+)"', unit):
+        assert (made.path / "c-int8" / path).exists()
+    assert "arm_depthwise" not in unit, "only what the cascade needs"
+
+
+def test_equal_runs_write_equal_bytes(made: Made, work: Path, run: Run) -> None:
+    done = run(*WITH_C, "-o", "with-int8-c-again", cwd=work, env={"PYTHONHASHSEED": "7"})
+    assert done.code == 0, done.stderr
+    assert hashes(work / "with-int8-c-again" / "c-int8") == hashes(made.path / "c-int8")
+
+
+@needs_make
+def test_recorded_samples_decide_as_in_litert(made: Made) -> None:
+    said = make(made.folder, "test", STRICT)
+    lines = re.findall(r"(\w+): (\d+) of (\d+) samples decided as in LiteRT", said)
+    assert [name for name, *_ in lines] == [p["name"] for p in read_manifest(made.path)["operating_points"]]
+    assert all(agreed == count and int(count) > 50 for _, agreed, count in lines)
+    check = made.report["int8"]["checks"]["c-int8"]
+    assert (check["samples"], check["disagreements"]) == (128, 0)
+
+
+@needs_arm
+@needs_make
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: str(board.cpu))
+def test_every_core_decides_as_litert(made: Made, board: Any) -> None:
+    board.skip_if_missing()
+    said = make(made.folder, "qemu", f"CPU={board.cpu}", STRICT, "QEMU_SAMPLES=10")
+    assert re.findall(r"(\d+) of (\d+) samples decided as in LiteRT", said) == [("10", "10")] * 3
+    used = re.search(r"stack used: (\d+) bytes", said)
+    assert used is not None and int(used[1]) < 2048
+
+
+@needs_cmake
+def test_cmake_builds_and_tests_it(made: Made, tmp_path: Path) -> None:
+    for line in (["cmake", "-S", made.folder, "-B", "."], ["cmake", "--build", "."], ["ctest"]):
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "100% tests passed" in done.stdout
+
+
+@needs_arm
+def test_sizes_stand_in_the_report(made: Made, run: Run) -> None:
+    for entry in made.report["int8"]["c"]["processors"]:
+        measured = entry["measured"]
+        assert entry["weights_bytes"] < measured["flash_bytes"] < entry["weights_bytes"] + 12_000
+        assert measured["stack_bytes"] < 1024
+        assert measured["ram_bytes"] > entry["arena_bytes"]
+    said = " ".join(run("report", made.path, cwd=made.path.parent).stdout.split())
+    assert "Memory of the C files in int8" in said
+    assert "the int8 C files give the same decisions on 128 samples" in said
+
+
+def written(made: Made, place: Path, processors: tuple[str, str], reuse: tuple[Any, Any]) -> tuple[Work, Reference]:
+    """The bundle's int8 stages once more, on other processors, with or without reuse."""
+    manifest = Manifest.from_dict(read_manifest(made.path))
+    shutil.copytree(made.path / "stages", place / "stages")
+    stages = tuple(
+        replace(stage, processor=p, reuse=r) for stage, p, r in zip(manifest.stages, processors, reuse, strict=True)
+    )
+    manifest = replace(manifest, stages=stages)
+    x = np.load(made.path / "search" / "samples.npz")["x"]
+    work = Work(place, manifest, None, (), hardware.read("psoc6"), x, 1)  # type: ignore[arg-type]
+    cascade = int8_cascade.cascade(place, manifest, 1)
+    return work, Reference.of(cascade.decision, cascade.stages, cascade.answers(x), STEP)
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("processors", "reuse"),
+    [
+        (("cm0p", "cm4f"), (None, None)),
+        (("cm4f", "cm4f"), (None, (0.4, 1.0))),
+        (("cm4f", "cm4f"), (None, None)),
+    ],
+    ids=["two", "one-reuse", "one"],
+)
+def test_one_processor_or_two_with_or_without_reuse(
+    made: Made, tmp_path: Path, processors: tuple[str, str], reuse: tuple[Any, Any]
+) -> None:
+    work, reference = written(made, tmp_path, processors, reuse)
+    work = work.adding("c-int8", c_int8.write(work))
+    checked = c_int8.check(work, reference)
+    assert checked.disagreements == checked.near_threshold
+    if reuse[1] is None:
+        assert checked.disagreements == 0
+    code = (tmp_path / "c-int8" / "net.c").read_text(encoding="utf-8")
+    assert ("hear(said" in code) == (reuse[1] is not None)
+    make(tmp_path / "c-int8", "test", STRICT)
+
+
+@needs_host
+def test_a_wrong_number_is_refused(made: Made, tmp_path: Path) -> None:
+    work, reference = written(made, tmp_path, ("cm0p", "cm4f"), (None, None))
+    work = work.adding("c-int8", c_int8.write(work))
+    path = tmp_path / "c-int8" / "net_stage_1.c"
+    text = path.read_text(encoding="utf-8")
+    number = re.search(r"convolve_bias_\d+\[\d+\] = \{\s+(-?\d+),", text)
+    assert number is not None
+    path.write_text(text[: number.start(1)] + "123456" + text[number.end(1) :], encoding="utf-8")
+    with pytest.raises(ConversionError, match=r"stage 1-cm4f gives other numbers in int8 C than in LiteRT"):
+        c_int8.check(work, reference)
+
+
+def test_without_a_compiler_nothing_is_claimed(made: Made, work: Path, run: Run, tmp_path: Path) -> None:
+    done = run(*WITH_C, "-o", "int8-c-unrun", cwd=work, env={"PATH": str(tmp_path)})
+    assert done.code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["int8"]["checks"]["c-int8"] == {"samples": 0, "disagreements": None, "near_threshold": None}
+    assert any(text.startswith("the int8 C files were written and not run") for text in report["warnings"])
+    assert hashes(work / "int8-c-unrun" / "c-int8") == hashes(made.path / "c-int8")
