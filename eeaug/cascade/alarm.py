@@ -10,7 +10,7 @@ probability 1 - LEVEL / 2 all of them hold. Inside, bets on another rate cannot 
 - A bet begins with capital 1, and before the t-th sample w_t is put in, which sum to 1: (S + w_t) L is, with what
   is left to be put in, a nonnegative supermartingale that begins at 2. With probability 1 - a it never reaches
   2 / a (Ville 1939). Without w_t, capital that was lost in a long quiet time would hide a late shift; with them it
-  costs 2 log2 t bits of evidence. On the device max(S, w_t) L stands for (S + w_t) L, which is less.
+  costs log2 t + 2 log2 log2 t bits of evidence. On the device max(S, w_t) L stands for (S + w_t) L, which is less.
 
 LEVEL / 2 is shared by all bets, exits and directions. Logarithms to base 2 are rounded against the alarm.
 """
@@ -65,8 +65,12 @@ def of_reference(reference: Mapping[str, Any], points: Sequence[str], exits: int
 
 
 def floor_of(sample: int) -> int:
-    """log2 of w_t of the sample of this number, from 1: 2 - 2 b, where 2^(b - 1) <= t + 1 < 2^b; they sum to 1."""
-    return SCALE * (2 - 2 * (sample + 1).bit_length())
+    """log2 of w_t of the sample of this number, from 1.
+
+    The numbers with t + 1 of b binary digits share 1 / (b (b - 1)), so that all of them sum to 1.
+    """
+    digits = (sample + 1).bit_length()
+    return floor(SCALE * (1 - digits - log2(digits * (digits - 1))))
 
 
 def _interval(left: float, reached: float, error: float) -> tuple[float, float]:

@@ -237,6 +237,30 @@ def test_factors_biases_and_bounds_are_taken_in(tmp_path: Path) -> None:
 
 
 @needs_host
+@pytest.mark.parametrize("groups", [1, 3, 6])
+def test_norms_after_convolutions_are_taken_in(groups: int, tmp_path: Path) -> None:
+    """A factor for every channel goes to its weights, in the order in which they are packed."""
+    net = Net(11, (1, 6, 5, 6))
+    x = net.add("Transpose", "input", perm=[0, 3, 1, 2])
+    filters = {1: 7, 3: 15, 6: 6}[groups]
+    x = net.add("Conv", x, net.constant(filters, 6 // groups, 3, 2), group=groups)
+    x = net.add("Mul", x, net.constant(filters, 1, 1, low=0.5, high=2))
+    x = net.add("Sub", net.add("Mul", x, net.given(np.float32(3))), net.constant(filters, 1, 1))
+    source = checked(net, net.add("Transpose", net.add("Relu", x), perm=[0, 2, 3, 1]), tmp_path)
+    assert operators(source) == ["depthwise" if groups == 6 else "conv"]
+
+
+@needs_host
+def test_factors_and_summands_in_a_row_are_one(tmp_path: Path) -> None:
+    net = Net(12, (1, 6, 5, 6))
+    x = net.add("Mul", "input", net.given(np.float32(2)))
+    x = net.add("Add", net.add("Div", x, net.constant(6, low=1, high=2)), net.constant(6))
+    assert operators(checked(net, net.add("Relu", net.add("Sub", x, net.given(np.float32(0.5)))), tmp_path)) == [
+        "scale"
+    ]
+
+
+@needs_host
 def test_what_another_reads_is_not_taken_in(tmp_path: Path) -> None:
     net = Net(7, (1, 6, 6, 4))
     x = net.add("Transpose", "input", perm=[0, 3, 1, 2])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eeaug.export.c.onnx_graph import OnnxGraph, OnnxNode
 
-__all__ = ["ELEMENTWISE", "changed", "fields", "scaled", "weighted"]
+__all__ = ["ELEMENTWISE", "changed", "fields", "packed", "scaled", "weighted"]
 
 ELEMENTWISE = {"Abs", "Add", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu",
                "Max", "Min", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus",
@@ -113,22 +113,22 @@ def _conv(graph: OnnxGraph, node: OnnxNode, shape: tuple[int, ...], out: tuple[i
 def weighted(graph: OnnxGraph, window: Mapping[str, int], values: NDArray[Any], bias: NDArray[Any]) -> OnnxNode:
     """A convolution with weights (filters, height, width, inputs of the group)."""
     if window["groups"] == window["channels"] == window["out_channels"] > 1:
-        packed = values[..., 0].transpose(1, 2, 0)
+        order = values[..., 0].transpose(1, 2, 0)
         kind = "depthwise"
     else:
-        packed, kind = _packed(values, window["groups"]), "conv"
-    names = (graph.constant(np.ascontiguousarray(packed, np.float32)), graph.constant(bias.astype(np.float32)))
+        order, kind = packed(values, window["groups"]), "conv"
+    names = (graph.constant(np.ascontiguousarray(order, np.float32)), graph.constant(bias.astype(np.float32)))
     return OnnxNode(kind, names, (), {"window": dict(window)})
 
 
-def _packed(values: NDArray[Any], groups: int) -> NDArray[np.float32]:
+def packed(values: NDArray[Any], groups: int) -> NDArray[Any]:
     """In the order that the kernel reads them: by group, four filters side by side, then those that are left."""
     parts = []
     for group in np.split(values, groups):
         whole = len(group) // 4 * 4
         parts += [group[i : i + 4].transpose(1, 2, 3, 0).ravel() for i in range(0, whole, 4)]
         parts += [one.ravel() for one in group[whole:]]
-    return np.concatenate(parts).astype(np.float32)
+    return np.concatenate(parts)
 
 
 def scaled(graph: OnnxGraph, factors: NDArray[Any], summands: NDArray[Any]) -> OnnxNode:

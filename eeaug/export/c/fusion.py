@@ -7,8 +7,9 @@ from math import inf, prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from eeaug.export.c.channels_last import fields, scaled, weighted
+from eeaug.export.c.channels_last import fields, packed, scaled, weighted
 from eeaug.export.c.onnx_graph import OnnxGraph, OnnxNode, renamed
 
 __all__ = ["fused"]
@@ -21,7 +22,7 @@ def fused(graph: OnnxGraph) -> None:
     """Change the graph in place."""
     graph.nodes = [_pointwise(graph, node) for node in graph.nodes]
     _without_copies(graph)
-    for step in (_factored, _biased, _clipped, _summed, _clipped):
+    for step in (_factored, _affine, _clipped, _summed, _clipped):
         while step(graph):
             pass
     graph.drop_unused()
@@ -158,19 +159,37 @@ def _factored(graph: OnnxGraph) -> bool:
     return False
 
 
-def _biased(graph: OnnxGraph) -> bool:
-    """Take a summand for every channel into the bias before it."""
+def _affine(graph: OnnxGraph) -> bool:
+    """Take a factor and a summand for every channel into the weights and the bias before it."""
     readers = graph.readers()
     for node in graph.nodes:
-        after = graph.only_for(node.output, readers) if node.kind in WEIGHTED else None
-        if after is None or after.kind != "scale" or _clips(node) or len(node.inputs) > 3:
+        after = graph.only_for(node.output, readers) if node.kind in WEIGHTED | {"scale"} else None
+        if after is None or after.kind != "scale" or _clips(node) or _clips(after) or len(node.inputs) > 3:
             continue
-        factors, summands = (graph.constants[name] for name in after.inputs[1:])
-        if (factors == 1).all():
-            bias = graph.constant(graph.constants[node.inputs[2]] + summands)
-            _joined(graph, node, after, replace(node, inputs=(*node.inputs[:2], bias), outputs=after.outputs))
-            return True
+        factors, summands = (graph.constants[name].astype(np.float64) for name in after.inputs[1:])
+        weights, bias = (graph.constants[name].astype(np.float64) for name in node.inputs[1:])
+        if factors.size not in (1, bias.size) and not (node.kind == "scale" and bias.size == 1):
+            continue  # of another dimension, after a copy
+        values, attributes = weights * factors if node.kind == "scale" else weights, dict(node.attributes)
+        if node.kind == "scale":
+            attributes |= {**after.attributes, "channels": values.size}
+        elif (factors != 1).any():
+            values = weights * _in_packed_order(factors, weights, node)
+        names = [graph.constant(v.astype(np.float32)) for v in (values, bias * factors + summands)]
+        new = replace(node, inputs=(node.inputs[0], *names), outputs=after.outputs, attributes=attributes)
+        _joined(graph, node, after, new)
+        return True
     return False
+
+
+def _in_packed_order(factors: NDArray[np.float64], weights: NDArray[Any], node: OnnxNode) -> NDArray[np.float64]:
+    """A factor for every weight, of one for each output channel; see channels_last.weighted."""
+    window = node.attributes["window"]
+    every = np.broadcast_to(factors, window["out_channels"])
+    if node.kind == "depthwise":
+        return np.broadcast_to(every, weights.shape)
+    taps = weights.size // window["out_channels"]
+    return packed(np.repeat(every, taps).reshape(-1, 1, 1, taps), window["groups"])
 
 
 def _clips(node: OnnxNode) -> bool:

@@ -43,6 +43,7 @@ def files(
     advised = point(CAREFUL if CAREFUL in points else points[0], prefix)
     known = {
         "exits": exits, "rows": rows, "bets": BETS, "scale": SCALE, "limit": limit, "source": source,
+        "floors": _row([alarm.floor_of(2**digits - 1) for digits in range(1, 32)]),
         "advised": advised, "stem": processors[0][0],
         "steps": ",\n".join(_braces(row, 4) for row in steps),
         "declared": "\n".join(f"{_signature(prefix, stem)};" for stem, _ in processors),
@@ -62,6 +63,11 @@ def _signature(prefix: str, stem: str) -> str:
 def _function(prefix: str, stem: str, stages: range) -> str:
     call = f"count(watch, point, {stages[0]}, {stages[-1]}, outcome, result);"
     return f"{_signature(prefix, stem)}\n{{\n    {call}\n}}\n"
+
+
+def _row(numbers: Sequence[int]) -> str:
+    lines = (numbers[i : i + 8] for i in range(0, len(numbers), 8))
+    return ",\n".join("    " + ", ".join(map(str, line)) for line in lines)
 
 
 def _braces(values: Any, indent: int) -> str:

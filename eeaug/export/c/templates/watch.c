@@ -3,7 +3,6 @@
 
 #include <stddef.h>
 
-#define SCALE @{scale}
 #define LIMIT @{limit}
 #define BETS @{bets}
 
@@ -12,14 +11,18 @@ static const int16_t steps[@{PREFIX}_POINTS][@{rows}][BETS][2] = {
 @{steps}
 };
 
-/* log2 of what is put in before a sample: 2 - 2 b, where 2^(b - 1) <= number + 1 < 2^b. */
-static int32_t put_in(uint32_t number)
+/* log2 of what is put in before a sample, by the binary digits of its number + 1; of all samples it is 1. */
+static const int32_t put_in[31] = {
+@{floors}
+};
+
+static int32_t least_before(uint32_t number)
 {
-    int32_t bits = 0;
+    int32_t place = -2;
     for (uint32_t rest = number + 1u; rest != 0u; rest >>= 1) {
-        ++bits;
+        ++place;
     }
-    return SCALE * (2 - 2 * bits);
+    return put_in[place];
 }
 
 static void bet(@{prefix}_watch *watch, @{prefix}_point point, int32_t exit, int leaves)
@@ -28,7 +31,7 @@ static void bet(@{prefix}_watch *watch, @{prefix}_point point, int32_t exit, int
     if (number == UINT32_MAX) {
         return;
     }
-    const int32_t least = put_in(number);
+    const int32_t least = least_before(number);
     for (int32_t k = 0; k < BETS; ++k) {
         int32_t evidence = watch->evidence[exit][k];
         evidence = evidence < least ? least : evidence;
