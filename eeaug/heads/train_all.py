@@ -229,7 +229,7 @@ class _Work:
             if heads in lacking:
                 fit, screen = features["fit"], features["screen"]
                 keep = partial(judge.promising, heads)
-                targets = partial(self.source.targets, fit)
+                targets = partial(self.source.distilled, fit)
                 trained = dense.train(heads, fit, targets, screen, plan, keep, judge.loss)
                 store.save(files[id(heads)], heads, trained, [dense.predict(t, screen) for t in trained])
             else:

@@ -20,7 +20,16 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 def test_what_leaves_early_is_of_the_target(work: Path, run: Run) -> None:
     import onnxruntime
 
-    options = ("--target-class", "Bag", "--heads", "blueprint,dense-connection", "-o", "specific")
+    options = (
+        "--target-class",
+        "Bag",
+        "--max-exits",
+        "1",
+        "--heads",
+        "blueprint,dense-connection",
+        "-o",
+        "specific",
+    )
     done = run(*AUGMENT, *options, cwd=work)
     assert done.code == 0, done.stderr
     report = json.loads((work / "specific" / "report.json").read_bytes())
