@@ -45,9 +45,9 @@ def sections(rows: Rows) -> list[str]:
     parts = [
         """## Sponner et al., table 2
 
-*The paper's flow*, run here, is `--heads blueprint --scoring independent --mapping one-each --no-reuse`: frozen
-model, heads like its classifier, exits taken as independent, thirteen thresholds, Bellman–Ford; with
-`--efficiency-weight 0.9` where the paper says so. Its one pass of joint training is left out. It promises
+*The paper's flow*, run here, is `--heads blueprint --scoring independent --mapping one-each --no-reuse --forbid
+input`: frozen model, heads like its classifier, after its layers, exits taken as independent, thirteen
+thresholds, Bellman–Ford; with `--efficiency-weight 0.9` where the paper says so. Its one pass of joint training is left out. It promises
 nothing, and neither does the paper."""
     ]
     for name, words in COLUMNS.items():
