@@ -50,17 +50,24 @@ def write(path: Path, text: str) -> None:
 
 
 def kept(result: Path, row: Row, seed: int, run: dict[str, Any]) -> None:
-    """Put into the result file, in the order of ROWS; runs of another command of this row go."""
+    """Put into the result file."""
     rows = read(result)
-    runs = {key: old for key, old in rows.get(row.name, {}).items() if row.current(int(key), old)}
-    rows[row.name] = dict(sorted((runs | {str(seed): run}).items(), key=lambda item: int(item[0])))
-    ordered = {name: rows[name] for name in ROWS if name in rows}
-    write(result, "{\n" + ",\n".join(_lines(name, runs) for name, runs in ordered.items()) + "\n}\n")
+    rows[row.name] = rows.get(row.name, {}) | {str(seed): run}
+    store(result, rows)
 
 
-def _lines(name: str, runs: dict[str, Any]) -> str:
+def store(result: Path, rows: dict[str, Any]) -> None:
+    """In the order of ROWS and of splits; runs of other commands than a row's today go."""
+    lines = []
+    for name, row in ROWS.items():
+        current = {int(key): run for key, run in rows.get(name, {}).items() if row.current(int(key), run)}
+        lines += [_lines(name, dict(sorted(current.items())))] if current else []
+    write(result, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _lines(name: str, runs: dict[int, Any]) -> str:
     """As JSON, a run on a line."""
-    shown = (f"  {json.dumps(seed)}: {json.dumps(run, ensure_ascii=False)}" for seed, run in runs.items())
+    shown = (f'  "{seed}": {json.dumps(run, ensure_ascii=False)}' for seed, run in runs.items())
     return f" {json.dumps(name)}: {{\n" + ",\n".join(shown) + "\n }"
 
 
@@ -167,6 +174,7 @@ def main() -> None:
         os.environ |= {"OMP_NUM_THREADS": str(known.threads), "TF_NUM_INTRAOP_THREADS": str(known.threads)}
         work = (known.work_dir or Path(tempfile.mkdtemp(prefix="eeaug-benchmark-"))).resolve()
         failed = run(rows, known.data_dir.resolve(), work, known.result, known.threads, known.again)
+    store(known.result, read(known.result))
     for name, text in render(read(known.result)).items():
         write(known.docs / name, text)
     if failed:

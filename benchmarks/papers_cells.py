@@ -7,7 +7,20 @@ from typing import Any
 
 from papers_rows import ROWS, Row
 
-__all__ = ["DASH", "Rows", "cells", "mean", "not_run", "percent", "points", "runs_of", "saved_at", "table", "world"]
+__all__ = [
+    "DASH",
+    "Rows",
+    "cells",
+    "mean",
+    "named",
+    "not_run",
+    "percent",
+    "points",
+    "runs_of",
+    "saved_at",
+    "table",
+    "world",
+]
 
 Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]
 DASH = "–"
@@ -17,6 +30,11 @@ def runs_of(rows: Rows, row: Row) -> list[Mapping[str, Any]]:
     """Its runs of today's command, by split."""
     of = sorted(rows.get(row.name, {}).items(), key=lambda item: int(item[0]))
     return [run for seed, run in of if row.current(int(seed), run)]
+
+
+def named(row: Row, runs: Sequence[Mapping[str, Any]]) -> str:
+    """What a row is called; also how many of its splits were run, where some are missing."""
+    return row.words if len(runs) == row.seeds else f"{row.words} ({len(runs)} of {row.seeds} splits run)"
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from papers_cells import DASH, Rows, cells, mean, not_run, percent, runs_of, saved_at, table, world
+from papers_cells import DASH, Rows, cells, mean, named, not_run, percent, runs_of, saved_at, table, world
 from papers_published import OTHERS_ALONE, TRECX, Trecx
 from papers_rows import NIGHT_PASSES, ROWS, Row
 
@@ -77,7 +77,7 @@ def _curve_line(rows: Rows, row: Row) -> list[str]:
         halves = [f"{percent(mean([each[0] for each in held]))} ± {percent(deviation)}", f"{over} of {every}"]
     exits = [[curve["alone"][k] for curve in curves] for k in range(min(len(c["alone"]) for c in curves) - 1)]
     return [
-        row.words, cells([curve["given"] for curve in curves], percent), *(saved(k) for k in range(4)), *halves,
+        named(row, runs), cells([curve["given"] for curve in curves], percent), *(saved(k) for k in range(4)), *halves,
         ", ".join(cells(alone, percent) for alone in exits) or DASH,
         cells([curve["alone"][-1] for curve in curves], percent),
         f"{round(mean([curve['parameters'] for curve in curves])):,}",
@@ -94,7 +94,7 @@ def _budget_line(rows: Rows, task: str, promise: str) -> list[str]:
     given = cells([run["figures"]["given"]["accuracy"] for run in some], percent)
     saved = [saved_at(known) if known else "not run" for known in runs.values()]
     samples = f"{round(mean([run['figures']['measured']['samples'] for run in some])):,}"
-    return [of[1].words, given, DASH, *saved, DASH, DASH, DASH, given, DASH, samples]
+    return [named(of[1], some), given, DASH, *saved, DASH, DASH, DASH, given, DASH, samples]
 
 
 def _recipe_line(rows: Rows, row: Row) -> list[str]:

@@ -89,7 +89,14 @@ def _provenance(rows: Rows) -> list[str]:
             continue
         seconds = sum(run["seconds"] for run in runs)
         dates, commits = (", ".join(dict.fromkeys(run[key] for run in runs)) for key in ("date", "commit"))
-        line = (f"`{row.name}`", f"`{runs[0]['command']}`", str(len(runs)), dates, commits, f"{seconds:.0f}")
+        line = (
+            f"`{row.name}`",
+            f"`{runs[0]['command']}`",
+            f"{len(runs)} of {row.seeds}",
+            dates,
+            commits,
+            f"{seconds:.0f}",
+        )
         lines.append(list(line))
         versions |= {_versions(run) for run in runs}
     with_what = f" {'; '.join(sorted(versions))}." if versions else ""

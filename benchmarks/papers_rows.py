@@ -19,12 +19,16 @@ __all__ = ["NIGHT_PASSES", "ROWS", "TABLES", "THREADS", "Row", "asked"]
 TABLES = ("sponner", "trecx", "class-specific")
 THREADS = 2  # of a run, unless --threads says otherwise
 SPEAKERS = 5  # splits of the small sets, KWS by speaker and VWW at random
+NO_INPUT = ("--forbid", "input")  # exits of the papers stand after layers
 # The flow of Sponner et al.: heads like the model's classifier, exits taken as independent, a segment per processor
-FLOW = ("--heads", "blueprint", "--scoring", "independent", "--mapping", "one-each", "--no-reuse", "--points", "1")
+FLOW = (
+    "--heads", "blueprint", "--scoring", "independent", "--mapping", "one-each", "--no-reuse", "--points", "1",
+    *NO_INPUT,
+)  # fmt: skip
 WEIGHT = ("--efficiency-weight", "0.9")  # section 4.1
 CLASSES = 10
 # Class-specific: one exit that reads all earlier locations, thresholds from 0.95 (KP=On; sections 3.2 and 3.3)
-SPECIFIC = ("--max-exits", "1", "--least-alpha", "0.95", "--heads")
+SPECIFIC = ("--max-exits", "1", "--least-alpha", "0.95", *NO_INPUT, "--heads")
 RECIPE_PASSES, NIGHT_PASSES = 3, 200  # of the trained model; T-RecX trains 500 from the start
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from papers_cells import DASH, Rows, cells, not_run, percent, points, runs_of, table, world
+from papers_cells import DASH, Rows, cells, named, not_run, percent, points, runs_of, table, world
 from papers_published import SPONNER, Column
 from papers_rows import ROWS, Row
 
@@ -45,10 +45,10 @@ def sections(rows: Rows) -> list[str]:
     parts = [
         """## Sponner et al., table 2
 
-*The paper's flow*, run here, is `--heads blueprint --scoring independent --mapping one-each --no-reuse`: frozen
-model, heads like its classifier, exits taken as independent, thirteen thresholds, Bellman–Ford; with
-`--efficiency-weight 0.9` where the paper says so. Its one pass of joint training is left out. It promises
-nothing, and neither does the paper."""
+*The paper's flow*, run here, is `--heads blueprint --scoring independent --mapping one-each --no-reuse --forbid
+input`: frozen model, heads like its classifier, after its layers, exits taken as independent, thirteen
+thresholds, Bellman–Ford; with `--efficiency-weight 0.9` where the paper says so. Its one pass of joint training
+is left out. It promises nothing, and neither does the paper."""
     ]
     for name, words in COLUMNS.items():
         lines = [_of_paper(SPONNER[name])]
@@ -91,7 +91,7 @@ def _line(rows: Rows, row: Row) -> list[str]:
 
     early = [1 - run["figures"]["measured"]["leave_rates"][-1] for run in runs]
     return [
-        row.words, cells([run["figures"]["measured"]["accuracy"] for run in runs], lambda value: percent(value, 2)),
+        named(row, runs), cells([run["figures"]["measured"]["accuracy"] for run in runs], lambda value: percent(value, 2)),
         *(cells(change(name), points) for name in ("accuracy", "precision", "recall")),
         *(relative(name) for name in ("mean_macs", "mean_latency_s", "mean_energy_j")),
         cells(early, percent), _over(runs), _promise(runs),

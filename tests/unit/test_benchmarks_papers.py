@@ -115,11 +115,11 @@ def test_a_run_is_shown_with_mean_and_deviation(papers: Any) -> None:
     row = papers.rows.ROWS["sponner/kws-proven-one"]
     runs = {str(seed): made_up(row, seed, saved, drop) for seed, saved, drop in ((0, 0.5, 0.004), (1, 0.7, 0.006))}
     page = papers.page.render({row.name: runs})["papers.md"]
-    shown = line(page, "| eeaug, proven, one point | 89.50 %")
+    shown = line(page, "| eeaug, proven, one point (2 of 5 splits run) | 89.50 %")
     assert "| −0.50 ± 0.10 |" in shown and "| −60.0 % ± 10.0 |" in shown
     assert shown.endswith("| 75.0 % ± 0.0 | 1 of 2 | proven |")  # the second split loses more than half a point
     assert line(page, "| eeaug, proven, one point, dscnn |").endswith("| 4,321 | 4,321 | 77 s, 1 thread |")
-    assert "| 2 | 2020-02-02 | abc1234 | 6 |" in line(page, f"| `{row.name}` |")
+    assert "| 2 of 5 | 2020-02-02 | abc1234 | 6 |" in line(page, f"| `{row.name}` |")
 
 
 def test_what_was_not_run_says_so(papers: Any) -> None:
