@@ -180,3 +180,15 @@ def test_without_a_compiler_nothing_is_claimed(made: Made, work: Path, run: Run,
     assert report["int8"]["checks"]["c-int8"] == {"samples": 0, "disagreements": None, "near_threshold": None}
     assert any(text.startswith("the int8 C files were written and not run") for text in report["warnings"])
     assert hashes(work / "int8-c-unrun" / "c-int8") == hashes(made.path / "c-int8")
+
+
+@needs_make
+def test_the_program_of_the_readme_is_whole(made: Made, tmp_path: Path) -> None:
+    text = (made.path / "c-int8" / "README.md").read_text(encoding="utf-8")
+    folder = shutil.copytree(made.path / "c-int8", tmp_path / "c-int8")
+    (tmp_path / "main.c").write_text(text.split("```c\n")[1].split("```")[0], encoding="utf-8")
+    line = text.split("```sh\n")[1].split("#")[0]
+    done = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = subprocess.run([tmp_path / "example"], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"left at exit [01], confidence [01]\.\d+", said)

@@ -72,5 +72,6 @@ FLOAT = Arithmetic(
         "taken": "sample",
         "quantised": "",
         "quantise": "",
+        "carried": "",
     },
 )  # fmt: skip

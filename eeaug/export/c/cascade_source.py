@@ -67,7 +67,8 @@ class Facts:
         """A template with what is known of the cascade and of its numbers."""
         folders = " ".join(f" {folder}" for folder in self.folders)
         inside = " ".join(f" ${{CMAKE_CURRENT_SOURCE_DIR}}/{folder}" for folder in self.folders)
-        ours = {"folders": folders, "cmake_folders": inside, **self.arithmetic.words}
+        flags = "".join(f" -I{folder}" for folder in self.folders)
+        ours = {"folders": folders, "include_flags": flags, "cmake_folders": inside, **self.arithmetic.words}
         return filled(template, self.prefix, **{**ours, **known})
 
     @property

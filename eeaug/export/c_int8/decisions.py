@@ -201,6 +201,10 @@ void @{prefix}_quantise(const float *sample, int8_t *input)
     }
 }
 """
+_CARRIED = """
+`cmsis_nn.c` includes what this cascade needs of Arm's CMSIS-NN, which lies in `third_party/` with its licence
+(Apache-2.0) and where it comes from. Link it once, however many int8 cascades there are.
+"""
 _QUANTISE_DECLARED = """\
 /* What an int8 number q of the input stands for: scale * (q - zero point). */
 #define @{PREFIX}_INPUT_SCALE @{scale}
@@ -253,6 +257,7 @@ _INT8 = Arithmetic(
         "runtime": "LiteRT",
         "taken": "input",
         "quantised": "static int8_t input[@{PREFIX}_INPUT];\n",
+        "carried": _CARRIED,
         "quantise": "    @{prefix}_quantise(sample, input);\n",
     },
 )  # fmt: skip
