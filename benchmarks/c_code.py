@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -139,11 +140,11 @@ class Row:
     tensors: int | None = None  # arena and input
 
 
-def whole(directory: Path, path: Path, cpu: str, kinds: Sequence[str]) -> Work:
+def whole(directory: Path, path: Path, kinds: Sequence[str]) -> Work:
     """The model as a bundle of one stage, without exits, for one processor."""
     classifier = model.load(path)
     target = hardware.read("psoc6")
-    processor = replace(target.processors[0], name="core", cpu=cpu)
+    processor = replace(target.processors[0], name="core")
     target = replace(target, processors=(processor,), links=())
     macs = sum(block.total_macs for block in graph.blocks(classifier))
     stages = partition.stages(classifier, [], [], [(processor.name, 1)], [macs])
@@ -155,7 +156,7 @@ def whole(directory: Path, path: Path, cpu: str, kinds: Sequence[str]) -> Work:
         preprocessing=Preprocessing(),
         stages=tuple(keras_onnx.entry(stage, decision.metric) for stage in stages),
         operating_points=(OperatingPoint("default", ()),),
-        settings={"formats": list(kinds), "c_prefix": "net"},
+        settings={"formats": [*kinds, "c-int8"], "c_prefix": "net"},
         inputs=({"name": path.name},),
     )
     work = Work(directory, manifest, classifier, stages, target, x, 1, x)
@@ -165,6 +166,14 @@ def whole(directory: Path, path: Path, cpu: str, kinds: Sequence[str]) -> Work:
     for name, kind in formats.named(kinds).items():
         work = work.adding(name, kind.write(work))
     return work
+
+
+def on_core(work: Work, cpu: str) -> Work:
+    """The same with int8 C for this core, instead of that for another one."""
+    (processor,) = work.hardware.processors
+    work = replace(work, hardware=replace(work.hardware, processors=(replace(processor, cpu=cpu),)))
+    shutil.rmtree(work.directory / "c-int8", ignore_errors=True)
+    return work.adding("c-int8", formats.FORMATS["c-int8"].write(work))
 
 
 def counted(sources: Sequence[Path], includes: Sequence[str], program: str, cpu: str, place: Path) -> float:
@@ -250,13 +259,15 @@ def published(path: Path) -> dict[tuple[str, str], tuple[float, str]]:
 
 def rows(data: Path, models: Sequence[str], cores: Sequence[str]) -> Iterator[Row]:
     for name in models:
-        for cpu in cores:
-            kinds = ["tflite", "tflite-int8", "c-int8", *(["c"] if CORES[cpu].floats else [])]
-            with tempfile.TemporaryDirectory() as bundle, tempfile.TemporaryDirectory() as place:
-                work = whole(Path(bundle), data / "models" / MODELS[name][0], cpu, kinds)
-                for kind in ("c-int8", "c"):
-                    if kind in kinds:
+        with tempfile.TemporaryDirectory() as bundle, tempfile.TemporaryDirectory() as place:
+            work = whole(Path(bundle), data / "models" / MODELS[name][0], ["tflite", "tflite-int8", "c"])
+            for cpu in cores:
+                work = on_core(work, cpu)
+                for kind in ("c-int8", *(["c"] if CORES[cpu].floats else [])):
+                    try:
                         yield ours(work, kind, name, cpu, Path(place))
+                    except subprocess.CalledProcessError:
+                        print(f"{name} as {kind} does not fit into the board of {cpu}", file=sys.stderr)
                 if cpu == "cortex-m4" and importlib.util.find_spec("bakenn"):
                     try:
                         yield bakenns(work, name, cpu, Path(place))
