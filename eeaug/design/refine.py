@@ -44,13 +44,12 @@ def passage(task: Problem, design: Design) -> Passage:
     return Passage(task.outcomes.rows(design.exits), design.thresholds)
 
 
-def worthwhile(task: Problem, design: Design, *, proven: bool = False) -> Design:
+def worthwhile(task: Problem, design: Design) -> Design:
     """The design less the exits at which nothing leaves; without any where they save less than LEAST_SAVING.
 
-    Exits stay that were pinned, or that limits need, since a network is cut at exits only. Of a design that is
-    ``proven`` on other samples only exits go at which nothing can leave.
+    Exits stay that were pinned, or that limits need, since a network is cut at exits only.
     """
-    design = _used(task, design, proven=proven)
+    design = _used(task, design)
     if not design.exits or task.pinned:
         return design
     try:
@@ -61,12 +60,11 @@ def worthwhile(task: Problem, design: Design, *, proven: bool = False) -> Design
     return design if saved >= LEAST_SAVING * mean_cost(task, without) else without
 
 
-def _used(task: Problem, design: Design, *, proven: bool) -> Design:
+def _used(task: Problem, design: Design) -> Design:
     """The design without exits that only cost: none of the samples of the search leaves there."""
     at = passage(task, design).at
     for k, exit_ in enumerate(design.exits):
-        idle = design.thresholds[k] is None or (not proven and not (at == k).any())
-        if not idle or task.costs.exits[exit_].location in task.pinned:
+        if (at == k).any() or task.costs.exits[exit_].location in task.pinned:
             continue
         exits = design.exits[:k] + design.exits[k + 1 :]
         thresholds = design.thresholds[:k] + design.thresholds[k + 1 :]
@@ -76,7 +74,7 @@ def _used(task: Problem, design: Design, *, proven: bool) -> Design:
         tried = [Design(exits, way, thresholds) for way in sorted(merged)]
         fitting = [each for each in tried if _fits(task, each) and mean_cost(task, each) <= mean_cost(task, design)]
         if fitting:
-            return _used(task, min(fitting, key=lambda each: mean_cost(task, each)), proven=proven)
+            return _used(task, min(fitting, key=lambda each: mean_cost(task, each)))
     return design
 
 
