@@ -100,10 +100,11 @@ class Effort:
     """How much is spent on heads.
 
     Dense ones: locations at most; pooled values of a location per sample of fit, and of all locations per MAC of
-    the backbone, at most; passes over fit, batches at least and learning rate of those with hidden layers; others may
-    need four times the passes. Convolutional ones: passes over fit; what a head may cost, in MACs or as a share of the backbone, whichever is more; how long their training may
-    take together, in seconds or passes of the backbone over the data, whichever is more. Times are estimated from
-    shapes, so that the same run gives the same heads everywhere.
+    the backbone, at most; passes over fit, batches at least and learning rate of those with hidden layers, others
+    may need four times the passes. Convolutional ones: passes over fit; what a head may cost, in MACs or as a share
+    of the backbone, whichever is more; how long their training may take together, in seconds or passes of the
+    backbone over the data, whichever is more. Times are estimated from shapes, so that the same run gives the same
+    heads everywhere.
     """
 
     families: tuple[str, ...]
