@@ -9,8 +9,9 @@ written whole, without exits, by `--format c-int8` and, on cores with a unit for
 SysTick counts them, always the same (its clock is the board's; a tick is 1000 / MHz of them). Flash and RAM are
 those of a program that only calls the cascade: text and data; data, bss (arena, input, context) and the stack of
 its own functions. The shares are of weights (with biases and factors), and of arena and input. Ranges of the int8
-models are from noise: instructions depend on shapes. Where the package `bakenn` is here (with `tflite` and `flatbuffers`), its C with
-the same kernels of CMSIS-NN stands beside, for as much of a model as it takes: up to the last average.
+models are from noise: instructions depend on shapes. Where the package `bakenn` is here (with `tflite` and
+`flatbuffers`), its C with kernels of CMSIS-NN stands beside, for as much of a model as it takes: up to the last
+average.
 
 Published results are cycles: milliseconds times the clock of the board. The fastest of each core is shown.
 """
