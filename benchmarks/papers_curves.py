@@ -77,7 +77,8 @@ def _curve_line(rows: Rows, row: Row) -> list[str]:
         halves = [f"{percent(mean([each[0] for each in held]))} ± {percent(deviation)}", f"{over} of {every}"]
     exits = [[curve["alone"][k] for curve in curves] for k in range(min(len(c["alone"]) for c in curves) - 1)]
     return [
-        named(row, runs), cells([curve["given"] for curve in curves], percent), *(saved(k) for k in range(4)), *halves,
+        named(row, runs), cells([curve["given"] for curve in curves], percent),
+        *(saved(k) for k in range(4)), *halves,
         ", ".join(cells(alone, percent) for alone in exits) or DASH,
         cells([curve["alone"][-1] for curve in curves], percent),
         f"{round(mean([curve['parameters'] for curve in curves])):,}",

@@ -91,7 +91,8 @@ def _line(rows: Rows, row: Row) -> list[str]:
 
     early = [1 - run["figures"]["measured"]["leave_rates"][-1] for run in runs]
     return [
-        named(row, runs), cells([run["figures"]["measured"]["accuracy"] for run in runs], lambda value: percent(value, 2)),
+        named(row, runs),
+        cells([run["figures"]["measured"]["accuracy"] for run in runs], lambda value: percent(value, 2)),
         *(cells(change(name), points) for name in ("accuracy", "precision", "recall")),
         *(relative(name) for name in ("mean_macs", "mean_latency_s", "mean_energy_j")),
         cells(early, percent), _over(runs), _promise(runs),
