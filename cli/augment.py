@@ -104,7 +104,7 @@ EXAMPLES = {
 @shared.option("--correction")
 @shared.option("--points")
 @shared.option("--mapping")
-@shared.option("--max-exits", "; default: number of processors − 1, at least 1, for a target class 3.")
+@shared.option("--max-exits", "; default: 3, with --mapping one-each number of processors − 1.")
 @shared.option("--reuse/--no-reuse")
 @shared.option("--thresholds")
 @shared.option("--exit-at")

@@ -200,7 +200,11 @@ def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) ->
             f"{classifier.file}: no exit can stand in this recurrent network: nothing follows layer "
             f"{recurrent[-1]!r} but the classifier, and its steps cannot be cut"
         )
-    rules = problem.rules(settings.goal, target, places, reasons)
+    training, goal = settings.training, settings.goal
+    reads_back = "dense-connection" in training.heads and not goal.target_class
+    if goal.max_exits is None and (reads_back or training.recipe == "trecx"):
+        goal = replace(goal, max_exits=1)  # these are a single exit
+    rules = problem.rules(goal, target, places, reasons)
     tried = locations.thinned(rules.locations, settings.most_locations, rules.pinned)
     left_out = len(rules.locations) - len(tried)
     return Network(classifier, target, blocks, replace(rules, locations=tried), left_out)

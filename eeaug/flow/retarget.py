@@ -189,7 +189,7 @@ def settings_of(source: EarlierBundle, changes: Mapping[str, Any]) -> Settings:
     for one, other in (("max_accuracy_drop", "efficiency_weight"), ("efficiency_weight", "max_accuracy_drop")):
         if changes.get(one) is not None:
             kept[other] = None
-    usual = problem.usual_exits(stored["target_class"], stored["mapping"], source.hardware)
+    usual = problem.usual_exits(stored["mapping"], stored["thresholds"], source.hardware)
     if "hardware" in changes and stored["max_exits"] == usual:
         kept["max_exits"] = None  # the default of the old target; the new one has its own
     if source.manifest.finetuned is None:

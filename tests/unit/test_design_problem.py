@@ -40,12 +40,15 @@ def made(instance: Instance, pins: Rules = NO_PINS, **changes: Any) -> Problem:
     return problem(Goal(**changes), of, instance.outcomes, pins, baseline(of), DECISION)
 
 
-def test_exits_for_a_target_class_may_be_more_than_processors() -> None:
+def test_exits_may_be_more_than_processors_where_these_run_several_segments() -> None:
     two, alone = hardware.read("psoc6"), hardware.read("stm32u575")
-    assert [usual_exits((), "free", target) for target in (two, alone)] == [1, 1]
-    assert [usual_exits(("cat",), "free", target) for target in (two, alone)] == [3, 3]
-    assert usual_exits(("cat",), "one-each", two) == 1, "one classifier per processor"
-    assert rules(Goal(target_class=("cat",)), two, (), {}).max_exits == 3
+    assert [usual_exits("free", 13, target) for target in (two, alone)] == [3, 3]
+    assert [usual_exits("one-each", 13, target) for target in (two, alone)] == [1, 1], (
+        "one classifier per processor"
+    )
+    # 10 million configurations are counted at most
+    assert [usual_exits("free", thresholds, two) for thresholds in (215, 216, 3162, 3163)] == [3, 2, 2, 1]
+    assert rules(Goal(), two, (), {}).max_exits == 3
     assert rules(Goal(target_class=("cat",), max_exits=2), two, (), {}).max_exits == 2
 
 
@@ -88,7 +91,7 @@ def test_costs_are_shares_of_the_whole_model(instance: Instance, objective: str)
          "exit_at= and forbid= both name a"),
         ({"exit_at": {"a": "gpu"}}, "--exit-at a:gpu: psoc6 has no such processor; it has cm0p, cm4f",
          "exit_at['a']='gpu': psoc6 has no such processor; it has cm0p, cm4f"),
-        ({"exit_at": {"a": None, "b": None}}, "2 × --exit-at, but --max-exits is 1; raise it",
+        ({"exit_at": {"a": None, "b": None}, "max_exits": 1}, "2 × --exit-at, but --max-exits is 1; raise it",
          "2 × exit_at=, but max_exits= is 1; raise it"),
         ({"thresholds": 101, "max_exits": 6}, "--thresholds 101 for 6 exits are 1,061,520,150,601",
          "thresholds=101 for 6 exits are 1,061,520,150,601"),
