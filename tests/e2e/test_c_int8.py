@@ -256,7 +256,7 @@ def test_the_watch_counts_and_bets_as_python_does(made: Made, tmp_path: Path) ->
 @needs_host
 def test_the_alarm_on_this_machine(made: Made, tmp_path: Path) -> None:
     program = on_host(made.folder, tmp_path, samples_program("net", "int8_t", SHIFTED))
-    check_quiet_then_alarmed(subprocess.run([program], capture_output=True, text=True, check=True).stdout, 500)
+    check_quiet_then_alarmed(subprocess.run([program], capture_output=True, text=True, check=True).stdout, 2000)
 
 
 @needs_arm
@@ -266,4 +266,4 @@ def test_the_alarm_on_the_board(made: Made, tmp_path: Path, board: Any) -> None:
     board.skip_if_missing()
     program = samples_program("net", "int8_t", SHIFTED)
     said = on_board(made.folder, tmp_path, program, board.cpu, board.machine, floats=board.floats)
-    check_quiet_then_alarmed(said, 500)
+    check_quiet_then_alarmed(said, 2000)
