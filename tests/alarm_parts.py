@@ -38,6 +38,25 @@ int main(void)
     return 0;
 }
 """
+_STREAM_CPP = """
+#include <cstdio>
+#include "kws_watch.h"
+static kws::Watch watch;
+int main() {
+  const kws::Answer answer = {};
+  for (int c = getchar(); c != EOF; c = getchar()) {
+    const kws::Point point = static_cast<kws::Point>(c >> 1);
+    kws::cm0p::Count(&watch, point, c & 1 ? kws::Status::kLeft : kws::Status::kGoesOn, answer);
+    kws::cm0p::Count(&watch, point, kws::Status::kFailed, answer);
+    kws::cm0p::Count(&watch, static_cast<kws::Point>(kws::kPoints), kws::Status::kGoesOn, answer);
+    printf("%d", watch.shifted ? 1 : 0);
+    for (int32_t evidence : watch.evidence[0]) printf(" %ld", static_cast<long>(evidence));
+    printf("\\n");
+  }
+  printf("%lu %lu %d %d", static_cast<unsigned long>(watch.reached[0]), static_cast<unsigned long>(watch.left[0]),
+         static_cast<int>(kws::Advised(watch, kws::kFrugal)), static_cast<int>(kws::kCareful));
+}
+"""
 _SAMPLES = """
 #include <stdio.h>
 #include "kws.h"
@@ -88,9 +107,9 @@ _CHANGE = """\
         outcomes[@shift][i] = kws_cm0p(changed, KWS_DEFAULT, &result, &to);"""
 
 
-def stream_program(prefix: str) -> str:
+def stream_program(prefix: str, *, cpp: bool = False) -> str:
     """What it prints for outcomes on its standard input is looked at by :func:`check_stream`."""
-    return _for(prefix, _STREAM)
+    return _for(prefix, _STREAM_CPP if cpp else _STREAM)
 
 
 def check_stream(program: Path, reference: dict[str, Any], points: Sequence[str]) -> None:

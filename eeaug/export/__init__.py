@@ -4,6 +4,7 @@ A line of code here may touch the bundle that is being written and its stages; i
 
     formats     the one table of formats
     names       what names in C and C++ files begin with
+    leave_table the alarm on leave rates, as C and C++ have it
     keras_onnx  a stage in the formats that are always there, and its entry in the manifest
     verify      every file, read back and run as a cascade
     tflite      float LiteRT files
