@@ -214,17 +214,29 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Int8Files:
-    """LiteRT's kernels that run the int8 files, and the number of samples that ranges were taken from."""
+    """The int8 files as a cascade of their own.
+
+    Parameters
+    ----------
+    kernels : LiteRT's that run them
+    calibration_samples : that ranges were taken from
+    reference : as that of the manifest, of what the int8 files decide; None: not measured yet
+    """
 
     kernels: str
     calibration_samples: int
+    reference: Mapping[str, Any] | None = None
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> Int8Files:
-        return cls(entry["kernels"], entry["calibration_samples"])
+        return cls(entry["kernels"], entry["calibration_samples"], entry.get("reference"))
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            "kernels": self.kernels,
+            "calibration_samples": self.calibration_samples,
+            **_there(reference=self.reference),
+        }
 
 
 @dataclass(frozen=True)

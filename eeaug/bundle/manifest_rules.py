@@ -28,7 +28,7 @@ Finding = tuple[str, str]  # a place in the manifest, and what is wrong there
 
 def check(path: Path, manifest: Document) -> None:
     """Raise ConversionError at the first thing that contradicts another one, or cannot be run."""
-    for looks in (_classes, _files, _stages, _points, _int8, _reference, _preprocessing, _settings):
+    for looks in (_classes, _files, _stages, _points, _int8, _references, _preprocessing, _settings):
         for where, what in looks(manifest):
             raise ConversionError(f"{path}: {where}: {what}")
 
@@ -221,25 +221,40 @@ def _int8(manifest: Document) -> Iterator[Finding]:
                 yield f"operating_points[{k}].int8.thresholds", "differ from the stages' own"
 
 
-def _reference(manifest: Document) -> Iterator[Finding]:
-    points, stages = manifest["reference"]["points"], len(manifest["stages"])
+def _references(manifest: Document) -> Iterator[Finding]:
+    first, points = manifest["reference"], manifest["operating_points"]
+    yield from _reference(manifest, "reference", first, points)
+    if "int8" not in manifest:
+        return
+    at, int8 = "int8.reference", manifest["int8"]["reference"]
+    yield from _reference(manifest, at, int8, [point for point in points if "int8" in point])
+    for name in ("part", "samples", "weighted"):
+        if int8[name] != first[name]:
+            yield f"{at}.{name}", f"is {value(int8[name])}, reference.{name} is {value(first[name])}"
+
+
+def _reference(
+    manifest: Document, at: str, reference: Document, operating_points: Sequence[Document]
+) -> Iterator[Finding]:
+    points, stages = reference["points"], len(manifest["stages"])
     names = [point["name"] for point in points]
-    yield from _unique("reference.points", names)
+    yield from _unique(f"{at}.points", names)
     # a bundle without operating points still has the default one
-    if {*names} != {DEFAULT, *(point["name"] for point in manifest["operating_points"])}:
-        yield "reference.points", "are not the operating points"
+    if {*names} != {DEFAULT, *(point["name"] for point in operating_points)}:
+        yield f"{at}.points", "are not the operating points"
     for k, point in enumerate(points):
         if len(point["exits"]) != stages:
             yield (
-                f"reference.points[{k}].exits",
+                f"{at}.points[{k}].exits",
                 f"must be {stages}, one for each stage, given {len(point['exits'])}",
             )
-        for i, at in enumerate(point["exits"]):
+        for i, seen in enumerate(point["exits"]):
             for name in ("left", "reached"):
-                known = {at[name][key] is None for key in ("mean_confidence", "sd")} | {not at[name]["samples"]}
+                known = {seen[name][key] is None for key in ("mean_confidence", "sd")}
+                known.add(not seen[name]["samples"])
                 if len(known) > 1:
                     yield (
-                        f"reference.points[{k}].exits[{i}].{name}",
+                        f"{at}.points[{k}].exits[{i}].{name}",
                         "has samples without mean and sd, or these alone",
                     )
 

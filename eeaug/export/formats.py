@@ -7,7 +7,7 @@ A format is a module of this package with two functions:
     check(work, reference)   reads them back, runs them on ``work.x`` as the cascade that they are, compares that
                              with a verify.Reference and gives what the report says of it (Checked); raises
                              ConversionError where they disagree
-    complete(work)           may be left out; writes what needs the reference, which is in the manifest now
+    complete(work)           may be left out; writes what needs the references, which are in the manifest now
     refuse_decision(decision)  may be left out; raises ConversionError where the model's output is none for it
     refuse(target)           may be left out; raises Contradiction where the hardware is none for this format
 
@@ -108,7 +108,7 @@ class Format:
         return checked
 
     def complete(self, work: Work) -> None:
-        """Write what needs ``work.manifest.reference``; most formats have no such function."""
+        """Write what needs a reference of ``work.manifest``; most formats have no such function."""
         getattr(self._module(), "complete", lambda _: None)(work)
 
     def refuse(self, target: Hardware) -> None:

@@ -15,7 +15,7 @@ from eeaug.export.int8.int8_cascade import Integer
 from eeaug.report.content import int8
 from eeaug.settings import Settings
 
-__all__ = ["report", "settle"]
+__all__ = ["measured", "report", "settle"]
 
 
 def settle(settings: Settings, work: Work, material: Material, decided: Decided) -> Integer:
@@ -41,18 +41,25 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
     )  # fmt: skip
 
 
+def measured(settings: Settings, work: Work, material: Material, test: Outcomes | None) -> Outcomes | None:
+    """What the int8 files say of test, of which ``test`` are the float outcomes; None: there is no such part."""
+    if test is None or material.test is None:
+        return None
+    stages = int8_cascade.cascade(work.directory, work.manifest, settings.running.threads)
+    return int8_cascade.compared(material.test(stages), test)
+
+
 def report(
-    settings: Settings, work: Work, material: Material, decided: Decided, integer: Integer, test: Outcomes | None
-) -> dict[str, Any]:
+    settings: Settings, work: Work, decided: Decided, integer: Integer, test: Outcomes | None,
+    on_test: Outcomes | None,
+) -> dict[str, Any]:  # fmt: skip
     """The int8 cascade as its files are: measured on test, compared with other runtimes.
 
-    ``integer`` is what :func:`settle` gave; ``test`` are the float cascade's outcomes.
+    ``integer`` is what :func:`settle` gave, ``on_test`` what :func:`measured`; ``test`` are the float cascade's
+    outcomes.
     """
     running = settings.running
     stages = int8_cascade.cascade(work.directory, work.manifest, running.threads)
-    on_test = None
-    if test is not None and material.test is not None:
-        on_test = int8_cascade.compared(material.test(stages), test)
     like = verify.Reference.of(stages.decision, stages.stages, stages.answers(work.x), int8_cascade.TOLERANCE)
     asked = formats.like("int8", formats.named(running.formats))
     checks = {name: kind.check(work, like) for name, kind in asked.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -16,8 +16,9 @@ import eeaug
 from eeaug import hardware
 from eeaug.bundle import manifest_rules, search_files
 from eeaug.bundle.directory import being_written, dump_json, hashes
-from eeaug.bundle.entries import Manifest, OperatingPoint
+from eeaug.bundle.entries import Manifest, OperatingPoint, Thresholds
 from eeaug.cascade import shift
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.design.choose import decide
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
@@ -85,17 +86,17 @@ def deliver(
             whole = _load(directory / "augmented.keras")
             checked = verify.verify(work, whole, measured.cascade(), formats.like("model", asked))
             test = measured.outcomes()
-        int8 = None
+        int8 = int8_test = None
         if quantised is not None:
             with progress.step("verify", "int8"):
-                int8 = quantise.report(settings, work, material, decided, quantised, test)
+                int8_test = quantise.measured(settings, work, material, test)
+                int8 = quantise.report(settings, work, decided, quantised, test, int8_test)
         facts = build.build(settings, material, decided, test, checked, int8)
         for doubt in parts.doubts(facts):
             progress.warn_first(doubt)
-        reference = shift.recorded(
-            decided.rows if test is None else test, work.manifest.points, "choose" if test is None else "test"
-        )
-        work = replace(work, manifest=replace(work.manifest, reference=reference))
+        work = replace(work, manifest=_referred(work.manifest, decided.rows, test))
+        if quantised is not None:
+            work = replace(work, manifest=_int8_referred(work.manifest, quantised.rows, int8_test))
         for kind in asked.values():
             kind.complete(work)
         manifest = replace(work.manifest, files=hashes(directory))
@@ -177,6 +178,23 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         settings.running.threads,
         material.calibration,
     )
+
+
+def _referred(manifest: Manifest, choose: Outcomes, test: Outcomes | None) -> Manifest:
+    """With what new data is compared with: the float cascade on test, without such a part on choose."""
+    return replace(manifest, reference=_recorded(manifest.points, choose, test))
+
+
+def _int8_referred(manifest: Manifest, choose: Outcomes, test: Outcomes | None) -> Manifest:
+    """The same of the int8 cascade."""
+    assert manifest.int8 is not None
+    reference = _recorded(manifest.int8_points, choose, test)
+    return replace(manifest, int8=replace(manifest.int8, reference=reference))
+
+
+def _recorded(points: Mapping[str, Thresholds], choose: Outcomes, test: Outcomes | None) -> dict[str, Any]:
+    part, rows = ("choose", choose) if test is None else ("test", test)
+    return shift.recorded(rows, points, part)
 
 
 def _versions() -> dict[str, str]:

@@ -13,13 +13,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import yaml
+from alarm_parts import check_quiet_then_alarmed, check_stream, on_board, samples_program, stream_program
 from conftest import Bundle
 from tools import needs_arm, needs_clang, needs_host, needs_qemu, needs_sanitisers
 
 from eeaug import hardware
 from eeaug.bundle.directory import read_manifest
 from eeaug.bundle.entries import Manifest
-from eeaug.cascade import alarm
 from eeaug.export import c
 from eeaug.export.c import toolchain
 from eeaug.export.formats import Work
@@ -241,113 +241,17 @@ def test_zephyr_and_cmsis_pack_list_every_source(kws: Path) -> None:
 
 # --- the alarm
 
-STREAM = """
-#include <stdio.h>
-#include "kws_watch.h"
-static kws_watch watch;
-int main(void)
-{
-    kws_result result = {0, 0, 0.0f};
-    for (int c = getchar(); c != EOF; c = getchar()) {
-        const kws_point point = (kws_point)(c >> 1);
-        kws_watch_cm0p(&watch, point, c & 1 ? KWS_DECIDED : KWS_GOES_ON, &result);
-        kws_watch_cm0p(&watch, point, KWS_NO_POINTER, &result);
-        printf("%d", (int)kws_status(&watch));
-        for (int k = 0; k < (int)(sizeof watch.evidence[0] / sizeof watch.evidence[0][0]); ++k) {
-            printf(" %ld", (long)watch.evidence[0][k]);
-        }
-        printf("\\n");
-    }
-    printf("%lu %lu %d %d", (unsigned long)watch.reached[0], (unsigned long)watch.left[0],
-           kws_advised(&watch, KWS_FRUGAL), KWS_CAREFUL);
-    return 0;
-}
-"""
-
 
 @needs_host
 def test_the_watch_counts_and_bets_as_python_does(bundle: Bundle, kws: Path) -> None:
-    """Over a stream that changes in the middle, and from point to point."""
-    reference = bundle.manifest["reference"]
     points = [p["name"] for p in bundle.manifest["operating_points"]]
-    made = alarm.of_reference(reference, points, 1)
-    rates = {p["name"]: p["exits"][0]["leave_rate"] for p in reference["points"]}
-    rng = np.random.default_rng(0)
-    chosen = rng.integers(0, len(points), 2000)
-    expected = np.array([rates[points[i]] for i in chosen])
-    leaves = rng.random(2000) < np.where(np.arange(2000) < 1000, expected, expected / 4)
-    program = built(kws, STREAM)
-    stream = bytes((chosen * 2 + leaves).astype(np.uint8).tolist())
-    lines = subprocess.run([program], input=stream, capture_output=True, check=True).stdout.decode().splitlines()
-    evidence = np.zeros(alarm.BETS, np.int64)
-    shifted = 0
-    for t, (point, left) in enumerate(zip(chosen, leaves, strict=True), start=1):
-        evidence = np.maximum(evidence, alarm.floor_of(t)) + made.steps[point, 0, :, int(left)]
-        shifted |= int((evidence >= made.limit).any())
-        evidence = np.minimum(evidence, made.limit)
-        assert [int(word) for word in lines[t - 1].split()] == [shifted, *evidence]
-        assert t != 1000 or not shifted
-    assert shifted
-    careful = str(points.index("careful"))
-    assert lines[-1].split() == ["2000", str(int(leaves.sum())), careful, careful]
-
-
-ON_THE_BOARD = """
-#include <stdio.h>
-#include "kws.h"
-#include "kws_watch.h"
-#include "samples.h"
-static float dark[KWS_INPUT];
-static kws_to_cm4f to;
-static kws_outcome usual[SAMPLES], changed[SAMPLES];
-static kws_watch watch;
-static uint32_t drawn = 1u;
-static void count(const kws_outcome *outcomes)
-{
-    const kws_result result = {0, 0, 0.0f};
-    drawn = drawn * 1664525u + 1013904223u;
-    kws_watch_cm0p(&watch, KWS_DEFAULT, outcomes[(drawn >> 8) % SAMPLES], &result);
-}
-int main(void)
-{
-    kws_result result;
-    long delay = 0;
-    for (int i = 0; i < SAMPLES; ++i) {
-        usual[i] = kws_cm0p(samples[i], KWS_DEFAULT, &result, &to);
-        for (int k = 0; k < KWS_INPUT; ++k) {
-            dark[k] = samples[i][k] * 0.001f;
-        }
-        changed[i] = kws_cm0p(dark, KWS_DEFAULT, &result, &to);
-    }
-    for (long i = 0; i < 20000; ++i) {
-        count(usual);
-    }
-    printf("%d ", (int)kws_status(&watch));
-    while (kws_status(&watch) == KWS_STEADY && delay < 10000) {
-        count(changed);
-        ++delay;
-    }
-    printf("%ld\\n", delay);
-    return 0;
-}
-"""
+    check_stream(built(kws, stream_program("kws")), bundle.manifest["reference"], points)
 
 
 @needs_arm
 @needs_qemu
 @pytest.mark.parametrize(("cpu", "machine"), [("cortex-m0plus", "mps2-an385"), ("cortex-m4", "mps2-an386")])
 def test_the_alarm_on_the_board(kws: Path, tmp_path: Path, cpu: str, machine: str) -> None:
-    """20,000 samples of the usual kind are quiet; a lens that is covered is seen within some hundred."""
-    (tmp_path / "main.c").write_text(ON_THE_BOARD, encoding="utf-8")
-    floats = ["-mfloat-abi=hard"] if cpu == "cortex-m4" else []
-    target = [f"-mcpu={cpu}", "-mthumb", *floats, "--specs=rdimon.specs", "-nostartfiles", "-Wl,--gc-sections"]
-    files = [kws / "mps2" / "startup.c", kws / "test" / "samples.c", tmp_path / "main.c", *sorted(kws.glob("*.c"))]
-    section = '-DSAMPLES_SECTION=__attribute__((section(".samples")))'
-    line = [toolchain.ARM, "-O2", "-std=c99", "-ffunction-sections", "-fdata-sections", section, *target]
-    line += ["-T", str(kws / "mps2" / "mps2.ld"), "-I", str(kws), "-I", str(kws / "test"), "-o", "alarm.elf"]
-    subprocess.run([*line, *map(str, files), "-lm"], cwd=tmp_path, check=True, capture_output=True)
-    board = ["qemu-system-arm", "-M", machine, "-nographic", "-semihosting", "-kernel", "alarm.elf"]
-    done = subprocess.run(board, cwd=tmp_path, capture_output=True, text=True, check=True)
-    quiet, delay = done.stdout.split()
-    assert quiet == "0"
-    assert int(delay) < 500
+    """Of a lens that is covered."""
+    program = samples_program("kws", "float", ["x[k] * 0.001f"])
+    check_quiet_then_alarmed(on_board(kws, tmp_path, program, cpu, machine, floats=cpu == "cortex-m4"), 500)

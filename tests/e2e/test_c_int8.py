@@ -13,9 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alarm_parts import (
+    carried,
+    check_quiet_then_alarmed,
+    check_stream,
+    on_board,
+    samples_program,
+    stream_program,
+)
 from conftest import AUGMENT, Run, hashes
 from int8_parts import BOARDS
-from tools import needs_arm, needs_cmake, needs_host, needs_make
+from tools import needs_arm, needs_cmake, needs_host, needs_make, needs_qemu
 
 from eeaug import hardware
 from eeaug.bundle.directory import read_manifest
@@ -23,6 +31,7 @@ from eeaug.bundle.entries import Manifest
 from eeaug.cascade.output import STEP
 from eeaug.errors import ConversionError
 from eeaug.export import c_int8
+from eeaug.export.c import toolchain
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.verify import Reference
@@ -192,3 +201,69 @@ def test_the_program_of_the_readme_is_whole(made: Made, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     said = subprocess.run([tmp_path / "example"], capture_output=True, text=True, check=True).stdout
     assert re.search(r"left at exit [01], confidence [01]\.\d+", said)
+
+
+# --- the alarm
+
+SHIFTED = (
+    "(int8_t)(NET_INPUT_ZERO_POINT + (x[k] - NET_INPUT_ZERO_POINT) / 1000)",  # a lens that is covered
+    "(int8_t)(NET_INPUT_ZERO_POINT + (x[k] - NET_INPUT_ZERO_POINT) / 8)",  # dusk
+)
+
+
+def on_host(folder: Path, place: Path, program: str) -> Path:
+    """A program of the cascade's files, compiled as strictly as they are."""
+    (place / "main.c").write_text(program, encoding="utf-8")
+    flags = ["-O2", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Werror", *carried(folder)]
+    files = [place / "main.c", folder / "test" / "samples.c", *sorted(folder.glob("*.c"))]
+    line = [
+        toolchain.host() or "cc",
+        *flags,
+        "-I",
+        str(folder),
+        "-I",
+        str(folder / "test"),
+        *map(str, files),
+        "-lm",
+    ]
+    done = subprocess.run([*line, "-o", str(place / "program")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return place / "program"
+
+
+def test_the_reference_is_that_of_the_int8_cascade(made: Made) -> None:
+    manifest, int8 = read_manifest(made.path), made.report["int8"]
+    reference = manifest["int8"]["reference"]
+    assert (reference["part"], reference["samples"]) == ("test", manifest["reference"]["samples"])
+    assert made.report["manifest"]["int8"]["reference"] == reference
+    rates = {p["name"]: [at["leave_rate"] for at in p["exits"]] for p in reference["points"]}
+    for point in int8["operating_points"]:
+        assert rates[point["name"]] == pytest.approx(point["measured"]["leave_rates"], abs=1e-9)
+    assert rates["default"] == pytest.approx(int8["measured"]["leave_rates"], abs=1e-9)
+    header = (made.path / "c-int8" / "net_watch.h").read_text(encoding="utf-8")
+    assert f"The reference are {reference['samples']} samples of the test part." in header
+    readme = (made.path / "c-int8" / "README.md").read_text(encoding="utf-8")
+    assert "net_watch_cm0p(&watch, point, outcome, &result);" in readme
+
+
+@needs_host
+def test_the_watch_counts_and_bets_as_python_does(made: Made, tmp_path: Path) -> None:
+    reference = read_manifest(made.path)["int8"]["reference"]
+    points = [p["name"] for p in made.report["int8"]["operating_points"]]
+    check_stream(on_host(made.folder, tmp_path, stream_program("net")), reference, points)
+
+
+@needs_host
+def test_the_alarm_on_this_machine(made: Made, tmp_path: Path) -> None:
+    program = on_host(made.folder, tmp_path, samples_program("net", "int8_t", SHIFTED))
+    check_quiet_then_alarmed(subprocess.run([program], capture_output=True, text=True, check=True).stdout, 2000)
+
+
+@needs_arm
+@needs_qemu
+@pytest.mark.parametrize("board", BOARDS[:2], ids=lambda board: str(board.cpu))
+def test_the_alarm_on_the_board(made: Made, tmp_path: Path, board: Any) -> None:
+    board.skip_if_missing()
+    program = samples_program("net", "int8_t", SHIFTED)
+    said = on_board(made.folder, tmp_path, program, board.cpu, board.machine, floats=board.floats)
+    check_quiet_then_alarmed(said, 2000)

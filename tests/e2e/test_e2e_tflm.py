@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from alarm_parts import check_stream, stream_program
 from conftest import AS_BUNDLE, Run
 from tflm_parts import MAIN, STUB, compiled, manifest_of
 from tools import ARM_CPP, needs_arm_cpp, needs_host_cpp
@@ -69,6 +70,17 @@ def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None
         np.testing.assert_array_equal(found[:, column, 1], predicted[at, n])
         np.testing.assert_array_equal(found[:, column, 2], confidence[at, n] * 256 - 128)
     assert len({tuple(column) for column in found[:, :, 0].T}) > 1  # points differ
+
+
+@needs_host_cpp
+def test_the_watch_counts_and_bets_as_python_does(made: Path, tmp_path: Path) -> None:
+    """Against the leave counts of the int8 cascade."""
+    manifest = manifest_of(made)
+    points = [point["name"] for point in manifest["operating_points"] if "int8" in point]
+    (tmp_path / "main.cc").write_text(stream_program("model", cpp=True))
+    sources = [tmp_path / "main.cc", made / "tflm" / "model_watch.cc"]
+    program = compiled(tmp_path, sources, made / "tflm")
+    check_stream(program, manifest["int8"]["reference"], points)
 
 
 @needs_host_cpp

@@ -114,3 +114,10 @@ def test_a_target_without_a_microcontroller_is_refused() -> None:
     assert tflm.microcontrollers(only) == {"cm0p", "cm4f"}
     with pytest.raises(InputError, match="--format tflm: rk3588-cloud has no microcontroller"):
         check_possible(["tflm"], hardware.read("rk3588-cloud"))
+
+
+def test_a_processor_s_name_stands_for_nothing_else() -> None:
+    """So that the files of a processor called "watch" are not those of the counters."""
+    assert [source.identifier(name) for name in ("watch", "Watch", "cm4-f", "2nd")] == [
+        "watch_", "Watch_", "cm4_f", "_2nd",
+    ]  # fmt: skip

@@ -257,6 +257,25 @@ def test_a_bundle_without_an_exit_is_read() -> None:
     seen = {"samples": 9, "mean_confidence": 0.6, "sd": 0.1}
     one = {"name": "default", "exits": [{"left": seen, "reached": seen}]}
     alone: dict[str, Any] = {"operating_points": [], "stages": [{}], "reference": {"points": [one]}}
-    assert not [*manifest_rules._reference(alone)]
+    assert not [*manifest_rules._references(alone)]
     alone["reference"] = {"points": [{**one, "name": "frugal"}]}
-    assert [*manifest_rules._reference(alone)]
+    assert [*manifest_rules._references(alone)]
+
+
+def test_the_int8_cascade_has_a_reference_of_its_own(sound: dict[str, Any]) -> None:
+    """At the points that it has, of the same samples as the float one."""
+    with_int8 = copy.deepcopy(sound)
+    for point in with_int8["operating_points"][1:]:
+        point["int8"] = {"thresholds": [0.5], "constants": [0]}
+    reference = copy.deepcopy(sound["reference"])
+    reference["points"] = [p for p in reference["points"] if p["name"] != sound["operating_points"][0]["name"]]
+    with_int8["int8"] = {"kernels": "reference", "calibration_samples": 4, "reference": reference}
+    assert not [*manifest_rules._references(with_int8)]
+    for name, value, words in (
+        ("part", "choose", ("int8.reference.part", 'is "choose", reference.part is "test"')),
+        ("samples", 299, ("int8.reference.samples", "is 299, reference.samples is 5000")),
+        ("points", sound["reference"]["points"], ("int8.reference.points", "are not the operating points")),
+    ):
+        edited = copy.deepcopy(with_int8)
+        edited["int8"]["reference"][name] = value
+        assert [*manifest_rules._references(edited)] == [words]

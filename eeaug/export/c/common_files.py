@@ -19,7 +19,7 @@ from eeaug.bundle.entries import CProcessor, StageEntry
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.errors import ConversionError
 from eeaug.export import names
-from eeaug.export.c import cascade_source, readme, toolchain
+from eeaug.export.c import cascade_source, readme, toolchain, watch
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor, filled
 from eeaug.export.c.onnx_source import StageCode
 from eeaug.export.formats import Work
@@ -28,7 +28,7 @@ from eeaug.runtime import DEFAULT
 
 __all__ = [
     "EXAMPLE", "build_number", "default_point", "facts_of", "first_of", "groups", "memory_of",
-    "numbers_handed_over", "outcomes_of", "plain", "stems_of", "table", "texts", "too_large",
+    "numbers_handed_over", "outcomes_of", "plain", "stems_of", "table", "texts", "too_large", "watch_of",
 ]  # fmt: skip
 
 EXAMPLE = tuple(
@@ -118,6 +118,13 @@ def texts(
         **readme.zephyr(facts, [f"{prefix}.c", *sources]),
         **{name: filled(name, prefix) for name in EXAMPLE},
     }
+
+
+def watch_of(facts: Facts, reference: Mapping[str, Any] | None) -> dict[str, str]:
+    """The counters and the alarm, by name; ``reference``: what the cascade decided at each of ``facts.points``."""
+    runs = groups(facts.stages)
+    stems = cascade_source.stems([name for name, _ in runs])
+    return watch.files(facts, [(stem, mine) for stem, (_, mine) in zip(stems, runs, strict=True)], reference)
 
 
 def table(rows: NDArray[np.integer]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ import eeaug
 from eeaug.bundle.entries import Added, CProcessor
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
-from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain, watch
+from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.common_files import (
     build_number,
@@ -31,6 +30,7 @@ from eeaug.export.c.common_files import (
     table,
     texts,
     too_large,
+    watch_of,
 )  # fmt: skip
 from eeaug.export.c.onnx_source import StageCode
 from eeaug.export.c.plan import PlannedStage, plan
@@ -66,7 +66,7 @@ def write(work: Work) -> Added:
         for k in processor.stages:
             _write_stage(folder, facts, k, sources[k], processor)
     weights = [sum(sum(sources[k].weight_bytes.values()) for k in p.stages) for p in processors]
-    shared = {**kernel_files(facts.prefix, kernels(sources)), **_watch(facts, None)}
+    shared = {**kernel_files(facts.prefix, kernels(sources)), **watch_of(facts, None)}
     others = texts(facts, processors, weights, tuple(shared))
     for name, text in {**shared, **others, **_samples(work, facts)}.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -90,7 +90,7 @@ def write(work: Work) -> Added:
 
 def complete(work: Work) -> None:
     """Give the counters on the device the reference of the manifest."""
-    for name, text in _watch(facts_of(work), work.manifest.reference).items():
+    for name, text in watch_of(facts_of(work), work.manifest.reference).items():
         (work.directory / FOLDER / name).write_text(text, encoding="utf-8")
 
 
@@ -127,12 +127,6 @@ def check(work: Work, reference: Reference) -> Checked:
         "processors": processors,
     }
     return replace(checked, figures=figures)
-
-
-def _watch(facts: Facts, reference: Mapping[str, Any] | None) -> dict[str, str]:
-    runs = groups(facts.stages)
-    stems = cascade_source.stems([name for name, _ in runs])
-    return watch.files(facts, [(stem, mine) for stem, (_, mine) in zip(stems, runs, strict=True)], reference)
 
 
 def _planned(work: Work) -> tuple[CProcessor, ...]:

@@ -17,6 +17,6 @@ From first to last:
     files          all of it, written, run and measured
 """
 
-from eeaug.export.c_int8.files import check, refuse_decision, write
+from eeaug.export.c_int8.files import check, complete, refuse_decision, write
 
-__all__ = ["check", "refuse_decision", "write"]
+__all__ = ["check", "complete", "refuse_decision", "write"]

@@ -31,7 +31,7 @@ from eeaug.frameworks.runners import Int8
 from eeaug.runtime import heard
 from eeaug.support import leftovers
 
-__all__ = ["FOLDER", "NAME", "check", "refuse_decision", "write"]
+__all__ = ["FOLDER", "NAME", "check", "complete", "refuse_decision", "write"]
 
 NAME = FOLDER = "c-int8"
 SAMPLES = 100  # recorded ones, at most
@@ -76,6 +76,9 @@ def write(work: Work) -> Added:
     if third_party.ROOTS.keys() & used:
         texts["cmsis_nn.c"] = third_party.unit(prefix, used)
         shared.append("cmsis_nn.c")
+    watch = common_files.watch_of(facts, None)
+    texts |= watch
+    shared += watch
     for processor in processors:
         for k in processor.stages:
             texts |= _stage_texts(facts, k, stages[k], processor)
@@ -98,6 +101,13 @@ def write(work: Work) -> Added:
         for processor, size in zip(processors, weights, strict=True)
     )
     return Added([f"{FOLDER}/{prefix}_stage_{k}.c" for k in range(len(stages))], whole={"c_int8": needed})
+
+
+def complete(work: Work) -> None:
+    """Give the counters on the device the reference of the int8 cascade."""
+    assert work.manifest.int8 is not None
+    for name, text in common_files.watch_of(_facts(work), work.manifest.int8.reference).items():
+        (work.directory / FOLDER / name).write_text(text, encoding="utf-8")
 
 
 def check(work: Work, reference: Reference) -> Checked:

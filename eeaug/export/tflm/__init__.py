@@ -5,6 +5,7 @@ A line of code here may touch what is written below ``tflm/``.
     interpreter  a file in TensorFlow Lite for Microcontrollers on this machine
     operators    what TFLM calls the operators of int8 files
     source       models as arrays, and a driver for every processor
+    watch        leave counters on the device, and an alarm
     readme       README.md with a whole program
 """
 
@@ -19,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.bundle.entries import Added, StageEntry, TflmStage
+from eeaug.bundle.entries import Added, Manifest, StageEntry, TflmStage
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export import names
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8 import int8_cascade
-from eeaug.export.tflm import interpreter, operators, readme, source
+from eeaug.export.tflm import interpreter, operators, readme, source, watch
 from eeaug.export.tflm.interpreter import answers, arena
 from eeaug.export.tflm.source import DriverStage
 from eeaug.export.verify import Reference
@@ -35,7 +36,7 @@ from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.hardware import Hardware
 from eeaug.settings import Contradiction
 
-__all__ = ["check", "microcontrollers", "refuse", "refuse_decision", "write"]
+__all__ = ["check", "complete", "microcontrollers", "refuse", "refuse_decision", "write"]
 
 FOLDER = "tflm"
 MOST_RAM = 64 << 20  # bytes: a processor with more is no microcontroller
@@ -88,13 +89,12 @@ def write(work: Work) -> Added:
         parts[number] = _part(number, entry, content, taken[number])
         for name, text in source.array(prefix, number, content).items():
             (folder / name).write_text(text, encoding="utf-8")
-    points = [(p.name, p.int8.constants) for p in manifest.operating_points if p.int8 is not None]
     cascade = source.DriverCascade(
         prefix,
         manifest.classes,
         manifest.decision,
         manifest.stages,
-        points or [("default", [source.int8_of(entry).constant for entry in manifest.stages[:-1]])],
+        _points(manifest),
         {name: list(mine) for name, mine in groupby(parts.values(), key=lambda part: part.entry.processor)},
     )
     (folder / f"{prefix}.h").write_text(source.header(cascade), encoding="utf-8")
@@ -105,12 +105,36 @@ def write(work: Work) -> Added:
         (folder / f"{prefix}_{source.identifier(name)}.cc").write_text(
             source.driver(cascade, name), encoding="utf-8"
         )
+    numbers = {name: [part.number for part in mine] for name, mine in cascade.parts.items()}
+    _write_watch(work, numbers, None)
     paths, entries = [], []
     for number in range(len(manifest.stages)):
         part = parts.get(number)
         paths.append(None if part is None else f"{FOLDER}/{source.model(prefix, number)}.cc")
         entries.append({} if part is None else {"tflm": _entry(part)})
     return Added(paths, entries)
+
+
+def complete(work: Work) -> None:
+    """Give the counters on the device the reference of the int8 cascade."""
+    assert work.manifest.int8 is not None
+    parts = [(k, entry.processor) for k, entry in enumerate(work.manifest.stages) if entry.tflm is not None]
+    numbers = {name: [k for k, _ in mine] for name, mine in groupby(parts, key=lambda part: part[1])}
+    _write_watch(work, numbers, work.manifest.int8.reference)
+
+
+def _write_watch(work: Work, parts: Mapping[str, Sequence[int]], reference: Mapping[str, Any] | None) -> None:
+    manifest = work.manifest
+    points = [name for name, _ in _points(manifest)]
+    texts = watch.files(names.prefix(manifest), points, len(manifest.stages) - 1, parts, reference)
+    for name, text in texts.items():
+        (work.directory / FOLDER / name).write_text(text, encoding="utf-8")
+
+
+def _points(manifest: Manifest) -> list[tuple[str, Sequence[int | None]]]:
+    """Constants (m) of every operating point that the int8 files have; without an exit of the default one."""
+    points = [(p.name, p.int8.constants) for p in manifest.operating_points if p.int8 is not None]
+    return [*points] or [("default", [source.int8_of(entry).constant for entry in manifest.stages[:-1]])]
 
 
 def check(work: Work, reference: Reference) -> Checked:

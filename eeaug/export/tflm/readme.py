@@ -18,6 +18,7 @@ def readme(cascade: DriverCascade) -> str:
         rows.append(f"| {name} | `{prefix}::{identifier(name)}` | {sources} | {arenas} |")
     text = files("eeaug.export.tflm").joinpath("templates/README.md").read_text(encoding="utf-8")
     known = {"prefix": prefix, "PREFIX": prefix.upper(), "memory": "\n".join(rows), "main": _main(cascade)}
+    known["stem"] = identifier(next(iter(cascade.parts)))
     for key, value in known.items():
         text = text.replace(f"@{{{key}}}", value)
     return text

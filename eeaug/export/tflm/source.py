@@ -14,12 +14,14 @@ from eeaug.export.tflm.interpreter import Arena
 from eeaug.export.tflm.operators import METHODS
 
 __all__ = [
-    "DriverCascade", "DriverStage", "array", "driver", "header", "identifier", "int8_of", "model", "signature",
+    "DriverCascade", "DriverStage", "array", "constant", "driver", "header", "identifier", "int8_of", "model",
+    "signature",
 ]  # fmt: skip
 
 MEASURES = {"max-softmax": "kMaxSoftmax", "margin": "kMargin", "entropy": "kEntropy"}
 KINDS = {"softmax": "kSoftmax", "binary": "kBinary", "multilabel": "kMultilabel"}
 PER_LINE = 16
+TAKEN = ("Advised", "Answer", "Point", "QuantisedInput", "Status", "Watch", "watch")  # beside processors' names
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,12 @@ def int8_of(entry: StageEntry) -> Int8Stage:
 
 
 def identifier(text: str) -> str:
-    """A name that C++ takes."""
+    """A name that C++ takes, and that stands for nothing else."""
     name = re.sub(r"\W", "_", text, flags=re.ASCII)
-    return f"_{name}" if name[0].isdigit() else name
+    return f"_{name}" if name[0].isdigit() else f"{name}_" if name in TAKEN else name
 
 
-def _constant(text: str) -> str:
+def constant(text: str) -> str:
     return "k" + "".join(word.capitalize() for word in re.split(r"\W", text))
 
 
@@ -146,7 +148,7 @@ constexpr const char* kClasses[] = {{{names}}};
 #endif
 
 // Thresholds to switch between while the network runs.
-enum Point {{ {", ".join(_constant(name) for name, _ in cascade.points)} }};
+enum Point {{ {", ".join(constant(name) for name, _ in cascade.points)} }};
 constexpr int kPoints = {len(cascade.points)};
 constexpr int16_t kThresholds[][{max(exits, 1)}] = {{
 {rows}
