@@ -74,7 +74,7 @@ def saved_at(runs: Sequence[Mapping[str, Any]]) -> str:
     pairs = [(run["figures"]["measured"], run["figures"]["given"]) for run in runs]
     saved = [1 - after["mean_macs"] / before["mean_macs"] for after, before in pairs]
     drops = [before["accuracy"] - after["accuracy"] for after, before in pairs]
-    return f"{cells(saved, percent)} at {cells(drops, lambda drop: f'{100 * drop:.2f}')}"
+    return f"{cells(saved, percent)} at {cells(drops, lambda drop: points(drop).lstrip('+'))}"
 
 
 def world(rows: Rows, prefix: str) -> str:

@@ -58,8 +58,9 @@ def _glance(rows: Rows) -> list[str]:
     """One line of each table."""
 
     def ours(name: str) -> str:
-        runs = runs_of(rows, ROWS[name])
-        return saved_at(runs) if runs else "not run"
+        runs, splits = runs_of(rows, ROWS[name]), ROWS[name].seeds
+        some = f" ({len(runs)} of {splits} splits run)" if len(runs) < splits else ""
+        return saved_at(runs) + some if runs else "not run"
 
     lines = []
     budgets = {"kws": ("one", "1"), "ecg": ("half", "0.5"), "cifar-val": ("", "1")}
