@@ -192,8 +192,8 @@ class Report(Mapping[str, Any]):
     ('test', 1000)
     >>> report.accuracy == report["design"]["measured"]["accuracy"]
     True
-    >>> [exit.processor for exit in report.exits], 0 < report.exits[0].leave_rate < 1
-    (['cm4f'], True)
+    >>> {exit.processor for exit in report.exits}, 0 < report.exits[0].leave_rate < 1
+    ({'cm4f'}, True)
     >>> 0.2 < report.macs_saved < 1 and report.worst_latency_s <= 2.5
     True
     >>> print(f"In short: {report}")

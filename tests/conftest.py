@@ -23,7 +23,9 @@ from eeaug.schema import manifest, report
 UNIT = Path(__file__).resolve().parent / "unit"
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "onnx", "onnxruntime", "tf2onnx", "ai_edge_litert", "tflite_micro"}
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-QUICK = ("--hw", "psoc6", "--effort", "quick", "--promise", "none", "--cache-dir", "cache")
+QUICK = (
+    "--hw", "psoc6", "--effort", "quick", "--promise", "none", "--max-exits", "1", "--cache-dir", "cache",
+)  # fmt: skip
 AUGMENT = ("augment", "model.h5", *QUICK)
 AS_BUNDLE = (*AUGMENT, "--max-latency", "2.5")  # what the fixture `bundle` runs
 SIZES = {"train": 600, "val": 300, "test": 300}  # of the example's data: enough to be right, quick to pass

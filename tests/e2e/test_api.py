@@ -23,7 +23,7 @@ from eeaug.flow import subprocess_run
 from eeaug.settings.options import KINDS
 from eeaug.support.progress import Lines
 
-QUICK = {"effort": "quick", "promise": "none", "max_latency_s": 2.5}
+QUICK = {"effort": "quick", "promise": "none", "max_exits": 1, "max_latency_s": 2.5}
 HEAVY = "{'numpy', 'tensorflow', 'keras', 'onnx', 'networkx', 'rich', 'yaml', 'jinja2'}"
 
 

@@ -153,12 +153,13 @@ def test_equal_runs_give_equal_bytes(bundle: Bundle, run: Run, work: Path) -> No
 def test_the_same_bundle_from_a_file(bundle: Bundle, run: Run, work: Path) -> None:
     """What the fixture gives on the command line, given by a file in another directory."""
     assert AS_BUNDLE[2:] == (
-        "--hw", "psoc6", "--effort", "quick", "--promise", "none", "--cache-dir", "cache", "--max-latency", "2.5",
+        "--hw", "psoc6", "--effort", "quick", "--promise", "none", "--max-exits", "1", "--cache-dir", "cache",
+        "--max-latency", "2.5",
     )  # fmt: skip
     folder = work / "settings"
     folder.mkdir()
     (folder / "run.yaml").write_text(
-        "hw: psoc6\neffort: quick\npromise: none\ncache-dir: ../cache\nmax-latency: 2.5\n"
+        "hw: psoc6\neffort: quick\npromise: none\ncache-dir: ../cache\nmax-latency: 2.5\nmax-exits: 1\n"
     )
     done = run("augment", "model.h5", "--config", "settings/run.yaml", "-o", "from-file", cwd=work)
     assert done.code == 0, done.stderr

@@ -244,7 +244,7 @@ def test_samples_that_have_chosen_the_exits_prove_nothing(work: Path, run: Run, 
     assert same["promise"] == report["promise"] and same["design"]["exits"] == report["design"]["exits"]
     assert valid(opened)["promise"]["compared"] == 0
     line = ("--data", "model.npz", "--part", "val", "--labels", "data", "--cache-dir", "cache")
-    done = run("certify", "opened", *line, "--json", cwd=work)
+    done = run("certify", "opened", *line, "-o", "by-val", "--json", cwd=work)
     assert done.code == 0, done.stderr
     with pytest.raises(AssertionError, match="a part of x_val has chosen the exits of same"):
         patched(large, "certify", "same", *line, cwd=work)
