@@ -19,14 +19,10 @@ from eeaug.search import solver
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import PAPER_GRID, Objective, quantile_grid
 from eeaug.settings import COSTS, Contradiction, Goal
+from eeaug.settings.vocabulary import CONFIGURATIONS, usual_exits
 from eeaug.support.spelling import nearest
 
-__all__ = ["Baseline", "Rules", "baseline", "check_limits", "problem", "rules", "usual_exits"]
-
-# Exits by default where processors may run several segments: the second saves 1 to 3.4 points more on two networks,
-# the third up to 0.2, a fourth nothing that is worth its search.
-MOST = 3
-CONFIGURATIONS = 10_000_000  # of one architecture: what its tables may hold
+__all__ = ["Baseline", "Rules", "baseline", "check_limits", "problem", "rules"]
 
 
 @dataclass(frozen=True)
@@ -45,16 +41,6 @@ class Baseline:
 
     processor: str
     segments: Segments
-
-
-def usual_exits(mapping: str, thresholds: int, hardware: Hardware) -> int:
-    """How many exits there may be where none was asked for: one classifier per processor, as in the papers.
-
-    Where processors may run several segments, MOST, or as many as so many thresholds can be counted for.
-    """
-    paper = max(1, len(hardware.processors) - 1)
-    counted = [limit for limit in range(paper, MOST + 1) if thresholds**limit <= CONFIGURATIONS]
-    return max([paper, *counted]) if mapping == "free" else paper
 
 
 def rules(goal: Goal, hardware: Hardware, locations: Sequence[Location], reasons: Mapping[str, str]) -> Rules:
@@ -82,7 +68,8 @@ def rules(goal: Goal, hardware: Hardware, locations: Sequence[Location], reasons
             no_such = "{exit_at}: {0} has no such processor{1}"
             raise Contradiction(no_such, hardware.name, hint, exit_at=f"{location}:{processor}")
         pinned[location] = None if processor is None else processors.index(processor)
-    limit = goal.max_exits if goal.max_exits is not None else usual_exits(goal.mapping, goal.thresholds, hardware)
+    usual = usual_exits(goal.mapping, goal.thresholds, len(processors))
+    limit = usual if goal.max_exits is None else goal.max_exits
     if goal.thresholds**limit > CONFIGURATIONS:
         raise Contradiction(
             f"{{thresholds}} for {limit} exits are {goal.thresholds**limit:,} configurations of every "

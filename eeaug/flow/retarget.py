@@ -33,7 +33,7 @@ from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.layers import Dense
 from eeaug.network import graph, locations
 from eeaug.settings import FORMATS, Contradiction, Settings
-from eeaug.settings.vocabulary import WITH_NAMES, flag
+from eeaug.settings.vocabulary import WITH_NAMES, flag, usual_exits
 from eeaug.stages import partition
 from eeaug.support.printable import shown
 from eeaug.support.progress import Progress
@@ -189,7 +189,7 @@ def settings_of(source: EarlierBundle, changes: Mapping[str, Any]) -> Settings:
     for one, other in (("max_accuracy_drop", "efficiency_weight"), ("efficiency_weight", "max_accuracy_drop")):
         if changes.get(one) is not None:
             kept[other] = None
-    usual = problem.usual_exits(stored["mapping"], stored["thresholds"], source.hardware)
+    usual = usual_exits(stored["mapping"], stored["thresholds"], len(source.hardware.processors))
     if "hardware" in changes and stored["max_exits"] == usual:
         kept["max_exits"] = None  # the default of the old target; the new one has its own
     if source.manifest.finetuned is None:

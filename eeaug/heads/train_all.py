@@ -348,6 +348,7 @@ def _sources(groups: Iterable[Sequence[Head]]) -> list[Wanted]:
 @contextmanager
 def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
     """Threads that do not share BLAS's own: what each computes depends on nothing else."""
+    import scipy.linalg  # noqa: F401 (it brings a BLAS of its own, and only what is loaded is limited)
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(count) as pool:

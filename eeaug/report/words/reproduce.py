@@ -9,7 +9,7 @@ from typing import Any
 
 from eeaug.report.words.facts import Report
 from eeaug.settings import Settings
-from eeaug.settings.vocabulary import flag
+from eeaug.settings.vocabulary import flag, usual_exits
 from eeaug.support.quantities import DROP, as_given
 
 __all__ = ["command", "inputs", "sidecar", "sidecar_name", "versions"]
@@ -47,10 +47,11 @@ def command(report: Report, manifest: Report, place: str) -> str:
 
 def _changed(report: Report) -> dict[str, Any]:
     """Settings that differ from what `eeaug augment` takes without options."""
-    most_exits = max(1, len(report["hardware"]["processors"]) - 1)
+    asked = report["settings"]
+    most_exits = usual_exits(asked["mapping"], asked["thresholds"], len(report["hardware"]["processors"]))
     usual = Settings.of(model=Path(), hardware="", cache=Path()).as_dict(most_exits)
-    given = report["settings"].items()
-    return {k: value for k, value in given if k != "threads" and value is not None and value != usual.get(k)}
+    given = {k: value for k, value in asked.items() if k != "threads" and value is not None}
+    return {k: value for k, value in given.items() if value != usual.get(k)}
 
 
 def _options(settings: Mapping[str, Any]) -> list[str]:
