@@ -8,7 +8,8 @@ from math import inf
 
 __all__ = [
     "ALWAYS", "CONFIGURATIONS", "COSTS", "C_PREFIX", "EFFORTS", "FAMILIES", "FORMATS", "HEADERS", "MAX_SEED",
-    "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost", "Effort", "flag", "needed", "usual_exits",
+    "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost", "Effort", "flag", "needed",
+    "usual_exits",
 ]  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
