@@ -170,7 +170,7 @@ def test_pictures_are_xml_that_parsers_read() -> None:
     call = {"name": EVIL, "kind": EVIL, "inputs": [], "shape": [1], "kernel": [], "macs": 1}
     facts = {
         "model": EVIL, "input_shape": [1], "classes": 2, "macs": 1, "parameters": 1, "locations": 0,
-        "blocks": [block], "calls": [call], "hardware": None,
+        "blocks": [block], "calls": [call], "hardware": None, "input": block,
     }  # fmt: skip
     ElementTree.fromstring(block_picture.svg(facts))
 

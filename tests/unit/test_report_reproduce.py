@@ -14,6 +14,7 @@ from reports import SAMPLE
 
 from eeaug.report.words import reproduce
 from eeaug.settings import Settings
+from eeaug.settings.vocabulary import usual_exits
 
 RAW = {"scale": 1.0, "offset": 0.0, "mean": None, "std": None}
 augment: Any = importlib.import_module("eeaug.cli.augment")
@@ -60,7 +61,9 @@ def test_augment_is_asked_for_the_same(changes: dict[str, Any]) -> None:
     options = parsed(augment.augment, words[2:])
     options.pop("no_cache")
     settings: Settings = augment._settings(options)
-    assert settings.as_dict(options["max_exits"] or 1) == report["settings"]
+    asked = report["settings"]
+    usual = usual_exits(asked["mapping"], asked["thresholds"], len(report["hardware"]["processors"]))
+    assert settings.as_dict(usual if options["max_exits"] is None else options["max_exits"]) == asked
     assert (settings.input.model.name, settings.input.hardware, settings.input.data) == (
         "resnet8.h5",
         "out/hardware.yaml",
