@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from head_parts import DECISION, TAIL, at
+from head_parts import DECISION, TAIL, at, of_tensor, targets
 from keras_nets import CLASSES, dense_head, map_head, trained
 
 from eeaug.backbone import keras_files, model
@@ -122,30 +122,6 @@ def test_maps_move_one_by_one() -> None:
     by = [np.array([0, 2, -1, 0]), np.array([-2, 0, 1, 0])]
     expected = [shifted(x[r : r + 1], [int(far[i]) for far in by])[0] for i, r in enumerate(rows)]
     np.testing.assert_array_equal(moving.moved(x, rows, by), expected)
-
-
-def features(head: Head, n: int = 200, seed: int = 0) -> Features:
-    """A cloud per class in the pooled values that the head reads, on scales far apart."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % CLASSES
-    shape = training.wanted(head).shape
-    pooled = 5 + 3 * rng.normal(size=(n, prod(shape))) * np.linspace(0.1, 2, prod(shape))
-    pooled[:, :CLASSES] += 8 * np.eye(CLASSES)[labels]
-    return Features(
-        tensors={training.wanted(head).key: pooled.astype(np.float32).reshape(n, *shape)},
-        probabilities=np.full((n, CLASSES), 1 / CLASSES, np.float32),
-        labels=labels.astype(np.int64),
-    )
-
-
-def of_tensor(head: Head, values: np.ndarray) -> Features:
-    return Features(
-        {training.wanted(head).key: values}, np.zeros((len(values), CLASSES), np.float32), np.zeros(0, int)
-    )
-
-
-def targets(fit: Features) -> training.Targets:
-    return lambda rows: DECISION.targets(fit.labels[rows])
 
 
 @pytest.mark.parametrize("size", ["average", "2x2", "4x4"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from head_parts import DECISION, at
+from head_parts import DECISION, at, of_tensor, targets
 from keras_nets import CLASSES, dense_head
 
 from eeaug.cascade import temperature
@@ -32,16 +32,6 @@ def features(head: Head, n: int = 200, seed: int = 0) -> Features:
         probabilities=np.full((n, CLASSES), 1 / CLASSES, np.float32),
         labels=labels.astype(np.int64),
     )
-
-
-def of_tensor(head: Head, values: np.ndarray) -> Features:
-    return Features(
-        {training.wanted(head).key: values}, np.zeros((len(values), CLASSES), np.float32), np.zeros(0, int)
-    )
-
-
-def targets(fit: Features) -> training.Targets:
-    return lambda rows: DECISION.targets(fit.labels[rows])
 
 
 def plan(passes: int, seed: int = 0) -> Plan:

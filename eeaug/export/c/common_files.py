@@ -27,13 +27,28 @@ from eeaug.export.verify import Reference
 from eeaug.runtime import DEFAULT
 
 __all__ = [
-    "EXAMPLE", "build_number", "default_point", "facts_of", "first_of", "groups", "memory_of",
+    "EXAMPLE", "build_number", "default_point", "facts_of", "first_of", "groups", "memory_of", "needed",
     "numbers_handed_over", "outcomes_of", "plain", "stems_of", "table", "texts", "too_large", "watch_of",
 ]  # fmt: skip
 
 EXAMPLE = tuple(
     f"mps2/{name}" for name in ("startup.c", "mps2.ld", "mps2-an500.ld", "mps2-an505.ld", "mps3-an547.ld")
 )
+
+
+def needed(prefix: str, processors: Sequence[PlannedProcessor], weights: Sequence[int]) -> tuple[CProcessor, ...]:
+    """What every processor needs, whose constants take so many bytes; not yet compiled."""
+    return tuple(
+        CProcessor(
+            name=processor.name,
+            function=f"{prefix}_{processor.stem}",
+            stages=tuple(processor.stages),
+            arena_bytes=processor.plan.bytes,
+            arena_lower_bound_bytes=processor.plan.least,
+            weights_bytes=size,
+        )
+        for processor, size in zip(processors, weights, strict=True)
+    )
 
 
 def facts_of(work: Work) -> Facts:

@@ -9,21 +9,21 @@ from eeaug.cascade.output import Decision
 __all__ = ["confidence", "hear", "predicted", "sure"]
 
 _LARGEST = """\
-/* The largest of n probabilities. */
-static float sure(const float *p, int n)
+/* The largest of n @shares. */
+static @number sure(const @number *p, int n)
 {
-    float largest = p[0];
+    @number largest = p[0];
     for (int i = 1; i < n; ++i) {
         largest = p[i] > largest ? p[i] : largest;
     }
     return largest;
 }"""
 _MARGIN = """\
-/* How far the largest of n probabilities is from the second. */
-static float sure(const float *p, int n)
+/* How far the largest of n @shares is from the second. */
+static @number sure(const @number *p, int n)
 {
-    float largest = p[0] > p[1] ? p[0] : p[1];
-    float second = p[0] > p[1] ? p[1] : p[0];
+    @number largest = p[0] > p[1] ? p[0] : p[1];
+    @number second = p[0] > p[1] ? p[1] : p[0];
     for (int i = 2; i < n; ++i) {
         if (p[i] > largest) {
             second = largest;
@@ -63,7 +63,7 @@ static float confidence(const float *p)
     return least;
 }"""
 _CLASS = """\
-static int32_t predicted(const float *p)
+static int32_t predicted(const @number *p)
 {
     int32_t best = 0;
     for (int32_t i = 1; i < OUTPUTS; ++i) {
@@ -72,16 +72,16 @@ static int32_t predicted(const float *p)
     return best;
 }"""
 _BINARY = """\
-static int32_t predicted(const float *p)
+static int32_t predicted(const @number *p)
 {
-    return p[0] >= 0.5f;
+    return p[0] >= @half;
 }"""
 _LABELS = """\
-static uint64_t predicted(const float *p)
+static uint64_t predicted(const @number *p)
 {
     uint64_t labels = 0;
     for (int i = 0; i < OUTPUTS; ++i) {
-        labels |= (uint64_t)(p[i] >= 0.5f) << i;
+        labels |= (uint64_t)(p[i] >= @half) << i;
     }
     return labels;
 }"""
@@ -123,11 +123,13 @@ static void hear(const float *const *said, const float *weights, int count, floa
 }"""
 
 
-def sure(decision: Decision) -> str:
-    """C for the confidence of one distribution."""
+def sure(decision: Decision, number: str = "float", shares: str = "probabilities", entropy: str = _ENTROPY) -> str:
+    """C for the confidence of one distribution, of ``shares`` that are of the type ``number``."""
     options = decision.classes if decision.kind == "softmax" else 2
-    code = {"max-softmax": _LARGEST, "margin": _MARGIN, "entropy": _ENTROPY}[decision.measure]
-    return code.replace("@logarithm", repr(log(options)))
+    code = {"max-softmax": _LARGEST, "margin": _MARGIN, "entropy": entropy}[decision.measure]
+    for name, text in (("number", number), ("shares", shares), ("logarithm", repr(log(options)))):
+        code = code.replace(f"@{name}", text)
+    return code
 
 
 def confidence(decision: Decision) -> str:
@@ -135,8 +137,10 @@ def confidence(decision: Decision) -> str:
     return _OF_ALL if decision.kind == "softmax" else _LEAST
 
 
-def predicted(decision: Decision) -> str:
-    return {"softmax": _CLASS, "binary": _BINARY, "multilabel": _LABELS}[decision.kind]
+def predicted(decision: Decision, number: str = "float", half: str = "0.5f") -> str:
+    """C for the class, or the labels as bits; ``half`` is one half in the type ``number``."""
+    code = {"softmax": _CLASS, "binary": _BINARY, "multilabel": _LABELS}[decision.kind]
+    return code.replace("@number", number).replace("@half", half)
 
 
 def hear(decision: Decision) -> str:

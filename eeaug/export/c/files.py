@@ -23,6 +23,7 @@ from eeaug.export.c.common_files import (
     first_of,
     groups,
     memory_of,
+    needed,
     numbers_handed_over,
     outcomes_of,
     plain,
@@ -70,20 +71,9 @@ def write(work: Work) -> Added:
     others = texts(facts, processors, weights, tuple(shared))
     for name, text in {**shared, **others, **_samples(work, facts)}.items():
         (folder / name).write_text(text, encoding="utf-8")
-    needed = tuple(
-        CProcessor(
-            name=processor.name,
-            function=f"{facts.prefix}_{processor.stem}",
-            stages=tuple(processor.stages),
-            arena_bytes=processor.plan.bytes,
-            arena_lower_bound_bytes=processor.plan.least,
-            weights_bytes=weight_bytes,
-        )
-        for processor, weight_bytes in zip(processors, weights, strict=True)
-    )
     return Added(
         [f"{FOLDER}/{facts.prefix}_stage_{k}.c" for k in range(len(stages))],
-        whole={"c": needed},
+        whole={"c": needed(facts.prefix, processors, weights)},
         versions={"emx-onnx-cgen": version("emx-onnx-cgen")},
     )
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from math import log2
 
 from eeaug.cascade.output import Decision, Quantised
+from eeaug.export.c import decisions
 from eeaug.export.c.arithmetic import Arithmetic
 from eeaug.export.c.text import literal
 from eeaug.export.c_int8.constants import numbers
@@ -50,32 +51,6 @@ static int32_t logarithm(int32_t share)
     }
     return whole * ONE + fraction;
 }"""
-_LARGEST = """\
-/* The largest of n shares. */
-static int32_t sure(const int32_t *p, int n)
-{
-    int32_t largest = p[0];
-    for (int i = 1; i < n; ++i) {
-        largest = p[i] > largest ? p[i] : largest;
-    }
-    return largest;
-}"""
-_MARGIN = """\
-/* How far the largest of n shares is from the second. */
-static int32_t sure(const int32_t *p, int n)
-{
-    int32_t largest = p[0] > p[1] ? p[0] : p[1];
-    int32_t second = p[0] > p[1] ? p[1] : p[0];
-    for (int i = 2; i < n; ++i) {
-        if (p[i] > largest) {
-            second = largest;
-            largest = p[i];
-        } else if (p[i] > second) {
-            second = p[i];
-        }
-    }
-    return largest - second;
-}"""
 _ENTROPY = """\
 /* 1 - H / ln n, H the entropy of n shares; 0 ln 0 is 0. */
 static int32_t sure(const int32_t *p, int n)
@@ -103,29 +78,6 @@ _OF_PAIRS = """\
         const int32_t one = sure(pair, 2);
         least = one < least ? one : least;
     }"""
-_CLASS = """\
-static int32_t predicted(const int32_t *p)
-{
-    int32_t best = 0;
-    for (int32_t i = 1; i < OUTPUTS; ++i) {
-        best = p[i] > p[best] ? i : best;
-    }
-    return best;
-}"""
-_BINARY = """\
-static int32_t predicted(const int32_t *p)
-{
-    return p[0] >= ONE / 2;
-}"""
-_LABELS = """\
-static uint64_t predicted(const int32_t *p)
-{
-    uint64_t labels = 0;
-    for (int i = 0; i < OUTPUTS; ++i) {
-        labels |= (uint64_t)(p[i] >= ONE / 2) << i;
-    }
-    return labels;
-}"""
 _POWER = """\
 /* 2^-d of d >= 0 in 2^-24: in 2^-30. Products of 2^-(2^-24), 2^-(2^-23) and so on, in 2^-32. */
 static int32_t power(int64_t d)
@@ -218,7 +170,7 @@ void @{prefix}_quantise(const float *sample, int8_t *input);
 
 def _sure(decision: Decision) -> str:
     options = decision.classes if decision.kind == "softmax" else 2
-    code = {"max-softmax": _LARGEST, "margin": _MARGIN, "entropy": _ENTROPY}[decision.measure]
+    code = decisions.sure(decision, "int32_t", "shares", _ENTROPY)
     return code.replace("@per_logarithm", str(round(ONE / log2(options))))
 
 
@@ -228,7 +180,7 @@ def _decisions(decision: Decision, hears: bool) -> str:
     if hears or decision.measure == "entropy":
         parts.append(_LOGARITHM)
     parts += [_sure(decision), _CONFIDENCE.replace("@least", _OF_ALL if softmax else _OF_PAIRS)]
-    parts.append({"softmax": _CLASS, "binary": _BINARY, "multilabel": _LABELS}[decision.kind])
+    parts.append(decisions.predicted(decision, "int32_t", "ONE / 2"))
     if hears:
         powers = numbers(f"{round(2.0**32 * 2.0 ** -(2.0 ** (bit - 24)))}u" for bit in range(24))
         parts += [_POWER.replace("@powers", powers), _HEAR if softmax else _HEAR_PAIRS]

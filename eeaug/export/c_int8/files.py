@@ -89,18 +89,10 @@ def write(work: Work) -> Added:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    needed = tuple(
-        CProcessor(
-            name=processor.name,
-            function=f"{prefix}_{processor.stem}",
-            stages=tuple(processor.stages),
-            arena_bytes=processor.plan.bytes,
-            arena_lower_bound_bytes=processor.plan.least,
-            weights_bytes=size,
-        )
-        for processor, size in zip(processors, weights, strict=True)
+    return Added(
+        [f"{FOLDER}/{prefix}_stage_{k}.c" for k in range(len(stages))],
+        whole={"c_int8": common_files.needed(prefix, processors, weights)},
     )
-    return Added([f"{FOLDER}/{prefix}_stage_{k}.c" for k in range(len(stages))], whole={"c_int8": needed})
 
 
 def complete(work: Work) -> None:
