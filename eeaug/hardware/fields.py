@@ -82,6 +82,13 @@ PROCESSOR = (
         options=CPUS,
         null="the C files are not measured for it",
     ),
+    Field(
+        "clock_hz",
+        "number",
+        "The frequency that it works at. Counted instructions become seconds by it.",
+        null="unknown; counted instructions stay instructions",
+        unit="Hz",
+    ),
     _SOURCE,
 )
 MEMORY = (

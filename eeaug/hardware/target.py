@@ -60,6 +60,7 @@ class Processor:
     overhead_s_per_layer: float | None = None
     overhead_s_per_element: float | None = None
     cpu: str | None = None
+    clock_hz: float | None = None
 
     def overhead_s(self, layers: float, elements: float) -> float:
         """Seconds that so many layers with MACs, which give so many elements, take besides their MACs."""
@@ -268,6 +269,7 @@ def _processor(section: Section, memory_names: list[str]) -> Processor:
         wakeup_s=section.number("wakeup_s"),
         runtime=section.text("runtime"),
         cpu=section.choice("cpu") or None,
+        clock_hz=section.number("clock_hz"),
         source=section.text("source"),
         overhead_s_per_layer=section.number("overhead_s_per_layer"),
         overhead_s_per_element=section.number("overhead_s_per_element"),
