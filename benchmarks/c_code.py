@@ -177,9 +177,11 @@ def on_core(work: Work, cpu: str) -> Work:
     return work.adding("c-int8", formats.FORMATS["c-int8"].write(work))
 
 
-def counted(sources: Sequence[Path], includes: Sequence[str], program: str, cpu: str, place: Path) -> float:
+def counted(
+    sources: Sequence[Path], includes: Sequence[str], program: str, cpu: str, place: Path, core: Core | None = None
+) -> float:
     """Millions of instructions, by a program that prints ticks of SysTick."""
-    core = CORES[cpu]
+    core = core or CORES[cpu]
     (place / "count.c").write_text(program, encoding="utf-8")
     for name in ("startup.c", f"{core.script}.ld"):
         (place / name).write_text(filled(f"mps2/{name}"), encoding="utf-8")
@@ -194,23 +196,32 @@ def counted(sources: Sequence[Path], includes: Sequence[str], program: str, cpu:
     return int(done.stdout.split("ticks ")[1]) / core.mhz / 1000
 
 
-def ours(work: Work, kind: str, name: str, cpu: str, place: Path) -> Row:
-    folder = work.directory / kind
-    planned: tuple[CProcessor, ...] | None = work.manifest.c if kind == "c" else work.manifest.c_int8
-    assert planned is not None
-    (processor,) = planned
-    number, width = ("float", 4) if kind == "c" else ("int8_t", 1)
+def planned(work: Work, kind: str) -> CProcessor:
+    """What the one processor runs."""
+    (processor,) = (work.manifest.c if kind == "c" else work.manifest.c_int8) or ()
+    return processor
+
+
+def counting(work: Work, kind: str, folder: Path) -> tuple[str, list[str]]:
+    """A program that counts the C files in ``folder``, and where headers are."""
     prefix = names.prefix(work.manifest)
     known = {
-        "prefix": prefix, "PREFIX": prefix.upper(), "number": number, "function": processor.function,
-        "default_point": point("default", prefix),
+        "prefix": prefix, "PREFIX": prefix.upper(), "number": "float" if kind == "c" else "int8_t",
+        "function": planned(work, kind).function, "default_point": point("default", prefix),
     }  # fmt: skip
     program = COUNT
     for word, value in known.items():
         program = program.replace(f"@{{{word}}}", value)
-    includes = [f"-I{path}" for path in (folder, *sorted(folder.glob("third_party/*/Include")))]
+    return program, [f"-I{path}" for path in (folder, *sorted(folder.glob("third_party/*/Include")))]
+
+
+def ours(work: Work, kind: str, name: str, cpu: str, place: Path) -> Row:
+    folder, processor = work.directory / kind, planned(work, kind)
+    number, width = ("float", 4) if kind == "c" else ("int8_t", 1)
+    prefix = names.prefix(work.manifest)
+    program, includes = counting(work, kind, folder)
     millions = counted(sorted(folder.glob("*.c")), includes, program, cpu, place)
-    alone = cascade_source.alone(common_files.stems_of(work, planned), 0, prefix, number)
+    alone = cascade_source.alone(common_files.stems_of(work, [processor]), 0, prefix, number)
     size = toolchain.measured(toolchain.ARM, folder, processor.function, alone, cpu, place)
     (stage,) = work.manifest.stages
     inputs = width * int(np.prod(stage.input_shape))

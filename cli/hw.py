@@ -11,6 +11,7 @@ from eeaug import hardware
 from eeaug.cli import out
 from eeaug.cli.grouped import Suggesting
 from eeaug.cli.hw_fit import fit
+from eeaug.hardware import cycles
 from eeaug.support import printable
 
 if TYPE_CHECKING:
@@ -174,6 +175,9 @@ def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:
         ("wake-up", *(_quantity(p.wakeup_s, "s") for p in processors)),
         ("runtime", *(p.runtime or UNKNOWN for p in processors)),
         ("CPU", *(p.cpu or UNKNOWN for p in processors)),
+        ("clock", *(_quantity(p.clock_hz, "Hz") for p in processors)),
+        ("cycles per instruction", *(_cycles(p) for p in processors)),
+        ("basis", *(p.basis or UNKNOWN for p in processors)),
     ]
     return _table("Processors, in order of use", ("", *(p.name for p in processors)), rows)
 
@@ -183,6 +187,11 @@ def _stated_rate(processor: hardware.Processor, kind: str) -> str:
     if rate is None and processor.rate(kind) is not None:
         return f"{UNKNOWN} (default)"
     return _quantity(rate, " MAC/s")
+
+
+def _cycles(processor: hardware.Processor) -> str:
+    of_core = cycles.of(processor)
+    return UNKNOWN if of_core is None else f"{of_core.cycles:.3g} {of_core.words}"
 
 
 def _count(items: tuple[object, ...], one: str, many: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from eeaug import hardware
+from eeaug.hardware import cycles
 from eeaug.hardware.fields import FIELDS
 from eeaug.support.strict_yaml import Field
 
@@ -85,10 +86,61 @@ rate of its own. What to trust is the column "fitted to the others": the error o
 rows. `benchmarks/latency_model.py` does that with the published results of MLPerf Tiny.
 """
 
+_CYCLES = """\
+## From counted instructions to seconds
+
+Instructions of the C files are counted in QEMU. Seconds are instructions × cycles per instruction / `clock_hz`,
+with the processor's own `cycles_per_instruction` (±5 %), or else those of its `cpu`:
+
+@{cores}
+They are of code that a cache or prefetch unit keeps fed. Where they come from, and what is known of their errors
+(`benchmarks/cycles.py` counts, `benchmarks/latency_model.py` compares with the published results of MLPerf Tiny):
+
+- **Cortex-M4, M33**: cycles of submissions whose kernels are CMSIS-NN's (microTVM's), over the counted
+  instructions of just these kernels. **M7**: the same submitter's kernels took so much less on it than on an M4.
+  **M0+, M3**: Arm's table of cycles for each of the executed instructions. Such a table gives 1.34 for the M4: the
+  rest up to 1.52 is its flash with five wait states. **M55**: assumed.
+- The errors are between boards: what a board takes, from what the same kernels took on another board. That is the
+  memory, and no model of a core knows it: two boards with an M4 differ by up to 40 %. `eeaug hw measure` times
+  yours.
+- Between networks on one board they are smaller. Every network of a submission estimated from its others, with
+  nothing fitted but cycles per instruction, median error:
+
+| core | submissions | rates with overheads | counted instructions of c-int8 |
+| --- | --- | --- | --- |
+| Cortex-M0+ | 2 | 7.6 % | 18.7 % |
+| Cortex-M4 | 24 | 7.0 % | 8.6 % |
+| Cortex-M7 | 13 | 4.3 % | 4.0 % |
+| Cortex-M33 | 13 | 4.2 % | 8.4 % |
+| all four | 52 | 5.5 % | 7.4 % |
+
+Rates with overheads are those of `eeaug hw fit` on the same networks; on all submissions, with processors of other
+kinds, they are 10.3 % off. What c-int8 executes is not what a submission executed: with the kernels of CMSIS-NN
+counted in place of c-int8's, the five submissions that ran these are 2.9 % off, against 17.0 %. On the M0+ the only
+submitter has kernels of its own, in which a depthwise layer takes another share of the time than in c-int8.
+
+MobileNetV1 (vww) of STMicroelectronics, plumerai, Skymizer and Nuvoton from v1.1 on is left out: most channels of
+its second half are constant for any image, and these submissions do not compute them any more. The time of vww
+halved at that version, and that of the other networks stayed.
+"""
+
+
+def _cores() -> str:
+    rows = [(name, f"{core.cycles:.2f}", core.words, core.source) for name, core in cycles.CORES.items()]
+    return _table(("core", "cycles per instruction", "error", "from"), rows)
+
 
 def markdown() -> str:
     """The whole of docs/hardware.md: how to write a description, every key, the shipped profiles."""
-    parts = [_HEAD, f"```yaml\n{EXAMPLE}```\n", _HOW, _FIT, *_sections("The file", FIELDS), _profiles()]
+    parts = [
+        _HEAD,
+        f"```yaml\n{EXAMPLE}```\n",
+        _HOW,
+        _FIT,
+        _CYCLES.replace("@{cores}", _cores()),
+        *_sections("The file", FIELDS),
+        _profiles(),
+    ]
     return "\n".join(parts)
 
 

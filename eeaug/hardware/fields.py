@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from eeaug.support.strict_yaml import Field
 
-__all__ = ["BYTES_PER_ELEMENT", "CPUS", "FIELDS", "LINK", "MEMORY", "PROCESSOR", "RATES", "SCHEMA_VERSION"]
+__all__ = ["BASES", "BYTES_PER_ELEMENT", "CPUS", "FIELDS", "LINK", "MEMORY", "PROCESSOR", "RATES", "SCHEMA_VERSION"]
 
 SCHEMA_VERSION = 1
 CPUS = (
     "cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3", "cortex-m4", "cortex-m4+nofp", "cortex-m7",
     "cortex-m7+nofp.dp", "cortex-m7+nofp", "cortex-m23", "cortex-m33", "cortex-m33+nofp", "cortex-m55",
 )  # fmt: skip
+BASES = ("timed", "published", "assumed")
 BYTES_PER_ELEMENT = {"int8": 1, "int16": 2, "float16": 2, "float32": 4}
 
 _SOURCE = Field("source", "text", "Where these figures come from.", null="not said")
@@ -88,6 +89,19 @@ PROCESSOR = (
         "The frequency that it works at. Counted instructions become seconds by it.",
         null="unknown; counted instructions stay instructions",
         unit="Hz",
+    ),
+    Field(
+        "cycles_per_instruction",
+        "number",
+        "Cycles that it takes for an instruction of the C files, as `eeaug hw measure` times them.",
+        null="those of its `cpu`, from published results",
+    ),
+    Field(
+        "basis",
+        "choice",
+        "What rates, overheads and cycles per instruction stand on; `eeaug hw measure` writes `timed`.",
+        options=BASES,
+        null="not said",
     ),
     _SOURCE,
 )

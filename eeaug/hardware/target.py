@@ -61,6 +61,8 @@ class Processor:
     overhead_s_per_element: float | None = None
     cpu: str | None = None
     clock_hz: float | None = None
+    cycles_per_instruction: float | None = None
+    basis: str | None = None
 
     def overhead_s(self, layers: float, elements: float) -> float:
         """Seconds that so many layers with MACs, which give so many elements, take besides their MACs."""
@@ -270,6 +272,8 @@ def _processor(section: Section, memory_names: list[str]) -> Processor:
         runtime=section.text("runtime"),
         cpu=section.choice("cpu") or None,
         clock_hz=section.number("clock_hz"),
+        cycles_per_instruction=section.number("cycles_per_instruction"),
+        basis=section.choice("basis") or None,
         source=section.text("source"),
         overhead_s_per_layer=section.number("overhead_s_per_layer"),
         overhead_s_per_element=section.number("overhead_s_per_element"),

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Instructions of MLPerf Tiny's networks as int8 C, and the cycles that Arm's tables give for them.
+
+    python benchmarks/cycles.py --data-dir DIR --into benchmarks/cycles.json
+
+DIR holds `models/`. Every network is written whole by `--format c-int8` and counted in QEMU for every core, see
+c_code.py; for cores with DSP instructions once more with the kernels of CMSIS-NN 4.0.0 for convolutions and
+depthwise layers in place of eeaug's own: some published results were made with these. latency_model.py reads what
+this script writes.
+
+For Cortex-M0+, M3 and M4 Arm publishes how many cycles an instruction takes (arm_tables.py): with a count of every
+instruction (instruction_mix.c, a plugin of QEMU) this gives cycles per instruction without wait states of the
+memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import arm_tables
+import c_code
+
+from eeaug.backbone import keras_files
+from eeaug.export.c import toolchain
+from eeaug.export.formats import Work
+
+NETWORKS = {"ic": "ResNet-8", "kws": "DS-CNN", "vww": "MobileNetV1"}
+WITH_DSP = ("cortex-m4", "cortex-m7", "cortex-m33")
+WITH_VECTORS = "cortex-m55"  # its files keep the memory that CMSIS-NN's depthwise layers need
+CORES = {"cortex-m3": c_code.Core("mps2-an385", "mps2", 25, floats=False), **c_code.CORES}
+OURS = "#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)"  # before eeaug's convolutions
+THEIRS = "#if defined(ARM_MATH_MVEI)\n    if ("  # before CMSIS-NN's depthwise layers
+
+
+def program(work: Work, place: Path, cpu: str, *, cmsis_nn: bool) -> float:
+    """Millions of instructions of ``c-int8/``; leaves the program at place/count.elf."""
+    folder = place / "c-int8"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(work.directory / "c-int8", folder)
+    if cmsis_nn:
+        (kernels,) = folder.glob("*_kernels.c")
+        text = kernels.read_text(encoding="utf-8").replace(OURS, "#if 0")
+        kernels.write_text(text.replace(THEIRS, "#if 1\n    if ("), encoding="utf-8")
+    text, includes = c_code.counting(work, "c-int8", folder)
+    return c_code.counted(sorted(folder.glob("*.c")), includes, text, cpu, place, CORES[cpu])
+
+
+def by_tables(place: Path, core: c_code.Core, cpu: str, plugin: Path) -> float:
+    """Cycles per instruction of place/count.elf."""
+    written = place / "mix.tsv"
+    line = ["qemu-system-arm", "-M", core.machine, "-nographic", "-semihosting", "-icount", "shift=0"]
+    environment = {**os.environ, "INSTRUCTION_MIX": str(written)}
+    line += ["-plugin", str(plugin), "-kernel", str(place / "count.elf")]
+    subprocess.run(line, env=environment, check=True, capture_output=True)
+    instructions = arm_tables.mix(written)
+    return arm_tables.cycles(instructions, cpu) / sum(i.times for i in instructions)
+
+
+def measured(data: Path) -> dict[str, Any]:
+    """Everything that cycles.json says."""
+    ours: dict[str, dict[str, int]] = {}
+    theirs: dict[str, dict[str, int]] = {}
+    tables: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        plugin = Path(scratch) / "instruction_mix.so"
+        source = Path(__file__).with_name("instruction_mix.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(plugin), str(source)], check=True)
+        for task, name in NETWORKS.items():
+            with tempfile.TemporaryDirectory() as bundle, tempfile.TemporaryDirectory() as temporary:
+                place = Path(temporary)
+                work = c_code.whole(
+                    Path(bundle), data / "models" / c_code.MODELS[name][0], ["tflite", "tflite-int8"]
+                )
+                for cpu, core in CORES.items():
+                    work = c_code.on_core(work, cpu)
+                    count = program(work, place, cpu, cmsis_nn=False)
+                    ours.setdefault(task, {})[cpu] = round(1e6 * count)
+                    if cpu in ("cortex-m0plus", "cortex-m3", "cortex-m4"):
+                        ratio = by_tables(place, core, cpu, plugin)
+                        tables.setdefault(task, {})[cpu] = round(ratio, 3)
+                    print(f"{name} {cpu}: {count:.2f} M", flush=True)
+                work = c_code.on_core(work, WITH_VECTORS)
+                for cpu in WITH_DSP:
+                    count = program(work, place, cpu, cmsis_nn=True)
+                    theirs.setdefault(task, {})[cpu] = round(1e6 * count)
+                    print(f"{name} {cpu}, CMSIS-NN: {count:.2f} M", flush=True)
+    compiler = toolchain.arm()
+    assert compiler is not None
+    return {
+        "compiler": toolchain.version(compiler),
+        "c-int8": ours,
+        "cmsis-nn": theirs,
+        "cycles_per_instruction_by_tables": tables,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--into", type=Path, required=True)
+    given = parser.parse_args()
+    keras_files.import_keras()
+    given.into.write_text(json.dumps(measured(given.data_dir), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
