@@ -1,7 +1,7 @@
 """Cycles of counted instructions by Arm's tables, without wait states of the memory.
 
-Technical Reference Manuals of Cortex-M0+ (DDI 0484), M3 (DDI 0337) and M4 (DDI 0439), each table 3-1. On M3 and M4 a
-load takes 2 cycles, 1 where a load or store follows it, and a taken branch 1 + P, with P from 1 to 3: 2 is used here.
+Technical Reference Manuals of Cortex-M0+ (DDI 0484), M3 (DDI 0337) and M4 (DDI 0439), each table 3-1. On M3 and M4
+a load takes 2 cycles, 1 where a load or store follows it, and a taken branch 1 + P, with P from 1 to 3: 2 is used.
 """
 
 from __future__ import annotations
