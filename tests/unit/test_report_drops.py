@@ -223,6 +223,7 @@ def test_the_worst_class_of_the_int8_cascade() -> None:
     exits = [{**exit_, "constant": 3, "threshold": 0.5, "accuracy": 0.5} for exit_ in design["exits"]]
     int8 = {
         "exits": exits,
+        "predicted": {"basis": "profile"},
         "measured": design["measured"],
         "promise": report["promise"],
         "accuracy_drop_bound_95": 0.01,
