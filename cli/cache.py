@@ -21,7 +21,8 @@ from eeaug.support.printable import printable
 DAY_S = 24 * 3600.0
 MOST_NAMES = 3  # of data sets in a line
 UNKNOWN = "unknown"  # names in a damaged about.json
-_COMMON = {"data": "unpacked data", "once": "runs with --no-cache"}  # what belongs to no network
+# what belongs to no network
+_COMMON = {"data": "unpacked data", "counted": "counted C files", "once": "runs with --no-cache"}
 
 _directory = click.option(
     "--cache-dir",

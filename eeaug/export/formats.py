@@ -47,6 +47,8 @@ class Work:
     stages : the same stages as ``manifest.stages``, with what they are made of
     x : float32 (n, *input shape), prepared samples of the choose part that files are run on
     calibration : float32 (n, *input shape), those that int8 ranges are taken from; None: there is no data
+    baseline : the processor that the given model runs on for comparison; None: it is not counted there
+    counts : where counted instructions are kept between runs; None: nowhere
     """
 
     directory: Path
@@ -57,6 +59,8 @@ class Work:
     x: NDArray[np.float32]
     threads: int
     calibration: NDArray[np.float32] | None = None
+    baseline: str | None = None
+    counts: Path | None = None
 
     def adding(self, name: str, added: Added) -> Work:
         """With the files of the format of this name, which were written."""

@@ -32,7 +32,7 @@ from eeaug.hardware import Hardware
 from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.layers import Dense
 from eeaug.network import graph, locations
-from eeaug.settings import FORMATS, Contradiction, Settings
+from eeaug.settings import FORMATS, Contradiction, Settings, default_cache
 from eeaug.settings.vocabulary import WITH_NAMES, flag, usual_exits
 from eeaug.stages import partition
 from eeaug.support.printable import shown
@@ -196,7 +196,7 @@ def settings_of(source: EarlierBundle, changes: Mapping[str, Any]) -> Settings:
         kept |= {"finetune": 0, "recipe": "frozen", "exit_weight": None}  # asked for, but not better
     given = {"hardware": str(source.directory / "hardware.yaml"), **kept, **changes}
     with _explained(source, changes):
-        settings = Settings.of(model=Path(source.manifest.inputs[0]["name"]), cache=Path(), **given)
+        settings = Settings.of(model=Path(source.manifest.inputs[0]["name"]), cache=default_cache(), **given)
     if source.manifest.early_view:
         raise InputError(
             f"{source.directory}: --recipe trecx has changed its final classifier, the given model is not in it: "

@@ -35,6 +35,7 @@ from eeaug.report.words import cautions, parts
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings
 from eeaug.stages import partition
+from eeaug.support.cache import Cache
 from eeaug.support.progress import Progress
 
 __all__ = ["deliver", "propose"]
@@ -177,6 +178,8 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         material.x,
         settings.running.threads,
         material.calibration,
+        chosen.baseline_processor,
+        Cache(settings.running.cache).counted,
     )
 
 

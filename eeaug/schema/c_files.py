@@ -13,6 +13,14 @@ def c_files(what: str) -> Schema:
         what,
         samples=count("They decided on so many; 0: nothing here could run them.", "samples"),
         compiler=text("What compiled them to run here.", null=True),
+        baseline=or_null(
+            record(
+                "The given model, all stages without heads and decisions, where it runs for comparison.",
+                processor=text("Its name."),
+                instructions=count("Of one sample; null: not counted.", "instructions", null=True),
+                not_counted=text("Why they were not counted.", null=True),
+            )
+        ),
         warnings=rows("What else must be known of them.", text("A sentence.")),
         processors=rows(
             "What each processor's part takes.",
@@ -21,6 +29,7 @@ def c_files(what: str) -> Schema:
                 processor=text("Its name."),
                 arena_bytes=count("Static memory that all its tensors share.", "B"),
                 weights_bytes=count("Weights.", "B"),
+                handover_bytes=count("What it hands over, in the width of these files; 0: nothing.", "B"),
                 cpu=text("What it is linked for, as the hardware description says.", null=True),
                 not_measured=text("Why it was not linked.", null=True),
                 measured=or_null(
@@ -33,6 +42,19 @@ def c_files(what: str) -> Schema:
                         stack_bytes=count("Deepest chain of its functions, without those of the C library.", "B"),
                         flash_bytes=count("Code, constants and values at the start.", "B"),
                         ram_bytes=count("Variables and stack.", "B"),
+                    )
+                ),
+                not_counted=text("Why no instructions were counted.", null=True),
+                counted=or_null(
+                    rows(
+                        "Its stages, each of them run once in QEMU.",
+                        record(
+                            "A stage.",
+                            stage=count("Its number, from 0.", "1"),
+                            instructions=count("Of the network up to its end.", "instructions"),
+                            head_instructions=count("Of the head at its end.", "instructions"),
+                            decision_instructions=count("Of deciding, and of handing over.", "instructions"),
+                        ),
                     )
                 ),
             ),

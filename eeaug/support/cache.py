@@ -6,6 +6,7 @@
     <directory>/networks/<key>/about.json   which models, and data that they ran on: base names
     <directory>/networks/<key>/features/    tensors of the frozen backbone, a file each; *.part: unfinished passes
     <directory>/networks/<key>/heads/       trained heads, a file per location and family, and their answers
+    <directory>/counted/<key>.json          instructions of C files, by their content
     <directory>/once-<random>/              a whole cache for one run that wants none, gone when it ends
 
 Whatever is dropped is computed again when it is asked for: the cache changes how long a run takes, nothing else.
@@ -45,6 +46,7 @@ PLACES = {  # kind → names on the way to its items
     "data": ("data", rf"[0-9a-f]{{64}}(\.\w+\{PARTIAL})?"),
     "features": (*NETWORKS, "features", r".+"),
     "heads": (*NETWORKS, "heads", r".+"),
+    "counted": ("counted", r"[0-9a-f]{32}\.json"),
     "once": (r"once-[0-9a-f]{16}",),
 }
 
@@ -113,6 +115,10 @@ class Cache:
     @property
     def data(self) -> Path:
         return self.directory / "data"
+
+    @property
+    def counted(self) -> Path:
+        return self.directory / "counted"
 
     def network(self, model: str, model_sha256: str, data: str) -> Path:
         """The folder of a model, made if it is not there; names are base names, for people.

@@ -12,12 +12,16 @@ A line of code here may touch what is written below ``c/``; templates/ has all t
     stage_code      a stage's graph as calls of kernels and of generated functions
     decisions       what classifiers say as decisions, in C
     arithmetic      the numbers of a cascade
+    sections        which calls are a head's
     stage_source    a stage's functions and weights
     cascade_source  <prefix>.h and .c: a function for each processor
     watch           leave counters on the device, and an alarm
     readme          README.md with a whole program; lists for Zephyr and CMSIS-Packs
     toolchain       compilers on this machine
+    emulated        boards of QEMU
+    counted         instructions of stages and heads
     common_files    what c/ and c-int8/ have in common
+    linked          what the files take on their processors
     files           written, compiled, run, measured
 """
 

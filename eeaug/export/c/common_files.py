@@ -8,7 +8,6 @@ from dataclasses import replace
 from hashlib import sha256
 from itertools import groupby
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,8 @@ from numpy.typing import NDArray
 import eeaug
 from eeaug.bundle.entries import CProcessor, StageEntry
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.errors import ConversionError
 from eeaug.export import names
-from eeaug.export.c import cascade_source, readme, toolchain, watch
+from eeaug.export.c import cascade_source, readme, watch
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor, filled
 from eeaug.export.c.onnx_source import StageCode
 from eeaug.export.formats import Work
@@ -27,8 +25,8 @@ from eeaug.export.verify import Reference
 from eeaug.runtime import DEFAULT
 
 __all__ = [
-    "EXAMPLE", "build_number", "default_point", "facts_of", "first_of", "groups", "memory_of", "needed",
-    "numbers_handed_over", "outcomes_of", "plain", "stems_of", "table", "texts", "too_large", "watch_of",
+    "EXAMPLE", "build_number", "default_point", "facts_of", "first_of", "groups", "needed",
+    "numbers_handed_over", "outcomes_of", "plain", "stems_of", "table", "texts", "watch_of",
 ]  # fmt: skip
 
 EXAMPLE = tuple(
@@ -158,62 +156,6 @@ def first_of(reference: Reference, count: int) -> Reference:
     rows = reference.outcomes
     fewer = Outcomes(rows.confidence[:, :count], rows.predicted[:, :count], rows.labels[:count])
     return replace(reference, outcomes=fewer, margins=reference.margins[:, :count])
-
-
-def memory_of(
-    work: Work, planned: Sequence[CProcessor], folder: Path, place: Path, number: str = "float"
-) -> list[dict[str, Any]]:
-    """What every processor's part of the cascade takes; measured where its compiler is here."""
-    entries, stems = [], stems_of(work, planned)
-    for i, processor in enumerate(planned):
-        entry: dict[str, Any] = {
-            "processor": processor.name,
-            "arena_bytes": processor.arena_bytes,
-            "weights_bytes": processor.weights_bytes,
-            "cpu": work.hardware.processor(processor.name).cpu,
-            "not_measured": None,
-            "measured": None,
-        }
-        try:
-            program = cascade_source.alone(stems, i, names.prefix(work.manifest), number)
-            entry["measured"] = _measured(folder, place, entry, processor.function, program)
-        except ConversionError as error:
-            entry["not_measured"] = str(error)
-        entries.append(entry)
-    return entries
-
-
-def _measured(folder: Path, place: Path, entry: Mapping[str, Any], function: str, program: str) -> dict[str, Any]:
-    """Sizes of a linked program. ConversionError: there is no compiler, no CPU to link for, or it does not link."""
-    compiler, cpu = toolchain.arm(), entry["cpu"]
-    if cpu is None:
-        raise ConversionError(f"the hardware description names no cpu for {entry['processor']}")
-    if compiler is None:
-        raise ConversionError(f"{toolchain.ARM} with its C library is not on this machine")
-    size = toolchain.measured(compiler, folder, function, program, cpu, place)
-    return {
-        "compiler": toolchain.version(compiler), "text_bytes": size.text, "data_bytes": size.data,
-        "bss_bytes": size.bss, "stack_bytes": size.stack, "flash_bytes": size.flash, "ram_bytes": size.ram,
-    }  # fmt: skip
-
-
-def too_large(work: Work, memory: Sequence[Mapping[str, Any]], arithmetic: str = "float32") -> list[str]:
-    """A sentence for every memory of the target that is smaller than what the C files need of it.
-
-    Float files are float32, whatever the processor's arithmetic is. Arenas are static: those of processors that
-    share a memory add up. What was not measured counts by its weights and its arena.
-    """
-    needed: dict[str, int] = {}
-    for entry in memory:
-        processor = work.hardware.processor(entry["processor"])
-        measured = entry["measured"] or {"flash_bytes": entry["weights_bytes"], "ram_bytes": entry["arena_bytes"]}
-        for name, key in ((processor.flash, "flash_bytes"), (processor.ram, "ram_bytes")):
-            needed[name] = needed.get(name, 0) + measured[key]
-    return [
-        f"the C files ({arithmetic}) need {size:,} bytes of {name}, which has {work.hardware.memory(name).bytes:,}"
-        for name, size in needed.items()
-        if size > work.hardware.memory(name).bytes
-    ]
 
 
 def stems_of(work: Work, planned: Sequence[CProcessor]) -> list[str]:

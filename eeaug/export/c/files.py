@@ -9,12 +9,13 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import eeaug
 from eeaug.bundle.entries import Added, CProcessor
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
-from eeaug.export.c import cascade_source, onnx_source, stage_source, toolchain
+from eeaug.export.c import cascade_source, linked, onnx_source, stage_source, toolchain
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.common_files import (
     build_number,
@@ -22,7 +23,6 @@ from eeaug.export.c.common_files import (
     facts_of,
     first_of,
     groups,
-    memory_of,
     needed,
     numbers_handed_over,
     outcomes_of,
@@ -30,7 +30,6 @@ from eeaug.export.c.common_files import (
     stems_of,
     table,
     texts,
-    too_large,
     watch_of,
 )  # fmt: skip
 from eeaug.export.c.onnx_source import StageCode
@@ -109,14 +108,20 @@ def check(work: Work, reference: Reference) -> Checked:
             decided = toolchain.decisions(compiler, folder, program, work.x[:count], place)
             checked = first_of(reference, count).check_outcomes("c", outcomes_of(*decided, len(facts.stages)))
             samples = count
-        processors = memory_of(work, _planned(work), folder, place)
+        linked_figures = linked.figures(work, _planned(work), folder, place, _given(work))
     figures = {
         "samples": samples,
         "compiler": None if compiler is None else toolchain.version(compiler),
-        "warnings": [*warnings, *too_large(work, processors)],
-        "processors": processors,
+        "warnings": [*warnings, *linked.too_large(work, linked_figures["processors"])],
+        **linked_figures,
     }
     return replace(checked, figures=figures)
+
+
+def _given(work: Work) -> list[NDArray[np.float32]]:
+    """What every stage is given of the first sample."""
+    handed = Cascade.load(work.directory, work.manifest, work.threads).through(work.x[:1])
+    return [work.x[:1], *(tensor for _, tensor in handed if tensor is not None)]
 
 
 def _planned(work: Work) -> tuple[CProcessor, ...]:

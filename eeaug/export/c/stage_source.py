@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from eeaug.export.c import sections
 from eeaug.export.c.onnx_source import FunctionCall, Parameter, StageCode
 
 __all__ = ["header", "implementation"]
@@ -67,6 +68,9 @@ def implementation(
         if call.scratch:
             arguments.append(f"AT({scratch[call.function]})")
         lines.append(f"    {name}({', '.join(arguments)});")
+    handover = source.outside[2] if len(source.outside) > 2 else None
+    alone = sections.heads(source.calls, handover)
+    lines = sections.marked(lines, [alone[source.calls.index(call)] for call in calls])
     code = "\n".join(lines)
     idle = [name for name in outer.values() if not re.search(rf"\b{name}\b", code)]
     lines[:0] = [f"    (void){name};" for name in [*([] if "AT(" in code else ["arena"]), *idle]]

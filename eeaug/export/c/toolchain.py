@@ -17,12 +17,17 @@ from numpy.typing import NDArray
 from eeaug.errors import ConversionError
 from eeaug.support import leftovers
 
-__all__ = ["ARM", "Size", "arm", "decisions", "host", "measured", "output", "version"]
+__all__ = [
+    "ARM", "FLOATS", "Size", "arm", "compiled", "decisions", "has_vectors", "host", "measured", "output", "run",
+    "sources", "target", "version",
+]  # fmt: skip
 
 HOSTS = ("cc", "gcc", "clang")
 ARM = "arm-none-eabi-gcc"
 OPTIONS = ("-O2", "-std=c99")
 LINK = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,-e,main", "--specs=nosys.specs")  # a program without a start
+FLOATS = "-mfloat-abi=hard"
+WITH_VECTORS = ("cortex-m52", "cortex-m55", "cortex-m85")
 WITHOUT_FPU = ("cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m23", "cortex-m3")
 
 
@@ -85,32 +90,53 @@ def output(compiler: str, folder: Path, program: str, given: bytes, work: Path) 
     """What a main function with the C files of ``folder`` writes to stdout; it is built in ``work``."""
     main, binary = work / "run_samples.c", work / "run_samples"
     main.write_text(program, encoding="utf-8")
-    sources = [*_sources(folder), main]
-    _run([compiler, *OPTIONS, *_includes(folder), "-o", str(binary), *map(str, sources), "-lm"])
-    return _run([str(binary)], given)
+    files = [*sources(folder), main]
+    run([compiler, *OPTIONS, *_includes(folder), "-o", str(binary), *map(str, files), "-lm"])
+    return run([str(binary)], given)
 
 
 def measured(compiler: str, folder: Path, function: str, program: str, cpu: str, work: Path) -> Size:
-    """The size of a program for ``cpu`` that calls one processor's ``function`` from its main function."""
+    """The size of a program for ``cpu`` that calls one processor's ``function`` from its main function.
+
+    The objects that it is linked of stay in ``work``, named as their sources are.
+    """
     main = work / "main.c"
     main.write_text(program, encoding="utf-8")
-    floats = () if cpu.endswith("+nofp") or cpu in WITHOUT_FPU else ("-mfloat-abi=hard",)
-    target = (f"-mcpu={cpu}", "-mthumb", *floats)
-    sections = ("-ffunction-sections", "-fdata-sections", "-fcallgraph-info=su")
-    objects = []
-    for source in (*_sources(folder), main):
-        built = work / f"{source.stem}.o"
-        _run([compiler, *OPTIONS, *target, *sections, *_includes(folder), "-c", "-o", str(built), str(source)])
-        objects.append(built)
+    objects = compiled(compiler, (*sources(folder), main), folder, cpu, work)
     binary = work / "program.elf"
-    _run([compiler, *target, *LINK, "-o", str(binary), *map(str, objects), "-lm"])
+    run([compiler, *target(cpu), *LINK, "-o", str(binary), *map(str, objects), "-lm"])
     text, data, bss = _sections(_printed([compiler.replace("gcc", "size"), str(binary)]))
     return Size(text, data, bss, _deepest([built.with_suffix(".ci") for built in objects], function))
 
 
-def _sources(folder: Path) -> list[Path]:
+def compiled(
+    compiler: str, files: Sequence[Path], folder: Path, cpu: str, work: Path, flags: Sequence[str] = ()
+) -> list[Path]:
+    """Objects for ``cpu`` in ``work``, of sources that see the headers of ``folder``."""
+    sections = ("-ffunction-sections", "-fdata-sections", "-fcallgraph-info=su")
+    objects = []
+    for source in files:
+        built = work / f"{source.stem}.o"
+        line = [compiler, *OPTIONS, *target(cpu), *sections, *flags, *_includes(folder), "-c", "-o", str(built)]
+        run([*line, str(source)])
+        objects.append(built)
+    return objects
+
+
+def target(cpu: str) -> tuple[str, ...]:
+    """The compiler's options for a core."""
+    floats = () if cpu.endswith("+nofp") or cpu in WITHOUT_FPU else (FLOATS,)
+    return (f"-mcpu={cpu}", "-mthumb", *floats)
+
+
+def sources(folder: Path) -> list[Path]:
     """Those of the cascade; its tests lie in folders of their own."""
     return sorted(folder.glob("*.c"))
+
+
+def has_vectors(cpu: str) -> bool:
+    """Whether a core may have vector extensions (MVE)."""
+    return cpu.split("+")[0] in WITH_VECTORS
 
 
 def _includes(folder: Path) -> list[str]:
@@ -150,7 +176,8 @@ def _links(compiler: str, flags: tuple[str, ...]) -> bool:
         return subprocess.run(line, input=source, capture_output=True, check=False).returncode == 0
 
 
-def _run(command: Sequence[str], given: bytes | None = None) -> bytes:
+def run(command: Sequence[str], given: bytes | None = None) -> bytes:
+    """What a command writes to stdout; ConversionError: it failed."""
     done = subprocess.run(command, input=given, capture_output=True, check=False)
     if done.returncode:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
@@ -160,4 +187,4 @@ def _run(command: Sequence[str], given: bytes | None = None) -> bytes:
 
 
 def _printed(command: Sequence[str]) -> str:
-    return _run(command).decode("utf-8", "replace")
+    return run(command).decode("utf-8", "replace")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from eeaug.cascade.output import Decision, Quantised
 from eeaug.cascade.passage import Passage
 from eeaug.errors import ConversionError
 from eeaug.export import names
-from eeaug.export.c import cascade_source, common_files, toolchain
+from eeaug.export.c import cascade_source, common_files, linked, toolchain
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.plan import PlannedStage, plan
 from eeaug.export.c_int8 import decisions, kernels, operators, stage_source, third_party
@@ -38,7 +39,6 @@ SAMPLES = 100  # recorded ones, at most
 SAMPLE_NUMBERS = 1_000_000  # of all recorded samples: some MB of text
 MACS = 30_000_000_000  # the most to verify on this machine
 FEW = 8  # samples that are verified in any case, however large the model
-WITH_VECTORS = ("cortex-m52", "cortex-m55", "cortex-m85")
 
 
 def refuse_decision(decision: Decision) -> None:
@@ -135,12 +135,12 @@ def check(work: Work, reference: Reference) -> Checked:
             outcomes = common_files.outcomes_of(*decided, len(facts.stages))
             checked = common_files.first_of(reference, len(x)).check_outcomes(NAME, outcomes)
             samples = len(x)
-        processors = common_files.memory_of(work, planned, folder, place, "int8_t")
+        linked_figures = linked.figures(work, planned, folder, place, _given(work), "int8_t")
     figures = {
         "samples": samples,
         "compiler": None if compiler is None else toolchain.version(compiler),
-        "warnings": [*warnings, *common_files.too_large(work, processors, "int8")],
-        "processors": processors,
+        "warnings": [*warnings, *linked.too_large(work, linked_figures["processors"], "int8")],
+        **linked_figures,
     }
     return replace(checked, samples=samples, figures=figures)
 
@@ -172,7 +172,7 @@ def _lowered(work: Work, k: int) -> Lowered:
     content = (work.directory / entry.files[int8_cascade.FORMAT]).read_bytes()
     ends = zip(stage_source.OUTSIDE, (entry.input_name, *entry.outputs), strict=False)
     cpu = work.hardware.processor(entry.processor).cpu
-    vectors = cpu is None or cpu.split("+")[0] in WITH_VECTORS
+    vectors = cpu is None or toolchain.has_vectors(cpu)
     try:
         return operators.lowered(content, {name: ours for ours, name in ends}, _taken(entry), vectors=vectors)
     except ConversionError as error:
@@ -285,6 +285,15 @@ def _exact(facts: Facts, work: Work) -> bool:
 
 def _numbers(sample: NDArray[np.int8]) -> str:
     return numbers(map(str, sample.ravel().tolist()))
+
+
+def _given(work: Work) -> list[NDArray[Any]]:
+    """What every stage is given of the first sample."""
+    stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
+    session = stages.sessions[0]
+    assert isinstance(session, Int8)
+    first = session.taken(stages.stages[0].input_name, work.x[:1])
+    return [first, *(handed for _, handed in stages.through(work.x[:1]) if handed is not None)]
 
 
 def _check_stages(work: Work, compiler: str, folder: Path, x: NDArray[np.float32], place: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from eeaug.export.c import sections
 from eeaug.export.c.onnx_source import FunctionCall, Parameter, StageCode
 from eeaug.export.c_int8.stage_builder import KernelCall, Lowered
 
@@ -73,6 +74,8 @@ def implementation(
         }
         places["scratch"] = f"AT({scratch[call.function]})" if kernel.scratch else "0"
         lines.append("    " + _filled(kernel.code, prefix, places))
+    alone = sections.heads(stage.calls, None if last else OUTSIDE[2])
+    lines = sections.marked(lines, [alone[int(call.function)] for call in calls])
     code = "\n".join(lines)
     unused = [name for name in outside if not re.search(rf"\b{name}\b", code)]
     lines[:0] = [f"    (void){name};" for name in [*([] if "AT(" in code else ["arena"]), *unused]]

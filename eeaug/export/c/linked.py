@@ -1,0 +1,118 @@
+"""What the C files of a bundle take on the processors that they are for: bytes when linked, instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from eeaug.bundle.entries import CProcessor
+from eeaug.errors import ConversionError
+from eeaug.export.c import counted, toolchain
+from eeaug.export.c.counted import Counted, Files
+from eeaug.export.formats import Work
+
+__all__ = ["figures", "too_large"]
+
+
+def figures(
+    work: Work, planned: Sequence[CProcessor], folder: Path, place: Path, given: Sequence[NDArray[Any]],
+    number: str = "float",
+) -> dict[str, Any]:  # fmt: skip
+    """What every processor's part of the cascade takes, and the given model where it runs for comparison.
+
+    Measured and counted where compiler and emulator are here.
+
+    Parameters
+    ----------
+    given : per stage what it is given of one sample, as it lies in C
+    number : the type of its elements in C
+    """
+    files = Files(folder, work.manifest, planned, number, given)
+    entries = []
+    for i, processor in enumerate(planned):
+        entry: dict[str, Any] = {
+            "processor": processor.name,
+            "arena_bytes": processor.arena_bytes,
+            "weights_bytes": processor.weights_bytes,
+            "handover_bytes": files.handed_bytes(i),
+            "cpu": work.hardware.processor(processor.name).cpu,
+            "not_measured": None,
+            "measured": None,
+            "not_counted": None,
+            "counted": None,
+        }
+        try:
+            cpu, compiler = _core(work, processor.name)
+            known = counted.of_processor(files, i, compiler, cpu, place, work.counts)
+            entry |= _measured(known, processor, compiler)
+        except ConversionError as error:
+            entry |= {"not_measured": str(error), "not_counted": str(error)}
+        entries.append(entry)
+    return {"processors": entries, "baseline": _baseline(work, files, place)}
+
+
+def _core(work: Work, name: str) -> tuple[str, str]:
+    """A processor's core and the compiler for it. ConversionError: one of them is not known."""
+    compiler, cpu = toolchain.arm(), work.hardware.processor(name).cpu
+    if cpu is None:
+        raise ConversionError(f"the hardware description names no cpu for {name}")
+    if compiler is None:
+        raise ConversionError(f"{toolchain.ARM} with its C library is not on this machine")
+    return cpu, compiler
+
+
+def _measured(known: Counted, processor: CProcessor, compiler: str) -> dict[str, Any]:
+    size = known.size
+    measured = {
+        "compiler": toolchain.version(compiler), "text_bytes": size.text, "data_bytes": size.data,
+        "bss_bytes": size.bss, "stack_bytes": size.stack, "flash_bytes": size.flash, "ram_bytes": size.ram,
+    }  # fmt: skip
+    stages = [
+        {
+            "stage": k,
+            "instructions": network,
+            "head_instructions": head,
+            "decision_instructions": decision,
+        }
+        for k, (network, head, decision) in zip(processor.stages, known.instructions, strict=False)
+    ]
+    return {"measured": measured, "counted": stages or None, "not_counted": known.refused}
+
+
+def _baseline(work: Work, files: Files, place: Path) -> dict[str, Any] | None:
+    """Instructions of the given model on the processor that it runs on for comparison; None: not asked for."""
+    if work.baseline is None:
+        return None
+    instructions, why = None, None
+    try:
+        cpu, compiler = _core(work, work.baseline)
+        written_for = [work.hardware.processor(stage.processor).cpu for stage in work.manifest.stages]
+        scalar = any(core is not None and not toolchain.has_vectors(core) for core in written_for)
+        if files.number == "int8_t" and scalar and toolchain.has_vectors(cpu):
+            raise ConversionError(f"stages were written for cores without the vector unit of {cpu}")
+        instructions = counted.whole(files, compiler, cpu, place, work.counts)
+    except ConversionError as error:
+        why = str(error)
+    return {"processor": work.baseline, "instructions": instructions, "not_counted": why}
+
+
+def too_large(work: Work, memory: Sequence[Mapping[str, Any]], arithmetic: str = "float32") -> list[str]:
+    """A sentence for every memory of the target that is smaller than what the C files need of it.
+
+    Float files are float32, whatever the processor's arithmetic is. Arenas are static: those of processors that
+    share a memory add up. What was not measured counts by its weights and its arena.
+    """
+    needed: dict[str, int] = {}
+    for entry in memory:
+        processor = work.hardware.processor(entry["processor"])
+        measured = entry["measured"] or {"flash_bytes": entry["weights_bytes"], "ram_bytes": entry["arena_bytes"]}
+        for name, key in ((processor.flash, "flash_bytes"), (processor.ram, "ram_bytes")):
+            needed[name] = needed.get(name, 0) + measured[key]
+    return [
+        f"the C files ({arithmetic}) need {size:,} bytes of {name}, which has {work.hardware.memory(name).bytes:,}"
+        for name, size in needed.items()
+        if size > work.hardware.memory(name).bytes
+    ]
