@@ -11,7 +11,7 @@ NETWORK = "    /* the network */"  # what is handed over comes of it; in the las
 HEAD = "    /* the exit's head */"
 
 
-class Call(Protocol):
+class Reading(Protocol):
     """A call with the names of the tensors that it reads and writes."""
 
     @property
@@ -21,7 +21,7 @@ class Call(Protocol):
     def writes(self) -> tuple[str, ...]: ...
 
 
-def heads(calls: Sequence[Call], handover: str | None) -> list[bool]:
+def heads(calls: Sequence[Reading], handover: str | None) -> list[bool]:
     """Of every call, in an order in which they can run, whether nothing that is handed over comes of it.
 
     ``handover``: the tensor that goes on; None: this is the last stage, no call is a head's.
