@@ -28,7 +28,8 @@ __all__ = ["Chosen", "Decided"]
 class Chosen:
     """The design that is written, with what its report is computed from.
 
-    ``thresholds`` None is never; ``segments`` and ``baseline_segments`` hold one architecture each.
+    ``thresholds`` None is never; ``segments`` and ``baseline_segments`` hold one architecture each, whose times and
+    energies have this ``basis``: the "profile", or instructions "counted".
     """
 
     design: Design
@@ -39,6 +40,7 @@ class Chosen:
     classes: tuple[str, ...]
     decision: Decision
     reuse: Reuse | None = None
+    basis: str = "profile"
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,6 @@ def report(
     checks = {name: kind.check(work, like) for name, kind in asked.items()}
     floats = decided.rows if test is None else test
     return int8.build(
-        decided.chosen, work, integer,
+        decided.chosen, decided.searched.costs, work, integer,
         floats=floats, test=on_test, checks=checks, settings=settings,
     )  # fmt: skip

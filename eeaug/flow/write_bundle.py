@@ -31,7 +31,7 @@ from eeaug.flow.measure_in_background import Alongside
 from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search
 from eeaug.report.content import build
-from eeaug.report.words import cautions, parts
+from eeaug.report.words import cautions, counted, parts
 from eeaug.runtime import Cascade
 from eeaug.settings import Settings
 from eeaug.stages import partition
@@ -115,7 +115,7 @@ def propose(settings: Settings, material: Material, progress: Progress) -> dict[
 
 def _warned(facts: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """The report with all warnings of the run, those that follow from it last, but for the first lines."""
-    for sentence in cautions.unequal(facts):
+    for sentence in (*cautions.unequal(facts), *counted.differing(facts)):
         progress.warn_first(sentence)
     for sentence in cautions.sentences(facts):
         progress.warn(sentence)

@@ -178,9 +178,12 @@ class Costs:
 
         ``carried``: elements that go with each of them.
         """
+        return self.transfer((self.elements[at] + carried) * self.width[sender], sender, receiver)
+
+    def transfer(self, sent: Floats, sender: int, receiver: int) -> tuple[Floats, Floats, Floats]:
+        """The same for so many bytes, (N,)."""
         if sender == receiver:
-            return np.zeros(len(at)), np.zeros(len(at)), np.zeros(len(at))
-        sent = (self.elements[at] + carried) * self.width[sender]
+            return np.zeros(len(sent)), np.zeros(len(sent)), np.zeros(len(sent))
         names = [p.name for p in self.hardware.processors]
         link = self.hardware.link(names[sender], names[receiver])
         if link is None or link.bandwidth_bytes_per_s is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eeaug.schema.words import Schema, count, or_null, record, rows, text
+from eeaug.schema.words import Schema, count, number, or_null, record, rows, share, text
 
 __all__ = ["c_files"]
 
@@ -19,7 +19,41 @@ def c_files(what: str) -> Schema:
                 processor=text("Its name."),
                 instructions=count("Of one sample; null: not counted.", "instructions", null=True),
                 not_counted=text("Why they were not counted.", null=True),
+                latency_s=number("What they mean, with the hand-over of the input.", "s", null=True),
+                estimated_latency_s=number("By the rates of the hardware description.", "s", null=True),
             )
+        ),
+        paths=or_null(
+            rows(
+                "Ways through it, shortest first, by the instructions of all stages on them; null: not counted.",
+                record(
+                    "One of them.",
+                    exit=text("Where a sample leaves; null: at the output.", null=True),
+                    leave_rate=share("Samples that leave there: of test, without such a part of choose."),
+                    instructions=count("Of stages, heads and decisions.", "instructions"),
+                    latency_s=number("What they mean, with hand-overs and wake-ups.", "s", null=True),
+                    estimated_latency_s=number("By the rates of the hardware description.", "s", null=True),
+                ),
+            )
+        ),
+        mean=or_null(
+            record(
+                "Of a sample, by these shares.",
+                instructions=number("As above.", "instructions"),
+                latency_s=number("As above.", "s", null=True),
+                estimated_latency_s=number("As above.", "s", null=True),
+            )
+        ),
+        cycles=rows(
+            "What instructions become seconds by.",
+            record(
+                "A processor.",
+                processor=text("Its name."),
+                clock_hz=number("Its clock; null: the hardware description does not say.", "Hz", null=True),
+                per_instruction=number("Cycles that an instruction takes; null: unknown.", "1", null=True),
+                error=number("Relative error of a time that is made of them.", "1", null=True),
+                source=text("Where cycles and error come from.", null=True),
+            ),
         ),
         warnings=rows("What else must be known of them.", text("A sentence.")),
         processors=rows(

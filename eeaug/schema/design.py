@@ -59,7 +59,10 @@ METRICS = record(
         for key, figure in FIGURES.items()
     },
     leave_rates=rows(f"{_PER_CLASSIFIER}: share of all samples that leave there.", share("A share.")),
-    basis=text("Where latency and energy come from: profile or clock.", one_of=("profile", "timed")),
+    basis=text(
+        "Where latency and energy come from: the profile, instructions counted of the written files, or a clock.",
+        one_of=("profile", "counted", "timed"),
+    ),
 )
 
 PROMISE = record(

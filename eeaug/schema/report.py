@@ -39,7 +39,7 @@ from eeaug.schema.words import (
 
 __all__ = ["VERSION", "schema"]
 
-VERSION = 5  # of report.json, as it is built and rendered
+VERSION = 6  # of report.json, as it is built and rendered
 
 
 def schema() -> Schema:
@@ -111,7 +111,8 @@ _HARDWARE = record(
     input_at=text("The processor where samples arrive."),
     baseline=text("The processor that the whole model runs on for comparison."),
     exclusive=flag("Whether one processor works at a time."),
-    basis=text("Where latency and energy come from.", one_of=("profile", "timed")),
+    basis=text("Where latency and energy come from.", one_of=("profile", "counted", "timed")),
+    runtimes=by_name("By processor: what the rates were measured with.", text("Null: not said.", null=True)),
     sleep_power_w=by_name(
         "By processor: drawn while it does not work.", number("Null: unknown, counted as 0.", "W", null=True)
     ),

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["DOUBT", "FIRST", "TITLES", "UNEQUAL", "Lines", "Observer", "Progress", "title"]
+__all__ = ["DOUBT", "FIRST", "OTHERWISE", "TITLES", "UNEQUAL", "Lines", "Observer", "Progress", "title"]
 
-# beginnings of warnings that are shown before all others: figures are not what they seem; some classes pay for all
-FIRST = DOUBT, UNEQUAL = "Doubtful: ", "Unequal: "
+# beginnings of warnings that are shown before all others: figures are not what they seem; some classes pay for all;
+# the description of the hardware says something else than what was counted
+FIRST = DOUBT, UNEQUAL, OTHERWISE = "Doubtful: ", "Unequal: ", "Counted: "
 
 # steps, as timing.json names them, in words
 TITLES = {

@@ -61,7 +61,7 @@ def test_wrong_directories(tmp_path: Path) -> None:
     [
         (b'{"schema_version": 1,\n', "broken JSON at line 2"),
         (b"\xff\xfe\xfa", "broken JSON"),
-        (b'{"schema_version": 1}', "schema_version 1: this eeaug reads 5"),
+        (b'{"schema_version": 1}', "schema_version 1: this eeaug reads 6"),
         (b"[]", "schema_version null"),
     ],
 )

@@ -340,28 +340,6 @@ def test_benefits_off_a_front_stand_in_brackets(render: Callable[..., str], samp
     assert "In brackets" not in page
 
 
-@both
-def test_memory_of_c_files_stands_beside_the_estimates(render: Callable[..., str], sample: dict[str, Any]) -> None:
-    assert "C files" not in render(sample)
-    sizes = {"text_bytes": 160_000, "data_bytes": 1000, "bss_bytes": 140_000, "stack_bytes": 150}
-    linked = {"compiler": "arm-gcc 12", **sizes, "flash_bytes": 161_000, "ram_bytes": 141_150}
-    common = {"arena_bytes": 131_072, "weights_bytes": 153_064}
-    sample["c"] = {
-        "samples": 1000, "compiler": "cc 12", "warnings": [],
-        "processors": [
-            {"processor": "cm0p", **common, "cpu": "cortex-m0plus", "not_measured": None, "measured": linked},
-            {"processor": "cm4f", **common, "cpu": None, "not_measured": "nobody knows the cpu", "measured": None},
-        ],
-    }  # fmt: skip
-    rows = facts.c_memory(facts.c_blocks(sample)[0])
-    # four times the int8 estimates: 38,266 B and 32,768 B, 65,152 B and 24,576 B
-    assert rows[1] == ("cm0p", "153 kB", "161 kB", "131 kB", "141 kB", "131 kB", "150 B")
-    assert rows[2] == ("cm4f", "261 kB", "unknown", "98.3 kB", "unknown", "131 kB", "unknown")
-    said = " ".join(render(sample).split())
-    assert "linked for cortex-m0plus by arm-gcc 12" in said
-    assert "Not linked: nobody knows the cpu." in said
-
-
 def test_files_that_were_not_run_are_not_verified(sample: dict[str, Any]) -> None:
     sample["c"] = {"samples": 0, "compiler": None, "warnings": ["not run"], "processors": []}
     sample["verification"]["formats"]["c"] = {"disagreements": None, "near_threshold": None}

@@ -70,8 +70,8 @@ def objects(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 # by name of a processor, of a format, of a package
-FREE = {("hardware", "sleep_power_w"), ("verification", "formats"), ("manifest", "versions")}
-FREE |= {("manifest", "stages", k, "files") for k in range(2)}
+FREE = {("hardware", "runtimes"), ("hardware", "sleep_power_w"), ("verification", "formats")}
+FREE |= {("manifest", "versions"), *(("manifest", "stages", k, "files") for k in range(2))}
 
 
 @pytest.mark.parametrize("path", sorted(objects(json.loads(SAMPLE_FILE.read_text())), key=str), ids=str)

@@ -3,6 +3,7 @@
 From first to last:
 
     metrics    the figures of a design on one part of the data
+    counted    times by the instructions of the written C files
     drops      bounds of accuracy drops from test samples, and classes that clearly lose
     specific   what exits for a target class bring it and cost the others
     shift      whether the parts of the data are of one kind

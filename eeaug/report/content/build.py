@@ -21,21 +21,28 @@ from eeaug.export.verify import Verified
 from eeaug.hardware import Hardware, dump
 from eeaug.network.costs import Costs, Segments
 from eeaug.report import units
-from eeaug.report.content import drops, metrics, promise, rho_curve, shift, specific
+from eeaug.report.content import counted, drops, metrics, promise, rho_curve, shift, specific
+from eeaug.report.content.counted import Timed
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.search.space import Design, Problem
 from eeaug.settings import COSTS, Settings
 from eeaug.stages.partition import Stage
 
-__all__ = ["benefit_curve", "build", "metrics_of", "points_of", "summary"]
+__all__ = ["benefit_curve", "build", "dearer", "metrics_of", "points_of", "summary"]
 
 CURVE_POINTS = 40  # of each front
+LEAST_MORE = 1e-3  # relative: less is rounding
 
 
 def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Counted metrics of the given model and of the design; ``outcomes`` are the design's m + 1 rows."""
-    common: dict[str, Any] = {"split": split, "decision": chosen.decision, "classes": chosen.classes}
+    common: dict[str, Any] = {
+        "split": split,
+        "decision": chosen.decision,
+        "classes": chosen.classes,
+        "basis": chosen.basis,
+    }
     alone = metrics.counted(Passage(outcomes.alone, ()), chosen.baseline_segments, **common)
     return alone, metrics.counted(Passage(outcomes, chosen.thresholds), chosen.segments, **common)
 
@@ -119,8 +126,10 @@ def build(
     """
     classifier, hardware = material.network.classifier, material.network.hardware
     asked, labels = settings.as_dict(material.network.rules.max_exits), settings.input.labels
-    chosen, stages, searched = decided.chosen, decided.stages, decided.searched
-    rows = decided.rows
+    stages, searched, rows = decided.stages, decided.searched, decided.rows
+    c = _figures(checked, "c")
+    by_count = counted.timed(decided.chosen, searched.costs, c or (int8 or {}).get("c"))
+    chosen = decided.chosen if by_count is None else by_count.chosen
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
@@ -147,7 +156,8 @@ def build(
             "input_at": hardware.input_at,
             "baseline": chosen.baseline_processor,
             "exclusive": hardware.exclusive,
-            "basis": "profile",
+            "basis": chosen.basis,
+            "runtimes": {p.name: p.runtime for p in hardware.processors},
             "sleep_power_w": {p.name: p.sleep_power_w for p in hardware.processors},
             "not_counted": _not_counted(hardware),
         },
@@ -155,13 +165,18 @@ def build(
         "data": material.data,
         "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
         "design": {
-            "summary": summary(chosen, stages, labels, *shown, decided.promise)
-            if target is None
-            else specific.sentence(target, len(chosen.design.exits)),
-            "segments": _segments(chosen, stages, searched.costs),
+            "summary": dearer(*shown)
+            + (
+                summary(chosen, stages, labels, *shown, decided.promise)
+                if target is None
+                else specific.sentence(target, len(chosen.design.exits))
+            ),
+            "segments": _segments(chosen, stages, searched.costs, by_count),
             "exits": _exits(chosen, stages, searched.costs, rows),
             "predicted": {
-                "independent": metrics.independent(rows, chosen.thresholds, chosen.segments, split="choose"),
+                "independent": metrics.independent(
+                    rows, chosen.thresholds, chosen.segments, split="choose", basis=chosen.basis
+                ),
                 "exact": exact,
             },
             "measured": measured,
@@ -174,7 +189,7 @@ def build(
             "target": target,
             "rho": rho_curve.on(decided, test) if settings.training.recipe == "trecx" else None,
         },
-        "benefit_curve": benefit_curve(decided.result, searched, chosen, rows, base_choose["accuracy"]),
+        "benefit_curve": benefit_curve(decided.result, searched, decided.chosen, rows, base_choose["accuracy"]),
         "operating_points": points_of(decided.points, chosen, rows, test, settings),
         "promise": promise.block(decided.promise, labels, asked=settings.promise_asked),
         "proven_together": promise.together_of(decided.points),
@@ -190,7 +205,7 @@ def build(
         ),
         "search": _search(material, decided.result),
         "int8": int8,
-        "c": _figures(checked, "c"),
+        "c": None if c is None else counted.block(c, decided.chosen, searched.costs, shown[1]["leave_rates"]),
         "verification": {} if checked is None else checked.as_dict(),
     }
 
@@ -251,7 +266,23 @@ def summary(
     )
 
 
-def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dict[str, Any]]:
+def dearer(baseline: dict[str, Any], design: dict[str, Any]) -> str:
+    """First of all: that the design is slower than the given model, or costs more energy; else nothing."""
+    words = []
+    for key, more, text in (
+        ("mean_latency_s", "is slower", units.seconds),
+        ("mean_energy_j", "costs more energy", units.joules),
+    ):
+        given, mine = baseline[key], design[key]
+        if given and mine is not None and mine > given * (1 + LEAST_MORE):
+            words.append(f"{more} than the given model ({text(mine)} against {text(given)} a sample on average)")
+    return f"This design {' and '.join(words)}. " if words else ""
+
+
+def _segments(
+    chosen: Chosen, stages: Sequence[Stage], costs: Costs, by_count: Timed | None
+) -> list[dict[str, Any]]:
+    """``by_count``: the design by counted instructions; None: by the hardware description alone."""
     entries = []
     exits, processors = chosen.design.exits, chosen.design.processors
     carried = 0 if chosen.reuse is None else chosen.decision.outputs
@@ -260,6 +291,9 @@ def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dic
         start = np.array([costs.after[exits[k - 1]] if k else 0])
         sender = processors[k - 1] if k else costs.source
         received_s = costs.handover(start, sender, processors[k], k * carried)[0][0]
+        head_s = costs.head_time_s[processors[k], exits[k]] if head else 0.0
+        if by_count is not None:
+            received_s, head_s = by_count.received_s[k], by_count.head_s[k]
         sends = k + 1 < len(stages) and stages[k + 1].processor != stage.processor
         entries.append({
             "stage": stage.name,
@@ -273,7 +307,7 @@ def _segments(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> list[dic
             "handover_bytes": stage.handover_bytes if sends else 0,
             "latency_s": _known(chosen.segments.time_s[0, k]),
             "received_latency_s": _known(received_s),
-            "head_latency_s": _known(costs.head_time_s[processors[k], exits[k]]) if head else 0.0,
+            "head_latency_s": _known(head_s),
             "energy_j": _known(chosen.segments.energy_j[0, k]),
             "bytes_per_element": stage.bytes_per_element,
             "storage_bytes": int(chosen.segments.parameters_bytes[0, k]),

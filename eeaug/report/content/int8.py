@@ -13,7 +13,8 @@ from eeaug.cascade.passage import Passage
 from eeaug.design.design import Chosen
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8.int8_cascade import FORMAT, Integer
-from eeaug.report.content import drops, promise
+from eeaug.network.costs import Costs
+from eeaug.report.content import counted, drops, promise
 from eeaug.report.content.build import metrics_of, points_of
 from eeaug.schema.figures import FIGURES
 from eeaug.settings import Settings
@@ -25,7 +26,7 @@ _BY_ARITHMETIC = tuple(key for key, figure in FIGURES.items() if figure.null)
 
 
 def build(
-    chosen: Chosen, work: Work, integer: Integer, *, floats: Outcomes, test: Outcomes | None,
+    chosen: Chosen, costs: Costs, work: Work, integer: Integer, *, floats: Outcomes, test: Outcomes | None,
     checks: Mapping[str, Checked], settings: Settings,
 ) -> dict[str, Any]:  # fmt: skip
     """The block ``int8`` of the report.
@@ -36,14 +37,16 @@ def build(
     test : the same of the int8 stages, with the given float model's answers; None: there is no such part
     checks : by format, how its decisions compare with those of the int8 stages in LiteRT
     """
-    int8_chosen = replace(chosen, thresholds=integer.thresholds)
+    figures = _figures(checks.get("c-int8"))
+    by_count = counted.timed(chosen, costs, figures)
+    int8_chosen = replace(by_count.chosen if by_count else chosen, thresholds=integer.thresholds)
     exact = metrics_of(int8_chosen, integer.rows, "choose")[1]
     measured = None if test is None else metrics_of(int8_chosen, test, "test")[1]
     mine = integer.rows if test is None else test
     same = Passage(floats, chosen.thresholds).predicted == Passage(mine, integer.thresholds).predicted
     points = points_of(integer.points, int8_chosen, integer.rows, test, settings, given_last=False)
     used = {stage.processor for stage in work.stages}
-    if any(p.arithmetic != "int8" for p in work.hardware.processors if p.name in used):
+    if by_count is None and any(p.arithmetic != "int8" for p in work.hardware.processors if p.name in used):
         for metrics in (exact, measured, *(point[key] for point in points for key in ("predicted", "measured"))):
             if metrics is not None:
                 metrics.update(dict.fromkeys(_BY_ARITHMETIC))
@@ -71,7 +74,7 @@ def build(
         ),
         **drops.figures(int8_chosen, integer.rows, test, settings),
         "stages": [_stage(work, entry) for entry in work.manifest.stages],
-        "c": _figures(checks.get("c-int8")),
+        "c": None if figures is None else counted.block(figures, chosen, costs, (measured or exact)["leave_rates"]),
         "checks": {name: checked.as_dict() for name, checked in checks.items()},
     }
 

@@ -20,14 +20,16 @@ __all__ = ["by_class", "classes", "confidences", "counted", "independent", "perc
 
 
 def counted(
-    passage: Passage, segments: Segments, *, split: str, decision: Decision, classes: Sequence[str]
-) -> dict[str, Any]:
+    passage: Passage, segments: Segments, *, split: str, decision: Decision, classes: Sequence[str],
+    basis: str = "profile",
+) -> dict[str, Any]:  # fmt: skip
     """Metrics of a cascade, counted on samples (weighted, if the outcomes are).
 
     Parameters
     ----------
     passage : of n samples through it
     segments : its costs (one architecture, m + 1 segments)
+    basis : of its times and energies
 
     Precision and recall are means over
     the classes that occur in the labels; a class that is never predicted has precision 0.
@@ -41,7 +43,7 @@ def counted(
     given, mine = by_class(passage, decision)
     lost = worst(passage, decision)
     return _metrics(
-        segments, passage.leave_rates,
+        segments, passage.leave_rates, basis,
         split=split,
         samples=outcomes.samples,
         accuracy=passage.accuracy,
@@ -134,8 +136,9 @@ def classes(passage: Passage, *, split: str, decision: Decision, names: Sequence
 
 
 def independent(
-    outcomes: Outcomes, thresholds: Sequence[float | None], segments: Segments, *, split: str
-) -> dict[str, Any]:
+    outcomes: Outcomes, thresholds: Sequence[float | None], segments: Segments, *, split: str,
+    basis: str = "profile",
+) -> dict[str, Any]:  # fmt: skip
     """The same as Sponner et al. predict it: exits independent of each other (see cascade)."""
     reach, accuracy = 1.0, 0.0
     leave = []
@@ -146,7 +149,7 @@ def independent(
         leave.append(reach * float(outcomes.share(leaves)))
         reach *= 1 - float(outcomes.share(leaves))
     return _metrics(
-        segments, np.array(leave),
+        segments, np.array(leave), basis,
         split=split, samples=outcomes.samples, accuracy=accuracy,
         precision=None, recall=None, worst_class=None,
     )  # fmt: skip
@@ -162,7 +165,7 @@ def percentile_latency_s(path_s: NDArray[np.float64], leave: NDArray[np.float64]
     return float(path_s[order][int(reached.argmax())]) if reached.any() else float(path_s.max())
 
 
-def _metrics(segments: Segments, leave: NDArray[np.float64], **facts: Any) -> dict[str, Any]:
+def _metrics(segments: Segments, leave: NDArray[np.float64], basis: str, **facts: Any) -> dict[str, Any]:
     path_s = np.cumsum(segments.time_s[0])
     known = not np.isnan(path_s).any()
     means = {cost.metric: float(leave @ np.cumsum(segments.of(name)[0])) for name, cost in COSTS.items()}
@@ -177,5 +180,5 @@ def _metrics(segments: Segments, leave: NDArray[np.float64], **facts: Any) -> di
         **facts,
         **{key: figures[key] for key in FIGURES},
         "leave_rates": [float(rate) for rate in leave],
-        "basis": "profile",
+        "basis": basis,
     }

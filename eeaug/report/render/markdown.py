@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from eeaug.report import units
-from eeaug.report.words import alternatives, battery, details, facts, quantised, rho, target
+from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, rho, target
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -45,6 +45,7 @@ def _lines(report: Report, use: Use | None) -> Iterator[str]:
     compared = (*facts.comparison(report), *([battery.row(report, use)] if use else []))
     rows = [(row.quantity, row.baseline, row.result, row.change) for row in compared]
     yield from _table([("", f"baseline ({report['baseline']['processor']})", "result", "change"), *rows])
+    yield from ("", _text(counted.basis(report)))
     if use is not None:
         yield from ("", _text(battery.note(report, use)))
     if design["exits"]:
@@ -107,6 +108,10 @@ def _more(report: Report) -> Iterator[str]:
         yield from ("", f"**{facts.c_memory_title(block)}**", "")
         yield from _table(memory)
         yield from ("", _text(facts.c_memory_note(block)))
+        if ways := counted.rows(block):
+            yield from ("", f"**{counted.title(block)}**", "")
+            yield from _table(ways)
+            yield from ("", _text(counted.note(block)))
     if report["benefit_curve"]:
         yield from ("", f"**{_text(alternatives.benefits_title(report))}**", "")
         yield from _table(alternatives.benefits(report))

@@ -13,7 +13,7 @@ from markupsafe import Markup
 import eeaug
 from eeaug.report import units
 from eeaug.report.render import block_picture, charts
-from eeaug.report.words import alternatives, battery, details, facts, quantised, reproduce, rho, target
+from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, reproduce, rho, target
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -114,7 +114,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         comparison_title=facts.comparison_title(report), seen=f"on {part}", bound=facts.bound(report),
         worst=facts.worst_class_bound(report),
         gap=facts.independence_gap(report), battery_note=battery.note(report, use) if use else "",
-        estimated=facts.estimated(report), drop_name=facts.drop_name(report),
+        estimated=facts.estimated(report), basis=counted.basis(report), drop_name=facts.drop_name(report),
         accuracy_name="accuracy" if report["settings"]["labels"] == "given" else "agreement",
         first_sent=design["segments"][0]["received_bytes"] > 0, charts=_charts(report), times=_times(times),
         sums=lambda key, k: [f"design.segments.{j}.{key}" for j in range(k + 1)],
@@ -245,6 +245,8 @@ def _tables(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...], str]
             tables.append((quantised.operating_points_title(report), points, ""))
     for block in facts.c_blocks(report):
         tables.append((facts.c_memory_title(block), facts.c_memory(block), facts.c_memory_note(block)))
+        if ways := counted.rows(block):
+            tables.append((counted.title(block), ways, counted.note(block)))
     return tables
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from eeaug.report import units
 from eeaug.report.render.console import Console
-from eeaug.report.words import alternatives, battery, details, facts, quantised, rho, target
+from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, rho, target
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -106,6 +106,7 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
 
     yield from _heading(facts.comparison_title(report), write)
     yield _comparison(report, f"baseline ({baseline})", write, use)
+    yield write(counted.basis(report), "dim")
     if use is not None:
         yield write(battery.note(report, use), "dim")
     if design["exits"]:
@@ -150,6 +151,10 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
         yield from _heading(facts.c_memory_title(block), write)
         yield _table(memory, write)
         yield write(facts.c_memory_note(block), "dim")
+        if ways := counted.rows(block):
+            yield from _heading(counted.title(block), write)
+            yield _table(ways, write)
+            yield write(counted.note(block), "dim")
 
     yield from _heading("How it was found", write)
     yield _facts(report, write)

@@ -5,6 +5,7 @@ From first to last:
     facts         rows and sentences of the main figures
     alternatives  the operating points, and what other accuracy drops would buy
     parts         whether the parts of the data are of one kind
+    counted       what counted instructions say
     cautions      what a user must know before believing them
     target        exits for a target class
     rho           trade-off points of a single exit

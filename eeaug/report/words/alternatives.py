@@ -109,7 +109,7 @@ def point_notes(report: Report) -> list[str]:
 
 def benefits_title(report: Report) -> str:
     """What `benefits` lists, and whether its latencies and energies are estimates."""
-    note = " (latency and energy estimated)" if estimated(report) else ""
+    note = "" if shown(report)[1]["basis"] == "timed" else " (latency and energy estimated)"
     return f"What each {drop_name(report)} buys on choose{note}"
 
 

@@ -197,6 +197,10 @@ def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
         )
     if any(shown(d.report)[1]["basis"] == "profile" for d in designs):
         sentences.append("* estimated from the hardware profile.")
+        if any(shown(d.report)[1]["basis"] != "profile" for d in designs):
+            sentences.append(
+                "Latencies and energies are of the profile here and counted there: which is best cannot be told."
+            )
     for design in designs:
         if design.report["design"]["measured"] is None:
             samples = "the samples that decided its thresholds"

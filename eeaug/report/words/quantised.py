@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from eeaug.report.units import UNKNOWN, at_most, macs, points, relative, share, size, threshold
+from eeaug.report.units import (
+    UNKNOWN,
+    at_most,
+    joules,
+    macs,
+    points,
+    relative,
+    seconds,
+    share,
+    size,
+    threshold,
+)
 from eeaug.report.words import alternatives, facts
 from eeaug.report.words.facts import Report
 
@@ -55,6 +66,12 @@ def comparison(report: Report) -> tuple[tuple[str, ...], ...]:
         row("mean MACs", lambda metrics: macs(metrics["mean_macs"])),
         ("MACs against baseline", "", *(relative(given["mean_macs"], m["mean_macs"]) for m in both)),
     ]  # fmt: skip
+    if int8["predicted"]["basis"] == "counted":
+        base = report["int8"]["c"]["baseline"]
+        given_s = None if base is None else base["latency_s"]
+        mine = seconds(both[1]["mean_latency_s"])
+        rows.append(("mean latency of the int8 C files, counted", seconds(given_s), "", mine))
+        rows.append(("mean energy of the int8 C files, counted", "", "", joules(both[1]["mean_energy_j"])))
     places = [f"leave at {exit_['location']}" for exit_ in design["exits"]] + ["reach the output"]
     for k, place in enumerate(places):
         rows.append((place, "", *(share(metrics["leave_rates"][k]) for metrics in both)))
