@@ -158,6 +158,15 @@ def build(
             "exclusive": hardware.exclusive,
             "basis": chosen.basis,
             "runtimes": {p.name: p.runtime for p in hardware.processors},
+            "memories": [
+                {
+                    "memory": memory.name,
+                    "bytes": memory.bytes,
+                    "ram_of": [p.name for p in hardware.processors if p.ram == memory.name],
+                    "flash_of": [p.name for p in hardware.processors if p.flash == memory.name],
+                }
+                for memory in hardware.memories
+            ],
             "sleep_power_w": {p.name: p.sleep_power_w for p in hardware.processors},
             "not_counted": _not_counted(hardware),
         },
