@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.design.design import Chosen
-from eeaug.hardware import Processor
-from eeaug.hardware.cycles import CyclesPerInstruction, per_instruction
+from eeaug.hardware import Processor, cycles
 from eeaug.network.costs import Costs
 
 __all__ = ["COUNTED", "Timed", "block", "timed"]
@@ -155,16 +154,12 @@ def _stages(figures: Mapping[str, Any] | None) -> list[Mapping[str, Any]] | None
 
 def _seconds(processor: Processor) -> float | None:
     """Of an instruction on this processor; None where its clock, or what its core does in a cycle, is unknown."""
-    known = _known_cycles(processor)
+    known = cycles.of(processor)
     return None if known is None or processor.clock_hz is None else known.seconds(1.0, processor.clock_hz)
 
 
-def _known_cycles(processor: Processor) -> CyclesPerInstruction | None:
-    return None if processor.cpu is None else per_instruction(processor.cpu)
-
-
 def _cycles(processor: Processor) -> dict[str, Any]:
-    known = _known_cycles(processor)
+    known = cycles.of(processor)
     return {
         "processor": processor.name,
         "clock_hz": processor.clock_hz,
