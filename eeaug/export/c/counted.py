@@ -132,8 +132,7 @@ def whole(files: CFiles, compiler: str, cpu: str, place: Path, kept: Path | None
     known = _kept(kept, files, cpu, compiler, [*counting.values()])
     counted = _read(known)
     if counted is None:
-        others = [p for p in toolchain.sources(files.folder) if p.name not in counting]
-        toolchain.compiled(compiler, others, files.folder, cpu, place)
+        toolchain.cascade_objects(compiler, files.folder, cpu, place)
         counted = _run(files, stages, counting, compiler, cpu, place, Size(0, 0, 0, 0))
         _write(known, counted)
     if counted.refused is not None:

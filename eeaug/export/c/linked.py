@@ -46,7 +46,7 @@ def figures(
         }
         try:
             cpu, compiler = _core(work, processor.name)
-            known = counted.of_processor(files, i, compiler, cpu, place, work.counts)
+            known = counted.of_processor(files, i, compiler, cpu, _for_core(place, cpu), work.counts)
             entry |= _measured(known, processor, compiler)
         except ConversionError as error:
             entry |= {"not_measured": str(error), "not_counted": str(error)}
@@ -62,6 +62,13 @@ def _core(work: Work, name: str) -> tuple[str, str]:
     if compiler is None:
         raise ConversionError(f"{toolchain.ARM} with its C library is not on this machine")
     return cpu, compiler
+
+
+def _for_core(place: Path, cpu: str) -> Path:
+    """Where objects for a core are."""
+    folder = place / cpu
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _measured(known: Counted, processor: CProcessor, compiler: str) -> dict[str, Any]:
@@ -93,7 +100,7 @@ def _baseline(work: Work, files: CFiles, place: Path) -> dict[str, Any] | None:
         scalar = any(core is not None and not toolchain.has_vectors(core) for core in written_for)
         if files.number == "int8_t" and scalar and toolchain.has_vectors(cpu):
             raise ConversionError(f"stages were written for cores without the vector unit of {cpu}")
-        instructions = counted.whole(files, compiler, cpu, place, work.counts)
+        instructions = counted.whole(files, compiler, cpu, _for_core(place, cpu), work.counts)
     except ConversionError as error:
         why = str(error)
     return {"processor": work.baseline, "instructions": instructions, "not_counted": why}
