@@ -45,9 +45,14 @@ _BYTES = {"type": shared.Quantity(quantities.BYTES, min=0, min_open=True), "meta
 @click.option(
     "--max-flash",
     **_BYTES,
-    help="Weights of all stages together, 64k is 64,000 and 64Ki 65,536 bytes; code comes on top of it.",
+    help="Flash of all processors together, 64k is 64,000 and 64Ki 65,536 bytes: of each format for devices as "
+    "linked; without any, the weights.",
 )
-@click.option("--max-ram", **_BYTES, help="Most tensor bytes of any stage; what else a program needs comes on top.")
+@click.option(
+    "--max-ram",
+    **_BYTES,
+    help="RAM of the memory that needs most: of each format for devices as linked; without any, most tensor bytes.",
+)
 @click.option(
     "--on",
     "samples",
@@ -69,8 +74,9 @@ def check(
 ) -> None:  # fmt: skip
     """Compare the figures of the bundle in DIR with limits; exit code 3 if one is not kept.
 
-    Accuracies and MACs are those that were measured on test samples, latencies and energies what the hardware
-    description makes of them, a proven drop is what the choose samples prove. Every file's hash is compared first,
+    Accuracies and MACs are those that were measured on test samples; latencies and energies are of counted
+    instructions of the C files, else what the hardware description makes of MACs; flash and RAM are those of linked
+    files for devices. A proven drop is what the choose samples prove. Every file's hash is compared first,
     and what manifest.json and report.json both say; --manifest-sha256 compares manifest.json itself. At least one
     limit must be given.
 
@@ -128,5 +134,5 @@ def _show(name: str, sha256: str, part: PairedMetrics, rows: Sequence[CheckedLim
     for row in rows:
         value, given, margin = row.words
         verdict = Text("ok", "green") if row.ok else Text("failed", "red")
-        table.add_row(f"{row.limit.quantity}, {row.basis}", given, value, margin, verdict)
+        table.add_row(f"{row.quantity}, {row.basis}", given, value, margin, verdict)
     out.console().print(table)

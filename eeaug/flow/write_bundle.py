@@ -26,7 +26,7 @@ from eeaug.design.promise import Terms
 from eeaug.export import formats, keras_onnx, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
-from eeaug.flow import quantise
+from eeaug.flow import kept, quantise
 from eeaug.flow.measure_in_background import Alongside
 from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search
@@ -93,6 +93,7 @@ def deliver(
                 int8_test = quantise.measured(settings, work, material, test)
                 int8 = quantise.report(settings, work, decided, quantised, test, int8_test)
         facts = build.build(settings, material, decided, test, checked, int8)
+        kept.check(facts)
         for doubt in parts.doubts(facts):
             progress.warn_first(doubt)
         work = replace(work, manifest=_referred(work.manifest, decided.rows, test))

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from xml.etree import ElementTree
 
 from eeaug.errors import InputError
-from eeaug.report import units
+from eeaug.report import needs, units
+from eeaug.report.needs import DeviceFiles
 from eeaug.support.printable import printable
 from eeaug.support.quantities import apart
 
 __all__ = ["LIMITS", "CheckedLimit", "Limit", "PairedMetrics", "check", "junit", "part"]
 
+COUNTED = "counted"  # the basis of times of instructions
 ROUNDING = 1e-9  # of differences of shares, and relative of other figures
 
 
 @dataclass(frozen=True)
 class PairedMetrics:
-    """Metrics of the given model and of the design on the same samples (see report.metrics)."""
+    """Metrics of the given model and of the design on the same samples (see report.metrics).
+
+    ``int8``: those of the int8 C files, where times of the design are of other ones; ``files`` of formats for
+    devices, and the target's ``memories``.
+    """
 
     name: str
     point: str
     baseline: Mapping[str, Any]
     design: Mapping[str, Any]
     promise: Mapping[str, Any]
+    int8: Mapping[str, Any] | None = None
+    files: tuple[DeviceFiles, ...] = ()
+    memories: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,8 @@ class Limit:
 
     ``read`` gives it, None where the report does not know it, for want of ``needs``; ``text`` puts it into words.
     ``least``: it must not be smaller than the limit, else not larger. ``basis``: what it rests on, samples, the
-    promise, the hardware description, or shapes alone.
+    promise, the hardware description, or shapes alone. ``linked``: the same of written files for devices, which are
+    then what is compared.
     """
 
     name: str
@@ -44,6 +54,7 @@ class Limit:
     needs: str = ""
     least: bool = False
     basis: Literal["samples", "promise", "hardware", "shapes"] = "samples"
+    linked: Callable[[DeviceFiles, PairedMetrics], float] | None = None
 
 
 def _metric(key: str) -> Callable[[PairedMetrics], float | None]:
@@ -66,6 +77,14 @@ def _proven(part: PairedMetrics) -> float:
     return float(part.promise["max_accuracy_drop"]) if proven else 1.0
 
 
+def _flash(files: DeviceFiles, part: PairedMetrics) -> float:
+    return files.flash
+
+
+def _ram(files: DeviceFiles, part: PairedMetrics) -> float:
+    return files.ram(part.memories)
+
+
 _RATES = "every rate and bandwidth in its hardware description"
 _POWERS = "every rate, bandwidth and active power in its hardware description"
 _LIMITS = (
@@ -77,8 +96,8 @@ _LIMITS = (
     Limit("max-p95-latency", "p95 latency", _metric("p95_latency_s"), units.seconds, _RATES, basis="hardware"),
     Limit("max-mean-latency", "mean latency", _metric("mean_latency_s"), units.seconds, _RATES, basis="hardware"),
     Limit("max-energy", "mean energy", _metric("mean_energy_j"), units.joules, _POWERS, basis="hardware"),
-    Limit("max-flash", "storage of weights", _metric("storage_bytes"), units.size, basis="shapes"),
-    Limit("max-ram", "peak of tensors", _metric("peak_activation_bytes"), units.size, basis="shapes"),
+    Limit("max-flash", "storage of weights", _metric("storage_bytes"), units.size, basis="shapes", linked=_flash),
+    Limit("max-ram", "peak of tensors", _metric("peak_activation_bytes"), units.size, basis="shapes", linked=_ram),
 )
 LIMITS: Mapping[str, Limit] = {limit.name: limit for limit in _LIMITS}
 
@@ -87,14 +106,27 @@ LIMITS: Mapping[str, Limit] = {limit.name: limit for limit in _LIMITS}
 class CheckedLimit:
     """A limit as ``given`` and the design's ``value``; ``margin`` is what is left of it, negative where it failed.
 
-    ``basis`` of the value: measured (on test samples), counted (on choose), proven, estimated (latencies,
-    energies), computed (from shapes).
+    ``basis`` of the value: measured (on test samples), counted (on choose, or instructions), proven, estimated
+    (latencies, energies), computed (from shapes), linked (as for the device). ``format``: whose files it is of.
     """
 
     limit: Limit
     given: float
     value: float
     basis: str
+    format: str | None = None
+
+    @property
+    def quantity(self) -> str:
+        """What is limited."""
+        if self.limit.linked is not None and self.format is not None:
+            return f"{self.limit.name.removeprefix('max-').replace('ram', 'RAM')} of the {self.format} files"
+        return self.limit.quantity + ("" if self.format is None else f" of the {self.format} files")
+
+    @property
+    def name(self) -> str:
+        """The limit's, with the format where there is a row for each."""
+        return self.limit.name + ("" if self.format is None else f" {self.format}")
 
     @property
     def margin(self) -> float:
@@ -121,12 +153,13 @@ class CheckedLimit:
         """What is asked for and what was found, in words."""
         bound = "at least" if self.limit.least else "at most"
         value, given, _ = self.words
-        return f"{self.limit.quantity} {value} ({self.basis}), {bound} {given} asked for"
+        return f"{self.quantity} {value} ({self.basis}), {bound} {given} asked for"
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "limit": self.limit.name,
-            "quantity": self.limit.quantity,
+            "quantity": self.quantity,
+            "format": self.format,
             "given": self.given,
             "found": self.value,
             "basis": self.basis,
@@ -147,17 +180,35 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
         known = ", ".join(dict.fromkeys(["default", *points]))
         raise InputError(f"the bundle has no operating point '{point}'; it has {known}")
     design = report["design"]
+    int8, devices = (
+        _int8(report, samples, point),
+        {
+            "files": needs.files(report),
+            "memories": report["hardware"]["memories"],
+        },
+    )
     promise = report["promise"] if point == "default" else points[point]["promise"]
     if samples == "choose":
         metrics = design["predicted"]["exact"] if point == "default" else points[point]["predicted"]
-        return PairedMetrics("choose", point, report["baseline"]["choose"], metrics, promise)
+        return PairedMetrics("choose", point, report["baseline"]["choose"], metrics, promise, int8, **devices)
     if design["measured"] is None:
         raise InputError(
             "nothing was measured on test samples, so no limit can be checked: make the bundle with test data, or "
             "check the samples that decided its thresholds with --on choose"
         )
     metrics = design["measured"] if point == "default" else points[point]["measured"]
-    return PairedMetrics("test", point, report["baseline"]["measured"], metrics, promise)
+    return PairedMetrics("test", point, report["baseline"]["measured"], metrics, promise, int8, **devices)
+
+
+def _int8(report: Mapping[str, Any], samples: str, point: str) -> Mapping[str, Any] | None:
+    """Metrics of the int8 C files, where they were counted and those of the design are of the float ones."""
+    block = report["int8"]
+    if block is None or block["predicted"]["basis"] != COUNTED or report["c"] is None:
+        return None
+    key = "predicted" if samples == "choose" else "measured"
+    points = {entry["name"]: entry[key] for entry in block["operating_points"]}
+    metrics: Mapping[str, Any] | None = block[key] if point == "default" else points.get(point)
+    return metrics
 
 
 def check(part: PairedMetrics, given: Mapping[str, float]) -> list[CheckedLimit]:
@@ -171,10 +222,19 @@ def check(part: PairedMetrics, given: Mapping[str, float]) -> list[CheckedLimit]
     for name, limit in LIMITS.items():
         if name not in given:
             continue
+        if limit.linked is not None and part.files:
+            for files in part.files:
+                basis = "linked" if files.linked else "computed"
+                rows.append(CheckedLimit(limit, given[name], limit.linked(files, part), basis, files.format))
+            continue
         value = limit.read(part)
         if value is None:
             raise InputError(f"--{name}: the report has no {limit.quantity}: it needs {limit.needs}")
-        rows.append(CheckedLimit(limit, given[name], float(value), _basis(limit, part)))
+        int8 = part.int8 if limit.basis == "hardware" else None
+        mine = "c" if int8 is not None else None
+        rows.append(CheckedLimit(limit, given[name], float(value), _basis(limit, part), mine))
+        if int8 is not None and (other := limit.read(replace(part, design=int8))) is not None:
+            rows.append(CheckedLimit(limit, given[name], float(other), COUNTED, "c-int8"))
     return rows
 
 
@@ -201,7 +261,7 @@ def junit(rows: Sequence[CheckedLimit], bundle: str) -> bytes:
     top = ElementTree.Element("testsuites", {"name": "eeaug check", **counts})
     suite = ElementTree.SubElement(top, "testsuite", {"name": bundle, **counts, "skipped": "0", "time": "0"})
     for row in rows:
-        known = {"classname": f"eeaug check {bundle}", "name": row.limit.name, "time": "0"}
+        known = {"classname": f"eeaug check {bundle}", "name": row.name, "time": "0"}
         case = ElementTree.SubElement(suite, "testcase", known)
         if row.ok:
             ElementTree.SubElement(case, "system-out").text = row.sentence

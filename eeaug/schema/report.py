@@ -113,6 +113,16 @@ _HARDWARE = record(
     exclusive=flag("Whether one processor works at a time."),
     basis=text("Where latency and energy come from.", one_of=("profile", "counted", "timed")),
     runtimes=by_name("By processor: what the rates were measured with.", text("Null: not said.", null=True)),
+    memories=rows(
+        "What weights and tensors may use.",
+        record(
+            "A memory.",
+            memory=text("Its name."),
+            bytes=count("Its size.", "B"),
+            ram_of=rows("Processors whose tensors live there.", text("A name.")),
+            flash_of=rows("Processors whose weights live there.", text("A name.")),
+        ),
+    ),
     sleep_power_w=by_name(
         "By processor: drawn while it does not work.", number("Null: unknown, counted as 0.", "W", null=True)
     ),

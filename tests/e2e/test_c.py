@@ -322,17 +322,6 @@ def test_files_that_do_not_compile_are_refused(made: Made, tmp_path: Path) -> No
         c.check(work, reference)
 
 
-def test_too_small_a_memory_is_said(made: Made, tmp_path: Path) -> None:
-    work, reference = written(made, tmp_path)
-    small = tmp_path / "small.yaml"
-    text = hardware.dump(work.hardware).replace("bytes: 1048576", "bytes: 20000")
-    small.write_text(text, encoding="utf-8")
-    object.__setattr__(work, "hardware", hardware.read(str(small)))
-    work = work.adding("c", c.write(work))
-    (said,) = [text for text in (c.check(work, reference).figures or {})["warnings"] if "need" in text]
-    assert re.fullmatch(r"the C files \(float32\) need [\d,]+ bytes of sram, which has 20,000", said)
-
-
 # --- where something is missing
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 from reports import SAMPLE_FILE, line_with, text
 
+from eeaug.errors import InfeasibleError
+from eeaug.flow import kept
+from eeaug.report import gate
 from eeaug.report.render import markdown
 from eeaug.report.words import counted, facts
 
@@ -98,3 +102,75 @@ def test_what_times_rest_on(sample: dict[str, Any]) -> None:
     assert counted.basis(sample).endswith("not counted: no emulator.")
     sample["hardware"]["basis"] = "counted"
     assert "instructions of the float C files" in counted.basis(sample)
+
+
+# --- limits
+
+
+LINKED = {
+    "compiler": "arm-gcc 12", "text_bytes": 30_000, "data_bytes": 0, "bss_bytes": 60_000, "stack_bytes": 500,
+    "flash_bytes": 30_000, "ram_bytes": 60_500,
+}  # fmt: skip
+
+
+def with_files(sample: dict[str, Any], *, memory: int) -> None:
+    """Float C files of two processors that share a RAM of so many bytes, the second of which was not linked."""
+    counted_files(sample, (0.1, 0.2))
+    first, second = sample["c"]["processors"]
+    first |= {"measured": LINKED, "arena_bytes": 40_000, "handover_bytes": 1_004}
+    second |= {"arena_bytes": 20_000, "weights_bytes": 8_000}
+    sample["settings"]["formats"] = ["keras", "onnx", "c"]
+    sample["hardware"]["memories"][0]["bytes"] = memory
+
+
+def test_files_that_need_more_than_a_memory_has_are_refused(sample: dict[str, Any]) -> None:
+    with_files(sample, memory=60_500 + 20_000 + 1_004)
+    kept.check(sample)
+    with_files(sample, memory=60_500 + 20_000 + 1_003)
+    with pytest.raises(InfeasibleError) as caught:
+        kept.check(sample)
+    error = caught.value
+    assert (error.limit, error.given, error.best) == ("memory:sram", 81_503, 81_504)
+    assert "need 81,504 bytes of memory 'sram'" in str(error)
+    assert "cm0p: arena 40,000" in str(error) and "stack 500" in str(error)
+    assert "--format c-int8, which needs about 20,376 bytes of it, or a memory of 81,504 bytes" in str(error)
+    sample["settings"]["formats"] = ["keras", "onnx", "c", "c-int8"]
+    sample["int8"] = {"c": copy.deepcopy(sample["c"]), "stages": []}
+    for entry in sample["int8"]["c"]["processors"]:
+        entry |= {"measured": None, "arena_bytes": 10_000}
+    with pytest.raises(InfeasibleError, match="what would fit: c-int8: leave c out of --format"):
+        kept.check(sample)
+
+
+def test_files_that_take_too_long_are_refused(sample: dict[str, Any]) -> None:
+    with_files(sample, memory=1 << 20)
+    sample["settings"]["max_latency_s"] = 0.2
+    kept.check(sample)
+    sample["settings"]["max_latency_s"] = 0.19
+    with pytest.raises(InfeasibleError, match=r"take 0\.2 s at worst .*, --max-latency allows 0\.19 s"):
+        kept.check(sample)
+    counted_files(sample, (None, None))
+    kept.check(sample)
+
+
+def test_the_gate_looks_at_linked_files(sample: dict[str, Any]) -> None:
+    with_files(sample, memory=1 << 20)
+    part = gate.part(sample, "test", "default")
+    (flash, ram) = gate.check(part, {"max-flash": 40_000, "max-ram": 64_000})
+    assert (flash.value, flash.ok, flash.format, flash.name) == (38_000, True, "c", "max-flash c")
+    assert (ram.value, ram.ok, ram.basis) == (81_504, False, "computed")
+    assert ram.sentence.startswith("RAM of the c files 81.5 kB (computed), at most 64 kB")
+    sample["c"] = None
+    (shapes,) = gate.check(gate.part(sample, "test", "default"), {"max-ram": 64_000})
+    assert (shapes.format, shapes.basis, shapes.name) == (None, "computed", "max-ram")
+
+
+def test_the_gate_looks_at_the_times_of_both_formats(sample: dict[str, Any]) -> None:
+    with_files(sample, memory=1 << 20)
+    sample["int8"] = {
+        "c": None, "stages": [], "operating_points": [],
+        "predicted": sample["design"]["predicted"]["exact"] | {"basis": "counted"},
+        "measured": sample["design"]["measured"] | {"basis": "counted", "worst_latency_s": 0.3},
+    }  # fmt: skip
+    rows = gate.check(gate.part(sample, "test", "default"), {"max-latency": 0.5})
+    assert [(row.format, row.ok) for row in rows] == [("c", False), ("c-int8", True)]

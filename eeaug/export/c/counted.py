@@ -28,7 +28,7 @@ from eeaug.export.c.toolchain import Size
 from eeaug.runtime import DEFAULT
 from eeaug.support import cache, checksums
 
-__all__ = ["Counted", "Files", "of_processor", "whole"]
+__all__ = ["CFiles", "Counted", "of_processor", "whole"]
 
 VERSION = 1  # of how is counted
 PARTS = 3  # slots of a stage: the network, its head, its decision
@@ -40,7 +40,7 @@ FAR = 3 << 20  # bytes of weights from which on they lie in the board's large me
 
 
 @dataclass(frozen=True)
-class Files:
+class CFiles:
     """The C files of a bundle, and what is to be known of them to run them.
 
     Parameters
@@ -101,7 +101,7 @@ class Counted:
     refused: str | None = None
 
 
-def of_processor(files: Files, i: int, compiler: str, cpu: str, place: Path, kept: Path | None) -> Counted:
+def of_processor(files: CFiles, i: int, compiler: str, cpu: str, place: Path, kept: Path | None) -> Counted:
     """Of the i-th processor on ``cpu``; built in ``place``, and kept by content in ``kept``.
 
     Raises
@@ -120,7 +120,7 @@ def of_processor(files: Files, i: int, compiler: str, cpu: str, place: Path, kep
     return counted
 
 
-def whole(files: Files, compiler: str, cpu: str, place: Path, kept: Path | None) -> int:
+def whole(files: CFiles, compiler: str, cpu: str, place: Path, kept: Path | None) -> int:
     """Instructions of the given model on ``cpu``: of all stages without heads and decisions.
 
     Raises
@@ -132,8 +132,7 @@ def whole(files: Files, compiler: str, cpu: str, place: Path, kept: Path | None)
     known = _kept(kept, files, cpu, compiler, [*counting.values()])
     counted = _read(known)
     if counted is None:
-        others = [p for p in toolchain.sources(files.folder) if p.name not in counting]
-        toolchain.compiled(compiler, others, files.folder, cpu, place)
+        toolchain.cascade_objects(compiler, files.folder, cpu, place)
         counted = _run(files, stages, counting, compiler, cpu, place, Size(0, 0, 0, 0))
         _write(known, counted)
     if counted.refused is not None:
@@ -142,7 +141,7 @@ def whole(files: Files, compiler: str, cpu: str, place: Path, kept: Path | None)
 
 
 def _run(
-    files: Files, stages: Sequence[int], counting: Mapping[str, str], compiler: str, cpu: str, place: Path,
+    files: CFiles, stages: Sequence[int], counting: Mapping[str, str], compiler: str, cpu: str, place: Path,
     size: Size,
 ) -> Counted:  # fmt: skip
     """Count with the sources of ``counting`` in place of those of their names, whose objects are in ``place``."""
@@ -168,7 +167,7 @@ def _run(
     return Counted(size, tuple((a, b, c) for a, b, c in rows))
 
 
-def _one_processor(files: Files, i: int) -> str:
+def _one_processor(files: CFiles, i: int) -> str:
     """A program that takes a sample through one processor's part."""
     prefix, planned = files.prefix, files.processors[i]
     first, last = planned.stages[0], planned.stages[-1]
@@ -192,7 +191,7 @@ def _one_processor(files: Files, i: int) -> str:
     )
 
 
-def _stages_alone(files: Files) -> str:
+def _stages_alone(files: CFiles) -> str:
     """A program that calls every stage on what it is given."""
     stages, prefix = files.manifest.stages, files.prefix
     handed = [prod(stage.handover.shape) for stage in stages if stage.handover is not None]
@@ -219,11 +218,11 @@ def _stages_alone(files: Files) -> str:
     )
 
 
-def _ticks(files: Files) -> str:
+def _ticks(files: CFiles) -> str:
     return filled("ticks.h", slots=PARTS * len(files.manifest.stages))
 
 
-def _with_ticks(files: Files, stages: Sequence[int], *, whole: bool) -> dict[str, str]:
+def _with_ticks(files: CFiles, stages: Sequence[int], *, whole: bool) -> dict[str, str]:
     """Copies of the sources of stages, and (``whole``) of the cascade's, that call the hook in between."""
     texts = {}
     for k in stages:
@@ -268,7 +267,7 @@ def _tick(slot: int) -> str:
     return f"    eeaug_tick({slot});"
 
 
-def _kept(directory: Path | None, files: Files, cpu: str, compiler: str, programs: Sequence[str]) -> Path | None:
+def _kept(directory: Path | None, files: CFiles, cpu: str, compiler: str, programs: Sequence[str]) -> Path | None:
     """Where it stands what was counted of such files before; None: nothing is kept."""
     if directory is None or shutil.which(emulated.QEMU) is None:  # with QEMU there will be more to keep
         return None

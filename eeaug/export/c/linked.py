@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from eeaug.bundle.entries import CProcessor
 from eeaug.errors import ConversionError
 from eeaug.export.c import counted, toolchain
-from eeaug.export.c.counted import Counted, Files
+from eeaug.export.c.counted import CFiles, Counted
 from eeaug.export.formats import Work
 
-__all__ = ["figures", "too_large"]
+__all__ = ["figures"]
 
 
 def figures(
@@ -30,7 +30,7 @@ def figures(
     given : per stage what it is given of one sample, as it lies in C
     number : the type of its elements in C
     """
-    files = Files(folder, work.manifest, planned, number, given)
+    files = CFiles(folder, work.manifest, planned, number, given)
     entries = []
     for i, processor in enumerate(planned):
         entry: dict[str, Any] = {
@@ -46,7 +46,7 @@ def figures(
         }
         try:
             cpu, compiler = _core(work, processor.name)
-            known = counted.of_processor(files, i, compiler, cpu, place, work.counts)
+            known = counted.of_processor(files, i, compiler, cpu, _for_core(place, cpu), work.counts)
             entry |= _measured(known, processor, compiler)
         except ConversionError as error:
             entry |= {"not_measured": str(error), "not_counted": str(error)}
@@ -62,6 +62,13 @@ def _core(work: Work, name: str) -> tuple[str, str]:
     if compiler is None:
         raise ConversionError(f"{toolchain.ARM} with its C library is not on this machine")
     return cpu, compiler
+
+
+def _for_core(place: Path, cpu: str) -> Path:
+    """Where objects for a core are."""
+    folder = place / cpu
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _measured(known: Counted, processor: CProcessor, compiler: str) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def _measured(known: Counted, processor: CProcessor, compiler: str) -> dict[str,
     return {"measured": measured, "counted": stages or None, "not_counted": known.refused}
 
 
-def _baseline(work: Work, files: Files, place: Path) -> dict[str, Any] | None:
+def _baseline(work: Work, files: CFiles, place: Path) -> dict[str, Any] | None:
     """Instructions of the given model on the processor that it runs on for comparison; None: not asked for."""
     if work.baseline is None:
         return None
@@ -93,26 +100,7 @@ def _baseline(work: Work, files: Files, place: Path) -> dict[str, Any] | None:
         scalar = any(core is not None and not toolchain.has_vectors(core) for core in written_for)
         if files.number == "int8_t" and scalar and toolchain.has_vectors(cpu):
             raise ConversionError(f"stages were written for cores without the vector unit of {cpu}")
-        instructions = counted.whole(files, compiler, cpu, place, work.counts)
+        instructions = counted.whole(files, compiler, cpu, _for_core(place, cpu), work.counts)
     except ConversionError as error:
         why = str(error)
     return {"processor": work.baseline, "instructions": instructions, "not_counted": why}
-
-
-def too_large(work: Work, memory: Sequence[Mapping[str, Any]], arithmetic: str = "float32") -> list[str]:
-    """A sentence for every memory of the target that is smaller than what the C files need of it.
-
-    Float files are float32, whatever the processor's arithmetic is. Arenas are static: those of processors that
-    share a memory add up. What was not measured counts by its weights and its arena.
-    """
-    needed: dict[str, int] = {}
-    for entry in memory:
-        processor = work.hardware.processor(entry["processor"])
-        measured = entry["measured"] or {"flash_bytes": entry["weights_bytes"], "ram_bytes": entry["arena_bytes"]}
-        for name, key in ((processor.flash, "flash_bytes"), (processor.ram, "ram_bytes")):
-            needed[name] = needed.get(name, 0) + measured[key]
-    return [
-        f"the C files ({arithmetic}) need {size:,} bytes of {name}, which has {work.hardware.memory(name).bytes:,}"
-        for name, size in needed.items()
-        if size > work.hardware.memory(name).bytes
-    ]

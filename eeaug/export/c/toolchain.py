@@ -18,8 +18,8 @@ from eeaug.errors import ConversionError
 from eeaug.support import leftovers
 
 __all__ = [
-    "ARM", "FLOATS", "Size", "arm", "compiled", "decisions", "has_vectors", "host", "measured", "output", "run",
-    "sources", "target", "version",
+    "ARM", "FLOATS", "Size", "arm", "cascade_objects", "compiled", "decisions", "has_vectors", "host", "measured",
+    "output", "run", "sources", "target", "version",
 ]  # fmt: skip
 
 HOSTS = ("cc", "gcc", "clang")
@@ -98,15 +98,22 @@ def output(compiler: str, folder: Path, program: str, given: bytes, work: Path) 
 def measured(compiler: str, folder: Path, function: str, program: str, cpu: str, work: Path) -> Size:
     """The size of a program for ``cpu`` that calls one processor's ``function`` from its main function.
 
-    The objects that it is linked of stay in ``work``, named as their sources are.
+    ``work`` is for this core alone: objects of the cascade that are there serve again.
     """
     main = work / "main.c"
     main.write_text(program, encoding="utf-8")
-    objects = compiled(compiler, (*sources(folder), main), folder, cpu, work)
+    objects = [*cascade_objects(compiler, folder, cpu, work), *compiled(compiler, [main], folder, cpu, work)]
     binary = work / "program.elf"
     run([compiler, *target(cpu), *LINK, "-o", str(binary), *map(str, objects), "-lm"])
     text, data, bss = _sections(_printed([compiler.replace("gcc", "size"), str(binary)]))
     return Size(text, data, bss, _deepest([built.with_suffix(".ci") for built in objects], function))
+
+
+def cascade_objects(compiler: str, folder: Path, cpu: str, work: Path) -> list[Path]:
+    """Objects of the sources of ``folder``; those that are in ``work``, which is for this core alone, stay."""
+    files = sources(folder)
+    compiled(compiler, [f for f in files if not (work / f"{f.stem}.o").exists()], folder, cpu, work)
+    return [work / f"{f.stem}.o" for f in files]
 
 
 def compiled(

@@ -128,7 +128,8 @@ def build(
     asked, labels = settings.as_dict(material.network.rules.max_exits), settings.input.labels
     stages, searched, rows = decided.stages, decided.searched, decided.rows
     c = _figures(checked, "c")
-    by_count = counted.timed(decided.chosen, searched.costs, c or (int8 or {}).get("c"))
+    files = c or (int8 or {}).get("c")
+    by_count = counted.timed(decided.chosen, searched.costs, files)
     chosen = decided.chosen if by_count is None else by_count.chosen
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
@@ -158,6 +159,15 @@ def build(
             "exclusive": hardware.exclusive,
             "basis": chosen.basis,
             "runtimes": {p.name: p.runtime for p in hardware.processors},
+            "memories": [
+                {
+                    "memory": memory.name,
+                    "bytes": memory.bytes,
+                    "ram_of": [p.name for p in hardware.processors if p.ram == memory.name],
+                    "flash_of": [p.name for p in hardware.processors if p.flash == memory.name],
+                }
+                for memory in hardware.memories
+            ],
             "sleep_power_w": {p.name: p.sleep_power_w for p in hardware.processors},
             "not_counted": _not_counted(hardware),
         },
@@ -171,7 +181,9 @@ def build(
                 if target is None
                 else specific.sentence(target, len(chosen.design.exits))
             ),
-            "segments": _segments(chosen, stages, searched.costs, by_count),
+            "segments": _segments(
+                chosen, stages, searched.costs, by_count, counted.handed(chosen, searched.costs, files)
+            ),
             "exits": _exits(chosen, stages, searched.costs, rows),
             "predicted": {
                 "independent": metrics.independent(
@@ -280,9 +292,12 @@ def dearer(baseline: dict[str, Any], design: dict[str, Any]) -> str:
 
 
 def _segments(
-    chosen: Chosen, stages: Sequence[Stage], costs: Costs, by_count: Timed | None
+    chosen: Chosen, stages: Sequence[Stage], costs: Costs, by_count: Timed | None, handed: Sequence[tuple[int, int]]
 ) -> list[dict[str, Any]]:
-    """``by_count``: the design by counted instructions; None: by the hardware description alone."""
+    """``by_count``: the design by counted instructions; None: by the hardware description alone.
+
+    ``handed``: per segment the bytes that it receives and hands over.
+    """
     entries = []
     exits, processors = chosen.design.exits, chosen.design.processors
     carried = 0 if chosen.reuse is None else chosen.decision.outputs
@@ -294,7 +309,6 @@ def _segments(
         head_s = costs.head_time_s[processors[k], exits[k]] if head else 0.0
         if by_count is not None:
             received_s, head_s = by_count.received_s[k], by_count.head_s[k]
-        sends = k + 1 < len(stages) and stages[k + 1].processor != stage.processor
         entries.append({
             "stage": stage.name,
             "processor": stage.processor,
@@ -303,8 +317,8 @@ def _segments(
             "head": head.name if head else None,
             "macs": stage.macs - (head.macs if head else 0),
             "head_macs": head.macs if head else 0,
-            "received_bytes": int(chosen.segments.handover_bytes[0, k]),
-            "handover_bytes": stage.handover_bytes if sends else 0,
+            "received_bytes": handed[k][0],
+            "handover_bytes": handed[k][1],
             "latency_s": _known(chosen.segments.time_s[0, k]),
             "received_latency_s": _known(received_s),
             "head_latency_s": _known(head_s),

@@ -18,7 +18,7 @@ from eeaug.design.design import Chosen
 from eeaug.hardware import Processor, cycles
 from eeaug.network.costs import Costs
 
-__all__ = ["COUNTED", "Timed", "block", "timed"]
+__all__ = ["COUNTED", "Timed", "block", "handed", "timed"]
 
 COUNTED = "counted"
 
@@ -67,6 +67,21 @@ def timed(chosen: Chosen, costs: Costs, figures: Mapping[str, Any] | None) -> Ti
 
 
 _KEYS = ("instructions", "head_instructions", "decision_instructions")
+
+
+def handed(chosen: Chosen, costs: Costs, figures: Mapping[str, Any] | None) -> list[tuple[int, int]]:
+    """Per segment the bytes that it receives and that it hands to another processor, in the width of its files.
+
+    ``figures``: None: there are no such files, the description's widths count.
+    """
+    processors = chosen.design.processors
+    received = [int(n) for n in chosen.segments.handover_bytes[0]]
+    if figures is not None:
+        sent = {entry["processor"]: entry["handover_bytes"] for entry in figures["processors"]}
+        names = [p.name for p in costs.hardware.processors]
+        for k in range(1, len(processors)):
+            received[k] = sent[names[processors[k - 1]]] if processors[k] != processors[k - 1] else 0
+    return [(mine, onward) for mine, onward in zip(received, [*received[1:], 0], strict=True)]
 
 
 def _with(chosen: Chosen, times: Sequence[float], energies: Sequence[float]) -> Any:

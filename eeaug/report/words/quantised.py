@@ -102,6 +102,8 @@ def note(report: Report) -> str:
             continue
         outcome = "the same decisions" if not differ else f"other decisions on {differ:,}, each near a threshold,"
         sentences.append(f"{words} {outcome} on {check['samples']:,} samples")
+    if "tflm" in report["settings"]["formats"]:
+        sentences.append("TFLM is not counted: its library is not among the written files")
     return f"{'; '.join(sentences)}. int8: {int8['promise']['statement']}"
 
 
