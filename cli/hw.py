@@ -11,7 +11,7 @@ from eeaug import hardware
 from eeaug.cli import out
 from eeaug.cli.grouped import Suggesting
 from eeaug.cli.hw_fit import fit
-from eeaug.hardware import cycles
+from eeaug.hardware import cycles, idle
 from eeaug.support import printable
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def check(name: str) -> None:
         _count(target.links, "link", "links"),
     ]
     out.say(f"{target.name}: ok: {', '.join(counts)}")
-    for line in hardware.warnings(target):
+    for line in (*hardware.warnings(target), *idle.warnings(target)):
         out.say(f"warning: {line}")
 
 
