@@ -10,7 +10,9 @@ import click
 from eeaug import hardware
 from eeaug.cli import out
 from eeaug.cli.grouped import Suggesting
+from eeaug.cli.hw_check import check
 from eeaug.cli.hw_fit import fit
+from eeaug.cli.hw_new import new
 from eeaug.hardware import cycles
 from eeaug.support import printable
 
@@ -24,7 +26,7 @@ UNKNOWN = "unknown"
 
 @click.group(cls=Suggesting)
 def hw() -> None:
-    """Hardware: list and show profiles, check a description, fit its rates, explain its format.
+    """Hardware: list and show profiles, write, check and fit a description, explain its format.
 
     \b
     Example:
@@ -126,26 +128,6 @@ def show(name: str, as_json: bool) -> None:
 
 
 @hw.command()
-@click.argument("name", metavar="NAME|FILE")
-def check(name: str) -> None:
-    """Check a hardware file: all mistakes at once, and warnings about what stays unknown.
-
-    \b
-    Example:
-      eeaug hw check board.yaml
-    """
-    target = hardware.read(name)
-    counts = [
-        _count(target.processors, "processor", "processors"),
-        _count(target.memories, "memory", "memories"),
-        _count(target.links, "link", "links"),
-    ]
-    out.say(f"{target.name}: ok: {', '.join(counts)}")
-    for line in hardware.warnings(target):
-        out.say(f"warning: {line}")
-
-
-@hw.command()
 def reference() -> None:
     """Print what a hardware file may say, as Markdown: every key, its unit, range, default and meaning.
 
@@ -158,6 +140,8 @@ def reference() -> None:
     out.write(markdown().encode())
 
 
+hw.add_command(new)
+hw.add_command(check)
 hw.add_command(fit)
 
 
@@ -192,10 +176,6 @@ def _stated_rate(processor: hardware.Processor, kind: str) -> str:
 def _cycles(processor: hardware.Processor) -> str:
     of_core = cycles.of(processor)
     return UNKNOWN if of_core is None else f"{of_core.cycles:.3g} {of_core.words}"
-
-
-def _count(items: tuple[object, ...], one: str, many: str) -> str:
-    return f"{len(items)} {one if len(items) == 1 else many}"
 
 
 def _quantity(value: float | None, unit: str) -> str:

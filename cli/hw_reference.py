@@ -40,6 +40,10 @@ A target is a YAML file with its processors, memories and links, or the name of 
 with its path, and warns of what stays unknown. `eeaug hw show NAME` shows a shipped profile.
 
 ## One's own board
+
+`eeaug hw new` asks for core, clock and memories and writes the file; in scripts its options answer. Rates are then
+counted, not measured: instructions of the int8 C kernels on the core, the cycles that an instruction takes, the clock.
+By hand it looks like this:
 """
 
 _HOW = """\
@@ -49,7 +53,8 @@ _HOW = """\
    `dense` where a profiler tells them, or let `eeaug hw fit` find them from latencies of several networks or
    layers (below).
 2. **Memories** are hard limits: give what the rest of the firmware leaves for tensors and weights.
-3. **Links** go one way. Without one, no design hands over there.
+3. **Links** go one way, and stages run in the order of the processors. Without a link, no design hands over there;
+   `eeaug hw check` names processors that no design can use, or that another one outclasses in time and energy.
 4. **What is not known stays null.** Nothing is guessed: a latency or an energy that needs it is not shown, and
    an option that needs it is refused with the name of the field.
 5. **`source`** says where figures come from. A report on figures without a source is worth little.

@@ -48,7 +48,7 @@ COMMANDS = {
     "check": ("eeaug.cli.check", "Compare a bundle's figures with limits: a gate for CI."),
     "evaluate": ("eeaug.cli.evaluate", "Run the exported stages on data, as the cascade they are."),
     "certify": ("eeaug.cli.certify", "Prove the budget on data of the field, with few labels."),
-    "hw": ("eeaug.cli.hw", "List, show, check, fit and explain hardware descriptions."),
+    "hw": ("eeaug.cli.hw", "Write, list, show, check, fit and explain hardware descriptions."),
     "cache": ("eeaug.cli.cache", "Show or clear what earlier runs left for later ones."),
 }
 

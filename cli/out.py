@@ -10,13 +10,25 @@ import click
 from eeaug.support import places
 from eeaug.support.printable import printable
 
-__all__ = ["console", "json", "say", "write"]
+__all__ = ["ask", "console", "json", "say", "write"]
 
 
 def say(text: str = "", *, err: bool = False) -> None:
     """One line on stdout or stderr; control characters in it, line ends among them, as escapes."""
     with places.naming("standard error" if err else "standard output"):
         click.echo(printable(text), err=err)
+
+
+def ask(question: str) -> str:
+    """The answer to a question, without spaces around it; the question goes to stderr, as stdout may be a file.
+
+    Raises
+    ------
+    EOFError : there is no further line
+    """
+    with places.naming("standard error"):
+        click.echo(printable(question) + " ", nl=False, err=True)
+    return input().strip()
 
 
 def write(content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A hardware description to change, and the mistakes that are found in it."""
+"""Hardware descriptions to change, and the mistakes that are found in one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from eeaug import hardware
 from eeaug.errors import InputError
+from eeaug.hardware import Hardware, Link, Memory, Processor
 
 BOARD = """\
 schema_version: 1
@@ -38,3 +39,15 @@ def mistakes(tmp_path: Path, text: str) -> list[str]:
         return [first.removeprefix(f"{path}: ")]
     assert first == f"{path}: {len(others)} mistakes"
     return [line.strip() for line in others]
+
+
+def core(name: str, rate: float | None, power: float | None, *, ram: str = "ram") -> Processor:
+    rates = dict.fromkeys(("default", *hardware.KINDS)) | {"default": rate}
+    return Processor(name, rates, "int8", ram, "flash", active_power_w=power)
+
+
+def board(*processors: Processor, links: tuple[tuple[str, str], ...], input_at: str | None = None) -> Hardware:
+    memories = Memory("ram", 1000), Memory("flash", 1000)
+    at = processors[0].name if input_at is None else input_at
+    joined = tuple(Link(a, b, 1e6) for a, b in links)
+    return Hardware("board", None, at, False, None, processors, memories, joined)

@@ -18,7 +18,7 @@ from eeaug.design import problem
 from eeaug.design.network import Network
 from eeaug.errors import ConversionError, EeaugError
 from eeaug.features import Extraction, Workers
-from eeaug.hardware import Hardware
+from eeaug.hardware import Hardware, idle
 from eeaug.heads import families, planning
 from eeaug.heads.layers import Head
 from eeaug.heads.specific import Specific
@@ -56,6 +56,8 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     asked, goal, running = settings.input, settings.goal, settings.running
     labelled = asked.labels == "given"
     target = hardware.read(asked.hardware)
+    for name, why in idle.unreached(target).items():
+        progress.caution(f"no design can use {name} of {target.name}: {why}")
     stored_model.read(asked.model, allow_unsafe=asked.allow_unsafe)
     data.locate(asked.data, asked.model)
     Cache(running.cache, running.max_cache_bytes).check()

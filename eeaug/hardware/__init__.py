@@ -5,6 +5,9 @@ A line of code here may touch a hardware description and measured latencies, nev
     fields  all that a description may say, key by key
     target  processors, memories, links; descriptions read and written
     cycles  cycles per instruction of cores
+    rates   what a core reaches that nothing was measured on
+    new     a description made of a few facts
+    idle    processors that designs leave idle, and why
     fit     rates and overheads of processors, fitted to measured latencies
 """
 

@@ -11,7 +11,7 @@ CPUS = (
     "cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3", "cortex-m4", "cortex-m4+nofp", "cortex-m7",
     "cortex-m7+nofp.dp", "cortex-m7+nofp", "cortex-m23", "cortex-m33", "cortex-m33+nofp", "cortex-m55",
 )  # fmt: skip
-BASES = ("timed", "published", "assumed")
+BASES = ("timed", "counted", "published", "assumed")
 BYTES_PER_ELEMENT = {"int8": 1, "int16": 2, "float16": 2, "float32": 4}
 
 _SOURCE = Field("source", "text", "Where these figures come from.", null="not said")
@@ -99,7 +99,8 @@ PROCESSOR = (
     Field(
         "basis",
         "choice",
-        "What rates, overheads and cycles per instruction stand on; `eeaug hw measure` writes `timed`.",
+        "What rates, overheads and cycles per instruction stand on; `eeaug hw measure` writes `timed`, `hw new` "
+        "`counted`.",
         options=BASES,
         null="not said",
     ),

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -215,13 +214,6 @@ def warnings(hardware: Hardware) -> tuple[str, ...]:
             lines.append(f"processors[{i}].active_power_w: null: no energy can be estimated on {p.name}")
         elif p.sleep_power_w is not None and p.sleep_power_w > p.active_power_w:
             lines.append(f"processors[{i}].sleep_power_w: more than active_power_w")
-    order = [p.name for p in hardware.processors]
-    neighbours = list(pairwise(order))
-    if hardware.input_at != order[0]:
-        neighbours.insert(0, (hardware.input_at, order[0]))
-    for sender, receiver in neighbours:
-        if hardware.link(sender, receiver) is None:
-            lines.append(f"links: none from {sender} to {receiver}: no design can hand over there")
     for i, link in enumerate(hardware.links):
         if link.bandwidth_bytes_per_s is None:
             way = f"from {link.sender} to {link.receiver}"

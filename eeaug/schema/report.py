@@ -26,6 +26,7 @@ from eeaug.schema.words import (
     Schema,
     by_name,
     count,
+    extended,
     flag,
     number,
     or_null,
@@ -53,7 +54,9 @@ def schema() -> Schema:
             schema_version={"const": VERSION, "description": "Of this format."},
             eeaug=text("Version of eeaug that wrote it."),
             model=_MODEL,
-            hardware=_HARDWARE,
+            hardware=extended(
+                _HARDWARE, idle=by_name("By processor that runs nothing, where the target says why.", text("Why."))
+            ),
             settings=SETTINGS,
             data=_DATA,
             baseline=record(

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 
 __all__ = [
-    "BYTES", "DROP", "GIGABYTES", "JOULES", "LIKELY_POINTS", "SECONDS", "SHARE", "Kind", "QuantityError",
-    "apart", "as_given", "parse",
+    "BANDWIDTH", "BYTES", "DROP", "GIGABYTES", "HERTZ", "JOULES", "LIKELY_POINTS", "SECONDS", "SHARE", "WATTS",
+    "Kind", "QuantityError", "apart", "as_given", "parse",
 ]  # fmt: skip
 
 LIKELY_POINTS = 0.2  # a drop without a unit from here on was most likely meant in points
@@ -89,6 +89,19 @@ _OTHER_BYTES = {
     "gbytes": "GB", "kib": "KiB", "mib": "MiB", "gib": "GiB",
 }  # fmt: skip
 BYTES = Kind("a size", "64KiB", _decimal({"": "1", **_BYTES}), _OTHER_BYTES)
+BANDWIDTH = Kind(
+    "a bandwidth", "4MB/s",
+    _decimal({"": "1", **{f"{unit}/s": factor for unit, factor in _BYTES.items()}}),
+    {unit.lower(): f"{unit}/s" for unit in _BYTES},
+)  # fmt: skip
+HERTZ = Kind(
+    "a frequency", "150MHz", _decimal({"": "1", "Hz": "1", "kHz": "1e3", "MHz": "1e6", "GHz": "1e9"}),
+    {"m": "MHz", "k": "kHz", "g": "GHz"},
+)  # fmt: skip
+WATTS = Kind(
+    "a power", "20mW", _decimal({"": "1", "W": "1", "mW": "1e-3", "uW": "1e-6", "µW": "1e-6", "μW": "1e-6"}),
+    {"watt": "W", "watts": "W", "milliwatt": "mW", "milliwatts": "mW", "m": "mW", "u": "uW"},
+)  # fmt: skip
 GIGABYTES = Kind("a size", "2GB", _decimal({"": "1e9", **_BYTES}), _OTHER_BYTES)
 
 

@@ -74,8 +74,17 @@ def test_a_source_with_brackets_is_no_markup(tmp_path: Path) -> None:
 
 
 def test_check_of_a_sound_profile_is_one_line() -> None:
-    result = run("check", "psoc6")
-    assert (result.exit_code, result.stdout) == (0, "psoc6: ok: 2 processors, 2 memories, 1 link\n")
+    result = run("check", "stm32u575")
+    assert (result.exit_code, result.stdout) == (0, "stm32u575: ok: 1 processor, 2 memories, 0 links\n")
+
+
+def test_check_says_which_processor_serves_nothing() -> None:
+    assert run("check", "psoc6").stdout.splitlines() == [
+        "psoc6: ok: 2 processors, 2 memories, 1 link",
+        "warning: processors[0]: cm0p: cm4f is at least 7.5 times as fast and takes at most 22 % of its energy per "
+        "MAC: placing anything on cm0p saves neither, unless waking cm4f (wakeup_s is null and counts as 0) or "
+        "handing over to it costs more",
+    ]
 
 
 def test_check_prints_warnings_and_succeeds() -> None:

@@ -40,6 +40,8 @@ def optional(at: str) -> set[str]:
     """What is at this place for some bundles only."""
     if at.endswith("settings"):
         return {"c_prefix"}
+    if at.endswith(".hardware"):
+        return {"idle"}
     if at.endswith("manifest"):
         return {"finetuned", "early_view", "retargeted_from", "int8", "c", "c_int8"}
     if "manifest" not in at:
@@ -70,7 +72,7 @@ def objects(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 # by name of a processor, of a format, of a package
-FREE = {("hardware", "runtimes"), ("hardware", "sleep_power_w"), ("verification", "formats")}
+FREE = {("hardware", "runtimes"), ("hardware", "idle"), ("hardware", "sleep_power_w"), ("verification", "formats")}
 FREE |= {("manifest", "versions"), *(("manifest", "stages", k, "files") for k in range(2))}
 
 

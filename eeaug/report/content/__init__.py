@@ -8,6 +8,7 @@ From first to last:
     specific   what exits for a target class bring it and cost the others
     shift      whether the parts of the data are of one kind
     rho_curve  the benefit curve of a single exit over its threshold
+    idle       why processors run nothing
     promise    what is promised, in figures and in words
     build      report.json, built once
     int8       the int8 cascade's part

@@ -21,7 +21,7 @@ from eeaug.export.verify import Verified
 from eeaug.hardware import Hardware, dump
 from eeaug.network.costs import Costs, Segments
 from eeaug.report import units
-from eeaug.report.content import counted, drops, metrics, promise, rho_curve, shift, specific
+from eeaug.report.content import counted, drops, idle, metrics, promise, rho_curve, shift, specific
 from eeaug.report.content.counted import Timed
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
@@ -170,6 +170,7 @@ def build(
             ],
             "sleep_power_w": {p.name: p.sleep_power_w for p in hardware.processors},
             "not_counted": _not_counted(hardware),
+            "idle": idle.reasons(searched.costs, set(chosen.design.processors)),
         },
         "settings": asked,
         "data": material.data,
@@ -177,7 +178,7 @@ def build(
         "design": {
             "summary": dearer(*shown)
             + (
-                summary(chosen, stages, labels, *shown, decided.promise)
+                summary(chosen, stages, labels, *shown, decided.promise, without_exits=idle.without_exits(searched))
                 if target is None
                 else specific.sentence(target, len(chosen.design.exits))
             ),
@@ -247,15 +248,19 @@ def _search(material: Material, result: Result) -> dict[str, Any]:
 
 def summary(
     chosen: Chosen, stages: Sequence[Stage], labels: str, baseline: dict[str, Any], design: dict[str, Any],
-    promised: Promise,
+    promised: Promise, *, without_exits: str | None = None,
 ) -> str:  # fmt: skip
-    """The answer in one sentence; ``baseline`` and ``design`` are metrics of the same part."""
+    """The answer in one sentence; ``baseline`` and ``design`` are metrics of the same part.
+
+    ``without_exits``: what no exit does, and why, where the target is the reason.
+    """
     where = "on the test part" if design["split"] == "test" else "on the choose part (no test data)"
     if not chosen.design.exits:
         words = {"proven": "could be proven to keep the budget", "expected": "is expected to keep the budget"}
         why = words[promised.kind] if promised.tested else "pays off within the limits"
+        why = f"{why}:" if without_exits is None else f"{without_exits};"
         return (
-            f"No early exit {why}: the whole model runs on {stages[0].processor}, "
+            f"No early exit {why} the whole model runs on {stages[0].processor}, "
             f"{units.macs(design['mean_macs'])} MACs, {units.share(design['accuracy'])} accuracy {where}."
         )
     early = 1 - design["leave_rates"][-1]

@@ -20,6 +20,7 @@ def details(report: Report) -> tuple[tuple[str, str], ...]:
     return (
         ("model", f"{model['file']}, {size_of_model}"),
         ("hardware", _hardware(hardware)),
+        *((f"nothing runs on {name}", why) for name, why in hardware.get("idle", {}).items()),
         ("data", _data_used(report)),
         *_compared(report),
         ("asked for", _asked(report)),
