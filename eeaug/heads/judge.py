@@ -72,6 +72,13 @@ class Judge:
         here = np.ones(len(predicted), bool) if cls is None else predicted == cls
         return selection.leaving(confidence, predicted == self.labels, self.given_right, here, self.weights)
 
+    def surely_leaving(self, probabilities: NDArray[np.float32]) -> float:
+        """The same, if one sample more were lost than is: of few samples little is known."""
+        confidence, predicted = self.decision.answers(probabilities)
+        right, here = predicted == self.labels, np.ones(len(predicted), bool)
+        allowed = selection.ALLOWED - 1 / len(predicted)
+        return selection.leaving(confidence, right, self.given_right, here, self.weights, allowed)
+
     def limited(self, judged: Sequence[Judged]) -> tuple[Head, ...]:
         """Of trained heads on the input, the same for the class, or the two, that most would leave as.
 
