@@ -66,6 +66,26 @@ class Judge:
         right = {key: self.right(p) for key, p in probabilities.items()}
         return selection.promising(heads, right, self.chance) | anyway
 
+    def paying(self, judged: Sequence[Judged]) -> list[Judged]:
+        """Without ``hidden`` heads that are not clearly better than each cheaper dense one of their place.
+
+        Clearly: by a standard error, of the samples that one of the two alone is right about. Of more heads one is
+        more often best by chance, and of few samples that is most of it.
+        """
+        kept = [one for one in judged if one.trained.head.family != "hidden"]
+        for one in judged:
+            head = one.trained.head
+            rivals = [
+                r for r in judged if r.trained.head.location == head.location and r.trained.head.macs < head.macs
+            ]
+            if head.family == "hidden" and all(self._clearly(one.screen(), r.screen()) for r in rivals):
+                kept.append(one)
+        return kept
+
+    def _clearly(self, probabilities: NDArray[np.float32], rival: NDArray[np.float32]) -> bool:
+        a, b = self.right(probabilities), self.right(rival)
+        return bool(float(a.sum()) - float(b.sum()) > np.sqrt((a != b).sum()))
+
     def leaving(self, probabilities: NDArray[np.float32], cls: int | None = None) -> float:
         """Share of samples, weighted by priors, that may leave at a head for a point; ``cls``: as that class."""
         confidence, predicted = self.decision.answers(probabilities)

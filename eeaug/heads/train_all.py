@@ -76,7 +76,7 @@ def search(
     new = work.unanswered(groups, work.dense_plan) or not groups
     screen = work.read(groups, list(likely.values()) if new else ())
     judge = Judge(source, screen, pinned)
-    judged = work.dense(groups, judge)
+    judged = judge.paying(work.dense(groups, judge))
     settled = {one.trained.head.location for one in judged if judge.as_good_as_given(one.screen())}
     # what lets go one class alone says nothing of what other heads let go of all
     known = None if source.specific or not groups else {

@@ -283,3 +283,22 @@ def test_a_signal_is_read_in_time_within_what_effort_allows() -> None:
     head = families.map_heads(at((187, 8)), ["separable"], DECISION, 1e9)[0]
     (pooled,) = [after for step, _, after in head.shapes() if isinstance(step, Pool)]
     assert 4 < pooled[0] <= families.MAP_CELLS
+
+
+def test_hidden_heads_are_kept_where_they_are_clearly_better_than_cheaper_ones() -> None:
+    place = at((8, 8, 3))
+    linear = families.dense_heads(place, (), Decision("softmax", 3), 10**7)[-1]
+    wide = families.hidden_heads(place, Decision("softmax", 3))[-1]
+    labels = np.zeros(400, int)
+
+    def one(head: Any, right: int) -> store.Judged:
+        p = np.eye(3, dtype=np.float32)[np.where(np.arange(400) < right, 0, 1)]
+        return store.Judged(trained(head), lambda: p, lambda: p)
+
+    def kept(few: int, many: int) -> list[str]:
+        return [j.trained.head.family for j in judge(labels).paying([one(linear, few), one(wide, many)])]
+
+    assert linear.macs < wide.macs
+    assert kept(300, 302) == ["blueprint", "hidden"], "two more, and none the other way: sqrt(2) is the error"
+    assert kept(300, 301) == kept(300, 300) == kept(300, 200) == ["blueprint"]
+    assert [j.trained.head.family for j in judge(labels).paying([one(wide, 10)])] == ["hidden"], "no rival"
