@@ -27,6 +27,7 @@ DRAWS = 64
 # Standard deviations of the logarithm by which a head is better or worse than that: what heads of a place have in
 # common, and what each has by itself.
 PLACE_SPREAD, HEAD_SPREAD = 0.8, 0.4
+KEPT_S = 6e-9  # seconds that an element of a sample's map takes until it is in the cache
 # Of the backbone's MACs: what a head must promise to save that takes all of the time; others in proportion.
 LEAST = 0.01
 
@@ -58,7 +59,8 @@ class Offer:
 
         dense : trained heads → the share of samples that may leave at each by itself. None: they are not known;
         what has left by a place is then taken to be the share of the MACs that are done by then.
-        near : locations with maps at hand; others take another pass of the backbone. None: all
+        near : locations with maps at hand, others take another pass of the backbone. None: maps come with the pass
+        that is made anyway. Where they are not at hand, the time to keep them counts.
         """
         heads = [head for mine in self.heads.values() for head in mine]
         if not heads:
@@ -80,7 +82,10 @@ class Offer:
         forced = [names.index(name) for name in dict.fromkeys(self.pinned) if name in names]
         seconds = np.array([training_s(head, self.seen) for head in heads])
         seconds[[near is not None and head.location not in near for head in heads]] = np.inf
-        return packed(worth, seconds, limit_s, names, forced)
+        keeping = {at.name: self.samples * at.elements * KEPT_S for at in self.heads}
+        return packed(
+            worth, seconds, limit_s, names, keeping if near is None else dict.fromkeys(keeping, 0.0), forced
+        )
 
 
 class Worth:
@@ -152,13 +157,15 @@ def _drawn(heads: Sequence[Head], gone: Sequence[float]) -> NDArray[np.float32]:
 
 
 def packed(
-    worth: Worth, seconds: NDArray[np.float64], limit_s: float, places: Sequence[str], forced: Sequence[int] = ()
-) -> list[int]:
+    worth: Worth, seconds: NDArray[np.float64], limit_s: float, places: Sequence[str], keeping: Mapping[str, float],
+    forced: Sequence[int] = (),
+) -> list[int]:  # fmt: skip
     """The heads to train: about the best set within ``limit_s`` and MOST_PLACES places.
 
-    seconds, places (count,) : of each head. Best is what is worth most when all of the time costs LEAST. ``forced``
-    heads are in it whatever they take; where not even one has room, the quickest is. Filled by gain per second and
-    by gain, either improved by exchanges of one for one as long as that helps.
+    seconds, places (count,) : of each head; keeping : seconds that the maps of a place take.
+    Best is what is worth most when all of the time costs LEAST. ``forced`` heads are in it whatever they take, and
+    the quickest where none has room. Filled by gain per second and by gain, either improved by exchanges of
+    one for one as long as that helps.
     """
     price = LEAST * seconds / max(limit_s, 1e-9)
 
@@ -167,7 +174,9 @@ def packed(
         return np.asarray(worth.with_each(chosen) - np.append(price, 0) - price[list(chosen)].sum())
 
     def room(chosen: Sequence[int]) -> bool:
-        return seconds[list(chosen)].sum() <= limit_s and len({places[i] for i in chosen}) <= MOST_PLACES
+        there = {places[i] for i in chosen}
+        spent = seconds[list(chosen)].sum() + sum(keeping[name] for name in there)
+        return bool(spent <= limit_s and len(there) <= MOST_PLACES)
 
     def filled(chosen: Sequence[int], priority: NDArray[np.float64]) -> list[int]:
         chosen = list(chosen)

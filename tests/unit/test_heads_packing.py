@@ -58,9 +58,11 @@ def test_the_set_is_nearly_the_best_of_all_that_fit() -> None:
         count, limit = int(rng.integers(1, 9)), float(rng.uniform(2, 20))
         worth, spent, places = random_worth(rng, count), rng.uniform(1, 9, count), list(map(str, range(count)))
         price = packing.LEAST * spent / limit
+        keeping = {name: float(rng.uniform(0, 1)) for name in places}
         every = chain.from_iterable(combinations(range(count), k) for k in range(count + 1))
-        fitting = [s for s in every if spent[list(s)].sum() <= limit and len(s) <= packing.MOST_PLACES]
-        chosen = packed(worth, spent, limit, places)
+        total = spent + [keeping[name] for name in places]
+        fitting = [s for s in every if total[list(s)].sum() <= limit and len(s) <= packing.MOST_PLACES]
+        chosen = packed(worth, spent, limit, places, keeping)
         if not any(len(s) for s in fitting):
             assert chosen == [int(spent.argmin())]
             continue
