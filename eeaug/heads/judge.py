@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import temperature
 from eeaug.features import Features
-from eeaug.heads import families, selection
+from eeaug.heads import families, packing, selection
 from eeaug.heads.layers import Head
 from eeaug.heads.store import Judged
 from eeaug.heads.supervision import Source
@@ -81,6 +81,18 @@ class Judge:
             if head.family == "hidden" and all(self._clearly(one.screen(), r.screen()) for r in rivals):
                 kept.append(one)
         return kept
+
+    def helping(self, judged: Sequence[Judged], macs: int) -> list[Judged]:
+        """Without ``hidden`` heads of no help: the best one or two exits save hardly more with them.
+
+        ``macs``: of the backbone. It knows screen by heart: designs that save nearly the same are told apart badly.
+        """
+        shares = {one.trained.head: self.surely_leaving(one.screen()) for one in judged}
+        tried = {h for h in shares if h.family == "hidden" and h.location.name not in self.pinned}
+        if self.specific or len(tried) == len(shares):
+            return list(judged)
+        dropped = tried - packing.helping(shares, macs, tried)
+        return [one for one in judged if one.trained.head not in dropped]
 
     def _clearly(self, probabilities: NDArray[np.float32], rival: NDArray[np.float32]) -> bool:
         a, b = self.right(probabilities), self.right(rival)

@@ -17,7 +17,7 @@ from eeaug.heads.layers import Head
 from eeaug.heads.selection import pass_s, training_s
 from eeaug.network.locations import Location
 
-__all__ = ["Offer", "Worth", "packed"]
+__all__ = ["Offer", "Worth", "helping", "packed"]
 
 MOST_PLACES = 6  # locations with convolutional heads: each has its maps in the cache
 # Of what dense heads keep, a head with so many MACs per value of its tensor lets half leave; with a tenth of them a
@@ -103,18 +103,15 @@ class Worth:
     def of(cls, heads: Sequence[Head], dense: Mapping[Head, float] | None, macs: int) -> Worth:
         """Of heads that are not trained, beside ``dense`` ones, as :meth:`Offer.chosen` has them.
 
-        What leaves early is what is easy, so an exit behind others lets go the difference; with leaving rates q,
-        MACs r behind the exits and h of their heads: q_a r_a − h_a + max(0, q_b − q_a) r_b − (1 − q_a) h_b.
+        Of dense ones at one place the best is enough.
         """
         best: dict[Location, tuple[float, Head]] = {}
         for head, rate in (dense or {}).items():
             saved = rate * head.location.remaining_macs - head.macs
             best[head.location] = max(best.get(head.location, (saved, head)), (saved, head), key=lambda one: one[0])
-        exits = [(head.location, head.macs) for head in heads] + [(at, h.macs) for at, (_, h) in best.items()]
-        r, h = (np.array(column, np.float32) / np.float32(macs)
-                for column in ([at.remaining_macs for at, _ in exits], [m for _, m in exits]))  # fmt: skip
+        exits = [*heads, *(head for _, head in best.values())]
         if dense is None:
-            gone = [1 - float(one) for one in r[: len(heads)]]
+            gone = [1 - head.location.remaining_macs / macs for head in heads]
         else:
             gone = [
                 max((q for d, q in dense.items() if d.location.after <= head.location.after), default=0.0)
@@ -122,13 +119,7 @@ class Worth:
             ]
         known = np.array([dense[head] for _, head in best.values()] if dense else [], np.float32)
         q = np.concatenate([_drawn(heads, gone), np.tile(known, (DRAWS, 1))], axis=1)
-        after = np.array([at.after for at, _ in exits])
-        alone = q * r - h
-        pairs = alone[:, :, None] + np.maximum(0, q[:, None] - q[:, :, None]) * r - (1 - q[:, :, None]) * h
-        pairs[:, after[:, None] >= after] = 0
-        each = np.arange(len(exits))
-        pairs[:, each, each] = alone
-        return cls(pairs, len(heads))
+        return cls(_pairs(exits, q, macs), len(heads))
 
     def with_each(self, chosen: Sequence[int]) -> NDArray[np.float64]:
         """What ``chosen`` are worth together with each of the heads, (count,), and by themselves, last."""
@@ -143,6 +134,36 @@ class Worth:
         each = np.arange(self.count)
         reach = np.maximum(np.maximum(reach, self.pairs[:, each, each]), best[:, None])
         return np.append(reach.mean(axis=0, dtype=np.float64), best.mean(dtype=np.float64))
+
+
+def _pairs(exits: Sequence[Head], q: NDArray[np.float32], macs: int) -> NDArray[np.float32]:
+    """What exits that let ``q`` (draws, n) leave save alone and in pairs, as ``Worth.pairs``.
+
+    What leaves early is what is easy, so an exit behind others lets go the difference; with MACs r behind the exits
+    and h of their heads: q_a r_a − h_a + max(0, q_b − q_a) r_b − (1 − q_a) h_b.
+    """
+    r = np.array([head.location.remaining_macs / macs for head in exits], np.float32)
+    h = np.array([head.macs / macs for head in exits], np.float32)
+    after = np.array([head.location.after for head in exits], int)
+    alone = q * r - h
+    pairs = alone[:, :, None] + np.maximum(0, q[:, None] - q[:, :, None]) * r - (1 - q[:, :, None]) * h
+    pairs[:, after[:, None] >= after] = 0
+    each = np.arange(len(exits))
+    pairs[:, each, each] = alone
+    return np.asarray(pairs, np.float32)
+
+
+def helping(shares: Mapping[Head, float], macs: int, tried: Collection[Head]) -> set[Head]:
+    """Those of ``tried`` trained heads with which one or two exits save LEAST more than without any of them.
+
+    shares : of all trained heads, what may leave at each
+    """
+    heads = list(shares)
+    pairs = _pairs(heads, np.array([list(shares.values())], np.float32), macs)[0]
+    others = [i for i, head in enumerate(heads) if head not in tried]
+    without = float(pairs[np.ix_(others, others)].max(initial=0.0))
+    best = np.maximum(pairs.max(axis=0, initial=0.0), pairs.max(axis=1, initial=0.0))
+    return {head for head, saved in zip(heads, best, strict=True) if head in tried and saved > without + LEAST}
 
 
 def _drawn(heads: Sequence[Head], gone: Sequence[float]) -> NDArray[np.float32]:

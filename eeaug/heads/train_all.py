@@ -84,7 +84,7 @@ def search(
     }  # fmt: skip
     places = list(offer.without(settled).chosen(known, likely).values())
     work.ready(places)
-    judged += work.maps(places, judge)
+    judged = judge.helping([*judged, *work.maps(places, judge)], offer.macs)
     limited = judge.limited(judged)
     if limited:
         work.open([limited])

@@ -142,3 +142,29 @@ def test_places_whose_maps_are_not_at_hand_have_to_save_another_pass(monkeypatch
     assert min(at.after for at in asked.chosen(known, near)) < 4
     monkeypatch.setattr(packing, "pass_s", lambda macs, samples: 12.0)
     assert set(asked.chosen(known, near)) <= set(near)
+
+
+def test_heads_help_with_which_two_exits_save_more_than_without() -> None:
+    """By trying all pairs of exits."""
+    rng = np.random.default_rng(4)
+    places = row_of(6)
+    seen = set()
+    for _ in range(40):
+        usual = dense(places, *np.sort(rng.uniform(0, 1, 5)))
+        tried = {families.hidden_heads(at, DECISION)[-1]: float(rng.uniform(0, 0.7)) for at in places}
+        every = {**usual, **tried}
+        alone = {h: q * h.location.remaining_macs - h.macs for h, q in every.items()}
+
+        def saved(a: Head, b: Head, q: dict[Head, float] = every, alone: dict[Head, float] = alone) -> float:
+            if a == b or a.location.after >= b.location.after:
+                return max(alone[a], 0.0)
+            return alone[a] + max(0.0, q[b] - q[a]) * b.location.remaining_macs - (1 - q[a]) * b.macs
+
+        def best(of: list[Head], must: Head | None = None) -> float:
+            return max(saved(a, b) for a in of for b in of if must in (None, a, b))
+
+        least = best(list(usual)) + packing.LEAST * MACS
+        expected = {h for h in tried if best(list(every), h) > least}
+        assert packing.helping(every, MACS, set(tried)) == expected
+        seen.add(len(expected))
+    assert len(seen) > 2 and min(seen) == 0
