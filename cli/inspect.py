@@ -103,6 +103,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
     heads = {
         at.name: [
             *families.dense_heads(at, tail, decision, total),
+            *families.hidden_heads(at, decision),
             *(() if at.at_input else families.map_heads(at, every, decision, most_macs=np.inf)),
         ]
         for at in places

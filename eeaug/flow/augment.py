@@ -82,9 +82,8 @@ def _rehearse(running: Running, ready: Ready, progress: Progress) -> None:
     choose, network = ready.source.splits.choose, ready.network
     rows = choose.indices[: rehearsal.SAMPLES]
     x = next(data.batches(choose.part, rows, ready.given.preprocessing, len(rows)))
-    heads = [head for by_location in (ready.dense, ready.maps) for mine in by_location.values() for head in mine]
     with progress.step("graph", "can it be written as " + ", ".join(formats.named(running.formats))):
-        rehearsal.check(running, network.classifier, network.hardware, heads, x)
+        rehearsal.check(running, network.classifier, network.hardware, ready.heads, x)
 
 
 def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.integer] | None = None) -> Outcomes:

@@ -50,7 +50,8 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     formats.check_possible(settings.running.formats, hardware.read(settings.input.hardware))
     with telling(progress.caution):
         ready = prepare(settings, progress)
-    heads = [h for at in ready.network.rules.locations for h in (*ready.dense.get(at, ()), *ready.maps.get(at, ()))]
+    likely = ready.maps.chosen()  # not known before dense heads are trained
+    heads = [h for at in ready.network.rules.locations for h in (*ready.dense.get(at, ()), *likely.get(at, ()))]
     costs = ready.network.costs([head.cost() for head in heads])
     dummy = np.zeros((len(heads) + 1, 1))
     nothing = Outcomes(dummy.astype(np.float32), dummy.astype(np.int64), np.zeros(1, np.int64))
@@ -68,7 +69,7 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
         "search": {
             "locations_left_out": ready.network.left_out,
             "dense_heads": sum(map(len, ready.dense.values())),
-            "convolutional_heads": sum(map(len, ready.maps.values())),
+            "convolutional_heads": sum(map(len, likely.values())),
             "architectures_at_most": sum(counts),
             "placements_at_most": sum(n * s for n, s in zip(counts, sequences, strict=True)),
         },
@@ -111,7 +112,7 @@ def _location(ready: Ready, task: Any, costs: Any, heads: Sequence[Head], name: 
 
 def _wanted(ready: Ready) -> list[Wanted]:
     """What the planned heads read."""
-    heads = [h for planned in (ready.dense, ready.maps) for heads in planned.values() for h in heads]
+    heads = [h for planned in (ready.dense, ready.maps.chosen()) for heads in planned.values() for h in heads]
     return list(dict.fromkeys(wanted for head in heads for wanted in training.sources(head)))
 
 
@@ -142,7 +143,7 @@ def _times(effort: Effort, threads: int, ready: Ready) -> dict[str, Any]:
                 dense_plan(effort, 0),
                 threads,
             ),
-            (maps.train, ready.maps, map_plan(effort, 0), 1),
+            (maps.train, ready.maps.chosen(), map_plan(effort, 0), 1),
         ):
             passed = plan.for_samples(len(splits.fit)).epochs * len(splits.fit) / len(view)
             for heads in filter(None, planned.values()):

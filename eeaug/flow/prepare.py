@@ -21,6 +21,7 @@ from eeaug.features import Extraction, Workers
 from eeaug.hardware import Hardware, idle
 from eeaug.heads import families, planning
 from eeaug.heads.layers import Head
+from eeaug.heads.packing import Offer
 from eeaug.heads.specific import Specific
 from eeaug.heads.supervision import Source
 from eeaug.network import graph, locations
@@ -38,14 +39,21 @@ Heads = Mapping[Location, Sequence[Head]]
 
 @dataclass(frozen=True)
 class Ready:
-    """What a search starts from: the network, its data, and the heads that will be tried by location."""
+    """What a search starts from: the network, its data, and the heads that will be tried by location.
+
+    Of convolutional ones in ``maps`` those that dense ones leave most to.
+    """
 
     network: Network
     given: Data
     source: Source
     classes: tuple[str, ...]
     dense: Heads
-    maps: Heads
+    maps: Offer
+
+    @property
+    def heads(self) -> list[Head]:
+        return _flat(self.dense, self.maps)
 
 
 def prepare(settings: Settings, progress: Progress, workers: Workers | None = None) -> Ready:
@@ -214,7 +222,7 @@ def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) ->
 
 def _planned(
     goal: Goal, training: Training, network: Network, samples: int, decision: Decision
-) -> tuple[Heads, Heads]:
+) -> tuple[Heads, Offer]:
     """The heads that will be tried; refuses limits that none of them can meet."""
     effort = EFFORTS[training.effort]
     reaching_back = bool(goal.target_class) or network.rules.max_exits <= 1
@@ -231,7 +239,7 @@ def _planned(
         decision, places, tail, network.macs,
         chosen, effort, samples, network.rules.pinned, reaching_back=reaching_back,
     )  # fmt: skip
-    heads = [head for by_location in (dense, maps) for mine in by_location.values() for head in mine]
+    heads = _flat(dense, maps)
     for name in network.rules.pinned:
         if all(head.location.name != name for head in heads):
             raise Contradiction(
@@ -239,3 +247,7 @@ def _planned(
             )
     problem.check_limits(goal, network.costs([h.cost() for h in heads]), network.rules, network.blocks)
     return dense, maps
+
+
+def _flat(dense: Heads, maps: Offer) -> list[Head]:
+    return [head for by_location in (dense, maps.heads) for mine in by_location.values() for head in mine]

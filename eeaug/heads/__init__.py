@@ -7,6 +7,7 @@ A line of code here may touch features, weights and Keras, never a threshold or 
     training     what training a head takes and gives
     candidates   trained heads with their outcomes, as found and as a bundle keeps them
     selection    which heads are worth training, and which of them going on with
+    packing      which convolutional heads to train, by what they promise beside dense ones
     planning     all heads by location, before any is trained
     keras_head   a head as Keras layers, as it is deployed
     pooled       what dense heads read

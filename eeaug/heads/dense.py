@@ -6,7 +6,9 @@ their number (BLAS must run on one thread meanwhile).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from eeaug.heads.layers import Head
 from eeaug.heads.pooled import Values, joined, pooled, read, source
 from eeaug.heads.training import Keep, Plan, Targets, Trained
 
-__all__ = ["predict", "train"]
+__all__ = ["predict", "threads", "train"]
 
 PREDICTED_ROWS = 8192  # rows read at once for predictions
 
@@ -40,7 +42,9 @@ def train(
     single = [head for head in heads if len(head.dense) == 1 or head.knows]
     deep = [head for head in heads if head not in single]
     trained = logistic.train(single, fit, targets, screen, plan, keep, loss) if single else []
-    trained += hidden.train(deep, fit, targets, screen, plan, keep) if deep else []
+    if deep:
+        known = {one.head.key: predict(one, screen) for one in trained}
+        trained += hidden.train(deep, fit, targets, screen, plan, lambda looked: keep({**known, **looked}))
     of = {one.head.key: one for one in trained}
     return [of[head.key] for head in heads if head.key in of]
 
@@ -56,3 +60,17 @@ def predict(trained: Trained, features: Features) -> Values:
             z = ACTIVATIONS[layer.activation][0](z @ next(rest) + next(rest))
         parts.append(z)
     return np.concatenate(parts)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that do not share BLAS's own: what each computes depends on nothing else."""
+    import scipy.linalg  # noqa: F401 (it brings a BLAS of its own, and only what is loaded is limited)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(count) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -2,6 +2,7 @@
 
 - ``blueprint`` (Sponner et al., section 3.1): the backbone's own classifier on the pooled tensor, or on a
   grid of pooled cells, which keeps some of the layout; on the input also one that knows a class or two;
+- ``hidden``: a layer of HIDDEN_UNITS before the last one, on the two finest of these grids;
 - ``separable``: separable convolutions, the first of them strided: most accuracy per MAC;
 - ``convolutional``: a strided convolution and residual blocks, for deep backbones that can pay for them;
 - ``trecx`` (Ghanathe and Wilton, section 4.2): a pointwise convolution that widens the channels, a strided
@@ -28,6 +29,7 @@ __all__ = [
     "blueprint_units",
     "dense_connections",
     "dense_heads",
+    "hidden_heads",
     "limited",
     "map_heads",
 ]
@@ -44,8 +46,10 @@ JOINED_LIMIT = 2048
 INPUT_LIMIT = 512
 # A dense head with hidden layers as wide as the backbone's may cost this share of the backbone, no more.
 HIDDEN_SHARE = 0.02
-# A convolutional head may cost this share of the MACs that it can save; on several backbones the best took
-# between a twentieth and a fifth.
+# Width of the layer of ``hidden`` heads.
+HIDDEN_UNITS = 32
+# A convolutional or hidden head may cost this share of the MACs that it can save; on several backbones the best
+# convolutional ones took between a twentieth and a fifth.
 MAP_SHARE = 0.25
 # Sizes of a family at a location: the largest that may be, and those of a third and a ninth of its MACs.
 SIZES = (1, 3, 9)
@@ -101,6 +105,20 @@ def dense_heads(
             if wide.macs <= HIDDEN_SHARE * backbone_macs:
                 heads.append(wide)
     return tuple(h for h in heads if h.macs < location.remaining_macs)
+
+
+def hidden_heads(location: Location, decision: Decision, values: float = POOLED_LIMIT) -> tuple[Head, ...]:
+    """``hidden`` heads, from the smaller up: HIDDEN_UNITS rectified sums of the two finest grids' values.
+
+    Grids as of :func:`dense_heads`; none costs more than MAP_SHARE of what an exit here could save.
+    """
+    final = Dense(decision.outputs, decision.activation)
+    grids = list(_grids(location.shape, values, whole=location.at_input).items())[-2:]
+    heads = [
+        Head(location, "hidden", size, (Pool(window), Dense(HIDDEN_UNITS, "relu"), final), finer)
+        for size, (window, finer) in grids
+    ]
+    return tuple(h for h in heads if h.macs <= MAP_SHARE * location.remaining_macs)
 
 
 def limited(head: Head, classes: Sequence[int]) -> Head:
@@ -219,7 +237,7 @@ def _convolutional(shape: tuple[int, ...]) -> list[tuple[str, tuple[Step, ...]]]
 
 
 MAP_FAMILIES = {"separable": _separable, "convolutional": _convolutional, "trecx": _trecx}
-FAMILIES = ("blueprint", *MAP_FAMILIES, "dense-connection")
+FAMILIES = ("blueprint", "hidden", *MAP_FAMILIES, "dense-connection")
 
 
 def _bases(channels: int) -> list[int]:

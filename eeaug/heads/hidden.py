@@ -21,7 +21,8 @@ from eeaug.heads.training import Keep, Plan, Targets, Trained
 __all__ = ["train"]
 
 EPSILON = 1e-7
-IN_MEMORY = 20_000_000  # values that a head may hold
+IN_MEMORY = 50_000_000  # values that a head may hold
+ROWS = 1024  # read at once
 RIDGE = 15.0  # as that of heads with a single layer
 
 
@@ -30,8 +31,8 @@ def train(
 ) -> list[Trained]:
     """Train heads of one location on standardised pooled values, the same batches for all.
 
-    ``targets`` gives the probabilities that rows of ``fit`` should get. After the first epoch ``keep`` gets every
-    head's probabilities on ``screen`` and says which go on.
+    ``targets`` gives the probabilities that rows of ``fit`` should get. Half way ``keep`` gets every
+    head's probabilities on ``screen`` and says which go on: earlier, they know less than those of a single layer.
     """
     n = len(fit.probabilities)
     plan = plan.for_samples(n)
@@ -45,7 +46,7 @@ def train(
             read: dict[str, Values] = {}  # once for all heads
             for head in running.values():
                 head.step(head.values(fit, rows, read), y)
-        if epoch == 0 and plan.epochs > 1:
+        if epoch + 1 == plan.epochs // 2:
             kept = keep({key: head.answers(screen) for key, head in running.items()})
             running = {key: head for key, head in running.items() if key in kept}
     return [head.trained() for head in running.values()]
@@ -60,8 +61,12 @@ class _Running:
     def __init__(self, head: Head, fit: Features, plan: Plan, total: int) -> None:
         self.head, self.plan, self.pooled = head, plan, Pooled.of(head, fit)
         n = len(fit.probabilities)
-        room = n * len(self.pooled.mean) <= IN_MEMORY
-        self.held = self.pooled.values(fit, np.arange(n), {}) if room else None
+        self.held: Values | None = None
+        if n * len(self.pooled.mean) <= IN_MEMORY:
+            self.held = np.empty((n, len(self.pooled.mean)), np.float32)
+            for start in range(0, n, ROWS):
+                rows = np.arange(start, min(n, start + ROWS))
+                self.held[rows] = self.pooled.values(fit, rows, {})
         self.weights = _initial(head, np.random.default_rng([plan.seed, head.location.after]))
         self.first = [np.zeros_like(w) for w in self.weights]
         self.second = [np.zeros_like(w) for w in self.weights]

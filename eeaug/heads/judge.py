@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import temperature
 from eeaug.features import Features
-from eeaug.heads import families, selection
+from eeaug.heads import families, packing, selection
 from eeaug.heads.layers import Head
 from eeaug.heads.store import Judged
 from eeaug.heads.supervision import Source
@@ -66,11 +66,50 @@ class Judge:
         right = {key: self.right(p) for key, p in probabilities.items()}
         return selection.promising(heads, right, self.chance) | anyway
 
+    def paying(self, judged: Sequence[Judged]) -> list[Judged]:
+        """Without ``hidden`` heads that are not clearly better than each cheaper dense one of their place.
+
+        Clearly: by a standard error, of the samples that one of the two alone is right about. Of more heads one is
+        more often best by chance, and of few samples that is most of it.
+        """
+        kept = [one for one in judged if one.trained.head.family != "hidden"]
+        for one in judged:
+            head = one.trained.head
+            rivals = [
+                r for r in judged if r.trained.head.location == head.location and r.trained.head.macs < head.macs
+            ]
+            if head.family == "hidden" and all(self._clearly(one.screen(), r.screen()) for r in rivals):
+                kept.append(one)
+        return kept
+
+    def helping(self, judged: Sequence[Judged], macs: int) -> list[Judged]:
+        """Without ``hidden`` heads of no help: the best one or two exits save hardly more with them.
+
+        ``macs``: of the backbone. It knows screen by heart: designs that save nearly the same are told apart badly.
+        """
+        shares = {one.trained.head: self.surely_leaving(one.screen()) for one in judged}
+        tried = {h for h in shares if h.family == "hidden" and h.location.name not in self.pinned}
+        if self.specific or len(tried) == len(shares):
+            return list(judged)
+        dropped = tried - packing.helping(shares, macs, tried)
+        return [one for one in judged if one.trained.head not in dropped]
+
+    def _clearly(self, probabilities: NDArray[np.float32], rival: NDArray[np.float32]) -> bool:
+        a, b = self.right(probabilities), self.right(rival)
+        return bool(float(a.sum()) - float(b.sum()) > np.sqrt((a != b).sum()))
+
     def leaving(self, probabilities: NDArray[np.float32], cls: int | None = None) -> float:
         """Share of samples, weighted by priors, that may leave at a head for a point; ``cls``: as that class."""
         confidence, predicted = self.decision.answers(probabilities)
         here = np.ones(len(predicted), bool) if cls is None else predicted == cls
         return selection.leaving(confidence, predicted == self.labels, self.given_right, here, self.weights)
+
+    def surely_leaving(self, probabilities: NDArray[np.float32]) -> float:
+        """The same, if one sample more were lost than is: of few samples little is known."""
+        confidence, predicted = self.decision.answers(probabilities)
+        right, here = predicted == self.labels, np.ones(len(predicted), bool)
+        allowed = selection.ALLOWED - 1 / len(predicted)
+        return selection.leaving(confidence, right, self.given_right, here, self.weights, allowed)
 
     def limited(self, judged: Sequence[Judged]) -> tuple[Head, ...]:
         """Of trained heads on the input, the same for the class, or the two, that most would leave as.

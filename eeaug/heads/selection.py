@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from eeaug.heads.layers import Head, convolutions
 from eeaug.network.locations import Location
 
-__all__ = ["affordable", "front", "leaving", "pass_s", "promising", "spread", "training_s"]
+__all__ = ["front", "leaving", "pass_s", "promising", "spread", "training_s"]
 
-FIRST, LAST = 0.08, 0.63  # shares of the backbone's MACs between which convolutional heads are tried
-MAP_PLACES = 6  # locations with convolutional heads: more of them give similar heads
+FIRST, LAST = (
+    0.08,
+    0.63,
+)  # shares of the backbone's MACs between which heads are tried that are not tried everywhere
 ALLOWED = 0.01  # of the accuracy, for what leaves at a head by itself
 # Seconds of one core per sample that trains: of every convolution, of each element that it reads and writes (writes
 # twice, where batch normalisation follows), and of each MAC, forward and back.
@@ -47,8 +49,9 @@ def leaving(
     given_right: NDArray[np.bool_],
     here: NDArray[np.bool_],
     weights: NDArray[np.float64] | None = None,
+    allowed: float = ALLOWED,
 ) -> float:
-    """The largest share of samples (n,) that leaves at a threshold and costs at most ALLOWED of the accuracy.
+    """The largest share of samples (n,) that leaves at a threshold and costs at most ``allowed`` of the accuracy.
 
     right, given_right : whether head and given model are; here : the samples that may leave at all
     """
@@ -57,7 +60,7 @@ def leaving(
     left = np.cumsum(counts[order]) / counts.sum()
     lost = np.cumsum((counts * (given_right.astype(int) - right))[order]) / counts.sum()
     ends = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]  # equal confidences leave together
-    return float(left[ends & (lost <= ALLOWED)].max(initial=0.0))
+    return float(left[ends & (lost <= allowed)].max(initial=0.0))
 
 
 def front(heads: Sequence[Head], accuracy: Mapping[str, float]) -> tuple[Head, ...]:
@@ -88,34 +91,6 @@ def spread(locations: Sequence[Location], count: int, total_macs: int) -> tuple[
         rest = [at for at in locations if at not in chosen]
         chosen += sorted(rest, key=lambda at: (abs(at.remaining_macs - target), at.after))[:1]
     return tuple(sorted(chosen, key=lambda at: at.after))
-
-
-def affordable(
-    heads: Mapping[Location, Sequence[Head]], samples: int, limit_s: float, total_macs: int, pinned: Collection[str]
-) -> dict[Location, tuple[Head, ...]]:
-    """Of convolutional heads by location, the dearest first, those whose training fits ``limit_s``.
-
-    ``samples``: how many a head sees. As many places as possible (MAP_PLACES), then more heads at each; one at
-    the least. ``pinned`` locations always get theirs.
-    """
-    places = [at for at in heads if heads[at]]
-    forced = [at for at in places if at.name in pinned]
-
-    def cost(chosen: Mapping[Location, Sequence[Head]]) -> float:
-        return sum(training_s(head, samples) for mine in chosen.values() for head in mine)
-
-    chosen: dict[Location, tuple[Head, ...]] = {at: (heads[at][0],) for at in forced}
-    for count in range(min(MAP_PLACES, len(places)), 0, -1):
-        tried = chosen | {at: (heads[at][0],) for at in spread(places, count, total_macs)}
-        if cost(tried) <= limit_s or (count == 1 and not chosen):
-            chosen = tried
-            break
-    for k in range(1, max(map(len, heads.values()), default=0)):
-        for at in sorted(chosen, key=lambda at: at.after):
-            tried = chosen | {at: tuple(heads[at][: k + 1])}
-            if len(chosen[at]) == k < len(heads[at]) and cost(tried) <= limit_s:
-                chosen = tried
-    return chosen
 
 
 def training_s(head: Head, samples: int) -> float:

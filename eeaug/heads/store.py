@@ -20,7 +20,7 @@ from eeaug.support import cache, checksums
 
 __all__ = ["Judged", "answers_file", "file", "hashed", "load", "save", "save_answers", "trained"]
 
-FORMAT = 8  # of the files and of how heads are trained; part of their key
+FORMAT = 9  # of the files and of how heads are trained; part of their key
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
 """From locations to trained exits with their outcomes: the expensive part of a search.
 
-One pass over the data for pooled features, the dense heads of all locations, then whole maps and convolutional
-heads at the few locations where screening says that it pays. What an earlier run has left is not done again.
+One pass over the data for pooled features, the dense heads of all locations, then the convolutional heads that
+promise most beside them. What an earlier run has left is not done again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import as_completed
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from eeaug.heads import dense, maps, moving, selection, store, training
 from eeaug.heads.candidates import Candidates
 from eeaug.heads.judge import Judge
 from eeaug.heads.layers import Head
+from eeaug.heads.packing import Offer
 from eeaug.heads.planning import dense_plan, map_plan
 from eeaug.heads.store import Judged
 from eeaug.heads.supervision import Source
@@ -47,7 +47,7 @@ LEARNT = ("screen", "fit")  # parts that shape heads
 def search(
     source: Source,
     dense_heads: Mapping[Location, Sequence[Head]],
-    map_heads: Mapping[Location, Sequence[Head]],
+    offer: Offer,
     effort: Effort,
     *,
     seed: int,
@@ -66,18 +66,25 @@ def search(
         source, effort, seed, pinned, progress, lambda choose: given(_outcomes(source, splits.choose, choose, ()))
     )
     groups = [tuple(heads) for heads in dense_heads.values() if heads]
-    places = [tuple(heads) for heads in map_heads.values() if heads]
-    if not groups and not places:
+    if not groups and not any(offer.heads.values()):
         choose, screen = work.answers("choose"), work.answers("screen")
         return Candidates(
             (), _outcomes(source, splits.screen, screen, ()), _outcomes(source, splits.choose, choose, ()), 0
         )
-    screen = work.read(groups, places)
+    # maps that will probably be learnt from come with the same pass, unless dense heads are remembered
+    likely = offer.chosen()
+    new = work.unanswered(groups, work.dense_plan) or not groups
+    screen = work.read(groups, list(likely.values()) if new else ())
     judge = Judge(source, screen, pinned)
-    judged = work.dense(groups, judge)
+    judged = judge.paying(work.dense(groups, judge))
     settled = {one.trained.head.location for one in judged if judge.as_good_as_given(one.screen())}
-    more = [heads for heads in places if heads[0].location not in settled or heads[0].location.name in pinned]
-    judged += work.maps(more, judge)
+    # what lets go one class alone says nothing of what other heads let go of all
+    known = None if source.specific or not groups else {
+        one.trained.head: judge.surely_leaving(one.screen()) for one in judged
+    }  # fmt: skip
+    places = list(offer.without(settled).chosen(known, likely).values())
+    work.ready(places)
+    judged = judge.helping([*judged, *work.maps(places, judge)], offer.macs)
     limited = judge.limited(judged)
     if limited:
         work.open([limited])
@@ -100,7 +107,7 @@ def search(
         tuple(one.trained for one in calibrated),
         _outcomes(source, splits.screen, screen, [one.screen for one in calibrated]),
         _outcomes(source, splits.choose, choose, [one.choose for one in calibrated]),
-        sum(map(len, [*groups, *more, limited])),
+        sum(map(len, [*groups, *places, limited])),
         lambda i: np.asarray(screen.probabilities if i < 0 else calibrated[i].screen()),
         lambda i: np.asarray(choose.probabilities if i < 0 else calibrated[i].choose()),
         _seen(source, screen),
@@ -205,9 +212,24 @@ class _Work:
 
     def open(self, groups: Sequence[Sequence[Head]]) -> None:
         """What these heads read, unless it is at hand."""
-        keys = {want.key for want in _sources(groups)}
-        if not all(part in self.features and keys <= self.features[part].tensors.keys() for part in PARTS):
+        if not self.has(PARTS, _sources(groups)):
             self.read(groups, ())
+
+    def has(self, parts: Iterable[str], wanted: Sequence[Wanted]) -> bool:
+        """Whether these tensors of the parts are at hand."""
+        keys = {want.key for want in wanted}
+        return all(part in self.features and keys <= self.features[part].tensors.keys() for part in parts)
+
+    def ready(self, places: Sequence[Sequence[Head]]) -> None:
+        """The maps that these heads read, in one pass if they have room."""
+        read = _sources(self.lacking(places, self.map_plan)), _sources(self.unanswered(places, self.map_plan))
+        for parts, sources in zip((LEARNT, ["choose"]), read, strict=True):
+            keys = {want.key for want in sources}
+            if not all(
+                part in self.features and keys <= self.features[part].tensors.keys() for part in parts if keys
+            ):
+                self.read((), places)
+                return
 
     def fits(self, wanted: Mapping[str, Sequence[Wanted]]) -> bool:
         """Whether the cache may hold all of it at once, by part."""
@@ -240,7 +262,7 @@ class _Work:
         if unanswered:
             step, detail = "heads" if lacking else "answers", _count(sum(map(len, unanswered)), "dense head")
             unanswered.sort(key=lambda heads: sum(head.macs for head in heads), reverse=True)  # none waits long
-            with self.progress.step(step, detail), _threads(self.source.extraction.threads) as pool:
+            with self.progress.step(step, detail), dense.threads(self.source.extraction.threads) as pool:
                 for i, done in enumerate(as_completed([pool.submit(work, heads) for heads in unanswered])):
                     done.result()
                     self.progress.advance(i + 1, len(unanswered))
@@ -343,20 +365,6 @@ class _Work:
 def _sources(groups: Iterable[Sequence[Head]]) -> list[Wanted]:
     """What these heads read, each once."""
     return list(dict.fromkeys(want for heads in groups for head in heads for want in training.sources(head)))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that do not share BLAS's own: what each computes depends on nothing else."""
-    import scipy.linalg  # noqa: F401 (it brings a BLAS of its own, and only what is loaded is limited)
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(count) as pool:
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _count(number: int, what: str) -> str:

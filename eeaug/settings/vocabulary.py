@@ -26,7 +26,7 @@ MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 MAX_THREADS = 1024
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)
 # of heads, as heads.families makes them
-FAMILIES = ("blueprint", "separable", "convolutional", "trecx", "dense-connection")
+FAMILIES = ("blueprint", "hidden", "separable", "convolutional", "trecx", "dense-connection")
 ALWAYS = ("keras", "onnx")
 # of stages, as export.formats writes them, in its order → those that it is made from
 FORMATS: Mapping[str, tuple[str, ...]] = {
@@ -140,11 +140,11 @@ class Effort:
 # Convolutional ones after 3, 6, 7 and 12 passes, on ResNet-8's first map: 75.5, 77.9, 78.1 and 78.3 % right.
 EFFORTS: Mapping[str, Effort] = {
     "quick": Effort(
-        ("blueprint",), 24, 0.5, 0.0007, 2, 170, 3e-2, 2,
+        ("blueprint", "hidden"), 24, 0.5, 0.0007, 2, 170, 3e-2, 2,
         map_macs=1e6, map_share=0.005, map_s=20, map_passes=0.3,
     ),
     "normal": Effort(
-        ("blueprint", "separable"), inf, 1, inf, 3, 350, 2e-2, 7,
+        ("blueprint", "hidden", "separable"), inf, 1, inf, 3, 350, 2e-2, 7,
         map_macs=1e6, map_share=0.005, map_s=75, map_passes=1,
     ),
     "thorough": Effort(

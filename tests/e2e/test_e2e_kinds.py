@@ -170,7 +170,8 @@ def test_code_in_a_model_is_run_only_if_that_is_allowed(keras: Any, run: Run, wo
     assert done.code == 0, done.stderr
 
 
-def test_a_signal_leaves_by_a_grid_in_time(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["blueprint", "hidden"])
+def test_a_signal_leaves_by_a_grid_in_time(run: Run, tmp_path: Path, family: str) -> None:
     """When something happens tells the class, which averages forget; what is cut goes into every format."""
     keras = keras_files.import_keras()
     keras.utils.set_random_seed(0)
@@ -199,13 +200,13 @@ def test_a_signal_leaves_by_a_grid_in_time(run: Run, tmp_path: Path) -> None:
     c = ",c" if find_spec("emx_onnx_cgen") else ""
     done = run(
         "augment", "beats.keras", "--data", "beats.npz", "--hw", "psoc6", "--promise", "none",
-        "--heads", "blueprint", "--exit-at", "conv_4", "--cache-dir", "cache", "--format", f"{form}{c}", "--json",
+        "--heads", family, "--exit-at", "conv_4", "--cache-dir", "cache", "--format", f"{form}{c},c-int8", "--json",
         cwd=tmp_path,
     )  # fmt: skip
     assert done.code == 0, done.stderr
     report = json.loads(done.stdout)
     head = report["design"]["exits"][0]["head"]
-    assert head in ("blueprint-8", "blueprint-16", "blueprint-22"), "four cells are too few"
+    assert head in {f"{family}-{cells}" for cells in (8, 16, 22)}, "four cells are too few"
     assert report["design"]["measured"]["leave_rates"][0] > 0.5
     checks = {**report["verification"]["formats"], **report["int8"]["checks"]}
     assert all(check["disagreements"] in (0, None) for check in checks.values()), checks

@@ -32,6 +32,7 @@ SHAPES = [(16, 12, 8), (7, 9, 5), (4, 4, 16), (20, 6), (12,)]
 def heads() -> list[Head]:
     found = [h for s in SHAPES for h in families.dense_heads(at(s), TAIL, DECISION, 10**7)]
     found += [families.limited(h, (0, 2)) for h in found if len(h.dense) == 1]
+    found += [h for s in SHAPES for h in families.hidden_heads(at(s), DECISION)]
     found += [h for s in SHAPES for h in families.map_heads(at(s), list(families.MAP_FAMILIES), DECISION, 1e9)]
     assert {h.family for h in found} == set(families.FAMILIES) - {"dense-connection"}
     return found
@@ -175,7 +176,7 @@ def test_map_heads_predict_what_their_layers_do() -> None:
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (9, 10, 3), (14, 14, 2), (25, 5, 2), (16, 4), (4, 4, 4, 2), (5,)])
 def test_coarse_grids_follow_from_the_finest_one(shape: tuple[int, ...]) -> None:
-    heads = families.dense_heads(at(shape), TAIL, DECISION, 10**7)
+    heads = [*families.dense_heads(at(shape), TAIL, DECISION, 10**7), *families.hidden_heads(at(shape), DECISION)]
     x = np.random.default_rng(3).normal(size=(6, *shape)).astype(np.float32)
     for head in heads:
         window = training.wanted(head).window or ()

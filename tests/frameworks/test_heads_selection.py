@@ -19,7 +19,7 @@ from keras_nets import CLASSES, trained
 from eeaug import data, settings
 from eeaug.backbone import model
 from eeaug.cascade.output import Decision
-from eeaug.heads import families, selection, store
+from eeaug.heads import families, planning, selection, store
 from eeaug.heads.judge import Judge
 from eeaug.heads.layers import Dense, Pool
 from eeaug.heads.planning import planned
@@ -118,25 +118,6 @@ def test_training_takes_as_long_as_its_maps_are_large() -> None:
     assert selection.training_s(wide, 2000) == 2 * selection.training_s(wide, 1000)
 
 
-@pytest.mark.parametrize("limit_s", [0.0, 5.0, 20.0, 60.0, 1e9])
-def test_training_stays_within_what_it_may_take(limit_s: float) -> None:
-    offered = {at: families.map_heads(at, ["separable"], DECISION, 1e6) for at in row_of(12)}
-    chosen = selection.affordable(offered, 100_000, limit_s, 10**8, ())
-    spent = [selection.training_s(head, 100_000) for heads in chosen.values() for head in heads]
-    assert sum(spent) <= limit_s or len(spent) == 1
-    assert all(heads == offered[at][: len(heads)] for at, heads in chosen.items())
-    assert len(chosen) <= selection.MAP_PLACES
-    if limit_s > 1e6:
-        assert len(chosen) == selection.MAP_PLACES and all(chosen[at] == offered[at] for at in chosen)
-
-
-def test_pinned_places_get_their_heads_whatever_it_takes() -> None:
-    offered = {at: families.map_heads(at, ["separable"], DECISION, 1e6) for at in row_of(12)}
-    chosen = selection.affordable(offered, 100_000, 0.0, 10**8, ["b9", "b11", "elsewhere"])
-    assert {at.name for at in chosen} == {"b9", "b11"}
-    assert selection.affordable({}, 100_000, 1e9, 10**8, ()) == {}
-
-
 def test_sizes_of_a_family_are_apart_and_within_limits() -> None:
     place = Location("here", 1, (32, 32, 16), 12_000_000)
     for family in families.MAP_FAMILIES:
@@ -200,10 +181,28 @@ def test_on_the_input_only_dense_heads_stand_and_none_reads_it_from_elsewhere() 
     dense, maps = planned(
         DECISION, places, (), 10**7, chosen, settings.EFFORTS["normal"], 1000, ["input"], reaching_back=True
     )
-    assert {h.family for h in dense[places[0]]} == {"blueprint"} and places[0] not in maps and places[1] in maps
+    assert {h.family for h in dense[places[0]]} == {"blueprint"} and places[0] not in maps.heads
+    assert maps.heads[places[1]] and maps.pinned == ("input",)
     connected = [h for h in dense[places[2]] if h.earlier]
     assert connected and all(e.location == places[1] for h in connected for e in h.earlier)
     assert not any(h.earlier for h in dense[places[1]])
+
+
+def test_hidden_heads_are_on_the_two_finest_grids_and_at_few_places() -> None:
+    signal = families.hidden_heads(at((187, 8)), DECISION)
+    assert [head.name for head in signal] == ["hidden-15", "hidden-31"]
+    assert signal[1].macs == 31 * 8 * families.HIDDEN_UNITS + families.HIDDEN_UNITS * CLASSES
+    assert [head.size for head in families.hidden_heads(at((6,)), DECISION)] == ["vector"]
+    near = Location("near", 5, (8, 8, 16), 2000)
+    assert families.hidden_heads(near, DECISION) == (), "none may cost more than a quarter of what it could save"
+    places = [Location("input", 0, (16, 16, 8), 10**8), *row_of(40)]
+    dense, _ = planned(
+        DECISION, places, (), 10**8, ("blueprint", "hidden"), settings.EFFORTS["normal"], 10**5, ["b39"],
+        reaching_back=False,
+    )  # fmt: skip
+    having = [place for place, heads in dense.items() if any(h.family == "hidden" for h in heads)]
+    assert len(dense) == 40 and len(having) == planning.HIDDEN_PLACES + 2
+    assert having[0].at_input and having[-1].name == "b39"
 
 
 def test_what_may_leave_is_the_most_that_a_threshold_lets_go_for_a_point() -> None:
@@ -273,7 +272,7 @@ def test_no_grid_has_more_cells_than_there_are_or_may_be(shape: list[int]) -> No
         assert all(a <= b for a, b in zip(coarse, fine, strict=True)) and coarse != fine
     for window, cells in zip(windows, grids, strict=True):
         assert all(1 <= c <= s and w <= s for c, s, w in zip(cells, shape, window, strict=True))
-        assert prod(cells) <= max(families.CELLS, 7 * 7)  # up to seven positions are a cell each
+        assert prod(cells) <= max(families.CELLS, 7 * 8)  # up to seven positions are a cell each
     assert prod(families._coarse((*shape, 2)).window) >= 1
     assert prod(pooled_shape((*shape, 2), families._coarse((*shape, 2)).window)[:-1]) <= families.MAP_CELLS + 4
 
@@ -284,3 +283,22 @@ def test_a_signal_is_read_in_time_within_what_effort_allows() -> None:
     head = families.map_heads(at((187, 8)), ["separable"], DECISION, 1e9)[0]
     (pooled,) = [after for step, _, after in head.shapes() if isinstance(step, Pool)]
     assert 4 < pooled[0] <= families.MAP_CELLS
+
+
+def test_hidden_heads_are_kept_where_they_are_clearly_better_than_cheaper_ones() -> None:
+    place = at((8, 8, 3))
+    linear = families.dense_heads(place, (), Decision("softmax", 3), 10**7)[-1]
+    wide = families.hidden_heads(place, Decision("softmax", 3))[-1]
+    labels = np.zeros(400, int)
+
+    def one(head: Any, right: int) -> store.Judged:
+        p = np.eye(3, dtype=np.float32)[np.where(np.arange(400) < right, 0, 1)]
+        return store.Judged(trained(head), lambda: p, lambda: p)
+
+    def kept(few: int, many: int) -> list[str]:
+        return [j.trained.head.family for j in judge(labels).paying([one(linear, few), one(wide, many)])]
+
+    assert linear.macs < wide.macs
+    assert kept(300, 302) == ["blueprint", "hidden"], "two more, and none the other way: sqrt(2) is the error"
+    assert kept(300, 301) == kept(300, 300) == kept(300, 200) == ["blueprint"]
+    assert [j.trained.head.family for j in judge(labels).paying([one(wide, 10)])] == ["hidden"], "no rival"

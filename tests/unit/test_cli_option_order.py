@@ -83,4 +83,4 @@ def test_pins_and_families_mean_the_same() -> None:
         return planning.planned(decision, at, (), 10**8, chosen, effort, 1000, (), reaching_back=True)
 
     assert planned(*families.FAMILIES) == planned(*families.FAMILIES[::-1])
-    assert len(planned(*families.FAMILIES)[1][at[0]]) > 1
+    assert len(planned(*families.FAMILIES)[1].heads[at[0]]) > 1
