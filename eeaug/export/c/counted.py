@@ -35,7 +35,7 @@ PARTS = 3  # slots of a stage: the network, its head, its decision
 HOOK = "void eeaug_tick(int slot);\n"
 # instructions of a MAC that are expected at most: what would run for minutes is not counted
 PER_MAC, PER_MAC_IN_SOFTWARE = 12, 200
-MOST = 40_000_000_000
+MOST = 10_000_000_000  # about a minute
 FAR = 3 << 20  # bytes of weights from which on they lie in the board's large memory
 
 
