@@ -71,6 +71,8 @@ EXAMPLES = {
 )
 @shared.option("--force")
 @shared.option("--max-latency")
+@shared.option("--max-ram")
+@shared.option("--max-flash")
 @shared.option("--max-accuracy-drop", "  [default: 0.01]")
 @shared.option("--max-class-drop", "; default: not bounded.")
 @shared.option("--promise")

@@ -31,6 +31,8 @@ EXAMPLES = {
 @shared.option("-o", "Where the new bundle goes.")
 @shared.option("--force")
 @shared.inherited("--max-latency")
+@shared.inherited("--max-ram")
+@shared.inherited("--max-flash")
 @shared.inherited("--max-accuracy-drop")
 @shared.inherited("--max-class-drop", ".")
 @shared.inherited("--promise")

@@ -94,6 +94,7 @@ SECONDS = Quantity(quantities.SECONDS, min=0, min_open=True)
 _SHARE = Quantity(quantities.SHARE, 0, 1)
 _SHARE_ABOVE_0 = Quantity(quantities.SHARE, 0, 1, min_open=True)
 _DROP = Quantity(quantities.DROP, 0, 1)
+_SIZE = Quantity(quantities.BYTES, min=0, min_open=True)
 # long flag → what click.option takes
 _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--hw": {
@@ -108,6 +109,19 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "type": SECONDS,
         "metavar": "SECONDS",
         "help": "Worst-case latency that no design may exceed: 2.5, or with a unit, 200ms.",
+    },
+    "--max-ram": {
+        "names": ["max_ram_bytes"],
+        "type": _SIZE,
+        "metavar": "BYTES",
+        "help": "RAM of the memory that needs most, 64000 or 64k, 64KiB is 65,536: of files for devices as linked, "
+        "else of tensors. What the target's memories have is a limit anyway.",
+    },
+    "--max-flash": {
+        "names": ["max_flash_bytes"],
+        "type": _SIZE,
+        "metavar": "BYTES",
+        "help": "The same of flash, of all processors together: of files for devices as linked, else of weights.",
     },
     "--max-accuracy-drop": {
         "type": _DROP,
@@ -230,7 +244,8 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--verbose": {"names": ["-v"], "is_flag": True, "help": "Say more while working."},
 }
 _TAKEN_AWAY = {
-    "--max-latency", "--max-class-drop", "--risk", "--max-exits", "--exit-at", "--threshold", "--forbid",
+    "--max-latency", "--max-ram", "--max-flash", "--max-class-drop", "--risk", "--max-exits", "--exit-at",
+    "--threshold", "--forbid",
 }  # fmt: skip
 
 

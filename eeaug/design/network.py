@@ -46,7 +46,8 @@ class Network:
         return problem.baseline(costs)
 
     def costs(self, exits: Sequence[ExitCosts]) -> Costs:
-        return Costs(self.hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)))
+        hardware = self.rules.within(self.hardware)
+        return Costs(hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)))
 
     def problems(self, goal: Goal, exits: Sequence[Trained]) -> Callable[[Outcomes], Problem]:
         """The search problem with these exits, by what they say of some samples."""

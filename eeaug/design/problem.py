@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,32 @@ __all__ = ["Baseline", "Rules", "baseline", "check_limits", "problem", "rules"]
 
 @dataclass(frozen=True)
 class Rules:
-    """What the user pinned: locations that may have exits, those that must, on which processor, at what."""
+    """What the user pinned: locations that may have exits, those that must, on which processor, at what; in how
+    many bytes."""
 
     locations: tuple[Location, ...]
     pinned: Mapping[str, int | None]
     thresholds: Mapping[str, float]
     max_exits: int
+    max_ram_bytes: float | None = None
+    max_flash_bytes: float | None = None
+
+    def within(self, hardware: Hardware) -> Hardware:
+        """The target with memories as large as the limits allow, named so that messages say why."""
+        limits: dict[str, float] = {}
+        for of, limit in (("ram", self.max_ram_bytes), ("flash", self.max_flash_bytes)):
+            used = {getattr(p, of) for p in hardware.processors}
+            for memory in hardware.memories:
+                if limit is not None and memory.name in used:
+                    limits[memory.name] = limits.get(memory.name, 0.0) + limit
+                elif memory.name in used:  # the other use of it has no limit
+                    limits[memory.name] = inf
+        memories = tuple(
+            replace(m, bytes=int(min(m.bytes, limits.get(m.name, inf)))) for m in hardware.memories
+        )  # fmt: skip
+        given = [("--max-ram", self.max_ram_bytes), ("--max-flash", self.max_flash_bytes)]
+        words = " and ".join(f"{name} {int(limit):,}" for name, limit in given if limit is not None)
+        return replace(hardware, name=f"{hardware.name} within {words}", memories=memories) if words else hardware
 
 
 @dataclass(frozen=True)
@@ -79,7 +100,7 @@ def rules(goal: Goal, hardware: Hardware, locations: Sequence[Location], reasons
     if len(pinned) > limit:
         raise Contradiction(f"{len(pinned)} × {{exit_at}}, but {{max_exits}} is {limit}; raise it")
     allowed = tuple(at for at in locations if at.name not in goal.forbid)
-    return Rules(allowed, pinned, dict(goal.threshold), limit)
+    return Rules(allowed, pinned, dict(goal.threshold), limit, goal.max_ram_bytes, goal.max_flash_bytes)
 
 
 def baseline(costs: Costs) -> Baseline:

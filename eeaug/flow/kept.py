@@ -27,7 +27,14 @@ def check(report: Report) -> None:
             needed = files.of_memory(memory)
             if needed > memory["bytes"]:
                 raise _too_large(report, files, memory, needed, written)
-    limit = report["settings"]["max_latency_s"]
+    asked = report["settings"]
+    for files in written:
+        sizes = {"ram": files.ram(report["hardware"]["memories"]), "flash": files.flash}
+        for name, needed in sizes.items():
+            given = asked[f"max_{name}_bytes"]
+            if given is not None and needed > given:
+                raise _over(name, files, needed, given)
+    limit = asked["max_latency_s"]
     for files in written:
         if limit is not None and files.worst_s is not None and files.worst_s > limit:
             raise _too_slow(files, limit, written)
@@ -51,6 +58,17 @@ def _too_large(
         f"the {files.format} files need {needed:,} bytes of memory {memory['memory']!r} ({how}; {parts}), it has "
         f"{memory['bytes']:,}; what would fit: {would}",
         limit=f"memory:{memory['memory']}", given=float(memory["bytes"]), best=float(needed),
+    )  # fmt: skip
+
+
+def _over(name: str, files: DeviceFiles, needed: int, given: float) -> InfeasibleError:
+    parts = "; ".join(part.words for part in files.parts)
+    how = "linked" if files.linked else "without code and stack"
+    more = f" ({how}; {parts})" if name == "ram" else f" ({how})"
+    return InfeasibleError(
+        f"the {files.format} files need {needed:,} bytes of {name.replace('ram', 'RAM')}{more}, --max-{name} "
+        f"allows {given:,.0f}; what would do: --max-{name} {needed}, or a format with smaller numbers",
+        limit=f"max_{name}_bytes", given=given, best=float(needed),
     )  # fmt: skip
 
 

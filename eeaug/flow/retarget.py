@@ -44,7 +44,7 @@ __all__ = [
 ]  # fmt: skip
 
 # settings of the earlier bundle that can be taken away
-INHERITED = ("risk", "max_latency_s", "exit_at", "threshold", "forbid")
+INHERITED = ("risk", "max_latency_s", "max_ram_bytes", "max_flash_bytes", "exit_at", "threshold", "forbid")
 SHOWN = (
     "model", "hardware", "settings", "baseline", "design", "operating_points", "promise", "warnings",
 )  # fmt: skip

@@ -15,6 +15,8 @@ _ALWAYS = record(
     "What the run was asked to do; options of eeaug augment.",
     objective=text("The mean cost that is minimised.", one_of=tuple(COSTS)),
     max_latency_s=number("Limit of the worst latency.", "s", null=True),
+    max_ram_bytes=number("Limit of what RAM may take of any memory.", "B", null=True),
+    max_flash_bytes=number("Limit of the flash of all processors together.", "B", null=True),
     max_accuracy_drop=share("Budget on the choose samples.", null=True),
     efficiency_weight=share("Weight of cost against accuracy, instead of a budget.", null=True),
     scoring=text("How cascades are scored.", one_of=("exact", "independent")),

@@ -45,6 +45,7 @@ class Input:
 class Goal:
     """What a design must keep, what it is to minimise, and where its exits may be; SI units.
 
+    ``max_ram_bytes`` bounds every memory that is a processor's RAM, ``max_flash_bytes`` the flash of all together.
     ``max_accuracy_drop`` None with ``efficiency_weight`` w: the weighted objective of thresholds.Objective.
     ``max_class_drop`` bounds the accuracy drop of every class. ``promise``: one of PROMISES, None: as
     ``Settings.promises`` says. ``risk`` δ: what is proven holds with probability 1 − δ; None: RISK.
@@ -57,6 +58,8 @@ class Goal:
 
     objective: str = "macs"
     max_latency_s: float | None = None
+    max_ram_bytes: float | None = None
+    max_flash_bytes: float | None = None
     max_accuracy_drop: float | None = 0.01
     efficiency_weight: float | None = None
     max_class_drop: float | None = None

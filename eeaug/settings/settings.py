@@ -88,6 +88,8 @@ class Settings:
         return {
             "objective": goal.objective,
             "max_latency_s": goal.max_latency_s,
+            "max_ram_bytes": goal.max_ram_bytes,
+            "max_flash_bytes": goal.max_flash_bytes,
             "max_accuracy_drop": goal.max_accuracy_drop,
             "efficiency_weight": goal.efficiency_weight,
             "scoring": goal.scoring,

@@ -52,7 +52,8 @@ HEADERS = frozenset(
     for word in line.split()
 )
 _FLAGS = {
-    "max_latency_s": "--max-latency", "output": "-o", "output_name": "--output", "formats": "--format",
+    "max_latency_s": "--max-latency", "max_ram_bytes": "--max-ram", "max_flash_bytes": "--max-flash",
+    "output": "-o", "output_name": "--output", "formats": "--format",
     "cache": "--cache-dir", "max_cache_bytes": "--max-cache",
 }  # fmt: skip
 

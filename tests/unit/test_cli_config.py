@@ -24,6 +24,8 @@ EVERY: dict[str, tuple[Any, list[str]]] = {
     "priors": ("a=0.5,b=0.1", ["--priors", "a=0.5,b=0.1"]),
     "force": (True, ["--force"]),
     "max-latency": (2.5, ["--max-latency", "2.5"]),
+    "max-ram": ("64KiB", ["--max-ram", "65536"]),
+    "max-flash": (262144, ["--max-flash", "256KiB"]),
     "max-accuracy-drop": (0, ["--max-accuracy-drop", "0"]),
     "max-class-drop": ("5e-2", ["--max-class-drop", "0.05"]),
     "promise": ("expected", ["--promise", "expected"]),

@@ -155,3 +155,20 @@ def test_limits_need_the_rates_of_every_kind_that_any_block_has() -> None:
 
     assert refused("dense", max_latency_s=100.0) and refused("conv", objective="latency")
     assert not refused("depthwise", max_latency_s=100.0) and not refused("dense")
+
+
+def test_limits_of_bytes_lower_the_memories_that_they_are_about() -> None:
+    psoc6 = hardware.read("psoc6")
+    (sram, flash) = psoc6.memories
+
+    def sizes(**limits: float) -> list[int]:
+        return [memory.bytes for memory in replace(NO_PINS, **limits).within(psoc6).memories]
+
+    assert replace(NO_PINS).within(psoc6) == psoc6
+    assert sizes(max_ram_bytes=64_000.0) == [64_000, flash.bytes]
+    assert sizes(max_flash_bytes=1e12, max_ram_bytes=1e12) == [sram.bytes, flash.bytes]
+    assert sizes(max_flash_bytes=5_000.0) == [sram.bytes, 5_000]
+    shared = replace(psoc6, processors=tuple(replace(p, flash=sram.name) for p in psoc6.processors))
+    both = replace(NO_PINS, max_ram_bytes=3_000.0, max_flash_bytes=4_000.0).within(shared)
+    assert both.memories[0].bytes == 7_000 and both.name == "psoc6 within --max-ram 3,000 and --max-flash 4,000"
+    assert replace(NO_PINS, max_ram_bytes=3_000.0).within(shared).memories == psoc6.memories

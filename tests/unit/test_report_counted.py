@@ -153,6 +153,18 @@ def test_files_that_take_too_long_are_refused(sample: dict[str, Any]) -> None:
     kept.check(sample)
 
 
+def test_limits_of_ram_and_flash_hold_for_files(sample: dict[str, Any]) -> None:
+    with_files(sample, memory=1 << 20)
+    sample["settings"] |= {"max_ram_bytes": 81_504.0, "max_flash_bytes": 38_000.0}
+    kept.check(sample)
+    for name, needed in (("ram", 81_504), ("flash", 38_000)):
+        key = f"max_{name}_bytes"
+        tight = {**sample, "settings": {**sample["settings"], key: needed - 1.0}}
+        with pytest.raises(InfeasibleError, match=f"--max-{name} {needed}") as caught:
+            kept.check(tight)
+        assert (caught.value.limit, caught.value.given, caught.value.best) == (key, needed - 1, needed)
+
+
 def test_the_gate_looks_at_linked_files(sample: dict[str, Any]) -> None:
     with_files(sample, memory=1 << 20)
     part = gate.part(sample, "test", "default")

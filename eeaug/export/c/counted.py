@@ -35,7 +35,7 @@ PARTS = 3  # slots of a stage: the network, its head, its decision
 HOOK = "void eeaug_tick(int slot);\n"
 # instructions of a MAC that are expected at most: what would run for minutes is not counted
 PER_MAC, PER_MAC_IN_SOFTWARE = 12, 200
-MOST = 40_000_000_000
+MOST = 10_000_000_000  # about a minute
 FAR = 3 << 20  # bytes of weights from which on they lie in the board's large memory
 
 
@@ -102,7 +102,7 @@ class Counted:
 
 
 def of_processor(files: CFiles, i: int, compiler: str, cpu: str, place: Path, kept: Path | None) -> Counted:
-    """Of the i-th processor on ``cpu``; built in ``place``, and kept by content in ``kept``.
+    """Of the i-th processor on ``cpu``; built in ``place``, for that core alone, and kept by content in ``kept``.
 
     Raises
     ------
@@ -114,7 +114,8 @@ def of_processor(files: CFiles, i: int, compiler: str, cpu: str, place: Path, ke
     known = _kept(kept, files, cpu, compiler, [program, *counting.values()])
     if (stored := _read(known)) is not None:
         return stored
-    size = toolchain.measured(compiler, files.folder, planned.function, program, cpu, place)
+    objects = _objects(files, compiler, cpu, place)
+    size = toolchain.measured(compiler, files.folder, planned.function, program, cpu, place, objects)
     counted = _run(files, planned.stages, counting, compiler, cpu, place, size)
     _write(known, counted)
     return counted
@@ -132,12 +133,20 @@ def whole(files: CFiles, compiler: str, cpu: str, place: Path, kept: Path | None
     known = _kept(kept, files, cpu, compiler, [*counting.values()])
     counted = _read(known)
     if counted is None:
-        toolchain.cascade_objects(compiler, files.folder, cpu, place)
+        _objects(files, compiler, cpu, place)
         counted = _run(files, stages, counting, compiler, cpu, place, Size(0, 0, 0, 0))
         _write(known, counted)
     if counted.refused is not None:
         raise ConversionError(counted.refused)
     return sum(network for network, _, _ in counted.instructions)
+
+
+def _objects(files: CFiles, compiler: str, cpu: str, place: Path) -> list[Path]:
+    """Of the cascade's sources, made once in ``place``, which is for these files and this core alone."""
+    every = toolchain.sources(files.folder)
+    new = [path for path in every if not (place / f"{path.stem}.o").exists()]
+    toolchain.compiled(compiler, new, files.folder, cpu, place)
+    return [place / f"{path.stem}.o" for path in every]
 
 
 def _run(

@@ -18,7 +18,7 @@ from eeaug.errors import ConversionError
 from eeaug.support import leftovers
 
 __all__ = [
-    "ARM", "FLOATS", "Size", "arm", "cascade_objects", "compiled", "decisions", "has_vectors", "host", "measured",
+    "ARM", "FLOATS", "Size", "arm", "compiled", "decisions", "has_vectors", "host", "measured",
     "output", "run", "sources", "target", "version",
 ]  # fmt: skip
 
@@ -95,25 +95,23 @@ def output(compiler: str, folder: Path, program: str, given: bytes, work: Path) 
     return run([str(binary)], given)
 
 
-def measured(compiler: str, folder: Path, function: str, program: str, cpu: str, work: Path) -> Size:
+def measured(
+    compiler: str, folder: Path, function: str, program: str, cpu: str, work: Path,
+    objects: Sequence[Path] | None = None,
+) -> Size:  # fmt: skip
     """The size of a program for ``cpu`` that calls one processor's ``function`` from its main function.
 
-    ``work`` is for this core alone: objects of the cascade that are there serve again.
+    ``objects``: of the sources of ``folder`` for this core; None: they are made in ``work``.
     """
     main = work / "main.c"
     main.write_text(program, encoding="utf-8")
-    objects = [*cascade_objects(compiler, folder, cpu, work), *compiled(compiler, [main], folder, cpu, work)]
+    if objects is None:
+        objects = compiled(compiler, sources(folder), folder, cpu, work)
+    objects = [*objects, *compiled(compiler, [main], folder, cpu, work)]
     binary = work / "program.elf"
     run([compiler, *target(cpu), *LINK, "-o", str(binary), *map(str, objects), "-lm"])
     text, data, bss = _sections(_printed([compiler.replace("gcc", "size"), str(binary)]))
     return Size(text, data, bss, _deepest([built.with_suffix(".ci") for built in objects], function))
-
-
-def cascade_objects(compiler: str, folder: Path, cpu: str, work: Path) -> list[Path]:
-    """Objects of the sources of ``folder``; those that are in ``work``, which is for this core alone, stay."""
-    files = sources(folder)
-    compiled(compiler, [f for f in files if not (work / f"{f.stem}.o").exists()], folder, cpu, work)
-    return [work / f"{f.stem}.o" for f in files]
 
 
 def compiled(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eeaug.report.units import UNKNOWN, macs, points, seconds, share
+from eeaug.report.units import UNKNOWN, macs, points, seconds, share, size
 from eeaug.report.words import parts
 from eeaug.report.words.facts import Report, drop_name
 from eeaug.settings import COSTS
@@ -58,6 +58,9 @@ def _asked(report: Report) -> str:
         parts.append(f"drop of every class ≤ {points(settings['max_class_drop'], signed=False)}")
     if settings["max_latency_s"] is not None:
         parts.append(f"worst latency ≤ {seconds(settings['max_latency_s'])}")
+    for name in ("ram", "flash"):
+        if settings[f"max_{name}_bytes"] is not None:
+            parts.append(f"{name.replace('ram', 'RAM')} ≤ {size(settings[f'max_{name}_bytes'])}")
     parts.append(f"at most {_count(settings['max_exits'], 'exit')}")
     for key, word in (("exit_at", "exit at"), ("threshold", "threshold"), ("forbid", "none at")):
         if settings[key]:
