@@ -76,20 +76,19 @@ def apart(hardware: Hardware) -> str | None:
     return reversed_[0] if reversed_ else f"no link leads from {names[0]} to {names[1]}"
 
 
-def better(hardware: Hardware, one: Processor, other: Processor) -> tuple[float, float] | None:
+def better(hardware: Hardware, one: Processor, other: Processor) -> tuple[float, float | None] | None:
     """How many times as fast ``one`` is as ``other``, and how much of its energy it takes: at least, at most.
 
-    Over all types of operations, for each MAC; others sleep while one works. None: a figure is unknown.
+    Over all types of operations, per MAC; others sleep while one works. None: rates are unknown, or powers.
     """
-    speeds, energies = [], []
-    for kind in KINDS:
-        rate, other_rate = one.rate(kind), other.rate(kind)
-        power, other_power = (_power_w(hardware, p) for p in (one, other))
-        if rate is None or other_rate is None or power is None or other_power is None:
-            return None
-        speeds.append(rate / other_rate)
-        energies.append(power / rate / (other_power / other_rate))
-    return min(speeds), max(energies)
+    rates = [(one.rate(kind), other.rate(kind)) for kind in KINDS]
+    speeds = [a / b for a, b in rates if a is not None and b is not None]
+    if len(speeds) < len(rates):
+        return None
+    power, other_power = _power_w(hardware, one), _power_w(hardware, other)
+    if power is None or other_power is None:
+        return min(speeds), None
+    return min(speeds), power / other_power / min(speeds)
 
 
 def outclassed(hardware: Hardware) -> dict[str, str]:
@@ -108,7 +107,12 @@ def outclassed(hardware: Hardware) -> dict[str, str]:
             if ratios is None or q.name in reasons:
                 continue
             faster, energy = ratios
-            if faster > 1 and energy < 1:
+            if energy is None:
+                if i > k and faster >= 1:
+                    reasons[p.name] = (
+                        f"it is no faster than {q.name}: handing over to it saves no time (energies are unknown)"
+                    ) + _unless(p, q, hands_over=False)
+            elif faster > 1 and energy < 1:
                 reasons[p.name] = (
                     f"{q.name} is at least {faster:.3g} times as fast and takes at most {100 * energy:.0f} % of "
                     f"its energy per MAC: placing anything on {p.name} saves neither"

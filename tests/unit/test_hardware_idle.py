@@ -81,6 +81,10 @@ def test_what_is_outclassed_runs_nothing_where_handing_over_is_free(seed: int) -
             "processors[1]: same: it is no faster than fast and takes no less energy per MAC: handing over",
         ),
         (
+            board(core("a", 1e6, None), core("b", 1e6, None), links=(("a", "b"),)),
+            "processors[1]: b: it is no faster than a: handing over to it saves no time (energies are unknown)",
+        ),
+        (
             board(SLOW, replace(FAST, ram="flash"), links=(("slow", "fast"),)),
             "or handing over to it costs more or the memory of fast is too small",
         ),
