@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eeaug import hardware
+from eeaug.hardware.rates import rates
 
 
 @pytest.mark.parametrize("name", hardware.shipped())
@@ -89,3 +90,11 @@ def test_rates_of_the_esp32s3_give_back_the_published_ticks() -> None:
         ("dense", 271 * 3, 1_543),
     ):
         assert macs / (lx7.rate(kind) or 0.0) * 240e6 == pytest.approx(ticks, rel=2e-3)
+
+
+def test_counted_rates_are_those_that_hw_new_would_write() -> None:
+    counted = [p for name in hardware.shipped() for p in hardware.read(name).processors if p.basis == "counted"]
+    assert counted
+    for processor in counted:
+        assert processor.clock_hz is not None
+        assert processor.rates_macs_per_s == rates(processor.cpu, processor.clock_hz).by_kind
