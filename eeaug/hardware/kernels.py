@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from eeaug.hardware.loops import KernelCall, loops
+from eeaug.hardware.loops import KernelRun, loops
 
 __all__ = ["cores", "instruction_set", "instructions", "table"]
 
@@ -45,7 +45,7 @@ def cores(format: str) -> tuple[str, ...]:
     return tuple(table()["formats"].get(format, {}))
 
 
-def instructions(format: str, cpu: str, call: KernelCall) -> float | None:
+def instructions(format: str, cpu: str, call: KernelRun) -> float | None:
     """Instructions of one call of a kernel; None: the table has no such kernel or core."""
     name = counted_as(format, cpu)
     counts = loops(format, instruction_set(cpu), call)
@@ -54,5 +54,5 @@ def instructions(format: str, cpu: str, call: KernelCall) -> float | None:
     variants = table()["formats"][format][name].get(call.kernel, {})
     if counts[0] not in variants:
         return None
-    per_run = variants[counts[0]]["per_run"]
+    per_run: Mapping[str, float] = variants[counts[0]]["per_run"]
     return sum(per_run.get(loop, 0.0) * number for loop, number in counts[1].items())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 
-__all__ = ["KERNELS", "KernelCall", "Loops", "loops"]
+__all__ = ["KERNELS", "KernelRun", "Loops", "loops"]
 
 Pair = tuple[int, int]
 Loops = tuple[str, dict[str, float]]  # the variant of a kernel, and how often each of its loops runs
@@ -20,14 +20,14 @@ BLOCK = 124  # channels that CMSIS-NN's depthwise convolution with vectors takes
 
 
 @dataclass(frozen=True)
-class KernelCall:
+class KernelRun:
     """One call of a kernel of a network on one sample; tensors are (height, width, channels).
 
-    ``kernel``: "conv", "depthwise", "dense" (``rows`` of it: height × width), "add", "multiply", "scale" (a factor and a
-    summand of every channel), "clip" (ReLU and ReLU6 by themselves), "table" (any other function of one element),
-    "sigmoid", "softmax" (``rows``: height × width), "average_pool", "max_pool", "mean", "largest" (of all places), "pad",
-    "copy". ``before``: rows and columns of padding before the first. ``runs``: stretches that a copy is made of.
-    ``summed``: the kernel adds another tensor to what it writes.
+    ``kernel``: one of KERNELS. "dense" and "softmax" have height × width rows; "scale" is a factor and a summand of
+    every channel, "add_row" and "multiply_row" one of them; "clip" ReLU and ReLU6, "table" any function of one
+    element; "mean" and "largest" are of all places, "turn" is a transposition. ``before``: rows and columns of
+    padding before the first. ``stretches`` that a copy is made of. ``summed``: the kernel adds another tensor to
+    what it writes.
     """
 
     kernel: str
@@ -38,7 +38,7 @@ class KernelCall:
     dilation: Pair = (1, 1)
     before: Pair = (0, 0)
     groups: int = 1
-    runs: int = 1
+    stretches: int = 1
     summed: bool = False
 
     @property
@@ -62,7 +62,7 @@ class KernelCall:
         return [sum(0 <= start + k * step < size for k in range(count)) for start in starts]
 
 
-def loops(format: str, core: str, call: KernelCall) -> Loops | None:
+def loops(format: str, core: str, call: KernelRun) -> Loops | None:
     """How often loops run in the kernel that a format has for a call on a core; None: it has none.
 
     ``core``: "plain" (neither DSP nor vector instructions), "dsp" or "vectors"; float kernels are the same on all.
@@ -71,7 +71,7 @@ def loops(format: str, core: str, call: KernelCall) -> Loops | None:
     return None if kernel is None else kernel(core, call)
 
 
-def _int8_conv(core: str, call: KernelCall) -> Loops | None:
+def _int8_conv(core: str, call: KernelRun) -> Loops | None:
     if call.groups > 1:
         return None
     if core == "dsp":
@@ -87,7 +87,7 @@ def _int8_conv(core: str, call: KernelCall) -> Loops | None:
     return _columns(call)
 
 
-def _columns_of_pairs(call: KernelCall) -> Loops:
+def _columns_of_pairs(call: KernelRun) -> Loops:
     """Ours with DSP instructions: two columns of int16 times the weights of two channels."""
     c, n, channels = call.read[2], call.taps * call.read[2], call.written[2]
     pairs, halves = -(-call.places // 2), -(-channels // 2)
@@ -108,7 +108,7 @@ def _columns_of_pairs(call: KernelCall) -> Loops:
     }
 
 
-def _runs(call: KernelCall) -> int:
+def _runs(call: KernelRun) -> int:
     """Stretches that the columns of all places are put together from; see fill_column in kernels.c."""
     rows, columns = sum(call.inside(0)), call.inside(1)
     if call.dilation[1] == 1:
@@ -118,15 +118,15 @@ def _runs(call: KernelCall) -> int:
     return rows * across + (call.window[0] * call.written[0] - rows) * call.written[1]
 
 
-def _product(core: str, rows: int, times: int, call: KernelCall) -> dict[str, float]:
+def _product(core: str, rows: int, times: int, call: KernelRun) -> dict[str, float]:
     """CMSIS-NN's arm_nn_mat_mult_nt_t_s8, ``times`` with so many rows (arm_convolve_1x1_s8)."""
     n, channels = call.read[2], call.written[2]
     if core == "vectors":
         fours, rest, vectors = times * (rows // 4), times * (rows % 4), -(-n // 16)
         return {
-            "call": 1, "row": times, "four_row": fours, "four": fours * channels, "four_vector": fours * channels * vectors,
-            "one": rest * channels, "one_vector": rest * channels * vectors, "one_row": rest,
-            "one_output": rest * (channels % 4),
+            "call": 1, "row": times, "four_row": fours, "four": fours * channels,
+            "four_vector": fours * channels * vectors, "one": rest * channels,
+            "one_vector": rest * channels * vectors, "one_row": rest, "one_output": rest * (channels % 4),
         }  # fmt: skip
     halves, pairs, odd = channels // 2, rows // 2, rows % 2
     return {
@@ -136,7 +136,7 @@ def _product(core: str, rows: int, times: int, call: KernelCall) -> dict[str, fl
     }  # fmt: skip
 
 
-def _columns(call: KernelCall) -> Loops:
+def _columns(call: KernelRun) -> Loops:
     """CMSIS-NN's arm_convolve_s8 without extensions: two columns of int16 at a time."""
     c, n, channels = call.read[2], call.taps * call.read[2], call.written[2]
     inside, pairs, odd = sum(call.inside(0)) * sum(call.inside(1)), call.places // 2, call.places % 2
@@ -155,8 +155,8 @@ def _columns(call: KernelCall) -> Loops:
     }
 
 
-def _columns_with_vectors(call: KernelCall) -> Loops:
-    """CMSIS-NN's arm_convolve_s8 with vectors: four columns at a time, otherwise where any reaches out of the input."""
+def _columns_with_vectors(call: KernelRun) -> Loops:
+    """CMSIS-NN's arm_convolve_s8 with vectors: four columns at a time, apart those that reach out of the input."""
     c, n, channels = call.read[2], call.taps * call.read[2], call.written[2]
     rows, columns = call.inside(0), call.inside(1)
     whole = [y == call.window[0] and x == call.window[1] for y in rows for x in columns]
@@ -177,7 +177,7 @@ def _columns_with_vectors(call: KernelCall) -> Loops:
     }
 
 
-def _signal_with_vectors(call: KernelCall) -> Loops:
+def _signal_with_vectors(call: KernelRun) -> Loops:
     """CMSIS-NN's arm_convolve_1_x_n_s8: four places at a time from where they are, single ones at both ends."""
     n, channels = call.taps * call.read[2], call.written[2]
     columns = call.inside(1)
@@ -190,7 +190,7 @@ def _signal_with_vectors(call: KernelCall) -> Loops:
     }  # fmt: skip
 
 
-def _int8_depthwise(core: str, call: KernelCall) -> Loops:
+def _int8_depthwise(core: str, call: KernelRun) -> Loops:
     c, n = call.read[2], call.written[2]
     if core == "vectors" and c == n and call.dilation == (1, 1):
         return _depthwise_with_vectors(call)
@@ -216,7 +216,7 @@ def _int8_depthwise(core: str, call: KernelCall) -> Loops:
     }
 
 
-def _depthwise_with_vectors(call: KernelCall) -> Loops:
+def _depthwise_with_vectors(call: KernelRun) -> Loops:
     """CMSIS-NN's arm_depthwise_conv_s8_opt: four places at a time, block by block of channels."""
     c = call.read[2]
     blocks = [min(BLOCK, c - start) for start in range(0, c, BLOCK)]
@@ -236,7 +236,7 @@ def _depthwise_with_vectors(call: KernelCall) -> Loops:
     }
 
 
-def _int8_dense(core: str, call: KernelCall) -> Loops:
+def _int8_dense(core: str, call: KernelRun) -> Loops:
     rows, n, channels = call.read[0] * call.read[1], call.read[2], call.written[2]
     pairs = rows * -(-channels // 2)
     at_once = {"plain": 1, "dsp": 4, "vectors": 16}[core]
@@ -250,16 +250,16 @@ def _int8_dense(core: str, call: KernelCall) -> Loops:
     }
 
 
-def _elements(core: str, call: KernelCall) -> Loops:
+def _elements(core: str, call: KernelRun) -> Loops:
     return "all", {"call": 1, "element": call.outputs}
 
 
-def _channels(core: str, call: KernelCall) -> Loops:
+def _channels(core: str, call: KernelRun) -> Loops:
     """Pairs of a tensor and what it has for every channel."""
     return "rows", {"call": 1, "row": call.places, "element": call.outputs}
 
 
-def _pool(core: str, call: KernelCall) -> Loops:
+def _pool(core: str, call: KernelRun) -> Loops:
     down, across, c = sum(call.inside(0)), sum(call.inside(1)), call.written[2]
     return "all", {
         "call": 1, "place": call.places, "output": call.outputs, "row": down * call.written[1] * c,
@@ -267,22 +267,22 @@ def _pool(core: str, call: KernelCall) -> Loops:
     }  # fmt: skip
 
 
-def _reduced(core: str, call: KernelCall) -> Loops:
+def _reduced(core: str, call: KernelRun) -> Loops:
     return "all", {"call": 1, "output": call.written[2], "element": prod(call.read)}
 
 
-def _rows(core: str, call: KernelCall) -> Loops:
+def _rows(core: str, call: KernelRun) -> Loops:
     return "rows", {"call": 1, "row": call.places, "element": call.outputs}
 
 
-def _moved(core: str, call: KernelCall) -> Loops:
-    length = prod(call.read) // call.runs
+def _moved(core: str, call: KernelRun) -> Loops:
+    length = prod(call.read) // call.stretches
     variant = "words" if length % 4 == 0 and call.outputs % 4 == 0 else "bytes"  # memcpy asks how they are aligned
-    return variant, {"call": 1, "run": call.runs, "byte": call.runs * length, "filled": call.outputs}
+    return variant, {"call": 1, "run": call.stretches, "byte": call.stretches * length, "filled": call.outputs}
 
 
-def _float_conv(core: str, call: KernelCall) -> Loops:
-    """Ours: four channels at two places where both windows are inside, at one elsewhere; single channels at last."""
+def _float_conv(core: str, call: KernelRun) -> Loops:
+    """Ours: four channels at two places where both windows are inside, at one elsewhere; then single channels."""
     depth, filters = call.read[2] // call.groups, call.written[2] // call.groups
     fours, ones = call.groups * (filters // 4), call.groups * (filters % 4)
     rows, columns = call.inside(0), call.inside(1)
@@ -312,14 +312,14 @@ def _float_conv(core: str, call: KernelCall) -> Loops:
     }
 
 
-def _float_dense(core: str, call: KernelCall) -> Loops:
+def _float_dense(core: str, call: KernelRun) -> Loops:
     rows = call.read[0] * call.read[1]
     return _float_conv(
-        core, KernelCall("conv", (1, rows, call.read[2]), (1, rows, call.written[2]), summed=call.summed)
+        core, KernelRun("conv", (1, rows, call.read[2]), (1, rows, call.written[2]), summed=call.summed)
     )
 
 
-def _float_depthwise(core: str, call: KernelCall) -> Loops:
+def _float_depthwise(core: str, call: KernelRun) -> Loops:
     down, across, c = sum(call.inside(0)), sum(call.inside(1)), call.written[2]
     if call.read[2] != c:
         return _float_conv(core, call)
@@ -337,20 +337,20 @@ def _float_depthwise(core: str, call: KernelCall) -> Loops:
     }
 
 
-def _float_pool(core: str, call: KernelCall) -> Loops:
+def _float_pool(core: str, call: KernelRun) -> Loops:
     down, across = sum(call.inside(0)), sum(call.inside(1))
     return "all", {
-        "call": 1, "place": call.places, "output": call.outputs, "row": down * call.written[1], "tap": down * across,
-        "element": down * across * call.written[2],
+        "call": 1, "place": call.places, "output": call.outputs, "row": down * call.written[1],
+        "tap": down * across, "element": down * across * call.written[2],
     }  # fmt: skip
 
 
-def _float_mean(core: str, call: KernelCall) -> Loops:
+def _float_mean(core: str, call: KernelRun) -> Loops:
     whole = (call.read[0], call.read[1])
-    return _float_pool(core, KernelCall("average_pool", call.read, (1, 1, call.read[2]), whole, whole))
+    return _float_pool(core, KernelRun("average_pool", call.read, (1, 1, call.read[2]), whole, whole))
 
 
-KERNELS: Mapping[str, Mapping[str, Callable[[str, KernelCall], Loops | None]]] = {
+KERNELS: Mapping[str, Mapping[str, Callable[[str, KernelRun], Loops | None]]] = {
     "c-int8": {
         "conv": _int8_conv, "depthwise": _int8_depthwise, "dense": _int8_dense, "add": _elements,
         "multiply": _elements, "add_row": _channels, "multiply_row": _channels, "table": _elements,
@@ -361,6 +361,6 @@ KERNELS: Mapping[str, Mapping[str, Callable[[str, KernelCall], Loops | None]]] =
         "conv": _float_conv, "depthwise": _float_depthwise, "dense": _float_dense, "add": _elements,
         "clip": _elements, "scale": _channels, "sigmoid": _elements, "softmax": _elements,
         "average_pool": _float_pool, "max_pool": _float_pool, "mean": _float_mean, "largest": _float_mean,
-        "copy": _elements,
+        "copy": _elements, "turn": _elements,
     },
 }  # fmt: skip
