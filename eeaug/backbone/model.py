@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from eeaug.backbone import keras_files
 from eeaug.backbone.model_output import Ending, activation_of, ending_of, softmax, told, tolerance
+from eeaug.backbone.windows import Window, window_of
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.support.spelling import nearest
@@ -46,6 +47,7 @@ class Call:
     weights : shapes of all its weights, in Keras' order
     activation : name of the activation inside the layer (or inside the one that it wraps), or None
     axis : of a softmax, as Keras has them (the batch is axis 0); None: the last
+    window : of a convolution or pooling with channels last
     """
 
     name: str
@@ -58,6 +60,7 @@ class Call:
     equation: str | None = None
     weights_of: str | None = None  # the layer's name: calls of one layer share their weights
     axis: tuple[int, ...] | None = None
+    window: Window | None = None
 
 
 @dataclass(frozen=True)
@@ -344,6 +347,7 @@ def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
                 equation=getattr(layer, "equation", None) or getattr(layer, "subscripts", None),
                 weights_of=layer.name,
                 axis=None if axis is None else tuple(np.atleast_1d(axis).astype(int).tolist()),
+                window=window_of(layer),
             )
         )
     return tuple(calls), nodes

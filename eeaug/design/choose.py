@@ -21,6 +21,7 @@ from eeaug.design.screened import Screened
 from eeaug.errors import InfeasibleError
 from eeaug.heads.candidates import Candidates
 from eeaug.heads.specific import Specific
+from eeaug.network import times
 from eeaug.search import solver
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
@@ -138,7 +139,7 @@ def stages_of(network: Network, candidates: Candidates, chosen: Chosen) -> tuple
         network.classifier,
         [candidates.trained[e] for e in chosen.design.exits],
         chosen.thresholds,
-        [(p.name, p.bytes_per_element) for p in processors],
+        [(p.name, times.width(p, network.format)) for p in processors],
         [int(macs) for macs in chosen.segments.macs[0]],
         () if chosen.reuse is None else chosen.reuse.weights,
     )

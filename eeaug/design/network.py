@@ -23,7 +23,7 @@ __all__ = ["Network"]
 
 @dataclass(frozen=True)
 class Network:
-    """The model taken apart for one target."""
+    """The model taken apart for one target, and the format that designs are for (network.times.decisive)."""
 
     classifier: Classifier
     hardware: Hardware
@@ -31,6 +31,7 @@ class Network:
     rules: Rules
     left_out: int = 0  # locations that are not tried
     given: tuple[Block, ...] | None = None  # blocks of the given model, where ``blocks`` are of one made from it
+    format: str | None = None
 
     @property
     def macs(self) -> int:
@@ -42,12 +43,12 @@ class Network:
 
     def baseline(self) -> Baseline:
         """The given model on this target."""
-        costs = Costs(self.hardware, self.given_blocks, [], int(np.prod(self.classifier.input_shape)))
+        costs = Costs(self.hardware, self.given_blocks, [], int(np.prod(self.classifier.input_shape)), self.format)
         return problem.baseline(costs)
 
     def costs(self, exits: Sequence[ExitCosts]) -> Costs:
         hardware = self.rules.within(self.hardware)
-        return Costs(hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)))
+        return Costs(hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)), self.format)
 
     def problems(self, goal: Goal, exits: Sequence[Trained]) -> Callable[[Outcomes], Problem]:
         """The search problem with these exits, by what they say of some samples."""

@@ -177,9 +177,9 @@ def check_limits(goal: Goal, costs: Costs, pins: Rules, blocks: Sequence[Block])
     kinds = [kind for kind in KINDS if any(m.get(kind) for m in macs)]
     needs = COSTS[goal.objective].needs
     if goal.max_latency_s is not None:
-        cost.require_rates(costs.hardware, kinds, "max_latency_s")
+        cost.require_rates(costs, kinds, "max_latency_s")
     elif "rates" in needs:
-        cost.require_rates(costs.hardware, kinds, "objective", goal.objective)
+        cost.require_rates(costs, kinds, "objective", goal.objective)
     if "powers" in needs:
         cost.require_energies(costs.hardware, "objective", goal.objective)
     nothing = np.zeros((len(costs.exits) + 1, 1))

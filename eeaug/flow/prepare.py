@@ -24,7 +24,7 @@ from eeaug.heads.layers import Head
 from eeaug.heads.packing import Offer
 from eeaug.heads.specific import Specific
 from eeaug.heads.supervision import Source
-from eeaug.network import graph, locations
+from eeaug.network import graph, locations, times
 from eeaug.network.locations import Location
 from eeaug.settings import EFFORTS, Contradiction, Goal, Input, Settings, Training
 from eeaug.support.cache import Cache
@@ -217,7 +217,8 @@ def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) ->
     rules = problem.rules(goal, target, places, reasons)
     tried = locations.thinned(rules.locations, settings.most_locations, rules.pinned)
     left_out = len(rules.locations) - len(tried)
-    return Network(classifier, target, blocks, replace(rules, locations=tried), left_out)
+    allowed = replace(rules, locations=tried)
+    return Network(classifier, target, blocks, allowed, left_out, format=times.decisive(settings.running.formats))
 
 
 def _planned(

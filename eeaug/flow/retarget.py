@@ -31,7 +31,7 @@ from eeaug.flow.write_bundle import deliver, propose
 from eeaug.hardware import Hardware
 from eeaug.heads.candidates import Candidates, Search
 from eeaug.heads.layers import Dense
-from eeaug.network import graph, locations
+from eeaug.network import graph, locations, times
 from eeaug.settings import FORMATS, Contradiction, Settings, default_cache
 from eeaug.settings.vocabulary import WITH_NAMES, flag, usual_exits
 from eeaug.stages import partition
@@ -257,7 +257,7 @@ def material_of(
         with _explained(source, changes):
             rules = problem.rules(settings.goal, target, places, reasons)
             _check_heads(source, changes)
-            network = Network(classifier, target, blocks, rules)
+            network = Network(classifier, target, blocks, rules, format=times.decisive(settings.running.formats))
             allowed = [i for i, t in enumerate(search.trained) if t.head.location in rules.locations]
             trained = tuple(search.trained[i] for i in allowed)
             problem.check_limits(settings.goal, network.costs([t.head.cost() for t in trained]), rules, blocks)

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
+from eeaug.backbone.windows import Window
+from eeaug.hardware.loops import KernelRun
+from eeaug.network import kernels
 from eeaug.network.costs import ExitCosts
+from eeaug.network.kernels import Kernels
 from eeaug.network.locations import Location, pooled_shape
 
 __all__ = ["Averages", "Convolve", "Dense", "Head", "Pool", "Residual", "Step", "convolutions"]
@@ -171,7 +175,8 @@ class Head:
                 peak = max(peak, prod(after) + inside + (0 if first else prod(before)))
                 first = False
         return ExitCosts(
-            self.location.name, self.location.after, self.name, macs, parameters, peak, operations, results
+            self.location.name, self.location.after, self.name, macs, parameters, peak, operations, results,
+            {format: Kernels(tuple(_kernels(self, format))) for format in kernels.FORMATS},
         )  # fmt: skip
 
 
@@ -180,3 +185,32 @@ def convolutions(step: Step, before: tuple[int, ...]) -> list[tuple[Convolve, tu
     if isinstance(step, Convolve):
         return [(step, before)]
     return step.parts(before) if isinstance(step, Residual) else []
+
+
+def _kernels(head: Head, format: str) -> Iterator[KernelRun]:
+    """What the head becomes in C."""
+    joined = [pooled_shape(read.location.shape, read.window) for read in head.earlier]
+    for read in head.earlier:
+        if read.window:
+            yield kernels.average(read.location.shape, read.window)
+    for step, before, after in head.shapes():
+        for convolution, given in convolutions(step, before):
+            yield from _convolved(format, convolution, given)
+        if isinstance(step, Residual):
+            yield KernelRun("add", kernels.three(after), kernels.three(after))
+        elif isinstance(step, Pool):
+            if step.window:
+                yield kernels.average(before, step.window)
+            for shape in [*joined, pooled_shape(before, step.window)] if joined else ():
+                yield KernelRun("copy", kernels.three(shape), kernels.three(shape))
+        elif isinstance(step, Dense):
+            yield kernels.dense((prod(before),), step.units)
+            yield from kernels.activation(format, step.activation, (step.units,), taken=True)
+
+
+def _convolved(format: str, step: Convolve, read: tuple[int, ...]) -> Iterator[KernelRun]:
+    axes, written = len(read) - 1, step.shape(read)
+    window = Window((step.width,) * axes, (step.stride,) * axes, (1,) * axes, "same")
+    kernel, groups = ("conv", 1) if step.filters else ("depthwise", read[-1])
+    yield kernels.convolution(kernel, read, written, window, groups)
+    yield from kernels.after_convolution(format, "relu" if step.then == "relu" else None, written)

@@ -7,14 +7,16 @@ figures are NaN and stay NaN: an unknown rate gives an unknown latency, never a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.hardware import KINDS, Hardware
+from eeaug.network import times
 from eeaug.network.graph import Block
+from eeaug.network.kernels import Kernels
 from eeaug.network.macs import Macs
 from eeaug.settings import COSTS, Contradiction
 
@@ -28,8 +30,8 @@ class ExitCosts:
     """A head at a location, as far as costs go; ``after`` blocks of the backbone run before it.
 
     ``peak_elements``: the most tensor elements alive at once while it runs, without the tensor at its
-    location, which may be handed over afterwards and is counted besides. ``operations``, ``results``: as in
-    graph.Block.
+    location, which may be handed over afterwards and is counted besides. ``operations``, ``results``,
+    ``kernels``: as in graph.Block.
     """
 
     location: str
@@ -40,6 +42,7 @@ class ExitCosts:
     peak_elements: int
     operations: int = 0
     results: int = 0
+    kernels: Mapping[str, Kernels] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,13 @@ class Costs:
     blocks : B blocks, input to output
     exits : C candidate exits
     input_elements : number of elements of one sample
+    format : whose kernels and widths decide (times.decisive); None: rates and arithmetic of the description
     """
 
     def __init__(
-        self, hardware: Hardware, blocks: Sequence[Block], exits: Sequence[ExitCosts], input_elements: int
-    ) -> None:
+        self, hardware: Hardware, blocks: Sequence[Block], exits: Sequence[ExitCosts], input_elements: int,
+        format: str | None = None,
+    ) -> None:  # fmt: skip
         self.hardware, self.blocks, self.exits = hardware, tuple(blocks), tuple(exits)
         processors = hardware.processors
         self.after = np.array([e.after for e in exits], dtype=np.intp)
@@ -96,16 +101,16 @@ class Costs:
         self.head_parameters = np.array([e.parameters for e in exits], dtype=np.float64)
         self.head_peak = np.array([e.peak_elements for e in exits], dtype=np.float64)
         self.peak = _range_maxima([b.peak_elements for b in blocks])
-        rates = [[p.rate(kind) for kind in KINDS] for p in processors]
-        seconds = np.array([[np.nan if r is None else 1.0 / r for r in row] for row in rates])
-        besides = [np.array([p.overhead_s(b.operations, b.results) for b in blocks]) for p in processors]
-        block_time_s = np.array([_times(block_macs, s) + o for s, o in zip(seconds, besides, strict=True)])
+        self.bases = tuple(
+            times.basis(p, format, [*(b.kernels for b in blocks), *(e.kernels for e in exits)]) for p in processors
+        )
+        self.format = format
+        block_time_s = np.array([self._seconds(p, block_macs, blocks) for p in range(len(processors))])
         # unknown times are counted apart: a NaN in a prefix sum would spoil all segments behind it
-        self.block_time_s = np.array([_prefix(np.nan_to_num(times)) for times in block_time_s])
-        self.block_unknown = np.array([_prefix(np.isnan(times)) for times in block_time_s])
-        besides = [np.array([p.overhead_s(e.operations, e.results) for e in exits]) for p in processors]
-        self.head_time_s = np.array([_times(head_macs, s) + o for s, o in zip(seconds, besides, strict=True)])
-        self.width = np.array([p.bytes_per_element for p in processors], dtype=np.float64)
+        self.block_time_s = np.array([_prefix(np.nan_to_num(row)) for row in block_time_s])
+        self.block_unknown = np.array([_prefix(np.isnan(row)) for row in block_time_s])
+        self.head_time_s = np.array([self._seconds(p, head_macs, exits) for p in range(len(processors))])
+        self.width = np.array([times.width(p, format) for p in processors], dtype=np.float64)
         self.wakeup_s = np.array([p.wakeup_s or 0.0 for p in processors])
         asleep = np.array([p.sleep_power_w or 0.0 for p in processors])
         active = np.array([np.nan if p.active_power_w is None else p.active_power_w for p in processors])
@@ -115,6 +120,20 @@ class Costs:
     @property
     def total_macs(self) -> float:
         return float(self.block_macs[-1])
+
+    @property
+    def basis(self) -> str:
+        """Of all times: one for all processors, or both where it differs."""
+        return " and ".join(sorted({basis.kind for basis in self.bases}))
+
+    def _seconds(self, processor: int, macs: Floats, parts: Sequence[Block] | Sequence[ExitCosts]) -> Floats:
+        """Of every part, (N,), on a processor; macs (N, KINDS). NaN where a rate is unknown."""
+        p = self.hardware.processors[processor]
+        if self.format is not None and self.bases[processor].counted:
+            return np.array([times.seconds(p, self.format, part.kernels) for part in parts])
+        rates = [p.rate(kind) for kind in KINDS]
+        besides = np.array([p.overhead_s(part.operations, part.results) for part in parts])
+        return np.asarray(_times(macs, np.array([np.nan if r is None else 1.0 / r for r in rates])) + besides)
 
     def connected(self, sender: int, receiver: int) -> bool:
         names = [p.name for p in self.hardware.processors]
@@ -214,15 +233,20 @@ class Costs:
         return used
 
 
-def require_rates(hardware: Hardware, kinds: Sequence[str], key: str, value: str | None = None) -> None:
+def require_rates(costs: Costs, kinds: Sequence[str], key: str, value: str | None = None) -> None:
     """Refuse a target whose latency cannot be estimated, as the option ``key`` (of that value) needs it.
+
+    Where kernels are counted no rates are asked for.
 
     Raises
     ------
     Contradiction : naming every rate or bandwidth that is null and needed
     """
     missing: list[str] = []
+    hardware = costs.hardware
     for i, p in enumerate(hardware.processors):
+        if costs.bases[i].counted:
+            continue
         unknown = [k for k in kinds if p.rate(k) is None]
         if unknown:
             one_for_all = p.rates_macs_per_s.get("default") is None and len(unknown) == len(kinds)

@@ -8,7 +8,7 @@ that every path crosses (residual branches, dense and inception blocks), and fus
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -16,7 +16,8 @@ import networkx as nx
 
 from eeaug.backbone.model import INPUT, Call, Classifier
 from eeaug.errors import ConversionError
-from eeaug.network import macs, schedule
+from eeaug.network import kernels, macs, schedule
+from eeaug.network.kernels import Kernels
 
 __all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements", "work"]
 
@@ -31,7 +32,7 @@ class Block:
     ``name`` is that of its last layer, whose tensor of ``shape`` crosses the boundary. ``peak_elements`` is
     the largest number of tensor elements that are alive at once while it runs, its input and output included.
     ``operations`` counts its layers with MACs (a separable convolution twice), ``results`` the elements that these
-    give.
+    give. ``kernels``: what they are in C, by format (network.kernels).
     """
 
     name: str
@@ -42,6 +43,7 @@ class Block:
     peak_elements: int
     operations: int = 0
     results: int = 0
+    kernels: Mapping[str, Kernels] = field(default_factory=dict, repr=False)
 
     @property
     def elements(self) -> int:
@@ -146,6 +148,7 @@ def _block(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> Block:
         peak_elements=peak_elements(graph, before, layers),
         operations=operations,
         results=results,
+        kernels=kernels.of_layers(graph, layers),
     )
 
 

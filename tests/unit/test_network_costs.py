@@ -156,7 +156,7 @@ def test_an_unknown_rate_gives_an_unknown_latency_only_where_it_is_needed() -> N
 
 
 def test_figures_that_are_null_and_needed_are_named_all_at_once() -> None:
-    require_rates(BOARD, KINDS, "max_latency_s")
+    require_rates(costs(), KINDS, "max_latency_s")
     require_energies(BOARD, "objective", "energy")
     board = replace(
         BOARD,
@@ -164,7 +164,7 @@ def test_figures_that_are_null_and_needed_are_named_all_at_once() -> None:
         links=(replace(BOARD.links[0], bandwidth_bytes_per_s=None),),
     )
     with pytest.raises(Contradiction) as caught:
-        require_rates(board, KINDS, "max_latency_s")
+        require_rates(costs(board), KINDS, "max_latency_s")
     assert caught.value.options == ("max_latency_s",)
     assert str(caught.value) == (
         "hardware 'board': --max-latency needs figures that are null: "
@@ -174,7 +174,7 @@ def test_figures_that_are_null_and_needed_are_named_all_at_once() -> None:
     )
     # with a rate for some kinds, those that lack one are named; all of them lack it: the default is
     with pytest.raises(InputError, match=r"null: processors\[0\].rates_macs_per_s.default \(little\)$"):
-        require_rates(replace(board, processors=board.processors[:1], links=()), ["conv"], "max_latency_s")
+        require_rates(costs(replace(board, processors=board.processors[:1], links=())), ["conv"], "max_latency_s")
     with pytest.raises(InputError, match=r"--objective energy needs .*processors\[1\].active_power_w \(big\)"):
         require_energies(
             replace(BOARD, processors=(LITTLE, replace(BIG, active_power_w=None))), "objective", "energy"
