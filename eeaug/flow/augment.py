@@ -20,7 +20,7 @@ from eeaug.features import cluster
 from eeaug.flow import finetune
 from eeaug.flow.prepare import Ready, prepare
 from eeaug.flow.write_bundle import deliver
-from eeaug.heads import train_all
+from eeaug.heads import judge, train_all
 from eeaug.heads.candidates import Candidates
 from eeaug.runtime import Cascade
 from eeaug.settings import EFFORTS, Input, Running, Settings
@@ -143,7 +143,7 @@ def _given_model(asked: Input, ready: Ready, outcomes: Outcomes, progress: Progr
         f"the given model is right on {outcomes.accuracies[-1]:.2%} of the {outcomes.samples:,} choose samples "
         f"(from {splits.choose.part.name}{', weighted by --priors' if asked.priors else ''})"
     )
-    train_all.check_better_than_chance(outcomes, allow=asked.allow_chance)
+    judge.check_better_than_chance(outcomes, allow=asked.allow_chance)
 
 
 def _data_facts(given: Data, splits: Splits) -> dict[str, Any]:

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade import temperature
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.features import Features
 from eeaug.heads import families, packing, selection
 from eeaug.heads.layers import Head
 from eeaug.heads.store import Judged
 from eeaug.heads.supervision import Source
+from eeaug.settings import Contradiction
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "check_better_than_chance"]
 
 LEAVING = 0.05  # of all samples: what a head on the input must let go for a point, or is given up
 KNOWN = 2  # classes at most that a head for some of them knows
@@ -127,4 +129,23 @@ class Judge:
             for one in at_input
             if len(one.trained.head.dense) == 1
             for count in range(1, min(len(known), self.decision.classes - 2) + 1)
+        )
+
+
+def check_better_than_chance(outcomes: Outcomes, *, allow: bool) -> None:
+    """Stop when the given model is no better than always naming the largest class (+ 2 standard errors).
+
+    Raises
+    ------
+    Contradiction : the preprocessing is wrong, or the samples are from elsewhere
+    """
+    accuracy, labels = float(outcomes.correct[-1].mean()), outcomes.labels
+    share = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+    limit = share + 2 * float(np.sqrt(share * (1 - share) / len(labels)))
+    if accuracy <= limit and not allow:
+        raise Contradiction(
+            f"the given model is right on {accuracy:.1%} of the choose samples, no better than chance "
+            f"({limit:.1%}, from the largest class): samples are not prepared as in training (preprocessing in "
+            ".data.yaml), or come from elsewhere (other people, devices), or labels are numbered otherwise; "
+            "{allow_chance} goes on"
         )

@@ -21,7 +21,7 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.data.plausibility import Seen
 from eeaug.features import Features, Wanted
-from eeaug.heads import dense, maps, moving, selection, store, training
+from eeaug.heads import copies, dense, maps, moving, selection, store, training
 from eeaug.heads.candidates import Candidates
 from eeaug.heads.judge import Judge
 from eeaug.heads.layers import Head
@@ -31,7 +31,7 @@ from eeaug.heads.store import Judged
 from eeaug.heads.supervision import Source
 from eeaug.heads.training import Plan
 from eeaug.network.locations import Location
-from eeaug.settings import Contradiction, Effort
+from eeaug.settings import Effort
 from eeaug.support.progress import Progress
 
 __all__ = ["search"]
@@ -71,6 +71,7 @@ def search(
         return Candidates(
             (), _outcomes(source, splits.screen, screen, ()), _outcomes(source, splits.choose, choose, ()), 0
         )
+    work.copy(offer.macs)
     # maps that will probably be learnt from come with the same pass, unless dense heads are remembered
     likely = offer.chosen()
     new = work.unanswered(groups, work.dense_plan) or not groups
@@ -178,12 +179,22 @@ class _Work:
     ) -> None:  # fmt: skip
         self.source, self.effort, self.pinned, self.progress = source, effort, pinned, progress
         self.dense_plan = dense_plan(effort, seed)
-        self.map_plan = map_plan(effort, seed)
+        self.map_plan = copies.as_without(map_plan(effort, seed), len(source.splits.fit))
         self.views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
-        # without labels, heads learn answers of the given model, which the files of features stand for
-        self.labels = [store.hashed(self.views[part].y) for part in LEARNT] if source.labelled else None
         self.first: Callable[[Features], None] | None = first
         self.features: dict[str, Features] = {}
+
+    @cached_property
+    def labels(self) -> list[str] | None:
+        """Hashes; without labels, heads learn answers of the given model, which the files of features stand for."""
+        return [store.hashed(self.views[part].y) for part in LEARNT] if self.source.labelled else None
+
+    def copy(self, macs: int) -> None:
+        """Changed copies of samples join those that heads learn from, where these are few."""
+        times = copies.worthwhile(self.source, self.map_plan, self.effort.copies, macs)
+        if times > 1:
+            self.answers("choose")
+            self.views["fit"] = copies.with_copies(self.source, times, self.map_plan.seed)
 
     def answers(self, part: str) -> Features:
         """The given model's on a part, with all that was extracted last."""
@@ -369,22 +380,3 @@ def _sources(groups: Iterable[Sequence[Head]]) -> list[Wanted]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
-
-
-def check_better_than_chance(outcomes: Outcomes, *, allow: bool) -> None:
-    """Stop when the given model is no better than always naming the largest class (+ 2 standard errors).
-
-    Raises
-    ------
-    Contradiction : the preprocessing is wrong, or the samples are from elsewhere
-    """
-    accuracy, labels = float(outcomes.correct[-1].mean()), outcomes.labels
-    share = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
-    limit = share + 2 * float(np.sqrt(share * (1 - share) / len(labels)))
-    if accuracy <= limit and not allow:
-        raise Contradiction(
-            f"the given model is right on {accuracy:.1%} of the choose samples, no better than chance "
-            f"({limit:.1%}, from the largest class): samples are not prepared as in training (preprocessing in "
-            ".data.yaml), or come from elsewhere (other people, devices), or labels are numbered otherwise; "
-            "{allow_chance} goes on"
-        )

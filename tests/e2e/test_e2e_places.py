@@ -56,7 +56,7 @@ def loading_tensorflow(pid: int) -> None:
         ("start TensorFlow", 1),
         ("read: model", 1),  # before and in the pass
         ("the given model is right", 2),
-        ("train: 20 dense heads", 1),
+        ("train: 12 dense heads", 1),
         ("write the stages", 2),  # the partial directory is there
     ],
 )

@@ -20,7 +20,7 @@ from eeaug.data.plausibility import DOUBT, Seen
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import InputError
 from eeaug.flow import prepare
-from eeaug.heads import train_all
+from eeaug.heads import judge
 from eeaug.report.render import terminal
 from eeaug.support.progress import Lines, Progress
 
@@ -120,11 +120,11 @@ def test_a_model_that_knows_its_training_samples_by_heart() -> None:
 def test_chance_is_refused_with_all_reasons() -> None:
     few = outcomes(0.78, [])
     with pytest.raises(InputError) as refused:
-        train_all.check_better_than_chance(few, allow=False)  # one class only: 100 % by naming it
+        judge.check_better_than_chance(few, allow=False)  # one class only: 100 % by naming it
     said = str(refused.value)
     assert all(words in said for words in ("preprocessing", "elsewhere", "labels", "--allow-chance"))
     assert len(said) <= 320 and "\n" not in said
-    train_all.check_better_than_chance(few, allow=True)
+    judge.check_better_than_chance(few, allow=True)
 
 
 def test_doubts_are_said_first() -> None:
