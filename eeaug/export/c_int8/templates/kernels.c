@@ -257,10 +257,11 @@ static void multiply_columns(const @{prefix}_convolution *layer, const int16_t *
 void @{prefix}_convolve(const @{prefix}_convolution *layer, void *scratch, const int8_t *x, int8_t *y)
 {
     const int32_t n = layer->filter.w * layer->filter.h * layer->input.c, channels = layer->output.c;
-    const int32_t outputs = layer->output.h * layer->output.w;
+    const int8_t *const end = y + layer->output.h * layer->output.w * channels;
+    const cmsis_nn_conv_params *const how = &layer->how;
     int16_t *const columns = scratch;
-    int32_t top = -layer->how.padding.h, left = -layer->how.padding.w, u = 0, second = 0;
-    for (int32_t i = 0; i < outputs;) {
+    int32_t top = -how->padding.h, left = -how->padding.w, second = 0;
+    while (y != end) {
 #if defined(ARM_MATH_DSP)
         const int32_t even = (n + 1) / 2 * 2;
         fill_column(layer, x, top, left, (int8_t *)(columns + 2 * even), columns + second * even);
@@ -268,19 +269,18 @@ void @{prefix}_convolve(const @{prefix}_convolution *layer, void *scratch, const
         fill_column(layer, x, top, left, columns + second);
 #endif
         if (second) {
-            multiply_columns(layer, columns, n, y, i + 1 < outputs ? y + channels : y);
-            y += 2 * channels;
-            i += 2;
+            int8_t *const next = y + channels;
+            multiply_columns(layer, columns, n, y, next == end ? y : next);
+            y = next == end ? next : next + channels;
         }
         second = !second;
-        if (i + second == outputs) {
+        if (second && y + channels == end) {
             continue; /* an odd one fills both columns */
         }
-        left += layer->how.stride.w;
-        if (++u == layer->output.w) {
-            u = 0;
-            left = -layer->how.padding.w;
-            top += layer->how.stride.h;
+        left += how->stride.w;
+        if (left == layer->output.w * how->stride.w - how->padding.w) {
+            left = -how->padding.w;
+            top += how->stride.h;
         }
     }
 }
