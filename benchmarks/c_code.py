@@ -310,7 +310,7 @@ def rows(data: Path, models: Sequence[str], cores: Sequence[str], kept: Kept) ->
         if all((name, *pair) in kept.rows for pair in wanted):
             yield from (kept.rows[name, *pair] for pair in wanted)
             continue
-        with tempfile.TemporaryDirectory() as bundle, tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory() as bundle, tempfile.TemporaryDirectory() as places:
             work = whole(Path(bundle), data / "models" / MODELS[name][0], ["tflite", "tflite-int8", "c"])
             (unpacked,) = on_core(work, UNPACKED).manifest.c_int8 or ()
             for cpu in cores:
@@ -319,12 +319,14 @@ def rows(data: Path, models: Sequence[str], cores: Sequence[str], kept: Kept) ->
                     if (name, cpu, kind) in kept.rows:
                         yield kept.rows[name, cpu, kind]
                         continue
+                    place = Path(places) / f"{cpu}-{kind}"
+                    place.mkdir()
                     try:
                         if kind == "bakenn":
-                            yield kept.keep(bakenns(work, name, cpu, Path(place)))
+                            yield kept.keep(bakenns(work, name, cpu, place))
                         else:
                             weights = unpacked.weights_bytes if kind == "c-int8" else None
-                            yield kept.keep(ours(work, kind, name, cpu, weights, Path(place)))
+                            yield kept.keep(ours(work, kind, name, cpu, weights, place))
                     except subprocess.CalledProcessError:
                         print(f"{name} as {kind} does not fit into the board of {cpu}", file=sys.stderr)
                     except Exception as error:  # bakenn's own errors have no common class
