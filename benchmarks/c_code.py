@@ -13,8 +13,7 @@ tables, in int8 with multipliers and shifts of 32 bits, however they are packed.
 noise: instructions depend on shapes. Where the package `bakenn` is here (with `tflite` and `flatbuffers`), its C
 with kernels of CMSIS-NN stands beside, for as much of a model as it takes: up to the last average.
 
-FILE keeps rows that are counted, so that an interrupted run goes on; one of another version is refused.
-
+FILE keeps rows, so that an interrupted run goes on; one of another version is refused.
 Published results are cycles: milliseconds times the clock of the board. The fastest of each core is shown.
 """
 
