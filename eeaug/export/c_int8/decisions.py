@@ -157,11 +157,11 @@ void @{prefix}_quantise(const float *sample, int8_t *input)
 _CARRIED = """
 ## CMSIS-NN
 
-Arm's CMSIS-NN 4.0 lies in `third_party/` with its licence (Apache-2.0) and where it comes from. All kernels use its
+Arm's CMSIS-NN 4.0.0 lies in `third_party/` with its licence (Apache-2.0) and where it comes from. All kernels use its
 headers; its functions are called on cores with vectors (M55), where a processor of the cascade may be one: then
 there is `cmsis_nn.c`, which includes what is needed. Link that once, however many int8 cascades there are.
 
-A copy of the same version that your firmware has already may take its place: `make CMSIS_NN=DIR`,
+A copy of just this version that your firmware has already may take its place: `make CMSIS_NN=DIR`,
 `cmake -DCMSIS_NN=DIR`, or `-IDIR/Include` in a build of your own (DIR has `Include/` and `Source/`).
 """
 _QUANTISE_DECLARED = """\
@@ -218,7 +218,7 @@ _INT8 = Arithmetic(
         "quantised": "static int8_t input[@{PREFIX}_INPUT];\n",
         "carried": _CARRIED,
         "make_copies": f"CMSIS_NN ?= {CMSIS_NN}\n",
-        "cmake_copies": f'set(CMSIS_NN ${{CMAKE_CURRENT_SOURCE_DIR}}/{CMSIS_NN} CACHE PATH "CMSIS-NN 4.0")\n\n',
+        "cmake_copies": f'set(CMSIS_NN ${{CMAKE_CURRENT_SOURCE_DIR}}/{CMSIS_NN} CACHE PATH "CMSIS-NN 4.0.0")\n\n',
         "quantise": "    @{prefix}_quantise(sample, input);\n",
     },
 )  # fmt: skip
