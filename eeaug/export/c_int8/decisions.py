@@ -157,8 +157,8 @@ void @{prefix}_quantise(const float *sample, int8_t *input)
 _CARRIED = """
 ## CMSIS-NN
 
-Arm's CMSIS-NN 4.0.0 lies in `third_party/` with its licence (Apache-2.0) and where it comes from. All kernels use its
-headers; its functions are called on cores with vectors (M55), where a processor of the cascade may be one: then
+Arm's CMSIS-NN 4.0.0 lies in `third_party/` with its licence (Apache-2.0) and where it comes from. All kernels use
+its headers; its functions are called on cores with vectors (M55), where a processor of the cascade may be one: then
 there is `cmsis_nn.c`, which includes what is needed. Link that once, however many int8 cascades there are.
 
 A copy of just this version that your firmware has already may take its place: `make CMSIS_NN=DIR`,
