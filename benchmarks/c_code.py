@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """Instructions, flash and RAM of the C files on Cortex-M cores, counted without a board.
 
-    python benchmarks/c_code.py --data-dir DIR [--model NAME ...] [--core CPU ...] [--into docs/c.md]
+    python benchmarks/c_code.py --data-dir DIR [--model NAME ...] [--core CPU ...] [--rows FILE] [--into docs/c.md]
 
 DIR holds `models/`, and `mlperf_tiny_results.json` (published latencies) if these are to be shown. Every model is
 written whole, without exits, by `--format c-int8` and, on cores with a unit for floats, `--format c`, compiled by
 `arm-none-eabi-gcc -O2` and run in QEMU: with `-icount shift=0` virtual time is instructions, so the core's
 SysTick counts them, always the same (its clock is the board's; a tick is 1000 / MHz of them). Flash and RAM are
 those of a program that only calls the cascade: text and data; data, bss (arena, input, context) and the stack of
-its own functions. The shares are of weights (with biases and factors), and of arena and input. Ranges of the int8
-models are from noise: instructions depend on shapes. Where the package `bakenn` is here (with `tflite` and
-`flatbuffers`), its C with kernels of CMSIS-NN stands beside, for as much of a model as it takes: up to the last
-average.
+its own functions. The shares are of weights, and of arena and input; weights are those with biases, factors and
+tables, in int8 with multipliers and shifts of 32 bits, however they are packed. Ranges of the int8 models are from
+noise: instructions depend on shapes. Where the package `bakenn` is here (with `tflite` and `flatbuffers`), its C
+with kernels of CMSIS-NN stands beside, for as much of a model as it takes: up to the last average.
 
+FILE keeps rows, so that an interrupted run goes on; one of another version is refused.
 Published results are cycles: milliseconds times the clock of the board. The fastest of each core is shown.
 """
 
@@ -26,12 +27,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import eeaug
 from eeaug import hardware
 from eeaug.backbone import keras_files, model
 from eeaug.bundle.entries import CProcessor, Manifest, OperatingPoint
@@ -77,6 +80,7 @@ BOARDS = {
 }  # fmt: skip
 FLOAT_OR_SCALED = ("_float", "_min_ram", "MHz", "-P")  # results that are of something else, or of another clock
 SAMPLES = 8  # of noise
+UNPACKED = "cortex-m55"  # the files for it have shifts of 32 bits
 BAKENN_ARENA = 200_000  # bytes: enough for all
 COUNT = """
 #include <stdint.h>
@@ -215,7 +219,8 @@ def counting(work: Work, kind: str, folder: Path) -> tuple[str, list[str]]:
     return program, [f"-I{path}" for path in (folder, *sorted(folder.glob("third_party/*/Include")))]
 
 
-def ours(work: Work, kind: str, name: str, cpu: str, place: Path) -> Row:
+def ours(work: Work, kind: str, name: str, cpu: str, weights: int | None, place: Path) -> Row:
+    """``weights``: bytes of them; None: as the manifest has them."""
     folder, processor = work.directory / kind, planned(work, kind)
     number, width = ("float", 4) if kind == "c" else ("int8_t", 1)
     prefix = names.prefix(work.manifest)
@@ -226,7 +231,7 @@ def ours(work: Work, kind: str, name: str, cpu: str, place: Path) -> Row:
     (stage,) = work.manifest.stages
     inputs = width * int(np.prod(stage.input_shape))
     return Row(
-        kind, name, cpu, stage.macs, millions, size.flash, processor.weights_bytes, size.ram,
+        kind, name, cpu, stage.macs, millions, size.flash, weights or processor.weights_bytes, size.ram,
         processor.arena_bytes + inputs,
     )  # fmt: skip
 
@@ -269,22 +274,70 @@ def published(path: Path) -> dict[tuple[str, str], tuple[float, str]]:
     return best
 
 
-def rows(data: Path, models: Sequence[str], cores: Sequence[str]) -> Iterator[Row]:
+def version() -> str:
+    """Of the code: two rows of one table have the same."""
+    digest = sha256()
+    for path in sorted(Path(eeaug.__file__).parent.rglob("*")):
+        if path.suffix in (".py", ".c", ".h"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Kept:
+    """Rows that were counted before, in a file of one line each behind the version that they are of."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.rows = path, {}  # type: Path | None, dict[tuple[str, str, str], Row]
+        if path is not None and path.exists():
+            head, *lines = path.read_text(encoding="utf-8").splitlines()
+            if head != version():
+                raise ConversionError(f"{path} has rows of other code ({head}); delete it to count them again")
+            self.rows = {(row.model, row.core, row.format): row for row in (Row(**json.loads(x)) for x in lines)}
+        elif path is not None:
+            path.write_text(f"{version()}\n", encoding="utf-8")
+
+    def keep(self, row: Row) -> Row:
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(row)) + "\n")
+        return row
+
+
+def rows(data: Path, models: Sequence[str], cores: Sequence[str], kept: Kept) -> Iterator[Row]:
     for name in models:
-        with tempfile.TemporaryDirectory() as bundle, tempfile.TemporaryDirectory() as place:
+        wanted = [(cpu, kind) for cpu in cores for kind in kinds(cpu)]
+        if all((name, *pair) in kept.rows for pair in wanted):
+            yield from (kept.rows[name, *pair] for pair in wanted)
+            continue
+        with tempfile.TemporaryDirectory() as bundle, tempfile.TemporaryDirectory() as places:
             work = whole(Path(bundle), data / "models" / MODELS[name][0], ["tflite", "tflite-int8", "c"])
+            (unpacked,) = on_core(work, UNPACKED).manifest.c_int8 or ()
             for cpu in cores:
                 work = on_core(work, cpu)
-                for kind in ("c-int8", *(["c"] if CORES[cpu].floats else [])):
+                for kind in kinds(cpu):
+                    if (name, cpu, kind) in kept.rows:
+                        yield kept.rows[name, cpu, kind]
+                        continue
+                    place = Path(places) / f"{cpu}-{kind}"
+                    place.mkdir()
                     try:
-                        yield ours(work, kind, name, cpu, Path(place))
+                        if kind == "bakenn":
+                            yield kept.keep(bakenns(work, name, cpu, place))
+                        else:
+                            weights = unpacked.weights_bytes if kind == "c-int8" else None
+                            yield kept.keep(ours(work, kind, name, cpu, weights, place))
                     except subprocess.CalledProcessError:
                         print(f"{name} as {kind} does not fit into the board of {cpu}", file=sys.stderr)
-                if cpu == "cortex-m4" and importlib.util.find_spec("bakenn"):
-                    try:
-                        yield bakenns(work, name, cpu, Path(place))
                     except Exception as error:  # bakenn's own errors have no common class
+                        if kind != "bakenn":
+                            raise
                         print(f"bakenn does not take {name}: {error}", file=sys.stderr)
+
+
+def kinds(cpu: str) -> list[str]:
+    """What is counted on a core."""
+    bakenn = cpu == "cortex-m4" and importlib.util.find_spec("bakenn")
+    return ["c-int8", *(["c"] if CORES[cpu].floats else []), *(["bakenn"] if bakenn else [])]
 
 
 def table(made: Sequence[Row]) -> Iterator[str]:
@@ -321,12 +374,13 @@ def main() -> None:
     parser.add_argument(
         "--into", type=Path, help="a page whose part between <!-- int8_code --> comments becomes this"
     )
+    parser.add_argument("--rows", type=Path, help="a file that keeps the rows that are counted")
     given = parser.parse_args()
     if toolchain.arm() is None:
         raise ConversionError(f"{toolchain.ARM} with its C library is not on this machine")
     keras_files.import_keras()
     made = []
-    for row in rows(given.data_dir, given.model or list(MODELS), given.core or list(CORES)):
+    for row in rows(given.data_dir, given.model or list(MODELS), given.core or list(CORES), Kept(given.rows)):
         made.append(row)
         print(f"{row.model} {row.core} {row.format}: {row.millions:.2f} M", file=sys.stderr, flush=True)
     best: Any = published(given.data_dir / "mlperf_tiny_results.json")

@@ -5,8 +5,8 @@
 
 DIR holds `models/`. Every network is written whole by `--format c-int8` and counted in QEMU for every core, see
 c_code.py; for cores with DSP instructions once more with the kernels of CMSIS-NN 4.0.0 for convolutions and
-depthwise layers in place of eeaug's own: some published results were made with these. latency_model.py reads what
-this script writes.
+depthwise layers in place of eeaug's own: some published results were made with these (of depthwise ones of 3 × 3 by
+the function that CMSIS-NN chooses for cores without vectors). latency_model.py reads what this script writes.
 
 For Cortex-M0+, M3 and M4 Arm publishes how many cycles an instruction takes (arm_tables.py): with a count of every
 instruction (instruction_mix.c, a plugin of QEMU) this gives cycles per instruction without wait states of the
@@ -28,6 +28,7 @@ import arm_tables
 import c_code
 
 from eeaug.backbone import keras_files
+from eeaug.export import c_int8
 from eeaug.export.c import toolchain
 from eeaug.export.formats import Work
 
@@ -35,8 +36,10 @@ NETWORKS = {"ic": "ResNet-8", "kws": "DS-CNN", "vww": "MobileNetV1"}
 WITH_DSP = ("cortex-m4", "cortex-m7", "cortex-m33")
 WITH_VECTORS = "cortex-m55"  # its files keep the memory that CMSIS-NN's depthwise layers need
 CORES = {"cortex-m3": c_code.Core("mps2-an385", "mps2", 25, floats=False), **c_code.CORES}
-OURS = "#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)"  # before eeaug's convolutions
-THEIRS = "#if defined(ARM_MATH_MVEI)\n    if ("  # before CMSIS-NN's depthwise layers
+CARRIED = Path(c_int8.__file__).parent / "third_party" / "cmsis_nn"
+VECTORS = "#if defined(ARM_MATH_MVEI)\n"
+THEIRS = f"{VECTORS}    const cmsis_nn_context"  # before what calls CMSIS-NN
+DEPTHWISE = ("arm_depthwise_conv_s8_opt", "arm_depthwise_conv_3x3_s8")  # with vectors, and without
 
 
 def program(work: Work, place: Path, cpu: str, *, cmsis_nn: bool) -> float:
@@ -46,8 +49,13 @@ def program(work: Work, place: Path, cpu: str, *, cmsis_nn: bool) -> float:
     shutil.copytree(work.directory / "c-int8", folder)
     if cmsis_nn:
         (kernels,) = folder.glob("*_kernels.c")
-        text = kernels.read_text(encoding="utf-8").replace(OURS, "#if 0")
-        kernels.write_text(text.replace(THEIRS, "#if 1\n    if ("), encoding="utf-8")
+        text = kernels.read_text(encoding="utf-8").replace(THEIRS, THEIRS.replace(VECTORS, "#if 1\n"))
+        unit = folder / "cmsis_nn.c"
+        included = unit.read_text(encoding="utf-8").replace(VECTORS, "#if 1\n")
+        kernels.write_text(text.replace(*DEPTHWISE), encoding="utf-8")
+        unit.write_text(included.replace(*DEPTHWISE), encoding="utf-8")
+        for path in CARRIED.glob(f"Source/*/{DEPTHWISE[1]}.c"):
+            shutil.copy(path, folder / "third_party" / "cmsis_nn" / "Source" / path.parent.name)
     text, includes = c_code.counting(work, "c-int8", folder)
     return c_code.counted(sorted(folder.glob("*.c")), includes, text, cpu, place, CORES[cpu])
 

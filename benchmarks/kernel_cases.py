@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from eeaug.hardware.loops import KernelRun
+from eeaug.hardware.loops import KernelRun, loops
 
 __all__ = ["NUMBERS", "program"]
 
@@ -22,7 +23,8 @@ typedef @{number} number;
 static number x[@{numbers}], other[@{numbers}], y[@{numbers}], weights[4 * @{numbers}];
 static int32_t scratch[@{numbers}];
 static @{wide} bias[4096], also[4096];
-static int32_t multipliers[4096], shifts[4096];
+static int32_t multipliers[4096];
+static @{shift} shifts[4096];
 @{cases}
 static void (*const cases[])(void) = {@{names}};
 static uint32_t state = 1;
@@ -49,7 +51,7 @@ int main(void)
         bias[i] = (@{wide})one();
         also[i] = (@{wide})one();
         multipliers[i] = 1073741824 + (int32_t)noise() * 16384;
-        shifts[i] = -7 - (int32_t)(noise() & 1u);
+        shifts[i] = (@{shift})(-7 - (int32_t)(noise() & 1u));
     }
     RELOAD = 0xFFFFFF;
     CURRENT = 0;
@@ -73,17 +75,29 @@ int main(void)
 }
 """
 NUMBER = {
-    "c-int8": {"number": "int8_t", "wide": "int32_t", "one": "(int8_t)(bits & 0xFFu)", "positive": "one()"},
+    "c-int8": {"number": "int8_t", "wide": "int32_t", "one": "(int8_t)(bits & 0xFFu)", "positive": "one()",
+        "shift": "net_op_shift",
+    },
     "c": {
         "number": "float", "wide": "float", "one": "(float)(int32_t)(bits & 0xFFFFu) / 32768.0f - 1.0f",
-        "positive": "noise() & 1u ? fabsf(one()) : 0.0f",
+        "positive": "noise() & 1u ? fabsf(one()) : 0.0f", "shift": "int32_t",
     },
 }  # fmt: skip
 
 
-def program(format: str, calls: Sequence[KernelRun]) -> str:
-    """C that prints, for every call, ticks of SysTick and how many times it ran in them."""
-    case = _int8_case if format == "c-int8" else _float_case
+# variants of convolutions on cores with vectors → the kernel that calls CMSIS-NN for them
+BY_VECTORS = {
+    "pointwise": "convolve_points", "pointwise_strided": "convolve_apart", "signal": "convolve_row",
+    "columns": "convolve_window",
+}  # fmt: skip
+
+
+def program(format: str, core: str, calls: Sequence[KernelRun]) -> str:
+    """C that prints, for every call, ticks of SysTick and how many times it ran in them.
+
+    ``core``: as ``loops`` takes it.
+    """
+    case = partial(_int8_case, core) if format == "c-int8" else _float_case
     known = {
         **NUMBER[format], "numbers": str(NUMBERS), "names": ", ".join(f"case{i}" for i in range(len(calls))),
         "cases": "".join(case(i, call) for i, call in enumerate(calls)),
@@ -94,7 +108,7 @@ def program(format: str, calls: Sequence[KernelRun]) -> str:
     return text
 
 
-def _int8_case(i: int, call: KernelRun) -> str:
+def _int8_case(core: str, i: int, call: KernelRun) -> str:
     """A function that runs the kernel once."""
     (h, w, c), (oh, ow, oc), (kh, kw) = call.read, call.written, call.window
     top, left = call.before
@@ -106,11 +120,14 @@ def _int8_case(i: int, call: KernelRun) -> str:
     kernel = call.kernel
     if kernel == "conv":
         how = f"{{5, 3, {pairs}, {{-128, 127}}}}, {dims % f'{{{oc}, {kh}, {kw}, {c}}}'}, {scaled}, 4 * {NUMBERS}"
-        return _case(i, "convolution", how, "convolve(&of, scratch, x, y)")
+        counts = loops("c-int8", core, call)
+        name = BY_VECTORS[counts[0]] if core == "vectors" and counts is not None else "convolve"
+        return _case(i, "convolution", how, f"{name}(&of, scratch, x, y)")
     if kernel == "depthwise":
         sizes = dims % f"{{1, {kh}, {kw}, {oc}}}"
         how = f"{{5, 3, {oc // c}, {pairs}, {{-128, 127}}}}, {sizes}, {scaled}, 4 * {NUMBERS}"
-        return _case(i, "depthwise_convolution", how, "depthwise(&of, scratch, x, y)")
+        name = "depthwise_single" if core == "vectors" and c == oc and call.dilation == (1, 1) else "depthwise"
+        return _case(i, "depthwise_convolution", how, f"{name}(&of, scratch, x, y)")
     if kernel == "dense":
         return _case(i, "dense", f"{h * w}, {c}, {oc}, 3, -128, 127, {scaled}", "connect(&of, x, y)")
     if kernel in ("add", "multiply", "add_row", "multiply_row"):

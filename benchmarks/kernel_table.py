@@ -147,7 +147,7 @@ def count(format: str, cpu: str, calls: Sequence[KernelRun], place: Path) -> lis
     """Instructions of every call."""
     core = COUNTED[cpu]
     if format == "c-int8":
-        used = set(kernels.KERNELS)
+        used = set(kernels.KERNELS) - (set() if instruction_set(cpu) == "vectors" else third_party.ROOTS.keys())
         texts = third_party.files(used) | {
             "net_kernels.h": kernels.header("net", used), "net_kernels.c": kernels.implementation("net", used),
             "cmsis_nn.c": third_party.unit("net", used),
@@ -155,7 +155,7 @@ def count(format: str, cpu: str, calls: Sequence[KernelRun], place: Path) -> lis
     else:
         texts = stage_code.kernel_files("net", list(stage_code.KERNELS))
     texts |= {name: filled(f"mps2/{name}") for name in ("startup.c", f"{core.script}.ld")} | {
-        "count.c": program(format, calls)
+        "count.c": program(format, instruction_set(cpu), calls)
     }
     for name, text in texts.items():
         path = place / name

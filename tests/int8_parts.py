@@ -17,6 +17,7 @@ from eeaug.export.c import toolchain
 from eeaug.export.c.plan import MemoryPlan, PlannedStage, plan
 from eeaug.export.c.text import filled
 from eeaug.export.c_int8 import decisions, kernels, operators, stage_source, third_party
+from eeaug.export.c_int8.stage_builder import narrowed
 from eeaug.frameworks import keras_to_tflite, tflite_graph
 
 PREFIX = "net"
@@ -81,10 +82,12 @@ def converted(model: Any, x: NDArray[np.float32]) -> bytes:
     return keras_to_tflite.to_tflite(model.inputs[0], outputs, input_name="input", samples=x)
 
 
-def built(content: bytes, folder: Path) -> Built:
+def built(content: bytes, folder: Path, *, vectors: bool = True) -> Built:
+    """``vectors``: for cores that may have these, as where a description does not say which core it is."""
     graph = tflite_graph.read(content)
     inputs, outputs = (graph.tensors[next(iter(ends.values()))].size for ends in (graph.inputs, graph.outputs))
-    stage = operators.lowered(content, {"input": "input", "probabilities": "probabilities"})
+    stage = operators.lowered(content, {"input": "input", "probabilities": "probabilities"}, vectors=vectors)
+    stage = stage if vectors else narrowed(stage)
     source = stage_source.planned(stage, last=True)
     made = plan([PlannedStage(source, True, False, inputs, outputs, 0, 0, False)])
     used = {kernel for call in stage.calls for kernel in call.kernels}

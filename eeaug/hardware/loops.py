@@ -74,17 +74,14 @@ def loops(format: str, core: str, call: KernelRun) -> Loops | None:
 def _int8_conv(core: str, call: KernelRun) -> Loops | None:
     if call.groups > 1:
         return None
-    if core == "dsp":
-        return _columns_of_pairs(call)
-    pointwise = call.taps == 1 and call.before == (0, 0)
-    if pointwise:
+    if core != "vectors":
+        return _columns_of_pairs(call) if core == "dsp" else _pairs_of_columns(call)
+    if call.taps == 1 and call.before == (0, 0):
         strided = call.stride != (1, 1)
         rows, times = (call.written[1], call.written[0]) if strided else (call.places, 1)
-        return f"pointwise{'_strided' if strided else ''}", _product(core, rows, times, call)
-    if core == "vectors":
-        signal = call.read[0] == call.window[0] == 1 and call.written[1] % 4 == 0 and call.dilation[1] == 1
-        return _signal_with_vectors(call) if signal else _columns_with_vectors(call)
-    return _columns(call)
+        return f"pointwise{'_strided' if strided else ''}", _product(rows, times, call)
+    signal = call.read[0] == call.window[0] == 1 and call.written[1] % 4 == 0 and call.dilation[1] == 1
+    return _signal_with_vectors(call) if signal else _columns_with_vectors(call)
 
 
 def _columns_of_pairs(call: KernelRun) -> Loops:
@@ -92,14 +89,15 @@ def _columns_of_pairs(call: KernelRun) -> Loops:
     c, n, channels = call.read[2], call.taps * call.read[2], call.written[2]
     pairs, halves = -(-call.places // 2), -(-channels // 2)
     whole = c % 4 == 0
-    inside = sum(call.inside(0)) * sum(call.inside(1))
+    places, taps = 2 * pairs, 2 * pairs * call.taps
+    inside = _filled(call)
     return "fours" if whole else "others", {
         "call": 1,
-        "place": call.places,
+        "place": places,
         "run": _runs(call),
         "inside": inside * c / (4 if whole else 1),
-        "outside": (call.places * call.taps - inside) * c,
-        "spread": 0 if whole else call.places * n / 4,
+        "outside": (taps - inside) * c,
+        "spread": 0 if whole else places * n / 4,
         "pair": pairs * halves,
         "eights": pairs * halves * (n // 8),
         "four": pairs * halves * (n >> 2 & 1),
@@ -108,51 +106,46 @@ def _columns_of_pairs(call: KernelRun) -> Loops:
     }
 
 
+def _filled(call: KernelRun) -> int:
+    """Steps within the input of the columns of all places; of an odd number of these the last has two columns."""
+    rows, columns = call.inside(0), call.inside(1)
+    return sum(rows) * sum(columns) + call.places % 2 * rows[-1] * columns[-1]
+
+
 def _runs(call: KernelRun) -> int:
     """Stretches that the columns of all places are put together from; see fill_column in kernels.c."""
-    rows, columns = sum(call.inside(0)), call.inside(1)
-    if call.dilation[1] == 1:
-        across = sum(call.window[1] - k + bool(k) for k in columns)
-    else:
-        across = call.window[1] * call.written[1]
-    return rows * across + (call.window[0] * call.written[0] - rows) * call.written[1]
+    rows, columns = call.inside(0), call.inside(1)
+    across = [call.window[1] - k + bool(k) if call.dilation[1] == 1 else call.window[1] for k in columns]
+    last = call.places % 2 * (rows[-1] * across[-1] + call.window[0] - rows[-1])
+    return sum(rows) * sum(across) + (call.window[0] * call.written[0] - sum(rows)) * call.written[1] + last
 
 
-def _product(core: str, rows: int, times: int, call: KernelRun) -> dict[str, float]:
-    """CMSIS-NN's arm_nn_mat_mult_nt_t_s8, ``times`` with so many rows (arm_convolve_1x1_s8)."""
-    n, channels = call.read[2], call.written[2]
-    if core == "vectors":
-        fours, rest, vectors = times * (rows // 4), times * (rows % 4), -(-n // 16)
-        return {
-            "call": 1, "row": times, "four_row": fours, "four": fours * channels,
-            "four_vector": fours * channels * vectors, "one": rest * channels,
-            "one_vector": rest * channels * vectors, "one_row": rest, "one_output": rest * (channels % 4),
-        }  # fmt: skip
-    halves, pairs, odd = channels // 2, rows // 2, rows % 2
-    return {
-        "call": 1, "row": times, "half": times * halves, "sum": times * halves * n, "pair": times * halves * pairs,
-        "pair_mac": times * halves * pairs * n, "one": times * (halves * odd * 2 + channels % 2 * rows),
-        "one_mac": times * (halves * odd + channels % 2 * rows) * n,
-    }  # fmt: skip
-
-
-def _columns(call: KernelRun) -> Loops:
-    """CMSIS-NN's arm_convolve_s8 without extensions: two columns of int16 at a time."""
+def _pairs_of_columns(call: KernelRun) -> Loops:
+    """Ours without extensions: columns of int16, two at a time side by side, times the weights of two channels."""
     c, n, channels = call.read[2], call.taps * call.read[2], call.written[2]
-    inside, pairs, odd = sum(call.inside(0)) * sum(call.inside(1)), call.places // 2, call.places % 2
+    pairs, halves = -(-call.places // 2), -(-channels // 2)
+    inside, taps = _filled(call), 2 * pairs * call.taps
     return "columns", {
         "call": 1,
-        "place": call.places,
-        "tap": inside,
-        "inside": inside * (c // 4),
-        "inside_rest": inside * (c % 4),
-        "outside": call.places * call.taps - inside,
-        "outside_bytes": (call.places * call.taps - inside) * c,
-        "pair": pairs * (channels // 2),
-        "mac": pairs * (channels // 2) * n,
-        "odd": pairs * (channels % 2) + odd * channels,
-        "odd_mac": (pairs * (channels % 2) + odd * channels) * n,
+        "place": 2 * pairs,
+        "tap": taps,
+        "inside": inside * c,
+        "outside": (taps - inside) * c,
+        "pair": pairs * halves,
+        "mac": pairs * halves * n,
+        "output": 2 * pairs * channels,
     }
+
+
+def _product(rows: int, times: int, call: KernelRun) -> dict[str, float]:
+    """CMSIS-NN's arm_nn_mat_mult_nt_t_s8 with vectors, ``times`` with so many rows (arm_convolve_1x1_s8)."""
+    n, channels = call.read[2], call.written[2]
+    fours, rest, vectors = times * (rows // 4), times * (rows % 4), -(-n // 16)
+    return {
+        "call": 1, "row": times, "four_row": fours, "four": fours * channels,
+        "four_vector": fours * channels * vectors, "one": rest * channels,
+        "one_vector": rest * channels * vectors, "one_row": rest, "one_output": rest * (channels % 4),
+    }  # fmt: skip
 
 
 def _columns_with_vectors(call: KernelRun) -> Loops:
@@ -198,7 +191,8 @@ def _int8_depthwise(core: str, call: KernelRun) -> Loops:
     fours = n // 4 if core == "dsp" and c == n else 0
     rest = n - 4 * fours
     threes = columns.count(3) if call.dilation[1] == 1 and c == n else 0
-    others, across = call.written[1] - threes, sum(columns) - 3 * threes
+    single = 0 if core == "dsp" else threes  # channels by themselves have no loop of three there
+    others, across = call.written[1] - single, sum(columns) - 3 * single
     down = sum(rows)
     return "each" if c == n else "multiplied", {
         "call": 1,
@@ -207,9 +201,9 @@ def _int8_depthwise(core: str, call: KernelRun) -> Loops:
         "four": call.places * fours,
         "four_row": down * call.written[1] * fours,
         "four_threes": down * threes * fours,
-        "four_tap": down * across * fours,
-        "threes": call.written[0] * threes * rest,
-        "threes_row": down * threes * rest,
+        "four_tap": down * (sum(columns) - 3 * threes) * fours,
+        "threes": call.written[0] * single * rest,
+        "threes_row": down * single * rest,
         "other": call.written[0] * others * rest,
         "other_row": down * others * rest,
         "other_tap": down * across * rest,

@@ -78,10 +78,7 @@ def test_what_is_written(made: Made) -> None:
     carried = made.path / "c-int8" / "third_party"
     assert "Apache License" in (carried / "cmsis_nn" / "LICENSE.txt").read_text(encoding="utf-8")
     assert "Git revision" in (carried / "cmsis_nn" / "PROVENANCE.md").read_text(encoding="utf-8")
-    unit = (made.path / "c-int8" / "cmsis_nn.c").read_text(encoding="utf-8")
-    for path in re.findall(r'"(third_party/\S+)"', unit):
-        assert (made.path / "c-int8" / path).exists()
-    assert "arm_depthwise" not in unit, "only what the cascade needs"
+    assert not list(made.path.glob("c-int8/**/cmsis_nn.c")), "no core of the target has vectors"
 
 
 def test_equal_runs_write_equal_bytes(made: Made, work: Path, run: Run) -> None:
@@ -167,6 +164,25 @@ def test_one_processor_or_two_with_or_without_reuse(
     code = (tmp_path / "c-int8" / "net.c").read_text(encoding="utf-8")
     assert ("hear(said" in code) == (reuse[1] is not None)
     make(tmp_path / "c-int8", "test", STRICT)
+
+
+@needs_arm
+@needs_make
+def test_cmsis_nn_serves_cores_with_vectors_and_may_lie_elsewhere(made: Made, tmp_path: Path) -> None:
+    work, _ = written(made, tmp_path, ("cm4f", "cm4f"), (None, None))
+    target = work.hardware
+    cores = tuple(replace(p, cpu="cortex-m55") if p.name == "cm4f" else p for p in target.processors)
+    work = replace(work, hardware=replace(target, processors=cores))
+    work.adding("c-int8", c_int8.write(work))
+    folder = tmp_path / "c-int8"
+    included = re.findall(r'"\.\./(\S+)"', (folder / "cmsis_nn.c").read_text(encoding="utf-8"))
+    assert any("arm_convolve" in path for path in included)
+    elsewhere = Path(shutil.move(folder / "third_party" / "cmsis_nn", tmp_path / "elsewhere"))
+    assert all((elsewhere / path).exists() for path in included)
+    BOARDS[-1].skip_if_missing()
+    said = make(folder, "qemu", f"CPU={BOARDS[-1].cpu}", STRICT, "QEMU_SAMPLES=10", f"CMSIS_NN={elsewhere}")
+    assert re.findall(r"(\d+) of (\d+) samples decided as in LiteRT", said) == [("10", "10")] * 3
+    make(folder, "arm", f"CPU={BOARDS[-1].cpu}", f"CMSIS_NN={elsewhere}")
 
 
 @needs_host

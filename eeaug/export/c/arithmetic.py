@@ -73,5 +73,7 @@ FLOAT = Arithmetic(
         "quantised": "",
         "quantise": "",
         "carried": "",
+        "make_copies": "",
+        "cmake_copies": "",
     },
 )  # fmt: skip

@@ -15,6 +15,7 @@ from eeaug.export.c.text import c_name, filled, literal, point, stems, values
 from eeaug.export.names import quoted
 
 __all__ = [
+    "CMSIS_NN",
     "Facts",
     "PlannedProcessor",
     "alone",
@@ -28,6 +29,8 @@ __all__ = [
     "stems",
     "values",
 ]
+
+CMSIS_NN = "third_party/cmsis_nn"  # where a copy of it lies, if any; another one may take its place
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,13 @@ class Facts:
     def filled(self, template: str, **known: object) -> str:
         """A template with what is known of the cascade and of its numbers."""
         folders = " ".join(f" {folder}" for folder in self.folders)
-        inside = " ".join(f" ${{CMAKE_CURRENT_SOURCE_DIR}}/{folder}" for folder in self.folders)
+        makes = folders.replace(CMSIS_NN, "$(CMSIS_NN)")
+        inside = " ".join(
+            " ${CMSIS_NN}/Include" if folder.startswith(CMSIS_NN) else f" ${{CMAKE_CURRENT_SOURCE_DIR}}/{folder}"
+            for folder in self.folders
+        )
         flags = "".join(f" -I{folder}" for folder in self.folders)
-        ours = {"folders": folders, "include_flags": flags, "cmake_folders": inside, **self.arithmetic.words}
+        ours = {"folders": makes, "include_flags": flags, "cmake_folders": inside, **self.arithmetic.words}
         return filled(template, self.prefix, **{**ours, **known})
 
     @property

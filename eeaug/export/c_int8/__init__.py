@@ -10,8 +10,8 @@ From first to last:
     windows        pooling, means, softmax
     copies         operators that move elements
     operators      a stage's operators as calls of kernels
-    kernels        kernels.c and .h
     third_party    CMSIS-NN, as it is carried along
+    kernels        kernels.c and .h
     stage_source   stage_<n>.c and .h
     decisions      what int8 classifiers say as decisions, in integers
     files          all of it, written, run and measured

@@ -12,6 +12,7 @@ from math import log2
 from eeaug.cascade.output import Decision, Quantised
 from eeaug.export.c import decisions
 from eeaug.export.c.arithmetic import Arithmetic
+from eeaug.export.c.cascade_source import CMSIS_NN
 from eeaug.export.c.text import literal
 from eeaug.export.c_int8.constants import numbers
 from eeaug.frameworks.tflite_session import Quantisation
@@ -21,7 +22,7 @@ __all__ = ["FOLDERS", "PER_ANSWER", "int8"]
 NEVER = 128  # a threshold that no confidence reaches
 PER_ANSWER = 4  # bytes of a share
 ONE = 1 << 24
-FOLDERS = ("third_party/cmsis_nn/Include", "third_party/cmsis_core/Include")
+FOLDERS = (f"{CMSIS_NN}/Include", "third_party/cmsis_core/Include")
 
 _SHARES = """\
 /* Probabilities as shares of 1, in 2^-24. */
@@ -154,8 +155,14 @@ void @{prefix}_quantise(const float *sample, int8_t *input)
 }
 """
 _CARRIED = """
-`cmsis_nn.c` includes what this cascade needs of Arm's CMSIS-NN, which lies in `third_party/` with its licence
-(Apache-2.0) and where it comes from. Link it once, however many int8 cascades there are.
+## CMSIS-NN
+
+Arm's CMSIS-NN 4.0.0 lies in `third_party/` with its licence (Apache-2.0) and where it comes from. All kernels use
+its headers; its functions are called on cores with vectors (M55), where a processor of the cascade may be one: then
+there is `cmsis_nn.c`, which includes what is needed. Link that once, however many int8 cascades there are.
+
+A copy of just this version that your firmware has already may take its place: `make CMSIS_NN=DIR`,
+`cmake -DCMSIS_NN=DIR`, or `-IDIR/Include` in a build of your own (DIR has `Include/` and `Source/`).
 """
 _QUANTISE_DECLARED = """\
 /* What an int8 number q of the input stands for: scale * (q - zero point). */
@@ -210,6 +217,8 @@ _INT8 = Arithmetic(
         "taken": "input",
         "quantised": "static int8_t input[@{PREFIX}_INPUT];\n",
         "carried": _CARRIED,
+        "make_copies": f"CMSIS_NN ?= {CMSIS_NN}\n",
+        "cmake_copies": f'set(CMSIS_NN ${{CMAKE_CURRENT_SOURCE_DIR}}/{CMSIS_NN} CACHE PATH "CMSIS-NN 4.0.0")\n\n',
         "quantise": "    @{prefix}_quantise(sample, input);\n",
     },
 )  # fmt: skip

@@ -24,7 +24,7 @@ from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.plan import PlannedStage, plan
 from eeaug.export.c_int8 import decisions, kernels, operators, stage_source, third_party
 from eeaug.export.c_int8.constants import numbers
-from eeaug.export.c_int8.stage_builder import Lowered
+from eeaug.export.c_int8.stage_builder import Lowered, narrowed
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.verify import Reference
@@ -63,9 +63,12 @@ def write(work: Work) -> Added:
     folder = work.directory / FOLDER
     facts = _facts(work)
     stages = [_lowered(work, k) for k in range(len(facts.stages))]
+    used = {kernel for stage in stages for call in stage.calls for kernel in call.kernels}
+    by_vectors = third_party.ROOTS.keys() & used
+    if not by_vectors:
+        stages = [narrowed(stage) for stage in stages]
     facts = replace(facts, build=_build(facts, stages))
     processors = _processors(facts, stages)
-    used = {kernel for stage in stages for call in stage.calls for kernel in call.kernels}
     prefix = facts.prefix
     texts = third_party.files(used)
     texts |= {
@@ -73,7 +76,7 @@ def write(work: Work) -> Added:
         f"{prefix}_kernels.c": kernels.implementation(prefix, used),
     }
     shared = [f"{prefix}_kernels.h", f"{prefix}_kernels.c"]
-    if third_party.ROOTS.keys() & used:
+    if by_vectors:
         texts["cmsis_nn.c"] = third_party.unit(prefix, used)
         shared.append("cmsis_nn.c")
     watch = common_files.watch_of(facts, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
@@ -16,16 +16,20 @@ from eeaug.export.c_int8.constants import Constant
 from eeaug.frameworks.tflite_graph import Graph, Operator, Tensor
 
 __all__ = [
+    "SHIFT",
     "KernelCall",
     "Lowered",
     "StageBuilder",
     "activation",
     "copied",
     "listed",
+    "narrowed",
     "one_to_one",
     "padding_before",
     "strides_of",
 ]
+
+SHIFT = "@{prefix}_shift"  # a type of the kernels' header
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,15 @@ class StageBuilder:
         name = f"{what}_{len(self.calls)}"
         self.constants.append(Constant(name, type, None, text))
         return name
+
+
+def narrowed(stage: Lowered) -> Lowered:
+    """The same with shifts of 8 bits: what no kernel of CMSIS-NN reads."""
+    constants = (
+        replace(c, values=c.values.astype(np.int8)) if c.type == SHIFT and c.values is not None else c
+        for c in stage.constants
+    )
+    return replace(stage, constants=tuple(constants))
 
 
 def activation(operator: Operator, y: Tensor) -> tuple[int, int]:

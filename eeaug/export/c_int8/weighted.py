@@ -12,6 +12,7 @@ from eeaug.errors import ConversionError
 from eeaug.export.c_int8 import fixed_point
 from eeaug.export.c_int8.constants import braced
 from eeaug.export.c_int8.stage_builder import (
+    SHIFT,
     KernelCall,
     StageBuilder,
     activation,
@@ -36,20 +37,32 @@ def convolution(stage: StageBuilder, operator: Operator) -> None:
     columns = prod(window) * x.shape[3]
     # two columns of int16, and one of int8 that these are made of; four of int8 where there are vectors
     together = columns if x.shape[3] % 4 else 0
-    scratch = 4 * (columns + 1) + together
+    scratch, name = 4 * (columns + 1) + together, "convolve"
     if stage.vectors:
-        scratch = max(scratch, 32 * -(-columns // 8))
-    _weighted(stage, operator, "convolve", window, scratch)
+        scratch, name = max(scratch, 32 * -(-columns // 8)), _by_vectors(stage, operator, window)
+    _weighted(stage, operator, "convolve", window, scratch, name)
+
+
+def _by_vectors(stage: StageBuilder, operator: Operator, window: tuple[int, int]) -> str:
+    """Which kernel has the function of CMSIS-NN for a convolution like this, as arm_convolve_wrapper_s8 chooses."""
+    x, y, o = stage.tensor(operator.inputs[0]), stage.tensor(operator.outputs[0]), operator.options
+    dilated = max(o["dilationHFactor"], o["dilationWFactor"]) > 1
+    if window == (1, 1) and not dilated:
+        return "convolve_points" if o["strideH"] == o["strideW"] == 1 else "convolve_apart"
+    if x.shape[1] == window[0] == 1 and y.shape[2] % 4 == 0 and o["dilationWFactor"] == 1:
+        return "convolve_row"
+    return "convolve_window"
 
 
 def depthwise(stage: StageBuilder, operator: Operator) -> None:
     x, w, y = stage.tensor(operator.inputs[0]), stage.tensor(operator.inputs[1]), stage.tensor(operator.outputs[0])
     _check_weights(operator, w)
     window, o = (w.shape[1], w.shape[2]), operator.options
-    scratch = 0
+    scratch, name = 0, "depthwise"
     if stage.vectors and y.shape[3] == x.shape[3] and o["dilationHFactor"] == o["dilationWFactor"] == 1:
-        scratch = 4 * VECTOR_CHANNELS * prod(window)  # four columns of a block of channels
-    _weighted(stage, operator, "depthwise", window, scratch)
+        # four columns of a block of channels
+        scratch, name = 4 * VECTOR_CHANNELS * prod(window), "depthwise_single"
+    _weighted(stage, operator, "depthwise", window, scratch, name)
 
 
 def fully_connected(stage: StageBuilder, operator: Operator) -> None:
@@ -85,13 +98,14 @@ def _weight_names(
     assert w.values is not None
     columns = [np.array(column, np.int32) for column in zip(*factors, strict=True)]
     arrays = (("weights", w.values), ("bias", bias), ("multipliers", columns[0]), ("shifts", columns[1]))
-    return [
-        stage.constant(f"{what}_{name}", "int8_t" if name == "weights" else "int32_t", values)
-        for name, values in arrays
-    ]
+    types = {"weights": "int8_t", "shifts": SHIFT}
+    return [stage.constant(f"{what}_{name}", types.get(name, "int32_t"), values) for name, values in arrays]
 
 
-def _weighted(stage: StageBuilder, operator: Operator, kernel: str, window: tuple[int, int], scratch: int) -> None:
+def _weighted(
+    stage: StageBuilder, operator: Operator, kernel: str, window: tuple[int, int], scratch: int, name: str
+) -> None:
+    """``name``: of the kernel that is called, which takes what ``kernel`` takes."""
     x, w, y = stage.tensor(operator.inputs[0]), stage.tensor(operator.inputs[1]), stage.tensor(operator.outputs[0])
     o, channels, c = operator.options, y.shape[3], x.shape[3]
     stride, dilation = (o["strideH"], o["strideW"]), (o["dilationHFactor"], o["dilationWFactor"])
@@ -105,8 +119,8 @@ def _weighted(stage: StageBuilder, operator: Operator, kernel: str, window: tupl
     values = (how, *map(braced, ((1, *x.shape[1:]), filters, (1, *y.shape[1:]))), *names, scratch)
     record = stage.record(kernel, f"@{{prefix}}_{RECORDS[kernel]}", braced(values))
     source, target = stage.name(x.index), stage.name(y.index)
-    code = f"@{{prefix}}_{kernel}(&{record}, {{scratch}}, {{{source}}}, {{{target}}});"
-    stage.calls.append(KernelCall((kernel,), code, (source,), (target,), scratch=scratch))
+    code = f"@{{prefix}}_{name}(&{record}, {{scratch}}, {{{source}}}, {{{target}}});"
+    stage.calls.append(KernelCall((name,), code, (source,), (target,), scratch=scratch))
 
 
 def _weight_factor(operator: Operator, x: Tensor, w: Tensor, y: Tensor, k: int) -> fixed_point.Factor:

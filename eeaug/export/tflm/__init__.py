@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib.resources import files
 from itertools import groupby
 from typing import Any
@@ -81,11 +82,15 @@ def write(work: Work) -> Added:
     on = microcontrollers(work.hardware)
     manifest, taken = work.manifest, _taken(work)
     prefix = names.prefix(manifest)
+    digest = sha256(
+        repr((manifest.decision, manifest.classes, manifest.stages, _points(manifest), prefix)).encode()
+    )
     parts: dict[int, DriverStage] = {}
     for number, entry in enumerate(manifest.stages):
+        content = (work.directory / entry.files[int8_cascade.FORMAT]).read_bytes()
+        digest.update(content)
         if entry.processor not in on:
             continue
-        content = (work.directory / entry.files[int8_cascade.FORMAT]).read_bytes()
         parts[number] = _part(number, entry, content, taken[number])
         for name, text in source.array(prefix, number, content).items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -96,6 +101,7 @@ def write(work: Work) -> Added:
         manifest.stages,
         _points(manifest),
         {name: list(mine) for name, mine in groupby(parts.values(), key=lambda part: part.entry.processor)},
+        int.from_bytes(digest.digest()[:4], "big"),
     )
     (folder / f"{prefix}.h").write_text(source.header(cascade), encoding="utf-8")
     (folder / "README.md").write_text(readme.readme(cascade), encoding="utf-8")

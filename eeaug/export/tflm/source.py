@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
+import eeaug
 from eeaug.bundle.entries import Handover, Int8Stage, StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.export.names import quoted
@@ -46,7 +47,8 @@ class DriverStage:
 class DriverCascade:
     """All stages of the network, those on microcontrollers with their parts.
 
-    ``prefix``: their namespace, what files and macros begin with.
+    ``prefix``: their namespace, what files and macros begin with. ``build``: a number of 32 bits that stands
+    for all that both ends of a hand-over must have in common.
     """
 
     prefix: str
@@ -55,6 +57,7 @@ class DriverCascade:
     stages: Sequence[StageEntry]
     points: Sequence[tuple[str, Sequence[int | None]]]
     parts: Mapping[str, Sequence[DriverStage]]  # by processor
+    build: int
 
     @property
     def reuse(self) -> bool:
@@ -97,9 +100,13 @@ extern const unsigned int {name}_size;
 """,
         f"{file}.cc": f"""#include "{file}.h"
 
+#ifndef {prefix.upper()}_WEIGHTS_SECTION
+#define {prefix.upper()}_WEIGHTS_SECTION
+#endif
+
 namespace {prefix} {{
 
-alignas(16) const unsigned char {name}[] = {{
+alignas(16) const unsigned char {name}[] {prefix.upper()}_WEIGHTS_SECTION = {{
 {rows}
 }};
 const unsigned int {name}_size = {len(content)};
@@ -130,12 +137,21 @@ def header(cascade: DriverCascade) -> str:
 // Build for every processor: {prefix}_<processor>.cc, {prefix}_stage_<n>_model.cc that it includes, and TFLM.
 // Call Setup() once, then Run() for every sample on the first processor; on kGoesOn send what it hands over to the
 // next one, and call Run() there. README.md has a whole program.
+//
+// What may be defined for the compiler:
+//     {macro}_<PROCESSOR>_SECTION  attributes of its arenas, as __attribute__((section(".dtcm")))
+//     {macro}_WEIGHTS_SECTION  the same of every model
+//     {macro}_NO_CLASS_NAMES  leaves out the names of classes
 #ifndef {macro}_H_
 #define {macro}_H_
 
 #include <stdint.h>
 
 #include "decide.h"
+
+#define {macro}_INTERFACE 2  // of this header; another number where programs have to change
+#define {macro}_EEAUG "{eeaug.__version__}"  // the version that wrote it
+#define {macro}_BUILD 0x{cascade.build:08x}u  // of models, thresholds and hand-overs: other ones, another number
 
 namespace {prefix} {{
 
@@ -145,6 +161,7 @@ constexpr eeaug::Kind kKind = eeaug::Kind::{KINDS[decision.kind]};
 constexpr eeaug::Measure kMeasure = eeaug::Measure::{MEASURES[decision.measure]};
 #ifndef {macro}_NO_CLASS_NAMES
 constexpr const char* kClasses[] = {{{names}}};
+static_assert(sizeof(kClasses) / sizeof(kClasses[0]) == {len(cascade.classes)}, "a name for every class");
 #endif
 
 // Thresholds to switch between while the network runs.
@@ -161,8 +178,9 @@ inline int8_t QuantisedInput(float x) {{
 }}
 {"".join(_handover(cascade, k) for k in range(exits))}
 // kLeft: there is an answer. kGoesOn: the next processor has to go on with what was handed over. kFailed: there is
-// no such point, Setup() was not called or failed, or TFLM says so.
-enum class Status {{ kLeft, kGoesOn, kFailed }};
+// no such point, Setup() was not called or failed, or TFLM says so. kOtherBuild: what was handed over is of another
+// network, or was never filled.
+enum class Status {{ kLeft, kGoesOn, kFailed, kOtherBuild }};
 
 struct Answer {{
   int stage;  // where the sample left
@@ -181,12 +199,16 @@ def _handover(cascade: DriverCascade, k: int) -> str:
     assert tensor is not None
     given = int8_of(cascade.stages[k]).outputs[tensor.name]
     earlier = f"\n  int8_t said[{k + 1}][kOutputs];  // what the exits so far said" if cascade.reuse else ""
+    size = 4 + -(-(prod(tensor.shape) + ((k + 1) * cascade.decision.outputs if cascade.reuse else 0)) // 4) * 4
     return f"""
 // From stage {k} to stage {k + 1}: {" x ".join(map(str, tensor.shape))}, scale {given.scale:.9g}, \
 zero point {given.zero_point}.
 struct Handover{k + 1} {{
+  uint32_t build;  // {cascade.prefix.upper()}_BUILD of the sender; the receiver refuses another one
   int8_t tensor[{prod(tensor.shape)}];{earlier}
 }};
+constexpr int kHandover{k + 1}Bytes = {size};
+static_assert(sizeof(Handover{k + 1}) == kHandover{k + 1}Bytes, "the same bytes on every core");
 """
 
 
@@ -206,6 +228,7 @@ def _declared(cascade: DriverCascade, name: str, parts: Sequence[DriverStage]) -
     return f"""
 // Stage {numbers} on {name}.
 namespace {identifier(name)} {{
+constexpr int kArenaBytes = {" + ".join(str(part.arena.bytes) for part in parts)};
 bool Setup();  // false: an arena is too small, or TFLM lacks an operator
 {declared}
 }}  // namespace {identifier(name)}
@@ -223,6 +246,10 @@ def driver(cascade: DriverCascade, name: str) -> str:
     wrong = [f"interpreter_{part.number} == nullptr" for part in parts]
     if "Point point" in signature(parts, len(cascade.stages)):
         wrong.append("static_cast<unsigned>(point) >= static_cast<unsigned>(kPoints)")
+    refused = ""
+    if parts[0].number:
+        refused = f"  if (received.build != {cascade.prefix.upper()}_BUILD) return Status::kOtherBuild;\n"
+    section = f"{cascade.prefix.upper()}_{identifier(name).upper()}_SECTION"
     heard = ""
     if cascade.reuse and parts[0].number:
         heard = "  memcpy(said, received.said, sizeof(received.said));\n"
@@ -235,11 +262,15 @@ def driver(cascade: DriverCascade, name: str) -> str:
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
+#ifndef {section}
+#define {section}
+#endif
+
 namespace {cascade.prefix} {{
 namespace {identifier(name)} {{
 namespace {{
 
-{"".join(_arena(part) for part in parts)}
+{"".join(_arena(part, section) for part in parts)}
 }}  // namespace
 
 bool Setup() {{
@@ -248,7 +279,7 @@ bool Setup() {{
 
 {signature(parts, len(cascade.stages))}) {{
   if ({" || ".join(wrong)}) return Status::kFailed;
-  int8_t said[{said_rows}][kOutputs];
+{refused}  int8_t said[{said_rows}][kOutputs];
 {heard}{body}{ends}}}
 
 }}  // namespace {identifier(name)}
@@ -256,11 +287,11 @@ bool Setup() {{
 """
 
 
-def _arena(part: DriverStage) -> str:
+def _arena(part: DriverStage, section: str) -> str:
     k = part.number
     return f"""// {part.arena.least} bytes were just enough on a machine of 64 bits, the rest is a margin.
 // This processor may do with less. arena_used_bytes() leaves out what TFLM needs for a while.
-alignas(16) uint8_t arena_{k}[{part.arena.bytes}];
+alignas(16) uint8_t arena_{k}[{part.arena.bytes}] {section};
 tflite::MicroInterpreter* interpreter_{k} = nullptr;
 """
 
@@ -303,6 +334,7 @@ def _stage(cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStag
             f"if (made.confidence >= kThresholds[point][{k}]) {{", f"  {answer}", "  return Status::kLeft;", "}",
         ]  # fmt: skip
     if part is parts[-1] and part.handover is not None:
+        lines.append(f"onward->build = {cascade.prefix.upper()}_BUILD;")
         lines.append(f"memcpy(onward->tensor, {part.output(part.handover.name)}, sizeof(onward->tensor));")
         if cascade.reuse:
             lines.append("memcpy(onward->said, said, sizeof(onward->said));")

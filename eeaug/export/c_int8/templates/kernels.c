@@ -63,9 +63,10 @@ static inline int8_t clamped(int32_t x, int32_t least, int32_t most)
 }
 
 //: convolve
-#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)
-/* n numbers as int16 with the offset added; of every four the first and third, then the second and fourth, as SXTB16
-   takes weights apart. */
+/* Columns of int16 with the offset added, two at once: on a core with DSP instructions one after the other, elsewhere
+   (int16_t)(first, second), (first, second), and so on. */
+#if defined(ARM_MATH_DSP)
+/* n numbers; of every four the first and third, then the second and fourth, as SXTB16 takes weights apart. */
 static void spread(const int8_t *x, int32_t n, int32_t offset, int16_t *y)
 {
     const uint32_t offsets = ((uint32_t)offset & 0xFFFFu) * 0x10001u;
@@ -79,8 +80,8 @@ static void spread(const int8_t *x, int32_t n, int32_t offset, int16_t *y)
     }
 }
 
-/* The window of an output as a column of int16; what lies outside of x is 0. Where channels are not fours it is put
-   together first. */
+/* The window of an output as a column; what lies outside of x is 0. Where channels are not fours it is put together
+   first. */
 static void fill_column(const @{prefix}_convolution *layer, const int8_t *x, int32_t top, int32_t left,
                         int8_t *together, int16_t *column)
 {
@@ -139,8 +140,9 @@ static void fill_column(const @{prefix}_convolution *layer, const int8_t *x, int
 
 /* Adds to sums: two columns of n numbers times the weights of a channel, and of the one `next` weights later. Apart,
    so that its loop has all registers to itself. */
-APART static void multiply(const int8_t *w, int32_t next, const int16_t *a, const int16_t *b, int32_t n, int32_t *sums)
+APART static void multiply(const int8_t *w, int32_t next, const int16_t *a, int32_t n, int32_t *sums)
 {
+    const int16_t *b = a + n + (n & 1);
     const int8_t *const end = w + (n & ~7);
     int32_t sum = sums[0], other = sums[1], sum_next = sums[2], other_next = sums[3];
     for (; w != end; w += 8, a += 8, b += 8) {
@@ -164,19 +166,86 @@ APART static void multiply(const int8_t *w, int32_t next, const int16_t *a, cons
     sums[2] = sum_next;
     sums[3] = other_next;
 }
+#else
+static void fill_column(const @{prefix}_convolution *layer, const int8_t *x, int32_t top, int32_t left,
+                        int16_t *column)
+{
+    const int32_t c = layer->input.c, width = layer->input.w, offset = layer->how.input_offset;
+    const cmsis_nn_tile step = layer->how.dilation;
+    for (int32_t i = 0, row = top; i < layer->filter.h; ++i, row += step.h) {
+        for (int32_t j = 0, u = left; j < layer->filter.w; ++j, u += step.w) {
+            const int8_t *from = x + (row * width + u) * c;
+            if (row >= 0 && row < layer->input.h && u >= 0 && u < width) {
+                for (int32_t k = c; k; --k, column += 2) {
+                    *column = (int16_t)(*from++ + offset);
+                }
+            } else {
+                for (int32_t k = c; k; --k, column += 2) {
+                    *column = 0;
+                }
+            }
+        }
+    }
+}
+
+/* Adds to sums: two columns of n > 0 numbers times the weights of a channel, and of the one `next` weights later.
+   Apart, so that its loop has all registers to itself. */
+APART static void multiply(const int8_t *w, int32_t next, const int16_t *a, int32_t n, int32_t *sums)
+{
+    int32_t sum = sums[0], other = sums[1], sum_next = sums[2], other_next = sums[3];
+#if defined(__GNUC__) && defined(__OPTIMIZE__) && (defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__))
+    /* Eight registers that can multiply: compilers do not find this order. */
+    const int8_t *v = w + n + next;
+    int32_t i = -n, x, y, p, product;
+    w += n;
+    __asm__(".syntax unified\n"
+            "1: ldrsb %[p], [%[w], %[i]]\n\t"
+            "ldmia %[a]!, {%[x]}\n\t"
+            "asrs %[y], %[x], #16\n\t"
+            "sxth %[x], %[x]\n\t"
+            "mov %[product], %[p]\n\t"
+            "muls %[product], %[x], %[product]\n\t"
+            "add %[sum], %[product]\n\t"
+            "muls %[p], %[y], %[p]\n\t"
+            "add %[other], %[p]\n\t"
+            "ldrsb %[p], [%[v], %[i]]\n\t"
+            "muls %[x], %[p], %[x]\n\t"
+            "add %[sum_next], %[x]\n\t"
+            "muls %[y], %[p], %[y]\n\t"
+            "add %[other_next], %[y]\n\t"
+            "adds %[i], #1\n\t"
+            "bne 1b"
+            : [sum] "+h"(sum), [other] "+h"(other), [sum_next] "+h"(sum_next), [other_next] "+h"(other_next),
+              [a] "+l"(a), [i] "+l"(i), [x] "=&l"(x), [y] "=&l"(y), [p] "=&l"(p), [product] "=&l"(product)
+            : [w] "l"(w), [v] "l"(v)
+            : "cc", "memory");
+#else
+    for (int32_t i = 0; i < n; ++i) {
+        const int32_t x = a[2 * i], y = a[2 * i + 1];
+        sum += w[i] * x;
+        other += w[i] * y;
+        sum_next += w[next + i] * x;
+        other_next += w[next + i] * y;
+    }
+#endif
+    sums[0] = sum;
+    sums[1] = other;
+    sums[2] = sum_next;
+    sums[3] = other_next;
+}
+#endif
 
 /* Two columns times the weights of every output channel, two of these at once. */
-static void multiply_columns(const @{prefix}_convolution *layer, const int16_t *first, const int16_t *second,
-                             int8_t *y, int8_t *y_second)
+static void multiply_columns(const @{prefix}_convolution *layer, const int16_t *columns, int32_t n, int8_t *y,
+                             int8_t *y_second)
 {
-    const int32_t n = layer->filter.w * layer->filter.h * layer->input.c, channels = layer->output.c;
-    const int32_t y_offset = layer->how.output_offset;
+    const int32_t channels = layer->output.c, y_offset = layer->how.output_offset;
     const int32_t least = layer->how.activation.min, most = layer->how.activation.max;
     const int8_t *w = layer->weights;
     for (int32_t k = 0; k < channels; k += 2, w += 2 * n) {
         const int32_t next = k + 1 < channels; /* the last may be without a second one */
         int32_t sums[4] = {layer->bias[k], layer->bias[k], layer->bias[k + next], layer->bias[k + next]};
-        multiply(w, next * n, first, second, n, sums);
+        multiply(w, next * n, columns, n, sums);
         for (int32_t j = 0; j <= next; ++j) {
             const int32_t m = layer->multipliers[k + j], shift = layer->shifts[k + j];
             y[k + j] = clamped(scaled(sums[2 * j], m, shift) + y_offset, least, most);
@@ -184,31 +253,36 @@ static void multiply_columns(const @{prefix}_convolution *layer, const int16_t *
         }
     }
 }
-#endif
 
 void @{prefix}_convolve(const @{prefix}_convolution *layer, void *scratch, const int8_t *x, int8_t *y)
 {
-#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)
-    const int32_t n = (layer->filter.w * layer->filter.h * layer->input.c + 1) / 2 * 2;
-    const int32_t outputs = layer->output.h * layer->output.w, channels = layer->output.c;
-    int16_t *const first = scratch, *const second = first + n;
-    for (int32_t i = 0; i < outputs; ++i, y += channels) {
-        const int32_t top = i / layer->output.w * layer->how.stride.h - layer->how.padding.h;
-        const int32_t left = i % layer->output.w * layer->how.stride.w - layer->how.padding.w;
-        fill_column(layer, x, top, left, (int8_t *)(second + n), i & 1 ? second : first);
-        if (i & 1) {
-            multiply_columns(layer, first, second, y - channels, y);
-        } else if (i + 1 == outputs) {
-            multiply_columns(layer, first, first, y, y);
+    const int32_t n = layer->filter.w * layer->filter.h * layer->input.c, channels = layer->output.c;
+    const int8_t *const end = y + layer->output.h * layer->output.w * channels;
+    const cmsis_nn_conv_params *const how = &layer->how;
+    int16_t *const columns = scratch;
+    int32_t top = -how->padding.h, left = -how->padding.w, second = 0;
+    while (y != end) {
+#if defined(ARM_MATH_DSP)
+        const int32_t even = (n + 1) / 2 * 2;
+        fill_column(layer, x, top, left, (int8_t *)(columns + 2 * even), columns + second * even);
+#else
+        fill_column(layer, x, top, left, columns + second);
+#endif
+        if (second) {
+            int8_t *const next = y + channels;
+            multiply_columns(layer, columns, n, y, next == end ? y : next);
+            y = next == end ? next : next + channels;
+        }
+        second = !second;
+        if (second && y + channels == end) {
+            continue; /* an odd one fills both columns */
+        }
+        left += how->stride.w;
+        if (left == layer->output.w * how->stride.w - how->padding.w) {
+            left = -how->padding.w;
+            top += how->stride.h;
         }
     }
-#else
-    const cmsis_nn_context context = {scratch, layer->scratch};
-    const cmsis_nn_per_channel_quant_params by = {(int32_t *)layer->multipliers, (int32_t *)layer->shifts};
-    const cmsis_nn_dims bias = {1, 1, 1, layer->output.c};
-    (void)arm_convolve_wrapper_s8(&context, &layer->how, &by, &layer->input, x, &layer->filter, layer->weights,
-                                  &bias, layer->bias, &layer->output, y);
-#endif
 }
 
 //: depthwise
@@ -230,7 +304,7 @@ typedef struct {
         e = ACLE_SMLATT((int32_t)odd, (int32_t)by_odd, e); \
     } while (0)
 
-/* Four channels of a window: adds to sums. */
+/* Four channels of a window. */
 static void sum_four(const part_of_window *of, const int8_t *x, const int8_t *w, const int32_t *bias, int32_t *sums)
 {
     const int32_t c = of->x_column, n = of->w_column;
@@ -254,58 +328,39 @@ static void sum_four(const part_of_window *of, const int8_t *x, const int8_t *w,
 }
 #endif
 
-/* Channels from k of a window. */
-static void window_any(const @{prefix}_depthwise_convolution *layer, const part_of_window *of, const int8_t *from,
-                       const int8_t *by, int32_t k, int8_t *y)
+/* One channel of a window. */
+static int32_t sum_one(const part_of_window *of, const int8_t *x, const int8_t *w, int32_t sum)
 {
-    const int32_t n = layer->output.c, c = of->x_column, offset = of->offset;
-    const int8_t *inputs = from + k;
-    for (int32_t again = 0; k < n; ++k) {
-        const int8_t *x = inputs, *w = by + k;
-        int32_t sum = layer->bias[k];
-        for (int32_t i = of->rows; i; --i, x += of->x_row, w += of->w_row) {
-            for (int32_t j = 0; j < of->columns; ++j) {
-                sum += (x[j * c] + offset) * w[j * n];
-            }
-        }
-        y[k] = clamped(scaled(sum, layer->multipliers[k], layer->shifts[k]) + layer->how.output_offset,
-                       layer->how.activation.min, layer->how.activation.max);
-        if (++again == layer->how.ch_mult) {
-            again = 0;
-            ++inputs;
-        }
-    }
-}
-
-/* The same of three columns that are as far apart as those of the weights. */
-static void window_of_threes(const @{prefix}_depthwise_convolution *layer, const part_of_window *of,
-                             const int8_t *from, const int8_t *by, int32_t k, int8_t *y)
-{
-    const int32_t n = layer->output.c, offset = of->offset;
-    for (; k < n; ++k) {
-        const int8_t *x = from + k, *w = by + k;
-        const int8_t *const end = w + of->rows * of->w_row;
-        int32_t sum = layer->bias[k];
-        for (; w != end; x += of->x_row, w += of->w_row) {
+    const int32_t c = of->x_column, n = of->w_column, offset = of->offset, columns = of->columns;
+    for (int32_t i = of->rows; i; --i, x += of->x_row, w += of->w_row) {
+#if !defined(ARM_MATH_DSP)
+        if (columns == 3 && c == n) {
             sum += (x[0] + offset) * w[0];
             sum += (x[n] + offset) * w[n];
             sum += (x[2 * n] + offset) * w[2 * n];
+            continue;
         }
-        y[k] = clamped(scaled(sum, layer->multipliers[k], layer->shifts[k]) + layer->how.output_offset,
-                       layer->how.activation.min, layer->how.activation.max);
+#endif
+        for (int32_t j = 0; j < columns; ++j) {
+            sum += (x[j * c] + offset) * w[j * n];
+        }
     }
+    return sum;
 }
 
-/* Steps along an axis that a window takes before it is within x, and those after which it has left it. */
-static int32_t steps_before(int32_t start, int32_t step)
+/* What of a window of `size` steps from `start` lies within x of `inputs`: the first of these steps; all of them
+   become `within`. */
+static int32_t part(int32_t start, int32_t step, int32_t inputs, int32_t size, int32_t *within)
 {
-    return start < 0 ? (step - 1 - start) / step : 0;
-}
-
-static int32_t steps_within(int32_t start, int32_t step, int32_t size, int32_t window)
-{
-    const int32_t end = (size - start + step - 1) / step;
-    return end < window ? end : window;
+    int32_t first = 0, end = size;
+    while (start + first * step < 0) {
+        ++first;
+    }
+    while (end > first && start + (end - 1) * step >= inputs) {
+        --end;
+    }
+    *within = end - first;
+    return first;
 }
 
 void @{prefix}_depthwise(const @{prefix}_depthwise_convolution *layer, void *scratch, const int8_t *x, int8_t *y)
@@ -314,47 +369,55 @@ void @{prefix}_depthwise(const @{prefix}_depthwise_convolution *layer, void *scr
     const int32_t c = layer->input.c, n = layer->output.c, width = layer->input.w, columns = layer->filter.w;
     const cmsis_nn_tile step = how->dilation;
     part_of_window of = {0, 0, step.h * width * c, columns * n, step.w * c, n, how->input_offset};
-#if defined(ARM_MATH_MVEI)
-    if (how->ch_mult == 1 && step.w == 1 && step.h == 1
-        && layer->scratch >= arm_depthwise_conv_s8_opt_get_buffer_size(&layer->input, &layer->filter)) {
-        const cmsis_nn_context context = {scratch, layer->scratch};
-        const cmsis_nn_per_channel_quant_params by = {(int32_t *)layer->multipliers, (int32_t *)layer->shifts};
-        const cmsis_nn_dims bias = {1, 1, 1, n};
-        (void)arm_depthwise_conv_wrapper_s8(&context, how, &by, &layer->input, x, &layer->filter, layer->weights,
-                                            &bias, layer->bias, &layer->output, y);
-        return;
-    }
-#endif
     (void)scratch;
     for (int32_t v = 0; v < layer->output.h; ++v) {
         const int32_t top = v * how->stride.h - how->padding.h;
-        const int32_t first_row = steps_before(top, step.h);
-        of.rows = steps_within(top, step.h, layer->input.h, layer->filter.h) - first_row;
+        const int32_t first_row = part(top, step.h, layer->input.h, layer->filter.h, &of.rows);
         for (int32_t u = 0; u < layer->output.w; ++u) {
             const int32_t left = u * how->stride.w - how->padding.w;
-            const int32_t first = steps_before(left, step.w);
-            const int8_t *const from = x + ((top + first_row * step.h) * width + left + first * step.w) * c;
-            const int8_t *const by = layer->weights + (first_row * columns + first) * n;
-            of.columns = steps_within(left, step.w, width, columns) - first;
-            int32_t k = 0;
-#if defined(ARM_MATH_DSP)
-            for (; how->ch_mult == 1 && k + 4 <= n; k += 4) {
+            const int32_t first = part(left, step.w, width, columns, &of.columns);
+            const int8_t *from = x + ((top + first_row * step.h) * width + left + first * step.w) * c;
+            const int8_t *by = layer->weights + (first_row * columns + first) * n;
+            int32_t again = 0;
+            for (int32_t k = 0, many; k < n; by += many) {
                 int32_t sums[4];
-                sum_four(&of, from + k, by + k, layer->bias + k, sums);
-                for (int32_t m = 0; m < 4; ++m) {
-                    const int32_t sum = scaled(sums[m], layer->multipliers[k + m], layer->shifts[k + m]);
-                    y[k + m] = clamped(sum + how->output_offset, how->activation.min, how->activation.max);
+#if defined(ARM_MATH_DSP)
+                if (how->ch_mult == 1 && k + 4 <= n) {
+                    many = 4;
+                    sum_four(&of, from, by, layer->bias + k, sums);
+                    from += 4;
+                } else
+#endif
+                {
+                    many = 1;
+                    sums[0] = sum_one(&of, from, by, layer->bias[k]);
+                    if (++again == how->ch_mult) {
+                        again = 0;
+                        ++from;
+                    }
+                }
+                for (int32_t m = 0; m < many; ++m, ++k) {
+                    const int32_t sum = scaled(sums[m], layer->multipliers[k], layer->shifts[k]);
+                    *y++ = clamped(sum + how->output_offset, how->activation.min, how->activation.max);
                 }
             }
-#endif
-            if (of.columns == 3 && of.x_column == n) {
-                window_of_threes(layer, &of, from, by, k, y);
-            } else {
-                window_any(layer, &of, from, by, k, y);
-            }
-            y += n;
         }
     }
+}
+
+//: vectors
+/* By CMSIS-NN where the core has vectors. */
+void @{prefix}_@{name}(const @{prefix}_@{record} *layer, void *scratch, const int8_t *x, int8_t *y)
+{
+#if defined(ARM_MATH_MVEI)
+    const cmsis_nn_context context = {scratch, layer->scratch};
+    const cmsis_nn_per_channel_quant_params by = {(int32_t *)layer->multipliers, (int32_t *)layer->shifts};
+    const cmsis_nn_dims bias = {1, 1, 1, layer->output.c};
+    (void)@{function}(&context, &layer->how, &by, &layer->input, x, &layer->filter, layer->weights, &bias,
+        layer->bias, &layer->output, y);
+#else
+    @{prefix}_@{kernel}(layer, scratch, x, y);
+#endif
 }
 
 //: connect
@@ -580,7 +643,7 @@ void @{prefix}_largest(const @{prefix}_reduction *of, const int8_t *x, int8_t *y
 }
 
 //: softmax
-static int32_t high_product(int32_t a, int32_t b)
+APART static int32_t high_product(int32_t a, int32_t b)
 {
     return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
 }

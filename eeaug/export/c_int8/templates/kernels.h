@@ -1,7 +1,6 @@
 /* int8 operators of a network, as LiteRT's reference kernels compute them, bit for bit. Written by eeaug.
  *
- * Convolutions, depthwise and fully connected layers are CMSIS-NN's (cmsis_nn.c). A real factor is
- * multiplier * 2^(shift - 31); tensors are channels last.
+ * A real factor is multiplier * 2^(shift - 31); tensors are channels last.
  */
 #ifndef @{guard}_KERNELS_H
 #define @{guard}_KERNELS_H
@@ -19,12 +18,15 @@ typedef struct {
     int32_t shift;
 } @{prefix}_factor;
 
+typedef @{shift} @{prefix}_shift; /* as wide as CMSIS-NN takes it only where that is called */
+
 /* scratch: bytes that the kernel may use for a while, enough for every core. */
 typedef struct {
     cmsis_nn_conv_params how;
     cmsis_nn_dims input, filter, output;
     const int8_t *weights;
-    const int32_t *bias, *multipliers, *shifts;
+    const int32_t *bias, *multipliers;
+    const @{prefix}_shift *shifts;
     int32_t scratch;
 } @{prefix}_convolution;
 
@@ -32,7 +34,8 @@ typedef struct {
     cmsis_nn_dw_conv_params how;
     cmsis_nn_dims input, filter, output;
     const int8_t *weights;
-    const int32_t *bias, *multipliers, *shifts;
+    const int32_t *bias, *multipliers;
+    const @{prefix}_shift *shifts;
     int32_t scratch;
 } @{prefix}_depthwise_convolution;
 
@@ -41,7 +44,8 @@ typedef struct {
     int32_t rows, columns, channels;
     int32_t y_offset, least, most;
     const int8_t *weights;
-    const int32_t *bias, *multipliers, *shifts;
+    const int32_t *bias, *multipliers;
+    const @{prefix}_shift *shifts;
 } @{prefix}_dense;
 
 /* Two tensors, element by element: how many there are along every axis, and how far apart; 0 repeats one. */

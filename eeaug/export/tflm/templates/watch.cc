@@ -41,7 +41,8 @@ void Bet(Watch* watch, Point point, int exit, bool leaves) {
 }
 
 void CountStages(Watch* watch, Point point, int first, int last, Status status, const Answer& answer) {
-  if (status == Status::kFailed || static_cast<unsigned>(point) >= static_cast<unsigned>(kPoints)) return;
+  const bool ran = status == Status::kLeft || status == Status::kGoesOn;
+  if (!ran || static_cast<unsigned>(point) >= static_cast<unsigned>(kPoints)) return;
   for (int exit = first; exit <= last; ++exit) {
     const bool leaves = status == Status::kLeft && answer.stage == exit;
     if (watch->reached[exit] != UINT32_MAX) ++watch->reached[exit];
