@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -87,7 +88,7 @@ def deliver(
             return _delivered(settings, material, progress, decided)
         except NotKept as error:
             first = first or error
-            progress.note(f"{str(error).partition(';')[0]}: another design is sought")
+            progress.note(f"{re.split(r' [(]|;', str(error))[0]}: another design is sought")
             goal, rules = kept.tighter(goal, rules, decided, error)
     assert first is not None
     raise first
