@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import numpy as np
@@ -37,9 +37,13 @@ class Rules:
     max_exits: int
     max_ram_bytes: float | None = None
     max_flash_bytes: float | None = None
+    reserved: Mapping[str, float] = field(default_factory=dict)
 
     def within(self, hardware: Hardware) -> Hardware:
-        """The target with memories as large as the limits allow, named so that messages say why."""
+        """The target with memories as large as the limits allow, named so that messages say why.
+
+        ``reserved`` bytes of memories are for what is not estimated: code, stack, buffers.
+        """
         limits: dict[str, float] = {}
         for of, limit in (("ram", self.max_ram_bytes), ("flash", self.max_flash_bytes)):
             used = {getattr(p, of) for p in hardware.processors}
@@ -49,11 +53,13 @@ class Rules:
                 elif memory.name in used:  # the other use of it has no limit
                     limits[memory.name] = inf
         memories = tuple(
-            replace(m, bytes=int(min(m.bytes, limits.get(m.name, inf)))) for m in hardware.memories
-        )  # fmt: skip
+            replace(m, bytes=int(min(m.bytes, limits.get(m.name, inf)) - self.reserved.get(m.name, 0.0)))
+            for m in hardware.memories
+        )
         given = [("--max-ram", self.max_ram_bytes), ("--max-flash", self.max_flash_bytes)]
         words = " and ".join(f"{name} {int(limit):,}" for name, limit in given if limit is not None)
-        return replace(hardware, name=f"{hardware.name} within {words}", memories=memories) if words else hardware
+        name = f"{hardware.name} within {words}" if words else hardware.name
+        return replace(hardware, name=name, memories=memories)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,10 +24,12 @@ from eeaug.design.choose import decide
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
 from eeaug.design.promise import Terms
+from eeaug.errors import InfeasibleError
 from eeaug.export import formats, keras_onnx, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.flow import kept, quantise
+from eeaug.flow.kept import NotKept
 from eeaug.flow.measure_in_background import Alongside
 from eeaug.frameworks import keras_archive
 from eeaug.heads.candidates import Search
@@ -40,6 +43,7 @@ from eeaug.support.progress import Progress
 
 __all__ = ["deliver", "propose"]
 
+DESIGNS = 3  # that are written at most until one keeps the limits
 STEPS = (
     "import",
     "load",
@@ -61,14 +65,37 @@ def deliver(
 ) -> dict[str, Any]:
     """Choose, unless it is ``decided``, write to ``settings.bundle``, verify, measure; returns the report.
 
+    Where files need more than was estimated, and than limits allow, another design is chosen with that counted in.
+
     Raises
     ------
     InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
-    if decided is None:
-        terms = Terms.of(settings, unseen=material.unseen)
-        with progress.step("search"):
-            decided = decide(settings.goal, terms, material, settings.running.seed)
+    if decided is not None:
+        return _delivered(settings, material, progress, decided)
+    terms, goal, rules = Terms.of(settings, unseen=material.unseen), settings.goal, material.network.rules
+    first: NotKept | None = None
+    for _ in range(DESIGNS):
+        within = replace(material, network=replace(material.network, rules=rules))
+        try:
+            with progress.step("search"):
+                decided = decide(goal, terms, within, settings.running.seed)
+        except InfeasibleError:
+            if first is not None:  # says more than that nothing is within what is left of the limits
+                raise first from None
+            raise
+        try:
+            return _delivered(settings, material, progress, decided)
+        except NotKept as error:
+            first = first or error
+            progress.note(f"{re.split(r' [(]|;', str(error))[0]}: another design is sought")
+            goal, rules = kept.tighter(goal, rules, decided, error)
+    assert first is not None
+    raise first
+
+
+def _delivered(settings: Settings, material: Material, progress: Progress, decided: Decided) -> dict[str, Any]:
+    """The design, written, verified and measured; NotKept: its files need more than a limit allows."""
     asked, quantised = formats.named(settings.running.formats), None
     with being_written(settings.bundle, force=settings.running.force) as directory, ExitStack() as alongside:
         work = _work(directory, settings, material, decided)

@@ -297,14 +297,14 @@ def _read(path: Path | None) -> Counted | None:
         cache.damaged("counted instructions", path)
         return None
     cache.touch(path)
-    return Counted(Size(*facts["size"]), tuple((a, b, c) for a, b, c in facts["instructions"]), facts["refused"])
+    return Counted(Size(*facts["size"]), tuple((a, b, c) for a, b, c in facts["instructions"]))
 
 
 def _write(path: Path | None, counted: Counted) -> None:
-    """Keep it; where that cannot be, the next run counts again."""
-    if path is None:
+    """Keep it; where that cannot be, or nothing was counted, the next run tries again."""
+    if path is None or counted.refused is not None:
         return
-    facts = {"size": list(astuple(counted.size)), "instructions": counted.instructions, "refused": counted.refused}
+    facts = {"size": list(astuple(counted.size)), "instructions": counted.instructions}
     with contextlib.suppress(InputError, OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with cache.publishing(path) as partial:
