@@ -5,8 +5,9 @@
 
 DIR holds `models/`. Every network is written whole by `--format c-int8` and counted in QEMU for every core, see
 c_code.py; for cores with DSP instructions once more with the kernels of CMSIS-NN 4.0.0 for convolutions and
-depthwise layers in place of eeaug's own: some published results were made with these. latency_model.py reads what
-this script writes.
+depthwise layers in place of eeaug's own: some published results were made with these. Commits of eeaug that do not
+carry all of these kernels keep what stands in the file, which says at which commit it was counted.
+latency_model.py reads what this script writes.
 
 For Cortex-M0+, M3 and M4 Arm publishes how many cycles an instruction takes (arm_tables.py): with a count of every
 instruction (instruction_mix.c, a plugin of QEMU) this gives cycles per instruction without wait states of the
@@ -37,17 +38,25 @@ WITH_VECTORS = "cortex-m55"  # its files keep the memory that CMSIS-NN's depthwi
 CORES = {"cortex-m3": c_code.Core("mps2-an385", "mps2", 25, floats=False), **c_code.CORES}
 OURS = "#if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)"  # before eeaug's convolutions
 THEIRS = "#if defined(ARM_MATH_MVEI)\n    if ("  # before CMSIS-NN's depthwise layers
+WRAPPER = "arm_convolve_wrapper_s8.c"
 
 
-def program(work: Work, place: Path, cpu: str, *, cmsis_nn: bool) -> float:
+def program(work: Work, place: Path, cpu: str) -> float:
     """Millions of instructions of ``c-int8/``; leaves the program at place/count.elf."""
+    text, includes = c_code.counting(work, "c-int8", work.directory / "c-int8")
+    return c_code.counted(sorted((work.directory / "c-int8").glob("*.c")), includes, text, cpu, place, CORES[cpu])
+
+
+def with_cmsis_nn(work: Work, place: Path, cpu: str) -> float | None:
+    """The same with kernels of CMSIS-NN for convolutions and depthwise layers; None: they are not all carried."""
     folder = place / "c-int8"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(work.directory / "c-int8", folder)
-    if cmsis_nn:
-        (kernels,) = folder.glob("*_kernels.c")
-        text = kernels.read_text(encoding="utf-8").replace(OURS, "#if 0")
-        kernels.write_text(text.replace(THEIRS, "#if 1\n    if ("), encoding="utf-8")
+    (kernels,) = folder.glob("*_kernels.c")
+    text = kernels.read_text(encoding="utf-8")
+    if OURS not in text or THEIRS not in text or not [*folder.glob(f"third_party/**/{WRAPPER}")]:
+        return None
+    kernels.write_text(text.replace(OURS, "#if 0").replace(THEIRS, "#if 1\n    if ("), encoding="utf-8")
     text, includes = c_code.counting(work, "c-int8", folder)
     return c_code.counted(sorted(folder.glob("*.c")), includes, text, cpu, place, CORES[cpu])
 
@@ -80,7 +89,7 @@ def measured(data: Path) -> dict[str, Any]:
                 )
                 for cpu, core in CORES.items():
                     work = c_code.on_core(work, cpu)
-                    count = program(work, place, cpu, cmsis_nn=False)
+                    count = program(work, place, cpu)
                     ours.setdefault(task, {})[cpu] = round(1e6 * count)
                     if cpu in ("cortex-m0plus", "cortex-m3", "cortex-m4"):
                         ratio = by_tables(place, core, cpu, plugin)
@@ -88,17 +97,23 @@ def measured(data: Path) -> dict[str, Any]:
                     print(f"{name} {cpu}: {count:.2f} M", flush=True)
                 work = c_code.on_core(work, WITH_VECTORS)
                 for cpu in WITH_DSP:
-                    count = program(work, place, cpu, cmsis_nn=True)
-                    theirs.setdefault(task, {})[cpu] = round(1e6 * count)
-                    print(f"{name} {cpu}, CMSIS-NN: {count:.2f} M", flush=True)
+                    counted = with_cmsis_nn(work, place, cpu)
+                    if counted is not None:
+                        theirs.setdefault(task, {})[cpu] = round(1e6 * counted)
+                        print(f"{name} {cpu}, CMSIS-NN: {counted:.2f} M", flush=True)
     compiler = toolchain.arm()
     assert compiler is not None
     return {
         "compiler": toolchain.version(compiler),
         "c-int8": ours,
-        "cmsis-nn": theirs,
+        **({"cmsis-nn": theirs, "cmsis-nn_counted_at": commit()} if theirs else {}),
         "cycles_per_instruction_by_tables": tables,
     }
+
+
+def commit() -> str:
+    line = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main() -> None:
@@ -107,7 +122,8 @@ def main() -> None:
     parser.add_argument("--into", type=Path, required=True)
     given = parser.parse_args()
     keras_files.import_keras()
-    given.into.write_text(json.dumps(measured(given.data_dir), indent=1) + "\n", encoding="utf-8")
+    before = json.loads(given.into.read_text(encoding="utf-8")) if given.into.exists() else {}
+    given.into.write_text(json.dumps({**before, **measured(given.data_dir)}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
