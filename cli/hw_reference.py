@@ -42,13 +42,8 @@ with its path, and warns of what stays unknown. `eeaug hw show NAME` shows a shi
 ## One's own board
 
 `eeaug hw new` asks for core, clock and memories and writes the file; in scripts its options answer. Rates are then
-<<<<<<< HEAD
 counted, not measured: instructions of the int8 C kernels on the core, cycles for each, the clock. By hand it looks
 like this:
-=======
-counted, not measured: instructions of the int8 C kernels on the core, the cycles that an instruction takes, the
-clock. By hand it looks like this:
->>>>>>> bfc4dc1 (Reference: lines)
 """
 
 _HOW = """\
