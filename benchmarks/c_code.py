@@ -32,6 +32,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import instructions
 import numpy as np
 
 import eeaug
@@ -73,12 +74,6 @@ CORES = {
     "cortex-m33": Core("mps2-an505", "mps2-an505", 20),
     "cortex-m55": Core("mps3-an547", "mps3-an547", 32),
 }
-# boards of MLPerf Tiny: core, MHz
-BOARDS = {
-    "G0B1RE": ("cortex-m0plus", 64), "L4R5ZI": ("cortex-m4", 120), "cy8cproto": ("cortex-m4", 150),
-    "H7A3ZI": ("cortex-m7", 280), "U575ZI": ("cortex-m33", 160), "RA6M4": ("cortex-m33", 200),
-}  # fmt: skip
-FLOAT_OR_SCALED = ("_float", "_min_ram", "MHz", "-P")  # results that are of something else, or of another clock
 SAMPLES = 8  # of noise
 UNPACKED = "cortex-m55"  # the files for it have shifts of 32 bits
 BAKENN_ARENA = 200_000  # bytes: enough for all
@@ -259,18 +254,12 @@ def published(path: Path) -> dict[tuple[str, str], tuple[float, str]]:
     best: dict[tuple[str, str], tuple[float, str]] = {}
     if not path.exists():
         return best
-    for result, tasks in json.loads(path.read_text()).items():
-        board = next((name for name in BOARDS if name.lower() in result.lower().replace("-", "")), None)
-        if board is None or "closed" not in result or any(word in result for word in FLOAT_OR_SCALED):
-            continue
-        core, mhz = BOARDS[board]
-        for task, facts in tasks.items():
-            if facts.get("ms") is None:
-                continue
-            cycles = facts["ms"] * mhz / 1000
-            if (core, task) not in best or cycles < best[core, task][0]:
-                version, _, who, _ = result.split("|", 3)
-                best[core, task] = (cycles, f"{who} {version}, {board}")
+    for run in instructions.runs(json.loads(path.read_text())):
+        for task in run.milliseconds:
+            cycles = run.cycles(task) / 1e6
+            if (run.core, task) not in best or cycles < best[run.core, task][0]:
+                version, who, _ = run.kernels
+                best[run.core, task] = (cycles, f"{who} {version}, {run.board}")
     return best
 
 

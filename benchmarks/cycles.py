@@ -6,7 +6,9 @@
 DIR holds `models/`. Every network is written whole by `--format c-int8` and counted in QEMU for every core, see
 c_code.py; for cores with DSP instructions once more with the kernels of CMSIS-NN 4.0.0 for convolutions and
 depthwise layers in place of eeaug's own: some published results were made with these (of depthwise ones of 3 × 3 by
-the function that CMSIS-NN chooses for cores without vectors). latency_model.py reads what this script writes.
+the function that CMSIS-NN chooses for cores without vectors). Commits of eeaug that do not carry all of these
+kernels keep what stands in the file, which says at which commit it was counted. latency_model.py reads what this
+script writes.
 
 For Cortex-M0+, M3 and M4 Arm publishes how many cycles an instruction takes (arm_tables.py): with a count of every
 instruction (instruction_mix.c, a plugin of QEMU) this gives cycles per instruction without wait states of the
@@ -42,20 +44,28 @@ THEIRS = f"{VECTORS}    const cmsis_nn_context"  # before what calls CMSIS-NN
 DEPTHWISE = ("arm_depthwise_conv_s8_opt", "arm_depthwise_conv_3x3_s8")  # with vectors, and without
 
 
-def program(work: Work, place: Path, cpu: str, *, cmsis_nn: bool) -> float:
+def program(work: Work, place: Path, cpu: str) -> float:
     """Millions of instructions of ``c-int8/``; leaves the program at place/count.elf."""
+    text, includes = c_code.counting(work, "c-int8", work.directory / "c-int8")
+    return c_code.counted(sorted((work.directory / "c-int8").glob("*.c")), includes, text, cpu, place, CORES[cpu])
+
+
+def with_cmsis_nn(work: Work, place: Path, cpu: str) -> float | None:
+    """The same with kernels of CMSIS-NN for convolutions and depthwise layers; None: they are not all carried."""
     folder = place / "c-int8"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(work.directory / "c-int8", folder)
-    if cmsis_nn:
-        (kernels,) = folder.glob("*_kernels.c")
-        text = kernels.read_text(encoding="utf-8").replace(THEIRS, THEIRS.replace(VECTORS, "#if 1\n"))
-        unit = folder / "cmsis_nn.c"
-        included = unit.read_text(encoding="utf-8").replace(VECTORS, "#if 1\n")
-        kernels.write_text(text.replace(*DEPTHWISE), encoding="utf-8")
-        unit.write_text(included.replace(*DEPTHWISE), encoding="utf-8")
-        for path in CARRIED.glob(f"Source/*/{DEPTHWISE[1]}.c"):
-            shutil.copy(path, folder / "third_party" / "cmsis_nn" / "Source" / path.parent.name)
+    (kernels,) = folder.glob("*_kernels.c")
+    text = kernels.read_text(encoding="utf-8")
+    if THEIRS not in text:
+        return None
+    unit = folder / "cmsis_nn.c"
+    included = unit.read_text(encoding="utf-8").replace(VECTORS, "#if 1\n")
+    text = text.replace(THEIRS, THEIRS.replace(VECTORS, "#if 1\n"))
+    kernels.write_text(text.replace(*DEPTHWISE), encoding="utf-8")
+    unit.write_text(included.replace(*DEPTHWISE), encoding="utf-8")
+    for path in CARRIED.glob(f"Source/*/{DEPTHWISE[1]}.c"):
+        shutil.copy(path, folder / "third_party" / "cmsis_nn" / "Source" / path.parent.name)
     text, includes = c_code.counting(work, "c-int8", folder)
     return c_code.counted(sorted(folder.glob("*.c")), includes, text, cpu, place, CORES[cpu])
 
@@ -88,7 +98,7 @@ def measured(data: Path) -> dict[str, Any]:
                 )
                 for cpu, core in CORES.items():
                     work = c_code.on_core(work, cpu)
-                    count = program(work, place, cpu, cmsis_nn=False)
+                    count = program(work, place, cpu)
                     ours.setdefault(task, {})[cpu] = round(1e6 * count)
                     if cpu in ("cortex-m0plus", "cortex-m3", "cortex-m4"):
                         ratio = by_tables(place, core, cpu, plugin)
@@ -96,17 +106,23 @@ def measured(data: Path) -> dict[str, Any]:
                     print(f"{name} {cpu}: {count:.2f} M", flush=True)
                 work = c_code.on_core(work, WITH_VECTORS)
                 for cpu in WITH_DSP:
-                    count = program(work, place, cpu, cmsis_nn=True)
-                    theirs.setdefault(task, {})[cpu] = round(1e6 * count)
-                    print(f"{name} {cpu}, CMSIS-NN: {count:.2f} M", flush=True)
+                    counted = with_cmsis_nn(work, place, cpu)
+                    if counted is not None:
+                        theirs.setdefault(task, {})[cpu] = round(1e6 * counted)
+                        print(f"{name} {cpu}, CMSIS-NN: {counted:.2f} M", flush=True)
     compiler = toolchain.arm()
     assert compiler is not None
     return {
         "compiler": toolchain.version(compiler),
         "c-int8": ours,
-        "cmsis-nn": theirs,
+        **({"cmsis-nn": theirs, "cmsis-nn_counted_at": commit()} if theirs else {}),
         "cycles_per_instruction_by_tables": tables,
     }
+
+
+def commit() -> str:
+    line = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main() -> None:
@@ -115,7 +131,8 @@ def main() -> None:
     parser.add_argument("--into", type=Path, required=True)
     given = parser.parse_args()
     keras_files.import_keras()
-    given.into.write_text(json.dumps(measured(given.data_dir), indent=1) + "\n", encoding="utf-8")
+    before = json.loads(given.into.read_text(encoding="utf-8")) if given.into.exists() else {}
+    given.into.write_text(json.dumps({**before, **measured(given.data_dir)}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

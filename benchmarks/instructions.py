@@ -1,23 +1,35 @@
 """Published results of MLPerf Tiny on Cortex-M cores, as cycles per counted instruction.
 
-Three sources give cycles per instruction of a core:
+    ln cycles of a network = ln instructions of the submission's kernels + ln cycles per instruction of the board
 
-- Submissions that run kernels of CMSIS-NN (microTVM's): cycles over the counted instructions of these same kernels.
-- A core without such a submission: a submitter's results on two boards. The kernels are the same, so the ratio of
-  cycles is the ratio of cycles per instruction.
-- A core without either: Arm's tables of cycles, of counted instructions by kind, in memory without wait states.
+by least squares. Where a submission ran kernels of CMSIS-NN (microTVM's), these are counted, which makes the scale;
+others are unknown, and equal for the boards on which a submitter ran the same ones. A core has the geometric mean
+of its boards. Cores that such chains do not reach: Arm's tables of cycles, of counted instructions by kind, in
+memory without wait states.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["BOARDS", "CMSIS_NN", "CORES", "Counts", "Results", "Run", "fitted", "left_out", "ratios", "runs"]
+__all__ = [
+    "BOARDS",
+    "CMSIS_NN",
+    "CORES",
+    "Counts",
+    "Results",
+    "Run",
+    "boards",
+    "fitted",
+    "left_out",
+    "ratios",
+    "runs",
+]
 
 Results = Mapping[str, Mapping[str, Mapping[str, float]]]
 Counts = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -30,8 +42,8 @@ BOARDS = {
     "NRF5340": ("cortex-m33", 128), "U385RG": ("cortex-m33", 96),
 }  # fmt: skip
 FLOAT_OR_SCALED = ("_float", "_min_ram", "MHz")  # results of something else, or of another clock
-# Half of the channels of vww's second half are constant, whatever the image. These compute them no more: vww takes
-# half of what it took the same submitter before, and ic and kws as long as before. It is not the network any more.
+# Most channels of vww's second half give the same for every image (100 of 128, of 60 images). These submitters seem
+# to leave them out: vww takes half of what it took them before, ic and kws as long as before.
 WITHOUT_CONSTANT_CHANNELS = {"STMicroelectronics", "plumerai", "Skymizer", "Nuvoton"}
 WITHOUT_SINCE = "v1.1"
 CMSIS_NN = re.compile(r"microtvm[-_]cmsis", re.I)
@@ -57,7 +69,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Of a core: cycles per instruction, their relative error, and where both come from."""
+    """Of a board or core: cycles per instruction, their relative error, and its core or where they come from."""
 
     cycles: float
     error: float
@@ -91,56 +103,66 @@ def left_out(by_task: Mapping[str, float]) -> dict[str, float]:
     return {task: float(np.exp(others[task] - log) - 1) for task, log in logs.items()}
 
 
+def boards(results: Results, counts: Counts) -> dict[str, Fitted]:
+    """Of all boards that such chains reach; error: root of the mean square of what the fit leaves of logarithms.
+
+    ``source`` is the board's core.
+    """
+    rows = [(run, task) for run in runs(results) if run.core != "cortex-m0plus" for task in run.milliseconds]
+    names = sorted({run.board for run, _ in rows})
+    kernels = sorted({(run.kernels, task) for run, task in rows if not _is_counted(run, task, counts)})
+    work = np.zeros((len(rows), len(names) + len(kernels)))
+    logs = np.zeros(len(rows))
+    for i, (run, task) in enumerate(rows):
+        work[i, names.index(run.board)] = 1
+        logs[i] = np.log(run.cycles(task))
+        if _is_counted(run, task, counts):
+            logs[i] -= np.log(counts["cmsis-nn"][task][run.core])
+        else:
+            work[i, len(names) + kernels.index((run.kernels, task))] = 1
+    solved, *_ = np.linalg.lstsq(work, logs, rcond=None)
+    left = logs - work @ solved
+    linked = _linked(rows, counts)
+    by_board = {}
+    for k, name in enumerate(names):
+        mine = [i for i, (run, task) in enumerate(rows) if run.board == name and (run.kernels, task) in linked]
+        if mine:
+            cycles, error = float(np.exp(solved[k])), _root_mean_square(left[mine])
+            by_board[name] = Fitted(cycles, error, BOARDS[name][0])
+    return by_board
+
+
 def fitted(results: Results, counts: Counts) -> dict[str, Fitted]:
     """Of all cores that there are figures for."""
-    every = list(runs(results))
-    cycles: dict[str, float] = {}
-    sources: dict[str, str] = {}
-    for core in ("cortex-m4", "cortex-m33"):
-        same = [run for run in every if run.core == core and CMSIS_NN.search(run.name)]
-        logs = [np.log(ratio) for run in same for ratio in ratios(run, counts["cmsis-nn"]).values()]
-        cycles[core] = float(np.exp(np.mean(logs)))
-        boards = ", ".join(sorted({run.board for run in same}))
-        sources[core] = f"{len(same)} submissions with CMSIS-NN on {boards}"
-    pairs = list(_same_kernels(every))
-    m7_m4 = ("cortex-m7", "cortex-m4")
-    logs = [np.log(a.cycles(task) / b.cycles(task)) for a, b, task in pairs if (a.core, b.core) == m7_m4]
-    cycles["cortex-m7"] = cycles["cortex-m4"] * float(np.exp(np.mean(logs)))
-    sources["cortex-m7"] = f"{len(logs)} networks of submitters with the same kernels on it and on a Cortex-M4"
-    errors = {core: _between_boards(pairs, core, cycles) for core in cycles}
+    by_board = boards(results, counts)
+    cores: dict[str, Fitted] = {}
+    for core in ("cortex-m4", "cortex-m7", "cortex-m33"):
+        mine = {name: board for name, board in by_board.items() if board.source == core}
+        logs = np.log([board.cycles for board in mine.values()])
+        apart = float(np.std(logs, ddof=1))
+        error = float(np.hypot(apart, _root_mean_square([board.error for board in mine.values()])))
+        cores[core] = Fitted(float(np.exp(np.mean(logs))), error, f"MLPerf Tiny on {', '.join(mine)}")
     tables = counts["cycles_per_instruction_by_tables"]
     means = {core: float(np.exp(np.mean([np.log(t[core]) for t in tables.values()]))) for core in tables["ic"]}
+    # what Arm's tables leave out, the memory, where both are known
+    memory = abs(float(np.log(cores["cortex-m4"].cycles / means["cortex-m4"])))
     for core in ("cortex-m0plus", "cortex-m3"):
-        cycles[core] = means[core]
-        # what Arm's tables leave out, the memory, where both are known
-        errors[core] = abs(float(np.log(cycles["cortex-m4"] / means["cortex-m4"])))
-        sources[core] = "Arm's tables of cycles, without wait states of the memory"
-    small = [
-        abs(e) for r in every if r.core == "cortex-m0plus" for e in left_out(ratios(r, counts["c-int8"])).values()
-    ]
-    errors["cortex-m0plus"] = max(errors["cortex-m0plus"], float(np.median(small)))
-    return {core: Fitted(cycles[core], errors[core], sources[core]) for core in sorted(cycles)}
+        cores[core] = Fitted(means[core], memory, "Arm's tables of cycles, without wait states of the memory")
+    return dict(sorted(cores.items()))
 
 
-def _same_kernels(every: list[Run]) -> Iterator[tuple[Run, Run, str]]:
-    """Two boards on which the same kernels ran, and a network that ran on both. Cores without DSP have others."""
-    families = defaultdict(list)
-    for run in every:
-        if run.core != "cortex-m0plus":
-            families[run.kernels].append(run)
-    for family in families.values():
-        for a in family:
-            for b in family:
-                if a.board != b.board:
-                    yield from ((a, b, task) for task in sorted(a.milliseconds.keys() & b.milliseconds.keys()))
+def _is_counted(run: Run, task: str, counts: Counts) -> bool:
+    return bool(CMSIS_NN.search(run.name)) and task in counts["cmsis-nn"]
 
 
-def _between_boards(pairs: list[tuple[Run, Run, str]], core: str, cycles: Mapping[str, float]) -> float:
-    """Of a time that a board with this core takes, from what the same kernels took on another board: the root of
-    the mean square of the logarithm of the error."""
-    logs = [
-        np.log(a.cycles(task) / cycles[a.core]) - np.log(b.cycles(task) / cycles[b.core])
-        for a, b, task in pairs
-        if a.core == core
-    ]
-    return float(np.sqrt(np.mean(np.square(logs))))
+def _linked(rows: list[tuple[Run, str]], counts: Counts) -> set[tuple[tuple[str, ...], str]]:
+    """Kernels and networks that are counted, or ran on two boards: others say nothing of a board."""
+    places = defaultdict(set)
+    for run, task in rows:
+        places[run.kernels, task].add(run.board)
+    counted = {(run.kernels, task) for run, task in rows if _is_counted(run, task, counts)}
+    return {key for key, names in places.items() if len(names) > 1} | counted
+
+
+def _root_mean_square(values: Sequence[float]) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))

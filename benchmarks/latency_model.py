@@ -126,11 +126,16 @@ def _row(
 
 
 def cycles_table(results: instructions.Results, counts: instructions.Counts) -> Iterator[str]:
-    """What eeaug/hardware/cycles.py has, from the same files."""
+    """Of boards, and what eeaug/hardware/cycles.py has of cores."""
+    yield "| board | core | cycles per instruction | error |"
+    yield "|---|---|---|---|"
+    for board, its in instructions.boards(results, counts).items():
+        yield f"| {board} | {its.source} | {its.cycles:.2f} | ±{100 * its.error:.0f} % |"
+    yield ""
     yield "| core | cycles per instruction | error | from |"
     yield "|---|---|---|---|"
-    for core, fitted in instructions.fitted(results, counts).items():
-        yield f"| {core} | {fitted.cycles:.2f} | ±{fitted.error:.0%} | {fitted.source} |".replace("%", " %")
+    for core, its in instructions.fitted(results, counts).items():
+        yield f"| {core} | {its.cycles:.2f} | ±{100 * its.error:.0f} % | {its.source} |"
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from eeaug.cli import out
 from eeaug.cli.grouped import Suggesting
 from eeaug.cli.hw_check import check
 from eeaug.cli.hw_fit import fit
+from eeaug.cli.hw_measure import measure
 from eeaug.cli.hw_new import new
 from eeaug.hardware import cycles
 from eeaug.support import printable
@@ -26,7 +27,7 @@ UNKNOWN = "unknown"
 
 @click.group(cls=Suggesting)
 def hw() -> None:
-    """Hardware: list and show profiles, write, check and fit a description, explain its format.
+    """Hardware: list and show profiles, write, check, fit or measure a description, explain its format.
 
     \b
     Example:
@@ -143,6 +144,7 @@ def reference() -> None:
 hw.add_command(new)
 hw.add_command(check)
 hw.add_command(fit)
+hw.add_command(measure)
 
 
 def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:

@@ -91,25 +91,71 @@ rate of its own. What to trust is the column "fitted to the others": the error o
 rows. `benchmarks/latency_model.py` does that with the published results of MLPerf Tiny.
 """
 
+_MEASURE = """\
+## A board tells itself
+
+`eeaug hw measure model-eeaug -o firmware` writes a firmware project that times the C files of a bundle on their
+board (`--format c-int8` or `c`), layer by layer; its README says how it gets there. What the board prints,
+
+```csv
+bundle,processor,stage,layer,kernel,cycles,clock_hz
+5aeb2d2a,cm4f,1,0,convolve,1289311,150000000
+5aeb2d2a,cm4f,1,1,softmax,1210,150000000
+5aeb2d2a,cm4f,1,all,stage,1290533,150000000
+5aeb2d2a,cm4f,end,,,3,150000000
+```
+
+becomes a description: `eeaug hw measure model-eeaug --read cm0p.csv --read cm4f.csv -o board.yaml`. Its processors
+have `basis: timed`, and
+
+- `rates_macs_per_s`: the MACs of all layers of a kind over their seconds; `default`: of all layers with MACs;
+- `overhead_s_per_element`: what the stages took besides, for every element that such layers give;
+- `cycles_per_instruction`: cycles over instructions, which QEMU counts of the same files where it is here, with the
+  compiler; built with other options than `-O2` a board executes other ones;
+- `clock_hz`: what the board said.
+
+Cycles are counted by DWT, or by SysTick where a core has none (Cortex-M0+); `-DMEASURE_CYCLES=name` names another
+counter. The least of three runs counts, so caches are warm, as they are in a device that classifies one sample
+after another. Boards with a Linux take a Python file that needs NumPy and ONNX Runtime or LiteRT alone
+(`--format onnx`, `tflite`, `tflite-int8`): the median of many runs, in nanoseconds. ONNX Runtime's profile divides
+it among layers; LiteRT tells no times of layers, so there is one rate for all kinds.
+
+`make qemu` in the project runs it in an emulated board, whose counter counts instructions: what a test of the whole
+way takes for a board.
+"""
+
 _CYCLES = """\
 ## From counted instructions to seconds
 
 Instructions of the C files are counted in QEMU. Seconds are instructions × cycles per instruction / `clock_hz`,
-with the processor's own `cycles_per_instruction` (±5 %), or else those of its `cpu`:
+with the processor's own `cycles_per_instruction` (±5 % if `timed`, else ±8 %), or else those of its `cpu`:
 
 @{cores}
-They are of code that a cache or prefetch unit keeps fed. Where they come from, and what is known of their errors
-(`benchmarks/cycles.py` counts, `benchmarks/latency_model.py` compares with the published results of MLPerf Tiny):
+They are of code that a cache or prefetch unit keeps fed. `benchmarks/cycles.py` counts,
+`benchmarks/latency_model.py` compares with the published results of MLPerf Tiny:
 
-- **Cortex-M4, M33**: cycles of submissions whose kernels are CMSIS-NN's (microTVM's), over the counted
-  instructions of just these kernels. **M7**: the same submitter's kernels took so much less on it than on an M4.
-  **M0+, M3**: Arm's table of cycles for each of the executed instructions. Such a table gives 1.34 for the M4: the
-  rest up to 1.52 is its flash with five wait states. **M55**: assumed.
-- The errors are between boards: what a board takes, from what the same kernels took on another board. That is the
-  memory, and no model of a core knows it: two boards with an M4 differ by up to 40 %. `eeaug hw measure` times
-  yours.
-- Between networks on one board they are smaller. Every network of a submission estimated from its others, with
-  nothing fitted but cycles per instruction, median error:
+| board | core | memory of the code | cycles per instruction | error |
+| --- | --- | --- | --- | --- |
+| CY8CPROTO-062-4343W, 150 MHz | Cortex-M4 | flash behind a cache | 1.86 | ±8 % |
+| NUCLEO-L4R5ZI, 120 MHz | Cortex-M4 | flash with 5 wait states behind ST's ART | 1.53 | ±6 % |
+| DISCO-F746NG, 216 MHz | Cortex-M7 | flash behind caches | 0.88 | ±6 % |
+| NUCLEO-H7A3ZI-Q, 280 MHz | Cortex-M7 | flash behind caches | 0.88 | ±5 % |
+| nRF5340 DK, 128 MHz | Cortex-M33 | flash behind a cache | 1.25 | ±2 % |
+| NUCLEO-U385RG-Q, 96 MHz | Cortex-M33 | flash behind a cache | 1.33 | ±1 % |
+| NUCLEO-U575ZI-Q, 160 MHz | Cortex-M33 | flash with 4 wait states behind a cache | 1.30 | ±6 % |
+| B-U585I-IOT02A, 160 MHz | Cortex-M33 | flash with 4 wait states behind a cache | 1.22 | ±10 % |
+
+- The scale is that of submissions whose kernels are CMSIS-NN's (microTVM's, on L4R5 and nRF5340): cycles over the
+  counted instructions of just these kernels. Kernels of others are not known, but they are the same on the boards
+  that a submitter has: that links the boards. The error is what this leaves of the published cycles. A core has the
+  mean of its boards, and its error how far these are apart.
+- **M0+, M3**: Arm's table of cycles for each of the executed instructions, without wait states. Such a table gives
+  1.34 for the M4; the rest up to its boards is their memory, and that is the error. **M55**: assumed.
+- The memory makes the difference between boards with one core, and no figure of a core knows it: `eeaug hw measure`
+  times yours.
+
+Between networks on one board: every network of a submission estimated from its others, with nothing fitted but
+cycles per instruction, median error:
 
 | core | submissions | rates with overheads | counted instructions of c-int8 |
 | --- | --- | --- | --- |
@@ -124,9 +170,9 @@ kinds, they are 10.3 % off. What c-int8 executes is not what a submission execut
 counted in place of c-int8's, the five submissions that ran these are 2.9 % off, against 17.0 %. On the M0+ the only
 submitter has kernels of its own, in which a depthwise layer takes another share of the time than in c-int8.
 
-MobileNetV1 (vww) of STMicroelectronics, plumerai, Skymizer and Nuvoton from v1.1 on is left out: most channels of
-its second half are constant for any image, and these submissions do not compute them any more. The time of vww
-halved at that version, and that of the other networks stayed.
+MobileNetV1 (vww) of STMicroelectronics, plumerai, Skymizer and Nuvoton from v1.1 on is left out. At that version
+their time of vww halved, and that of the other networks stayed: as it does without the channels of the second half
+that give the same for every image (100 of 128 in most layers, of 60 images).
 """
 
 
@@ -142,6 +188,7 @@ def markdown() -> str:
         f"```yaml\n{EXAMPLE}```\n",
         _HOW,
         _FIT,
+        _MEASURE,
         _CYCLES.replace("@{cores}", _cores()),
         *_sections("The file", FIELDS),
         _profiles(),

@@ -93,7 +93,7 @@ PROCESSOR = (
     Field(
         "cycles_per_instruction",
         "number",
-        "Cycles that it takes for an instruction of the C files, as `eeaug hw measure` times them.",
+        "Cycles that it takes for an instruction of the C files; `eeaug hw measure` times them.",
         null="those of its `cpu`, from published results",
     ),
     Field(

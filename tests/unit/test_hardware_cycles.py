@@ -41,11 +41,12 @@ def test_instructions_become_seconds() -> None:
 
 
 def test_a_processor_s_own_cycles_come_first() -> None:
-    processor = hardware.read("psoc6").processor("cm4f")
+    processor = replace(hardware.read("psoc6").processor("cm4f"), cycles_per_instruction=None)
     assert cycles.of(processor) == cycles.CORES["cortex-m4"]
-    timed = cycles.of(replace(processor, cycles_per_instruction=1.25))
-    assert timed is not None
-    assert (timed.cycles, timed.error) == (1.25, cycles.TIMED)
+    for basis, error in (("timed", cycles.TIMED), ("published", cycles.DESCRIBED), (None, cycles.DESCRIBED)):
+        its = cycles.of(replace(processor, cycles_per_instruction=1.25, basis=basis))
+        assert its is not None
+        assert (its.cycles, its.error) == (1.25, error)
     assert cycles.of(replace(processor, cpu=None)) is None
 
 
@@ -56,6 +57,45 @@ def test_the_package_has_what_the_benchmark_gives(benchmark: ModuleType) -> None
     fitted = benchmark.fitted(json.loads(PUBLISHED.read_text()), counts)
     shipped = {core: (c.cycles, c.error) for core, c in cycles.CORES.items() if core != "cortex-m55"}
     assert shipped == {core: (round(f.cycles, 2), round(f.error, 2)) for core, f in fitted.items()}
+
+
+def test_shipped_profiles_have_their_boards(benchmark: ModuleType) -> None:
+    if not PUBLISHED.exists():
+        pytest.skip("the published results of MLPerf Tiny are not here")
+    counts = json.loads((BENCHMARKS / "cycles.json").read_text())
+    boards = benchmark.boards(json.loads(PUBLISHED.read_text()), counts)
+    profiles = {
+        "psoc6": "CY8CPROTO", "psoc6-measured": "CY8CPROTO", "stm32l4r5": "L4R5ZI", "stm32h7a3": "H7A3ZI",
+        "stm32u575": "U575ZI",
+    }  # fmt: skip
+    for name, board in profiles.items():
+        (its,) = (p.cycles_per_instruction for p in hardware.read(name).processors if p.cycles_per_instruction)
+        assert its == round(boards[board].cycles, 2)
+        assert boards[board].error < cycles.DESCRIBED
+
+
+def test_boards_come_of_chains_of_the_same_kernels(benchmark: ModuleType) -> None:
+    """Made-up submissions whose cycles are exactly instructions times what each board takes for one."""
+    takes = {"L4R5ZI": 1.5, "H7A3ZI": 0.5, "U575ZI": 1.25, "RA6M4": 2.0}
+    results: dict[str, dict[str, dict[str, float]]] = {}
+
+    def add(who: str, what: str, board: str, instructions: dict[str, float]) -> None:
+        mhz = benchmark.BOARDS[board][1]
+        rows = {task: {"ms": count * takes[board] / mhz / 1000} for task, count in instructions.items()}
+        results[f"v1.0|closed|{who}|{what}{board}"] = rows
+
+    add("OctoML", "microtvm_cmsis_nn/", "L4R5ZI", {"ic": 100, "kws": 10})
+    add("one", "", "L4R5ZI", {"ic": 70, "kws": 20})
+    add("one", "", "H7A3ZI", {"ic": 70, "kws": 20})
+    add("two", "", "H7A3ZI", {"kws": 30})
+    add("two", "", "U575ZI", {"kws": 30})
+    add("alone", "", "RA6M4", {"kws": 30})
+    counts = {"cmsis-nn": {"ic": {"cortex-m4": 100}, "kws": {"cortex-m4": 10}}}
+    boards = benchmark.boards(results, counts)
+    assert {name: its.cycles for name, its in boards.items()} == pytest.approx(
+        {name: each for name, each in takes.items() if name != "RA6M4"}
+    )
+    assert max(its.error for its in boards.values()) < 1e-9
 
 
 def test_left_out_networks_are_estimated_by_the_others(benchmark: ModuleType) -> None:

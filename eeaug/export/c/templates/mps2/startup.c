@@ -12,6 +12,7 @@ void Reset(void);
 unsigned long stack_used(void);
 void _init(void);
 void _fini(void);
+void SysTick_Handler(void);
 
 static uint32_t *painted;
 
@@ -61,6 +62,13 @@ void Reset(void)
 void _init(void) {}
 void _fini(void) {}
 
+/* A program that lets SysTick interrupt it has a handler of its own. */
+__attribute__((weak)) void SysTick_Handler(void)
+{
+    fault();
+}
+
 __extension__ __attribute__((section(".vectors"), used)) static void *const vectors[16] = {
     &stack_top, (void *)Reset, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault,
+    [15] = (void *)SysTick_Handler,
 };
