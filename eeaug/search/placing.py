@@ -1,9 +1,9 @@
-"""Which architectures there are, and on which processors their segments may run."""
+"""Which architectures there are, and in which modes their segments may run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations, combinations_with_replacement, pairwise, product
 from math import comb
 
 import numpy as np
@@ -15,17 +15,20 @@ __all__ = ["architectures", "count_architectures", "neighbours", "placements"]
 
 
 def placements(problem: Problem, m: int) -> Iterator[tuple[int, ...]]:
-    """Processor sequences for m + 1 segments, in the order of use; repeats and gaps are allowed.
+    """Sequences of modes for m + 1 segments, processors in the order of use; repeats and gaps are allowed.
 
     With ``one_each`` (the paper's mapping) every segment has a processor of its own. Sequences between
-    processors without a link are left out.
+    processors without a link are left out. On a processor each segment may run at any level.
     """
     choose = combinations if problem.one_each else combinations_with_replacement
     costs = problem.costs
-    for sequence in choose(range(len(costs.hardware.processors)), m + 1):
-        hops = zip((costs.source, *sequence), sequence, strict=False)
-        if all(costs.connected(a, b) for a, b in hops):
-            yield sequence
+    usable = [
+        [i for i in problem.modes if costs.modes[i].index == p] for p in range(len(costs.hardware.processors))
+    ]
+    for sequence in choose(range(len(usable)), m + 1):
+        way = (costs.source, *(usable[p][0] for p in sequence))
+        if all(costs.connected(a, b) for a, b in pairwise(way)):
+            yield from product(*(usable[p] for p in sequence))
 
 
 def _after_and_pins(problem: Problem) -> tuple[NDArray[np.intp], set[int]]:
