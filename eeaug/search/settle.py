@@ -145,11 +145,12 @@ def front(problem: Problem, settled: Settled, cost: str) -> tuple[tuple[Design, 
 
 def _portions(problem: Problem, items: Indices, m: int) -> Iterator[Indices]:
     """Architectures with m exits in portions of which all tables stay small."""
-    size = max(1, min(_ARCHITECTURES, _CONFIGURATIONS // problem.thresholds**m))
+    ways = sum(1 for _ in placements(problem, m))
+    size = max(1, min(_ARCHITECTURES, _CONFIGURATIONS // problem.thresholds**m, _PLACED // max(1, ways * (m + 1))))
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-_ARCHITECTURES, _CONFIGURATIONS = 1 << 12, 1 << 20
+_ARCHITECTURES, _CONFIGURATIONS, _PLACED = 1 << 12, 1 << 20, 1 << 22
 
 
 def settle(problem: Problem, archs: Indices, into: Settled) -> Settled:

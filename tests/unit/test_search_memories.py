@@ -16,7 +16,7 @@ from eeaug.errors import InfeasibleError
 from eeaug.hardware import KINDS, Hardware, Memory, Processor
 from eeaug.network.costs import Costs, ExitCosts
 from eeaug.network.graph import Block
-from eeaug.search import labels, solver
+from eeaug.search import labels, placing, solver
 from eeaug.settings import Goal
 
 
@@ -133,3 +133,21 @@ def test_modes_that_another_can_stand_in_for_are_left_out() -> None:
     assert names(board(near=2050)) == [("near", "tcm")]
     assert names(board(tcm=299)) == [("near", "tcm"), ("near", "sram")]
     assert len(names(board(near=1, tcm=1))) == 4
+
+
+def test_of_too_many_ways_those_where_a_processor_keeps_its_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(6100, 6130):
+        _, task = random_problem(seed, memories=True, levels=True, max_exits=2, own_clock=False)
+        every, modes = list(placing.placements(task, 2)), task.costs.modes
+        if len(every) > 100:
+            break
+
+    def kept(way: tuple[int, ...]) -> bool:
+        levels = {(modes[i].index, modes[i].level) for i in way}
+        return len(levels) == len({index for index, _ in levels})
+
+    monkeypatch.setattr(placing, "MOST_WAYS", len(every))
+    assert list(placing.placements(task, 2)) == every
+    monkeypatch.setattr(placing, "MOST_WAYS", len(every) - 1)
+    few = list(placing.placements(task, 2))
+    assert few == [way for way in every if kept(way)] and 0 < len(few) < len(every)
