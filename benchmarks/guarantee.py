@@ -124,8 +124,8 @@ class World:
             assert probabilities is not None
             rows = reuse.heard(rows, probabilities, hears, self.network.classifier.decision)
         passage = Passage(rows, design.thresholds)
-        segments = self.task.segments([design.exits], design.processors)
-        total = self.network.baseline().segments.macs.sum()
+        segments = self.task.segments([design.exits], design.modes)
+        total = self.network.baseline(self.goal).segments.macs.sum()
         losses = passage.losses
         by_group = losses.mean() if self.groups is None else np.mean([losses[of].mean() for of in self.groups])
         saved = 1 - passage.mean(segments.macs[0]) / total

@@ -71,6 +71,7 @@ EXAMPLES = {
 )
 @shared.option("--force")
 @shared.option("--max-latency")
+@shared.option("--period")
 @shared.option("--max-ram")
 @shared.option("--max-flash")
 @shared.option("--max-accuracy-drop", "  [default: 0.01]")

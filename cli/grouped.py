@@ -13,7 +13,9 @@ __all__ = ["GROUPS", "Grouped", "Suggesting", "flag", "grouped"]
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Input": ("--hw", "--data", "--output", "--labels", "--priors", "--config", "--allow-chance", "--allow-unsafe",
         "--manifest-sha256"),
-    "What to keep": ("--max-accuracy-drop", "--max-class-drop", "--max-latency", "--max-ram", "--max-flash"),
+    "What to keep": (
+        "--max-accuracy-drop", "--max-class-drop", "--max-latency", "--period", "--max-ram", "--max-flash",
+    ),
     "What to minimise": ("--objective", "--efficiency-weight", "--scoring"),
     "Exits and heads": (
         "--max-exits", "--max-locations", "--effort", "--heads", "--reuse", "--finetune", "--target-class",

@@ -92,20 +92,38 @@ def show(name: str, as_json: bool) -> None:
         ("baseline", target.baseline or lowest_latency),
     )
     sources = [(p.name, p.source) for p in target.processors]
+    sources += [(f"{p.name} at {x.name}", x.source) for p in target.processors for x in p.operating_points]
     sources += [(m.name, m.source) for m in target.memories]
     sources += [(f"{k.sender} to {k.receiver}", k.source) for k in target.links]
     _print(
         _table(None, ("", ""), facts, header=False),
         _processor_table(target.processors),
         _table(
+            "Performance levels",
+            ("processor", "level", "clock", "core voltage", "active power", "change to it"),
+            [
+                (
+                    p.name,
+                    level.name + (" (its own clock)" if level == p.nominal else ""),
+                    _quantity(level.clock_hz, "Hz"),
+                    _quantity(level.voltage_v, "V"),
+                    _quantity(p.power_w(level), "W") + (" (scaled)" if _scaled(p, level) else ""),
+                    _quantity(level.switch_s, "s"),
+                )
+                for p in target.processors
+                for level in p.operating_points
+            ],
+        ),
+        _table(
             "Memories",
-            ("name", "size", "RAM of", "flash of"),
+            ("name", "size", "bandwidth", "RAM of", "flash of"),
             [
                 (
                     m.name,
                     _bytes(m.bytes),
-                    ", ".join(p.name for p in target.processors if p.ram == m.name),
-                    ", ".join(p.name for p in target.processors if p.flash == m.name),
+                    _quantity(m.bandwidth_bytes_per_s, "B/s"),
+                    ", ".join(p.name for p in target.processors if m.name in p.rams),
+                    ", ".join(p.name for p in target.processors if m.name in p.flashes),
                 )
                 for m in target.memories
             ],
@@ -154,8 +172,8 @@ def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:
         ("  and per layer", *(_quantity(p.overhead_s_per_layer, "s") for p in processors)),
         ("  and per element", *(_quantity(p.overhead_s_per_element, "s") for p in processors)),
         ("arithmetic", *(p.arithmetic for p in processors)),
-        ("RAM", *(p.ram for p in processors)),
-        ("flash", *(p.flash for p in processors)),
+        ("RAM", *(", ".join(p.rams) for p in processors)),
+        ("flash", *(", ".join(p.flashes) for p in processors)),
         ("active power", *(_quantity(p.active_power_w, "W") for p in processors)),
         ("sleep power", *(_quantity(p.sleep_power_w, "W") for p in processors)),
         ("wake-up", *(_quantity(p.wakeup_s, "s") for p in processors)),
@@ -166,6 +184,11 @@ def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:
         ("basis", *(p.basis or UNKNOWN for p in processors)),
     ]
     return _table("Processors, in order of use", ("", *(p.name for p in processors)), rows)
+
+
+def _scaled(processor: hardware.Processor, level: hardware.Level) -> bool:
+    """Whether the power of a level follows from that at the processor's own clock."""
+    return level.active_power_w is None and level != processor.nominal and processor.power_w(level) is not None
 
 
 def _stated_rate(processor: hardware.Processor, kind: str) -> str:

@@ -52,12 +52,25 @@ _HOW = """\
    of four between runtimes, and by as much between kinds of layers: give `conv`, `pointwise`, `depthwise` and
    `dense` where a profiler tells them, or let `eeaug hw fit` find them from latencies of several networks or
    layers (below).
-2. **Memories** are hard limits: give what the rest of the firmware leaves for tensors and weights.
+2. **Memories** are hard limits: give what the rest of the firmware leaves for tensors and weights. A processor may
+   have several, `ram: [tcm, sram]` and `flash: [flash, qspi]`: each stage's tensors and weights lie in one each, so
+   that all fit and little time is lost. With `bandwidth_bytes_per_s`, no layer is faster than its weights, its
+   input and its output come and go; without it a memory is as fast as the rates say. Stages of one processor run
+   one after the other and reuse its RAM, and with `exclusive: true` so do those of all processors that share it.
 3. **Links** go one way, and stages run in the order of the processors. Without a link, no design hands over there;
    `eeaug hw check` names processors that no design can use, or that another one outclasses in time and energy.
 4. **What is not known stays null.** Nothing is guessed: a latency or an energy that needs it is not shown, and
    an option that needs it is refused with the name of the field.
 5. **`source`** says where figures come from. A report on figures without a source is worth little.
+
+6. **`operating_points`** are clocks and voltages of a processor, its *performance levels* (an operating point of a
+   design is another thing: a vector of thresholds). `--objective latency` and `--objective energy` choose one for
+   every stage together with its processor, within `--max-latency`; with `--objective macs` processors work at their
+   own clock. Times go with the clock: what waits for a memory is less slow at a lower one than that says. A level
+   without `active_power_w` gets that of the own clock times clock × voltage², which leaves out what leaks. Give
+   levels of two processors the same names where one supply or clock serves both.
+7. **Sleep** belongs to the energy of an inference as soon as `--period` says how often there is one: then a fast
+   stage and a long sleep are compared with a slow one, and `sleep_power_w` decides.
 
 Units are SI and stand in the names. `1e6` is read as a number, although YAML 1.1 takes it for text.
 """
@@ -203,7 +216,9 @@ def _sections(title: str, fields: tuple[Field, ...]) -> Iterable[str]:
     yield _table(("key", "value", "unit", "null or left out", "meaning"), rows)
     for field in fields:
         if field.fields:
-            which = f"Every one of `{field.key}`" if field.kind == "list" else f"`{field.key}` of a processor"
+            every = "Every one of " if field.kind == "list" else ""
+            of = "" if fields is FIELDS else " of a processor"
+            which = f"{every}`{field.key}`{of}"
             yield from _sections(which, field.fields)
 
 

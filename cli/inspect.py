@@ -165,16 +165,18 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
 
 
 def _on(target: Any, table: Any) -> dict[str, Any]:
-    """The whole model on each processor: latency, storage, working memory, and whether it fits."""
+    """The whole model on each processor at its own clock: latency, energy, bytes, and whether it fits."""
     import numpy as np
 
     processors = []
-    for p, processor in enumerate(target.processors):
+    for p, mode in enumerate(table.modes):
+        if not mode.nominal:
+            continue
         segments = table.segments(np.zeros((1, 0), dtype=np.intp), (p,))
         used = table.memory_bytes(segments)
         latency, energy = float(segments.time_s[0, 0]), float(segments.energy_j[0, 0])
         processors.append({
-            "name": processor.name,
+            "name": mode.processor.name,
             "latency_s": None if np.isnan(latency) else latency,
             "energy_j": None if np.isnan(energy) else energy,
             "storage_bytes": int(segments.parameters_bytes[0, 0]),

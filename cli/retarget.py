@@ -31,6 +31,7 @@ EXAMPLES = {
 @shared.option("-o", "Where the new bundle goes.")
 @shared.option("--force")
 @shared.inherited("--max-latency")
+@shared.inherited("--period")
 @shared.inherited("--max-ram")
 @shared.inherited("--max-flash")
 @shared.inherited("--max-accuracy-drop")

@@ -110,6 +110,13 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "metavar": "SECONDS",
         "help": "Worst-case latency that no design may exceed: 2.5, or with a unit, 200ms.",
     },
+    "--period": {
+        "names": ["period_s"],
+        "type": SECONDS,
+        "metavar": "SECONDS",
+        "help": "One inference that often: energies are of a whole period, with sleep until the next inference, "
+        "before which every inference must end.",
+    },
     "--max-ram": {
         "names": ["max_ram_bytes"],
         "type": _SIZE,
@@ -244,8 +251,8 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--verbose": {"names": ["-v"], "is_flag": True, "help": "Say more while working."},
 }
 _TAKEN_AWAY = {
-    "--max-latency", "--max-ram", "--max-flash", "--max-class-drop", "--risk", "--max-exits", "--exit-at",
-    "--threshold", "--forbid",
+    "--max-latency", "--period", "--max-ram", "--max-flash", "--max-class-drop", "--risk", "--max-exits",
+    "--exit-at", "--threshold", "--forbid",
 }  # fmt: skip
 
 

@@ -14,7 +14,8 @@ BOARD = """\
 schema_version: 1
 name: board
 processors:
-  - {name: little, rates_macs_per_s: {default: 1e6, conv: 2.5e6}, arithmetic: int8, ram: sram, flash: flash}
+  - {name: little, rates_macs_per_s: {default: 1e6, conv: 2.5e6}, arithmetic: int8, ram: sram, flash: flash,
+     operating_points: [{name: fast, clock_hz: 8e6, voltage_v: 1.1}, {name: slow, clock_hz: 2e6, switch_s: 1e-5}]}
   - {name: big, rates_macs_per_s: {default: null}, arithmetic: float32, ram: sram, flash: sram,
      active_power_w: 0.5, sleep_power_w: 0, wakeup_s: 1.0e-3, runtime: TFLM, source: measured}
 memories: [{name: sram, bytes: 0x40000}, {name: flash, bytes: 1_000_000, source: guess}]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
-from eeaug.hardware import KINDS, Hardware, Link, Memory, Processor
+from eeaug.hardware import KINDS, Hardware, Level, Link, Memory, Processor
 from eeaug.network.costs import ExitCosts
 from eeaug.network.graph import Block
 
@@ -75,3 +76,35 @@ def some_hardware(rng: np.random.Generator, known: bool) -> Hardware:
         memories=tuple(Memory(name, PLENTY) for name in used),
         links=tuple(links),
     )
+
+
+def with_levels(rng: np.random.Generator, hardware: Hardware) -> Hardware:
+    """The target where some processors have two or three performance levels; the first is their own clock."""
+    processors = []
+    for p in hardware.processors:
+        levels = [Level("high", 1e8, 1.2, switch_s=float(rng.choice([0.0, 1e-3])))]
+        for name in ("low", "lowest")[: int(rng.integers(0, 3))]:
+            slower = float(rng.uniform(1.2, 4.0)) * (1 if name == "low" else 3)
+            power = None if p.active_power_w is None else p.active_power_w / slower * float(rng.uniform(0.6, 1.3))
+            voltage = None if rng.random() < 0.2 else 1.2 / slower**0.3  # scaled, or said, or unknown
+            said = power if rng.random() < 0.5 else None
+            switch = float(rng.choice([0.0, 1e-3, 5e-3]))
+            levels.append(Level(name, 1e8 / slower, voltage, said, switch if rng.random() < 0.8 else None))
+        several = len(levels) > 1
+        processors.append(replace(p, clock_hz=1e8, operating_points=tuple(levels)) if several else p)
+    return replace(hardware, processors=tuple(processors))
+
+
+def with_memories(rng: np.random.Generator, hardware: Hardware) -> Hardware:
+    """The target where most processors have two memories for weights, tensors or both, fast and slow ones."""
+    extra = [Memory(name, PLENTY) for name in ("tcm", "outside")]
+    processors = []
+    for p in hardware.processors:
+        more_ram = tuple(m.name for m in extra if rng.random() < 0.5)[:1]
+        more_flash = tuple(m.name for m in extra if rng.random() < 0.4)[:1]
+        processors.append(replace(p, more_ram=more_ram, more_flash=more_flash))
+    memories = tuple(
+        replace(m, bandwidth_bytes_per_s=None if rng.random() < 0.3 else float(10 ** rng.uniform(4, 6.5)))
+        for m in (*hardware.memories, *extra)
+    )
+    return replace(hardware, processors=tuple(processors), memories=memories)

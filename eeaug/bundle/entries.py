@@ -13,6 +13,7 @@ from eeaug.bundle.manifest_rules import DEFAULT
 from eeaug.cascade.output import Decision, Quantised
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.frameworks.tflite_session import Quantisation
+from eeaug.schema.design import CHOICES
 from eeaug.schema.manifest import VERSION
 
 __all__ = [
@@ -98,11 +99,7 @@ class TflmStage:
         return cls(entry["arena_bytes"], entry["arena_least_bytes"], tuple(entry["operators"]))
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "arena_bytes": self.arena_bytes,
-            "arena_least_bytes": self.arena_least_bytes,
-            "operators": list(self.operators),
-        }
+        return asdict(self) | {"operators": list(self.operators)}
 
 
 @dataclass(frozen=True)
@@ -116,6 +113,7 @@ class StageEntry:
     handover : None in the last stage
     reuse : exponents of what exits before it and itself say; None: it decides by itself
     macs : of a sample that comes here
+    choices : names of its processor's level and memories, of what it has several of (CHOICES)
     files : by format, below the bundle
     """
 
@@ -132,6 +130,7 @@ class StageEntry:
     files: Mapping[str, str]
     int8: Int8Stage | None = None
     tflm: TflmStage | None = None
+    choices: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[str]:
@@ -155,12 +154,14 @@ class StageEntry:
             files=dict(entry["files"]),
             int8=Int8Stage.from_dict(entry["int8"]) if "int8" in entry else None,
             tflm=TflmStage.from_dict(entry["tflm"]) if "tflm" in entry else None,
+            choices={key: entry[key] for key in CHOICES if key in entry},
         )
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "processor": self.processor,
+            **self.choices,
             "inputs": [self.input_name],
             "input_shape": list(self.input_shape),
             "outputs": {

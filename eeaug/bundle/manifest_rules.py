@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eeaug.errors import ConversionError
+from eeaug.schema.design import CHOICES
 from eeaug.settings import ALWAYS, FORMATS
 from eeaug.support.json_file import differences, place, value
 from eeaug.support.printable import shown
@@ -78,6 +79,8 @@ def _repeated(manifest: Document, report: Mapping[str, Any]) -> Iterator[tuple[s
         here, there = f"stages[{k}]", f"design.segments[{k}]"
         yield f"{here}.name", stage["name"], f"{there}.stage", segment["stage"]
         yield f"{here}.processor", stage["processor"], f"{there}.processor", segment["processor"]
+        for key in CHOICES:
+            yield f"{here}.{key}", stage.get(key), f"{there}.{key}", segment.get(key)
         yield f"{here}.macs", stage["macs"], f"{there}.macs + head_macs", segment["macs"] + segment["head_macs"]
     yield "number of exits", len(stages) - 1, "design.exits", len(design["exits"])
     for k, (stage, exit_) in enumerate(zip(stages, design["exits"], strict=False)):

@@ -19,6 +19,7 @@ from eeaug.design.promise import Opening, Promise, Terms, Thresholds, nothing
 from eeaug.design.reuse import Reuse
 from eeaug.design.screened import Screened
 from eeaug.errors import InfeasibleError
+from eeaug.hardware import modes
 from eeaug.heads.candidates import Candidates
 from eeaug.heads.specific import Specific
 from eeaug.network import times
@@ -61,7 +62,7 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
     else:
         points = () if specific else operating_points.points(goal, task, network.rules, design)
     thresholds = operating_points.corrected(design.thresholds, goal.correction)
-    chosen = chosen_of(material, task, design, thresholds, hears)
+    chosen = chosen_of(goal, material, task, design, thresholds, hears)
     return Decided(
         result, chosen, promise, points, stages_of(network, candidates, chosen), task.outcomes.rows(design.exits),
         on_choose, task, specific, fixed if design.exits else None, proves,
@@ -69,15 +70,16 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
 
 
 def chosen_of(
-    material: Material, task: Problem, design: Design, thresholds: Thresholds, hears: Reuse | None
+    goal: Goal, material: Material, task: Problem, design: Design, thresholds: Thresholds, hears: Reuse | None
 ) -> Chosen:
     """The design with these thresholds, and what it and the given model cost."""
-    base = material.network.baseline()
+    base = material.network.baseline(goal)
     return Chosen(
         design=design,
         thresholds=thresholds,
-        segments=task.segments([design.exits], design.processors),
+        segments=task.segments([design.exits], design.modes),
         baseline_processor=base.processor,
+        baseline_choices=base.choices,
         baseline_segments=base.segments,
         classes=material.classes,
         decision=material.network.classifier.decision,
@@ -134,12 +136,14 @@ def _opened(
 
 
 def stages_of(network: Network, candidates: Candidates, chosen: Chosen) -> tuple[Stage, ...]:
-    processors = [network.hardware.processors[p] for p in chosen.design.processors]
+    every = modes(network.hardware)
+    chosen_modes = [every[m] for m in chosen.design.modes]
     return partition.stages(
         network.classifier,
         [candidates.trained[e] for e in chosen.design.exits],
         chosen.thresholds,
-        [(p.name, times.width(p, network.format)) for p in processors],
+        [(m.processor.name, times.width(m.processor, network.format)) for m in chosen_modes],
         [int(macs) for macs in chosen.segments.macs[0]],
         () if chosen.reuse is None else chosen.reuse.weights,
+        [mode.choices for mode in chosen_modes],
     )

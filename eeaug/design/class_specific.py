@@ -175,7 +175,7 @@ def _settle_some(
             share * mine.reach[k][row][index[:k]] + (1 - share) * others.reach[k][row][index[:k]]
             for k in range(m + 1)
         ]
-        means = (np.dot(reach, segments.energy_j[row]), np.dot(reach, segments.time_s[row]))
+        means = (np.dot(reach, segments.of("energy")[row]), np.dot(reach, segments.time_s[row]))
         worst = segments.worst_latency_s[row]
         key = tuple(_rounded(value) for value in (flat[row, config], *means, worst))
         if key < best.key:

@@ -104,7 +104,7 @@ class OnScreen:
 
     def _variants(self, design: Design) -> list[tuple[Architecture, float, Screened]]:
         """The architecture by itself, and with shares of reuse."""
-        arch = design.exits, design.processors
+        arch = design.exits, design.modes
         if arch not in self._known:
             together: list[tuple[Reuse, Problem]] = []
             if self.answers is not None:

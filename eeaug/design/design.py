@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +31,7 @@ class Chosen:
 
     ``thresholds`` None is never; ``segments`` and ``baseline_segments`` hold one architecture each, whose times and
     energies have this ``basis``: the "profile", or instructions "counted".
+    ``baseline_choices`` are those of the given model's mode.
     """
 
     design: Design
@@ -41,6 +43,7 @@ class Chosen:
     decision: Decision
     reuse: Reuse | None = None
     basis: str = "profile"
+    baseline_choices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

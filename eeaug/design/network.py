@@ -41,16 +41,18 @@ class Network:
     def given_blocks(self) -> tuple[Block, ...]:
         return self.blocks if self.given is None else self.given
 
-    def baseline(self) -> Baseline:
+    def baseline(self, goal: Goal) -> Baseline:
         """The given model on this target."""
-        costs = Costs(self.hardware, self.given_blocks, [], int(np.prod(self.classifier.input_shape)), self.format)
-        return problem.baseline(costs)
+        return problem.baseline(goal, self._costs(goal, self.hardware, self.given_blocks, []))
 
-    def costs(self, exits: Sequence[ExitCosts]) -> Costs:
-        hardware = self.rules.within(self.hardware)
-        return Costs(hardware, self.blocks, exits, int(np.prod(self.classifier.input_shape)), self.format)
+    def costs(self, goal: Goal, exits: Sequence[ExitCosts]) -> Costs:
+        return self._costs(goal, self.rules.within(self.hardware), self.blocks, exits)
+
+    def _costs(self, goal: Goal, hardware: Hardware, blocks: Sequence[Block], exits: Sequence[ExitCosts]) -> Costs:
+        elements = int(np.prod(self.classifier.input_shape))
+        return Costs(hardware, blocks, exits, elements, self.format, goal.period_s)
 
     def problems(self, goal: Goal, exits: Sequence[Trained]) -> Callable[[Outcomes], Problem]:
         """The search problem with these exits, by what they say of some samples."""
-        costs, base = self.costs([exit_.head.cost() for exit_ in exits]), self.baseline()
+        costs, base = self.costs(goal, [exit_.head.cost() for exit_ in exits]), self.baseline(goal)
         return lambda outcomes: problem.problem(goal, costs, outcomes, self.rules, base, self.classifier.decision)

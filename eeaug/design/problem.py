@@ -46,7 +46,7 @@ class Rules:
         """
         limits: dict[str, float] = {}
         for of, limit in (("ram", self.max_ram_bytes), ("flash", self.max_flash_bytes)):
-            used = {getattr(p, of) for p in hardware.processors}
+            used = {name for p in hardware.processors for name in (p.rams if of == "ram" else p.flashes)}
             for memory in hardware.memories:
                 if limit is not None and memory.name in used:
                     limits[memory.name] = limits.get(memory.name, 0.0) + limit
@@ -64,10 +64,11 @@ class Rules:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The whole model on one processor."""
+    """The whole model on one processor; ``choices`` as those of its mode (hardware.Mode)."""
 
     processor: str
     segments: Segments
+    choices: Mapping[str, str]
 
 
 def rules(goal: Goal, hardware: Hardware, locations: Sequence[Location], reasons: Mapping[str, str]) -> Rules:
@@ -109,25 +110,35 @@ def rules(goal: Goal, hardware: Hardware, locations: Sequence[Location], reasons
     return Rules(allowed, pinned, dict(goal.threshold), limit, goal.max_ram_bytes, goal.max_flash_bytes)
 
 
-def baseline(costs: Costs) -> Baseline:
+def baseline(goal: Goal, costs: Costs) -> Baseline:
     """The given model on the target's ``baseline`` processor, else where it fits with the lowest latency.
 
     Without known latencies: the first processor that it fits on. If it fits nowhere, memory is ignored: it
-    is a comparison, not a design.
+    is a comparison, not a design. The processor is chosen at its own clock; then its level is the one that the
+    goal would choose for the model, so that what a level saves is not said to be saved by exits.
     """
     hardware = costs.hardware
     whole = np.zeros((1, 0), dtype=np.intp)
+    longest = np.inf if goal.longest_s is None else goal.longest_s * (1 + 1e-12)
     options = []
-    for p, processor in enumerate(hardware.processors):
-        segments = costs.segments(whole, (p,))
+    for i, mode in enumerate(costs.modes):
+        segments = costs.segments(whole, (i,))
         used = costs.memory_bytes(segments)
         fits = all(used[memory.name][0] <= memory.bytes for memory in hardware.memories)
-        latency = float(segments.worst_latency_s[0])
-        options.append((not fits, np.inf if np.isnan(latency) else latency, p, processor.name, segments))
+        latency = _known(segments.worst_latency_s[0])
+        cost, energy = (_known(segments.of(name)[0, 0]) for name in (goal.objective, "energy"))
+        rank = (not fits, latency > longest, cost, energy, latency, i)
+        options.append((mode, (not fits, latency, i), rank, segments))
     if hardware.baseline is not None:
-        options = [option for option in options if option[3] == hardware.baseline]
-    *_, name, segments = min(options, key=lambda option: option[:3])
-    return Baseline(name, segments)
+        options = [option for option in options if option[0].processor.name == hardware.baseline]
+    on, *_ = min((option for option in options if option[0].nominal), key=lambda option: option[1])
+    options = [o for o in options if o[0].index == on.index and (o[0].nominal or not goal.own_clock)]
+    mode, _, _, segments = min(options, key=lambda option: option[2])
+    return Baseline(mode.processor.name, segments, mode.choices)
+
+
+def _known(value: float) -> float:
+    return float("inf") if np.isnan(value) else float(value)
 
 
 def problem(
@@ -153,7 +164,9 @@ def problem(
         grid=_grid(costs, outcomes, pins, goal.thresholds, paper=independent),
         objective=objective,
         cost=goal.objective,
-        max_latency_s=goal.max_latency_s,
+        max_latency_s=goal.longest_s,
+        latency_option="--max-latency" if goal.longest_s == goal.max_latency_s else "--period",
+        own_clock=goal.own_clock,
         max_exits=pins.max_exits,
         one_each=goal.mapping == "one-each",
         independent=independent,
@@ -182,8 +195,9 @@ def check_limits(goal: Goal, costs: Costs, pins: Rules, blocks: Sequence[Block])
     macs = [block.macs for block in blocks] + [exit_.macs for exit_ in costs.exits]
     kinds = [kind for kind in KINDS if any(m.get(kind) for m in macs)]
     needs = COSTS[goal.objective].needs
-    if goal.max_latency_s is not None:
-        cost.require_rates(costs, kinds, "max_latency_s")
+    if goal.longest_s is not None:
+        option = "period_s" if goal.max_latency_s is None else "max_latency_s"
+        cost.require_rates(costs, kinds, option)
     elif "rates" in needs:
         cost.require_rates(costs, kinds, "objective", goal.objective)
     if "powers" in needs:
@@ -191,7 +205,7 @@ def check_limits(goal: Goal, costs: Costs, pins: Rules, blocks: Sequence[Block])
     nothing = np.zeros((len(costs.exits) + 1, 1))
     unknown = Outcomes(nothing.astype(np.float32), nothing.astype(np.int64), np.zeros(1, np.int64))
     one_class = Decision("softmax", 1)
-    solver.check_feasible(problem(goal, costs, unknown, pins, baseline(costs), one_class))
+    solver.check_feasible(problem(goal, costs, unknown, pins, baseline(goal, costs), one_class))
 
 
 def paper_grid(count: int) -> NDArray[np.float32]:

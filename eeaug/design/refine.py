@@ -36,7 +36,7 @@ def choose(task: Problem, pins: Rules, fronts: tuple[str, ...] = tuple(COSTS)) -
 
 def mean_cost(task: Problem, design: Design) -> float:
     """What the objective weighs of a design, counted on the samples of the search."""
-    return passage(task, design).mean(task.cost_of(task.segments([design.exits], design.processors))[0])
+    return passage(task, design).mean(task.cost_of(task.segments([design.exits], design.modes))[0])
 
 
 def passage(task: Problem, design: Design) -> Passage:
@@ -70,7 +70,7 @@ def _used(task: Problem, design: Design) -> Design:
         thresholds = design.thresholds[:k] + design.thresholds[k + 1 :]
         ways = set(placements(task, len(exits)))
         # the segments before and behind it become one, on the processor of either
-        merged = {design.processors[:i] + design.processors[i + 1 :] for i in (k, k + 1)} & ways
+        merged = {design.modes[:i] + design.modes[i + 1 :] for i in (k, k + 1)} & ways
         tried = [Design(exits, way, thresholds) for way in sorted(merged)]
         fitting = [each for each in tried if _fits(task, each) and mean_cost(task, each) <= mean_cost(task, design)]
         if fitting:
@@ -79,10 +79,10 @@ def _used(task: Problem, design: Design) -> Design:
 
 
 def _fits(task: Problem, design: Design) -> bool:
-    over = task.excess(task.segments([design.exits], design.processors))
+    over = task.excess(task.segments([design.exits], design.modes))
     archs = np.array([design.exits], np.intp).reshape(1, -1)
     return not any(missed[0] > 0 for missed in over.values()) and bool(
-        task.on_pinned_processors(archs, design.processors)[0]
+        task.on_pinned_processors(archs, design.modes)[0]
     )
 
 
@@ -96,7 +96,7 @@ def refined(task: Problem, pins: Rules, design: Design) -> Design | None:
     exits, arch = list(design.exits), np.array([design.exits])
     rows = task.outcomes.rows(exits)
     grid = [_fine(task, rows, pins, e, k) for k, e in enumerate(exits)]
-    segments = task.segments(arch, design.processors)
+    segments = task.segments(arch, design.modes)
     classes = None if task.classes is None else task.classes.rows(exits)
     costs = task.cost_of(segments)
     most = lowest(task, arch, costs)

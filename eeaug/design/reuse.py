@@ -75,7 +75,7 @@ def possible(
     if not design.exits or problem.independent or rules.thresholds:
         return []
     carrying = replace(problem, carried=decision.outputs)
-    over = carrying.excess(carrying.segments([design.exits], design.processors))
+    over = carrying.excess(carrying.segments([design.exits], design.modes))
     probabilities = known(answers, design.exits)
     if probabilities is None or any(missed[0] > 0 for missed in over.values()):
         return []
@@ -126,7 +126,7 @@ def _coarse(problem: Problem, design: Design) -> float:
     count = min(60, int(COARSE ** (1 / m)))
     grid = np.array([quantile_grid(row, count) for row in rows.confidence[:-1]])
     tables = exact_tables(bins(rows.confidence[:-1], grid), rows.correct, np.arange(m)[None], count, rows.weights)
-    segments = problem.segments([design.exits], design.processors)
+    segments = problem.segments([design.exits], design.modes)
     return float(problem.objective.value(tables.mean(problem.cost_of(segments))[0], tables.accuracy[0]).min())
 
 

@@ -66,7 +66,7 @@ class Screened:
         return Opening(
             self.steps,
             rows if proves is None else rows.only(proves),
-            task.cost_of(task.segments([self.design.exits], self.design.processors))[0],
+            task.cost_of(task.segments([self.design.exits], self.design.modes))[0],
             task.objective.base_cost,
             decision,
             None if task.classes is None else task.classes.most,
@@ -142,7 +142,7 @@ def saved(task: Problem, design: Design, steps: Sequence[Thresholds], units: int
     if not design.exits:
         return 0.0
     rows, base = task.outcomes.rows(design.exits), task.objective.base_cost
-    costs = task.cost_of(task.segments([design.exits], design.processors))[0]
+    costs = task.cost_of(task.segments([design.exits], design.modes))[0]
     passages = [Passage(rows, step) for step in steps]
     estimates = [estimated(Claim.of(rows, passage.losses, task.objective.budget)) for passage in passages]
     drops = [drop + error * np.sqrt(rows.units / units) for drop, error in estimates]
@@ -174,7 +174,7 @@ def steps_of(task: Problem, rules: Rules, design: Design) -> tuple[Thresholds, .
         return ()
     return path(
         task.outcomes.rows(design.exits),
-        task.cost_of(task.segments([design.exits], design.processors))[0],
+        task.cost_of(task.segments([design.exits], design.modes))[0],
         task.objective.base_cost,
         fixed=[rules.thresholds.get(task.costs.exits[e].location) for e in design.exits],
     )

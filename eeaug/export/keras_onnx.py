@@ -65,4 +65,5 @@ def entry(stage: Stage, metric: str) -> StageEntry:
         metric=metric,
         macs=stage.macs,
         files=_files(stage),
+        choices=stage.choices,
     )

@@ -211,7 +211,7 @@ def _built(source: EarlierBundle) -> Built:
     weights = None if design["reuse"] is None else Reuse(tuple(map(tuple, design["reuse"]["weights"])))
     return Built(
         [(exit_["location"], exit_["head"]) for exit_ in design["exits"]],
-        [stage.processor for stage in stored.stages],
+        [(stage.processor, stage.choices) for stage in stored.stages],
         weights,
         tuple(tuple(step) for step in steps),
     )

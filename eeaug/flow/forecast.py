@@ -52,10 +52,10 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
         ready = prepare(settings, progress)
     likely = ready.maps.chosen()  # not known before dense heads are trained
     heads = [h for at in ready.network.rules.locations for h in (*ready.dense.get(at, ()), *likely.get(at, ()))]
-    costs = ready.network.costs([head.cost() for head in heads])
+    costs = ready.network.costs(settings.goal, [head.cost() for head in heads])
     dummy = np.zeros((len(heads) + 1, 1))
     nothing = Outcomes(dummy.astype(np.float32), dummy.astype(np.int64), np.zeros(1, np.int64))
-    base, decision = problem.baseline(costs), ready.network.classifier.decision
+    base, decision = problem.baseline(settings.goal, costs), ready.network.classifier.decision
     task = problem.problem(settings.goal, costs, nothing, ready.network.rules, base, decision)
     with progress.step("forecast"):
         estimate = _times(EFFORTS[settings.training.effort], settings.running.threads, ready)

@@ -246,7 +246,7 @@ def _planned(
             raise Contradiction(
                 "{exit_at}: no head of {heads} fits there; blueprint does", exit_at=name, heads=",".join(chosen)
             )
-    problem.check_limits(goal, network.costs([h.cost() for h in heads]), network.rules, network.blocks)
+    problem.check_limits(goal, network.costs(goal, [h.cost() for h in heads]), network.rules, network.blocks)
     return dense, maps
 
 

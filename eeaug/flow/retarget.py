@@ -44,7 +44,9 @@ __all__ = [
 ]  # fmt: skip
 
 # settings of the earlier bundle that can be taken away
-INHERITED = ("risk", "max_latency_s", "max_ram_bytes", "max_flash_bytes", "exit_at", "threshold", "forbid")
+INHERITED = (
+    "risk", "max_latency_s", "period_s", "max_ram_bytes", "max_flash_bytes", "exit_at", "threshold", "forbid",
+)  # fmt: skip
 SHOWN = (
     "model", "hardware", "settings", "baseline", "design", "operating_points", "promise", "warnings",
 )  # fmt: skip
@@ -222,7 +224,7 @@ def _explained(source: EarlierBundle, changes: Mapping[str, Any]) -> Iterator[No
         yield
     except Contradiction as error:
         for key in INHERITED:
-            if key in error.options and source.manifest.settings[key] and key not in changes:
+            if key in error.options and source.manifest.settings.get(key) and key not in changes:
                 option = flag(key)
                 raise InputError(f"{error} ({option} is the bundle's; {option} none takes it away)") from error
         raise
@@ -260,7 +262,9 @@ def material_of(
             network = Network(classifier, target, blocks, rules, format=times.decisive(settings.running.formats))
             allowed = [i for i, t in enumerate(search.trained) if t.head.location in rules.locations]
             trained = tuple(search.trained[i] for i in allowed)
-            problem.check_limits(settings.goal, network.costs([t.head.cost() for t in trained]), rules, blocks)
+            problem.check_limits(
+                settings.goal, network.costs(settings.goal, [t.head.cost() for t in trained]), rules, blocks
+            )
     candidates = Candidates(
         trained,
         search.screen.rows(allowed),

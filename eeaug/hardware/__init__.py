@@ -3,7 +3,9 @@
 A line of code here may touch a hardware description and measured latencies, never a model.
 
     fields   all that a description may say, key by key
-    target   processors, memories, links; descriptions read and written
+    target   processors, memories, links, and what is said of them
+    profiles  files and shipped profiles, read
+    modes    every processor at every level that a stage can run at
     cycles   cycles per instruction of cores
     loops    how often the loops of a C kernel run, from shapes
     kernels  instructions of C kernels on cores, from a table
@@ -15,6 +17,21 @@ A line of code here may touch a hardware description and measured latencies, nev
 
 from __future__ import annotations
 
-from eeaug.hardware.target import KINDS, Hardware, Link, Memory, Processor, as_dict, dump, read, shipped, warnings
+from eeaug.hardware.modes import Mode, modes
+from eeaug.hardware.profiles import read, shipped
+from eeaug.hardware.target import (
+    KINDS,
+    Hardware,
+    Level,
+    Link,
+    Memory,
+    Processor,
+    as_dict,
+    dump,
+    warnings,
+)  # fmt: skip
 
-__all__ = ["KINDS", "Hardware", "Link", "Memory", "Processor", "as_dict", "dump", "read", "shipped", "warnings"]
+__all__ = [
+    "KINDS", "Hardware", "Level", "Link", "Memory", "Mode", "Processor", "as_dict", "dump", "modes", "read",
+    "shipped", "warnings",
+]  # fmt: skip

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from eeaug.support.strict_yaml import Field
 
-__all__ = ["BASES", "BYTES_PER_ELEMENT", "CPUS", "FIELDS", "LINK", "MEMORY", "PROCESSOR", "RATES", "SCHEMA_VERSION"]
+__all__ = [
+    "BASES", "BYTES_PER_ELEMENT", "CPUS", "FIELDS", "LEVEL", "LINK", "MEMORY", "PROCESSOR", "RATES",
+    "SCHEMA_VERSION",
+]  # fmt: skip
 
 SCHEMA_VERSION = 1
 CPUS = (
@@ -29,6 +32,28 @@ RATES = (
     Field("depthwise", "number", "Depthwise convolutions.", null="the default serves", unit="MAC/s"),
     Field("dense", "number", "Dense layers, matrix products.", null="the default serves", unit="MAC/s"),
 )
+LEVEL = (
+    Field("name", "name", "Names the level in reports. Processors that change together have the same names.",
+          required=True),
+    Field("clock_hz", "number", "Its frequency. Rates and overheads go with it.", required=True, unit="Hz"),
+    Field("voltage_v", "number", "Of the core.", null="unknown; its power is not scaled from another's", unit="V"),
+    Field(
+        "active_power_w",
+        "number",
+        "Drawn while it works at this level.",
+        null="that of the processor's own clock, times clock × voltage² over those there; unknown without voltages",
+        unit="W",
+    ),
+    Field(
+        "switch_s",
+        "number",
+        "Passes before a stage at this level, if the stage before ran at a level of another name.",
+        null="unknown, counted as 0",
+        unit="s",
+        zero=True,
+    ),
+    _SOURCE,
+)  # fmt: skip
 PROCESSOR = (
     Field("name", "name", "Names the processor in options, and its folder under `stages/`.", required=True),
     Field("rates_macs_per_s", "mapping", "How fast it computes.", required=True, fields=RATES),
@@ -55,8 +80,20 @@ PROCESSOR = (
         required=True,
         options=tuple(BYTES_PER_ELEMENT),
     ),
-    Field("ram", "reference", "Where its tensors live.", required=True, of="memory"),
-    Field("flash", "reference", "Where its weights live; may be its RAM.", required=True, of="memory"),
+    Field(
+        "ram",
+        "references",
+        "Where its tensors live; of several memories each stage gets one, the fastest that limits allow.",
+        required=True,
+        of="memory",
+    ),
+    Field(
+        "flash",
+        "references",
+        "Where its weights live; may be its RAM. Of several memories each stage gets one.",
+        required=True,
+        of="memory",
+    ),
     Field(
         "active_power_w",
         "number",
@@ -86,9 +123,16 @@ PROCESSOR = (
     Field(
         "clock_hz",
         "number",
-        "The frequency that it works at. Counted instructions become seconds by it.",
-        null="unknown; counted instructions stay instructions",
+        "The frequency that rates, overheads and power here are of. Counted instructions become seconds by it.",
+        null="that of the first of `operating_points`; without them unknown: instructions stay instructions",
         unit="Hz",
+    ),
+    Field(
+        "operating_points",
+        "list",
+        "Performance levels: clocks and voltages that it can work at, `clock_hz` among them. Each stage gets one.",
+        default=(),
+        fields=LEVEL,
     ),
     Field(
         "cycles_per_instruction",
@@ -109,6 +153,13 @@ PROCESSOR = (
 MEMORY = (
     Field("name", "name", "For `ram` and `flash`. Two processors that name the same share it.", required=True),
     Field("bytes", "whole", "Its size, as far as weights and tensors may use it.", required=True, unit="B"),
+    Field(
+        "bandwidth_bytes_per_s",
+        "number",
+        "How fast it is read and written. No stage is faster than its weights and tensors come and go.",
+        null="no stage waits for it; what it costs is a part of the rates",
+        unit="B/s",
+    ),
     _SOURCE,
 )
 LINK = (

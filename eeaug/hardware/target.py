@@ -1,4 +1,4 @@
-"""The target: processors, memories, links, and the files that describe them.
+"""The target: processors, memories, links, and what is said of them.
 
 Null is an honest answer in a description: what is not known stays None here, and no number is made of it.
 """
@@ -7,28 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
 from eeaug.errors import InputError
-from eeaug.hardware.fields import BYTES_PER_ELEMENT, FIELDS, LINK, MEMORY, PROCESSOR, RATES, SCHEMA_VERSION
-from eeaug.support.places import check_name
+from eeaug.hardware.fields import BYTES_PER_ELEMENT, LEVEL, LINK, MEMORY, PROCESSOR, RATES, SCHEMA_VERSION
 from eeaug.support.spelling import nearest
-from eeaug.support.strict_yaml import Mistakes, Section, parse
 
 __all__ = [
     "KINDS",
     "Hardware",
+    "Level",
     "Link",
     "Memory",
     "Processor",
     "as_dict",
     "dump",
-    "read",
-    "shipped",
     "warnings",
 ]
 
@@ -38,12 +33,29 @@ _SLOWEST_MACS_PER_S = 1e4
 
 
 @dataclass(frozen=True)
+class Level:
+    """A clock and voltage that a processor can work at: one of ``operating_points`` in the file.
+
+    ``switch_s`` passes before a stage at this level if the stage before ran at a level of another name.
+    """
+
+    name: str
+    clock_hz: float
+    voltage_v: float | None = None
+    active_power_w: float | None = None
+    switch_s: float | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
 class Processor:
     """One processor.
 
     ``rates_macs_per_s`` has the keys ``default`` and all of ``KINDS``; None is unknown. ``ram`` and
     ``flash`` name memories; two processors that name the same one share it. ``arithmetic`` is the type of
-    the activations, and so the width of what is handed over.
+    the activations, and so the width of what is handed over. ``more_ram`` and ``more_flash``: memories besides,
+    of which a stage may get one. Rates, overheads and power are those at
+    ``clock_hz``, which is one of ``operating_points`` if there are any.
     """
 
     name: str
@@ -62,6 +74,9 @@ class Processor:
     clock_hz: float | None = None
     cycles_per_instruction: float | None = None
     basis: str | None = None
+    operating_points: tuple[Level, ...] = ()
+    more_ram: tuple[str, ...] = ()
+    more_flash: tuple[str, ...] = ()
 
     def overhead_s(self, layers: float, elements: float) -> float:
         """Seconds that so many layers with MACs, which give so many elements, take besides their MACs."""
@@ -73,15 +88,49 @@ class Processor:
         return self.rates_macs_per_s["default"] if rate is None else rate
 
     @property
+    def rams(self) -> tuple[str, ...]:
+        """All memories that its tensors may live in."""
+        return (self.ram, *self.more_ram)
+
+    @property
+    def flashes(self) -> tuple[str, ...]:
+        """All memories that its weights may live in."""
+        return (self.flash, *self.more_flash)
+
+    @property
+    def nominal(self) -> Level | None:
+        """The level that rates, overheads and power are of; None: there is one only, without a name."""
+        return next((level for level in self.operating_points if level.clock_hz == self.clock_hz), None)
+
+    def power_w(self, level: Level) -> float | None:
+        """Drawn at a level: as it says, else scaled from the nominal one by clock · voltage²; None if unknown.
+
+        The dynamic power of CMOS circuits, P = activity · C · V² · f (Chandrakasan et al., Low-power CMOS digital
+        design, 1992, equation 1); what leaks is scaled with it.
+        """
+        nominal = self.nominal
+        if level.active_power_w is not None or nominal is None:
+            return level.active_power_w
+        known = self.active_power_w if nominal.active_power_w is None else nominal.active_power_w
+        if level == nominal or known is None:
+            return known
+        if level.voltage_v is None or nominal.voltage_v is None:
+            return None
+        return known * level.clock_hz / nominal.clock_hz * (level.voltage_v / nominal.voltage_v) ** 2
+
+    @property
     def bytes_per_element(self) -> int:
         return BYTES_PER_ELEMENT[self.arithmetic]
 
 
 @dataclass(frozen=True)
 class Memory:
+    """A memory; bandwidth None: no stage waits for it."""
+
     name: str
     bytes: int
     source: str | None = None
+    bandwidth_bytes_per_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -136,40 +185,6 @@ class Hardware:
         return next((k for k in self.links if (k.sender, k.receiver) == (sender, receiver)), None)
 
 
-def shipped() -> tuple[str, ...]:
-    """Names of the profiles that come with eeaug, sorted."""
-    files = resources.files("eeaug.hardware_profiles").iterdir()
-    return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
-
-
-def read(name_or_path: str) -> Hardware:
-    """The hardware in a file, or else the shipped profile of that name, with or without ``.yaml``.
-
-    Raises
-    ------
-    InputError
-        There is neither, or the file has mistakes: all of them, each with its path.
-    """
-    if not name_or_path.strip():
-        raise InputError(
-            f"the hardware's name is empty; give a YAML file or one of the shipped profiles: {', '.join(shipped())}"
-        )
-    check_name(name_or_path)
-    is_folder = Path(name_or_path).is_dir()
-    if Path(name_or_path).exists() and not is_folder:  # a pipe (--hw <(...)) may be given, too
-        return _read_file(Path(name_or_path))
-    profiles = shipped()
-    profile = name_or_path.removesuffix(".yaml")
-    if profile in profiles:
-        with resources.as_file(resources.files("eeaug.hardware_profiles") / f"{profile}.yaml") as path:
-            return _read_file(path)
-    known = f"shipped profiles: {', '.join(profiles)}"
-    if name_or_path and is_folder:
-        raise InputError(f"hardware '{name_or_path}' is a directory; give a YAML file or one of the {known}")
-    hint = nearest(profile, profiles)
-    raise InputError(f"hardware '{name_or_path}' is neither a file nor a shipped profile{hint} ({known})")
-
-
 def as_dict(hardware: Hardware) -> dict[str, Any]:
     """The description as plain values, with the keys of the file format in their usual order."""
     return {
@@ -182,6 +197,8 @@ def as_dict(hardware: Hardware) -> dict[str, Any]:
         "processors": [
             {f.key: getattr(p, f.key) for f in PROCESSOR}
             | {"rates_macs_per_s": {f.key: p.rates_macs_per_s[f.key] for f in RATES}}
+            | {"ram": _one_or_all(p.rams), "flash": _one_or_all(p.flashes)}
+            | {"operating_points": [{f.key: getattr(level, f.key) for f in LEVEL} for level in p.operating_points]}
             for p in hardware.processors
         ],
         "memories": [{f.key: getattr(m, f.key) for f in MEMORY} for m in hardware.memories],
@@ -190,6 +207,10 @@ def as_dict(hardware: Hardware) -> dict[str, Any]:
             for k in hardware.links
         ],
     }
+
+
+def _one_or_all(names: tuple[str, ...]) -> str | list[str]:
+    return names[0] if len(names) == 1 else list(names)
 
 
 def dump(hardware: Hardware) -> str:
@@ -214,88 +235,18 @@ def warnings(hardware: Hardware) -> tuple[str, ...]:
             lines.append(f"processors[{i}].active_power_w: null: no energy can be estimated on {p.name}")
         elif p.sleep_power_w is not None and p.sleep_power_w > p.active_power_w:
             lines.append(f"processors[{i}].sleep_power_w: more than active_power_w")
+        if p.active_power_w is not None:
+            for j, level in enumerate(p.operating_points):
+                if p.power_w(level) is None:
+                    path = f"processors[{i}].operating_points[{j}].active_power_w"
+                    lines.append(f"{path}: null, and no voltages: no energy can be estimated at {level.name}")
     for i, link in enumerate(hardware.links):
         if link.bandwidth_bytes_per_s is None:
             way = f"from {link.sender} to {link.receiver}"
             path = f"links[{i}].bandwidth_bytes_per_s"
             lines.append(f"{path}: null: no latency of a hand-over {way} can be estimated")
-    used = {name for p in hardware.processors for name in (p.ram, p.flash)}
+    used = {name for p in hardware.processors for name in (*p.rams, *p.flashes)}
     for i, memory in enumerate(hardware.memories):
         if memory.name not in used:
             lines.append(f"memories[{i}]: no processor uses {memory.name}")
     return tuple(lines)
-
-
-def _read_file(path: Path) -> Hardware:
-    mistakes = Mistakes(str(path))
-    top = Section(parse(path, mistakes), "", FIELDS, mistakes)
-    top.version("schema_version")
-    memory_sections = top.sections("memories")
-    memories = tuple(Memory(s.name("name"), s.whole("bytes"), s.text("source")) for s in memory_sections)
-    memory_names = _distinct(memory_sections, [m.name for m in memories])
-    processor_sections = top.sections("processors")
-    processors = tuple(_processor(s, memory_names) for s in processor_sections)
-    names = _distinct(processor_sections, [p.name for p in processors])
-    hardware = Hardware(
-        name=top.text("name") or "",
-        source=top.text("source"),
-        input_at=top.reference("input_at", names) or "".join(names[:1]),
-        exclusive=top.flag("exclusive"),
-        baseline=top.reference("baseline", names) or None,
-        processors=processors,
-        memories=memories,
-        links=_links(top.sections("links"), names),
-    )
-    mistakes.raise_if_any()
-    return hardware
-
-
-def _processor(section: Section, memory_names: list[str]) -> Processor:
-    rates = section.section("rates_macs_per_s")
-    return Processor(
-        name=section.name("name"),
-        rates_macs_per_s={f.key: rates.number(f.key) for f in RATES} if rates else {},
-        arithmetic=section.choice("arithmetic"),
-        ram=section.reference("ram", memory_names),
-        flash=section.reference("flash", memory_names),
-        active_power_w=section.number("active_power_w"),
-        sleep_power_w=section.number("sleep_power_w"),
-        wakeup_s=section.number("wakeup_s"),
-        runtime=section.text("runtime"),
-        cpu=section.choice("cpu") or None,
-        clock_hz=section.number("clock_hz"),
-        cycles_per_instruction=section.number("cycles_per_instruction"),
-        basis=section.choice("basis") or None,
-        source=section.text("source"),
-        overhead_s_per_layer=section.number("overhead_s_per_layer"),
-        overhead_s_per_element=section.number("overhead_s_per_element"),
-    )
-
-
-def _links(sections: tuple[Section, ...], names: list[str]) -> tuple[Link, ...]:
-    links: list[Link] = []
-    for section in sections:
-        link = Link(
-            sender=section.reference("from", names),
-            receiver=section.reference("to", names),
-            bandwidth_bytes_per_s=section.number("bandwidth_bytes_per_s"),
-            latency_s=section.number("latency_s") or 0.0,
-            energy_j_per_byte=section.number("energy_j_per_byte"),
-            source=section.text("source"),
-        )
-        if link.sender and link.sender == link.receiver:
-            section.note("to", f"links {link.sender} to itself")
-        elif link.sender and link.receiver:
-            for i, other in enumerate(links):
-                if (other.sender, other.receiver) == (link.sender, link.receiver):
-                    section.note("to", f"links[{i}] already goes from {link.sender} to {link.receiver}")
-        links.append(link)
-    return tuple(links)
-
-
-def _distinct(sections: tuple[Section, ...], names: list[str]) -> list[str]:
-    """The names, after noting each that stands a second time."""
-    for i, section in enumerate(sections):
-        if names[i] and names[i] in names[:i]:
-            section.note("name", f"'{names[i]}' stands a second time")
-    return names

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.hardware import KINDS, Hardware
+from eeaug.hardware import KINDS, Hardware, modes
 from eeaug.network import times
 from eeaug.network.graph import Block
 from eeaug.network.kernels import Kernels
@@ -47,13 +47,14 @@ class ExitCosts:
 
 @dataclass(frozen=True)
 class Segments:
-    """Costs of the segments of A architectures with m exits on one sequence of processors.
+    """Costs of the segments of A architectures with m exits in one sequence of modes.
 
     Parameters
     ----------
     macs, time_s, energy_j : (A, m + 1); hand-over and wake-up at the start of a segment belong to it
     parameters_bytes, activation_bytes, handover_bytes : (A, m + 1), each in its processor's width
-    processors : index of the processor of every segment
+    modes : index of the mode of every segment, in Costs.modes
+    sleep_w, sleep_j : what all processors draw asleep, and in a whole period; 0: the period is not known
     """
 
     macs: Floats
@@ -62,7 +63,19 @@ class Segments:
     parameters_bytes: Floats
     activation_bytes: Floats
     handover_bytes: Floats
-    processors: tuple[int, ...]
+    modes: tuple[int, ...]
+    sleep_w: float = 0.0
+    sleep_j: float = 0.0
+
+    @property
+    def drawn_j(self) -> Floats:
+        """Energy (A, m + 1) from one sample to the next: a segment draws what it takes more than sleep.
+
+        Sleep for a whole period belongs to the first segment, which every sample runs through.
+        """
+        drawn = self.energy_j - self.sleep_w * self.time_s
+        drawn[:, 0] += self.sleep_j
+        return drawn
 
     def of(self, cost: str) -> Floats:
         """One of COSTS by its name, (A, m + 1)."""
@@ -75,7 +88,7 @@ class Segments:
 
 
 class Costs:
-    """Tables of one backbone, its candidate exits and one target.
+    """Tables of one backbone, its candidate exits and one target, whose modes stages are placed in.
 
     Parameters
     ----------
@@ -83,14 +96,16 @@ class Costs:
     exits : C candidate exits
     input_elements : number of elements of one sample
     format : whose kernels and widths decide (times.decisive); None: rates and arithmetic of the description
+    period_s : one inference that often, sleep between; None: not known
     """
 
     def __init__(
         self, hardware: Hardware, blocks: Sequence[Block], exits: Sequence[ExitCosts], input_elements: int,
-        format: str | None = None,
+        format: str | None = None, period_s: float | None = None,
     ) -> None:  # fmt: skip
         self.hardware, self.blocks, self.exits = hardware, tuple(blocks), tuple(exits)
-        processors = hardware.processors
+        self.modes = modes(hardware)
+        processors = [mode.processor for mode in self.modes]
         self.after = np.array([e.after for e in exits], dtype=np.intp)
         self.elements = np.array([input_elements, *(b.elements for b in blocks)], dtype=np.float64)
         block_macs = np.array([_by_kind(b.macs) for b in blocks]).reshape(-1, len(KINDS))
@@ -105,17 +120,42 @@ class Costs:
             times.basis(p, format, [*(b.kernels for b in blocks), *(e.kernels for e in exits)]) for p in processors
         )
         self.format = format
+        self.width = np.array([times.width(p, format) for p in processors], dtype=np.float64)
         block_time_s = np.array([self._seconds(p, block_macs, blocks) for p in range(len(processors))])
+        # no block is faster than its weights, its input and its output come and go
+        parameters = np.array([b.parameters for b in blocks], dtype=np.float64)
+        block_time_s = self._with_memory(block_time_s, parameters, self.elements[:-1] + self.elements[1:])
         # unknown times are counted apart: a NaN in a prefix sum would spoil all segments behind it
         self.block_time_s = np.array([_prefix(np.nan_to_num(row)) for row in block_time_s])
         self.block_unknown = np.array([_prefix(np.isnan(row)) for row in block_time_s])
-        self.head_time_s = np.array([self._seconds(p, head_macs, exits) for p in range(len(processors))])
-        self.width = np.array([times.width(p, format) for p in processors], dtype=np.float64)
+        head_time_s = np.array([self._seconds(p, head_macs, exits) for p in range(len(processors))])
+        self.head_time_s = self._with_memory(head_time_s, self.head_parameters, self.elements[self.after])
+        self.part_time_s = np.nan_to_num(np.concatenate([block_time_s, self.head_time_s], axis=1))
         self.wakeup_s = np.array([p.wakeup_s or 0.0 for p in processors])
         asleep = np.array([p.sleep_power_w or 0.0 for p in processors])
         active = np.array([np.nan if p.active_power_w is None else p.active_power_w for p in processors])
-        self.power_w = active + asleep.sum() - asleep  # this one works, the others sleep
-        self.source = [p.name for p in processors].index(hardware.input_at)
+        all_asleep = sum(p.sleep_power_w or 0.0 for p in hardware.processors)
+        self.power_w = active + all_asleep - asleep  # this one works, the others sleep
+        self.period_s = period_s
+        self.sleep_w = 0.0 if period_s is None else all_asleep
+        self.sleep_j = self.sleep_w * (period_s or 0.0)
+        self.source = next(  # where samples arrive
+            i for i, mode in enumerate(self.modes) if mode.nominal and mode.processor.name == hardware.input_at
+        )
+
+    def _with_memory(self, time_s: Floats, parameters: Floats, elements: Floats) -> Floats:
+        """Times of N parts in every mode, (P, N), but at least what their bytes need.
+
+        Memories work at the same time; what shares one goes one after the other. Weights are read once at least.
+        """
+        speed = {memory.name: memory.bandwidth_bytes_per_s or np.inf for memory in self.hardware.memories}
+        rows = []
+        for mode, row, width in zip(self.modes, time_s, self.width, strict=True):
+            flash, ram = mode.processor.flash, mode.processor.ram
+            weights_s, tensors_s = parameters * width / speed[flash], elements * width / speed[ram]
+            waits = weights_s + tensors_s if flash == ram else np.maximum(weights_s, tensors_s)
+            rows.append(np.maximum(row, waits))
+        return np.array(rows)
 
     @property
     def total_macs(self) -> float:
@@ -126,92 +166,138 @@ class Costs:
         """Of all times: one for all processors, or both where it differs."""
         return " and ".join(sorted({basis.kind for basis in self.bases}))
 
-    def _seconds(self, processor: int, macs: Floats, parts: Sequence[Block] | Sequence[ExitCosts]) -> Floats:
-        """Of every part, (N,), on a processor; macs (N, KINDS). NaN where a rate is unknown."""
-        p = self.hardware.processors[processor]
-        if self.format is not None and self.bases[processor].counted:
+    def _seconds(self, mode: int, macs: Floats, parts: Sequence[Block] | Sequence[ExitCosts]) -> Floats:
+        """Of every part, (N,), in a mode; macs (N, KINDS). NaN where a rate is unknown."""
+        p = self.modes[mode].processor
+        if self.format is not None and self.bases[mode].counted:
             return np.array([times.seconds(p, self.format, part.kernels) for part in parts])
         rates = [p.rate(kind) for kind in KINDS]
         besides = np.array([p.overhead_s(part.operations, part.results) for part in parts])
         return np.asarray(_times(macs, np.array([np.nan if r is None else 1.0 / r for r in rates])) + besides)
 
     def connected(self, sender: int, receiver: int) -> bool:
-        names = [p.name for p in self.hardware.processors]
-        return sender == receiver or self.hardware.link(names[sender], names[receiver]) is not None
+        """Whether a stage in one mode can hand over to one in another."""
+        here, there = self.modes[sender].processor.name, self.modes[receiver].processor.name
+        return here == there or self.hardware.link(here, there) is not None
 
-    def segments(self, architectures: NDArray[np.intp], processors: Sequence[int], carried: int = 0) -> Segments:
-        """Costs of architectures (A, m) of exit indices, all on the same m + 1 processors.
+    def segments(self, architectures: NDArray[np.intp], modes: Sequence[int], carried: int = 0) -> Segments:
+        """Costs of architectures (A, m) of exit indices, all in the same m + 1 modes.
 
         ``carried``: elements that a hand-over has besides the tensor for every exit before it.
         """
         count, m = architectures.shape
         start = np.zeros(count, dtype=np.intp)
-        sender, stages = self.source, []
-        for k, processor in enumerate(processors):
+        sender, stages = None, []
+        for k, mode in enumerate(modes):
             head = architectures[:, k] if k < m else None
-            stages.append(self.stage(start, head, sender, processor, k * carried))
+            stages.append(self.stage(start, head, sender, mode, k * carried))
             start = self.after[head] if head is not None else start
-            sender = processor
+            sender = mode
         macs, time, energy, weights, tensors, sent = (np.stack(c, axis=1) for c in zip(*stages, strict=True))
-        return Segments(macs, time, energy, weights, tensors, sent, tuple(processors))
+        return Segments(macs, time, energy, weights, tensors, sent, tuple(modes), self.sleep_w, self.sleep_j)
 
     def stage(
-        self, start: NDArray[np.intp], head: NDArray[np.intp] | None, sender: int, processor: int, carried: int = 0
-    ) -> tuple[Floats, ...]:
+        self, start: NDArray[np.intp], head: NDArray[np.intp] | None, sender: int | None, mode: int,
+        carried: int = 0,
+    ) -> tuple[Floats, ...]:  # fmt: skip
         """Costs of single segments, each (N,), in the order of the fields of :class:`Segments`.
 
-        start (N,): boundaries where they begin, after the tensor there came from ``sender``; head (N,): the
-        exits where they end, None for the final classifier.
+        start (N,): boundaries where they begin, after the tensor there came from the mode ``sender``, None: from
+        where samples arrive; head (N,): the exits where they end, None for the final classifier.
         """
         end = np.full_like(start, len(self.blocks)) if head is None else self.after[head]
-        macs, time, energy, weights, tensors = self.body(start, end, processor)
+        macs, time, energy, weights, tensors = self.body(start, end, mode)
         if head is not None:
-            more = self.branch(head, processor)
+            more = self.branch(head, mode)
             macs, time, energy, weights = macs + more[0], time + more[1], energy + more[2], weights + more[3]
             tensors = np.maximum(tensors, more[4])
-        seconds, joules, sent = self.handover(start, sender, processor, carried)
+        seconds, joules, sent = self.handover(start, sender, mode, carried)
         return macs, time + seconds, energy + joules, weights, tensors, sent
 
-    def body(self, start: NDArray[np.intp], end: NDArray[np.intp], processor: int) -> tuple[Floats, ...]:
+    def body(self, start: NDArray[np.intp], end: NDArray[np.intp], mode: int) -> tuple[Floats, ...]:
         """MACs, seconds, joules, bytes of weights and of tensors of the blocks from start to end, each (N,)."""
         macs = self.block_macs[end] - self.block_macs[start]
-        time = self.block_time_s[processor, end] - self.block_time_s[processor, start]
-        unknown = self.block_unknown[processor, end] > self.block_unknown[processor, start]
+        time = self.block_time_s[mode, end] - self.block_time_s[mode, start]
+        unknown = self.block_unknown[mode, end] > self.block_unknown[mode, start]
         time = np.where(unknown, np.nan, time)
         weights = self.block_parameters[end] - self.block_parameters[start]
-        width = self.width[processor]
-        return macs, time, time * self.power_w[processor], weights * width, self.peak[start, end] * width
+        width = self.width[mode]
+        return macs, time, time * self.power_w[mode], weights * width, self.peak[start, end] * width
 
-    def branch(self, head: NDArray[np.intp], processor: int) -> tuple[Floats, ...]:
+    def branch(self, head: NDArray[np.intp], mode: int) -> tuple[Floats, ...]:
         """The same of the heads at exits (N,)."""
-        time, width = self.head_time_s[processor, head], self.width[processor]
+        time, width = self.head_time_s[mode, head], self.width[mode]
         # the tensor that may be handed over stays alive while the head runs
         tensors = self.elements[self.after[head]] + self.head_peak[head]
         weights = self.head_parameters[head]
-        return self.head_macs[head], time, time * self.power_w[processor], weights * width, tensors * width
+        return self.head_macs[head], time, time * self.power_w[mode], weights * width, tensors * width
 
     def handover(
-        self, at: NDArray[np.intp], sender: int, receiver: int, carried: int = 0
+        self, at: NDArray[np.intp], sender: int | None, receiver: int, carried: int = 0
     ) -> tuple[Floats, Floats, Floats]:
-        """Seconds and joules until the receiver is awake and has the tensors at ``at`` (N,), and their bytes.
+        """Seconds and joules until a stage can begin with the tensors at ``at`` (N,), and their bytes.
 
-        ``carried``: elements that go with each of them.
+        From the mode of the stage before, None: from where samples arrive, to that of the stage. ``carried``:
+        elements that go with each tensor.
         """
-        return self.transfer((self.elements[at] + carried) * self.width[sender], sender, receiver)
+        width = self.width[self.source if sender is None else sender]
+        return self.transfer((self.elements[at] + carried) * width, sender, receiver)
 
-    def transfer(self, sent: Floats, sender: int, receiver: int) -> tuple[Floats, Floats, Floats]:
-        """The same for so many bytes, (N,)."""
-        if sender == receiver:
-            return np.zeros(len(sent)), np.zeros(len(sent)), np.zeros(len(sent))
-        names = [p.name for p in self.hardware.processors]
-        link = self.hardware.link(names[sender], names[receiver])
+    def transfer(self, sent: Floats, sender: int | None, receiver: int) -> tuple[Floats, Floats, Floats]:
+        """The same for so many bytes, (N,); none are sent where the processor is the same."""
+        arrives, nothing = sender is None, np.zeros(len(sent))
+        sender = self.source if sender is None else sender
+        here, there = self.modes[sender], self.modes[receiver]
+        wakeup = 0.0 if arrives else there.switch_s(here)
+        if here.index == there.index:
+            return nothing + wakeup, nothing + wakeup * self.power_w[receiver], nothing
+        link = self.hardware.link(here.processor.name, there.processor.name)
         if link is None or link.bandwidth_bytes_per_s is None:
             return np.full_like(sent, np.nan), np.full_like(sent, np.nan), sent
         seconds = link.latency_s + sent / link.bandwidth_bytes_per_s
         # during the transfer the sender is active, all others sleep
         joules = seconds * self.power_w[sender] + sent * (link.energy_j_per_byte or 0.0)
-        wakeup = self.wakeup_s[receiver]
+        wakeup += self.wakeup_s[receiver]
         return seconds + wakeup, joules + wakeup * self.power_w[receiver], sent
+
+    def useful(self, most_exits: int) -> tuple[int, ...]:
+        """The modes less those that another one of the same processor and level can stand in for everywhere.
+
+        That is no slower in any block or head, and its memories are those of the other or have room for all that
+        any design with so many exits could put there.
+        """
+        room, every = self._with_room(most_exits), range(len(self.modes))
+
+        def stands_in(i: int, j: int) -> bool:
+            one, other = self.modes[i], self.modes[j]
+            if i == j or (one.index, one.level) != (other.index, other.level):
+                return False
+            if self.power_w[i] < self.sleep_w:  # what draws less than sleep gains by being slow
+                return False
+            mine, its = one.processor, other.processor
+            for here, there in ((mine.flash, its.flash), (mine.ram, its.ram)):
+                if here != there and here not in room:
+                    return False
+            times, others = self.part_time_s[i], self.part_time_s[j]
+            return bool((times <= others).all() and (i < j or (times < others).any()))
+
+        return tuple(j for j in every if not any(stands_in(i, j) for i in every))
+
+    def _with_room(self, most_exits: int) -> set[str]:
+        """Memories that no design with so many exits can fill."""
+        heads = np.sort(self.head_parameters)[::-1][:most_exits].sum()
+        widest = self.width.max()
+        weights = (self.block_parameters[-1] + heads) * widest
+        tensors = max([self.peak[0, -1], *(self.elements[self.after] + self.head_peak)]) * widest
+        processors, room = self.hardware.processors, set()
+        for memory in self.hardware.memories:
+            users = sum(memory.name in p.rams for p in processors)
+            most = tensors * (min(users, 1) if self.hardware.exclusive else users)
+            if any(memory.name in p.flashes for p in processors):
+                most += weights
+            if most <= memory.bytes:
+                room.add(memory.name)
+        return room
 
     def memory_bytes(self, segments: Segments) -> dict[str, Floats]:
         """Bytes used of every memory, (A,) each: weights of all segments, and working memory.
@@ -219,17 +305,17 @@ class Costs:
         One processor's stages run one after the other and reuse its working memory. Processors that share
         a memory add up, unless the target is ``exclusive``: then only one works at a time.
         """
-        count = segments.macs.shape[0]
-        used = {memory.name: np.zeros(count) for memory in self.hardware.memories}
-        working: dict[str, list[Floats]] = {name: [] for name in used}
-        for p in sorted(set(segments.processors)):
-            processor = self.hardware.processors[p]
-            mine = [k for k, q in enumerate(segments.processors) if q == p]
-            used[processor.flash] += segments.parameters_bytes[:, mine].sum(axis=1)
-            working[processor.ram].append(segments.activation_bytes[:, mine].max(axis=1))
-        for name, arenas in working.items():
-            if arenas:
-                used[name] += np.max(arenas, axis=0) if self.hardware.exclusive else np.sum(arenas, axis=0)
+        used = {memory.name: np.zeros(len(segments.macs)) for memory in self.hardware.memories}
+        arenas: dict[str, dict[int, Floats]] = {name: {} for name in used}  # by memory and processor
+        for k, m in enumerate(segments.modes):
+            mode, tensors = self.modes[m], segments.activation_bytes[:, k]
+            used[mode.processor.flash] += segments.parameters_bytes[:, k]
+            here = arenas[mode.processor.ram]
+            here[mode.index] = np.maximum(here.get(mode.index, 0.0), tensors)
+        for name, here in arenas.items():
+            if here:
+                every = list(here.values())
+                used[name] += np.max(every, axis=0) if self.hardware.exclusive else np.sum(every, axis=0)
         return used
 
 
@@ -244,8 +330,9 @@ def require_rates(costs: Costs, kinds: Sequence[str], key: str, value: str | Non
     """
     missing: list[str] = []
     hardware = costs.hardware
+    counted = {mode.index for mode, basis in zip(costs.modes, costs.bases, strict=True) if basis.counted}
     for i, p in enumerate(hardware.processors):
-        if costs.bases[i].counted:
+        if i in counted:
             continue
         unknown = [k for k in kinds if p.rate(k) is None]
         if unknown:
@@ -259,11 +346,10 @@ def require_rates(costs: Costs, kinds: Sequence[str], key: str, value: str | Non
 
 
 def require_energies(hardware: Hardware, key: str, value: str | None = None) -> None:
-    """The same for energies: every active power must be known."""
+    """The same for energies: the active power of every processor must be known, at one level at least."""
+    known = {mode.index for mode in modes(hardware) if mode.processor.active_power_w is not None}
     missing = [
-        f"processors[{i}].active_power_w ({p.name})"
-        for i, p in enumerate(hardware.processors)
-        if p.active_power_w is None
+        f"processors[{i}].active_power_w ({p.name})" for i, p in enumerate(hardware.processors) if i not in known
     ]
     _refuse(hardware, missing, key, value)
 

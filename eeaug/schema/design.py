@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from eeaug.schema.figures import FIGURES
-from eeaug.schema.words import Schema, count, flag, number, or_null, record, ref, rows, share, text
+from eeaug.schema.words import Schema, count, extended, flag, number, or_null, record, ref, rows, share, text
 from eeaug.settings import COSTS, PROMISES
 
 __all__ = [
     "BINS",
     "BOUNDS_UNIT",
+    "CHOICES",
     "CURVE_POINT",
     "DESIGN",
     "LOSING",
@@ -101,24 +102,33 @@ PROMISE = record(
     statement=text("The same in a sentence."),
 )
 
-_SEGMENT = record(
-    "What one processor runs up to one decision.",
-    stage=text("Its folder under stages/."),
-    processor=text("Where it runs."),
-    **{"from": text("Location where it begins; null: the input.", null=True)},
-    to=text("Location where it ends, or output."),
-    head=text("The exit's head at its end.", null=True),
-    macs=count("Of the backbone's part.", "MAC"),
-    head_macs=count("Of the head.", "MAC"),
-    received_bytes=count("Handed over to it for each sample.", "B"),
-    handover_bytes=count("Handed over by it for each sample that goes on to another processor.", "B"),
-    latency_s=number("Of everything here: hand-over, wake-up, backbone's part, head.", "s", null=True),
-    received_latency_s=number("Of the hand-over to it and its wake-up, in latency_s.", "s", null=True),
-    head_latency_s=number("Of the head, in latency_s.", "s", null=True),
-    energy_j=number("Of everything here, per sample that comes here.", "J", null=True),
-    bytes_per_element=count("Width of its processor's arithmetic, in which the bytes here are.", "B"),
-    storage_bytes=count("Weights.", "B"),
-    peak_activation_bytes=count("Most tensor bytes that are alive at once.", "B"),
+# of a stage, as hardware.Mode.choices: of what its processor has several of
+CHOICES = {
+    "level": text("Performance level of its processor.", minLength=1),
+    "weights_in": text("Memory of its weights.", minLength=1),
+    "tensors_in": text("Memory of its tensors.", minLength=1),
+}
+_SEGMENT = extended(
+    record(
+        "What one processor runs up to one decision.",
+        stage=text("Its folder under stages/."),
+        processor=text("Where it runs."),
+        **{"from": text("Location where it begins; null: the input.", null=True)},
+        to=text("Location where it ends, or output."),
+        head=text("The exit's head at its end.", null=True),
+        macs=count("Of the backbone's part.", "MAC"),
+        head_macs=count("Of the head.", "MAC"),
+        received_bytes=count("Handed over to it for each sample.", "B"),
+        handover_bytes=count("Handed over by it for each sample that goes on to another processor.", "B"),
+        latency_s=number("Of everything here: hand-over, wake-up, backbone's part, head.", "s", null=True),
+        received_latency_s=number("Of the hand-over to it and its wake-up, in latency_s.", "s", null=True),
+        head_latency_s=number("Of the head, in latency_s.", "s", null=True),
+        energy_j=number("Of everything here, per sample that comes here.", "J", null=True),
+        bytes_per_element=count("Width of its processor's arithmetic, in which the bytes here are.", "B"),
+        storage_bytes=count("Weights.", "B"),
+        peak_activation_bytes=count("Most tensor bytes that are alive at once.", "B"),
+    ),
+    **CHOICES,
 )
 
 _EXIT = record(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from eeaug.cascade.measures import MEASURES
-from eeaug.schema.design import THRESHOLD
+from eeaug.schema.design import CHOICES, THRESHOLD
 from eeaug.schema.settings import SEED, SETTINGS
 from eeaug.schema.words import (
     Schema,
@@ -142,6 +142,7 @@ _STAGE = extended(
         macs=count("Of a sample that comes here.", "MAC"),
         files=by_name("Of its formats: path below the bundle.", text("A path.", **_NAME)),
     ),
+    **CHOICES,
     int8=record(
         "Its int8 file.",
         inputs=by_name("Of what it takes.", _QUANTISATION),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from eeaug.schema.c_files import c_files
 from eeaug.schema.design import (
     BOUNDS_UNIT,
+    CHOICES,
     CURVE_POINT,
     DESIGN,
     LOSING,
@@ -59,11 +60,14 @@ def schema() -> Schema:
             ),
             settings=SETTINGS,
             data=_DATA,
-            baseline=record(
-                "The given model, whole, without exits.",
-                processor=text("Where it runs."),
-                choose=ref("metrics"),
-                measured=or_null(ref("metrics")),
+            baseline=extended(
+                record(
+                    "The given model, whole, without exits.",
+                    processor=text("Where it runs."),
+                    choose=ref("metrics"),
+                    measured=or_null(ref("metrics")),
+                ),
+                **CHOICES,
             ),
             design=DESIGN,
             benefit_curve=rows("What accuracy drops buy, on choose; cheapest first.", CURVE_POINT),
@@ -105,31 +109,46 @@ _MODEL = record(
     decision=text("How its output becomes a class.", one_of=("softmax", "binary", "multilabel")),
 )
 
-_HARDWARE = record(
-    "The target, as far as figures depend on it; hardware.yaml in the bundle is all of it.",
-    name=text("Its name."),
-    sha256=sha256("SHA-256 of hardware.yaml."),
-    source=text("Where its figures come from.", null=True),
-    processors=rows("Names, in order of use.", text("A name.")),
-    input_at=text("The processor where samples arrive."),
-    baseline=text("The processor that the whole model runs on for comparison."),
-    exclusive=flag("Whether one processor works at a time."),
-    basis=text("Where latency and energy come from.", one_of=("profile", "counted", "timed")),
-    runtimes=by_name("By processor: what the rates were measured with.", text("Null: not said.", null=True)),
-    memories=rows(
-        "What weights and tensors may use.",
-        record(
-            "A memory.",
-            memory=text("Its name."),
-            bytes=count("Its size.", "B"),
-            ram_of=rows("Processors whose tensors live there.", text("A name.")),
-            flash_of=rows("Processors whose weights live there.", text("A name.")),
+_HARDWARE = extended(
+    record(
+        "The target, as far as figures depend on it; hardware.yaml in the bundle is all of it.",
+        name=text("Its name."),
+        sha256=sha256("SHA-256 of hardware.yaml."),
+        source=text("Where its figures come from.", null=True),
+        processors=rows("Names, in order of use.", text("A name.")),
+        input_at=text("The processor where samples arrive."),
+        baseline=text("The processor that the whole model runs on for comparison."),
+        exclusive=flag("Whether one processor works at a time."),
+        basis=text("Where latency and energy come from.", one_of=("profile", "counted", "timed")),
+        runtimes=by_name("By processor: what the rates were measured with.", text("Null: not said.", null=True)),
+        memories=rows(
+            "What weights and tensors may use.",
+            record(
+                "A memory.",
+                memory=text("Its name."),
+                bytes=count("Its size.", "B"),
+                ram_of=rows("Processors whose tensors live there.", text("A name.")),
+                flash_of=rows("Processors whose weights live there.", text("A name.")),
+            ),
+        ),
+        sleep_power_w=by_name(
+            "By processor: drawn while it does not work.", number("Null: unknown, counted as 0.", "W", null=True)
+        ),
+        not_counted=rows("What is unknown and counted as 0.", text("In words.")),
+    ),
+    levels=by_name(
+        "Of processors that have several performance levels (operating_points in hardware.yaml).",
+        rows(
+            "The levels.",
+            record(
+                "A level.",
+                name=text("Its name."),
+                clock_hz=number("Its frequency.", "Hz", exclusiveMinimum=0),
+                voltage_v=number("Of the core; null: unknown.", "V", null=True),
+                active_power_w=number("Drawn while it works, as given or scaled; null: unknown.", "W", null=True),
+            ),
         ),
     ),
-    sleep_power_w=by_name(
-        "By processor: drawn while it does not work.", number("Null: unknown, counted as 0.", "W", null=True)
-    ),
-    not_counted=rows("What is unknown and counted as 0.", text("In words.")),
 )
 
 _PART = or_null(

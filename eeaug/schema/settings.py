@@ -57,5 +57,6 @@ _ALWAYS = record(
 )
 SETTINGS = extended(
     _ALWAYS,
+    period_s=number("One inference that often, with sleep between; else not known.", "s", exclusiveMinimum=0),
     c_prefix=text("What names in C files begin with; without it the model's name.", pattern=f"^{C_PREFIX}$"),
 )

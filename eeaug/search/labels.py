@@ -1,7 +1,7 @@
 """Pareto labels: the best independent cascades when there are too many architectures to enumerate.
 
 Under independence a cascade is built backwards, from place to place. A label says what a sample still meets
-that is at a place, in the midst of a segment on some processor, with some exits left: (mean cost, P(wrong),
+that is at a place, in the midst of a segment in some mode, with some exits left: (mean cost, P(wrong),
 resources). A block of layers adds its row, an exit with leave rate a, P(leave, wrong) e and cost c maps a
 label to (c + (1 − a)·cost, e + (1 − a)·wrong, resources + more). All of it is monotone in every component,
 because 1 − a ≥ 0: dominated labels can be dropped without losing an optimum. (A weighted sum of the
@@ -56,7 +56,7 @@ def front(problem: Problem, m: int) -> NDArray[np.intp]:
     """
     steps = Steps(problem, m)
     rooms = None
-    if steps.limits:
+    if steps.limits and steps.rising:
         cascades = _Pass(steps, few=True).front()
         rooms = _rooms(steps, cascades.rows) if len(cascades.rows) else None
     labels = _Pass(steps, few=False, rooms=rooms).front()
@@ -78,28 +78,28 @@ class _Pass:
 
     def __init__(self, steps: Steps, *, few: bool, rooms: dict[State, Floats] | None = None) -> None:
         self.steps, self.few, self.rooms = steps, few, rooms
-        self.processors = range(steps.block.shape[1])
+        self.modes = range(steps.block.shape[1])
 
     def front(self) -> _Labels:
         """The undominated cascades with m exits, of those that meet the limits."""
         steps, m = self.steps, self.steps.m
         nothing = [_Labels(np.zeros((0, steps.width)), np.zeros((0, r), np.int32)) for r in range(m + 1)]
-        # at[r][q]: labels at a place, in the midst of a segment on processor q, with r exits left
-        at = [[labels] * len(self.processors) for labels in nothing]
-        at[0] = [_Labels(steps.final[None], np.zeros((1, 0), np.int32))] * len(self.processors)
+        # at[r][q]: labels at a place, in the midst of a segment in mode q, with r exits left
+        at = [[labels] * len(self.modes) for labels in nothing]
+        at[0] = [_Labels(steps.final[None], np.zeros((1, 0), np.int32))] * len(self.modes)
         for place in range(len(steps.places) - 2, 0, -1):
             onward = self._before(at, place)
             # past a pinned location nothing leads on but an exit there
-            at = [[labels] * len(self.processors) for labels in nothing] if steps.pinned[place] else onward
+            at = [[labels] * len(self.modes) for labels in nothing] if steps.pinned[place] else onward
             at = [list(row) for row in at]
             for r in range(m):
-                for q in self.processors:
+                for q in self.modes:
                     exits = self._exits(onward[r], (1, m - r, place, q))
                     if exits:
                         at[r + 1][q] = self._tidied(_join([at[r + 1][q], *exits]), (0, m - r - 1, place, q))
         first = self._before(at, 0)[m]
         labels = _join(
-            [nothing[m], *(first[q].shifted(steps.enter[q], steps) for q in self.processors if steps.enter_ok[q])]
+            [nothing[m], *(first[q].shifted(steps.enter[q], steps) for q in self.modes if steps.enter_ok[q])]
         )
         for limit in steps.limits:
             labels = labels.of(limit.used(labels.rows) <= limit.most)
@@ -117,12 +117,10 @@ class _Pass:
         ]
 
     def _exits(self, onward: list[_Labels], state: State) -> list[_Labels]:
-        """Labels of the exits at a place, from those behind it on every processor."""
+        """Labels of the exits at a place, from those behind it in every mode."""
         steps, (_, _, place, q) = self.steps, state
         heads = [h for h in steps.heads[place] if steps.head_ok[h, q]]
-        hops = [
-            onward[p].shifted(steps.hop[place, q, p], steps) for p in self.processors if steps.hop_ok[place, q, p]
-        ]
+        hops = [onward[p].shifted(steps.hop[place, q, p], steps) for p in self.modes if steps.hop_ok[place, q, p]]
         if not heads or not any(len(labels.rows) for labels in hops):
             return []
         behind = self._tidied(_join(hops), state)
@@ -193,20 +191,20 @@ def _rooms(steps: Steps, points: Floats) -> dict[State, Floats]:
     slack = 1 + 1e-9
     corners = slack * np.stack([np.append(cascades[:, 0], np.inf), np.append(np.inf, cascades[:, 1])], axis=1)
     rooms: dict[State, Floats] = {}
-    processors, nothing = range(steps.block.shape[1]), np.zeros((0, 2))
+    modes, nothing = range(steps.block.shape[1]), np.zeros((0, 2))
 
     def less(room: Floats, row: Floats) -> Floats:
         return np.asarray(room - [row[COST], 0.0])
 
     for place in range(len(steps.places) - 1):
         for k in range(steps.m):
-            for q in processors:
+            for q in modes:
                 begun = [nothing]
                 if not steps.pinned[place]:
                     begun.append(rooms.get((0, k, place, q), nothing))
                 if place == 0 and k == 0 and steps.enter_ok[q]:
                     begun.append(less(corners, steps.enter[q]))
-                for p in processors:
+                for p in modes:
                     if steps.hop_ok[place, p, q]:
                         begun.append(less(rooms.get((1, k, place, p), nothing), steps.hop[place, p, q]))
                 if not steps.block_ok[place, q]:

@@ -1,31 +1,45 @@
-"""Which architectures there are, and on which processors their segments may run."""
+"""Which architectures there are, and in which modes their segments may run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations, combinations_with_replacement
-from math import comb
+from itertools import combinations, combinations_with_replacement, pairwise, product
+from math import comb, prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.search.space import Problem
 
-__all__ = ["architectures", "count_architectures", "neighbours", "placements"]
+__all__ = ["MOST_WAYS", "architectures", "count_architectures", "neighbours", "placements"]
+
+
+# With more sequences of modes than this, a processor keeps one level for all its segments.
+MOST_WAYS = 4096
 
 
 def placements(problem: Problem, m: int) -> Iterator[tuple[int, ...]]:
-    """Processor sequences for m + 1 segments, in the order of use; repeats and gaps are allowed.
+    """Sequences of modes for m + 1 segments, processors in the order of use; repeats and gaps are allowed.
 
     With ``one_each`` (the paper's mapping) every segment has a processor of its own. Sequences between
-    processors without a link are left out.
+    processors without a link are left out. On a processor each segment may run at any level, with weights and
+    tensors in any of its memories, up to MOST_WAYS sequences.
     """
     choose = combinations if problem.one_each else combinations_with_replacement
     costs = problem.costs
-    for sequence in choose(range(len(costs.hardware.processors)), m + 1):
-        hops = zip((costs.source, *sequence), sequence, strict=False)
-        if all(costs.connected(a, b) for a, b in hops):
-            yield sequence
+    count = len(costs.hardware.processors)
+    usable = [[i for i in problem.modes if costs.modes[i].index == p] for p in range(count)]
+
+    def linked(sequence: tuple[int, ...]) -> bool:
+        way = (costs.source, *(usable[p][0] for p in sequence))
+        return all(costs.connected(a, b) for a, b in pairwise(way))
+
+    ways = [sequence for sequence in choose(range(count), m + 1) if linked(sequence)]
+    few = sum(prod(len(usable[p]) for p in sequence) for sequence in ways) <= MOST_WAYS
+    for sequence in ways:
+        for way in product(*(usable[p] for p in sequence)):
+            if few or len({(costs.modes[i].index, costs.modes[i].level) for i in way}) == len(set(sequence)):
+                yield way
 
 
 def _after_and_pins(problem: Problem) -> tuple[NDArray[np.intp], set[int]]:

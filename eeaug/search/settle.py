@@ -29,7 +29,7 @@ class _Front:
     """The lowest mean cost seen at each number of right answers.
 
     ``cost[i]`` at i of n right answers is that of configuration ``config[i]`` of the architecture ``exits[i]``
-    (−1 behind its last exit) on the sequence of processors number ``way[i]``; −1: any that fits.
+    (−1 behind its last exit) in the sequence of modes number ``way[i]``; −1: any that fits.
     """
 
     cost: Floats
@@ -65,7 +65,7 @@ class Settled:
 
 @dataclass(frozen=True)
 class _Placed:
-    """Architectures (A, m) on all S sequences of processors: which fit, and the costs of the segments."""
+    """Architectures (A, m) in all S sequences of modes: which fit, and the costs of the segments."""
 
     archs: Indices
     sequences: tuple[tuple[int, ...], ...]
@@ -108,7 +108,8 @@ class _Placed:
         known = [np.inf if np.isnan(v) else float(f"{v:.12g}") for v in means]
         used, arch = self.sequences[way], self.archs[row]
         after = (float(problem.costs.after[e]) for e in arch)
-        key = (float(f"{value:.12g}"), *known, len(set(used)), *after)
+        processors = {problem.costs.modes[mode].index for mode in used}
+        key = (float(f"{value:.12g}"), *known, len(processors), len(set(used)), *after)
         thresholds = of_design(problem.grid[e, t] for e, t in zip(arch, config, strict=True))
         return key, Design(tuple(int(e) for e in arch), used, thresholds)
 
@@ -144,18 +145,19 @@ def front(problem: Problem, settled: Settled, cost: str) -> tuple[tuple[Design, 
 
 def _portions(problem: Problem, items: Indices, m: int) -> Iterator[Indices]:
     """Architectures with m exits in portions of which all tables stay small."""
-    size = max(1, min(_ARCHITECTURES, _CONFIGURATIONS // problem.thresholds**m))
+    ways = sum(1 for _ in placements(problem, m))
+    size = max(1, min(_ARCHITECTURES, _CONFIGURATIONS // problem.thresholds**m, _PLACED // max(1, ways * (m + 1))))
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-_ARCHITECTURES, _CONFIGURATIONS = 1 << 12, 1 << 20
+_ARCHITECTURES, _CONFIGURATIONS, _PLACED = 1 << 12, 1 << 20, 1 << 22
 
 
 def settle(problem: Problem, archs: Indices, into: Settled) -> Settled:
     """Score every threshold configuration of ``archs`` (A, m) on every placement; keep the best in ``into``.
 
     Scores are exact counts, or independent ones if the problem says so. Ties go to the lower mean energy,
-    mean latency, worst latency, number of processors, then the earlier location.
+    mean latency, worst latency, number of processors, of levels, then the earlier location.
     """
     for cost in into.costs:
         into.fronts.setdefault(cost, _Front.empty(problem))
@@ -288,7 +290,9 @@ def _promising(
     most_accurate = tables.accuracy.reshape(count, -1).max(axis=1)
     some = problem.objective.allows(most_accurate)[row]
     row, way = row[some], way[some]
-    cost = (np.stack(least, axis=1)[row] * placed.costs[problem.cost][row, way]).sum(axis=1)
+    costs = placed.costs[problem.cost][row, way]
+    # at most all reach a segment that draws less than sleep, at 1
+    cost = np.where(costs < 0, costs, np.stack(least, axis=1)[row] * costs).sum(axis=1)
     bound = problem.objective.value(cost, most_accurate[row])
     known = np.isfinite(bound)
     row, way, bound = row[known], way[known], bound[known]

@@ -134,7 +134,8 @@ def explain(problem: Problem, into: Settled, looked_at: Sequence[Indices] = ()) 
         )  # fmt: skip
     (limit, need), *others = nearest.items()
     given = problem.limits[limit]
-    name = "max_latency_s" if limit == LATENCY else limit
+    option = problem.latency_option
+    name = {"--period": "period_s"}.get(option, "max_latency_s") if limit == LATENCY else limit
     if others:
         missed = " and ".join(_missed(problem, each, value) for each, value in nearest.items())
         message = f"no design meets the limits; the nearest misses {len(nearest)} of them: {missed}"
@@ -142,8 +143,8 @@ def explain(problem: Problem, into: Settled, looked_at: Sequence[Indices] = ()) 
     if limit == LATENCY:
         fastest, asked = apart("{:.4g} s".format, need, given)
         message = (
-            f"no design meets --max-latency {asked}: the fastest that meets the other limits has a worst "
-            f"case of {fastest} ({need - given:.4g} s too long); --max-latency {_ceil(need)} would fit"
+            f"no design meets {option} {asked}: the fastest that meets the other limits has a worst "
+            f"case of {fastest} ({need - given:.4g} s too long); {option} {_ceil(need)} would fit"
         )
     else:
         message = (
@@ -183,7 +184,7 @@ def _nearest(problem: Problem) -> dict[str, float] | None:
 def _missed(problem: Problem, limit: str, need: float) -> str:
     given = problem.limits[limit]
     if limit == LATENCY:
-        return f"--max-latency {given:g} s ({_ceil(need)} s needed)"
+        return f"{problem.latency_option} {given:g} s ({_ceil(need)} s needed)"
     return f"{_memory(limit)} ({given:,.0f} bytes, {need:,.0f} needed)"
 
 

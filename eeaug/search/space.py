@@ -21,13 +21,13 @@ LATENCY = "latency"  # name of a limit; the others are "memory:" and the name of
 
 @dataclass(frozen=True)
 class Design:
-    """Exits (indices of candidates, in order), a processor for every segment, a threshold for every exit.
+    """Exits (indices of candidates, in order), a mode (of Costs) for every segment, a threshold for every exit.
 
     A threshold None is never: nothing leaves there.
     """
 
     exits: tuple[int, ...]
-    processors: tuple[int, ...]
+    modes: tuple[int, ...]
     thresholds: tuple[float | None, ...]
 
 
@@ -42,6 +42,8 @@ class Problem:
     grid : float32 (C, T), thresholds of every exit, ascending
     cost : one of settings.COSTS, what ``objective`` weighs
     max_latency_s : worst case, or None
+    latency_option : what the limit of latency was given by
+    own_clock : processors work at their own clock, whatever other levels they have
     pinned : location → processor index or None: an exit must stand there (on that processor)
     classes : what every class may lose, counted on ``outcomes``; None: any loss
     carried : elements that a hand-over has besides the tensor for every exit before it: their probabilities,
@@ -55,6 +57,8 @@ class Problem:
     cost: str = "macs"
     max_latency_s: float | None = None
     max_exits: int = 1
+    latency_option: str = "--max-latency"
+    own_clock: bool = False
     one_each: bool = False
     independent: bool = False
     pinned: Mapping[str, int | None] = field(default_factory=dict)
@@ -78,13 +82,19 @@ class Problem:
     def thresholds(self) -> int:
         return int(self.grid.shape[1])
 
-    def segments(self, archs: NDArray[np.intp] | Sequence[Sequence[int]], processors: Sequence[int]) -> Segments:
-        """Costs of architectures (A, m) on m + 1 processors, with all that is handed over.
+    @cached_property
+    def modes(self) -> tuple[int, ...]:
+        """Those of ``costs.modes`` that segments may run in, less what is of no use."""
+        useful, every = self.costs.useful(self.max_exits), self.costs.modes
+        return tuple(i for i in useful if every[i].nominal or not self.own_clock)
+
+    def segments(self, archs: NDArray[np.intp] | Sequence[Sequence[int]], modes: Sequence[int]) -> Segments:
+        """Costs of architectures (A, m) in m + 1 modes, with all that is handed over.
 
         The one place that choices and the report have them from: what is minimised is what is stated.
         """
-        rows = np.asarray(archs, np.intp).reshape(len(archs), len(processors) - 1)
-        return self.costs.segments(rows, processors, self.carried)
+        rows = np.asarray(archs, np.intp).reshape(len(archs), len(modes) - 1)
+        return self.costs.segments(rows, modes, self.carried)
 
     def cost_of(self, segments: Segments) -> NDArray[np.float64]:
         """The costs (A, m + 1) that the objective weighs."""
@@ -106,7 +116,7 @@ class Problem:
             over[f"memory:{memory.name}"] = used[memory.name] - memory.bytes
         return over
 
-    def on_pinned_processors(self, archs: NDArray[np.intp], processors: tuple[int, ...]) -> NDArray[np.bool_]:
+    def on_pinned_processors(self, archs: NDArray[np.intp], modes: tuple[int, ...]) -> NDArray[np.bool_]:
         """Whether exits with a pinned processor stand on it, (A,)."""
         fine = np.ones(len(archs), dtype=bool)
         for location, processor in self.pinned.items():
@@ -114,5 +124,5 @@ class Problem:
                 continue
             there = np.array([e.location == location for e in self.costs.exits])
             for k in range(archs.shape[1]):
-                fine &= ~there[archs[:, k]] | (processors[k] == processor)
+                fine &= ~there[archs[:, k]] | (self.costs.modes[modes[k]].index == processor)
         return fine

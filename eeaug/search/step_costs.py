@@ -3,7 +3,7 @@
 Resources are sums over the steps (worst latency, bytes of weights in a memory) or maxima (working memory).
 Minus infinity stands for "this limit is met whatever comes before": it stays so under sums, and nothing is
 better. An unknown latency is minus infinity too, since it is no reason to reject; what has an unknown cost is
-left out, since it is never the best.
+left out, since it is never the best. Energies are without the sleep of a whole period, which all cascades have.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["COST", "RESOURCES", "WRONG", "State", "Steps"]
 
 Floats = NDArray[np.float64]
 # Where a label is: 0 in the midst of a segment with k exits before, or 1 behind exit number k; k; place;
-# processor, in the second case that of the exit.
+# mode (of Costs), in the second case that of the exit.
 State = tuple[int, int, int, int]
 COST, WRONG, RESOURCES = 0, 1, 2  # columns; from RESOURCES on, one for each resource
 
@@ -47,23 +47,26 @@ class Steps:
     """The steps of cascades with m exits between K + 2 places: the input, the K boundaries at which exits
     stand, and the output.
 
-    Rows of d columns, each table but the last with one ``.._ok`` that tells whether a step can be taken:
+    Rows of d columns, each table but the last with one ``.._ok`` that tells whether a step can be taken. There are
+    P modes:
 
-    block : (K + 1, P, d), all blocks from one place to the next, on every processor
+    block : (K + 1, P, d), all blocks from one place to the next, in every mode
     head : (C, P, d)
-    hop : (K + 2, P, P, d), from a processor to that of the next segment, behind an exit at a place
-    enter : (P, d), from where samples arrive to the processor of the first segment
+    hop : (K + 2, P, P, d), from a mode to that of the next segment, behind an exit at a place
+    enter : (P, d), from where samples arrive to the mode of the first segment
     final : (d,), what a label is at the output
 
     stay, wrong : of every exit, P(not A) and P(A, wrong) by threshold
     least, most : (2, m + 2, K + 2, P, d), by state, bounds on the resources that can lie before a label
     reachable : (2, m + 2, K + 2, P), by state, whether anything can
     limits : those that a cascade can miss
+    rising : no step costs less than nothing, as one can that draws less than sleep
     """
 
     def __init__(self, problem: Problem, m: int) -> None:
-        costs, processors = problem.costs, problem.costs.hardware.processors
-        self.problem, self.m, count = problem, m, len(processors)
+        costs = problem.costs
+        self.problem, self.m, count = problem, m, len(costs.modes)
+        on_processor = np.array([mode.index for mode in costs.modes])
         self.places = np.concatenate([[0], np.unique(costs.after), [len(costs.blocks)]])
         self.heads = [np.flatnonzero(costs.after == place) for place in self.places]
         pins = [e.after for e in costs.exits if e.location in problem.pinned]
@@ -76,12 +79,14 @@ class Steps:
         self.head, self.head_ok = self._tables(lambda p: costs.branch(heads, p))
         for exit_, e in enumerate(costs.exits):
             on = problem.pinned.get(e.location)
-            self.head_ok[exit_] &= on is None or np.arange(count) == on
+            self.head_ok[exit_] &= on is None or on_processor == on
         self.hop, self.hop_ok = self._hops(range(count), self.places)
-        for p in range(count):
-            self.hop_ok[:, p, : p + problem.one_each] = False
-        enter, enter_ok = self._hops([costs.source], self.places[:1])
-        self.enter, self.enter_ok = enter[0, 0], enter_ok[0, 0]
+        allowed = np.isin(np.arange(count), problem.modes)
+        ahead = on_processor[:, None] + problem.one_each <= on_processor
+        self.hop_ok &= ahead & allowed
+        enter, enter_ok = self._hops([None], self.places[:1])
+        self.enter, self.enter_ok = enter[0, 0], enter_ok[0, 0] & allowed
+        self.rising = not any((rows[..., COST] < 0).any() for rows in (self.block, self.head, self.hop, self.enter))
         self.final = np.zeros(self.width)
         self.final[WRONG] = 1 - float(problem.outcomes.accuracies[-1])
         leave, right = problem.marginals
@@ -101,18 +106,20 @@ class Steps:
         for rows in (self.block, self.head, self.hop, self.enter, self.final):
             rows[..., columns] = -np.inf
 
-    def _hops(self, senders: Sequence[int], places: NDArray[np.intp]) -> tuple[Floats, NDArray[np.bool_]]:
+    def _hops(self, senders: Sequence[int | None], places: NDArray[np.intp]) -> tuple[Floats, NDArray[np.bool_]]:
         """Rows of handing over at places: (N, senders, P, d) and (N, senders, P)."""
         costs = self.problem.costs
         nothing = np.zeros(len(places))
 
-        def parts(sender: int, receiver: int) -> tuple[Floats, ...]:
+        def parts(sender: int | None, receiver: int) -> tuple[Floats, ...]:
             seconds, joules, _ = costs.handover(places, sender, receiver)
             return nothing, seconds, joules, nothing, nothing
 
         tables = [self._tables(partial(parts, p)) for p in senders]
         rows, fine = (np.stack(part, axis=1) for part in zip(*tables, strict=True))
-        linked = [[costs.connected(p, q) for q in range(rows.shape[2])] for p in senders]
+        linked = [
+            [costs.connected(costs.source if p is None else p, q) for q in range(rows.shape[2])] for p in senders
+        ]
         return rows, fine & np.array(linked)
 
     def _lay_out(self) -> None:
@@ -121,43 +128,47 @@ class Steps:
         A memory for the working memory of one processor at a time, and for nothing else, is a limit on
         single steps: those that miss it are left out, and it needs no column.
         """
-        hardware, latency = self.problem.costs.hardware, self.problem.max_latency_s
-        flashes = {p.flash for p in hardware.processors}
+        costs, latency = self.problem.costs, self.problem.max_latency_s
+        hardware = costs.hardware
+        flashes = {mode.processor.flash for mode in costs.modes}
         names = [LATENCY] * (latency is not None) + [m.name for m in hardware.memories if m.name in flashes]
         self._sum = {name: RESOURCES + n for n, name in enumerate(names)}
-        self._maximum: dict[int, int] = {}  # by processor, as are those of a single step
+        self._maximum: dict[int, int] = {}  # by mode, as are those of a single step
         self._single: dict[int, float] = {}
         self.sums = self.width = RESOURCES + len(names)
         if latency is not None:
             self.limits.append(_Limit(latency * (1 + 1e-12), (self._sum[LATENCY],)))
         for memory in hardware.memories:
-            users = [p for p, each in enumerate(hardware.processors) if each.ram == memory.name]
+            users = {p: mode.index for p, mode in enumerate(costs.modes) if mode.processor.ram == memory.name}
+            at_once = sorted({0 if hardware.exclusive else processor for processor in users.values()})
             columns = [self._sum[memory.name]] if memory.name in flashes else []
-            if not columns and (hardware.exclusive or len(users) == 1):
+            if not columns and len(at_once) == 1:
                 self._single |= dict.fromkeys(users, float(memory.bytes))
                 continue
             # one working memory at a time, or one per processor beside each other
-            for n, p in enumerate(users):
-                self._maximum[p] = self.width + (0 if hardware.exclusive else n)
+            for p, processor in users.items():
+                self._maximum[p] = self.width + (0 if hardware.exclusive else at_once.index(processor))
             peaks = sorted({self._maximum[p] for p in users})
             self.width += len(peaks)
             if columns + peaks:
                 self.limits.append(_Limit(memory.bytes, (*columns, *peaks)))
 
     def _tables(self, parts: Callable[[int], tuple[Floats, ...]]) -> tuple[Floats, NDArray[np.bool_]]:
-        """(N, P, d) and (N, P) of the macs, time, energy, weights and tensors of N steps on each processor."""
-        hardware, rows, fine = self.problem.costs.hardware, [], []
-        for p, processor in enumerate(hardware.processors):
+        """(N, P, d) and (N, P) of the macs, time, energy, weights and tensors of N steps in each mode."""
+        costs, rows, fine = self.problem.costs, [], []
+        for p, mode in enumerate(costs.modes):
             macs, time, energy, weights, tensors = parts(p)
             row = np.zeros((len(macs), self.width))
             one = (slice(None), None)  # as architectures of one segment each
             none = np.zeros((len(macs), 1))
-            step = Segments(macs[one], time[one], energy[one], weights[one], tensors[one], none, (p,))
+            step = Segments(
+                macs[one], time[one], energy[one], weights[one], tensors[one], none, (p,), costs.sleep_w
+            )
             row[:, COST] = self.problem.cost_of(step)[:, 0]
             if LATENCY in self._sum:
                 row[:, self._sum[LATENCY]] = np.where(np.isnan(time), -np.inf, time)
-            if processor.flash in self._sum:
-                row[:, self._sum[processor.flash]] = weights
+            if mode.processor.flash in self._sum:
+                row[:, self._sum[mode.processor.flash]] = weights
             if p in self._maximum:
                 row[:, self._maximum[p]] = tensors
             rows.append(row)

@@ -148,6 +148,7 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "output": _place,
     "force": _flag,
     "max_latency_s": Number(0, above=True, kind=SECONDS),
+    "period_s": Number(0, above=True, kind=SECONDS),
     "max_ram_bytes": Number(0, above=True, kind=BYTES),
     "max_flash_bytes": Number(0, above=True, kind=BYTES),
     "max_accuracy_drop": _DROP,

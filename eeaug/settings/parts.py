@@ -47,6 +47,7 @@ class Goal:
 
     ``max_ram_bytes`` bounds every memory that is a processor's RAM, ``max_flash_bytes`` the flash of all together.
     ``max_accuracy_drop`` None with ``efficiency_weight`` w: the weighted objective of thresholds.Objective.
+    ``period_s``: one inference that often, with sleep between; None: not known.
     ``max_class_drop`` bounds the accuracy drop of every class. ``promise``: one of PROMISES, None: as
     ``Settings.promises`` says. ``risk`` δ: what is proven holds with probability 1 − δ; None: RISK.
     ``target_class``: names or numbers of the classes that exits are for; none: all. ``least_alpha``: their smallest
@@ -58,6 +59,7 @@ class Goal:
 
     objective: str = "macs"
     max_latency_s: float | None = None
+    period_s: float | None = None
     max_ram_bytes: float | None = None
     max_flash_bytes: float | None = None
     max_accuracy_drop: float | None = 0.01
@@ -77,6 +79,16 @@ class Goal:
     forbid: tuple[str, ...] = ()
     correction: float = 1.0
     points: int = 3
+
+    @property
+    def longest_s(self) -> float | None:
+        """What the worst case may take: the limit, and no more than the period, when the next sample comes."""
+        return min((s for s in (self.max_latency_s, self.period_s) if s is not None), default=None)
+
+    @property
+    def own_clock(self) -> bool:
+        """Whether processors work at their own clock only: MACs are the same at any level."""
+        return self.objective == "macs"
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ class Settings:
             "max_locations": training.max_locations,
             "effort": training.effort,
             "formats": list(running.formats),
+            **({} if goal.period_s is None else {"period_s": goal.period_s}),
             **({} if running.c_prefix is None else {"c_prefix": running.c_prefix}),
             "seed": running.seed,
             "threads": running.threads,

@@ -52,8 +52,8 @@ HEADERS = frozenset(
     for word in line.split()
 )
 _FLAGS = {
-    "max_latency_s": "--max-latency", "max_ram_bytes": "--max-ram", "max_flash_bytes": "--max-flash",
-    "output": "-o", "output_name": "--output", "formats": "--format",
+    "max_latency_s": "--max-latency", "period_s": "--period", "max_ram_bytes": "--max-ram",
+    "max_flash_bytes": "--max-flash", "output": "-o", "output_name": "--output", "formats": "--format",
     "cache": "--cache-dir", "max_cache_bytes": "--max-cache",
 }  # fmt: skip
 
@@ -106,7 +106,7 @@ COSTS: Mapping[str, Cost] = {
     for cost in (
         Cost("macs", "macs", "mean_macs", "mean MACs", "MAC", everywhere=True),
         Cost("latency", "time_s", "mean_latency_s", "mean latency", "s", needs=("rates",)),
-        Cost("energy", "energy_j", "mean_energy_j", "mean energy", "J", needs=("rates", "powers")),
+        Cost("energy", "drawn_j", "mean_energy_j", "mean energy", "J", needs=("rates", "powers")),
     )
 }
 

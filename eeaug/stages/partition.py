@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Stage:
 
     ``start`` and ``end`` are locations; None stands for the model's input and output. ``threshold`` None
     means that nothing leaves here (in the last stage: everything does). ``macs`` is the whole stage's cost.
+    ``choices``: names of its processor's level and memories, as hardware.Mode has them.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Stage:
     macs: int
     weights: tuple[float, ...] = ()
     carried: int = 0
+    choices: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def input_name(self) -> str:
@@ -87,6 +89,7 @@ def stages(
     processors: Sequence[tuple[str, int]],
     macs: Sequence[int],
     weights: Sequence[tuple[float, ...]] = (),
+    choices: Sequence[Mapping[str, str]] = (),
 ) -> tuple[Stage, ...]:
     """One stage per decision.
 
@@ -95,6 +98,7 @@ def stages(
     exits : m trained heads, in order; thresholds : theirs, None for never
     processors : m + 1 pairs (name, bytes per element); macs : m + 1 costs
     weights : m + 1 rows of reuse.Reuse; none: every classifier decides by itself
+    choices : m + 1 of Stage.choices; none: no processor has several of anything
     """
     cut: list[Stage] = []
     start, shape = None, classifier.input_shape
@@ -115,6 +119,7 @@ def stages(
                 macs=macs[k],
                 weights=weights[k] if weights and k else (),
                 carried=(k + 1) * classifier.decision.outputs if weights and end else 0,
+                choices=choices[k] if choices else {},
             )
         )
         if end:

@@ -41,7 +41,9 @@ class Field:
     """
 
     key: str
-    kind: Literal["text", "name", "reference", "choice", "flag", "version", "number", "whole", "mapping", "list"]
+    kind: Literal[
+        "text", "name", "reference", "references", "choice", "flag", "version", "number", "whole", "mapping", "list"
+    ]
     meaning: str
     required: bool = False
     null: str | None = None
@@ -60,6 +62,7 @@ class Field:
             "text": "text",
             "name": "a name of letters, digits, '.', '_' and '-' that starts with a letter or digit",
             "reference": f"the name of a {self.of} of this file",
+            "references": f"the name of a {self.of} of this file, or a list of such names",
             "choice": f"one of {', '.join(self.options)}",
             "flag": "true or false",
             "version": ", ".join(self.options),
@@ -209,7 +212,7 @@ def key_text(key: object) -> str:
 class Section:
     """One mapping of a description. Getters note a mistake and go on with a stand-in.
 
-    A stand-in never leaves ``target.read``, which ends with ``Mistakes.raise_if_any``.
+    A stand-in never leaves ``profiles.read``, which ends with ``Mistakes.raise_if_any``.
     """
 
     def __init__(self, value: object, path: str, fields: tuple[Field, ...], mistakes: Mistakes) -> None:
@@ -277,6 +280,25 @@ class Section:
             self.note(key, f"there is no {what} '{name}'{nearest(name, names)} (known: {', '.join(names)})")
             return ""
         return name
+
+    def references(self, key: str, names: list[str]) -> tuple[str, ...]:
+        """One or more of the names, each once, given as a name or a list; one empty string after a mistake."""
+        field, value = self._take(key)
+        if value is _NOTHING:
+            return ("",)
+        given = value if isinstance(value, list) else [value]
+        if not given or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in given):
+            self._refuse(field, value, "" if isinstance(value, list) else quotes(value))
+            return ("",)
+        for i, name in enumerate(given):
+            if name in given[:i]:
+                self.note(key, f"'{name}' stands a second time")
+                return ("",)
+            if name not in names and names and "" not in names:
+                known = f"{nearest(name, names)} (known: {', '.join(names)})"
+                self.note(key, f"there is no {field.of} '{name}'{known}")
+                return ("",)
+        return tuple(given)
 
     def choice(self, key: str) -> str:
         """One of the field's words; the empty string after a mistake, or for null."""

@@ -56,8 +56,10 @@ def made_up(benchmark: ModuleType, groups: int | None) -> Any:
     costs = Costs(made.hardware, made.blocks, made.exits, made.input_elements)
     rules, decision = Rules((), {}, {}, 1), Decision("softmax", 4)
     network = SimpleNamespace(
-        baseline=lambda: baseline(costs),
-        problems=lambda goal, _: lambda outcomes: problem(goal, costs, outcomes, rules, baseline(costs), decision),
+        baseline=lambda goal: baseline(goal, costs),
+        problems=lambda goal, _: (
+            lambda outcomes: problem(goal, costs, outcomes, rules, baseline(goal, costs), decision)
+        ),
         rules=rules,
         classifier=SimpleNamespace(decision=decision),
     )

@@ -115,11 +115,12 @@ def test_mistakes_stand_on_lines_of_their_own_on_stderr(
         "",
         "error: bad.yaml: 4 mistakes\n"
         "  procesors: unknown key; did you mean 'processors'?\n"
-        "  memories: must be a list of mappings with the keys name, bytes, source, given an empty list\n"
+        "  memories: must be a list of mappings with the keys name, bytes, bandwidth_bytes_per_s, source, "
+        "given an empty list\n"
         "  processors: missing; must be a list of mappings with the keys name, rates_macs_per_s, "
         "overhead_s_per_layer, overhead_s_per_element, arithmetic, ram, "
-        "flash, active_power_w, sleep_power_w, wakeup_s, runtime, cpu, clock_hz, cycles_per_instruction, "
-        "basis, source\n"
+        "flash, active_power_w, sleep_power_w, wakeup_s, runtime, cpu, clock_hz, operating_points, "
+        "cycles_per_instruction, basis, source\n"
         "  name: must be text, given a list\n",
     )
 

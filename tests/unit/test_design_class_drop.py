@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instances import Brute, Instance, by_class, cascaded, correlated, make, random_problem, some_grid
+from brute import Brute, by_class, cascaded
+from instances import Instance, correlated, make, random_problem, some_grid
 
 from eeaug.cascade.outcomes import ClassLimit, Outcomes, class_limit
 from eeaug.cascade.output import Decision
@@ -77,8 +78,8 @@ def test_of_many_exits_those_within_the_limit_are_found(monkeypatch: pytest.Monk
         except InfeasibleError:
             continue
         rows = Brute(problem, instance.input_elements).rows
-        key = result.design.exits, result.design.processors
-        row = next(row for row in rows if (row.exits, row.processors) == key)
+        key = result.design.exits, result.design.modes
+        row = next(row for row in rows if (row.exits, row.modes) == key)
         config = next(i for i, each in enumerate(row.thresholds) if of_design(each) == result.design.thresholds)
         assert result.settled.key is not None
         assert row.value[config] == pytest.approx(result.settled.key[0], rel=1e-9)  # not infinite

@@ -129,7 +129,7 @@ def test_the_best_of_three_exits(monkeypatch: pytest.MonkeyPatch) -> None:
         if not design.exits:
             continue
         assert result.architectures == sum(len(architectures(task, m)) for m in (1, 2, 3))
-        segments = task.segments(np.array([design.exits]), design.processors)
+        segments = task.segments(np.array([design.exits]), design.modes)
         spent, target = (
             np.cumsum(task.cost_of(segments)[0])[leaving(task, design)],
             specific.hits(task.outcomes.labels),
@@ -162,9 +162,9 @@ def test_of_equal_gains_over_loss_the_least_energy_is_taken_then_the_least_laten
             segments = task.segments([best.design.exits], on)
             energy, latency = (np.cumsum(of[0])[at].mean() for of in (segments.energy_j, segments.time_s))
             means[on] = (np.inf if np.isnan(energy) else energy, latency)
-            if on == best.design.processors:
+            if on == best.design.modes:
                 worst = float(segments.worst_latency_s[0])
-        chosen = means[best.design.processors]
+        chosen = means[best.design.modes]
         assert best.key[1:] == pytest.approx((*chosen, worst), rel=1e-9), "of all samples, each counted once"
         assert chosen[0] == pytest.approx(min(energy for energy, _ in means.values()), rel=1e-9)
         rest = [latency for energy, latency in means.values() if energy == chosen[0]]
@@ -184,7 +184,7 @@ def test_the_best_gain_over_loss_within_limits() -> None:
         free, _ = settled(task, specific)
         if free.design is None:
             continue
-        segments = task.segments([free.design.exits], free.design.processors)
+        segments = task.segments([free.design.exits], free.design.modes)
         used = {name: int(most[0]) for name, most in task.costs.memory_bytes(segments).items()}
         for short in (0, 1):
             memories = task.costs.hardware.memories

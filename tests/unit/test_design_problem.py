@@ -38,7 +38,8 @@ def costs(instance: Instance) -> Costs:
 
 def made(instance: Instance, pins: Rules = NO_PINS, **changes: Any) -> Problem:
     of = costs(instance)
-    return problem(Goal(**changes), of, instance.outcomes, pins, baseline(of), DECISION)
+    goal = Goal(**changes)
+    return problem(goal, of, instance.outcomes, pins, baseline(goal, of), DECISION)
 
 
 def test_exits_may_be_more_than_processors_where_these_run_several_segments() -> None:
@@ -73,7 +74,7 @@ def test_a_pinned_threshold_is_the_only_one(instance: Instance) -> None:
 @pytest.mark.parametrize("objective", ["macs", "latency", "energy"])
 def test_costs_are_shares_of_the_whole_model(instance: Instance, objective: str) -> None:
     """Its cost on the processor that it is compared with, in the unit of the objective."""
-    base = baseline(costs(instance))
+    base = baseline(Goal(), costs(instance))
     field = {"macs": base.segments.macs, "latency": base.segments.time_s, "energy": base.segments.energy_j}
     found = made(instance, objective=objective)
     assert found.objective.base_cost == float(field[objective].sum())
@@ -129,12 +130,12 @@ def test_the_whole_model_is_compared_on_the_fastest_processor_that_holds_it(inst
     latencies = [float(of.segments(whole, (p,)).worst_latency_s[0]) for p in range(count)]
     assert count > 1 and len(set(latencies)) > 1, "or the test tests nothing"
     fastest = int(np.argmin(latencies))
-    assert baseline(of).processor == instance.hardware.processors[fastest].name
+    assert baseline(Goal(), of).processor == instance.hardware.processors[fastest].name
     slowest = instance.hardware.processors[int(np.argmax(latencies))].name
     named = replace(instance, hardware=replace(instance.hardware, baseline=slowest))
-    assert baseline(costs(named)).processor == slowest
+    assert baseline(Goal(), costs(named)).processor == slowest
     nowhere = instance.with_memories({memory.name: 1 for memory in instance.hardware.memories})
-    assert baseline(costs(nowhere)).processor == instance.hardware.processors[fastest].name
+    assert baseline(Goal(), costs(nowhere)).processor == instance.hardware.processors[fastest].name
 
 
 def test_limits_need_the_rates_of_every_kind_that_any_block_has() -> None:

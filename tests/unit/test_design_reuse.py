@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instances import Brute, cascaded, random_problem
+from brute import Brute, cascaded
+from instances import random_problem
 from random_parts import WIDTH
 
 from eeaug.cascade.combining import combined
@@ -108,7 +109,7 @@ def test_what_is_promised_is_what_the_samples_do(seed: int) -> None:
     at = Passage(mine, better.thresholds).at
     right = mine.correct[at, np.arange(mine.samples)].mean()
     assert right >= problem.outcomes.accuracies[-1] - 0.02 - 1e-9
-    assert (better.exits, better.processors) == (design.exits, design.processors)
+    assert (better.exits, better.modes) == (design.exits, design.modes)
 
 
 def test_classifiers_that_err_apart_save_more_together() -> None:
@@ -152,9 +153,9 @@ def test_a_limit_counts_what_is_carried() -> None:
         processors = problem.costs.hardware.processors
         if len(processors) < 2 or not problem.costs.connected(0, 1):
             continue
-        design = replace(design, processors=(0, 0, 1))
-        worst = problem.costs.segments(np.array([design.exits]), design.processors).worst_latency_s[0]
-        more = problem.costs.segments(np.array([design.exits]), design.processors, carried=5)
+        design = replace(design, modes=(0, 0, 1))
+        worst = problem.costs.segments(np.array([design.exits]), design.modes).worst_latency_s[0]
+        more = problem.costs.segments(np.array([design.exits]), design.modes, carried=5)
         if np.isnan(worst) or more.worst_latency_s[0] <= worst * (1 + 1e-9):
             continue
         assert more.handover_bytes[0, 2] > 0
@@ -180,11 +181,11 @@ def test_the_cost_that_a_choice_minimises_is_the_cost_that_the_report_states(cos
         if not ways:
             continue
         problem = replace(problem, cost=cost, costs=slowly_linked(problem.costs))
-        design = replace(design, processors=ways[-1])
+        design = replace(design, modes=ways[-1])
         found = reuse.improved(problem, RULES, design, lambda i, said=said: said[i], DECISION)  # type: ignore[misc]
         assert found is not None
         hears, task, better = found
-        rows, segments = task.outcomes.rows(better.exits), task.segments([better.exits], better.processors)
+        rows, segments = task.outcomes.rows(better.exits), task.segments([better.exits], better.modes)
         whole = task.segments([()], (0,))
         chosen = Chosen(better, better.thresholds, segments, "", whole, ("",) * 5, DECISION, hears)
         stated = metrics_of(chosen, rows, "choose")[1][f"mean_{cost}_{'s' if cost == 'latency' else 'j'}"]
@@ -209,16 +210,18 @@ def handed(task: Problem, design: Design, carried: int) -> np.ndarray:
     """Seconds or joules of the three segments, by the definitions."""
     brute = Brute(task, int(task.costs.elements[0]))
     board, spent, start = task.costs.hardware, [], 0
-    names = [board.input_at, *(board.processors[p].name for p in design.processors)]
+    names = [board.input_at, *(board.processors[p].name for p in design.modes)]
     for k, (a, b) in enumerate(pairwise(names)):
         head = design.exits[k] if k < 2 else None
-        seconds, joules = brute._stage(start, head, a, design.processors[k])[1:3]
+        sender = design.modes[k - 1] if k else None
+        seconds, joules = brute._stage(start, head, sender, design.modes[k])[1:3]
         if a != b:
             link, sent = brute._links[a, b], k * carried * WIDTH[board.processor(a).arithmetic]
             assert link.bandwidth_bytes_per_s is not None
             more = sent / link.bandwidth_bytes_per_s
             seconds += more
-            joules += more * brute._power(a) + sent * (link.energy_j_per_byte or 0.0)
+            watts = brute._power(board.processors.index(board.processor(a)), None)
+            joules += more * watts + sent * (link.energy_j_per_byte or 0.0)
         spent.append({"latency": seconds, "energy": joules}[task.cost])
         start = 0 if head is None else brute.exits[head].after
     return np.array(spent)

@@ -86,7 +86,7 @@ def test_the_segments_around_an_exit_that_goes_become_one_on_the_better_processo
     for before, behind in product(range(processors), repeat=2):
         design = Design(pair, (before, behind, behind), (None, 0.5))
         merged = [Design((kept,), (one, behind), (0.5,)) for one in {before, behind}]
-        allowed = [each for each in merged if each.processors in set(placements(pinned, 1))]
+        allowed = [each for each in merged if each.modes in set(placements(pinned, 1))]
         costs = [mean_cost(pinned, each) for each in allowed]
         if np.isnan([*costs, mean_cost(pinned, design)]).any() or not allowed:
             continue

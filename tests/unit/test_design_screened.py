@@ -49,7 +49,7 @@ def test_of_the_best_designs_for_some_budgets_it_is_the_one_that_saves_most_alon
         if not fixed.design.exits:
             continue
         rows = problem.outcomes.rows(fixed.design.exits)
-        costs = problem.cost_of(problem.segments([fixed.design.exits], fixed.design.processors))[0]
+        costs = problem.cost_of(problem.segments([fixed.design.exits], fixed.design.modes))[0]
         means = [Passage(rows, step).mean(costs) for step in fixed.steps]
         assert means == sorted(means, reverse=True)
     assert others >= 1 and 1 <= stricter <= 11
@@ -59,7 +59,7 @@ def test_what_a_path_saves_is_a_mean_over_drops() -> None:
     problem = task(1, 0.03)
     _, design = refine.choose(problem, NO_PINS)
     rows, steps = problem.outcomes.rows(design.exits), screened.steps_of(problem, NO_PINS, design)
-    costs = problem.cost_of(problem.segments([design.exits], design.processors))[0]
+    costs = problem.cost_of(problem.segments([design.exits], design.modes))[0]
     saved = []
     for allowed in np.linspace(0.03, 0.12, screened.LOOKED_AT):
         fitting = [s for s in steps if Passage(rows, s).losses.mean() <= allowed + 1e-9]

@@ -70,7 +70,7 @@ def fitting(problem: Problem, rules: Rules, design: Design, own: Outcomes) -> In
 def test_thresholds_are_the_best_there_are(seed: int) -> None:
     """Among all that let some samples go on, within the budget against the given float model."""
     problem, rules, design, own = case(seed)
-    costs = np.cumsum(problem.costs.segments(np.array([design.exits]), design.processors).macs[0])
+    costs = np.cumsum(problem.costs.segments(np.array([design.exits]), design.modes).macs[0])
 
     def cost(thresholds: Sequence[float | None]) -> float:
         at = Passage(own, thresholds).at

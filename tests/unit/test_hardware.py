@@ -11,7 +11,7 @@ from boards import BOARD, mistakes, written
 
 from eeaug import hardware
 from eeaug.errors import InputError
-from eeaug.hardware import Hardware, Link, Memory, Processor
+from eeaug.hardware import Hardware, Level, Link, Memory, Processor
 
 
 def mistake(tmp_path: Path, old: str, new: str) -> str:
@@ -31,7 +31,15 @@ def test_every_field_is_read_and_the_defaults_are_filled_in(tmp_path: Path) -> N
         exclusive=False,
         baseline=None,
         processors=(
-            Processor("little", no_rates | {"default": 1e6, "conv": 2.5e6}, "int8", "sram", "flash"),
+            Processor(
+                "little",
+                no_rates | {"default": 1e6, "conv": 2.5e6},
+                "int8",
+                "sram",
+                "flash",
+                clock_hz=8e6,  # of the first of the operating points
+                operating_points=(Level("fast", 8e6, 1.1), Level("slow", 2e6, switch_s=1e-5)),
+            ),
             Processor("big", no_rates, "float32", "sram", "sram", 0.5, 0.0, 1e-3, "TFLM", "measured"),
         ),
         memories=(Memory("sram", 262144), Memory("flash", 1000000, "guess")),
@@ -259,7 +267,7 @@ def test_warnings_name_what_stays_unknown(tmp_path: Path) -> None:
         ("default: null", "default: null, conv: 1.0e6", "no latency of pointwise, depthwise, dense can be"),
         ("conv: 2.5e6", "conv: 25", "rates_macs_per_s.conv: 25 MAC/s is very slow; is it given in millions?"),
         ("sleep_power_w: 0", "sleep_power_w: 1", "processors[1].sleep_power_w: more than active_power_w"),
-        ("flash: flash}", "flash: sram}", "memories[1]: no processor uses flash"),
+        ("flash: flash,", "flash: sram,", "memories[1]: no processor uses flash"),
     ],
 )
 def test_warnings_name_what_is_probably_not_meant(tmp_path: Path, old: str, new: str, expected: str) -> None:
@@ -270,3 +278,59 @@ def test_warnings_name_what_is_probably_not_meant(tmp_path: Path, old: str, new:
 
 def test_the_papers_profile_has_no_warnings() -> None:
     assert hardware.warnings(hardware.read("psoc6")) == ()
+
+
+# --- performance levels
+
+
+def with_levels(
+    tmp_path: Path, levels: str, more: str = "clock_hz: 1.0e8, active_power_w: 0.02"
+) -> hardware.Hardware:
+    old = BOARD[BOARD.index("operating_points") : BOARD.index("\n  - {name: big")]
+    text = BOARD.replace(old, f"{more}, operating_points: {levels}}}")
+    return hardware.read(written(tmp_path, text))
+
+
+def test_a_level_scales_times_by_its_clock_and_power_by_clock_and_square_of_voltage(tmp_path: Path) -> None:
+    board = with_levels(
+        tmp_path,
+        "[{name: lp, clock_hz: 1.0e8, voltage_v: 1.1}, {name: ulp, clock_hz: 2.5e7, voltage_v: 0.9},"
+        " {name: said, clock_hz: 5.0e7, active_power_w: 0.007}, {name: dark, clock_hz: 5.0e7}]",
+        "clock_hz: 1.0e8, active_power_w: 0.02, overhead_s_per_layer: 1.0e-5",
+    )
+    lp, ulp, said, dark, big = hardware.modes(board)
+    assert [mode.nominal for mode in (lp, ulp, said, dark, big)] == [True, False, False, False, True]
+    assert [mode.index for mode in (lp, ulp, said, dark, big)] == [0, 0, 0, 0, 1]
+    assert (lp.processor.rate("conv"), lp.processor.active_power_w) == (2.5e6, 0.02)
+    assert ulp.processor.rate("conv") == pytest.approx(2.5e6 / 4)
+    assert ulp.processor.overhead_s(3, 0) == pytest.approx(4 * 3e-5)
+    assert ulp.processor.clock_hz == 2.5e7
+    assert ulp.processor.active_power_w == pytest.approx(0.02 / 4 * (0.9 / 1.1) ** 2)
+    assert said.processor.active_power_w == 0.007
+    assert dark.processor.active_power_w is None
+    assert (big.level, big.processor) == (None, board.processors[1])
+    assert any("operating_points[3].active_power_w: null" in line for line in hardware.warnings(board))
+    assert len([line for line in hardware.warnings(board) if "operating_points" in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ("[{name: a, clock_hz: 1.0e8}, {name: a, clock_hz: 5.0e7}]", "operating_points[1].name: 'a' stands"),
+        ("[{name: a, clock_hz: 5.0e7}]", "operating_points: none has the processor's clock_hz 1e+08, given 5e+07"),
+        ("[{name: a, clock_hz: 1.0e8, active_power_w: 1}]",
+         "operating_points[0].active_power_w: must be that of the processor, whose clock it has, 0.02, given 1"),
+        ("[{name: a}]", "operating_points[0].clock_hz: missing; must be a number greater than 0"),
+    ],
+)  # fmt: skip
+def test_levels_that_contradict_their_processor(tmp_path: Path, levels: str, expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        with_levels(tmp_path, levels)
+    assert f"processors[0].{expected}" in str(caught.value)
+
+
+def test_changing_levels_takes_the_time_of_the_one_that_is_entered(tmp_path: Path) -> None:
+    board = with_levels(tmp_path, "[{name: lp, clock_hz: 1.0e8, switch_s: 1.0e-4}, {name: ulp, clock_hz: 2.5e7}]")
+    lp, ulp, big = hardware.modes(board)
+    assert (lp.switch_s(ulp), ulp.switch_s(lp), lp.switch_s(lp)) == (1e-4, 0.0, 0.0)
+    assert (lp.switch_s(big), big.switch_s(lp)) == (0.0, 0.0)  # it has no levels to change

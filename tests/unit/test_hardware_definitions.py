@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from eeaug import hardware
 from eeaug.errors import InputError
-from eeaug.hardware import Hardware, Link, Memory, Processor
+from eeaug.hardware import Hardware, Level, Link, Memory, Processor
 from eeaug.hardware import fields as hardware_fields
 from eeaug.support.strict_yaml import Field
 
@@ -117,8 +117,10 @@ def targets(draw: st.DrawFn) -> Hardware:
             runtime=draw(notes),
             cpu=draw(st.none() | st.sampled_from(hardware_fields.CPUS)),
             source=draw(notes),
+            clock_hz=levels[0].clock_hz if levels else draw(rates),
+            operating_points=levels,
         )
-        for name in processor_names
+        for name, levels in ((name, draw(some_levels)) for name in processor_names)
     )
     links = tuple(
         Link(a, b, draw(rates), 0.25, draw(rates), draw(notes))
@@ -157,6 +159,7 @@ def test_no_value_anywhere_ends_in_anything_but_an_input_error(data: st.DataObje
                 document,
                 document["processors"][1],
                 document["processors"][0]["rates_macs_per_s"],
+                document["processors"][0]["operating_points"][1],
                 document["memories"][0],
                 document["links"][0],
             ]
@@ -176,6 +179,16 @@ names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
 
 
 notes = st.none() | st.text(min_size=1).map(lambda text: " ".join(text.split())).filter(bool)
+
+
+clocks = st.floats(min_value=1e-300, allow_infinity=False)
+
+
+some_levels = st.lists(names, max_size=3, unique=True).flatmap(
+    lambda each: st.tuples(
+        *(st.builds(Level, st.just(name), clocks, voltage_v=rates, switch_s=rates, source=notes) for name in each)
+    )
+)
 
 
 junk = st.recursive(

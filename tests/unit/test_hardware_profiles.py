@@ -15,6 +15,7 @@ def test_a_shipped_profile_has_the_name_of_its_file_and_its_sources(name: str) -
     assert profile.source
     assert all(x.source for x in (*profile.processors, *profile.memories, *profile.links))
     assert profile.baseline is not None
+    assert all(level.source for p in profile.processors for level in p.operating_points)
 
 
 def test_the_papers_figures_can_be_repeated() -> None:
@@ -40,6 +41,7 @@ def test_the_papers_figures_can_be_repeated() -> None:
         ("stm32u575", "m33", 0.21, (0.111074, 0.029056, 0.059277, 0.003429)),
         ("stm32l4r5", "m4", 0.20, (0.165125, 0.043187, 0.088928, 0.005261)),
         ("stm32h7a3", "m7", 0.19, (0.040845, 0.011318, 0.023804, 0.001225)),
+        ("nrf5340", "app", 0.11, (0.317864, 0.076488, 0.233318, 0.006289)),  # v1.1
         ("stm32g0b1", "m0p", 0.03, (1.52207, 0.474608, 1.414427, 0.040893)),
         # the same in MLPerf Tiny v1.0
         ("gap9", "cluster", 0.15, (0.000616, 0.000475, 0.001125, 0.000176)),
@@ -98,3 +100,29 @@ def test_counted_rates_are_those_that_hw_new_would_write() -> None:
     for processor in counted:
         assert processor.clock_hz is not None
         assert processor.rates_macs_per_s == rates(processor.cpu, processor.clock_hz).by_kind
+
+
+def test_levels_are_those_of_the_data_sheets_and_less_power_is_less_energy() -> None:
+    clocks = {
+        (name, p.name): [level.clock_hz / 1e6 for level in p.operating_points]
+        for name in hardware.shipped()
+        for p in hardware.read(name).processors
+        if p.operating_points
+    }
+    assert clocks == {
+        ("nrf5340", "app"): [128, 64],
+        ("psoc6", "cm0p"): [100, 25],
+        ("psoc6", "cm4f"): [150, 50],
+        ("psoc6-measured", "cm0p"): [100, 25],
+        ("psoc6-measured", "cm4f"): [150, 50],
+        ("stm32u575", "m33"): [160, 100, 50, 24],
+    }
+    for name in {name for name, _ in clocks}:
+        for mode in hardware.modes(hardware.read(name)):
+            if mode.level is not None:
+                assert mode.processor.active_power_w is not None
+    u575 = [mode.processor for mode in hardware.modes(hardware.read("stm32u575"))]
+    per_second = [p.active_power_w / (p.rate("conv") or 1) for p in u575 if p.active_power_w]
+    assert per_second == sorted(per_second, reverse=True)  # joules of a MAC: the voltage falls with the clock
+    assert u575[3].active_power_w == pytest.approx(0.0233 * 24 / 160 * (0.9 / 1.2) ** 2)
+    assert hardware.read("psoc6").processors[0].operating_points[0].name == "lp"

@@ -31,7 +31,7 @@ def problem(seed: int, *, known: bool) -> Problem:
 
 
 def chosen_as(task: Problem, design: Design, thresholds: tuple[float | None, ...]) -> Chosen:
-    segments = task.costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.processors)
+    segments = task.costs.segments(np.array([design.exits], np.intp).reshape(1, -1), design.modes)
     whole = task.costs.segments(np.zeros((1, 0), np.intp), (0,))
     return Chosen(design, thresholds, segments, "p0", whole, ("a", "b", "c", "d"), Decision("softmax", 4))
 

@@ -30,7 +30,7 @@ from eeaug.support.progress import UNEQUAL, Lines, Progress
 
 NAMES = ("normal", "A", "V")
 DECISION = Decision("softmax", 3)
-NONE = Segments(*(np.zeros((1, 2)),) * 6, processors=(0, 0))
+NONE = Segments(*(np.zeros((1, 2)),) * 6, modes=(0, 0))
 
 
 def settings(**options: Any) -> Settings:

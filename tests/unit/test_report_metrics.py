@@ -37,7 +37,7 @@ def segments(time: tuple[float, ...] = (1.0, 3.0), energy: tuple[float, ...] = (
         parameters_bytes=row(1000, 5000),
         activation_bytes=row(64, 32),
         handover_bytes=row(0, 16),
-        processors=(0, 1),
+        modes=(0, 1),
     )
 
 
@@ -84,7 +84,7 @@ def test_all_leave_at_once() -> None:
 
 def test_a_class_that_is_never_said_has_precision_zero() -> None:
     silent = Outcomes(np.ones((1, 4), np.float32), np.array([[0, 0, 0, 0]]), np.array([0, 0, 1, 1]))
-    alone = Segments(*(s[:, :1] for s in vars(segments()).values() if isinstance(s, np.ndarray)), processors=(0,))
+    alone = Segments(*(s[:, :1] for s in vars(segments()).values() if isinstance(s, np.ndarray)), modes=(0,))
     common: dict[str, Any] = {"split": "test", "decision": DECISION, "classes": CLASSES}
     found = metrics.counted(Passage(silent, ()), alone, **common)
     assert (found["precision"], found["recall"]) == (0.25, 0.5)  # owl does not occur: two classes
@@ -109,7 +109,7 @@ def test_independent_with_two_exits() -> None:
     three = Outcomes(np.array([EXIT, EXIT, [0.9] * 10], np.float32), np.array([SAYS, SAYS, FINAL]), np.array(TRUTH))
     wide = Segments(
         *(np.ones((1, 3)) * i for i in (10.0, 1.0, 1.0, 1.0, 1.0, 0.0)),
-        processors=(0, 0, 0),
+        modes=(0, 0, 0),
     )
     found = metrics.independent(three, [0.7, 0.5], wide, split="choose")
     assert found["leave_rates"] == pytest.approx([0.5, 0.5 * 0.8, 0.5 * 0.2])

@@ -15,6 +15,7 @@ from reports import SAMPLE_FILE
 
 from eeaug.cli.report import report as command
 from eeaug.schema import manifest
+from eeaug.schema.design import CHOICES
 from eeaug.schema.report import schema
 
 
@@ -39,15 +40,21 @@ def test_it_is_a_schema_and_the_sample_follows_it() -> None:
 def optional(at: str) -> set[str]:
     """What is at this place for some bundles only."""
     if at.endswith("settings"):
-        return {"c_prefix"}
+        return {"c_prefix", "period_s"}
     if at.endswith(".hardware"):
-        return {"idle"}
+        return {"idle", "levels"}
+    if at.endswith((".baseline", ".segments[]")) and "manifest" not in at:
+        return set(CHOICES)
     if at.endswith("manifest"):
         return {"finetuned", "early_view", "retargeted_from", "int8", "c", "c_int8"}
     if "manifest" not in at:
         return set()
     return (
-        {"int8", "tflm"} if at.endswith(".stages[]") else {"int8"} if at.endswith(".operating_points[]") else set()
+        {"int8", "tflm", *CHOICES}
+        if at.endswith(".stages[]")
+        else {"int8"}
+        if at.endswith(".operating_points[]")
+        else set()
     )
 
 
@@ -72,7 +79,13 @@ def objects(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 # by name of a processor, of a format, of a package
-FREE = {("hardware", "runtimes"), ("hardware", "idle"), ("hardware", "sleep_power_w"), ("verification", "formats")}
+FREE = {
+    ("hardware", "runtimes"),
+    ("hardware", "idle"),
+    ("hardware", "sleep_power_w"),
+    ("hardware", "levels"),
+    ("verification", "formats"),
+}
 FREE |= {("manifest", "versions"), *(("manifest", "stages", k, "files") for k in range(2))}
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instances import Brute, make, random_pins, random_problem
+from brute import Brute
+from instances import make, random_pins, random_problem
 from random_parts import PLENTY
 
 from eeaug.cascade.tables import Tables
@@ -244,9 +245,9 @@ def test_of_equal_designs_the_one_on_fewer_processors_is_taken() -> None:
         "pinned": {instance.exits[0].location: None},
     }
     design = solver.solve(free.problem(**options)).design
-    assert design.processors == (0, 0)
+    assert design.modes == (0, 0)
     # one byte less than everything on the first needs: (0, 1) and (1, 1) are left
     rows = Brute(free.problem(**options), instance.input_elements).rows
-    need = min(row.memory_bytes["a"] for row in rows if row.processors == (0, 0))
+    need = min(row.memory_bytes["a"] for row in rows if row.modes == (0, 0))
     design = solver.solve(free.with_memories({"a": int(need) - 1}).problem(**options)).design
-    assert design.processors == (1, 1)
+    assert design.modes == (1, 1)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instances import Brute, Row, make, random_problem
+from brute import Brute, Row
+from instances import make, random_problem
 from random_parts import PLENTY
 
 from eeaug.errors import InfeasibleError

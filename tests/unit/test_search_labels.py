@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instances import Brute, make, random_problem
+from brute import Brute
+from instances import make, random_problem
 from random_parts import PLENTY
 
 from eeaug.hardware import Memory
@@ -124,7 +125,7 @@ def test_an_unknown_latency_is_no_reason_to_leave_out() -> None:
         problem = instance.problem(objective=anything, max_latency_s=1e-9, max_exits=2, independent=True)
         brute = Brute(problem, instance.input_elements)
         # what is known is too slow, so only what is handed over is left
-        crossing = sum(len(set(row.processors)) > 1 for row in brute.rows if row.fits(problem))
+        crossing = sum(len(set(row.modes)) > 1 for row in brute.rows if row.fits(problem))
         assert [check(problem, brute, m) > 0 for m in (1, 2)] == [crossing > 0] * 2, seed
 
 
@@ -145,7 +146,7 @@ def test_one_memory_for_the_weights_and_tensors_of_all(exclusive: bool) -> None:
         problem = instance.problem(**options)
         brute = Brute(problem, instance.input_elements)
         found = [check(problem, brute, m) for m in (1, 2)]
-        several += min(found) > 0 and len({p for row in brute.rows for p in row.processors}) > 1
+        several += min(found) > 0 and len({p for row in brute.rows for p in row.modes}) > 1
     assert several >= 15
 
 

@@ -124,7 +124,7 @@ def _path(
     return Opening(
         ((None,) * len(design.exits), *steps),
         choose if proves is None else choose.only(proves),
-        task.cost_of(task.segments([design.exits], design.processors))[0],
+        task.cost_of(task.segments([design.exits], design.modes))[0],
         task.objective.base_cost,
         decision,
         class_drop,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,10 +17,19 @@ from eeaug.design.material import Material
 from eeaug.design.operating_points import Point
 from eeaug.design.promise import Promise
 from eeaug.export.verify import Verified
-from eeaug.hardware import Hardware, dump
 from eeaug.network.costs import Costs, Segments
 from eeaug.report import units
-from eeaug.report.content import counted, drops, idle, metrics, promise, rho_curve, shift, specific
+from eeaug.report.content import (
+    counted,
+    drops,
+    idle,
+    metrics,
+    promise,
+    rho_curve,
+    shift,
+    specific,
+    target_facts,
+)  # fmt: skip
 from eeaug.report.content.counted import Timed
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
@@ -81,7 +89,7 @@ def benefit_curve(
     mine = _on_curve(searched, chosen.design, Passage(outcomes, chosen.thresholds), chosen.segments, base_accuracy)
     points = [mine | {"chosen": True}]
     for design in dict.fromkeys(design for front in result.fronts.values() for design, *_ in front):
-        segments = searched.segments([design.exits], design.processors)
+        segments = searched.segments([design.exits], design.modes)
         points.append(_on_curve(searched, design, refine.passage(searched, design), segments, base_accuracy))
     shown = {0}
     for cost in (cost.metric for cost in COSTS.values()):
@@ -124,7 +132,7 @@ def build(
     checked : None: nothing was written
     int8 : its block (content.int8); None: there are no int8 files
     """
-    classifier, hardware = material.network.classifier, material.network.hardware
+    classifier = material.network.classifier
     asked, labels = settings.as_dict(material.network.rules.max_exits), settings.input.labels
     stages, searched, rows = decided.stages, decided.searched, decided.rows
     c = _figures(checked, "c")
@@ -149,32 +157,15 @@ def build(
             "classes": list(chosen.classes),
             "decision": chosen.decision.kind,
         },
-        "hardware": {
-            "name": hardware.name,
-            "sha256": hashlib.sha256(dump(hardware).encode()).hexdigest(),
-            "source": hardware.source,
-            "processors": [p.name for p in hardware.processors],
-            "input_at": hardware.input_at,
-            "baseline": chosen.baseline_processor,
-            "exclusive": hardware.exclusive,
-            "basis": chosen.basis,
-            "runtimes": {p.name: p.runtime for p in hardware.processors},
-            "memories": [
-                {
-                    "memory": memory.name,
-                    "bytes": memory.bytes,
-                    "ram_of": [p.name for p in hardware.processors if p.ram == memory.name],
-                    "flash_of": [p.name for p in hardware.processors if p.flash == memory.name],
-                }
-                for memory in hardware.memories
-            ],
-            "sleep_power_w": {p.name: p.sleep_power_w for p in hardware.processors},
-            "not_counted": _not_counted(hardware),
-            "idle": idle.reasons(searched.costs, set(chosen.design.processors)),
-        },
+        "hardware": target_facts.block(chosen, stages, searched.costs),
         "settings": asked,
         "data": material.data,
-        "baseline": {"processor": chosen.baseline_processor, "choose": base_choose, "measured": base_test},
+        "baseline": {
+            "processor": chosen.baseline_processor,
+            **chosen.baseline_choices,
+            "choose": base_choose,
+            "measured": base_test,
+        },
         "design": {
             "summary": dearer(*shown)
             + (
@@ -304,19 +295,19 @@ def _segments(
     ``handed``: per segment the bytes that it receives and hands over.
     """
     entries = []
-    exits, processors = chosen.design.exits, chosen.design.processors
+    exits, modes = chosen.design.exits, chosen.design.modes
     carried = 0 if chosen.reuse is None else chosen.decision.outputs
     for k, stage in enumerate(stages):
         head = stage.exit.head if stage.exit else None
         start = np.array([costs.after[exits[k - 1]] if k else 0])
-        sender = processors[k - 1] if k else costs.source
-        received_s = costs.handover(start, sender, processors[k], k * carried)[0][0]
-        head_s = costs.head_time_s[processors[k], exits[k]] if head else 0.0
+        received_s = costs.handover(start, modes[k - 1] if k else None, modes[k], k * carried)[0][0]
+        head_s = costs.head_time_s[modes[k], exits[k]] if head else 0.0
         if by_count is not None:
             received_s, head_s = by_count.received_s[k], by_count.head_s[k]
         entries.append({
             "stage": stage.name,
             "processor": stage.processor,
+            **stage.choices,
             "from": stage.start,
             "to": stage.end or "output",
             "head": head.name if head else None,
@@ -349,19 +340,6 @@ def _exits(chosen: Chosen, stages: Sequence[Stage], costs: Costs, rows: Outcomes
         }
         for k, e in enumerate(chosen.design.exits)
     ]
-
-
-def _not_counted(hardware: Hardware) -> list[str]:
-    """What the description leaves unknown and the estimates therefore take as 0."""
-    groups = {
-        "sleep power": [p.name for p in hardware.processors if p.sleep_power_w is None],
-        "wake-up time": [p.name for p in hardware.processors if p.wakeup_s is None],
-        "energy of link": [
-            f"{link.sender} to {link.receiver}" for link in hardware.links if link.energy_j_per_byte is None
-        ],
-    }
-    alone = len(hardware.processors) == 1  # it neither sleeps nor wakes while it works
-    return [f"{what} ({', '.join(names)})" for what, names in groups.items() if names and not alone]
 
 
 def _known(value: float) -> float | None:

@@ -1,7 +1,7 @@
 """Times and energies by the instructions that were counted of the written C files, in place of the profile's rates.
 
 A segment takes its instructions, times cycles per instruction of its core (hardware.cycles), over the clock of its
-processor, and what its hand-over and wake-up take by the description, in the width of the files. Energies are
+mode, and what its hand-over and wake-up take by the description, in the width of the files. Energies are
 powers of the description times these.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,17 +45,17 @@ def timed(chosen: Chosen, costs: Costs, figures: Mapping[str, Any] | None) -> Ti
     None: there are no such files, something of them was not counted, or no time can be made of it.
     """
     stages = _stages(figures)
-    if figures is None or stages is None or len(stages) != len(chosen.design.processors):
+    if figures is None or stages is None or len(stages) != len(chosen.design.modes):
         return None
     times, energies, received, heads = [], [], [], []
-    sender = costs.source
+    sender: int | None = None
     sent_bytes = {entry["processor"]: entry["handover_bytes"] for entry in figures["processors"]}
-    names = [p.name for p in costs.hardware.processors]
-    for k, (p, row) in enumerate(zip(chosen.design.processors, stages, strict=True)):
-        each = _seconds(costs.hardware.processors[p])
+    names = [mode.processor.name for mode in costs.modes]
+    for p, row in zip(chosen.design.modes, stages, strict=True):
+        each = _seconds(costs.modes[p].processor)
         if each is None:
             return None
-        sent = float(sent_bytes[names[sender]]) if k else float(chosen.segments.handover_bytes[0, 0])
+        sent = float(chosen.segments.handover_bytes[0, 0]) if sender is None else float(sent_bytes[names[sender]])
         waits, spent, _ = costs.transfer(np.array([sent]), sender, p)
         own = each * sum(row[key] for key in _KEYS)
         times.append(waits[0] + own)
@@ -74,13 +75,12 @@ def handed(chosen: Chosen, costs: Costs, figures: Mapping[str, Any] | None) -> l
 
     ``figures``: None: there are no such files, the description's widths count.
     """
-    processors = chosen.design.processors
+    modes = [costs.modes[m] for m in chosen.design.modes]
     received = [int(n) for n in chosen.segments.handover_bytes[0]]
     if figures is not None:
         sent = {entry["processor"]: entry["handover_bytes"] for entry in figures["processors"]}
-        names = [p.name for p in costs.hardware.processors]
-        for k in range(1, len(processors)):
-            received[k] = sent[names[processors[k - 1]]] if processors[k] != processors[k - 1] else 0
+        for k, (before, mode) in enumerate(pairwise(modes), 1):
+            received[k] = sent[before.processor.name] if mode.index != before.index else 0
     return [(mine, onward) for mine, onward in zip(received, [*received[1:], 0], strict=True)]
 
 
@@ -90,13 +90,14 @@ def _with(chosen: Chosen, times: Sequence[float], energies: Sequence[float]) -> 
 
 def _with_baseline(chosen: Chosen, costs: Costs, baseline: Mapping[str, Any] | None) -> Chosen:
     """With counted figures of the given model; where it was not counted they are unknown, no other measure's."""
-    p = [processor.name for processor in costs.hardware.processors].index(chosen.baseline_processor)
-    each = _seconds(costs.hardware.processors[p])
+    modes = [(mode.processor.name, mode.choices) for mode in costs.modes]
+    p = modes.index((chosen.baseline_processor, chosen.baseline_choices))
+    each = _seconds(costs.modes[p].processor)
     own = np.nan
     if baseline is not None and baseline["instructions"] is not None and each is not None:
         own = each * baseline["instructions"]
     base = chosen.baseline_segments
-    waits, spent, _ = costs.transfer(base.handover_bytes[0, :1], costs.source, p)
+    waits, spent, _ = costs.transfer(base.handover_bytes[0, :1], None, p)
     time, energy = waits + own, spent + own * costs.power_w[p]
     return replace(chosen, baseline_segments=replace(base, time_s=time[None], energy_j=energy[None]))
 
@@ -114,7 +115,7 @@ def block(
     stages = _stages(figures)
     counted = timed(chosen, costs, figures)
     ways = None
-    if stages is not None and len(stages) == len(chosen.design.processors):
+    if stages is not None and len(stages) == len(chosen.design.modes):
         ways = []
         for k, rate in enumerate(leave):
             instructions = sum(row[key] for row in stages[: k + 1] for key in _KEYS)
@@ -125,13 +126,13 @@ def block(
                 "latency_s": None if counted is None else float(counted.chosen.segments.time_s[0, : k + 1].sum()),
                 "estimated_latency_s": _known(chosen.segments.time_s[0, : k + 1].sum()),
             })  # fmt: skip
-    used = dict.fromkeys(chosen.design.processors)
+    used = {mode.index: mode.processor for mode in (costs.modes[m] for m in reversed(chosen.design.modes))}
     return {
         **figures,
         "baseline": _baseline(figures["baseline"], chosen, counted),
         "paths": ways,
         "mean": None if ways is None else _mean(ways),
-        "cycles": [_cycles(costs.hardware.processors[p]) for p in used],
+        "cycles": [_cycles(used[index]) for index in sorted(used)],
     }
 
 

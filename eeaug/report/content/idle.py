@@ -22,10 +22,11 @@ def reasons(costs: Costs, used: Collection[int]) -> dict[str, str]:
     """
     unreached = idle.unreached(costs.hardware)
     why = {}
+    own = {mode.index: m for m, mode in reversed([*enumerate(costs.modes)]) if mode.nominal}
     for p, processor in enumerate(costs.hardware.processors):
         if p in used:
             continue
-        slower = next((words for q in used if (words := _worse(costs, p, q)) is not None), None)
+        slower = next((words for q in used if (words := _worse(costs, own[p], own[q])) is not None), None)
         reason = unreached.get(processor.name, slower)
         if reason is not None:
             why[processor.name] = reason
@@ -40,16 +41,15 @@ def without_exits(problem: Problem) -> str | None:
     sequences = list(placements(problem, 1))
     if not sequences:
         return f"can be placed: --mapping one-each needs two processors, and {idle.apart(costs.hardware)}"
-    names = [p.name for p in costs.hardware.processors]
     worse = [(first, _worse(costs, first, then)) for first, then in sequences]
     if any(words is None for _, words in worse):
         return None
     first, words = worse[0]
-    return f"pays off, as with --mapping one-each the first runs on {names[first]}: {words}"
+    return f"pays off, as with --mapping one-each the first runs on {costs.modes[first].processor.name}: {words}"
 
 
 def _worse(costs: Costs, one: int, other: int) -> str | None:
-    """That the whole model takes more time and energy on ``one``, energies as far as known; None: it does not."""
+    """That the whole model takes more time and energy in mode ``one``, energies as far as known; None: not so."""
     start, end = np.array([0]), np.array([len(costs.blocks)])
     (time, other_time), (energy, other_energy) = (
         [float(costs.body(start, end, p)[field][0]) for p in (one, other)] for field in (1, 2)
@@ -57,7 +57,7 @@ def _worse(costs: Costs, one: int, other: int) -> str | None:
     known = not np.isnan(energy) and not np.isnan(other_energy)
     if not time > other_time or (known and not energy > other_energy):
         return None
-    names = [costs.hardware.processors[p].name for p in (one, other)]
+    names = [costs.modes[p].processor.name for p in (one, other)]
     here, there = (
         units.seconds(s) + (f" and {units.joules(j)}" if known else "")
         for s, j in ((time, energy), (other_time, other_energy))

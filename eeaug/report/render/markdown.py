@@ -44,7 +44,7 @@ def _lines(report: Report, use: Use | None) -> Iterator[str]:
     yield from ("", f"**{_text(facts.comparison_title(report))}**", "")
     compared = (*facts.comparison(report), *([battery.row(report, use)] if use else []))
     rows = [(row.quantity, row.baseline, row.result, row.change) for row in compared]
-    yield from _table([("", f"baseline ({report['baseline']['processor']})", "result", "change"), *rows])
+    yield from _table([("", f"baseline ({facts.runs_on(report['baseline'])})", "result", "change"), *rows])
     yield from ("", _text(counted.basis(report)))
     if use is not None:
         yield from ("", _text(battery.note(report, use)))
@@ -121,7 +121,7 @@ def _more(report: Report) -> Iterator[str]:
 
 def _stage(stage: ReportedStage) -> tuple[str, ...]:
     segment = stage.segment
-    words, macs = f"{segment['processor']}: {stage.path}", units.macs(segment["macs"])
+    words, macs = f"{facts.runs_on(segment)}: {stage.path}", units.macs(segment["macs"])
     if stage.exit is not None:
         words += f"; exit {stage.exit['head']}, {stage.rule}, {stage.right}"
         macs += f" + {units.macs(segment['head_macs'])}"
@@ -129,8 +129,8 @@ def _stage(stage: ReportedStage) -> tuple[str, ...]:
         words,
         macs,
         units.seconds(segment["latency_s"]),
-        units.size(segment["storage_bytes"]),
-        units.size(segment["peak_activation_bytes"]),
+        units.size(segment["storage_bytes"]) + facts.weights_in(segment),
+        units.size(segment["peak_activation_bytes"]) + facts.tensors_in(segment),
         units.share(stage.leave_rate),
         units.size(segment["handover_bytes"]),
     )

@@ -97,7 +97,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
     """
     design = report["design"]
     stages = list(_stages(report))
-    runs = [(name, list(group)) for name, group in groupby(stages, key=lambda s: str(s["processor"]))]
+    runs = [(name, list(group)) for name, group in groupby(stages, key=lambda s: str(s["runs_on"]))]
     classes = sorted(
         enumerate(design["classes"]["rows"]), key=lambda row: row[1]["accuracy"] - row[1]["baseline_accuracy"]
     )
@@ -107,7 +107,9 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
     if design["measured"] is None:
         part += ", on which thresholds were decided (not measured)"
     return _template("report.html", report).render(
-        report=report, place=place, fig=Figures(report), stages=stages, runs=runs, comparison=rows,
+        report=report, place=place, baseline_on=facts.runs_on(report["baseline"]),
+        weights_in=facts.weights_in, tensors_in=facts.tensors_in,
+        fig=Figures(report), stages=stages, runs=runs, comparison=rows,
         classes=classes, most_classes=MOST_CLASSES,
         promise=facts.promise(report), promise_word=alternatives.promise_word,
         together=alternatives.together(report), verified=details.verified(report), details=details.details(report),
@@ -181,6 +183,7 @@ def _stages(report: Report) -> Iterator[dict[str, Any]]:
             "k": k,
             "stage": stage,
             "processor": segment["processor"],
+            "runs_on": facts.runs_on(segment),
             "arriving": arriving,
             "received_s": segment["received_latency_s"],
         }

@@ -89,7 +89,7 @@ def _ascii(text: str, style: str = "") -> Text:
 
 
 def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterator[RenderableType]:
-    design, baseline = report["design"], report["baseline"]["processor"]
+    design, baseline = report["design"], facts.runs_on(report["baseline"])
     first = [warning for warning in report["warnings"] if warning.startswith(FIRST)]
     warnings = [warning for warning in report["warnings"] if warning not in first]
     if first:  # before any figure is believed
@@ -195,18 +195,19 @@ def _picture(report: Report, write: _Write, width: int) -> Iterator[RenderableTy
     if first["processor"] != arrives:
         yield write(f"      input arrives at {arrives}")
         yield write(f"      ▼ {units.size(first['received_bytes'])} for each sample")
-    for processor, group in groupby(facts.stages(report), key=lambda stage: str(stage.segment["processor"])):
+    for place, group in groupby(facts.stages(report), key=lambda stage: facts.runs_on(stage.segment)):
         if handed is not None:
             yield write("      │")
-            sent = units.size(handed.segment["handover_bytes"])
-            yield write(f"      ▼ {sent} for each of the {units.share(handed.onward_rate)} that go on")
+            sent = handed.segment["handover_bytes"]  # none where only the level changes
+            what = f"{units.size(sent)} for each of the " if sent else ""
+            yield write(f"      ▼ {what}{units.share(handed.onward_rate)}{' that' if sent else ''} go on")
         lines: list[RenderableType] = []
         for stage in group:
             if lines and handed is not None:
-                lines.append(write(f"   ↓ {units.share(handed.onward_rate)} go on, still on {processor}"))
+                lines.append(write(f"   ↓ {units.share(handed.onward_rate)} go on, still on {place}"))
             lines.append(_stage(stage, note, write))
             handed = stage
-        title = write(processor, "bold")
+        title = write(place, "bold")
         yield Panel(Group(*lines), title=title, title_align="left", box=box.ROUNDED, width=min(width, _WIDEST))
 
 
@@ -224,7 +225,8 @@ def _stage(stage: ReportedStage, note: str, write: _Write) -> Table:
     elif segment["to"] == "output":
         lines.add_row(write(f"→ {units.share(stage.leave_rate)} reach the output", "green"), Text())
     peak = units.size(segment["peak_activation_bytes"])
-    memory = f"{units.size(segment['storage_bytes'])} storage, {peak} peak activations"
+    memory = f"{units.size(segment['storage_bytes'])} storage{facts.weights_in(segment)}, {peak} peak activations"
+    memory += facts.tensors_in(segment)
     latency = units.seconds(segment["latency_s"])
     lines.add_row(write(memory, "dim"), write(latency + ("" if latency == units.UNKNOWN else note)))
     return lines

@@ -51,7 +51,8 @@ def life_s(report: Report, metrics: Report, use: Use) -> float | None:
     """Seconds that the battery lasts; None where the energy is not known, 0 where inferences take too long.
 
     battery / ((E + P · (T − t)) / T): E and t are the means of an inference, T is the period, P what all
-    processors draw asleep, as far as that is known. Nothing but inference and sleep draws.
+    processors draw asleep, as far as that is known. Nothing but inference and sleep draws. Where a design was
+    made for a period, its energies have the sleep of that one in them, which is taken off first.
     """
     energy, latency = metrics["mean_energy_j"], metrics["mean_latency_s"]
     if energy is None or latency is None:
@@ -59,7 +60,9 @@ def life_s(report: Report, metrics: Report, use: Use) -> float | None:
     if latency > use.period_s:
         return 0.0
     asleep = sum(power or 0.0 for power in report["hardware"]["sleep_power_w"].values())
-    mean_power_w = (energy + asleep * (use.period_s - latency)) / use.period_s
+    made_for = report["settings"].get("period_s")
+    inference = energy if made_for is None else energy - asleep * (made_for - latency)
+    mean_power_w = (inference + asleep * (use.period_s - latency)) / use.period_s
     return use.battery_j / mean_power_w if mean_power_w else None
 
 

@@ -58,6 +58,8 @@ def _asked(report: Report) -> str:
         parts.append(f"drop of every class ≤ {points(settings['max_class_drop'], signed=False)}")
     if settings["max_latency_s"] is not None:
         parts.append(f"worst latency ≤ {seconds(settings['max_latency_s'])}")
+    if settings.get("period_s") is not None:
+        parts.append(f"one inference every {seconds(settings['period_s'])}, energies with sleep until the next")
     for name in ("ram", "flash"):
         if settings[f"max_{name}_bytes"] is not None:
             parts.append(f"{name.replace('ram', 'RAM')} ≤ {size(settings[f'max_{name}_bytes'])}")

@@ -23,7 +23,8 @@ from eeaug.support.quantities import apart
 __all__ = [
     "Leave", "Report", "ReportedStage", "Row", "bound", "c_blocks", "c_memory", "c_memory_note", "c_memory_title",
     "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "predictions",
-    "promise", "shown", "stages", "worst_class_bound",
+    "promise", "runs_on", "shown", "stages", "tensors_in",
+    "weights_in", "worst_class_bound",
 ]  # fmt: skip
 
 Report = Mapping[str, Any]
@@ -83,6 +84,22 @@ class ReportedStage:
             return f"knows {' and '.join(self.target)} only"
         alone = "if all leave here" if self.hears else "if used alone"
         return f"right {share(self.exit['accuracy'] if self.exit else None)} {alone}"
+
+
+def runs_on(part: Report) -> str:
+    """Where a segment or the given model runs: "m4", or "m4 at 50MHz" where it has several performance levels."""
+    level = part.get("level")
+    return str(part["processor"]) if level is None else f"{part['processor']} at {level}"
+
+
+def weights_in(segment: Report) -> str:
+    """Where its weights lie, if its processor has several memories for them: " in qspi"."""
+    return f" in {segment['weights_in']}" if "weights_in" in segment else ""
+
+
+def tensors_in(segment: Report) -> str:
+    """The same of its tensors."""
+    return f" in {segment['tensors_in']}" if "tensors_in" in segment else ""
 
 
 def shown(report: Report) -> tuple[Report, Report]:
@@ -194,9 +211,12 @@ def stages(report: Report) -> Iterator[ReportedStage]:
 def leaves(report: Report) -> tuple[Leave, ...]:
     """Per exit and for the output: how many samples leave and what each of them has cost."""
     design = report["design"]
-    places = [(f"{exit_['location']} ({exit_['processor']})", exit_["macs"]) for exit_ in design["exits"]]
+    places = [
+        (f"{exit_['location']} ({runs_on(segment)})", exit_["macs"])
+        for exit_, segment in zip(design["exits"], design["segments"], strict=False)
+    ]
     whole = sum(segment["macs"] + (segment["head_macs"] or 0) for segment in design["segments"])
-    places.append((f"output ({design['segments'][-1]['processor']})", whole))
+    places.append((f"output ({runs_on(design['segments'][-1])})", whole))
     rates = shown(report)[1]["leave_rates"]
     return tuple(Leave(place, rate, cost) for (place, cost), rate in zip(places, rates, strict=True))
 

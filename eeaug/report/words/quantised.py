@@ -18,7 +18,7 @@ from eeaug.report.units import (
     threshold,
 )
 from eeaug.report.words import alternatives, facts
-from eeaug.report.words.facts import Report
+from eeaug.report.words.facts import Report, runs_on
 
 __all__ = ["comparison", "files", "note", "operating_points", "operating_points_title", "title"]
 
@@ -43,7 +43,7 @@ def comparison(report: Report) -> tuple[tuple[str, ...], ...]:
     def row(name: str, text: Callable[[Report], str]) -> tuple[str, ...]:
         return (name, text(given), *(text(metrics) for metrics in both))
 
-    rows: list[tuple[str, ...]] = [("", f"baseline ({report['baseline']['processor']})", "float", "int8")]
+    rows: list[tuple[str, ...]] = [("", f"baseline ({runs_on(report['baseline'])})", "float", "int8")]
     for exit_, int8_exit in zip(design["exits"], int8["exits"], strict=True):
         constant = "" if int8_exit["constant"] is None else f" (int8 {int8_exit['constant']})"
         limits = threshold(exit_["threshold"]), f"{threshold(int8_exit['threshold'])}{constant}"

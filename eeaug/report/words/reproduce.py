@@ -16,14 +16,15 @@ __all__ = ["command", "inputs", "sidecar", "sidecar_name", "versions"]
 
 # what `eeaug retarget` takes from the earlier bundle unless it is given; of some, "none" takes it away
 _INHERITED = (
-    "max_accuracy_drop", "efficiency_weight", "max_latency_s", "max_ram_bytes", "max_flash_bytes", "max_class_drop",
-    "promise", "risk", "objective",
+    "max_accuracy_drop", "efficiency_weight", "max_latency_s", "period_s", "max_ram_bytes", "max_flash_bytes",
+    "max_class_drop", "promise", "risk", "objective",
     "scoring", "correction", "points", "mapping", "max_exits", "reuse", "formats",
     "c_prefix", "thresholds", "exit_at", "threshold", "forbid",
 )  # fmt: skip
 _DROPS = ("max_accuracy_drop", "max_class_drop")
 _TAKEN_AWAY = (
-    "max_latency_s", "max_ram_bytes", "max_flash_bytes", "max_class_drop", "risk", "exit_at", "threshold", "forbid",
+    "max_latency_s", "period_s", "max_ram_bytes", "max_flash_bytes", "max_class_drop", "risk", "exit_at",
+    "threshold", "forbid",
 )  # fmt: skip
 
 
