@@ -12,7 +12,8 @@ __all__ = [
 SCHEMA_VERSION = 1
 CPUS = (
     "cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3", "cortex-m4", "cortex-m4+nofp", "cortex-m7",
-    "cortex-m7+nofp.dp", "cortex-m7+nofp", "cortex-m23", "cortex-m33", "cortex-m33+nofp", "cortex-m55",
+    "cortex-m7+nofp.dp", "cortex-m7+nofp", "cortex-m23", "cortex-m33", "cortex-m33+nofp",
+    "cortex-m33+nodsp", "cortex-m33+nodsp+nofp", "cortex-m55",
 )  # fmt: skip
 BASES = ("timed", "counted", "published", "assumed")
 BYTES_PER_ELEMENT = {"int8": 1, "int16": 2, "float16": 2, "float32": 4}

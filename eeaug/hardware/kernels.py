@@ -28,15 +28,17 @@ def table() -> Mapping[str, Any]:
 
 def instruction_set(cpu: str) -> str:
     """What of a core the kernels ask for: "plain", "dsp" or "vectors"."""
-    name = cpu.split("+")[0]
-    return "vectors" if name in VECTORS else "dsp" if name in DSP else "plain"
+    name, *without = cpu.split("+")
+    return "vectors" if name in VECTORS else "dsp" if name in DSP and "nodsp" not in without else "plain"
 
 
 def counted_as(format: str, cpu: str) -> str | None:
     """The core of the table that executes the same instructions; None: there is none."""
     name = SAME.get(cpu, cpu)
     if format == "c-int8":
-        name = name.split("+")[0]  # no floats there
+        name = "cortex-m3" if "+nodsp" in name else name.split("+")[0]  # no floats there
+    else:
+        name = name.replace("+nodsp", "")
     return name if name in table()["formats"].get(format, {}) else None
 
 
