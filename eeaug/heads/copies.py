@@ -20,7 +20,7 @@ from eeaug.heads.training import Plan
 __all__ = ["CHANGES", "as_without", "changed", "kept", "with_copies", "worthwhile"]
 
 MOST_BYTES = 2**28  # of all samples with their copies
-BATCH = 64  # by which samples are counted as few
+FEW = 1000  # samples; heads that have more learn no better from copies
 MOST_S = 10.0  # that the given model takes for them, about
 ZOOM = 1.25  # samples are seen as large, at most
 GAIN = 1.25  # and as strong, or as weak
@@ -29,15 +29,15 @@ Change = Callable[[Rows, np.random.Generator], Rows]
 
 
 def worthwhile(source: Source, plan: Plan, most: int, macs: int) -> int:
-    """How many copies of a sample heads may learn from, itself included; 1 where samples are enough.
+    """How many copies of a sample heads learn from, itself included, at most ``most``; 1 from FEW samples on.
 
-    As many as convolutional heads see often enough in the least number of steps of ``plan``, at most ``most``, and
-    not more than the given model, of so many MACs, runs in a few seconds.
+    Not more than convolutional heads see in the least number of steps of their ``plan``, nor than the given model,
+    of so many MACs, runs in a few seconds.
     """
     view = source.splits.fit
     n, each = len(view), int(np.prod(view.part.x.shape[1:])) * view.part.x.dtype.itemsize
-    often = plan.steps * BATCH // plan.epochs
-    return max(1, min(most, often // n, MOST_BYTES // (n * each), int(MOST_S / pass_s(macs, n))))
+    seen = plan.steps * plan.for_samples(n).batch // plan.epochs
+    return 1 if n >= FEW else max(1, min(most, seen // n, MOST_BYTES // (n * each), int(MOST_S / pass_s(macs, n))))
 
 
 def with_copies(source: Source, times: int, seed: int) -> View:

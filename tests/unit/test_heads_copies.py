@@ -46,7 +46,7 @@ def images(n: int = 40) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("samples", "macs", "times"),
-    [(450, 7_500_000, 8), (1740, 2_700_000, 4), (3658, 1, 1), (50_000, 1, 1), (450, 10**9, 3), (450, 10**11, 1)],
+    [(450, 7_500_000, 8), (999, 2_700_000, 3), (1000, 1, 1), (50_000, 1, 1), (450, 10**9, 3), (450, 10**11, 1)],
 )
 def test_how_many_follow_samples_and_the_model(samples: int, macs: int, times: int) -> None:
     x = np.broadcast_to(np.uint8(0), (2 * samples, 49, 10, 1))
@@ -108,7 +108,7 @@ def test_changes_keep_shape_range_and_what_is_constant(name: str, shape: tuple[i
 
 
 def test_a_plan_takes_as_many_steps_with_copies() -> None:
-    for n in (100, 450, 1740, 3000):
+    for n in (100, 450, 900):
         alone, plan = PLAN.for_samples(n), copies.as_without(PLAN, n)
         times = copies.worthwhile(source(np.broadcast_to(np.uint8(0), (2 * n, 49, 10, 1))), PLAN, 8, 1)
         with_them = plan.for_samples(n * times)
