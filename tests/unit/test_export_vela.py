@@ -12,8 +12,9 @@ from reports import SAMPLE_FILE
 
 from eeaug import hardware
 from eeaug.bundle.device_entries import VelaStage
-from eeaug.export import formats
+from eeaug.export import formats, vela
 from eeaug.hardware.fields import ACCELERATORS
+from eeaug.hardware.target import Level
 from eeaug.report import needs
 from eeaug.report.words import quantised
 from eeaug.settings import Contradiction
@@ -39,9 +40,15 @@ def test_a_missing_package_is_named_with_what_installs_it(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("accelerator", ACCELERATORS)
 def test_every_npu_has_a_system_of_vela(accelerator: str) -> None:
-    from eeaug.export import vela
-
     assert accelerator.rpartition("-")[0] in vela.SYSTEMS
+
+
+def test_a_stage_is_compiled_for_its_level_and_its_memories() -> None:
+    levels = (Level("fast", 4e8), Level("slow", 1e8))
+    processor = replace(CORE, clock_hz=4e8, operating_points=levels, more_ram=("tcm",), more_flash=("ram",))
+    assert vela.placed(processor, {}) == processor
+    runs = vela.placed(processor, {"level": "slow", "tensors_in": "tcm", "weights_in": "ram"})
+    assert (runs.clock_hz, runs.ram, runs.flash) == (1e8, "tcm", "ram")
 
 
 def test_an_accelerator_is_read_and_dumped(tmp_path: Any) -> None:
