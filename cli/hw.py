@@ -179,6 +179,7 @@ def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:
         ("wake-up", *(_quantity(p.wakeup_s, "s") for p in processors)),
         ("runtime", *(p.runtime or UNKNOWN for p in processors)),
         ("CPU", *(p.cpu or UNKNOWN for p in processors)),
+        ("accelerator", *(p.accelerator or "none" for p in processors)),
         ("clock", *(_quantity(p.clock_hz, "Hz") for p in processors)),
         ("cycles per instruction", *(_cycles(p) for p in processors)),
         ("basis", *(p.basis or UNKNOWN for p in processors)),

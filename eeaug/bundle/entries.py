@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from eeaug.bundle.device_entries import TflmStage, VelaStage
 from eeaug.bundle.manifest_rules import DEFAULT
 from eeaug.cascade.output import Decision, Quantised
 from eeaug.data.preprocessing import Preprocessing
@@ -26,7 +27,6 @@ __all__ = [
     "Manifest",
     "OperatingPoint",
     "StageEntry",
-    "TflmStage",
     "Thresholds",
 ]
 
@@ -87,22 +87,6 @@ class Int8Stage:
 
 
 @dataclass(frozen=True)
-class TflmStage:
-    """A stage's int8 file in TFLM: bytes of its arena, the least of them, operators to register."""
-
-    arena_bytes: int
-    arena_least_bytes: int
-    operators: tuple[str, ...]
-
-    @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> TflmStage:
-        return cls(entry["arena_bytes"], entry["arena_least_bytes"], tuple(entry["operators"]))
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"operators": list(self.operators)}
-
-
-@dataclass(frozen=True)
 class StageEntry:
     """A stage, for whoever runs it.
 
@@ -131,6 +115,7 @@ class StageEntry:
     int8: Int8Stage | None = None
     tflm: TflmStage | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
+    vela: VelaStage | None = None
 
     @property
     def outputs(self) -> list[str]:
@@ -155,6 +140,7 @@ class StageEntry:
             int8=Int8Stage.from_dict(entry["int8"]) if "int8" in entry else None,
             tflm=TflmStage.from_dict(entry["tflm"]) if "tflm" in entry else None,
             choices={key: entry[key] for key in CHOICES if key in entry},
+            vela=VelaStage.from_dict(entry["vela"]) if "vela" in entry else None,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -173,7 +159,7 @@ class StageEntry:
             "metric": self.metric,
             "macs": self.macs,
             "files": dict(self.files),
-            **_there(int8=self.int8, tflm=self.tflm),
+            **_there(int8=self.int8, tflm=self.tflm, vela=self.vela),
         }
 
 

@@ -111,4 +111,5 @@ def _c_int8(tensor: Any, output: Any) -> None:
 
 WRITERS: Mapping[str, Callable[[Any, Any], object]] = {
     "tflite": _tflite, "tflite-int8": _int8, "tflm": _tflm, "c": _c, "c-int8": _c_int8,
+    "vela": _int8,
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eeaug.support.strict_yaml import Field
 
 __all__ = [
-    "BASES", "BYTES_PER_ELEMENT", "CPUS", "FIELDS", "LEVEL", "LINK", "MEMORY", "PROCESSOR", "RATES",
+    "ACCELERATORS", "BASES", "BYTES_PER_ELEMENT", "CPUS", "FIELDS", "LEVEL", "LINK", "MEMORY", "PROCESSOR", "RATES",
     "SCHEMA_VERSION",
 ]  # fmt: skip
 
@@ -16,6 +16,10 @@ CPUS = (
     "cortex-m33+nodsp", "cortex-m33+nodsp+nofp", "cortex-m55",
 )  # fmt: skip
 BASES = ("timed", "counted", "published", "assumed")
+ACCELERATORS = (
+    *(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256)), *(f"ethos-u65-{macs}" for macs in (256, 512)),
+    *(f"ethos-u85-{macs}" for macs in (128, 256, 512, 1024, 2048)),
+)  # fmt: skip
 BYTES_PER_ELEMENT = {"int8": 1, "int16": 2, "float16": 2, "float32": 4}
 
 _SOURCE = Field("source", "text", "Where these figures come from.", null="not said")
@@ -120,6 +124,13 @@ PROCESSOR = (
         "Which Cortex-M it is, as `arm-none-eabi-gcc -mcpu` names it; `--format c` measures the C files for it.",
         options=CPUS,
         null="the C files are not measured for it",
+    ),
+    Field(
+        "accelerator",
+        "choice",
+        "An NPU that runs its stages, at its clock: rates are the NPU's. `--format vela` compiles for it.",
+        options=ACCELERATORS,
+        null="none",
     ),
     Field(
         "clock_hz",

@@ -77,6 +77,7 @@ class Processor:
     operating_points: tuple[Level, ...] = ()
     more_ram: tuple[str, ...] = ()
     more_flash: tuple[str, ...] = ()
+    accelerator: str | None = None
 
     def overhead_s(self, layers: float, elements: float) -> float:
         """Seconds that so many layers with MACs, which give so many elements, take besides their MACs."""

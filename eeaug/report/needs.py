@@ -69,7 +69,9 @@ def files(report: Report) -> tuple[DeviceFiles, ...]:
         if block is not None
     ]
     arenas = [*_interpreted(report, int8.get("stages", ()))]
-    return (*written, *([DeviceFiles("tflm", tuple(arenas), None)] if arenas else []))
+    compiled = [*_compiled(report, int8.get("stages", ()))]
+    more = {"tflm": arenas, "vela": compiled}
+    return (*written, *(DeviceFiles(name, tuple(parts), None) for name, parts in more.items() if parts))
 
 
 def estimated_in(parts: DeviceFiles, width: int) -> DeviceFiles:
@@ -106,6 +108,16 @@ def _interpreted(report: Report, stages: Any) -> Iterator[ProcessorNeeds]:
             arenas = sum(stage["arena_bytes"] for stage in mine)
             flash = sum(stage["file_bytes"] for stage in mine)
             yield ProcessorNeeds(processor, flash, arenas, False, f"{processor}: arenas {arenas:,}")
+
+
+def _compiled(report: Report, stages: Any) -> Iterator[ProcessorNeeds]:
+    """Files for an NPU: what they are, and the tensors of its stages, as Vela placed them."""
+    segments = {segment["stage"]: segment["processor"] for segment in report["design"]["segments"]}
+    for processor in dict.fromkeys(segments.values()):
+        mine = [s["vela"] for s in stages if segments[s["stage"]] == processor and "vela" in s]
+        if mine:
+            tensors, flash = (sum(stage[key] for stage in mine) for key in ("sram_bytes", "file_bytes"))
+            yield ProcessorNeeds(processor, flash, tensors, False, f"{processor}: tensors {tensors:,}")
 
 
 def _worst(block: Report) -> float | None:

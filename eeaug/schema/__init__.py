@@ -8,6 +8,7 @@ A line of code here may touch schemas: strict objects, every field described, nu
     exits     search/exits.json
     design    what was chosen: metrics, segments, exits, operating points
     c_files   files in C
+    npu       what Vela says of a stage
     int8      the int8 stages
     manifest  manifest.json
     report    report.json

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from eeaug.schema.c_files import c_files
 from eeaug.schema.design import BOUNDS_UNIT, LOSING, POINT, THRESHOLD, WORST_CLASS_BOUND
+from eeaug.schema.npu import FIGURES
 from eeaug.schema.words import (
     by_name,
     count,
+    extended,
     flag,
     number,
     or_null,
@@ -54,13 +56,16 @@ INT8 = record(
     accuracy_drop_bound_95_missing=text("Why there is no such bound.", null=True),
     stages=rows(
         "The files.",
-        record(
-            "An int8 stage.",
-            stage=text("Its name."),
-            file_bytes=count("Of its file.", "B"),
-            requantised=flag("Whether its input has another scale than what is handed over."),
-            arena_bytes=count("Of the TFLM driver; null: not asked for, or no microcontroller.", "B", null=True),
-            operators=or_null(rows("That TFLM must know.", text("A name."))),
+        extended(
+            record(
+                "An int8 stage.",
+                stage=text("Its name."),
+                file_bytes=count("Of its file.", "B"),
+                requantised=flag("Whether its input has another scale than what is handed over."),
+                arena_bytes=count("Of the TFLM driver; null: not asked for, no microcontroller.", "B", null=True),
+                operators=or_null(rows("That TFLM must know.", text("A name."))),
+            ),
+            vela=FIGURES,
         ),
     ),
     c=or_null(c_files("The int8 C files; null: there are none.")),

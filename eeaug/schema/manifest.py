@@ -9,6 +9,7 @@ from typing import Any
 
 from eeaug.cascade.measures import MEASURES
 from eeaug.schema.design import CHOICES, THRESHOLD
+from eeaug.schema.npu import VELA
 from eeaug.schema.settings import SEED, SETTINGS
 from eeaug.schema.words import (
     Schema,
@@ -157,6 +158,7 @@ _STAGE = extended(
         arena_least_bytes=count("In which it allocates and runs on the machine that wrote it.", "B"),
         operators=rows("That must be registered.", text("A name.")),
     ),
+    vela=record("Its int8 file compiled for an NPU.", **VELA),
 )
 
 _POINT = extended(

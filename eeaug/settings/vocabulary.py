@@ -36,6 +36,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "tflm": ("tflite", "tflite-int8"),
     "c": (),
     "c-int8": ("tflite", "tflite-int8"),
+    "vela": ("tflite", "tflite-int8"),
 }
 WITH_NAMES = ("tflm", "c", "c-int8")  # formats whose files have names of a programming language
 # What such names may begin with: short, no digit and no underscore first.

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from reports import SAMPLE
 
-from eeaug.bundle.entries import Added, Int8Files, Int8Stage, Manifest, TflmStage
+from eeaug.bundle.device_entries import TflmStage
+from eeaug.bundle.entries import Added, Int8Files, Int8Stage, Manifest
 from eeaug.frameworks.tflite_session import Quantisation
 
 FACTS: dict[str, Any] = SAMPLE["manifest"]

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import fcntl
+import os
+import subprocess
+import sys
+import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tools import needs_terminal
 
 from eeaug import hardware
 from eeaug.cli import hw_new
@@ -195,3 +202,29 @@ def test_nothing_is_written_before_the_last_answer(
     assert run_eeaug(["hw", "new", "-o", "board.yaml"]) == code
     assert words in capsys.readouterr().err
     assert list(terminal.iterdir()) == []
+
+
+@needs_terminal
+@pytest.mark.parametrize(("last", "code"), [(b"board.yaml\n", 0), (b"\x03", 130)])
+def test_a_terminal_asks_and_ctrl_c_writes_nothing(tmp_path: Path, last: bytes, code: int) -> None:
+    """The command itself, with a pseudo-terminal for its three streams."""
+    master, slave = os.openpty()
+    line = [sys.executable, "-c", "from eeaug.cli.main import main; main()", "hw", "new"]
+    with subprocess.Popen(
+        line, cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),  # Ctrl-C goes to those of this terminal
+    ) as process:  # fmt: skip
+        os.close(slave)
+        got = b""
+        for answer in (b"\n", b"m4\n", b"120MHz\n", b"128KiB\n", b"1MiB\n", b"20mW\n", b"n\n", last):
+            asked = got.count(b"?")
+            while got.count(b"?") == asked:  # the next question
+                got += os.read(master, 4096)
+            os.write(master, answer)
+        with suppress(OSError):  # how Linux tells that the other end is closed
+            while block := os.read(master, 4096):
+                got += block
+    os.close(master)
+    assert process.returncode == code, got
+    assert [path.name for path in tmp_path.iterdir()] == ([] if code else ["board.yaml"])
+    assert (b"my-board: ok" if not code else b"interrupted: nothing was written") in got

@@ -45,12 +45,14 @@ def optional(at: str) -> set[str]:
         return {"idle", "levels"}
     if at.endswith((".baseline", ".segments[]")) and "manifest" not in at:
         return set(CHOICES)
+    if at.endswith("int8.stages[]"):
+        return {"vela"}
     if at.endswith("manifest"):
         return {"finetuned", "early_view", "retargeted_from", "int8", "c", "c_int8"}
     if "manifest" not in at:
         return set()
     return (
-        {"int8", "tflm", *CHOICES}
+        {"int8", "tflm", "vela", *CHOICES}
         if at.endswith(".stages[]")
         else {"int8"}
         if at.endswith(".operating_points[]")

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.bundle.entries import Added, Manifest, StageEntry, TflmStage
+from eeaug.bundle.device_entries import TflmStage
+from eeaug.bundle.entries import Added, Manifest, StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError
 from eeaug.export import names

@@ -91,4 +91,14 @@ def _stage(work: Work, entry: StageEntry) -> dict[str, Any]:
         "requantised": entry.int8 is not None and entry.int8.requantised_from is not None,
         "arena_bytes": None if tflm is None else tflm.arena_bytes,
         "operators": None if tflm is None else list(tflm.operators),
+        **_vela(work, entry),
     }
+
+
+def _vela(work: Work, entry: StageEntry) -> dict[str, Any]:
+    """What Vela says of it, if it was compiled for an NPU."""
+    facts = entry.vela
+    if facts is None:
+        return {}
+    size = (work.directory / entry.files["vela"]).stat().st_size
+    return {"vela": {**facts.as_dict(), "file_bytes": size, "latency_s": facts.cycles / facts.clock_hz}}

@@ -100,6 +100,8 @@ def _more(report: Report) -> Iterator[str]:
         yield from _table(int8)
         yield from ("", _text(quantised.note(report)), "")
         yield from _table(quantised.files(report))
+        if npu := quantised.compiled(report):
+            yield from _table(npu)
         if points := quantised.operating_points(report):
             yield from ("", f"**{_text(quantised.operating_points_title(report))}**", "")
             yield from _table(points)

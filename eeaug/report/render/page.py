@@ -244,6 +244,8 @@ def _tables(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...], str]
     if rows := quantised.comparison(report):
         tables.append((quantised.title(report), rows, quantised.note(report)))
         tables.append(("int8 files", quantised.files(report), ""))
+        if npu := quantised.compiled(report):
+            tables.append(("Compiled for the NPU by Vela", npu, ""))
         if points := quantised.operating_points(report):
             tables.append((quantised.operating_points_title(report), points, ""))
     for block in facts.c_blocks(report):

@@ -137,6 +137,9 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
         yield write(quantised.note(report), "dim")
         yield Text()
         yield _table(quantised.files(report), write)
+        if npu := quantised.compiled(report):
+            yield Text()
+            yield _table(npu, write)
         if points := quantised.operating_points(report):
             yield from _heading(quantised.operating_points_title(report), write)
             yield _table(points, write)

@@ -20,7 +20,7 @@ from eeaug.report.units import (
 from eeaug.report.words import alternatives, facts
 from eeaug.report.words.facts import Report, runs_on
 
-__all__ = ["comparison", "files", "note", "operating_points", "operating_points_title", "title"]
+__all__ = ["comparison", "compiled", "files", "note", "operating_points", "operating_points_title", "title"]
 
 
 def title(report: Report) -> str:
@@ -102,9 +102,47 @@ def note(report: Report) -> str:
             continue
         outcome = "the same decisions" if not differ else f"other decisions on {differ:,}, each near a threshold,"
         sentences.append(f"{words} {outcome} on {check['samples']:,} samples")
+    if "vela" in int8["checks"]:
+        sentences.append(_compiled(report))
     if "tflm" in report["settings"]["formats"]:
         sentences.append("TFLM is not counted: its library is not among the written files")
     return f"{'; '.join(sentences)}. int8: {int8['promise']['statement']}"
+
+
+def _compiled(report: Report) -> str:
+    """What Vela did, and what of it was verified."""
+    stages = [stage for stage in _int8(report)["stages"] if "vela" in stage]
+    if not stages:
+        return "no stage runs on an NPU, so Vela compiled none"
+    version = report.get("manifest", {}).get("versions", {}).get("ethos-u-vela", "")
+    first = stages[0]["vela"]
+    left = {stage["stage"]: stage["vela"]["on_cpu"] for stage in stages if stage["vela"]["on_cpu"]}
+    on_cpu = "; ".join(f"{', '.join(kinds)} of {stage}" for stage, kinds in left.items())
+    return (
+        f"cycles and SRAM on the {first['accelerator']} are estimates of ethos-u-vela {version} for its system "
+        f"{first['system']} ({first['memory_mode']}) at {first['clock_hz'] / 1e6:g} MHz; nothing here runs its "
+        "files, whose inputs and outputs are those of the int8 files in shape, type and quantisation; "
+        + (f"left to the processor: {on_cpu}" if on_cpu else "all operators run on the NPU")
+    )
+
+
+def compiled(report: Report) -> tuple[tuple[str, ...], ...]:
+    """Header and rows: the stages that Vela compiled for an NPU; empty where there are none."""
+    stages = [stage for stage in (report.get("int8") or {}).get("stages", ()) if "vela" in stage]
+    if not stages:
+        return ()
+    header = ("stage for the NPU", "file", "weights", "SRAM", "cycles", "time", "left to the processor")
+    return (
+        header,
+        *(
+            (
+                stage["stage"], size(vela["file_bytes"]), size(vela["storage_bytes"]), size(vela["sram_bytes"]),
+                f"{vela['cycles']:,}", seconds(vela["latency_s"]), ", ".join(vela["on_cpu"]) or "nothing",
+            )
+            for stage in stages
+            for vela in [stage["vela"]]
+        ),
+    )  # fmt: skip
 
 
 def operating_points_title(report: Report) -> str:
