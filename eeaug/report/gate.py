@@ -23,8 +23,8 @@ ROUNDING = 1e-9  # of differences of shares, and relative of other figures
 class PairedMetrics:
     """Metrics of the given model and of the design on the same samples (see report.metrics).
 
-    ``int8``: those of the int8 C files, where times of the design are of other ones; ``files`` of formats for
-    devices, and the target's ``memories``.
+    ``int8``: those of the int8 C files, where these were counted; ``alone``: there are no float ones. ``files`` of
+    formats for devices, and the target's ``memories``.
     """
 
     name: str
@@ -33,6 +33,7 @@ class PairedMetrics:
     design: Mapping[str, Any]
     promise: Mapping[str, Any]
     int8: Mapping[str, Any] | None = None
+    alone: bool = False
     files: tuple[DeviceFiles, ...] = ()
     memories: Sequence[Mapping[str, Any]] = ()
 
@@ -180,30 +181,29 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
         known = ", ".join(dict.fromkeys(["default", *points]))
         raise InputError(f"the bundle has no operating point '{point}'; it has {known}")
     design = report["design"]
-    int8, devices = (
-        _int8(report, samples, point),
-        {
-            "files": needs.files(report),
-            "memories": report["hardware"]["memories"],
-        },
-    )
+    devices: dict[str, Any] = {
+        "int8": _int8(report, samples, point),
+        "alone": report["c"] is None,
+        "files": needs.files(report),
+        "memories": report["hardware"]["memories"],
+    }
     promise = report["promise"] if point == "default" else points[point]["promise"]
     if samples == "choose":
         metrics = design["predicted"]["exact"] if point == "default" else points[point]["predicted"]
-        return PairedMetrics("choose", point, report["baseline"]["choose"], metrics, promise, int8, **devices)
+        return PairedMetrics("choose", point, report["baseline"]["choose"], metrics, promise, **devices)
     if design["measured"] is None:
         raise InputError(
             "nothing was measured on test samples, so no limit can be checked: make the bundle with test data, or "
             "check the samples that decided its thresholds with --on choose"
         )
     metrics = design["measured"] if point == "default" else points[point]["measured"]
-    return PairedMetrics("test", point, report["baseline"]["measured"], metrics, promise, int8, **devices)
+    return PairedMetrics("test", point, report["baseline"]["measured"], metrics, promise, **devices)
 
 
 def _int8(report: Mapping[str, Any], samples: str, point: str) -> Mapping[str, Any] | None:
-    """Metrics of the int8 C files, where they were counted and those of the design are of the float ones."""
+    """Metrics of the int8 cascade, where its C files were counted."""
     block = report["int8"]
-    if block is None or block["predicted"]["basis"] != COUNTED or report["c"] is None:
+    if block is None or block["predicted"]["basis"] != COUNTED:
         return None
     key = "predicted" if samples == "choose" else "measured"
     points = {entry["name"]: entry[key] for entry in block["operating_points"]}
@@ -227,13 +227,15 @@ def check(part: PairedMetrics, given: Mapping[str, float]) -> list[CheckedLimit]
                 basis = "linked" if files.linked else "computed"
                 rows.append(CheckedLimit(limit, given[name], limit.linked(files, part), basis, files.format))
             continue
-        value = limit.read(part)
+        int8 = part.int8 if limit.basis == "hardware" else None
+        # without float files, times of the design are those of what the float cascade lets leave
+        mine = replace(part, design=int8) if int8 is not None and part.alone else part
+        value = limit.read(mine)
         if value is None:
             raise InputError(f"--{name}: the report has no {limit.quantity}: it needs {limit.needs}")
-        int8 = part.int8 if limit.basis == "hardware" else None
-        mine = "c" if int8 is not None else None
-        rows.append(CheckedLimit(limit, given[name], float(value), _basis(limit, part), mine))
-        if int8 is not None and (other := limit.read(replace(part, design=int8))) is not None:
+        both = int8 is not None and not part.alone
+        rows.append(CheckedLimit(limit, given[name], float(value), _basis(limit, mine), "c" if both else None))
+        if int8 is not None and both and (other := limit.read(replace(part, design=int8))) is not None:
             rows.append(CheckedLimit(limit, given[name], float(other), COUNTED, "c-int8"))
     return rows
 

@@ -186,3 +186,6 @@ def test_the_gate_looks_at_the_times_of_both_formats(sample: dict[str, Any]) -> 
     }  # fmt: skip
     rows = gate.check(gate.part(sample, "test", "default"), {"max-latency": 0.5})
     assert [(row.format, row.ok) for row in rows] == [("c", False), ("c-int8", True)]
+    sample["c"] = None  # the int8 files alone
+    (row,) = gate.check(gate.part(sample, "test", "default"), {"max-latency": 0.5})
+    assert (row.format, row.value, row.basis, row.name) == (None, 0.3, "counted", "max-latency")

@@ -167,7 +167,7 @@ def build(
             "measured": base_test,
         },
         "design": {
-            "summary": dearer(*shown)
+            "summary": dearer(shown[0], shown[1] if c is not None else _of_int8(int8) or shown[1])
             + (
                 summary(chosen, stages, labels, *shown, decided.promise, without_exits=idle.without_exits(searched))
                 if target is None
@@ -272,6 +272,12 @@ def summary(
     return f"{whole} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, {change} {where}" + (
         f"; {sure}." if sure else "."
     )
+
+
+def _of_int8(int8: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Metrics of the int8 cascade, if its C files were counted."""
+    metrics: dict[str, Any] | None = None if int8 is None else int8["measured"] or int8["predicted"]
+    return metrics if metrics is not None and metrics["basis"] == counted.COUNTED else None
 
 
 def dearer(baseline: dict[str, Any], design: dict[str, Any]) -> str:

@@ -62,10 +62,13 @@ def basis(report: Report) -> str:
     """What latencies and energies rest on, in one sentence."""
     written = [name for name in report["settings"]["formats"] if name in DEVICE_FORMATS]
     if report["hardware"]["basis"] == "counted":
-        which = "float" if (report["c"] or {}).get("paths") else "int8"
+        which = "float" if report["c"] is not None else "int8"
+        more = (
+            "" if which == "float" else "; what leaves where is of the float cascade, int8 has times in its table"
+        )
         return (
             f"Latencies are instructions of the {which} C files, counted in QEMU, times cycles over clock; "
-            "energies are powers of the hardware description times these."
+            f"energies are powers of the hardware description times these{of_float if which == 'int8' else ''}."
         )
     runtimes = {name: report["hardware"]["runtimes"][name] for name in _used(report)}
     measured = ", ".join(f"{name} {runtime or 'not said'}" for name, runtime in runtimes.items())
