@@ -102,6 +102,8 @@ def test_what_times_rest_on(sample: dict[str, Any]) -> None:
     assert counted.basis(sample).endswith("not counted: no emulator.")
     sample["hardware"]["basis"] = "counted"
     assert "instructions of the float C files" in counted.basis(sample)
+    sample["c"] = None
+    assert counted.basis(sample).endswith("of the float cascade, int8 has times in its table.")
 
 
 # --- limits
