@@ -18,8 +18,8 @@ pytestmark = [
 
 
 def test_the_second_processor_s_stage_is_compiled_for_its_npu(work: Path, run: Run) -> None:
-    options = ("--hw", "psoc-edge-e84", "--exit-at", "stem_relu:m33", "--format", "vela", "-o", "npu")
-    done = run(*AUGMENT, *options, cwd=work)
+    options = ("--hw", "psoc-edge-e84", "--exit-at", "stem_relu:m33", "--mapping", "one-each")
+    done = run(*AUGMENT, *options, "--format", "vela", "-o", "npu", cwd=work)
     assert done.code == 0, done.stderr
     manifest = json.loads((work / "npu" / "manifest.json").read_text(encoding="utf-8"))
     first, second = manifest["stages"]
