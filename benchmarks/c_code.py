@@ -356,7 +356,7 @@ def table(made: Sequence[Row]) -> Iterator[str]:
             ]
         off = "" if row.by_table is None else f"{100 * (row.by_table / row.millions - 1):+.1f} %"
         per_mac = f"{1e6 * row.millions / row.macs:.2f}"
-        cells = [row.model, row.core, row.format, f"{row.millions:.1f} M", off, per_mac]
+        cells = [row.model, row.core, row.format, f"{row.millions:.4g} M", off, per_mac]
         yield f"| {' | '.join([*cells, *bytes_])} |"
 
 

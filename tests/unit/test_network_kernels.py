@@ -70,6 +70,16 @@ def test_what_no_convolution_takes_in_is_a_kernel_of_its_own() -> None:
     assert net.become("c")[0] == ("conv", "max_pool", "scale", "sigmoid", "clip")
 
 
+def test_samples_are_scaled_by_kernels_where_the_model_does_it() -> None:
+    net = Windowed((8, 8, 3))
+    net.same("rescale", "Rescaling", INPUT)
+    net.same("norm", "Normalization", "rescale")
+    net.same("shifted", "Add", "norm")  # and a constant
+    net.same("difference", "Subtract", "norm", "shifted")
+    assert net.become("c-int8")[0] == ("table", "table", "add_row", "multiply_row", "table", "add")
+    assert net.become("c")[0] == ("scale", "scale", "scale", "add")
+
+
 def test_along_one_axis_float_c_keeps_what_follows_apart() -> None:
     net = Windowed((16, 4))
     net.convolved("a", INPUT, 8, Window((5,), (1,), (1,), "same"), "Conv1D")
