@@ -10,9 +10,9 @@ SysTick counts them, always the same (its clock is the board's; a tick is 1000 /
 those of a program that only calls the cascade: text and data; data, bss (arena, input, context) and the stack of
 its own functions. The shares are of weights, and of arena and input; weights are those with biases, factors and
 tables, in int8 with multipliers and shifts of 32 bits, however they are packed. Ranges of the int8 models are from
-noise: instructions depend on shapes. "By the table" is how far off eeaug's table of kernels is, which the search goes
-by (kernel_table.py). Where the package `bakenn` is here (with `tflite` and `flatbuffers`), its C with kernels of
-CMSIS-NN stands beside, for as much of a model as it takes: up to the last average.
+noise: instructions depend on shapes. "By the table" is how far off eeaug's table of kernels is, which the search
+goes by (kernel_table.py). Where the package `bakenn` is here (with `tflite` and `flatbuffers`), its C with kernels
+of CMSIS-NN stands beside, for as much of a model as it takes: up to the last average.
 
 FILE keeps rows, so that an interrupted run goes on; one of another version is refused.
 Published results are cycles: milliseconds times the clock of the board. The fastest of each core is shown.
@@ -348,12 +348,8 @@ def table(made: Sequence[Row]) -> Iterator[str]:
     for row in made:
         bytes_ = ["", "", "", ""]
         if row.flash and row.weights and row.ram and row.tensors:
-            bytes_ = [
-                f"{row.flash:,}",
-                f"{row.flash / row.weights:.2f}",
-                f"{row.ram:,}",
-                f"{row.ram / row.tensors:.2f}",
-            ]
+            shares = [f"{row.flash / row.weights:.2f}", f"{row.ram / row.tensors:.2f}"]
+            bytes_ = [f"{row.flash:,}", shares[0], f"{row.ram:,}", shares[1]]
         off = "" if row.by_table is None else f"{100 * (row.by_table / row.millions - 1):+.1f} %"
         per_mac = f"{1e6 * row.millions / row.macs:.2f}"
         cells = [row.model, row.core, row.format, f"{row.millions:.4g} M", off, per_mac]

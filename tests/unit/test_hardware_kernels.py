@@ -60,9 +60,12 @@ def test_loops_of_convolutions_run_as_often_as_a_walk_through_them(call: KernelR
     inside = sum(ok for y, x in places(call) for _, _, ok in taps(call, y, x))
     c, filters, n = call.read[2], call.written[2], call.taps * call.read[2]
     # ours with DSP instructions: runs of columns that go on alike, pairs of outputs by pairs of channels
+    # at once; where the number of places is odd the last one makes two columns
     runs = 0
-    for y, x in places(call):
-        row = taps(call, y, x)
+    columns = [taps(call, y, x) for y, x in places(call)]
+    columns += columns[-1:] if call.places % 2 else []
+    filled = sum(ok for column in columns for *_, ok in column)
+    for row in columns:
         for i in range(call.window[0]):
             part = row[i * call.window[1] : (i + 1) * call.window[1]]
             if not 0 <= part[0][0] < call.read[0]:
@@ -74,15 +77,13 @@ def test_loops_of_convolutions_run_as_often_as_a_walk_through_them(call: KernelR
     variant, counts = loops("c-int8", "dsp", call) or ("", {})
     pairs = -(-call.places // 2) * -(-filters // 2)
     assert counts["run"] == runs and counts["pair"] == pairs
-    assert counts["inside"] * (4 if variant == "fours" else 1) == inside * c
-    assert counts["outside"] == (call.places * call.taps - inside) * c
+    assert counts["inside"] * (4 if variant == "fours" else 1) == filled * c
+    assert counts["outside"] == (len(columns) * call.taps - filled) * c
     assert 8 * counts["eights"] + 4 * counts["four"] + counts["rest"] == pairs * n
-    # CMSIS-NN without extensions: every product once, two outputs by two channels
-    variant, counts = loops("c-int8", "plain", call) or ("", {})
-    if variant == "columns":
-        assert 4 * counts["mac"] + counts["odd_mac"] * 1 <= call.places * filters * n
-        assert 4 * counts["mac"] + 2 * counts["odd_mac"] >= call.places * filters * n
-        assert (counts["tap"], counts["outside"]) == (inside, call.places * call.taps - inside)
+    # without: the same columns, two outputs by two channels
+    _, counts = loops("c-int8", "plain", call) or ("", {})
+    assert (counts["pair"], counts["mac"]) == (pairs, pairs * n)
+    assert (counts["inside"], counts["inside"] + counts["outside"]) == (filled * c, len(columns) * n)
     # with vectors: four columns at a time, all inside or not
     variant, counts = loops("c-int8", "vectors", call) or ("", {})
     if variant == "columns":
@@ -132,7 +133,7 @@ def test_cores_without_counts_of_their_own_have_those_of_one_with_the_same_instr
         "cortex-m3": "cortex-m3", "cortex-m4": "cortex-m4", "cortex-m4+nofp": "cortex-m4",
         "cortex-m7": "cortex-m7", "cortex-m7+nofp.dp": "cortex-m7", "cortex-m7+nofp": "cortex-m7",
         "cortex-m23": "cortex-m23", "cortex-m33": "cortex-m33", "cortex-m33+nofp": "cortex-m33",
-        "cortex-m55": "cortex-m55",
+        "cortex-m33+nodsp": "cortex-m3", "cortex-m33+nodsp+nofp": "cortex-m3", "cortex-m55": "cortex-m55",
     }  # fmt: skip
     # soft floats are other instructions
     assert kernels.counted_as("c", "cortex-m4+nofp") == "cortex-m4+nofp"
@@ -144,7 +145,7 @@ def test_instructions_are_what_cores_with_and_without_dsp_take() -> None:
     call = convolution((16, 16, 16), 16)
     macs = 16 * 16 * 9 * 16 * 16
     per_mac = {cpu: (kernels.instructions("c-int8", cpu, call) or 0) / macs for cpu in CORES}
-    assert 7 < per_mac["cortex-m0plus"] < 9 and 1.7 < per_mac["cortex-m4"] < 2.3 and per_mac["cortex-m55"] < 1.2
+    assert 5 < per_mac["cortex-m0plus"] < 6 and 1.7 < per_mac["cortex-m4"] < 2.3 and per_mac["cortex-m55"] < 1.2
     floats = {cpu: (kernels.instructions("c", cpu, call) or 0) / macs for cpu in CORES}
     assert floats["cortex-m0plus"] > 100 and 2 < floats["cortex-m4"] < 3
 
