@@ -10,8 +10,9 @@ SysTick counts them, always the same (its clock is the board's; a tick is 1000 /
 those of a program that only calls the cascade: text and data; data, bss (arena, input, context) and the stack of
 its own functions. The shares are of weights, and of arena and input; weights are those with biases, factors and
 tables, in int8 with multipliers and shifts of 32 bits, however they are packed. Ranges of the int8 models are from
-noise: instructions depend on shapes. Where the package `bakenn` is here (with `tflite` and `flatbuffers`), its C
-with kernels of CMSIS-NN stands beside, for as much of a model as it takes: up to the last average.
+noise: instructions depend on shapes. "By the table" is how far off eeaug's table of kernels is, which the search
+goes by (kernel_table.py). Where the package `bakenn` is here (with `tflite` and `flatbuffers`), its C with kernels
+of CMSIS-NN stands beside, for as much of a model as it takes: up to the last average.
 
 FILE keeps rows, so that an interrupted run goes on; one of another version is refused.
 Published results are cycles: milliseconds times the clock of the board. The fastest of each core is shown.
@@ -46,7 +47,8 @@ from eeaug.export.c import cascade_source, common_files, toolchain
 from eeaug.export.c.text import filled, point
 from eeaug.export.formats import Work
 from eeaug.frameworks import tflite_file
-from eeaug.network import graph
+from eeaug.hardware import kernels as hardware_kernels
+from eeaug.network import graph, times
 from eeaug.stages import partition
 
 MODELS = {
@@ -138,6 +140,7 @@ class Row:
     weights: int | None = None
     ram: int | None = None
     tensors: int | None = None  # arena and input
+    by_table: float | None = None  # millions of instructions that the search takes it for
 
 
 def whole(directory: Path, path: Path, kinds: Sequence[str]) -> Work:
@@ -227,8 +230,17 @@ def ours(work: Work, kind: str, name: str, cpu: str, weights: int | None, place:
     inputs = width * int(np.prod(stage.input_shape))
     return Row(
         kind, name, cpu, stage.macs, millions, size.flash, weights or processor.weights_bytes, size.ram,
-        processor.arena_bytes + inputs,
+        processor.arena_bytes + inputs, by_table(work, kind, cpu),
     )  # fmt: skip
+
+
+def by_table(work: Work, kind: str, cpu: str) -> float | None:
+    """Millions of instructions by the table of kernels; None: it lacks a kernel."""
+    parts = [block.kernels for block in graph.blocks(work.classifier)]
+    (processor,) = work.hardware.processors
+    if not times.basis(replace(processor, cpu=cpu), kind, parts).counted:
+        return None
+    return sum(hardware_kernels.instructions(kind, cpu, c) or 0 for part in parts for c in part[kind].calls) / 1e6
 
 
 def bakenns(work: Work, name: str, cpu: str, place: Path) -> Row:
@@ -330,19 +342,18 @@ def kinds(cpu: str) -> list[str]:
 
 
 def table(made: Sequence[Row]) -> Iterator[str]:
-    yield "| model | core | format | instructions | per MAC | flash | of weights | RAM | of arena and input |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    sizes = "flash | of weights | RAM | of arena and input"
+    yield f"| model | core | format | instructions | by the table | per MAC | {sizes} |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for row in made:
-        sizes = ["", "", "", ""]
+        bytes_ = ["", "", "", ""]
         if row.flash and row.weights and row.ram and row.tensors:
-            sizes = [
-                f"{row.flash:,}",
-                f"{row.flash / row.weights:.2f}",
-                f"{row.ram:,}",
-                f"{row.ram / row.tensors:.2f}",
-            ]
-        cells = [row.model, row.core, row.format, f"{row.millions:.1f} M", f"{1e6 * row.millions / row.macs:.2f}"]
-        yield f"| {' | '.join([*cells, *sizes])} |"
+            shares = [f"{row.flash / row.weights:.2f}", f"{row.ram / row.tensors:.2f}"]
+            bytes_ = [f"{row.flash:,}", shares[0], f"{row.ram:,}", shares[1]]
+        off = "" if row.by_table is None else f"{100 * (row.by_table / row.millions - 1):+.1f} %"
+        per_mac = f"{1e6 * row.millions / row.macs:.2f}"
+        cells = [row.model, row.core, row.format, f"{row.millions:.4g} M", off, per_mac]
+        yield f"| {' | '.join([*cells, *bytes_])} |"
 
 
 def beside(made: Sequence[Row], best: Mapping[tuple[str, str], tuple[float, str]]) -> Iterator[str]:

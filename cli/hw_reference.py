@@ -144,6 +144,10 @@ Instructions of the C files are counted in QEMU. Seconds are instructions × cyc
 with the processor's own `cycles_per_instruction` (±5 % if `timed`, else ±8 %), or else those of its `cpu`:
 
 @{cores}
+With `--format c` or `c-int8` the search goes by the same before anything is written, with what each kernel takes on
+each core (`eeaug/hardware/kernel_table.json`). A processor without `cpu` or `clock_hz`, and one whose core has no
+cycles above, keeps its rates; the report says which.
+
 They are of code that a cache or prefetch unit keeps fed. `benchmarks/cycles.py` counts,
 `benchmarks/latency_model.py` compares with the published results of MLPerf Tiny:
 

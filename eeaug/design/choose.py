@@ -73,17 +73,25 @@ def chosen_of(
     goal: Goal, material: Material, task: Problem, design: Design, thresholds: Thresholds, hears: Reuse | None
 ) -> Chosen:
     """The design with these thresholds, and what it and the given model cost."""
-    base = material.network.baseline(goal)
+    network = material.network
+    base = network.baseline(goal)
+    segments = task.segments([design.exits], design.modes)
+    profile = None
+    if network.format is not None:
+        by_profile = replace(task, costs=task.costs.by_profile()).segments([design.exits], design.modes)
+        profile = (by_profile, replace(network, format=None).segments_of_given(goal, base.segments.modes))
     return Chosen(
         design=design,
         thresholds=thresholds,
-        segments=task.segments([design.exits], design.modes),
+        segments=segments,
         baseline_processor=base.processor,
         baseline_choices=base.choices,
         baseline_segments=base.segments,
         classes=material.classes,
-        decision=material.network.classifier.decision,
+        decision=network.classifier.decision,
         reuse=hears,
+        basis=task.costs.basis,
+        profile=profile,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,7 +30,8 @@ class Chosen:
     """The design that is written, with what its report is computed from.
 
     ``thresholds`` None is never; ``segments`` and ``baseline_segments`` hold one architecture each, whose times and
-    energies have this ``basis``: the "profile", or instructions "counted".
+    energies have this ``basis``: the "profile", "counted kernels" (both, where processors differ), or instructions
+    of the files "counted". ``profile``: segments of the design and of the given model by the profile.
     ``baseline_choices`` are those of the given model's mode.
     """
 
@@ -44,6 +45,17 @@ class Chosen:
     reuse: Reuse | None = None
     basis: str = "profile"
     baseline_choices: Mapping[str, str] = field(default_factory=dict)
+    profile: tuple[Segments, Segments] | None = None  # None: they are those above
+
+    @property
+    def of_profile(self) -> Chosen:
+        """With times, energies and bytes of the description's rates and arithmetic."""
+        segments, base = self.by_profile
+        return replace(self, segments=segments, baseline_segments=base, basis="profile", profile=None)
+
+    @property
+    def by_profile(self) -> tuple[Segments, Segments]:
+        return self.profile or (self.segments, self.baseline_segments)
 
 
 @dataclass(frozen=True)

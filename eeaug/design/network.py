@@ -13,7 +13,7 @@ from eeaug.design import problem
 from eeaug.design.problem import Baseline, Rules
 from eeaug.hardware import Hardware
 from eeaug.heads.training import Trained
-from eeaug.network.costs import Costs, ExitCosts
+from eeaug.network.costs import Costs, ExitCosts, Segments
 from eeaug.network.graph import Block
 from eeaug.search.space import Problem
 from eeaug.settings import Goal
@@ -44,6 +44,11 @@ class Network:
     def baseline(self, goal: Goal) -> Baseline:
         """The given model on this target."""
         return problem.baseline(goal, self._costs(goal, self.hardware, self.given_blocks, []))
+
+    def segments_of_given(self, goal: Goal, modes: Sequence[int]) -> Segments:
+        """The given model in this mode: one architecture, one segment."""
+        costs = self._costs(goal, self.hardware, self.given_blocks, [])
+        return costs.segments(np.zeros((1, 0), dtype=np.intp), modes)
 
     def costs(self, goal: Goal, exits: Sequence[ExitCosts]) -> Costs:
         return self._costs(goal, self.rules.within(self.hardware), self.blocks, exits)

@@ -121,7 +121,8 @@ PROCESSOR = (
     Field(
         "cpu",
         "choice",
-        "Which Cortex-M it is, as `arm-none-eabi-gcc -mcpu` names it; `--format c` measures the C files for it.",
+        "Which Cortex-M it is, as `arm-none-eabi-gcc -mcpu` names it; `--format c` measures the C files for it, "
+        "and designs go by instructions of its kernels.",
         options=CPUS,
         null="the C files are not measured for it",
     ),

@@ -47,6 +47,7 @@ def cores(format: str) -> tuple[str, ...]:
     return tuple(table()["formats"].get(format, {}))
 
 
+@cache
 def instructions(format: str, cpu: str, call: KernelRun) -> float | None:
     """Instructions of one call of a kernel; None: the table has no such kernel or core."""
     name = counted_as(format, cpu)

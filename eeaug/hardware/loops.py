@@ -355,6 +355,6 @@ KERNELS: Mapping[str, Mapping[str, Callable[[str, KernelRun], Loops | None]]] = 
         "conv": _float_conv, "depthwise": _float_depthwise, "dense": _float_dense, "add": _elements,
         "clip": _elements, "scale": _channels, "sigmoid": _elements, "softmax": _elements,
         "average_pool": _float_pool, "max_pool": _float_pool, "mean": _float_mean, "largest": _float_mean,
-        "copy": _elements, "turn": _elements,
+        "copy": _elements, "turn": _channels,
     },
 }  # fmt: skip

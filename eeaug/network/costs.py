@@ -175,6 +175,12 @@ class Costs:
         besides = np.array([p.overhead_s(part.operations, part.results) for part in parts])
         return np.asarray(_times(macs, np.array([np.nan if r is None else 1.0 / r for r in rates])) + besides)
 
+    def by_profile(self) -> Costs:
+        """The same by the rates of the description, in bytes of its arithmetic."""
+        if self.format is None:
+            return self
+        return Costs(self.hardware, self.blocks, self.exits, int(self.elements[0]), None, self.period_s)
+
     def connected(self, sender: int, receiver: int) -> bool:
         """Whether a stage in one mode can hand over to one in another."""
         here, there = self.modes[sender].processor.name, self.modes[receiver].processor.name

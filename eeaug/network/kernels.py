@@ -185,11 +185,22 @@ def _function(format: str, graph: nx.DiGraph, call: Call) -> list[KernelRun]:
     return list(activation(format, name, call.shapes[0], taken=taken))
 
 
+def _scaled(format: str, graph: nx.DiGraph, call: Call) -> list[KernelRun]:
+    """A factor and a summand: the same for all, or of every channel."""
+    size = three(call.shapes[0])
+    if format == "c":
+        return [KernelRun("scale", size, size)]
+    names = ("table", "table") if call.kind == "Rescaling" else ("add_row", "multiply_row")
+    return [KernelRun(name, size, size) for name in names]
+
+
 def _add(format: str, graph: nx.DiGraph, call: Call) -> list[KernelRun] | None:
     if len(set(call.input_shapes)) > 1:
         return None
     size = three(call.shapes[0])
-    taken = format == "c" and _summing(graph, call.name) is not None
+    if len(call.input_shapes) == 1:  # a constant
+        return [KernelRun("table" if format == "c-int8" else "scale", size, size)]
+    taken = format == "c" and call.kind == "Add" and _summing(graph, call.name) is not None
     return [KernelRun("add", size, size)] * (len(call.input_shapes) - 1 - taken)
 
 
@@ -268,7 +279,8 @@ _LAYERS: Mapping[str, Callable[[str, nx.DiGraph, Call], Sequence[KernelRun] | No
     "Dense": _dense,
     "BatchNormalization": _norm,
     **dict.fromkeys(("Activation", *_FUNCTIONS), _function),
-    "Add": _add,
+    **dict.fromkeys(("Add", "Subtract"), _add),
+    **dict.fromkeys(("Normalization", "Rescaling"), _scaled),
     "Multiply": _multiply,
     **dict.fromkeys(("MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D"), _pool),
     **dict.fromkeys(

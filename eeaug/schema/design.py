@@ -7,6 +7,7 @@ from eeaug.schema.words import Schema, count, extended, flag, number, or_null, r
 from eeaug.settings import COSTS, PROMISES
 
 __all__ = [
+    "BASES",
     "BINS",
     "BOUNDS_UNIT",
     "CHOICES",
@@ -40,8 +41,10 @@ def _drop(description: str, *, null: bool = False) -> Schema:
     return number(description, "1", least=-1, most=1, null=null)
 
 
+BASES = ("profile", "counted kernels", "counted kernels and profile", "counted", "timed")
 METRICS = record(
-    "Figures of a network on one part of the data. Latency and energy are estimates where basis is profile.",
+    "Figures of a network on one part of the data. Latency and energy are estimates where basis is the profile or "
+    "kernels.",
     split=_SPLIT,
     samples=SAMPLES,
     accuracy=share("Right answers; without labels, those that agree with the given model.", null=True),
@@ -61,8 +64,9 @@ METRICS = record(
     },
     leave_rates=rows(f"{_PER_CLASSIFIER}: share of all samples that leave there.", share("A share.")),
     basis=text(
-        "Where latency and energy come from: the profile, instructions counted of the written files, or a clock.",
-        one_of=("profile", "counted", "timed"),
+        "Where latency and energy come from: the profile; instructions of kernels, counted once (both, where only "
+        "some processors are such); instructions counted of the written files; or a clock.",
+        one_of=BASES,
     ),
 )
 

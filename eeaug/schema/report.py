@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from eeaug.schema.c_files import c_files
 from eeaug.schema.design import (
+    BASES,
     BOUNDS_UNIT,
     CHOICES,
     CURVE_POINT,
@@ -119,7 +120,11 @@ _HARDWARE = extended(
         input_at=text("The processor where samples arrive."),
         baseline=text("The processor that the whole model runs on for comparison."),
         exclusive=flag("Whether one processor works at a time."),
-        basis=text("Where latency and energy come from.", one_of=("profile", "counted", "timed")),
+        basis=text("Where latency and energy come from.", one_of=BASES),
+        by_rates=by_name(
+            "By processor: what its estimates by counted kernels lack, and the rates serve for.",
+            text("Null: nothing, or no format for devices was asked for.", null=True),
+        ),
         runtimes=by_name("By processor: what the rates were measured with.", text("Null: not said.", null=True)),
         memories=rows(
             "What weights and tensors may use.",

@@ -157,7 +157,9 @@ def test_files_that_do_not_fit_are_not_written(work: Path, run: Run) -> None:
     assert "a memory of" in facts["error"]
 
 
-def test_without_the_cross_tools_it_says_what_is_missing(work: Path, run: Run, tmp_path: Path) -> None:
+def test_without_the_cross_tools_kernels_that_were_counted_before_serve(
+    made: Made, work: Path, run: Run, tmp_path: Path
+) -> None:
     for name in ("cc", "gcc", "as", "ld", "sh"):
         if (found := shutil.which(name)) is not None:
             (tmp_path / name).symlink_to(found)
@@ -165,9 +167,15 @@ def test_without_the_cross_tools_it_says_what_is_missing(work: Path, run: Run, t
     done = run(*WITH_C, "-o", "bare", cwd=work, env={"PATH": str(tmp_path)})
     assert done.code == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["hardware"]["basis"] == "profile"
+    assert report["hardware"]["basis"] == report["design"]["measured"]["basis"] == "counted kernels"
+    assert report["hardware"]["by_rates"] == {"cm0p": None, "cm4f": None}
     for entry in report["int8"]["c"]["processors"]:
         assert entry["counted"] is None and "arm-none-eabi-gcc" in entry["not_counted"]
     page = run("report", "bare", cwd=work).stdout
     said = " ".join(page.split())
-    assert "whose rates are of this runtime: cm0p TFLM, cm4f TFLM; not counted: arm-none-eabi-gcc" in said
+    assert "instructions of the int8 C kernels, counted by shape and core" in said
+    assert "the files were not counted: arm-none-eabi-gcc" in said
+    if made.report["hardware"]["basis"] == "counted":  # the same design, as QEMU counts its files
+        pairs = zip(report["design"]["segments"], made.report["design"]["segments"], strict=True)
+        for estimated, counted in pairs:
+            assert estimated["latency_s"] == pytest.approx(counted["latency_s"], rel=0.1)

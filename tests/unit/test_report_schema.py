@@ -82,6 +82,7 @@ def objects(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 # by name of a processor, of a format, of a package
 FREE = {
+    ("hardware", "by_rates"),
     ("hardware", "runtimes"),
     ("hardware", "idle"),
     ("hardware", "sleep_power_w"),

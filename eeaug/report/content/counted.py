@@ -124,7 +124,7 @@ def block(
                 "leave_rate": float(rate),
                 "instructions": instructions,
                 "latency_s": None if counted is None else float(counted.chosen.segments.time_s[0, : k + 1].sum()),
-                "estimated_latency_s": _known(chosen.segments.time_s[0, : k + 1].sum()),
+                "estimated_latency_s": _known(chosen.by_profile[0].time_s[0, : k + 1].sum()),
             })  # fmt: skip
     used = {mode.index: mode.processor for mode in (costs.modes[m] for m in reversed(chosen.design.modes))}
     return {
@@ -143,7 +143,7 @@ def _baseline(baseline: Mapping[str, Any] | None, chosen: Chosen, counted: Timed
     return {
         **baseline,
         "latency_s": None if counted is None else _known(counted.chosen.baseline_segments.time_s[0, 0]),
-        "estimated_latency_s": _known(chosen.baseline_segments.time_s[0, 0]),
+        "estimated_latency_s": _known(chosen.by_profile[1].time_s[0, 0]),
     }
 
 

@@ -39,14 +39,16 @@ def build(
     """
     figures = _figures(checks.get("c-int8"))
     by_count = counted.timed(chosen, costs, figures)
-    int8_chosen = replace(by_count.chosen if by_count else chosen, thresholds=integer.thresholds)
+    estimated = chosen.of_profile if costs.format == "c" else chosen  # float C takes other times
+    int8_chosen = replace(by_count.chosen if by_count else estimated, thresholds=integer.thresholds)
     exact = metrics_of(int8_chosen, integer.rows, "choose")[1]
     measured = None if test is None else metrics_of(int8_chosen, test, "test")[1]
     mine = integer.rows if test is None else test
     same = Passage(floats, chosen.thresholds).predicted == Passage(mine, integer.thresholds).predicted
     points = points_of(integer.points, int8_chosen, integer.rows, test, settings, given_last=False)
     used = {stage.processor for stage in work.stages}
-    if by_count is None and any(p.arithmetic != "int8" for p in work.hardware.processors if p.name in used):
+    by_rates = by_count is None and costs.format != "c-int8"
+    if by_rates and any(p.arithmetic != "int8" for p in work.hardware.processors if p.name in used):
         for metrics in (exact, measured, *(point[key] for point in points for key in ("predicted", "measured"))):
             if metrics is not None:
                 metrics.update(dict.fromkeys(_BY_ARITHMETIC))

@@ -29,6 +29,7 @@ def block(chosen: Chosen, stages: Sequence[Stage], costs: Costs) -> dict[str, An
         **({"levels": _levels(hardware)} if levels else {}),
         "exclusive": hardware.exclusive,
         "basis": chosen.basis,
+        "by_rates": {basis.processor: basis.lacks for basis in costs.bases},
         "runtimes": {p.name: p.runtime for p in hardware.processors},
         "memories": [
             {

@@ -9,13 +9,17 @@ from typing import Any
 from eeaug.report import units
 from eeaug.report.words import battery
 from eeaug.report.words.battery import Use
-from eeaug.report.words.facts import Report, drop_name, shown
+from eeaug.report.words.facts import Report, drop_name, estimated, shown
 from eeaug.schema.figures import FIGURES, Figure
 from eeaug.settings.vocabulary import flag
 
 __all__ = ["BEST", "Line", "Named", "as_json", "differences", "lines", "notes", "rows", "sentence"]
 
 BEST = "✓"  # stands beside the best figures
+_SOURCES = {
+    "profile": "the hardware profile", "counted kernels": "counted kernels",
+    "counted kernels and profile": "counted kernels and the hardware profile",
+}  # fmt: skip
 _FEW = 3  # designs whose values fit into a sentence
 
 Value = float | None
@@ -195,11 +199,13 @@ def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
             "Accuracies and means are of different samples, or of samples that count differently: which of them is "
             "best cannot be told."
         )
-    if any(shown(d.report)[1]["basis"] == "profile" for d in designs):
-        sentences.append("* estimated from the hardware profile.")
-        if any(shown(d.report)[1]["basis"] != "profile" for d in designs):
+    bases = dict.fromkeys(shown(d.report)[1]["basis"] for d in designs)
+    if any(estimated(d.report) for d in designs):
+        sources = [_SOURCES[basis] for basis in bases if basis in _SOURCES]
+        sentences.append(f"* estimated from {' or '.join(sources)}.")
+        if len(bases) > 1:
             sentences.append(
-                "Latencies and energies are of the profile here and counted there: which is best cannot be told."
+                f"Latencies and energies are of several kinds ({', '.join(bases)}): which is best cannot be told."
             )
     for design in designs:
         if design.report["design"]["measured"] is None:

@@ -68,6 +68,8 @@ def basis(report: Report) -> str:
             f"Latencies are instructions of the {which} C files, counted in QEMU, times cycles over clock; "
             f"energies are powers of the hardware description times these{of_float if which == 'int8' else ''}."
         )
+    if report["hardware"]["basis"] != "profile":
+        return _by_kernels(report)
     runtimes = {name: report["hardware"]["runtimes"][name] for name in _used(report)}
     measured = ", ".join(f"{name} {runtime or 'not said'}" for name, runtime in runtimes.items())
     beginning = f"Latencies and energies are the profile's, whose rates are of this runtime: {measured}"
@@ -75,8 +77,23 @@ def basis(report: Report) -> str:
         return (
             f"{beginning}; no format for a device was written that they could be counted of (--format c, c-int8)."
         )
-    missing = dict.fromkeys(_missing(report))
+    lacking = [f"{why} of {name}" for name, why in report["hardware"]["by_rates"].items() if why is not None]
+    missing = dict.fromkeys([*_missing(report), *lacking])
     return f"{beginning}; not counted: {'; '.join(missing)}." if missing else f"{beginning}."
+
+
+def _by_kernels(report: Report) -> str:
+    """Of estimates by counted kernels."""
+    which = "float" if "c" in report["settings"]["formats"] else "int8"
+    sentence = (
+        f"Latencies are instructions of the {which} C kernels, counted by shape and core, times cycles over clock; "
+        "energies are powers of the hardware description times these"
+    )
+    lacking = [f"{name} ({why})" for name, why in report["hardware"]["by_rates"].items() if why is not None]
+    if lacking:
+        sentence += f"; by the rates of the profile on {', '.join(lacking)}"
+    missing = dict.fromkeys(_missing(report))
+    return sentence + (f"; the files were not counted: {'; '.join(missing)}." if missing else ".")
 
 
 def differing(report: Report) -> Iterator[str]:

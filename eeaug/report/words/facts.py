@@ -111,8 +111,8 @@ def shown(report: Report) -> tuple[Report, Report]:
 
 
 def estimated(report: Report) -> bool:
-    """Whether latencies and energies come from the hardware profile instead of a clock."""
-    return bool(shown(report)[1]["basis"] == "profile")
+    """Whether latencies and energies come from the profile or from kernels, not from the files or a clock."""
+    return shown(report)[1]["basis"] not in ("counted", "timed")
 
 
 def _points(value: float) -> str:
@@ -152,7 +152,9 @@ def comparison_title(report: Report) -> str:
 def comparison(report: Report) -> tuple[Row, ...]:
     """Baseline against result, one row per quantity."""
     baseline, result = shown(report)
-    note = ", estimated" if estimated(report) else f", {result['basis']}"
+    note = f", {result['basis']}"
+    if estimated(report):
+        note = ", estimated" + (" by counted kernels" if result["basis"] == "counted kernels" else "")
     quality = [("accuracy", _accuracy(report)), ("precision", "precision (macro)"), ("recall", "recall (macro)")]
     rows = [_quality(label, baseline.get(key), result.get(key), key) for key, label in quality]
     rows.insert(1, _worst_class(result.get("worst_class")))
