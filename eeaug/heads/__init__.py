@@ -19,7 +19,6 @@ A line of code here may touch features, weights and Keras, never a threshold or 
     specific     heads that know some classes only
     supervision  what heads learn from: labels and the given model's answers
     moving       whether samples may move a little and stay what they are
-    copies       changed copies of samples where there are few
     trainee      a convolutional head in training, as TensorFlow's operations
     maps         convolutional heads on whole maps, trained by TensorFlow
     store        trained heads that earlier runs have left

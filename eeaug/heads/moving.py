@@ -9,7 +9,7 @@ from eeaug.data import Part, View
 from eeaug.features import Features, Wanted
 from eeaug.heads.supervision import Source
 
-__all__ = ["ASKED", "UNCHANGED", "answers", "axes", "farthest", "moved"]
+__all__ = ["SHIFT", "axes", "farthest", "moved"]
 
 SHIFT = 1 / 16  # of its size, by which a sample moves at most
 ASKED = 1024  # samples that the given model is asked about
@@ -31,20 +31,17 @@ def axes(source: Source, fit: Features) -> tuple[bool, ...]:
     tried = [axis for axis, far in enumerate(farthest(x.shape[1:-1])) if far]
     if not tried:
         return (False,) * (x.ndim - 2)
-    after = answers(source, np.concatenate([_along(x, axis + 1) for axis in tried]))
-    before = decision.answers(np.asarray(fit.probabilities[rows]))[1]
-    same = {axis: (moved == before).mean() for axis, moved in zip(tried, np.split(after, len(tried)), strict=True)}
-    return tuple(bool(same.get(axis, 0.0) >= UNCHANGED) for axis in range(x.ndim - 2))
-
-
-def answers(source: Source, x: NDArray[np.generic]) -> NDArray[np.int64]:
-    """What the given model says of samples as they are stored, (n,)."""
-    extraction, part = source.extraction, Part(source.splits.fit.part.name, x, None, None)
-    view, wanted = View(part, np.arange(len(part))), [Wanted(None, outputs=source.classifier.decision.outputs)]
-    missing = extraction.missing({view: np.float32}, [])
+    part = Part(view.part.name, np.concatenate([_along(x, axis + 1) for axis in tried]), None, None)
+    moved_view, wanted = View(part, np.arange(len(part))), [Wanted(None, outputs=decision.outputs)]
+    extraction = source.extraction
+    missing = extraction.missing({moved_view: np.float32}, [])
     given = (wanted, extraction.convert(wanted)) if missing else ((), b"")
-    probabilities = np.asarray(extraction.extract(view, [], given).probabilities)
-    return source.classifier.decision.answers(probabilities)[1]
+    answers = decision.answers(np.asarray(extraction.extract(moved_view, [], given).probabilities))[1]
+    before = decision.answers(np.asarray(fit.probabilities[rows]))[1]
+    same = {
+        axis: (after == before).mean() for axis, after in zip(tried, np.split(answers, len(tried)), strict=True)
+    }
+    return tuple(bool(same.get(axis, 0.0) >= UNCHANGED) for axis in range(x.ndim - 2))
 
 
 def farthest(sizes: tuple[int, ...]) -> list[int]:

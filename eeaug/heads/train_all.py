@@ -21,7 +21,7 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.data.plausibility import Seen
 from eeaug.features import Features, Wanted
-from eeaug.heads import copies, dense, maps, moving, selection, store, training
+from eeaug.heads import dense, maps, moving, selection, store, training
 from eeaug.heads.candidates import Candidates
 from eeaug.heads.judge import Judge
 from eeaug.heads.layers import Head
@@ -71,7 +71,6 @@ def search(
         return Candidates(
             (), _outcomes(source, splits.screen, screen, ()), _outcomes(source, splits.choose, choose, ()), 0
         )
-    work.copy(offer.macs)
     # maps that will probably be learnt from come with the same pass, unless dense heads are remembered
     likely = offer.chosen()
     new = work.unanswered(groups, work.dense_plan) or not groups
@@ -179,7 +178,7 @@ class _Work:
     ) -> None:  # fmt: skip
         self.source, self.effort, self.pinned, self.progress = source, effort, pinned, progress
         self.dense_plan = dense_plan(effort, seed)
-        self.map_plan = copies.as_without(map_plan(effort, seed), len(source.splits.fit))
+        self.map_plan = map_plan(effort, seed)
         self.views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
         self.first: Callable[[Features], None] | None = first
         self.features: dict[str, Features] = {}
@@ -188,13 +187,6 @@ class _Work:
     def labels(self) -> list[str] | None:
         """Hashes; without labels, heads learn answers of the given model, which the files of features stand for."""
         return [store.hashed(self.views[part].y) for part in LEARNT] if self.source.labelled else None
-
-    def copy(self, macs: int) -> None:
-        """Changed copies of samples join those that heads learn from, where these are few."""
-        times = copies.worthwhile(self.source, self.map_plan, self.effort.copies, macs)
-        if times > 1:
-            self.answers("choose")
-            self.views["fit"] = copies.with_copies(self.source, times, self.map_plan.seed)
 
     def answers(self, part: str) -> Features:
         """The given model's on a part, with all that was extracted last."""

@@ -121,7 +121,7 @@ class Effort:
     may need four times the passes. Convolutional ones: passes over fit; what a head may cost, in MACs or as a share
     of the backbone, whichever is more; how long their training may take together, in seconds or passes of the
     backbone over the data, whichever is more. Times are estimated from shapes, so that the same run gives the same
-    heads everywhere. Where samples are few, heads learn from so many changed copies of each, itself included.
+    heads everywhere.
     """
 
     families: tuple[str, ...]
@@ -136,7 +136,6 @@ class Effort:
     map_share: float
     map_s: float
     map_passes: float
-    copies: int
 
 
 # Dense heads: the fewer steps, the larger the first ones; 2, 4 and 10 passes came to within 0.7, 0.2 and 0 points.
@@ -144,14 +143,14 @@ class Effort:
 EFFORTS: Mapping[str, Effort] = {
     "quick": Effort(
         ("blueprint",), 24, 0.5, 0.0007, 2, 170, 3e-2, 2,
-        map_macs=1e6, map_share=0.005, map_s=20, map_passes=0.3, copies=1,
+        map_macs=1e6, map_share=0.005, map_s=20, map_passes=0.3,
     ),
     "normal": Effort(
         ("blueprint", "separable"), inf, 1, inf, 3, 350, 2e-2, 7,
-        map_macs=1e6, map_share=0.005, map_s=75, map_passes=1, copies=8,
+        map_macs=1e6, map_share=0.005, map_s=75, map_passes=1,
     ),
     "thorough": Effort(
         FAMILIES, inf, inf, inf, 10, 800, 1e-2, 12,
-        map_macs=2e6, map_share=0.08, map_s=600, map_passes=10, copies=8,
+        map_macs=2e6, map_share=0.08, map_s=600, map_passes=10,
     ),
 }  # fmt: skip
