@@ -202,9 +202,13 @@ def _show(old: Hardware, new: Hardware, names: Sequence[str], output: Path) -> N
         cycles = after.cycles_per_instruction
         more = "" if cycles is None else f"; {cycles:.3g} cycles per instruction"
         out.say(f"{name}: millions of MACs per second: {told}{more}")
-        if before.clock_hz is not None and before.clock_hz != after.clock_hz:
-            was, now = before.clock_hz / 1e6, (after.clock_hz or 0) / 1e6
-            out.say(f"warning: {name} ran at {now:g} MHz, the description said {was:g} MHz", err=True)
+        if before.clock_hz is not None and after.clock_hz is not None and before.clock_hz != after.clock_hz:
+            clocks = (
+                f"{name} ran at {after.clock_hz / 1e6:g} MHz, the description said {before.clock_hz / 1e6:g} MHz"
+            )
+            lost = [] if after.active_power_w or not before.active_power_w else ["its power there is not known"]
+            lost += ["operating points are left out"] if before.operating_points != after.operating_points else []
+            out.say(f"warning: {': '.join([clocks, *[' and '.join(lost)] * bool(lost)])}", err=True)
     for processor in new.processors:
         if processor.name not in names:
             out.say(f"warning: {processor.name} was not timed: it stays as it was", err=True)

@@ -155,9 +155,9 @@ They are of code that a cache or prefetch unit keeps fed. `benchmarks/cycles.py`
 | --- | --- | --- | --- | --- |
 | CY8CPROTO-062-4343W, 150 MHz | Cortex-M4 | flash behind a cache | 1.86 | ±8 % |
 | NUCLEO-L4R5ZI, 120 MHz | Cortex-M4 | flash with 5 wait states behind ST's ART | 1.53 | ±6 % |
-| DISCO-F746NG, 216 MHz | Cortex-M7 | flash behind caches | 0.88 | ±6 % |
+| DISCO-F746NG, 216 MHz | Cortex-M7 | flash behind caches | 0.89 | ±6 % |
 | NUCLEO-H7A3ZI-Q, 280 MHz | Cortex-M7 | flash behind caches | 0.88 | ±5 % |
-| nRF5340 DK, 128 MHz | Cortex-M33 | flash behind a cache | 1.25 | ±2 % |
+| nRF5340 DK, 128 MHz | Cortex-M33 | flash behind a cache | 1.26 | ±2 % |
 | NUCLEO-U385RG-Q, 96 MHz | Cortex-M33 | flash behind a cache | 1.33 | ±1 % |
 | NUCLEO-U575ZI-Q, 160 MHz | Cortex-M33 | flash with 4 wait states behind a cache | 1.30 | ±6 % |
 | B-U585I-IOT02A, 160 MHz | Cortex-M33 | flash with 4 wait states behind a cache | 1.22 | ±10 % |
@@ -167,7 +167,7 @@ They are of code that a cache or prefetch unit keeps fed. `benchmarks/cycles.py`
   that a submitter has: that links the boards. The error is what this leaves of the published cycles. A core has the
   mean of its boards, and its error how far these are apart.
 - **M0+, M3**: Arm's table of cycles for each of the executed instructions, without wait states. Such a table gives
-  1.34 for the M4; the rest up to its boards is their memory, and that is the error. **M55**: assumed.
+  1.31 for the M4; the rest up to its boards is their memory, and that is the error. **M55**: assumed.
 - The memory makes the difference between boards with one core, and no figure of a core knows it: `eeaug hw measure`
   times yours.
 
@@ -176,16 +176,16 @@ cycles per instruction, median error:
 
 | core | submissions | rates with overheads | counted instructions of c-int8 |
 | --- | --- | --- | --- |
-| Cortex-M0+ | 2 | 7.6 % | 18.7 % |
-| Cortex-M4 | 24 | 7.0 % | 8.6 % |
-| Cortex-M7 | 13 | 4.3 % | 4.0 % |
-| Cortex-M33 | 13 | 4.2 % | 8.4 % |
-| all four | 52 | 5.5 % | 7.4 % |
+| Cortex-M0+ | 2 | 7.6 % | 4.6 % |
+| Cortex-M4 | 24 | 7.0 % | 10.3 % |
+| Cortex-M7 | 13 | 4.3 % | 5.1 % |
+| Cortex-M33 | 13 | 4.2 % | 9.7 % |
+| all four | 52 | 5.5 % | 7.7 % |
 
 Rates with overheads are those of `eeaug hw fit` on the same networks; on all submissions, with processors of other
-kinds, they are 10.3 % off. What c-int8 executes is not what a submission executed: with the kernels of CMSIS-NN
-counted in place of c-int8's, the five submissions that ran these are 2.9 % off, against 17.0 %. On the M0+ the only
-submitter has kernels of its own, in which a depthwise layer takes another share of the time than in c-int8.
+kinds, they are 10.3 % off. What c-int8 executes is not what a submission executed, and that is most of its error:
+with the kernels of CMSIS-NN counted in place of c-int8's, the five submissions that ran these are 2.9 % off,
+against 17.6 %.
 
 MobileNetV1 (vww) of STMicroelectronics, plumerai, Skymizer and Nuvoton from v1.1 on is left out. At that version
 their time of vww halved, and that of the other networks stayed: as it does without the channels of the second half

@@ -38,10 +38,10 @@ class CyclesPerInstruction:
 
 CORES = {
     "cortex-m0plus": CyclesPerInstruction(
-        1.31, 0.23, "Arm's table of cycles (DDI 0484) for the instructions of three networks, without wait states"
+        1.26, 0.25, "Arm's table of cycles (DDI 0484) for the instructions of three networks, without wait states"
     ),
     "cortex-m3": CyclesPerInstruction(
-        1.62, 0.23, "Arm's table of cycles (DDI 0337) for the instructions of three networks, without wait states"
+        1.56, 0.25, "Arm's table of cycles (DDI 0337) for the instructions of three networks, without wait states"
     ),
     "cortex-m4": CyclesPerInstruction(
         1.68, 0.16, "submissions to MLPerf Tiny on two boards, their kernels counted"

@@ -96,12 +96,14 @@ def test_one_processor_alone_leaves_the_other(
     done = read(run, timed, tmp_path, printed["cm4f"])
     assert done.code == 0
     assert done.stderr == (
-        "warning: cm4f ran at 25 MHz, the description said 150 MHz\n"
+        "warning: cm4f ran at 25 MHz, the description said 150 MHz: its power there is not known and operating "
+        "points are left out\n"
         "warning: cm0p was not timed: it stays as it was\n"
     )  # fmt: skip
     board, before = hardware.read(str(tmp_path / "board.yaml")), hardware.read(str(timed / "hardware.yaml"))
     assert board.processor("cm0p") == before.processor("cm0p")
     assert board.name == f"{before.name}-timed"
+    assert (board.processor("cm4f").active_power_w, board.processor("cm4f").operating_points) == (None, ())
 
 
 def test_rounds_of_a_short_counter_are_counted(

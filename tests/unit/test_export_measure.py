@@ -17,6 +17,7 @@ from eeaug.export.measure.layers import TimedLayer
 from eeaug.export.measure.rates import TimedWork
 from eeaug.export.measure.readings import WHOLE, Printout
 from eeaug.hardware.fit import Measurement, estimated
+from eeaug.hardware.target import Level
 
 INT8 = """\
 #include "net_stage_1.h"
@@ -209,7 +210,7 @@ def described(
     base_hz: float | None = None,
 ) -> hardware.Processor:  # fmt: skip
     board = hardware.read("psoc6")
-    processors = tuple(replace(p, clock_hz=base_hz) for p in board.processors)
+    processors = tuple(replace(p, clock_hz=base_hz, operating_points=()) for p in board.processors)
     board = replace(board, processors=processors)
     reading = Printout("cm4f", clock_hz, cycles)
     new = rates.described(
@@ -259,6 +260,18 @@ def test_the_frequency_is_the_board_s_or_the_description_s() -> None:
     assert described(work, cycles, 1e9, by_core=False, base_hz=1e6).clock_hz == 1e6
     with pytest.raises(InputError, match="the frequency of cm4f is not known"):
         described(work, cycles, None)
+
+
+def test_power_is_that_of_the_clock() -> None:
+    levels = (Level("slow", 1e6, active_power_w=0.5), Level("fast", 2e6, active_power_w=1.5))
+    processor = replace(
+        hardware.read("psoc6").processor("cm4f"), clock_hz=2e6, active_power_w=1.5, operating_points=levels
+    )
+    assert rates.at_clock(processor, 2.01e6) == processor
+    at_half = rates.at_clock(processor, 0.999e6)
+    assert (at_half.clock_hz, at_half.active_power_w, at_half.operating_points) == (1e6, 0.5, levels)
+    elsewhere = rates.at_clock(processor, 1.5e6)
+    assert (elsewhere.clock_hz, elsewhere.active_power_w, elsewhere.operating_points) == (1.5e6, None, ())
 
 
 def test_no_macs_no_rate() -> None:

@@ -66,7 +66,7 @@ def test_shipped_profiles_have_their_boards(benchmark: ModuleType) -> None:
     boards = benchmark.boards(json.loads(PUBLISHED.read_text()), counts)
     profiles = {
         "psoc6": "CY8CPROTO", "psoc6-measured": "CY8CPROTO", "stm32l4r5": "L4R5ZI", "stm32h7a3": "H7A3ZI",
-        "stm32u575": "U575ZI",
+        "stm32u575": "U575ZI", "nrf5340": "NRF5340",
     }  # fmt: skip
     for name, board in profiles.items():
         (its,) = (p.cycles_per_instruction for p in hardware.read(name).processors if p.cycles_per_instruction)

@@ -15,7 +15,9 @@ from eeaug.export.measure.layers import TimedLayer
 from eeaug.export.measure.readings import WHOLE, Printout
 from eeaug.hardware import KINDS, Hardware, Processor
 
-__all__ = ["TimedWork", "described"]
+__all__ = ["TimedWork", "at_clock", "described"]
+
+SAME_CLOCK = 0.01  # of it: oscillators and dividers are that exact
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def _with(
     if not sum(work.macs.values()):
         raise InputError(f"{processor.name} runs no MACs: a rate cannot be told from that")
     rates, per_element = _rates(work, seconds, total_s)
+    if by_core:
+        processor = at_clock(processor, clock_hz)
     cycles = _digits(total_s * clock_hz / work.instructions) if work.instructions else None
     more = f"; all else: {processor.source}" if processor.source else ""
     return replace(
@@ -85,12 +89,21 @@ def _with(
         rates_macs_per_s=rates,
         overhead_s_per_layer=None,
         overhead_s_per_element=per_element,
-        clock_hz=clock_hz if by_core else processor.clock_hz,
         cycles_per_instruction=cycles,
         basis="timed",
         runtime=runtime,
         source=f"{source}{more}",
     )
+
+
+def at_clock(processor: Processor, clock_hz: float) -> Processor:
+    """The processor at a clock: of its operating points, or else one at which its power is not known."""
+    if processor.clock_hz is None or abs(clock_hz / processor.clock_hz - 1) < SAME_CLOCK:
+        return replace(processor, clock_hz=processor.clock_hz or clock_hz)
+    for level in processor.operating_points:
+        if abs(clock_hz / level.clock_hz - 1) < SAME_CLOCK:
+            return replace(processor, clock_hz=level.clock_hz, active_power_w=level.active_power_w)
+    return replace(processor, clock_hz=clock_hz, active_power_w=None, operating_points=())
 
 
 def _rates(
