@@ -43,7 +43,7 @@ from eeaug.bundle.entries import CProcessor, Manifest, OperatingPoint
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError, EeaugError
 from eeaug.export import formats, keras_onnx, names
-from eeaug.export.c import cascade_source, common_files, toolchain
+from eeaug.export.c import cascade_source, common_files, emulated, toolchain
 from eeaug.export.c.text import filled, point
 from eeaug.export.formats import Work
 from eeaug.frameworks import tflite_file
@@ -59,23 +59,7 @@ MODELS = {
 }
 
 
-@dataclass(frozen=True)
-class Core:
-    """A core, the board of QEMU that has it, the linker's script for that, the clock of its SysTick."""
-
-    machine: str
-    script: str
-    mhz: int
-    floats: bool = True
-
-
-CORES = {
-    "cortex-m0plus": Core("mps2-an385", "mps2", 25, floats=False),
-    "cortex-m4": Core("mps2-an386", "mps2", 25),
-    "cortex-m7": Core("mps2-an500", "mps2-an500", 25),
-    "cortex-m33": Core("mps2-an505", "mps2-an505", 20),
-    "cortex-m55": Core("mps3-an547", "mps3-an547", 32),
-}
+CORES = ("cortex-m0plus", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 SAMPLES = 8  # of noise
 UNPACKED = "cortex-m55"  # the files for it have shifts of 32 bits
 BAKENN_ARENA = 200_000  # bytes: enough for all
@@ -179,23 +163,21 @@ def on_core(work: Work, cpu: str) -> Work:
     return work.adding("c-int8", formats.FORMATS["c-int8"].write(work))
 
 
-def counted(
-    sources: Sequence[Path], includes: Sequence[str], program: str, cpu: str, place: Path, core: Core | None = None
-) -> float:
+def counted(sources: Sequence[Path], includes: Sequence[str], program: str, cpu: str, place: Path) -> float:
     """Millions of instructions, by a program that prints ticks of SysTick."""
-    core = core or CORES[cpu]
+    board = emulated.board(cpu)
     (place / "count.c").write_text(program, encoding="utf-8")
-    for name in ("startup.c", f"{core.script}.ld"):
+    for name in ("startup.c", f"{board.script}.ld"):
         (place / name).write_text(filled(f"mps2/{name}"), encoding="utf-8")
-    target = [f"-mcpu={cpu}", "-mthumb", *(["-mfloat-abi=hard"] if core.floats else [])]
-    link = ["--specs=rdimon.specs", "-nostartfiles", "-Wl,--gc-sections", "-T", f"{core.script}.ld"]
+    target = toolchain.target(cpu)
+    link = ["--specs=rdimon.specs", "-nostartfiles", "-Wl,--gc-sections", "-T", f"{board.script}.ld"]
     sections = ["-ffunction-sections", "-fdata-sections"]
     files = [str(path) for path in sources]
     line = [toolchain.ARM, "-O2", "-std=c99", "-w", *target, *sections, *includes, *link, "-o", "count.elf"]
     subprocess.run([*line, "count.c", "startup.c", *files, "-lm"], cwd=place, check=True)
-    line = ["qemu-system-arm", "-M", core.machine, "-nographic", "-semihosting", "-icount", "shift=0"]
+    line = [emulated.QEMU, "-M", board.machine, "-nographic", "-semihosting", "-icount", "shift=0"]
     done = subprocess.run([*line, "-kernel", "count.elf"], cwd=place, check=True, capture_output=True, text=True)
-    return int(done.stdout.split("ticks ")[1]) / core.mhz / 1000
+    return int(done.stdout.split("ticks ")[1]) / board.mhz / 1000
 
 
 def planned(work: Work, kind: str) -> CProcessor:
@@ -338,7 +320,11 @@ def rows(data: Path, models: Sequence[str], cores: Sequence[str], kept: Kept) ->
 def kinds(cpu: str) -> list[str]:
     """What is counted on a core."""
     bakenn = cpu == "cortex-m4" and importlib.util.find_spec("bakenn")
-    return ["c-int8", *(["c"] if CORES[cpu].floats else []), *(["bakenn"] if bakenn else [])]
+    return [
+        "c-int8",
+        *(["c"] if toolchain.FLOATS in toolchain.target(cpu) else []),
+        *(["bakenn"] if bakenn else []),
+    ]
 
 
 def table(made: Sequence[Row]) -> Iterator[str]:

@@ -31,13 +31,13 @@ import c_code
 
 from eeaug.backbone import keras_files
 from eeaug.export import c_int8
-from eeaug.export.c import toolchain
+from eeaug.export.c import emulated, toolchain
 from eeaug.export.formats import Work
 
 NETWORKS = {"ic": "ResNet-8", "kws": "DS-CNN", "vww": "MobileNetV1"}
 WITH_DSP = ("cortex-m4", "cortex-m7", "cortex-m33")
 WITH_VECTORS = "cortex-m55"  # its files keep the memory that CMSIS-NN's depthwise layers need
-CORES = {"cortex-m3": c_code.Core("mps2-an385", "mps2", 25, floats=False), **c_code.CORES}
+CORES = ("cortex-m3", *c_code.CORES)
 CARRIED = Path(c_int8.__file__).parent / "third_party" / "cmsis_nn"
 VECTORS = "#if defined(ARM_MATH_MVEI)\n"
 THEIRS = f"{VECTORS}    const cmsis_nn_context"  # before what calls CMSIS-NN
@@ -47,7 +47,7 @@ DEPTHWISE = ("arm_depthwise_conv_s8_opt", "arm_depthwise_conv_3x3_s8")  # with v
 def program(work: Work, place: Path, cpu: str) -> float:
     """Millions of instructions of ``c-int8/``; leaves the program at place/count.elf."""
     text, includes = c_code.counting(work, "c-int8", work.directory / "c-int8")
-    return c_code.counted(sorted((work.directory / "c-int8").glob("*.c")), includes, text, cpu, place, CORES[cpu])
+    return c_code.counted(sorted((work.directory / "c-int8").glob("*.c")), includes, text, cpu, place)
 
 
 def with_cmsis_nn(work: Work, place: Path, cpu: str) -> float | None:
@@ -67,13 +67,13 @@ def with_cmsis_nn(work: Work, place: Path, cpu: str) -> float | None:
     for path in CARRIED.glob(f"Source/*/{DEPTHWISE[1]}.c"):
         shutil.copy(path, folder / "third_party" / "cmsis_nn" / "Source" / path.parent.name)
     text, includes = c_code.counting(work, "c-int8", folder)
-    return c_code.counted(sorted(folder.glob("*.c")), includes, text, cpu, place, CORES[cpu])
+    return c_code.counted(sorted(folder.glob("*.c")), includes, text, cpu, place)
 
 
-def by_tables(place: Path, core: c_code.Core, cpu: str, plugin: Path) -> float:
+def by_tables(place: Path, cpu: str, plugin: Path) -> float:
     """Cycles per instruction of place/count.elf."""
     written = place / "mix.tsv"
-    line = ["qemu-system-arm", "-M", core.machine, "-nographic", "-semihosting", "-icount", "shift=0"]
+    line = [emulated.QEMU, "-M", emulated.board(cpu).machine, "-nographic", "-semihosting", "-icount", "shift=0"]
     environment = {**os.environ, "INSTRUCTION_MIX": str(written)}
     line += ["-plugin", str(plugin), "-kernel", str(place / "count.elf")]
     subprocess.run(line, env=environment, check=True, capture_output=True)
@@ -96,12 +96,12 @@ def measured(data: Path) -> dict[str, Any]:
                 work = c_code.whole(
                     Path(bundle), data / "models" / c_code.MODELS[name][0], ["tflite", "tflite-int8"]
                 )
-                for cpu, core in CORES.items():
+                for cpu in CORES:
                     work = c_code.on_core(work, cpu)
                     count = program(work, place, cpu)
                     ours.setdefault(task, {})[cpu] = round(1e6 * count)
                     if cpu in ("cortex-m0plus", "cortex-m3", "cortex-m4"):
-                        ratio = by_tables(place, core, cpu, plugin)
+                        ratio = by_tables(place, cpu, plugin)
                         tables.setdefault(task, {})[cpu] = round(ratio, 3)
                     print(f"{name} {cpu}: {count:.2f} M", flush=True)
                 work = c_code.on_core(work, WITH_VECTORS)

@@ -26,27 +26,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from c_code import CORES, Core
+from c_code import CORES
 from kernel_cases import NUMBERS, program
 from scipy.optimize import nnls
 
 import eeaug
 from eeaug.errors import ConversionError, EeaugError
-from eeaug.export.c import stage_code, toolchain
+from eeaug.export.c import emulated, stage_code, toolchain
 from eeaug.export.c.text import filled
 from eeaug.export.c_int8 import kernels, third_party
 from eeaug.hardware import loops
 from eeaug.hardware.kernels import instruction_set
 from eeaug.hardware.loops import KernelRun
 
-COUNTED = {
-    **CORES,
-    "cortex-m3": Core("mps2-an385", "mps2", 25, floats=False),
-    "cortex-m23": Core("mps2-an505", "mps2-an505", 20, floats=False),
-    "cortex-m4+nofp": Core("mps2-an386", "mps2", 25, floats=False),
-    "cortex-m7+nofp": Core("mps2-an500", "mps2-an500", 25, floats=False),
-    "cortex-m33+nofp": Core("mps2-an505", "mps2-an505", 20, floats=False),
-}
+COUNTED = (*CORES, "cortex-m3", "cortex-m23", "cortex-m4+nofp", "cortex-m7+nofp", "cortex-m33+nofp")
 TABLE = Path(eeaug.__file__).parent / "hardware" / "kernel_table.json"
 SHAPES = 48  # of every variant of a kernel
 MACS = 250_000  # of a shape, at most
@@ -145,7 +138,7 @@ def chosen(format: str, core: str) -> dict[tuple[str, str], list[KernelRun]]:
 
 def count(format: str, cpu: str, calls: Sequence[KernelRun], place: Path) -> list[float]:
     """Instructions of every call."""
-    core = COUNTED[cpu]
+    board = emulated.board(cpu)
     if format == "c-int8":
         used = set(kernels.KERNELS) - (set() if instruction_set(cpu) == "vectors" else third_party.ROOTS.keys())
         texts = third_party.files(used) | {
@@ -154,7 +147,7 @@ def count(format: str, cpu: str, calls: Sequence[KernelRun], place: Path) -> lis
         }  # fmt: skip
     else:
         texts = stage_code.kernel_files("net", list(stage_code.KERNELS))
-    texts |= {name: filled(f"mps2/{name}") for name in ("startup.c", f"{core.script}.ld")} | {
+    texts |= {name: filled(f"mps2/{name}") for name in ("startup.c", f"{board.script}.ld")} | {
         "count.c": program(format, instruction_set(cpu), calls)
     }
     for name, text in texts.items():
@@ -162,17 +155,17 @@ def count(format: str, cpu: str, calls: Sequence[KernelRun], place: Path) -> lis
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     sources = [name for name in texts if name.endswith(".c") and "/" not in name]
-    target = [f"-mcpu={cpu}", "-mthumb", *(["-mfloat-abi=hard"] if core.floats else [])]
-    link = ["--specs=rdimon.specs", "-nostartfiles", "-Wl,--gc-sections", "-T", f"{core.script}.ld"]
+    target = toolchain.target(cpu)
+    link = ["--specs=rdimon.specs", "-nostartfiles", "-Wl,--gc-sections", "-T", f"{board.script}.ld"]
     includes = [f"-I{path}" for path in (place, *sorted(place.glob("third_party/*/Include")))]
     line = [toolchain.ARM, "-O2", "-std=c99", "-w", "-ffunction-sections", "-fdata-sections", *target, *includes]
     subprocess.run([*line, *link, "-o", "count.elf", *sources, "-lm"], cwd=place, check=True)
-    line = ["qemu-system-arm", "-M", core.machine, "-nographic", "-semihosting", "-icount", "shift=0"]
+    line = [emulated.QEMU, "-M", board.machine, "-nographic", "-semihosting", "-icount", "shift=0"]
     done = subprocess.run([*line, "-kernel", "count.elf"], cwd=place, check=True, capture_output=True, text=True)
     rows = [tuple(map(int, row.split())) for row in done.stdout.splitlines()]
     if len(rows) != len(calls):
         raise ConversionError(f"{cpu}, {format}: {len(rows)} of {len(calls)} cases were counted")
-    return [ticks * 1000 / core.mhz / times for ticks, times in rows]
+    return [ticks * 1000 / board.mhz / times for ticks, times in rows]
 
 
 def fitted(counts: Sequence[dict[str, float]], instructions: Sequence[float]) -> dict[str, float]:
@@ -205,7 +198,7 @@ def measured(format: str, cpu: str, place: Path) -> Iterator[tuple[str, str, dic
 
 def made_by() -> dict[str, str]:
     commit = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    qemu = subprocess.run(["qemu-system-arm", "--version"], check=True, capture_output=True, text=True).stdout
+    qemu = subprocess.run([emulated.QEMU, "--version"], check=True, capture_output=True, text=True).stdout
     return {
         "script": "benchmarks/kernel_table.py",
         "commit": subprocess.run(commit, check=True, capture_output=True, text=True).stdout.strip(),
