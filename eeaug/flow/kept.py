@@ -12,6 +12,7 @@ from eeaug.errors import InfeasibleError
 from eeaug.report import needs, units
 from eeaug.report.needs import DeviceFiles
 from eeaug.settings import Goal
+from eeaug.settings.vocabulary import flag
 
 __all__ = ["NotKept", "check", "tighter"]
 
@@ -27,11 +28,11 @@ def tighter(goal: Goal, rules: Rules, decided: Decided, error: NotKept) -> tuple
     costs, segments = decided.searched.costs, decided.chosen.segments
     assert error.best is not None
     used = {name: float(sizes[0]) for name, sizes in costs.memory_bytes(segments).items()}
-    if error.limit == "max_latency_s":
+    if error.limit in ("max_latency_s", "period_s"):
         estimate = float(segments.worst_latency_s[0])
         return replace(goal, max_latency_s=estimate * error.given / error.best), rules
     if error.limit == "max_ram_bytes":
-        estimate = max(used[p.ram] for p in costs.hardware.processors)
+        estimate = max(used[name] for p in costs.hardware.processors for name in p.rams)
         return goal, replace(rules, max_ram_bytes=error.given - (error.best - estimate))
     if error.limit == "max_flash_bytes":
         estimate = float(segments.parameters_bytes.sum())
@@ -41,7 +42,7 @@ def tighter(goal: Goal, rules: Rules, decided: Decided, error: NotKept) -> tuple
 
 
 def check(report: Report) -> None:
-    """Compare every format for devices with the memories of the target and with --max-latency.
+    """Compare every format for devices with the memories of the target, --max-latency and --period.
 
     Raises
     ------
@@ -60,10 +61,11 @@ def check(report: Report) -> None:
             given = asked[f"max_{name}_bytes"]
             if given is not None and needed > given:
                 raise _over(name, files, needed, given)
-    limit = asked["max_latency_s"]
-    for files in written:
-        if limit is not None and files.worst_s is not None and files.worst_s > limit:
-            raise _too_slow(files, limit, written)
+    for name in ("max_latency_s", "period_s"):
+        limit = asked.get(name)
+        for files in written:
+            if limit is not None and files.worst_s is not None and files.worst_s > limit:
+                raise _too_slow(name, files, limit, written)
 
 
 def _too_large(
@@ -98,15 +100,15 @@ def _over(name: str, files: DeviceFiles, needed: int, given: float) -> NotKept:
     )  # fmt: skip
 
 
-def _too_slow(files: DeviceFiles, limit: float, written: Sequence[DeviceFiles]) -> NotKept:
+def _too_slow(name: str, files: DeviceFiles, limit: float, written: Sequence[DeviceFiles]) -> NotKept:
     assert files.worst_s is not None
     within = [f for f in written if f.worst_s is not None and f.worst_s <= limit]
-    would = f"--max-latency {units.seconds(files.worst_s)}, a faster processor, or exits and stages elsewhere"
+    would = f"{flag(name)} {units.seconds(files.worst_s)}, a faster processor, or exits and stages elsewhere"
     if within:
         ways = ", ".join(f"{f.format} ({units.seconds(f.worst_s)})" for f in within)
         would = f"{ways}: leave {files.format} out of --format"
     return NotKept(
         f"the {files.format} files take {units.seconds(files.worst_s)} at worst by counted instructions, "
-        f"--max-latency allows {units.seconds(limit)}; what would do: {would}",
-        limit="max_latency_s", given=limit, best=files.worst_s,
+        f"{flag(name)} allows {units.seconds(limit)}; what would do: {would}",
+        limit=name, given=limit, best=files.worst_s,
     )  # fmt: skip

@@ -33,7 +33,7 @@ SPREAD = 0.3  # usual standard deviation of ln rate between operation types
 OVERHEADS = {"overhead_s_per_layer": 10_000.0, "overhead_s_per_element": 10.0}
 OVERHEAD_SPREAD = 0.7
 KNOWN = 0.95  # a figure counts as measured if its deviation is below this share of the usual one
-ITERATIONS = 200
+ITERATIONS = 2000  # hundreds are needed where measurements contradict each other
 Floats = NDArray[np.float64]
 
 

@@ -24,6 +24,7 @@ EVERY: dict[str, tuple[Any, list[str]]] = {
     "priors": ("a=0.5,b=0.1", ["--priors", "a=0.5,b=0.1"]),
     "force": (True, ["--force"]),
     "max-latency": (2.5, ["--max-latency", "2.5"]),
+    "period": (60, ["--period", "60"]),
     "max-ram": ("64KiB", ["--max-ram", "65536"]),
     "max-flash": (262144, ["--max-flash", "256KiB"]),
     "max-accuracy-drop": (0, ["--max-accuracy-drop", "0"]),

@@ -39,6 +39,8 @@ def test_what_the_files_took_besides_is_counted_in() -> None:
     goal = Goal(max_latency_s=1.0)
     slower, _ = kept.tighter(goal, RULES, decided(), failed("max_latency_s", 1.0, 1.6))
     assert slower.max_latency_s == pytest.approx(0.5), "files take twice as long as estimated"
+    often, _ = kept.tighter(Goal(period_s=1.0), RULES, decided(), failed("period_s", 1.0, 1.6))
+    assert (often.max_latency_s, often.period_s) == (pytest.approx(0.5), 1.0)
     _, rules = kept.tighter(goal, RULES, decided(), failed("memory:sram", 45_000.0, 52_000.0))
     assert rules.reserved == {"sram": 12_000.0}
     small = rules.within(TARGET)

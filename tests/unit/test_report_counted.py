@@ -151,6 +151,11 @@ def test_files_that_take_too_long_are_refused(sample: dict[str, Any]) -> None:
     sample["settings"]["max_latency_s"] = 0.19
     with pytest.raises(InfeasibleError, match=r"take 0\.2 s at worst .*, --max-latency allows 0\.19 s"):
         kept.check(sample)
+    sample["settings"] |= {"max_latency_s": None, "period_s": 0.18}  # the next sample comes before this one leaves
+    with pytest.raises(
+        InfeasibleError, match=r"take 0\.2 s at worst .*, --period allows 0\.18 s; .*: --period 0\.2 s"
+    ):
+        kept.check(sample)
     counted_files(sample, (None, None))
     kept.check(sample)
 
