@@ -176,7 +176,7 @@ class Head:
                 first = False
         return ExitCosts(
             self.location.name, self.location.after, self.name, macs, parameters, peak, operations, results,
-            {format: Kernels(tuple(_kernels(self, format))) for format in kernels.FORMATS},
+            {format: _kernels(self, format) for format in kernels.FORMATS},
         )  # fmt: skip
 
 
@@ -187,8 +187,15 @@ def convolutions(step: Step, before: tuple[int, ...]) -> list[tuple[Convolve, tu
     return step.parts(before) if isinstance(step, Residual) else []
 
 
-def _kernels(head: Head, format: str) -> Iterator[KernelRun]:
-    """What the head becomes in C."""
+def _kernels(head: Head, format: str) -> Kernels:
+    """What the head becomes in C; unknown where its tensors have more axes than kernels take."""
+    try:
+        return Kernels(tuple(_calls(head, format)))
+    except ValueError:
+        return Kernels((), (f"{head.key} (head)",))
+
+
+def _calls(head: Head, format: str) -> Iterator[KernelRun]:
     joined = [pooled_shape(read.location.shape, read.window) for read in head.earlier]
     for read in head.earlier:
         if read.window:

@@ -286,7 +286,7 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_of_another_encoding_gets_what_it_can_show(run: Run, tmp_path: Path, encoding: str) -> None:
-    done = run("hw", "show", "psoc6", cwd=tmp_path, env={"PYTHONIOENCODING": encoding})
+    done = run("hw", "show", "psoc6", cwd=tmp_path, env={"PYTHONIOENCODING": encoding}, encoding=encoding)
     assert (done.code, done.stderr) == (0, "")
 
 

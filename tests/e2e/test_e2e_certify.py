@@ -174,8 +174,8 @@ def test_from_python(
 ) -> None:
     monkeypatch.chdir(work)
     arrays = {key: field[key] for key in ("x_test", "y_test")}
-    facts = eeaug.certify("opened", arrays, "data", cache_dir="cache", output="python")
-    assert facts["promise"] == eeaug.open("python")["promise"] and facts["bundle"] == "python"
+    facts = eeaug.certify("opened", arrays, "data", cache_dir="cache", output="by-python")
+    assert facts["promise"] == eeaug.open("by-python")["promise"] and facts["bundle"] == "by-python"
     with pytest.raises(eeaug.InfeasibleError, match="cannot be proven") as refused:
         eeaug.certify("opened", arrays, "data", cache_dir="cache", output="no", max_accuracy_drop=1e-4)
     assert refused.value.limit == "max_accuracy_drop" and not (work / "no").exists()

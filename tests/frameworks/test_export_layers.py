@@ -163,7 +163,7 @@ def mish(layers: Any, x: Any) -> Any:
     ("build", "asked", "says"),
     [
         (bicubic, "tflite", "layer 'finer' (UpSampling2D): --format tflite is not possible: .*ResizeBicubic; "
-         "keras, onnx are: leave tflite and tflite-int8 and tflm and c-int8 out"),
+         "keras, onnx are: leave tflite and tflite-int8 and tflm and c-int8 and vela out"),
         (mish, "tflm", "layer 'odd' (Activation): --format tflm is not possible: .*exp.cc.*; keras, onnx, tflite, "
          "tflite-int8 are: leave tflm out"),
         (normed, "c-int8", "layer 'normed' (LayerNormalization): --format c-int8 is not possible: "
