@@ -78,7 +78,7 @@ def test_the_usual_class_leaves_before_the_first_layer(made: Path) -> None:
     first, second = report["design"]["segments"]
     assert (first["from"], first["to"], first["macs"]) == (None, "input", 0)
     assert (second["from"], second["to"], second["macs"]) == ("input", "output", report["model"]["macs"])
-    assert first["handover_bytes"] == 4 * LENGTH + 4  # in float C, which is asked for, behind the number of the build
+    assert first["handover_bytes"] == 4 * LENGTH + 4  # in float C, behind the number of the build
     measured = report["design"]["measured"]
     assert measured["leave_rates"][0] == pytest.approx(QUIET, abs=0.05)
     assert measured["mean_macs"] < 0.3 * report["model"]["macs"]
