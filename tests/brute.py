@@ -83,6 +83,11 @@ class Brute:
         lowest = min((row.value.min() for row in fitting), default=np.inf)
         return float(lowest) if np.isfinite(lowest) else None
 
+    def limits_bind(self) -> bool:
+        """Whether a design would be better that misses a limit; one that misses the budget counts as none."""
+        best = self.best()
+        return best is not None and best > min(row.value.min() for row in self.rows) * (1 + 1e-9)
+
     def winners(self) -> list[Design]:
         """All designs that are best and stay so through the ties, in their documented order."""
         each = []
