@@ -25,19 +25,8 @@ BUILT = ("CFLAGS=-O2 -Wall -Wextra -Werror -Wno-unused-parameter", f"DEFINES=-DM
 
 @pytest.fixture(scope="module")
 def timed(work: Path, run: Run) -> Path:
-    done = run(
-        *AUGMENT,
-        "--mapping",
-        "one-each",
-        "--format",
-        FORMATS,
-        "--c-prefix",
-        "net",
-        "-o",
-        "timed",
-        "--json",
-        cwd=work,
-    )
+    asked = ("--mapping", "one-each", "--format", FORMATS, "--c-prefix", "net")
+    done = run(*AUGMENT, *asked, "-o", "timed", "--json", cwd=work)
     assert done.code == 0, done.stderr
     return work / "timed"
 

@@ -17,7 +17,7 @@ import eeaug
 from eeaug.bundle.entries import CProcessor, StageEntry
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.export import names
-from eeaug.export.c import cascade_source, readme, watch
+from eeaug.export.c import cascade_source, emulated, readme, watch
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor, filled
 from eeaug.export.c.onnx_source import StageCode
 from eeaug.export.formats import Work
@@ -123,7 +123,9 @@ def texts(
             default_point=default_point(facts),
         ),
         **{
-            name: facts.filled(name, stage_sources=" ".join(sources), stage_headers=" ".join(headers))
+            name: facts.filled(
+                name, stage_sources=" ".join(sources), stage_headers=" ".join(headers), boards=emulated.make("mps2")
+            )
             for name in ("Makefile", "CMakeLists.txt")
         },
         "README.md": readme.readme(facts, processors, weights, watched=f"{prefix}_watch.h" in shared),

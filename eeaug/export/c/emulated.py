@@ -18,7 +18,7 @@ from eeaug.errors import ConversionError
 from eeaug.export.c import toolchain
 from eeaug.export.c.text import filled
 
-__all__ = ["BOARDS", "QEMU", "Board", "board", "instructions", "run", "version"]
+__all__ = ["BOARDS", "QEMU", "Board", "board", "instructions", "make", "run", "version"]
 
 QEMU = "qemu-system-arm"
 LIMIT_S = 900.0  # a program that runs longer hangs
@@ -67,6 +67,20 @@ def board(cpu: str) -> Board:
     if wanted.machine not in _machines():
         raise ConversionError(f"{QEMU} on this machine has no {wanted.machine}, the board for {cpu}")
     return wanted
+
+
+def make(folder: str) -> str:
+    """Lines of a Makefile: MACHINE and LAYOUT, the linker's script in ``folder``, of $(CPU)."""
+    usual = BOARDS["cortex-m4"]
+    others = {cpu: each.machine for cpu, each in BOARDS.items() if each != usual}
+    laid_out = " ".join(sorted({each.script for each in BOARDS.values() if each.script == each.machine}))
+    return "\n".join(
+        [
+            *(f"MACHINE_{cpu} = {machine}" for cpu, machine in others.items()),
+            f"MACHINE = $(or $(MACHINE_$(firstword $(subst +, ,$(CPU)))),{usual.machine})",
+            f"LAYOUT = {folder}/$(if $(filter {laid_out},$(MACHINE)),$(MACHINE),{usual.script}).ld",
+        ]
+    )
 
 
 @cache

@@ -14,6 +14,7 @@ from eeaug.bundle.entries import CProcessor, Manifest
 from eeaug.bundle.manifest import Bundle
 from eeaug.errors import InputError
 from eeaug.export import names
+from eeaug.export.c import emulated
 from eeaug.export.c.common_files import EXAMPLE
 from eeaug.export.c.text import filled as c_filled
 from eeaug.export.measure.layers import TimedLayer, layers, with_hooks
@@ -116,6 +117,7 @@ def project(bundle: Bundle, format: str, hardware: Hardware) -> dict[str, str]:
             first=first,
             cpus="\n".join(f"CPU_{name} = {cpu}" for name, cpu in cpus.items()),
             functions="\n".join(f"FUNCTION_{p.processor.name} = {p.function}" for p in parts),
+            boards=emulated.make("qemu"),
         ),
         "README.md": filled(
             "README.md",

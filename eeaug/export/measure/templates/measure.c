@@ -12,50 +12,12 @@ void MEASURE_PUT(int character);
 static uint64_t least[MEASURE_SLOTS + 1], before, whole, empty;
 
 #if defined(MEASURE_CYCLES)
-
 uint32_t MEASURE_CYCLES(void);
-
-static void start(void)
-{
-}
-
-static uint64_t counted(void)
-{
-    return MEASURE_CYCLES();
-}
-
-#define WIDTH 32
-
+#define READ(cycles) cycles = MEASURE_CYCLES()
 #elif defined(__riscv)
-
-static void start(void)
-{
-}
-
-static uint64_t counted(void)
-{
-    uint32_t cycles;
-    __asm__ volatile("csrr %0, mcycle" : "=r"(cycles));
-    return cycles;
-}
-
-#define WIDTH 32
-
+#define READ(cycles) __asm__ volatile("csrr %0, mcycle" : "=r"(cycles))
 #elif defined(__XTENSA__)
-
-static void start(void)
-{
-}
-
-static uint64_t counted(void)
-{
-    uint32_t cycles;
-    __asm__ volatile("rsr %0, ccount" : "=r"(cycles));
-    return cycles;
-}
-
-#define WIDTH 32
-
+#define READ(cycles) __asm__ volatile("rsr %0, ccount" : "=r"(cycles))
 #elif defined(__arm__)
 
 /* DWT counts the cycles of a Cortex-M3 and above; SysTick, 24 bits that count down, where there is no DWT. */
@@ -116,6 +78,21 @@ static uint64_t counted(void)
 
 #else
 #error "no cycle counter is known for this core: -DMEASURE_CYCLES=name says what counts"
+#endif
+
+#ifdef READ /* 32 bits that always count */
+static void start(void)
+{
+}
+
+static uint64_t counted(void)
+{
+    uint32_t cycles;
+    READ(cycles);
+    return cycles;
+}
+
+#define WIDTH 32
 #endif
 
 /* Cycles since the last point; a counter of 32 bits may have begun again. */
