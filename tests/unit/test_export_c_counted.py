@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -93,3 +96,13 @@ def test_there_is_a_board_for_every_core_that_a_description_may_name() -> None:
 
 def test_ticks_become_instructions() -> None:
     assert emulated.instructions("slot 0 3\nslot 1 100\n", "cortex-m4+nofp", 2) == [120, 4000]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
+@pytest.mark.parametrize("cpu", [*emulated.BOARDS, "cortex-m33+nodsp+nofp", "cortex-m7+nofp.dp"])
+def test_makefiles_know_the_board_of_every_core(tmp_path: Path, cpu: str) -> None:
+    text = f"{emulated.make('boards')}\nall:\n\t@echo $(MACHINE) $(LAYOUT)\n"
+    (tmp_path / "Makefile").write_text(text, encoding="utf-8")
+    done = subprocess.run(["make", "-s", f"CPU={cpu}"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    board = emulated.BOARDS[cpu.split("+")[0]]
+    assert done.stdout.split() == [board.machine, f"boards/{board.script}.ld"]
