@@ -8,10 +8,12 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from eeaug.hardware.loops import KernelRun, loops
+from eeaug.hardware.loops import KERNELS, KernelRun, loops
 
-__all__ = ["cores", "instruction_set", "instructions", "table"]
+__all__ = ["WIDTHS", "cores", "instruction_set", "instructions", "table"]
 
+WIDTHS: Mapping[str, int] = {"c": 4, "c-int8": 1}  # bytes of a weight, an activation, what is handed over
+assert set(WIDTHS) == set(KERNELS)
 DSP = ("cortex-m4", "cortex-m7", "cortex-m33")
 VECTORS = ("cortex-m55",)
 # cores without a count of their own → one with the same instructions

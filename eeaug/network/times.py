@@ -9,14 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eeaug.hardware import Processor, cycles, kernels
-from eeaug.network.kernels import FORMATS, Kernels
+from eeaug.hardware.kernels import WIDTHS
+from eeaug.network.kernels import Kernels
 
-__all__ = ["COUNTED", "PROFILE", "WIDTHS", "Basis", "basis", "decisive", "seconds", "width"]
+__all__ = ["COUNTED", "PROFILE", "Basis", "basis", "decisive", "seconds", "width"]
 
 COUNTED, PROFILE = "counted kernels", "profile"
-WIDTHS: Mapping[str, int] = {"c": 4, "c-int8": 1}  # bytes of a weight, an activation, what is handed over
-
-assert set(WIDTHS) == set(FORMATS)
 
 
 @dataclass(frozen=True)

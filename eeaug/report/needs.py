@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 from typing import Any
 
+from eeaug.hardware.kernels import WIDTHS
+
 __all__ = ["DeviceFiles", "ProcessorNeeds", "estimated_in", "files"]
 
 Report = Mapping[str, Any]
-WIDTHS = {"c": 4, "c-int8": 1}  # bytes of an element
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,10 @@ def files(report: Report) -> tuple[DeviceFiles, ...]:
         for name, block in blocks.items()
         if block is not None
     ]
-    arenas = [*_interpreted(report, int8.get("stages", ()))]
-    compiled = [*_compiled(report, int8.get("stages", ()))]
-    more = {"tflm": arenas, "vela": compiled}
-    return (*written, *(DeviceFiles(name, tuple(parts), None) for name, parts in more.items() if parts))
+    arenas = _of_stages(report, "arenas", lambda s: None if s["arena_bytes"] is None else (s, "arena_bytes"))
+    compiled = _of_stages(report, "tensors", lambda s: (s["vela"], "sram_bytes") if "vela" in s else None)
+    more = {"tflm": tuple(arenas), "vela": tuple(compiled)}
+    return (*written, *(DeviceFiles(name, parts, None) for name, parts in more.items() if parts))
 
 
 def estimated_in(parts: DeviceFiles, width: int) -> DeviceFiles:
@@ -99,25 +100,21 @@ def _parts(report: Report, block: Report, width: int) -> Iterator[ProcessorNeeds
         yield ProcessorNeeds(entry["processor"], measured["flash_bytes"], measured["ram_bytes"], True, words)
 
 
-def _interpreted(report: Report, stages: Any) -> Iterator[ProcessorNeeds]:
-    """TFLM: models and arenas; its library comes on top."""
-    segments = {segment["stage"]: segment["processor"] for segment in report["design"]["segments"]}
-    for processor in dict.fromkeys(segments.values()):
-        mine = [s for s in stages if segments[s["stage"]] == processor and s["arena_bytes"] is not None]
-        if mine:
-            arenas = sum(stage["arena_bytes"] for stage in mine)
-            flash = sum(stage["file_bytes"] for stage in mine)
-            yield ProcessorNeeds(processor, flash, arenas, False, f"{processor}: arenas {arenas:,}")
+def _of_stages(
+    report: Report, what: str, file: Callable[[Report], tuple[Report, str] | None]
+) -> Iterator[ProcessorNeeds]:
+    """By processor, of files that a runtime reads, which comes on top: TFLM, or Vela's driver.
 
-
-def _compiled(report: Report, stages: Any) -> Iterator[ProcessorNeeds]:
-    """Files for an NPU: what they are, and the tensors of its stages, as Vela placed them."""
-    segments = {segment["stage"]: segment["processor"] for segment in report["design"]["segments"]}
-    for processor in dict.fromkeys(segments.values()):
-        mine = [s["vela"] for s in stages if segments[s["stage"]] == processor and "vela" in s]
+    ``file`` of an int8 stage: the record that says its size, and the key of what it takes of RAM, called ``what``.
+    """
+    processors = {segment["stage"]: segment["processor"] for segment in report["design"]["segments"]}
+    known = [(processors[s["stage"]], file(s)) for s in (report["int8"] or {}).get("stages", ())]
+    for processor in dict.fromkeys(processors.values()):
+        mine = [record for name, record in known if name == processor and record is not None]
         if mine:
-            tensors, flash = (sum(stage[key] for stage in mine) for key in ("sram_bytes", "file_bytes"))
-            yield ProcessorNeeds(processor, flash, tensors, False, f"{processor}: tensors {tensors:,}")
+            ram = sum(record[key] for record, key in mine)
+            flash = sum(record["file_bytes"] for record, _ in mine)
+            yield ProcessorNeeds(processor, flash, ram, False, f"{processor}: {what} {ram:,}")
 
 
 def _worst(block: Report) -> float | None:

@@ -13,6 +13,7 @@ from eeaug.cascade.output import Decision
 from eeaug.design.problem import Rules, baseline, problem
 from eeaug.errors import InputError
 from eeaug.hardware import Hardware, Processor, cycles, kernels
+from eeaug.hardware.kernels import WIDTHS
 from eeaug.hardware.loops import KernelRun
 from eeaug.network import times
 from eeaug.network.costs import Costs, ExitCosts, require_rates
@@ -110,7 +111,7 @@ def test_the_larger_and_slower_of_two_formats_decides() -> None:
     assert times.decisive(["keras", "onnx", "tflm"]) is None
     assert times.decisive(["c-int8", "onnx"]) == "c-int8"
     assert times.decisive(["c-int8", "c"]) == "c"
-    found = {format: costs(format=format) for format in times.WIDTHS}
+    found = {format: costs(format=format) for format in WIDTHS}
     assert (found["c"].block_time_s >= found["c-int8"].block_time_s).all()
 
 
