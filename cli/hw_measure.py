@@ -101,11 +101,26 @@ def _write(bundle: Bundle, kind: str, output: Path, force: bool) -> None:
         files = {path: text.encode() for path, text in texts.items()}
         then = "README.md says how to build it for the board"
     _check_folder(output, bundle, force)
+    if output.is_dir() and any(output.iterdir()):
+        _fill(output, files)
+    else:  # whole, or not at all
+        place = output.resolve()
+        partial = leftovers.hidden(place, "partial")
+        try:
+            partial.mkdir()
+            with leftovers.hold(partial):
+                _fill(partial, files)
+                partial.replace(place)
+        finally:
+            leftovers.remove(partial)
+    out.say(f"{len(files)} files that time the {kind} files of {bundle.directory} are in {output}: {then}")
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
     for path, content in files.items():
-        place = output / path
+        place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         Output(place, force=True).write(content)
-    out.say(f"{len(files)} files that time the {kind} files of {bundle.directory} are in {output}: {then}")
 
 
 def _check_folder(output: Path, bundle: Bundle, force: bool) -> None:

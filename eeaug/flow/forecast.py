@@ -7,7 +7,7 @@ an exit would bring if every sample left there.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from eeaug.heads.layers import Head
 from eeaug.heads.planning import dense_plan, map_plan
 from eeaug.heads.train_all import PARTS
 from eeaug.heads.training import Plan
+from eeaug.network.locations import Location
 from eeaug.search.placing import count_architectures, placements
 from eeaug.settings import EFFORTS, Effort, Settings
 from eeaug.support import leftovers
@@ -35,6 +36,7 @@ from eeaug.support.progress import Progress
 
 __all__ = ["forecast"]
 
+Planned = Mapping[Location, Sequence[Head]]
 SAMPLES = 256  # samples in the timed batch
 
 
@@ -58,7 +60,7 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     base, decision = problem.baseline(settings.goal, costs), ready.network.classifier.decision
     task = problem.problem(settings.goal, costs, nothing, ready.network.rules, base, decision)
     with progress.step("forecast"):
-        estimate = _times(EFFORTS[settings.training.effort], settings.running.threads, ready)
+        estimate = _times(EFFORTS[settings.training.effort], settings.running.threads, ready, likely)
     counts = [count_architectures(task, m) for m in range(task.max_exits + 1)]
     sequences = [sum(1 for _ in placements(task, m)) for m in range(task.max_exits + 1)]
     return {
@@ -74,7 +76,7 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
             "placements_at_most": sum(n * s for n, s in zip(counts, sequences, strict=True)),
         },
         "estimate": estimate,
-        "disk_bytes": _disk(ready),
+        "disk_bytes": _disk(ready, likely),
         "cache": settings.running.cache.as_posix(),
         "formats_not_tried": [*formats.named(settings.running.formats)],
     }
@@ -110,20 +112,20 @@ def _location(ready: Ready, task: Any, costs: Any, heads: Sequence[Head], name: 
     }
 
 
-def _wanted(ready: Ready) -> list[Wanted]:
+def _wanted(ready: Ready, likely: Planned) -> list[Wanted]:
     """What the planned heads read."""
-    heads = [h for planned in (ready.dense, ready.maps.chosen()) for heads in planned.values() for h in heads]
+    heads = [h for planned in (ready.dense, likely) for heads in planned.values() for h in heads]
     return list(dict.fromkeys(wanted for head in heads for wanted in training.sources(head)))
 
 
-def _disk(ready: Ready) -> int:
+def _disk(ready: Ready, likely: Planned) -> int:
     """Bytes of what the cache still lacks."""
     splits = ready.source.splits
     parts = {getattr(splits, name): p for name, p in PARTS.items()}
-    return ready.source.extraction.need_bytes(parts, _wanted(ready), looked_at=False)
+    return ready.source.extraction.need_bytes(parts, _wanted(ready, likely), looked_at=False)
 
 
-def _times(effort: Effort, threads: int, ready: Ready) -> dict[str, Any]:
+def _times(effort: Effort, threads: int, ready: Ready, likely: Planned) -> dict[str, Any]:
     """Seconds for features and heads, scaled from a small batch of fit; as if nothing were there yet."""
     source = ready.source
     splits = source.splits
@@ -134,16 +136,11 @@ def _times(effort: Effort, threads: int, ready: Ready) -> dict[str, Any]:
         for kind in ("features", "heads"):
             (scratch / kind).mkdir()
         small = replace(source.extraction, cache=Cache(scratch), folder=scratch)
-        features, per_sample, fixed = _extract(small, _wanted(ready), view)
+        features, per_sample, fixed = _extract(small, _wanted(ready, likely), view)
         seconds["features_s"] = fixed + per_sample * total
         for train, planned, plan, at_once in (
-            (
-                partial(dense.train, loss=lambda _: 0.0),
-                ready.dense,
-                dense_plan(effort, 0),
-                threads,
-            ),
-            (maps.train, ready.maps.chosen(), map_plan(effort, 0), 1),
+            (partial(dense.train, loss=lambda _: 0.0), ready.dense, dense_plan(effort, 0), threads),
+            (maps.train, likely, map_plan(effort, 0), 1),
         ):
             passed = plan.for_samples(len(splits.fit)).epochs * len(splits.fit) / len(view)
             for heads in filter(None, planned.values()):
