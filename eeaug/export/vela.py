@@ -10,9 +10,7 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-from collections.abc import Mapping
 from configparser import ConfigParser
-from dataclasses import replace
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -23,11 +21,11 @@ from eeaug.export.formats import Checked, Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.verify import Reference
 from eeaug.frameworks import tflite_graph
-from eeaug.hardware import Hardware, Processor
+from eeaug.hardware import Hardware, Processor, mode_of
 from eeaug.settings import Contradiction
 from eeaug.support import leftovers
 
-__all__ = ["NPU", "PACKAGE", "check", "compiled", "ends", "on_cpu", "placed", "refuse", "write"]
+__all__ = ["NPU", "PACKAGE", "check", "compiled", "ends", "on_cpu", "refuse", "write"]
 
 PACKAGE = "ethos-u-vela"
 FILE = "model.vela.tflite"
@@ -61,7 +59,7 @@ def write(work: Work) -> Added:
     files: list[str | None] = []
     entries: list[dict[str, VelaStage]] = []
     for entry in work.manifest.stages:
-        processor = placed(work.hardware.processor(entry.processor), entry.choices)
+        processor = mode_of(work.hardware, entry.processor, entry.choices).processor
         if processor.accelerator is None:
             files.append(None)
             entries.append({})
@@ -122,17 +120,6 @@ def compiled(
         made = (folder / "stage_vela.tflite").read_bytes()
         facts = _facts(folder / f"stage_summary_{system}.csv", processor.accelerator, on_cpu(made))
     return made, facts
-
-
-def placed(processor: Processor, choices: Mapping[str, str]) -> Processor:
-    """A processor as a stage of it runs: at its level, with weights and tensors in its memories."""
-    clocks = {level.name: level.clock_hz for level in processor.operating_points}
-    return replace(
-        processor,
-        clock_hz=clocks.get(choices.get("level", ""), processor.clock_hz),
-        ram=choices.get("tensors_in", processor.ram),
-        flash=choices.get("weights_in", processor.flash),
-    )
 
 
 def on_cpu(content: bytes) -> tuple[str, ...]:

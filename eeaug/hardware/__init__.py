@@ -17,7 +17,7 @@ A line of code here may touch a hardware description and measured latencies, nev
 
 from __future__ import annotations
 
-from eeaug.hardware.modes import Mode, modes
+from eeaug.hardware.modes import Mode, mode_of, modes
 from eeaug.hardware.profiles import read, shipped
 from eeaug.hardware.target import (
     KINDS,
@@ -32,6 +32,6 @@ from eeaug.hardware.target import (
 )  # fmt: skip
 
 __all__ = [
-    "KINDS", "Hardware", "Level", "Link", "Memory", "Mode", "Processor", "as_dict", "dump", "modes", "read",
-    "shipped", "warnings",
+    "KINDS", "Hardware", "Level", "Link", "Memory", "Mode", "Processor", "as_dict", "dump", "mode_of", "modes",
+    "read", "shipped", "warnings",
 ]  # fmt: skip

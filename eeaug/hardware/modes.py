@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from eeaug.hardware.target import Hardware, Level, Processor
 
-__all__ = ["Mode", "modes"]
+__all__ = ["Mode", "mode_of", "modes"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ def modes(hardware: Hardware) -> tuple[Mode, ...]:
         for flash in processor.flashes
         for ram in processor.rams
     )
+
+
+def mode_of(hardware: Hardware, processor: str, choices: Mapping[str, str]) -> Mode:
+    """The mode of a processor, by its name, with these ``choices``: as manifest and report name it."""
+    return next(mode for mode in modes(hardware) if (mode.processor.name, mode.choices) == (processor, choices))
 
 
 def _mode(index: int, processor: Processor, level: Level | None, flash: str, ram: str) -> Mode:

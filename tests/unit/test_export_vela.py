@@ -46,9 +46,11 @@ def test_every_npu_has_a_system_of_vela(accelerator: str) -> None:
 def test_a_stage_is_compiled_for_its_level_and_its_memories() -> None:
     levels = (Level("fast", 4e8), Level("slow", 1e8))
     processor = replace(CORE, clock_hz=4e8, operating_points=levels, more_ram=("tcm",), more_flash=("ram",))
-    assert vela.placed(processor, {}) == processor
-    runs = vela.placed(processor, {"level": "slow", "tensors_in": "tcm", "weights_in": "ram"})
-    assert (runs.clock_hz, runs.ram, runs.flash) == (1e8, "tcm", "ram")
+    target = board(replace(processor, accelerator="ethos-u55-128"), links=())
+    chosen = {"level": "slow", "tensors_in": "tcm", "weights_in": "ram"}
+    runs = hardware.mode_of(target, processor.name, chosen).processor
+    assert (runs.clock_hz, runs.ram, runs.flash, runs.accelerator) == (1e8, "tcm", "ram", "ethos-u55-128")
+    assert all(hardware.mode_of(target, m.processor.name, m.choices) == m for m in hardware.modes(target))
 
 
 def test_an_accelerator_is_read_and_dumped(tmp_path: Any) -> None:

@@ -90,8 +90,7 @@ def _with(chosen: Chosen, times: Sequence[float], energies: Sequence[float]) -> 
 
 def _with_baseline(chosen: Chosen, costs: Costs, baseline: Mapping[str, Any] | None) -> Chosen:
     """With counted figures of the given model; where it was not counted they are unknown, no other measure's."""
-    modes = [(mode.processor.name, mode.choices) for mode in costs.modes]
-    p = modes.index((chosen.baseline_processor, chosen.baseline_choices))
+    (p,) = chosen.baseline_segments.modes
     each = _seconds(costs.modes[p].processor)
     own = np.nan
     if baseline is not None and baseline["instructions"] is not None and each is not None:
