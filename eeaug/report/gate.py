@@ -23,8 +23,8 @@ ROUNDING = 1e-9  # of differences of shares, and relative of other figures
 class PairedMetrics:
     """Metrics of the given model and of the design on the same samples (see report.metrics).
 
-    ``int8``: those of the int8 C files, where these were counted; ``alone``: there are no float ones. ``files`` of
-    formats for devices, and the target's ``memories``.
+    ``int8``: those of the int8 C files, where these were counted beside float ones. ``files`` of formats for
+    devices, and the target's ``memories``.
     """
 
     name: str
@@ -33,7 +33,6 @@ class PairedMetrics:
     design: Mapping[str, Any]
     promise: Mapping[str, Any]
     int8: Mapping[str, Any] | None = None
-    alone: bool = False
     files: tuple[DeviceFiles, ...] = ()
     memories: Sequence[Mapping[str, Any]] = ()
 
@@ -183,7 +182,6 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
     design = report["design"]
     devices: dict[str, Any] = {
         "int8": _int8(report, samples, point),
-        "alone": report["c"] is None,
         "files": needs.files(report),
         "memories": report["hardware"]["memories"],
     }
@@ -201,9 +199,9 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
 
 
 def _int8(report: Mapping[str, Any], samples: str, point: str) -> Mapping[str, Any] | None:
-    """Metrics of the int8 cascade, where its C files were counted."""
+    """Metrics of the int8 cascade, where its C files were counted beside float ones; alone, the design has them."""
     block = report["int8"]
-    if block is None or block["predicted"]["basis"] != COUNTED:
+    if block is None or report["c"] is None or block["predicted"]["basis"] != COUNTED:
         return None
     key = "predicted" if samples == "choose" else "measured"
     points = {entry["name"]: entry[key] for entry in block["operating_points"]}
@@ -228,14 +226,12 @@ def check(part: PairedMetrics, given: Mapping[str, float]) -> list[CheckedLimit]
                 rows.append(CheckedLimit(limit, given[name], limit.linked(files, part), basis, files.format))
             continue
         int8 = part.int8 if limit.basis == "hardware" else None
-        # without float files, times of the design are those of what the float cascade lets leave
-        mine = replace(part, design=int8) if int8 is not None and part.alone else part
-        value = limit.read(mine)
+        value = limit.read(part)
         if value is None:
             raise InputError(f"--{name}: the report has no {limit.quantity}: it needs {limit.needs}")
-        both = int8 is not None and not part.alone
-        rows.append(CheckedLimit(limit, given[name], float(value), _basis(limit, mine), "c" if both else None))
-        if int8 is not None and both and (other := limit.read(replace(part, design=int8))) is not None:
+        both = None if int8 is None else "c"
+        rows.append(CheckedLimit(limit, given[name], float(value), _basis(limit, part), both))
+        if int8 is not None and (other := limit.read(replace(part, design=int8))) is not None:
             rows.append(CheckedLimit(limit, given[name], float(other), COUNTED, "c-int8"))
     return rows
 

@@ -13,6 +13,7 @@ from reports import SAMPLE_FILE, line_with, text
 from eeaug.errors import InfeasibleError
 from eeaug.flow import kept
 from eeaug.report import gate
+from eeaug.report.content import build
 from eeaug.report.render import markdown
 from eeaug.report.words import counted, facts
 
@@ -103,7 +104,7 @@ def test_what_times_rest_on(sample: dict[str, Any]) -> None:
     sample["hardware"]["basis"] = "counted"
     assert "instructions of the float C files" in counted.basis(sample)
     sample["c"] = None
-    assert counted.basis(sample).endswith("of the float cascade, int8 has times in its table.")
+    assert counted.basis(sample).endswith("the int8 cascade's, with its exits.")
 
 
 # --- limits
@@ -193,6 +194,29 @@ def test_the_gate_looks_at_the_times_of_both_formats(sample: dict[str, Any]) -> 
     }  # fmt: skip
     rows = gate.check(gate.part(sample, "test", "default"), {"max-latency": 0.5})
     assert [(row.format, row.ok) for row in rows] == [("c", False), ("c-int8", True)]
-    sample["c"] = None  # the int8 files alone
+    sample["c"] = None  # the int8 files alone: the design has their times
+    sample["design"]["measured"] |= {"basis": "counted", "worst_latency_s": 0.3}
     (row,) = gate.check(gate.part(sample, "test", "default"), {"max-latency": 0.5})
     assert (row.format, row.value, row.basis, row.name) == (None, 0.3, "counted", "max-latency")
+
+
+def test_without_float_files_times_are_those_of_the_int8_cascade(sample: dict[str, Any]) -> None:
+    """No file runs the float cascade, so its exits and times of int8 files are not mixed."""
+    exact, measured = sample["design"]["predicted"]["exact"], sample["design"]["measured"]
+    points = sample["operating_points"]
+    first, *others = (dict(point) for point in points)
+    int8 = {
+        "predicted": exact | {"mean_latency_s": 11.0, "accuracy": 0.1},
+        "measured": measured | {"mean_latency_s": 12.0, "mean_energy_j": 13.0},
+        "operating_points": [first | {"predicted": exact | {"mean_latency_s": 14.0}, "measured": None}],
+    }
+    accuracy = exact["accuracy"]
+    build._take_times(exact, measured, points, int8)
+    assert (exact["mean_latency_s"], exact["accuracy"], measured["mean_energy_j"]) == (11.0, accuracy, 13.0)
+    assert points[0]["predicted"]["mean_latency_s"] == 14.0
+    for point in points[1:]:  # which the int8 cascade does not have
+        assert point["predicted"]["mean_latency_s"] is None and point["predicted"]["mean_macs"] is not None
+    assert others  # or nothing of that was tested
+    assert build._in_int8(
+        {"mean_macs": 2.0, "accuracy": 0.9}, {"measured": {"mean_macs": 1.0, "accuracy": 0.88}}
+    ) == (" In int8: 50.0% of the mean MACs saved, 2.0 pp less accuracy.")

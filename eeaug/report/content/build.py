@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from eeaug.report.content import (
     target_facts,
 )  # fmt: skip
 from eeaug.report.content.counted import Timed
+from eeaug.schema.figures import FIGURES
 from eeaug.schema.report import VERSION
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.search.space import Design, Problem
@@ -41,6 +42,7 @@ __all__ = ["benefit_curve", "build", "dearer", "metrics_of", "points_of", "summa
 
 CURVE_POINTS = 40  # of each front
 LEAST_MORE = 1e-3  # relative: less is rounding
+_TIMES = tuple(key for key, figure in FIGURES.items() if figure.null and figure.estimated)
 
 
 def metrics_of(chosen: Chosen, outcomes: Outcomes, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -141,6 +143,11 @@ def build(
     chosen = decided.chosen if by_count is None else by_count.chosen
     base_choose, exact = metrics_of(chosen, rows, "choose")
     base_test, measured = metrics_of(chosen, test, "test") if test is not None else (None, None)
+    points = points_of(decided.points, chosen, rows, test, settings)
+    independent = metrics.independent(rows, chosen.thresholds, chosen.segments, split="choose", basis=chosen.basis)
+    if by_count is not None and c is None and int8 is not None:
+        independent |= dict.fromkeys(_TIMES)
+        _take_times(exact, measured, points, int8)
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
     passage = Passage(rows if test is None else test, chosen.thresholds)
     target = specific.figures(decided, test)
@@ -167,20 +174,19 @@ def build(
             "measured": base_test,
         },
         "design": {
-            "summary": dearer(shown[0], shown[1] if c is not None else _of_int8(int8) or shown[1])
+            "summary": dearer(*shown)
             + (
                 summary(chosen, stages, labels, *shown, decided.promise, without_exits=idle.without_exits(searched))
                 if target is None
                 else specific.sentence(target, len(chosen.design.exits))
-            ),
+            )
+            + ("" if c is not None or not chosen.design.exits else _in_int8(shown[0], int8)),
             "segments": _segments(
                 chosen, stages, searched.costs, by_count, counted.handed(chosen, searched.costs, files)
             ),
             "exits": _exits(chosen, stages, searched.costs, rows),
             "predicted": {
-                "independent": metrics.independent(
-                    rows, chosen.thresholds, chosen.segments, split="choose", basis=chosen.basis
-                ),
+                "independent": independent,
                 "exact": exact,
             },
             "measured": measured,
@@ -194,7 +200,7 @@ def build(
             "rho": rho_curve.on(decided, test) if settings.training.recipe == "trecx" else None,
         },
         "benefit_curve": benefit_curve(decided.result, searched, decided.chosen, rows, base_choose["accuracy"]),
-        "operating_points": points_of(decided.points, chosen, rows, test, settings),
+        "operating_points": points,
         "promise": promise.block(decided.promise, labels, asked=settings.promise_asked),
         "proven_together": promise.together_of(decided.points),
         **drops.figures(chosen, rows, test, settings, retargeted=material.earlier is not None),
@@ -261,8 +267,7 @@ def summary(
     if labels == "none":
         change = f"another answer than the given model on {units.share(drop)} of samples"
     else:
-        more_or_less = "less" if drop > 0 else "more"
-        change = f"{units.points(abs(drop), signed=False)} {more_or_less} accuracy than the given model"
+        change = f"{_change(drop)} than the given model"
     whole = f"{early:.0%}"
     if early < 1 and whole == "100%":
         whole = "More than 99%"
@@ -274,10 +279,34 @@ def summary(
     )
 
 
-def _of_int8(int8: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Metrics of the int8 cascade, if its C files were counted."""
-    metrics: dict[str, Any] | None = None if int8 is None else int8["measured"] or int8["predicted"]
-    return metrics if metrics is not None and metrics["basis"] == counted.COUNTED else None
+def _in_int8(baseline: Mapping[str, Any], int8: Mapping[str, Any] | None) -> str:
+    """What the int8 cascade saves and loses, where it is what devices run; ``baseline``: of the given model."""
+    if int8 is None:
+        return ""
+    metrics = int8["measured"] or int8["predicted"]
+    saved = 1 - metrics["mean_macs"] / baseline["mean_macs"]
+    return f" In int8: {saved:.1%} of the mean MACs saved, {_change(baseline['accuracy'] - metrics['accuracy'])}."
+
+
+def _change(drop: float) -> str:
+    return f"{units.points(abs(drop), signed=False)} {'less' if drop > 0 else 'more'} accuracy"
+
+
+def _take_times(
+    exact: dict[str, Any],
+    measured: dict[str, Any] | None,
+    points: Sequence[dict[str, Any]],
+    int8: Mapping[str, Any],
+) -> None:
+    """Without float files, times and energies are those of the int8 cascade: no file runs with the float exits."""
+    by_name = {point["name"]: point for point in int8["operating_points"]}
+    pairs = [(exact, int8["predicted"]), (measured, int8["measured"])]
+    for point in points:
+        same = by_name.get(point["name"], {})
+        pairs += [(point[key], same.get(key)) for key in ("predicted", "measured")]
+    for mine, of_int8 in pairs:
+        if mine is not None:
+            mine |= dict.fromkeys(_TIMES) if of_int8 is None else {key: of_int8[key] for key in _TIMES}
 
 
 def dearer(baseline: dict[str, Any], design: dict[str, Any]) -> str:

@@ -63,7 +63,7 @@ def basis(report: Report) -> str:
     written = [name for name in report["settings"]["formats"] if name in DEVICE_FORMATS]
     if report["hardware"]["basis"] == "counted":
         which = "float" if report["c"] is not None else "int8"
-        of_float = "; what leaves where is of the float cascade, int8 has times in its table"
+        of_float = "; they are the int8 cascade's, with its exits"
         return (
             f"Latencies are instructions of the {which} C files, counted in QEMU, times cycles over clock; "
             f"energies are powers of the hardware description times these{of_float if which == 'int8' else ''}."
