@@ -13,7 +13,11 @@ Floats = NDArray[np.float64]
 
 
 def drop(
-    losses: NDArray[np.integer], weights: Floats | None = None, groups: NDArray[np.generic] | None = None
+    losses: NDArray[np.integer],
+    weights: Floats | None = None,
+    groups: NDArray[np.generic] | None = None,
+    *,
+    more: float = 0.0,
 ) -> tuple[float, float]:
     """The weighted mean loss and its standard error.
 
@@ -27,6 +31,8 @@ def drop(
     losses : (n,) of a Passage
     weights : (n,), what each sample counts
     groups : (n,), what each sample belongs to
+    more : so much larger might the mean be; the losses that are missing would vary as those that are there. The
+        error is then that of a mean of so much, as in a score test (Tango, 1998)
 
     Returns
     -------
@@ -45,5 +51,10 @@ def drop(
     units = len(residuals)
     if units < 2:
         return mean, inf
-    squares = max(float(residuals @ residuals), float(counts @ counts) / len(counts))
+    squares, of_one = float(residuals @ residuals), float(counts @ counts) / len(counts)
+    if more > 0:
+        counting = float(counts @ np.abs(losses)) / total
+        # without any, each of them would be of one sample
+        squares = squares * (1 + more / counting) if counting else more * total * total / len(counts)
+    squares = max(squares, of_one)
     return mean, sqrt(units / (units - 1) * squares) / total

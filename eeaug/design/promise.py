@@ -242,14 +242,9 @@ def estimated(claim: Claim) -> tuple[float, float]:
 
 
 def _scored(claim: Claim) -> tuple[float, float]:
-    """A drop and its standard error if the drop were the budget, as in a score test (Tango 1998).
+    """A drop and its standard error if the drop were the budget.
 
-    Where few samples are lost by luck, their own variance is small by the same luck. A loss is −1, 0 or 1: a mean
-    that is larger by so much comes from so many more samples that count, and the variance with them.
+    Where few samples are lost by luck, their own variance is small by the same luck.
     """
-    drop, error = estimate.drop(claim.losses, claim.weights, claim.groups)
-    more, number = max(0.0, claim.budget - drop), max(1, len(claim.losses))
-    counting = estimate.drop(np.abs(claim.losses), claim.weights, claim.groups)[0]
-    if not counting > 0:
-        return drop, float(max(np.sqrt(more / number), 1 / number))
-    return drop, error * float(np.sqrt(1 + more / counting))
+    drop, _ = estimate.drop(claim.losses, claim.weights, claim.groups)
+    return estimate.drop(claim.losses, claim.weights, claim.groups, more=max(0.0, claim.budget - drop))

@@ -139,3 +139,16 @@ def test_how_many_units_are_needed_where_some_lose() -> None:
     assert units_needed(Claim(losses, mean, groups=groups), risk=0.05) is None
     close = units_needed(Claim(losses, mean + 1e-5, groups=groups), risk=0.05)
     assert close is not None and close > 1_000_000
+
+
+def test_few_losses_of_light_samples_say_little_of_the_error() -> None:
+    """Priors make samples of one class heavy: a loss of another class is no sign of a large error."""
+    weights = np.where(np.arange(500) < 36, 12.5, 0.1)
+    none, light = np.zeros(500, np.int8), np.zeros(500, np.int8)
+    light[400] = 1
+    without, with_one = (estimate.drop(losses, weights, more=0.01) for losses in (none, light))
+    assert 0 < with_one[0] < 0.001
+    assert with_one[1] == pytest.approx(without[1])
+    heavy = none.copy()
+    heavy[3] = 1  # of the class that weighs much
+    assert estimate.drop(heavy, weights, more=0.01)[1] > 2 * without[1]
