@@ -13,5 +13,6 @@ A line of code here may touch a model file and Keras; it knows nothing of exits.
     keras_files            any Keras model file as a Keras 3 model
     model_output           what a model's output is: probabilities, sigmoids or logits
     windows                what convolutions and pooling layers move over their input
+    calls                  the calls of layers that a flat model consists of
     model                  the given classifier as a flat list of layer calls
 """

@@ -1,7 +1,6 @@
 """The given classifier as a flat list of layer calls, and sub-models cut out of it.
 
 Everything before a trained head is the user's backbone: it is frozen here and never changed.
-Keras is imported inside functions only, so that ``Call`` can be used without it.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.backbone import keras_files
-from eeaug.backbone.model_output import Ending, activation_of, ending_of, softmax, told, tolerance
-from eeaug.backbone.windows import Window, window_of
+from eeaug.backbone.calls import INPUT, Call, calls_of
+from eeaug.backbone.model_output import Ending, ending_of, softmax, told, tolerance
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.support.spelling import nearest
@@ -29,38 +28,9 @@ __all__ = ["INPUT", "RESERVED", "SOFTMAX", "Call", "Classifier", "from_keras", "
 
 AT_ONCE, ELEMENTS = 32, 2_000_000  # samples in one call of the given model, and their elements
 
-
-INPUT = "input"  # the name of the model's input, in graphs and in files
 # Names of layers that are added later
 SOFTMAX = "eeaug_softmax"
 RESERVED = (INPUT, SOFTMAX, "eeaug_final", "eeaug_handover")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a layer; a layer that is called twice gives two calls, ``name`` and ``name@2``.
-
-    Parameters
-    ----------
-    inputs : names of the calls (or of the input) whose tensors it reads
-    input_shapes, shapes : shapes without the batch dimension, of what it reads and of what it gives
-    weights : shapes of all its weights, in Keras' order
-    activation : name of the activation inside the layer (or inside the one that it wraps), or None
-    axis : of a softmax, as Keras has them (the batch is axis 0); None: the last
-    window : of a convolution or pooling with channels last
-    """
-
-    name: str
-    kind: str
-    inputs: tuple[str, ...]
-    input_shapes: tuple[tuple[int, ...], ...]
-    shapes: tuple[tuple[int, ...], ...]
-    weights: tuple[tuple[int, ...], ...] = ()
-    activation: str | None = None
-    equation: str | None = None
-    weights_of: str | None = None  # the layer's name: calls of one layer share their weights
-    axis: tuple[int, ...] | None = None
-    window: Window | None = None
 
 
 @dataclass(frozen=True)
@@ -212,7 +182,7 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
     whole = model if len(model.outputs) == 1 else keras.Model(model.inputs, picked)
     (tensor,) = _flatten(keras, whole, [inputs], {}, set(RESERVED), "")
     flat = keras.Model(inputs, tensor, name=model.name)
-    calls, nodes = _calls(flat, inputs)
+    calls, nodes = calls_of(flat, inputs)
     if not calls:
         raise ConversionError(f"{where} holds no layer")
     ending = ending_of(calls)
@@ -312,45 +282,6 @@ def _safe(name: str) -> str:
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", plain)
     return plain if plain[:1].isalnum() or plain[:1] == "." else f"layer{plain}"
-
-
-def _calls(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
-    names: dict[int, str] = {id(inputs): INPUT}
-    count: dict[str, int] = {}
-    calls: list[Call] = []
-    nodes: dict[str, Any] = {}
-    order = [n for d in sorted(flat._nodes_by_depth, reverse=True) for n in flat._nodes_by_depth[d]]
-    for node in order:
-        if node.is_input:
-            continue
-        layer = node.operation
-        count[layer.name] = count.get(layer.name, 0) + 1
-        name = layer.name if count[layer.name] == 1 else f"{layer.name}@{count[layer.name]}"
-        names |= {id(t): name for t in node.outputs}
-        nodes[name] = node
-        wrapped = getattr(layer, "layer", layer)  # of TimeDistributed
-        activation = getattr(wrapped, "activation", None)
-        kind = None if wrapped is layer else activation_of(type(wrapped).__name__)
-        axis = getattr(wrapped, "axis", None)
-        calls.append(
-            Call(
-                name=name,
-                kind=type(layer).__name__,
-                inputs=tuple(names[id(t)] for t in node.input_tensors),
-                input_shapes=tuple(tuple(t.shape[1:]) for t in node.input_tensors),
-                shapes=tuple(tuple(t.shape[1:]) for t in node.outputs),
-                weights=tuple(tuple(w.shape) for w in getattr(layer, "weights", ())),
-                # a layer may stand for a function, too
-                activation=kind
-                if activation is None
-                else getattr(activation, "__name__", type(activation).__name__.lower()),
-                equation=getattr(layer, "equation", None) or getattr(layer, "subscripts", None),
-                weights_of=layer.name,
-                axis=None if axis is None else tuple(np.atleast_1d(axis).astype(int).tolist()),
-                window=window_of(layer),
-            )
-        )
-    return tuple(calls), nodes
 
 
 def _decision(
