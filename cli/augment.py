@@ -44,7 +44,7 @@ EXAMPLES = {
 
 
 @click.command(cls=Grouped, examples=EXAMPLES)
-@click.argument("model", type=shared.Place())
+@click.argument("model", type=shared.ModelPlace())
 @shared.option("--hw", required=True)
 @click.option(
     "--data",
@@ -54,6 +54,7 @@ EXAMPLES = {
 )
 @config.option()
 @shared.option("-o", "Where the bundle goes; default: <model>-eeaug in the current directory.")
+@shared.option("--architecture")
 @click.option(
     "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
 )
@@ -219,7 +220,7 @@ EXAMPLES = {
 @shared.option("--quiet")
 @shared.option("--verbose")
 def augment(as_json: bool, quiet: bool, verbose: bool, dry_run: bool, no_cache: bool, **options: Any) -> None:
-    """Turn the trained classifier MODEL (.keras, .h5, SavedModel) into an early-exit network for a target.
+    """Turn the trained classifier MODEL (.keras, .h5, SavedModel, .zip) into an early-exit network for a target.
 
     Trains exit heads on the frozen model, finds the exits, their thresholds and processors that save most
     within the limits, and writes the network as one stage per decision, verified, with a report.

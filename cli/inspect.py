@@ -20,8 +20,9 @@ _ENDS = {
 
 
 @click.command()
-@click.argument("model", type=shared.Place())
+@click.argument("model", type=shared.ModelPlace())
 @click.option("--hw", "hardware", metavar="NAME|FILE", help="Target: adds latencies and what memory holds.")
+@shared.option("--architecture")
 @click.option(
     "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
 )
@@ -40,8 +41,8 @@ _ENDS = {
     "--allow-unsafe", is_flag=True, help="Trust the model file: let it run code (Lambda layers, SavedModel graphs)."
 )
 def inspect(
-    model: Path, hardware: str | None, output_name: str | None, as_json: bool, form: str, output: Path | None,
-    force: bool, allow_unsafe: bool,
+    model: Path, hardware: str | None, architecture: Path | None, output_name: str | None, as_json: bool, form: str,
+    output: Path | None, force: bool, allow_unsafe: bool,
 ) -> None:  # fmt: skip
     """Show the blocks of MODEL, what they cost, and where exits can stand (and why not elsewhere).
 
@@ -52,12 +53,14 @@ def inspect(
     """
     if as_json and form != "text":
         raise click.UsageError(f"--json and --format {form} contradict each other")
-    to = Output(output, force, {"the model": model, "the hardware description": hardware})
+    to = Output(
+        output, force, {"the model": model, "the architecture": architecture, "the hardware description": hardware}
+    )
     to.check()
     from eeaug.hardware import read as read_hardware
 
     target = read_hardware(hardware) if hardware is not None else None
-    facts = _facts(model, target, allow_unsafe, output_name)
+    facts = _facts(model, target, architecture, allow_unsafe, output_name)
     if as_json:
         from eeaug.bundle.directory import dump_json
 
@@ -86,7 +89,9 @@ def _ends(classifier: Any) -> str:
     return f"{ending.words}: {read}{doubt}"
 
 
-def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None) -> dict[str, Any]:
+def _facts(
+    path: Path, target: Any, architecture: Path | None, allow_unsafe: bool, output_name: str | None
+) -> dict[str, Any]:
     import numpy as np
 
     from eeaug.backbone import model
@@ -94,7 +99,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
     from eeaug.network import graph, locations, macs
     from eeaug.network.costs import Costs
 
-    classifier = model.load(path, allow_unsafe=allow_unsafe, output=output_name)
+    classifier = model.load(path, architecture=architecture, allow_unsafe=allow_unsafe, output=output_name)
     blocks = graph.blocks(classifier)
     places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.input_shape)
     total = sum(block.total_macs for block in blocks)
@@ -157,6 +162,7 @@ def _facts(path: Path, target: Any, allow_unsafe: bool, output_name: str | None)
             for call in classifier.calls
         ],
         "hardware": None,
+        "notes": list(classifier.notes),
     }
     if target is not None:
         table = Costs(target, blocks, [], int(np.prod(classifier.input_shape)))
@@ -203,6 +209,8 @@ def _print(facts: dict[str, Any], console: Any) -> None:
         f"{facts['layers']} layers, {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters",
         soft_wrap=True,
     )
+    for note in facts["notes"]:
+        console.print(note, soft_wrap=True)
     target = facts["hardware"]
     processors = target["processors"] if target else []
     wide = console.width >= 100  # a narrow terminal gets what decides

@@ -18,8 +18,8 @@ from eeaug.support import places, quantities
 from eeaug.support.outputs import Output
 
 __all__ = [
-    "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "Place", "Quantity", "give", "inherited", "interruptible",
-    "manifest_line", "option", "pairs", "show", "show_lines", "show_result", "thresholds",
+    "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "ModelPlace", "Place", "Quantity", "give", "inherited",
+    "interruptible", "manifest_line", "option", "pairs", "show", "show_lines", "show_result", "thresholds",
 ]  # fmt: skip
 
 NONE = "none"  # removes the value that the bundle has
@@ -55,6 +55,15 @@ class Place(click.Path):
         except InputError as error:
             self.fail(str(error), param, ctx)
         return super().convert(value, param, ctx)
+
+
+class ModelPlace(Place):
+    """The path of a model: of a SavedModel its directory, also where ``saved_model.pb`` in it is given."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from eeaug.backbone.model_files import meant
+
+        return meant(super().convert(value, param, ctx))
 
 
 class _OrNone(click.ParamType):
@@ -104,6 +113,12 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     },
     "-o": {"names": ["output"], "type": Place(), "metavar": "DIR"},
     "--force": {"is_flag": True, "help": "Replace a bundle that is there, if nothing but it is in its directory."},
+    "--architecture": {
+        "type": Place(),
+        "metavar": "FILE",
+        "help": "The layers of a MODEL that holds weights only: what model.to_json() gives; default: the .json "
+        "that stands beside it.",
+    },
     "--max-latency": {
         "names": ["max_latency_s"],
         "type": SECONDS,

@@ -3,13 +3,16 @@
 A line of code here may touch a model file and Keras; it knows nothing of exits.
 
     packed                 zip and HDF5 files, looked through before they are read
+    model_files            which files a model consists of: beside each other, or in a zip file
     keras2_operations      TensorFlow operations in Keras 2 files as Keras 3 operations
     keras2_config          Keras 2 configurations rewritten for Keras 3
     keras2_forms           older ways in which Keras 2 wrote the same
+    keras1_forms           Keras 1 configurations in the words of Keras 2
     saved_model            what a SavedModel says of its model, read without TensorFlow
     saved_model_variables  the variables of a SavedModel given to a model of Keras 2
     keras_allowed          what a configuration may name, so that building the model runs nothing
     stored_model           what a model file says of itself, and what is refused for it
+    weights_files          the weights of a model as a file that a loader takes
     keras_files            any Keras model file as a Keras 3 model
     model_output           what a model's output is: probabilities, sigmoids or logits
     windows                what convolutions and pooling layers move over their input

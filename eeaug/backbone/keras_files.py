@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
-import json
 import math
 import os
 import sys
@@ -24,22 +23,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from eeaug.backbone import keras_allowed, packed, saved_model_variables, stored_model
+from eeaug.backbone import keras_allowed, model_files, saved_model_variables, stored_model, weights_files
 from eeaug.backbone.keras2_config import Item, input_shapes, layers_of, rewritten, without_slashes
 from eeaug.backbone.keras_allowed import LARGEST_SAMPLE
 from eeaug.backbone.stored_model import Stored, one_line, read_h5
 from eeaug.errors import ConversionError, InputError
 from eeaug.support import leftovers
 from eeaug.support.printable import quoted
-from eeaug.support.regular import Unreadable
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["import_keras", "load"]
+__all__ = ["built", "import_keras", "load"]
 
 SPARE = 1 << 20  # numbers that layers may keep beside what a file holds: counters, states of random layers
-NOT_OF_LAYERS = ("optimizer", "optimizer_weights")  # groups of a weights file
 # Operations of Keras 3 that call other functions
 CALLING = ("Map", "Scan", "AssociativeScan", "Switch", "WhileLoop", "ForiLoop", "Cond", "VectorizedMap", "JVP")
 
@@ -75,13 +72,15 @@ def import_keras() -> ModuleType:
     return module
 
 
-def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
+def load(path: Path, *, architecture: Path | None = None, allow_unsafe: bool = False) -> keras.Model:
     """Load a ``.keras``, ``.h5`` or ``.hdf5`` file or a SavedModel directory of Keras 3 or 2, uncompiled.
 
     Parameters
     ----------
     path
-        The model file or directory; its content decides what it is, not its suffix.
+        The model file or directory, or a zip file of it; its content decides what it is, not its suffix.
+    architecture
+        What describes the layers of weights; None: what stands beside them.
     allow_unsafe
         Accept Lambda layers, that is, run code from the file.
 
@@ -97,8 +96,12 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
     ConversionError
         A model that cannot be loaded: another format, weights only, subclassed, Lambda layers, custom classes.
     """
-    path = Path(path)
-    stored = stored_model.read(path, allow_unsafe=allow_unsafe)
+    with model_files.opened(Path(path), architecture) as files:
+        return built(files.path, stored_model.read_files(files, allow_unsafe=allow_unsafe), allow_unsafe)
+
+
+def built(path: Path, stored: Stored, allow_unsafe: bool) -> keras.Model:
+    """The model of a file that was looked at; raises as :func:`load`."""
     keras = import_keras()
     reason = None if allow_unsafe else _refusal(stored, keras)
     with warnings.catch_warnings():
@@ -122,8 +125,8 @@ def load(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
                     reason += "; --allow-unsafe lets TensorFlow load it, which runs code from the file"
         if reason is not None and allow_unsafe:
             reason = _refusal(stored, keras) or reason
-        elif stored.keras_version.startswith("1."):
-            reason = f"written by Keras {quoted(stored.keras_version)[1:-1]}: load and save it with Keras 2 first"
+        elif reason is not None and stored.by_keras_1:
+            reason += " (written by Keras 1: load and save it with Keras 2 first)"
     raise ConversionError(f"{path}: cannot be loaded: {reason}")
 
 
@@ -175,8 +178,10 @@ _Route = Callable[[Path, Stored, Path, bool], "keras.Model"]  # path, stored, sc
 def _routes(stored: Stored, allow_unsafe: bool) -> list[_Route]:
     if stored.kind == "saved_model":
         return [_load_graphs if allow_unsafe else _load_saved_model]
+    if stored.by_keras_1 or stored.backend == "theano":
+        return [_load_old_h5]  # tf_keras knows how weights lay then
     if not stored.by_keras_2:
-        if stored.kind == "keras":
+        if stored.kind in ("keras", "weights"):
             return [_load_archive]
         operations = any(map(_operation_module, layers_of(stored.config)))
         return [_load_rewritten if operations else _load_h5]
@@ -189,7 +194,7 @@ def _load_h5(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> kera
     """An ``.h5`` of Keras 3, from the configuration that was looked at."""
     import keras
 
-    source = _with_config(path, stored.config, scratch / "model.h5")
+    source = weights_files.with_config(path, stored, stored.config, scratch / "model.h5")
     with _budget(stored.weights if safe_mode else None, keras.Layer):
         return keras.models.load_model(source, compile=False, safe_mode=safe_mode)
 
@@ -198,7 +203,7 @@ def _load_archive(path: Path, stored: Stored, scratch: Path, safe_mode: bool) ->
     """A ``.keras`` of Keras 3, from the configuration and the weights that were looked at."""
     import keras
 
-    weights, held = _unpacked_weights(path, scratch)
+    weights, held = weights_files.unpacked(path, stored, scratch)
     with _budget(held, keras.Layer):
         model = keras.saving.deserialize_keras_object(stored.config, safe_mode=safe_mode)
         if not model.built:
@@ -214,9 +219,12 @@ def _load_old_archive(path: Path, stored: Stored, scratch: Path, safe_mode: bool
     """The same of Keras 2."""
     import tf_keras
 
-    weights, held = _unpacked_weights(path, scratch)
+    weights, held = weights_files.unpacked(path, stored, scratch)
     with _budget(held, tf_keras.layers.Layer):
-        old = tf_keras.saving.deserialize_keras_object(stored.config, safe_mode=safe_mode)
+        if "module" in stored.config:
+            old = tf_keras.saving.deserialize_keras_object(stored.config, safe_mode=safe_mode)
+        else:  # as to_json writes it
+            old = tf_keras.models.model_from_config(stored.config)
         old.load_weights(weights)
     return _by_way_of_h5(old, scratch, safe_mode)
 
@@ -238,9 +246,11 @@ def _load_old_h5(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> 
     """An ``.h5`` of Keras 2 by way of tf_keras."""
     import tf_keras
 
-    source = _with_config(path, stored.config, scratch / "old.h5")
+    source = weights_files.with_config(path, stored, stored.config, scratch / "old.h5")
     with _budget(stored.weights if safe_mode else None, tf_keras.layers.Layer):
         old = tf_keras.models.load_model(source, compile=False, safe_mode=safe_mode)
+    if stored.backend == "theano":
+        weights_files.turn_kernels(old)
     return _by_way_of_h5(old, scratch, safe_mode)
 
 
@@ -252,37 +262,11 @@ def _load_graphs(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> 
     return _by_way_of_h5(old, scratch, safe_mode)
 
 
-def _with_config(path: Path, config: Item, target: Path) -> Path:
-    """An ``.h5`` with the weights of another and this configuration, nothing else."""
-    import h5py
-
-    with h5py.File(path, "r") as source, h5py.File(target, "w") as copy:
-        copy.attrs["model_config"] = json.dumps(config)
-        source.copy("model_weights", copy)
-    return target
-
-
 def _by_way_of_h5(old: Any, scratch: Path, safe_mode: bool) -> keras.Model:
     """A model of Keras 2 in memory as one of Keras 3."""
     plain = scratch / "plain.h5"
     old.save(plain, include_optimizer=False)
     return _load_rewritten(plain, read_h5(plain), scratch, safe_mode)
-
-
-def _unpacked_weights(path: Path, scratch: Path) -> tuple[Path, int]:
-    """The weights in a ``.keras`` as a file of their own, and how many numbers the layers have there."""
-    import h5py
-
-    try:
-        with packed.opened_zip(path) as archive:
-            weights = packed.unpacked(archive, stored_model.WEIGHTS, scratch / stored_model.WEIGHTS)
-        with h5py.File(weights, "r") as file:
-            elements = packed.hdf5_elements(file, weights.stat().st_size)
-    except Unreadable as error:
-        raise InputError(f"{path}: not read: {stored_model.WEIGHTS}: {error}") from error
-    except stored_model.DAMAGE as error:
-        raise InputError(f"{path}: a damaged .keras file: {one_line(error)}") from error
-    return weights, sum(count for name, count in elements.items() if name not in NOT_OF_LAYERS)
 
 
 @contextlib.contextmanager
@@ -325,9 +309,9 @@ def _load_rewritten(path: Path, stored: Stored, scratch: Path, safe_mode: bool) 
     import keras
 
     config = rewritten(stored.config) if stored.by_keras_2 else _with_modules(stored.config)
-    target = _with_config(path, config, scratch / "rewritten.h5")
+    target = weights_files.with_config(path, stored, config, scratch / "rewritten.h5")
     with h5py.File(target, "r") as file:
-        names = _weighted_layers(file["model_weights"])
+        names = weights_files.weighted_layers(file["model_weights"])
     new = without_slashes(stored.config)
     names = [new.get(name, name) for name in names]
     with _budget(stored.weights if safe_mode else None, keras.Layer):
@@ -359,14 +343,6 @@ def _operation_module(layer: Item) -> str | None:
         if isinstance(operation, type) and issubclass(operation, Operation):
             return operation.__module__
     return None
-
-
-def _weighted_layers(group: Any) -> list[str]:
-    """Names of the layers that have weights, in stored order; long lists lie in several attributes."""
-    parts = [key for key in group.attrs if key.startswith("layer_names")]
-    names = [name for key in sorted(parts, key=lambda key: (len(key), key)) for name in group.attrs[key]]
-    texts = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
-    return [name for name in texts if len(group[name])]
 
 
 # -- saying it in one line, and silence ---------------------------------------------------------------

@@ -5,7 +5,6 @@ Everything before a trained head is the user's backbone: it is frozen here and n
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.backbone import keras_files
+from eeaug.backbone import keras_files, model_files, stored_model
 from eeaug.backbone.calls import INPUT, Call, calls_of
 from eeaug.backbone.model_output import Ending, ending_of, softmax, told, tolerance
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.support.spelling import nearest
 
-__all__ = ["INPUT", "RESERVED", "SOFTMAX", "Call", "Classifier", "from_keras", "load", "settled", "sha256"]
+__all__ = ["INPUT", "RESERVED", "SOFTMAX", "Call", "Classifier", "from_keras", "load", "settled"]
 
 AT_ONCE, ELEMENTS = 32, 2_000_000  # samples in one call of the given model, and their elements
 
@@ -55,6 +54,7 @@ class Classifier:
     ending: Ending = field(default_factory=Ending, repr=False)
     given: Any = field(default=None, repr=False)
     half: bool = False
+    notes: tuple[str, ...] = ()  # what was taken for granted, for the user to know
 
     @property
     def tolerance(self) -> float:
@@ -138,21 +138,13 @@ class Classifier:
         return wanted
 
 
-def sha256(path: Path) -> str:
-    """Hash of a file's bytes, read in pieces; of a directory, that of its files' names and hashes."""
-    if path.is_dir():
-        files = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
-        lines = [f"{sha256(path / file)}  {file.as_posix()}\n" for file in files]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def load(path: Path, *, allow_unsafe: bool = False, output: str | None = None) -> Classifier:
+def load(
+    path: Path, *, architecture: Path | None = None, allow_unsafe: bool = False, output: str | None = None
+) -> Classifier:
     """Read a model file or a SavedModel directory, flatten its submodels, freeze it.
 
-    ``output`` picks the classifier of a model with several outputs, by name or number (from 0); layers that
-    only the others need are left out.
+    ``architecture`` describes the layers of weights; None: what stands beside them. ``output`` picks the classifier
+    of a model with several outputs, by name or number (from 0); layers that only the others need are left out.
 
     Raises
     ------
@@ -160,8 +152,13 @@ def load(path: Path, *, allow_unsafe: bool = False, output: str | None = None) -
     ConversionError : it is not a classifier with one input and one output that eeaug can take apart
     """
     keras = keras_files.import_keras()
-    model = keras_files.load(path, allow_unsafe=allow_unsafe)
-    return from_keras(keras, model, path, output)
+    path = model_files.meant(path)
+    with model_files.opened(path, architecture) as files:
+        stored = stored_model.read_files(files, allow_unsafe=allow_unsafe)
+        model = keras_files.built(files.path, stored, allow_unsafe)
+        described = stored.architecture
+        digest = model_files.sha256(path, described)
+    return replace(from_keras(keras, model, path, output), sha256=digest, notes=stored.notes)
 
 
 def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) -> Classifier:
@@ -196,7 +193,7 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
     return Classifier(
         name=path.stem,
         file=path.name,
-        sha256=sha256(path),
+        sha256=model_files.sha256(path),
         input_shape=shape,
         decision=decision,
         logits=logits,

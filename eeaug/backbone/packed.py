@@ -16,7 +16,7 @@ from eeaug.support import json_file, zip_file
 from eeaug.support.printable import quoted
 from eeaug.support.regular import Unreadable
 
-__all__ = ["hdf5_elements", "member", "opened_zip", "room", "stored_json", "unpacked"]
+__all__ = ["LARGEST_JSON", "hdf5_elements", "joined", "member", "opened_zip", "room", "stored_json", "unpacked"]
 
 LARGEST_JSON = 16 << 20  # bytes; the configuration of NASNetLarge takes 1 MiB
 LONGEST_NUMBER = 40  # characters
@@ -55,7 +55,9 @@ def stored_json(text: str | bytes) -> Any:
 
 def opened_zip(path: Path) -> AbstractContextManager[zipfile.ZipFile]:
     """The archive; raises as :func:`zip_file.opened`."""
-    return zip_file.opened(path, room(path.stat().st_size), advice=", which no trained weights do")
+    return zip_file.opened(
+        path, room(path.stat().st_size), backslashes=True, advice=", which no trained weights do"
+    )
 
 
 def unpacked(archive: zipfile.ZipFile, name: str, target: Path) -> Path:
@@ -119,6 +121,25 @@ def hdf5_elements(file: Any, size: int) -> Mapping[str, int]:
             top = place.split("/")[1]
             elements[top] = elements.get(top, 0) + math.prod(child.shape or (0,))
     return elements
+
+
+def joined(file: Any) -> None:
+    """Make groups ``a`` in ``b`` of those that Keras on Windows called ``a\\b``; ``file`` is open for writing.
+
+    Raises
+    ------
+    Unreadable : two of them get the same name
+    """
+    pending = [file]
+    while pending:
+        group = pending.pop()
+        for name in list(group):
+            plain = name.replace("\\", "/").strip("/")
+            if plain != name:
+                if not plain or plain in group:
+                    raise Unreadable(f"the group {quoted(name)} has no name of its own")
+                group.move(name, plain)
+        pending += [child for child in group.values() if hasattr(child, "keys")]
 
 
 def _dataset_bytes(dataset: Any, place: str) -> int:

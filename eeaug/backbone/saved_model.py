@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 
 from eeaug.backbone import packed
 from eeaug.backbone.keras2_config import Item
+from eeaug.backbone.model_files import GRAPH_FILE
 from eeaug.errors import ConversionError, InputError
 from eeaug.support import regular
 from eeaug.support.printable import one_line, quoted
@@ -25,7 +26,7 @@ from eeaug.support.regular import Unreadable
 
 __all__ = ["GRAPH_FILE", "Node", "object_graph", "read"]
 
-GRAPH_FILE, METADATA_FILE = "saved_model.pb", "keras_metadata.pb"
+METADATA_FILE = "keras_metadata.pb"
 LARGEST = 512 << 20  # bytes of either file
 MOST_OBJECTS = 100_000
 

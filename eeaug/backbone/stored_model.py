@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug.backbone import keras2_forms, keras_allowed, packed, saved_model
+from eeaug.backbone import keras1_forms, keras2_forms, keras_allowed, model_files, packed, saved_model
 from eeaug.backbone.keras2_config import MODELS, Item, item_name, items
+from eeaug.backbone.model_files import CONFIG, METADATA, WEIGHTS, ModelFiles
 from eeaug.errors import ConversionError, InputError
 from eeaug.support import regular
 from eeaug.support.printable import quoted
 from eeaug.support.regular import Unreadable
 from eeaug.support.spelling import nearest
 
-__all__ = ["DAMAGE", "WEIGHTS", "Stored", "one_line", "read", "read_h5"]
+__all__ = ["DAMAGE", "MODEL_WEIGHTS", "Stored", "one_line", "read", "read_files", "read_h5"]
 
 ZIP_MAGIC = b"PK\x03\x04"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -27,13 +28,12 @@ FOREIGN_SUFFIXES = {
     ".tflite": "a TFLite",
     ".onnx": "an ONNX",
     ".pb": "a TensorFlow graph",
-    ".json": "an architecture-only",
     ".index": "a TensorFlow checkpoint's (weights only)",
 }
 MODEL_WEIGHTS = "model_weights"
-WEIGHTS_ONLY_GROUPS = (MODEL_WEIGHTS, "layers", "_layer_checkpoint_dependencies")
+ARCHIVE_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # of weights as a .keras file holds them
+NOT_OF_LAYERS = ("optimizer", "optimizer_weights")  # groups of a weights file
 LONGEST_REASON = 240  # characters; a Keras error can quote a whole configuration
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 HALVES = ("mixed_bfloat16", "bfloat16")
 # What h5py and zipfile raise for damaged files; MemoryError is for sizes that no machine has
 DAMAGE = (
@@ -46,19 +46,44 @@ DAMAGE = (
 class Stored:
     """What a model file says about itself, read without running anything from it."""
 
-    kind: str  # "keras", "h5" or "saved_model"
+    kind: str  # "keras", "h5", "saved_model", or "weights": as a .keras file has them, in a file of their own
     config: Item
     keras_version: str  # "" where the file has none, as only Keras 2 and older left it out
     parts: Sequence[Item] = ()  # what is built from descriptions outside ``config``
     weights: int = 0  # how many numbers the file holds for the layers
+    group: str = MODEL_WEIGHTS  # of an "h5": where the weights are
+    architecture: Path | None = None  # where ``config`` stands, if in a file of its own
+    backend: str = ""  # of Keras 1 and 2, if the file says it
+
+    @property
+    def by_keras_1(self) -> bool:
+        return self.keras_version.startswith("1")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was taken for granted."""
+        notes = []
+        if self.architecture is not None:
+            notes.append(f"the file holds weights; {self.architecture.name} describes their layers")
+        first = any(i["config"].get("data_format") == "channels_first" for i in items(self.config) if _inner(i))
+        if self.by_keras_1 and first and not self.backend:
+            notes.append(
+                "written by Keras 1, which does not say on what: TensorFlow is taken for granted; kernels that "
+                "Theano trained would have to be turned, without that the accuracy is far from what it was"
+            )
+        return tuple(notes)
 
     @property
     def by_keras_2(self) -> bool:
         return not self.keras_version.startswith("3")
 
 
-def read(path: Path, *, allow_unsafe: bool = False) -> Stored:
+def read(path: Path, *, architecture: Path | None = None, allow_unsafe: bool = False) -> Stored:
     """Read it, and refuse what can be refused without a framework.
+
+    Parameters
+    ----------
+    architecture : the description of layers (``to_json``) of weights; None: what stands beside them
 
     Raises
     ------
@@ -67,8 +92,26 @@ def read(path: Path, *, allow_unsafe: bool = False) -> Stored:
     ConversionError
         Another format, weights only, Lambda layers without ``allow_unsafe``, a subclassed model.
     """
-    stored = _content(path)
+    with model_files.opened(path, architecture) as files:
+        return read_files(files, allow_unsafe=allow_unsafe)
+
+
+def read_files(files: ModelFiles, *, allow_unsafe: bool = False) -> Stored:
+    """The same of files that are there."""
+    path = files.path
+    stored = _content(path, files.architecture)
+    if files.architecture is not None and stored.architecture is None:
+        raise InputError(f"{path}: a whole model; --architecture is for files that hold weights only")
     _refuse_subclassed(path, stored.config)
+    if stored.keras_version.startswith("0."):
+        raise ConversionError(
+            f"{path}: written by Keras {quoted(stored.keras_version)[1:-1]}: eeaug reads 1.0 and later"
+        )
+    if stored.by_keras_2 and keras1_forms.is_keras_1(stored.config, stored.keras_version):
+        try:
+            stored = replace(stored, config=keras1_forms.renewed(stored.config), keras_version="1")
+        except Unreadable as error:
+            raise ConversionError(f"{path}: {error}") from error
     if stored.by_keras_2:
         stored = replace(stored, config=keras2_forms.renewed(stored.config))
     phrases = [keras_allowed.too_much(stored.config, by_keras_2=stored.by_keras_2)]
@@ -89,7 +132,7 @@ def read(path: Path, *, allow_unsafe: bool = False) -> Stored:
     return stored
 
 
-def _content(path: Path) -> Stored:
+def _content(path: Path, architecture: Path | None) -> Stored:
     if not path.exists():
         if path.is_symlink():
             raise InputError(f"{path}: a link to {quoted(str(path.readlink()))}, which does not exist")
@@ -100,8 +143,8 @@ def _content(path: Path) -> Stored:
             config, parts, version = saved_model.read(path)
             return Stored("saved_model", _checked(path, config), version, parts)
         raise InputError(
-            f"{path}: a directory without {saved_model.GRAPH_FILE}, neither a model file (.keras, .h5 or .hdf5) "
-            "nor a SavedModel"
+            f"{path}: a directory without {saved_model.GRAPH_FILE} and {WEIGHTS}, neither a model file (.keras, "
+            ".h5 or .hdf5) nor a SavedModel"
         )
     try:
         with regular.opened(path, None, links=True) as file:
@@ -115,9 +158,9 @@ def _content(path: Path) -> Stored:
     if magic.startswith(ZIP_MAGIC):
         return _read_zip(path)
     if magic == HDF5_MAGIC:
-        return read_h5(path)
-    if path.name == saved_model.GRAPH_FILE:
-        raise InputError(f"{path}: part of a SavedModel; give its directory, {path.parent}")
+        return read_h5(path, architecture)
+    if path.suffix.lower() == ".json":
+        raise InputError(f"{path}: describes layers at most; {model_files.weights_beside(path)}")
     foreign = "a TFLite" if magic[4:] == TFLITE_MAGIC else FOREIGN_SUFFIXES.get(path.suffix.lower())
     if foreign is not None:
         raise ConversionError(f"{path}: {foreign} file; eeaug needs the trained Keras model (.keras or .h5)")
@@ -144,30 +187,86 @@ def _read_zip(path: Path) -> Stored:
     return Stored("keras", _checked(path, config), str(metadata.get("keras_version", "")))
 
 
-def read_h5(path: Path) -> Stored:
+def read_h5(path: Path, architecture: Path | None = None) -> Stored:
+    """An HDF5 file: a whole model, or weights whose layers are described in ``architecture`` or beside it."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             elements = packed.hdf5_elements(file, path.stat().st_size)
-            raw, version = file.attrs.get("model_config"), file.attrs.get("keras_version", "")
-            has_group = MODEL_WEIGHTS in file
-            has_weights = "layer_names" in file.attrs or any(group in file for group in WEIGHTS_ONLY_GROUPS)
+            raw, version = _text(file.attrs.get("model_config")), _text(file.attrs.get("keras_version", ""))
+            backend = _text(file.attrs.get("backend", ""))
+            tops = {name.split("\\")[0] for name in file}
+            by_layer = "layer_names" in file.attrs
         config = None if raw is None else packed.stored_json(raw)
     except Unreadable as error:
         raise InputError(f"{path}: not read: {error}") from error
     except DAMAGE as error:
         raise InputError(f"{path}: a damaged .h5 file: {one_line(error)}") from error
-    if config is None and has_weights:
-        raise ConversionError(
-            f"{path}: holds weights only, not the layers they belong to; save the whole model (model.save)"
-        )
-    if config is None:
+    if config is not None:
+        if MODEL_WEIGHTS not in elements and MODEL_WEIGHTS not in tops:
+            raise InputError(f"{path}: an .h5 file without the group {MODEL_WEIGHTS}: it holds no weights")
+        count = elements.get(MODEL_WEIGHTS, 0)
+        return Stored("h5", _checked(path, config), str(version), weights=count, backend=str(backend))
+    as_archive = not by_layer and bool(tops & set(ARCHIVE_GROUPS))
+    if not (by_layer or as_archive or MODEL_WEIGHTS in tops):
         raise InputError(f"{path}: an HDF5 file without model_config, not a Keras model")
-    if not has_group:
-        raise InputError(f"{path}: an .h5 file without the group {MODEL_WEIGHTS}: it holds no weights")
-    version = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
-    return Stored("h5", _checked(path, config), version, weights=elements.get(MODEL_WEIGHTS, 0))
+    description = architecture or model_files.beside(path)
+    if description is None:
+        raise ConversionError(
+            f"{path}: holds weights only, not the layers they belong to; save the whole model (model.save), or put "
+            "what model.to_json() gives beside it (--architecture FILE)"
+        )
+    config, said, written_on = _described(description)
+    return Stored(
+        "weights" if as_archive else "h5",
+        _checked(description, config),
+        said or str(version),
+        weights=sum(count for name, count in elements.items() if name.split("\\")[0] not in NOT_OF_LAYERS),
+        group="/" if by_layer else MODEL_WEIGHTS,
+        architecture=description,
+        backend=str(backend) or written_on,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value.decode(errors="replace") if isinstance(value, bytes) else None if value is None else str(value)
+
+
+def _described(path: Path) -> tuple[Any, str, str]:
+    """A description of layers in a file of its own, and the Keras version and the backend that wrote it.
+
+    Of a whole model in a ``.keras`` or ``.h5`` file, that of its layers.
+    """
+    try:
+        content = regular.content(path, packed.LARGEST_JSON, links=True)
+        if content.startswith((ZIP_MAGIC, HDF5_MAGIC)):
+            raise InputError(f"{path}: a model file; --architecture takes what model.to_json() gives")
+        config = packed.stored_json(content)
+        if isinstance(config, str):  # json.dump(model.to_json(), file)
+            config = packed.stored_json(config)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no JSON as model.to_json() gives: {one_line(error)}") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: no description of layers, as model.to_json() gives")
+    version, module = config.get("keras_version"), str(config.get("module", ""))
+    if version is None and path.name == CONFIG and (path.parent / METADATA).exists():
+        try:
+            told = packed.stored_json(regular.content(path.parent / METADATA, packed.LARGEST_JSON, links=True))
+            version = told.get("keras_version") if isinstance(told, dict) else None
+        except (OSError, ValueError, RecursionError):
+            version = None
+    if version is None and module:  # Keras 3 says where classes are, not its version
+        version = "2" if module.startswith(("keras.src.engine", "tf_keras", "keras.engine")) else "3"
+    return config, "" if version is None else str(version), str(config.get("backend", ""))
+
+
+def _inner(item: Item) -> bool:
+    return isinstance(item.get("config"), dict)
 
 
 def _checked(path: Path, config: object) -> Item:

@@ -15,7 +15,7 @@ from typing import IO
 
 import numpy as np
 
-from eeaug.backbone.model import sha256
+from eeaug.backbone.model_files import sha256
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, SampleNeeds
 from eeaug.errors import InputError

@@ -41,7 +41,12 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
     InputError, InfeasibleError, ConversionError : as in errors; nothing has been written then
     """
     asked = settings.input
-    read = {"the model": asked.model, "the data": asked.data, "the hardware description": asked.hardware}
+    read = {
+        "the model": asked.model,
+        "the architecture": asked.architecture,
+        "the data": asked.data,
+        "the hardware description": asked.hardware,
+    }
     directory.check_place(settings.bundle, force=settings.running.force, inputs=read)
     with telling(progress.caution):
         return _augment(settings, progress)

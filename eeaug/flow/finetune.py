@@ -69,7 +69,9 @@ def improved(
         what = "--finetune" if training.recipe == "frozen" else f"--recipe {training.recipe}"
         progress.note(f"{what}: no exit pays off on the model as it is, none is trained; --exit-at demands one")
         return material
-    classifier = model.load(asked.model, allow_unsafe=asked.allow_unsafe, output=asked.output_name)
+    classifier = model.load(
+        asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe, output=asked.output_name
+    )
     known = material.network.classifier
     classifier = replace(classifier, decision=known.decision, logits=known.logits)
     source_given = _answers(source, source.splits.fit)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from eeaug import hardware as hardware_module
+from eeaug.backbone import model_files
 from eeaug.backbone.stored_model import one_line
 from eeaug.data import functions
 from eeaug.errors import InputError
@@ -46,7 +47,7 @@ def model(given: Any, scratch: Path) -> Path:
     if is_place(given):
         if not str(given).strip():  # not the current directory
             raise InputError("model: is empty; must be a path or a Keras 3 model")
-        return Path(given)
+        return model_files.meant(Path(given))
     keras = sys.modules.get("keras")  # whoever has a model of it has imported it
     if keras is None or not isinstance(given, keras.Model):
         hint = ": save it, and give the file" if hasattr(given, "save") else ""

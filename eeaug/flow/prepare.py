@@ -66,13 +66,15 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     target = hardware.read(asked.hardware)
     for name, why in idle.unreached(target).items():
         progress.caution(f"no design can use {name} of {target.name}: {why}")
-    stored_model.read(asked.model, allow_unsafe=asked.allow_unsafe)
+    stored_model.read(asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe)
     data.locate(asked.data, asked.model)
     Cache(running.cache, running.max_cache_bytes).check()
     with progress.step("import"):
         start_frameworks(running.threads, running.seed)
     with progress.step("load", "model"):
-        classifier = model.load(asked.model, allow_unsafe=asked.allow_unsafe, output=asked.output_name)
+        classifier = model.load(
+            asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe, output=asked.output_name
+        )
         classifier = replace(classifier, decision=replace(classifier.decision, measure=asked.confidence))
     # images and saved data sets are read by TensorFlow, whose thread count is fixed by now
     with progress.step("load", "data"):
@@ -81,6 +83,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
             asked.data, asked.model,
             cache=running.cache / "data", input_shape=shape, labelled=labelled,
         )  # fmt: skip
+        given = replace(given, notes=(*classifier.notes, *given.notes))
         answered = _asked(classifier, given)
         classifier = _settled(classifier, given, answered)
         decision = classifier.decision

@@ -58,5 +58,6 @@ _ALWAYS = record(
 SETTINGS = extended(
     _ALWAYS,
     period_s=number("One inference that often, with sleep between; else not known.", "s", exclusiveMinimum=0),
+    architecture=text("Base name of the description of layers of a file of weights, if it was given."),
     c_prefix=text("What names in C files begin with; without it the model's name.", pattern=f"^{C_PREFIX}$"),
 )

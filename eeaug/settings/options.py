@@ -173,6 +173,7 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "max_class_drop": _DROP,
     "points": Choice((1, 3, 4, 5)),
     "priors": _priors,
+    "architecture": _place,
     "output_name": _text,
     "heads": _names,
     "target_class": _names,

@@ -23,6 +23,7 @@ MAX_CACHE_BYTES = 10**18
 class Input:
     """What is read, and what it means.
 
+    ``architecture``: the description of layers of a file of weights; None: what stands beside it.
     ``output_name`` picks one of several outputs. ``labels`` "none": the given model's answers serve as labels.
     ``calibrate_on`` "held" (x_val, else x_test) or "train". ``unit``: one of UNITS, what promises are about where
     the data has groups. ``confidence``: a measure of output.MEASURES.
@@ -31,6 +32,7 @@ class Input:
     model: Path
     hardware: str
     data: str | None = None
+    architecture: Path | None = None
     output_name: str | None = None
     labels: str = "given"
     priors: str | None = None

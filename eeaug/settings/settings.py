@@ -118,6 +118,7 @@ class Settings:
             "effort": training.effort,
             "formats": list(running.formats),
             **({} if goal.period_s is None else {"period_s": goal.period_s}),
+            **({} if input.architecture is None else {"architecture": input.architecture.name}),
             **({} if running.c_prefix is None else {"c_prefix": running.c_prefix}),
             "seed": running.seed,
             "threads": running.threads,

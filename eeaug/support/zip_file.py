@@ -34,14 +34,16 @@ IN_END_64 = 0xFFFFFFFF
 
 @contextmanager
 def opened(
-    path: Path, most: int, *, members: int = MOST_MEMBERS, links: bool = True, advice: str = ""
-) -> Iterator[zipfile.ZipFile]:
+    path: Path, most: int, *, members: int = MOST_MEMBERS, links: bool = True, backslashes: bool = False,
+    advice: str = "",
+) -> Iterator[zipfile.ZipFile]:  # fmt: skip
     """The archive: every member has its own plain name, and all of them unpack to at most ``most`` bytes.
 
     Parameters
     ----------
     members : how many there may be
     links : whether ``path`` may be one
+    backslashes : whether names may have some, for slashes, as programs of Windows wrote them
     advice : what follows in the message about what unpacks to more
 
     Raises
@@ -60,7 +62,8 @@ def opened(
                 name = member.filename
                 if name in names:
                     raise Unreadable(f"two members are called {quoted(name)}")
-                if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
+                plain = name.replace("\\", "/") if backslashes else name
+                if plain.startswith("/") or "\\" in plain or ":" in plain or ".." in plain.split("/"):
                     raise Unreadable(f"the member {quoted(name)} is a path out of the file")
                 names.add(name)
             total = sum(member.file_size for member in listed)

@@ -296,7 +296,10 @@ def test_missing(tmp_path: Path) -> None:
 
 
 def test_directories(tmp_path: Path) -> None:
-    message = "a directory without saved_model.pb, neither a model file (.keras, .h5 or .hdf5) nor a SavedModel"
+    message = (
+        "a directory without saved_model.pb and model.weights.h5, neither a model file (.keras, .h5 or .hdf5) nor "
+        "a SavedModel"
+    )
     assert refusal(tmp_path, InputError) == message
 
 
@@ -311,8 +314,7 @@ def test_directories(tmp_path: Path) -> None:
         ("m.onnx", b"\x08\x08\x12\x07pytorch", ConversionError, "an ONNX file"),
         ("m.pb", b"\x08\x01\x12", ConversionError, "a TensorFlow graph file"),
         ("m.index", b"\x00\x00\x03", ConversionError, "a TensorFlow checkpoint's (weights only) file"),
-        ("saved_model.pb", b"\x08\x01\x12", InputError, "part of a SavedModel; give its directory, "),
-        ("m.json", b'{"class_name": "Model"}', ConversionError, "an architecture-only file"),
+        ("m.json", b'{"class_name": "Model"}', InputError, "describes layers at most; its weights are missing"),
     ],
 )
 def test_other_content(tmp_path: Path, name: str, content: bytes, kind: type[EeaugError], message: str) -> None:

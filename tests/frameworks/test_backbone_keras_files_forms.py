@@ -112,17 +112,6 @@ def test_batch_renormalization(old: Any, small_files: Mapping[Any, Path], tmp_pa
     assert "layer 'norm' is a batch normalization with renorm, which Keras 3 lacks" in str(refused(path))
 
 
-def test_files_of_keras_1(small_files: Mapping[Any, Path], tmp_path: Path) -> None:
-    def change(model: dict[str, Any]) -> None:
-        config = model["config"]["layers"][1]["config"]
-        config["nb_filter"] = config.pop("filters")
-
-    path = with_config(small_files[2, ".h5"], tmp_path / "m.h5", change)
-    with h5py.File(path, "r+") as file:
-        file.attrs["keras_version"] = "1.2.2"
-    assert "written by Keras 1.2.2: load and save it with Keras 2 first" in str(refused(path))
-
-
 @pytest.mark.parametrize("kind", [".keras", ".h5", ""])
 def test_bfloat16_is_computed_in_single_precision(old: Any, kind: str, tmp_path: Path) -> None:
     """No format of a bundle computes in bfloat16; the weights are float32 already."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras_nets import saved
 
-from eeaug.backbone import keras_files, model, saved_model, stored_model
+from eeaug.backbone import keras_files, model, model_files, saved_model, stored_model
 from eeaug.errors import ConversionError, EeaugError, InputError
 
 SHAPE = (6, 6, 3)
@@ -47,10 +47,10 @@ def test_gives_what_keras_2_gives(old: Any, tmp_path: Path) -> None:
 
 def test_the_hash_is_that_of_all_files(old: Any, tmp_path: Path) -> None:
     path = saved(small(old), tmp_path / "net")
-    digest = model.sha256(path)
-    assert model.sha256(shutil.copytree(path, tmp_path / "copy")) == digest
+    digest = model_files.sha256(path)
+    assert model_files.sha256(shutil.copytree(path, tmp_path / "copy")) == digest
     (path / "assets" / "note").write_text("x")
-    assert model.sha256(path) != digest
+    assert model_files.sha256(path) != digest
 
 
 def test_description_within_the_graph_file(old: Any, tmp_path: Path) -> None:

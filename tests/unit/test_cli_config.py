@@ -19,6 +19,7 @@ EVERY: dict[str, tuple[Any, list[str]]] = {
     "hw": ("stm32l4r5", ["--hw", "stm32l4r5"]),
     "data": ("keras:cifar10", ["--data", "keras:cifar10"]),
     "o": ("/no/where", ["-o", "/no/where"]),
+    "architecture": ("/no/layers.json", ["--architecture", "/no/layers.json"]),
     "output": ("second", ["--output", "second"]),
     "labels": ("none", ["--labels", "none"]),
     "priors": ("a=0.5,b=0.1", ["--priors", "a=0.5,b=0.1"]),

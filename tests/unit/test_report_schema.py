@@ -40,7 +40,7 @@ def test_it_is_a_schema_and_the_sample_follows_it() -> None:
 def optional(at: str) -> set[str]:
     """What is at this place for some bundles only."""
     if at.endswith("settings"):
-        return {"c_prefix", "period_s"}
+        return {"architecture", "c_prefix", "period_s"}
     if at.endswith(".hardware"):
         return {"idle", "levels"}
     if at.endswith((".baseline", ".segments[]")) and "manifest" not in at:
