@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -375,8 +376,12 @@ def show_result(report: dict[str, Any], place: Path, *, as_json: bool, quiet: bo
         out.write((place / "report.json").read_bytes())
         return
     from eeaug.report.render import terminal
+    from eeaug.report.words import next_steps
 
     if not quiet:
         out.console().print(terminal.render(report))
+        out.say("Next:")
+        for command, purpose in next_steps.steps(report, place, sys.argv[1:]):
+            out.say(f"  {purpose + ':':34}{command}")
         out.say(manifest_line(hashlib.sha256((place / "manifest.json").read_bytes()).hexdigest()))
     out.say(f"bundle: {place}")

@@ -48,6 +48,7 @@ class _Front:
 class Settled:
     """What came out: the best design so far, the fronts, and counts for the report.
 
+    ``rejected`` by limit: placed designs that miss it; ``nearest``: by how much the nearest with exits does.
     ``best_accuracy`` is the highest that any configuration within the limits has, whatever it costs.
     ``fronts`` by cost: those of ``costs``, names in settings.COSTS.
     """
@@ -58,6 +59,7 @@ class Settled:
     placements: int = 0
     configurations: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    nearest: dict[str, float] = field(default_factory=dict)
     best_accuracy: float = 0.0
     costs: tuple[str, ...] = tuple(COSTS)
     fronts: dict[str, _Front] = field(default_factory=dict)
@@ -71,12 +73,14 @@ class _Placed:
     sequences: tuple[tuple[int, ...], ...]
     fits: NDArray[np.bool_]  # (A, S)
     rejected: dict[str, int]
+    nearest: dict[str, float]
     costs: dict[str, Floats]  # of settings.COSTS, (A, S, m + 1) each
 
     @classmethod
     def of(cls, problem: Problem, archs: Indices) -> _Placed:
         sequences = tuple(placements(problem, archs.shape[1]))
         rejected: dict[str, int] = dict.fromkeys(problem.limits, 0)
+        nearest: dict[str, float] = {}
         fitting, placed = [], []
         for sequence in sequences:
             segments = problem.segments(archs, sequence)
@@ -85,18 +89,20 @@ class _Placed:
                 # an unknown latency (NaN) is no reason to reject: limits demand known rates beforehand
                 missed = fits & (over > 0)
                 rejected[limit] += int(missed.sum())
+                if archs.shape[1] and missed.any():
+                    nearest[limit] = min(nearest.get(limit, np.inf), float(over[missed].min()))
                 fits &= ~missed
             fitting.append(fits)
             placed.append(segments)
         if not sequences:
             nothing = np.zeros((len(archs), 0, archs.shape[1] + 1))
-            return cls(archs, (), np.zeros((len(archs), 0), bool), rejected, dict.fromkeys(COSTS, nothing))
+            return cls(archs, (), np.zeros((len(archs), 0), bool), rejected, nearest, dict.fromkeys(COSTS, nothing))
         costs = {name: np.stack([segments.of(name) for segments in placed], axis=1) for name in COSTS}
-        return cls(archs, sequences, np.stack(fitting, axis=1), rejected, costs)
+        return cls(archs, sequences, np.stack(fitting, axis=1), rejected, nearest, costs)
 
     def rows(self, chosen: Indices) -> _Placed:
         costs = {name: cost[chosen] for name, cost in self.costs.items()}
-        return _Placed(self.archs[chosen], self.sequences, self.fits[chosen], self.rejected, costs)
+        return _Placed(self.archs[chosen], self.sequences, self.fits[chosen], self.rejected, self.nearest, costs)
 
     def ranked(
         self, problem: Problem, value: float, row: int, way: int, tables: Tables, config: tuple[int, ...]
@@ -165,6 +171,8 @@ def settle(problem: Problem, archs: Indices, into: Settled) -> Settled:
         placed = _Placed.of(problem, some)
         for limit, number in placed.rejected.items():
             into.rejected[limit] = into.rejected.get(limit, 0) + number
+        for limit, over in placed.nearest.items():
+            into.nearest[limit] = min(into.nearest.get(limit, np.inf), over)
         placed = placed.rows(np.flatnonzero(placed.fits.any(axis=1)))
         if not len(placed.archs):
             continue

@@ -13,7 +13,7 @@ from reports import SAMPLE_FILE, line_with, text
 from eeaug.errors import InfeasibleError
 from eeaug.flow import kept
 from eeaug.report import gate
-from eeaug.report.content import build
+from eeaug.report.content import build, verdict
 from eeaug.report.render import markdown
 from eeaug.report.words import counted, facts
 
@@ -217,6 +217,6 @@ def test_without_float_files_times_are_those_of_the_int8_cascade(sample: dict[st
     for point in points[1:]:  # which the int8 cascade does not have
         assert point["predicted"]["mean_latency_s"] is None and point["predicted"]["mean_macs"] is not None
     assert others  # or nothing of that was tested
-    assert build._in_int8(
+    assert verdict.in_int8(
         {"mean_macs": 2.0, "accuracy": 0.9}, {"measured": {"mean_macs": 1.0, "accuracy": 0.88}}
     ) == (" In int8: 50.0% of the mean MACs saved, 2.0 pp less accuracy.")

@@ -15,10 +15,8 @@ from eeaug.design import refine
 from eeaug.design.design import Chosen, Decided
 from eeaug.design.material import Material
 from eeaug.design.operating_points import Point
-from eeaug.design.promise import Promise
 from eeaug.export.verify import Verified
 from eeaug.network.costs import Costs, Segments
-from eeaug.report import units
 from eeaug.report.content import (
     counted,
     drops,
@@ -29,6 +27,7 @@ from eeaug.report.content import (
     shift,
     specific,
     target_facts,
+    verdict,
 )  # fmt: skip
 from eeaug.report.content.counted import Timed
 from eeaug.schema.figures import FIGURES
@@ -38,10 +37,9 @@ from eeaug.search.space import Design, Problem
 from eeaug.settings import COSTS, Settings
 from eeaug.stages.partition import Stage
 
-__all__ = ["benefit_curve", "build", "dearer", "metrics_of", "points_of", "summary"]
+__all__ = ["benefit_curve", "build", "metrics_of", "points_of"]
 
 CURVE_POINTS = 40  # of each front
-LEAST_MORE = 1e-3  # relative: less is rounding
 _TIMES = tuple(key for key, figure in FIGURES.items() if figure.null and figure.estimated)
 
 
@@ -174,13 +172,20 @@ def build(
             "measured": base_test,
         },
         "design": {
-            "summary": dearer(*shown)
+            "summary": verdict.dearer(*shown)
             + (
-                summary(chosen, stages, labels, *shown, decided.promise, without_exits=idle.without_exits(searched))
+                verdict.sentence(
+                    chosen,
+                    stages,
+                    labels,
+                    *shown,
+                    decided.promise,
+                    without_exits=idle.without_exits(searched) or verdict.obstacle(decided, settings.goal),
+                )
                 if target is None
                 else specific.sentence(target, len(chosen.design.exits))
             )
-            + ("" if c is not None or not chosen.design.exits else _in_int8(shown[0], int8)),
+            + ("" if c is not None or not chosen.design.exits else verdict.in_int8(shown[0], int8)),
             "segments": _segments(
                 chosen, stages, searched.costs, by_count, counted.handed(chosen, searched.costs, files)
             ),
@@ -243,55 +248,6 @@ def _search(material: Material, result: Result) -> dict[str, Any]:
     }
 
 
-def summary(
-    chosen: Chosen, stages: Sequence[Stage], labels: str, baseline: dict[str, Any], design: dict[str, Any],
-    promised: Promise, *, without_exits: str | None = None,
-) -> str:  # fmt: skip
-    """The answer in one sentence; ``baseline`` and ``design`` are metrics of the same part.
-
-    ``without_exits``: what no exit does, and why, where the target is the reason.
-    """
-    where = "on the test part" if design["split"] == "test" else "on the choose part (no test data)"
-    if not chosen.design.exits:
-        words = {"proven": "could be proven to keep the budget", "expected": "is expected to keep the budget"}
-        why = words[promised.kind] if promised.tested else "pays off within the limits"
-        why = f"{why}:" if without_exits is None else f"{without_exits};"
-        return (
-            f"No early exit {why} the whole model runs on {stages[0].processor}, "
-            f"{units.macs(design['mean_macs'])} MACs, {units.share(design['accuracy'])} accuracy {where}."
-        )
-    early = 1 - design["leave_rates"][-1]
-    saved = 1 - design["mean_macs"] / baseline["mean_macs"]
-    exits = ", ".join(str(stage.end) for stage in stages[:-1])
-    drop = baseline["accuracy"] - design["accuracy"]
-    if labels == "none":
-        change = f"another answer than the given model on {units.share(drop)} of samples"
-    else:
-        change = f"{_change(drop)} than the given model"
-    whole = f"{early:.0%}"
-    if early < 1 and whole == "100%":
-        whole = "More than 99%"
-    elif early > 0 and whole == "0%":
-        whole = "Less than 1%"
-    sure = promise.clause(promised)
-    return f"{whole} of samples leave early (at {exits}): {saved:.1%} of the mean MACs saved, {change} {where}" + (
-        f"; {sure}." if sure else "."
-    )
-
-
-def _in_int8(baseline: Mapping[str, Any], int8: Mapping[str, Any] | None) -> str:
-    """What the int8 cascade saves and loses, where it is what devices run; ``baseline``: of the given model."""
-    if int8 is None:
-        return ""
-    metrics = int8["measured"] or int8["predicted"]
-    saved = 1 - metrics["mean_macs"] / baseline["mean_macs"]
-    return f" In int8: {saved:.1%} of the mean MACs saved, {_change(baseline['accuracy'] - metrics['accuracy'])}."
-
-
-def _change(drop: float) -> str:
-    return f"{units.points(abs(drop), signed=False)} {'less' if drop > 0 else 'more'} accuracy"
-
-
 def _take_times(
     exact: dict[str, Any],
     measured: dict[str, Any] | None,
@@ -307,19 +263,6 @@ def _take_times(
     for mine, of_int8 in pairs:
         if mine is not None:
             mine |= dict.fromkeys(_TIMES) if of_int8 is None else {key: of_int8[key] for key in _TIMES}
-
-
-def dearer(baseline: dict[str, Any], design: dict[str, Any]) -> str:
-    """First of all: that the design is slower than the given model, or costs more energy; else nothing."""
-    words = []
-    for key, more, text in (
-        ("mean_latency_s", "is slower", units.seconds),
-        ("mean_energy_j", "costs more energy", units.joules),
-    ):
-        given, mine = baseline[key], design[key]
-        if given and mine is not None and mine > given * (1 + LEAST_MORE):
-            words.append(f"{more} than the given model ({text(mine)} against {text(given)} a sample on average)")
-    return f"This design {' and '.join(words)}. " if words else ""
 
 
 def _segments(

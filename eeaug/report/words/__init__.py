@@ -13,5 +13,6 @@ From first to last:
     details       what went in and how the design was found
     battery       how long a battery lasts
     reproduce     how to get the same bundle again
+    next_steps    commands that make sense now
     compare       several designs side by side
 """

@@ -8,7 +8,7 @@ from eeaug.report.units import UNKNOWN, relative, seconds, share, size
 from eeaug.report.words.facts import Report, c_blocks
 from eeaug.support.progress import OTHERWISE
 
-__all__ = ["basis", "differing", "note", "rows", "title"]
+__all__ = ["DEVICE_FORMATS", "basis", "differing", "note", "rows", "title"]
 
 DEVICE_FORMATS = ("c", "c-int8", "tflm")  # what microcontrollers run
 FAR = 1.5  # estimates that are off by more are said first
