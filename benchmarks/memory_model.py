@@ -89,7 +89,7 @@ def of_model(path: Path, name: str, output: str | None) -> Row:
     classifier = model.load(path, output=output)
     blocks = graph.blocks(classifier)
     inputs = keras.Input(classifier.input_shape, name="input")
-    made = classifier.replay(None, inputs, [classifier.output])[classifier.output]
+    made = classifier.replay({"input": inputs}, [classifier.output])[classifier.output]
     content = quantised(inputs, {"probabilities": classifier.probabilities(made)})
     return Row(name, max(block.peak_elements for block in blocks), *allocated(content))
 

@@ -64,7 +64,7 @@ def tensors(cascade: Cascade, x: np.ndarray) -> list[np.ndarray]:
     """What every stage takes if no sample leaves."""
     found = [x]
     for k in range(len(cascade.stages) - 1):
-        parts = [cascade.stage(k, found[k][i : i + BATCH])[1] for i in range(0, len(x), BATCH)]
+        parts = [cascade.stage(k, found[k][i : i + BATCH])[1][0] for i in range(0, len(x), BATCH)]
         found.append(np.concatenate([part for part in parts if part is not None]))
     return found
 

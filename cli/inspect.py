@@ -101,7 +101,7 @@ def _facts(
 
     classifier = model.load(path, architecture=architecture, allow_unsafe=allow_unsafe, output=output_name)
     blocks = graph.blocks(classifier)
-    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.input_shape)
+    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.layout)
     total = sum(block.total_macs for block in blocks)
     tail = families.blueprint_units(classifier.calls, blocks)
     decision, every = classifier.decision, list(families.MAP_FAMILIES)

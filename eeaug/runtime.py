@@ -26,6 +26,7 @@ from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision, Quantised
 from eeaug.cascade.passage import Passage
+from eeaug.cascade.waiting import Rows, Waiting
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.frameworks import runners
@@ -35,7 +36,6 @@ __all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard"]
 
 BATCH = 32  # larger batches exceed the caches of a processor: slower for each sample
 Floats = NDArray[np.float32]
-Rows = tuple[NDArray[Any], ...]  # arrays with a row per sample
 
 
 @dataclass(frozen=True)
@@ -169,15 +169,24 @@ class Cascade:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """Of one sample; of a model with several inputs, how many values they have together."""
         return self.stages[0].input_shape
 
-    def predict(self, x: NDArray[Any], *, prepared: bool = False, batch: int = BATCH) -> Predictions:
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the model's inputs by name, of one sample."""
+        row = self.stages[0].row
+        return dict(zip(row.names, row.shapes, strict=True))
+
+    def predict(
+        self, x: NDArray[Any] | Mapping[str, NDArray[Any]], *, prepared: bool = False, batch: int = BATCH
+    ) -> Predictions:
         """Classify samples (n, *input_shape); what has left costs nothing more.
 
         Parameters
         ----------
-        x : real numbers as they were given to ``eeaug augment``: the bundle's preprocessing is applied
+        x : real numbers as they were given to ``eeaug augment``: the bundle's preprocessing is applied. Of a model
+            with several inputs an array for each, by the names of ``inputs``
         prepared : that has been done already
         batch : how many samples a stage runs at once
 
@@ -185,7 +194,7 @@ class Cascade:
         ------
         InputError : samples of another shape, of no real numbers, or not finite
         """
-        x = np.asarray(x)
+        x = self.stages[0].row.given(x)
         self._check(x, batch)
         prepare = _as_float32 if prepared else self.preprocessing
         batch = min(batch, max(1, len(x)))
@@ -194,7 +203,7 @@ class Cascade:
             piece = x[i : i + batch]
             if x.dtype.kind == "f" and not np.isfinite(piece).all():
                 raise InputError(f"samples must be finite; some of {i} to {i + len(piece) - 1} are not")
-            flow.push(0, None, np.arange(i, i + len(piece)), prepare(piece))
+            flow.start(np.arange(i, i + len(piece)), prepare(piece))
         decisions, p = flow.finished()
         marks = self.decision.marks(decisions.predicted)
         if self.decision.kind == "multilabel":
@@ -216,7 +225,7 @@ class Cascade:
         for x in batches:
             for i in range(0, len(x), batch):
                 piece = x[i : i + batch]
-                flow.push(0, None, np.arange(n, n + len(piece)), piece)
+                flow.start(np.arange(n, n + len(piece)), piece)
                 n += len(piece)
         return flow.finished()[0]
 
@@ -242,33 +251,37 @@ class Cascade:
         """
         return [probabilities for probabilities, _ in self.through(x)]
 
-    def through(self, x: Floats) -> Iterator[tuple[Floats, Floats | None]]:
+    def through(self, x: Floats) -> Iterator[tuple[Floats, Rows]]:
         """Probabilities and hand-over of every stage, one after the other, as if no sample ever left."""
-        tensor: Floats | None = x
+        tensors: Rows = tuple(self.stages[0].row.split(x).values())
         for k in range(len(self.stages)):
-            assert tensor is not None
-            probabilities, tensor = self.stage(k, tensor)
-            yield probabilities, tensor
+            probabilities, tensors = self.stage(k, *tensors)
+            yield probabilities, tensors
 
-    def stage(self, k: int, tensor: Floats) -> tuple[Floats, Floats | None]:
+    def stage(self, k: int, *tensors: NDArray[Any]) -> tuple[Floats, Rows]:
         """Probabilities and hand-over of stage ``k`` by itself; there is no hand-over after the last.
+
+        Parameters
+        ----------
+        tensors : what it is given (n, *shape), in the order of StageEntry.row; so is the hand-over for the next one
 
         Raises
         ------
         ConversionError : its file does not compute what the manifest says
         """
         stage = self.stages[k]
+        given = dict(zip(stage.row.names, tensors, strict=True))
         try:
-            arrays = self.sessions[k].run(stage.outputs, {stage.input_name: tensor})
+            arrays = self.sessions[k].run(stage.outputs, {name: given[name] for name in stage.inputs})
         except (EeaugError, MemoryError):
             raise
         except Exception as error:  # runtimes have errors of their own for names and shapes that a file has not
             raise ConversionError(f"stage {stage.name}: its file cannot be run: {one_line(error)}") from error
         wanted = [(self.decision.outputs,), *([] if stage.handover is None else [stage.handover.shape])]
         for name, array, shape in zip(stage.outputs, arrays, wanted, strict=True):
-            if array.shape != (len(tensor), *shape):
+            if array.shape != (len(tensors[0]), *shape):
                 raise ConversionError(f"stage {stage.name}: {name} is {array.shape[1:]}, must be {shape}")
-        return arrays[0], arrays[1] if len(arrays) > 1 else None
+        return arrays[0], (*arrays[1:], *(given[tensor.name] for tensor in stage.passed))
 
     @property
     def _manifest(self) -> Manifest:
@@ -296,10 +309,14 @@ class _Flow:
     def __init__(self, cascade: Cascade, batch: int) -> None:
         self.cascade, self.batch = cascade, batch
         count = len(cascade.stages)
-        self._waiting = [_Waiting(batch) for _ in range(count)]
+        self._waiting = [Waiting(batch) for _ in range(count)]
         # samples that left at each run of a stage: their numbers, the stage, classes, confidences, probabilities
         self._left: list[tuple[NDArray[np.intp], int, NDArray[np.int64], Floats, Floats]] = []
         self._reached: list[list[Floats]] = [[] for _ in range(count)]
+
+    def start(self, numbers: NDArray[np.intp], x: Floats) -> None:
+        """Queue prepared samples for the first stage."""
+        self.push(0, None, numbers, *self.cascade.stages[0].row.split(x).values())
 
     def push(self, k: int, on: NDArray[np.intp] | None, *arrays: NDArray[Any]) -> None:
         """Queue samples for stage k, and run full batches: arrays of their numbers, tensors, earlier probabilities.
@@ -322,55 +339,24 @@ class _Flow:
         reached = tuple(np.concatenate([np.zeros(0, np.float32), *parts]) for parts in self._reached)
         return Decisions(exits, predicted, confidence, reached), p
 
-    def _run(self, k: int, rows: NDArray[np.intp], tensor: Floats, *before: Floats) -> None:
+    def _run(self, k: int, rows: NDArray[np.intp], *arrays: NDArray[Any]) -> None:
         cascade = self.cascade
-        probabilities, onward = cascade.stage(k, tensor)
-        answers = (*before, probabilities)
+        given = len(cascade.stages[k].row.names)
+        probabilities, onward = cascade.stage(k, *arrays[:given])
+        answers = (*arrays[given:], probabilities)
         decided_by = _hearing(cascade.decision, cascade.stages[k], answers)
         sure, chosen = cascade.decision.answers(decided_by)
         self._reached[k].append(sure)
-        threshold = None if onward is None else cascade.thresholds[k]
-        if onward is None:
+        threshold = cascade.thresholds[k] if onward else None
+        if not onward:
             leaves = np.ones(len(sure), bool)
         elif threshold is None:
             leaves = np.zeros(len(sure), bool)
         else:
             leaves = sure >= np.float32(threshold)
         self._left.append((rows[leaves], k, chosen[leaves], sure[leaves], decided_by[leaves]))
-        if onward is not None:
-            self.push(k + 1, np.flatnonzero(~leaves), rows, onward, *answers)
-
-
-class _Waiting:
-    """Rows that wait until there are ``batch`` of them."""
-
-    def __init__(self, batch: int) -> None:
-        self.batch, self.count = batch, 0
-        self._buffers: list[NDArray[Any]] = []
-
-    def add(self, on: NDArray[np.intp] | None, arrays: Rows) -> Iterator[Rows]:
-        """Add rows, and give every batch that is full then."""
-        n = len(arrays[0])
-        if on is None:
-            if n == self.batch and not self.count:  # handed on without a copy
-                yield arrays
-                return
-            on = np.arange(n)
-        if not self._buffers:
-            self._buffers = [np.empty((self.batch, *a.shape[1:]), a.dtype) for a in arrays]
-        while len(on):
-            room = slice(self.count, self.count + min(len(on), self.batch - self.count))
-            many = room.stop - room.start
-            for buffer, array in zip(self._buffers, arrays, strict=True):
-                np.take(array, on[:many], axis=0, out=buffer[room], mode="clip")  # "raise" would copy twice
-            self.count, on = room.stop, on[many:]
-            if self.count == self.batch:
-                yield self.take()
-
-    def take(self) -> Rows:
-        """All that waits; to be used before more comes."""
-        count, self.count = self.count, 0
-        return tuple(buffer[:count] for buffer in self._buffers)
+        if onward:
+            self.push(k + 1, np.flatnonzero(~leaves), rows, *onward, *answers)
 
 
 def heard(decision: Decision, stages: Sequence[StageEntry], answers: Sequence[Floats]) -> list[Floats]:

@@ -123,7 +123,7 @@ def classifier(kind: str, folder: Path) -> tuple[Any, Classifier]:
 
 
 def places(given: Classifier) -> dict[str, Location]:
-    found, _ = locations.find(graph.blocks(given), given.classes, given.input_shape)
+    found, _ = locations.find(graph.blocks(given), given.classes, given.layout)
     return {at.name: at for at in found}
 
 

@@ -9,8 +9,13 @@ import networkx as nx
 
 from eeaug.backbone.model import INPUT, Call, Classifier
 from eeaug.network import graph
+from eeaug.support.sample_layout import SampleLayout
 
 Shape = tuple[int, ...]
+
+
+def one_input(*shape: int) -> SampleLayout:
+    return SampleLayout((INPUT,), (shape,))
 
 
 class Net:
@@ -43,8 +48,8 @@ class Net:
         return self.add(name, "Dense", source, (units,), (self.shapes[source][-1], units), (units,))
 
     def layer_graph(self) -> nx.DiGraph:
-        return graph.layer_graph(self.calls, self.input_shape)
+        return graph.layer_graph(self.calls, one_input(*self.input_shape))
 
     def blocks(self) -> tuple[graph.Block, ...]:
-        classifier = SimpleNamespace(calls=tuple(self.calls), input_shape=self.input_shape)
+        classifier = SimpleNamespace(calls=tuple(self.calls), layout=one_input(*self.input_shape))
         return graph.blocks(cast(Classifier, classifier))

@@ -14,8 +14,10 @@ A line of code here may touch a model file and Keras; it knows nothing of exits.
     stored_model           what a model file says of itself, and what is refused for it
     weights_files          the weights of a model as a file that a loader takes
     keras_files            any Keras model file as a Keras 3 model
+    safe_names             names of layers and inputs in letters that every format takes
     model_output           what a model's output is: probabilities, sigmoids or logits
     windows                what convolutions and pooling layers move over their input
     calls                  the calls of layers that a flat model consists of
+    model_inputs           the given model's inputs, and which of them its output needs
     model                  the given classifier as a flat list of layer calls
 """

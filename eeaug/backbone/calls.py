@@ -5,6 +5,7 @@ Keras is not imported here, so that ``Call`` can be used without it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +46,12 @@ class Call:
     window: Window | None = None
 
 
-def calls_of(flat: Any, inputs: Any) -> tuple[tuple[Call, ...], dict[str, Any]]:
-    """The calls of a functional model without nested ones in topological order, and Keras' node of each by name."""
-    names: dict[int, str] = {id(inputs): INPUT}
+def calls_of(flat: Any, inputs: Mapping[int, str]) -> tuple[tuple[Call, ...], dict[str, Any]]:
+    """The calls of a functional model without nested ones in topological order, and Keras' node of each by name.
+
+    ``inputs``: what calls that read an input call it, by the identity of its tensor.
+    """
+    names: dict[int, str] = dict(inputs)
     count: dict[str, int] = {}
     calls: list[Call] = []
     nodes: dict[str, Any] = {}

@@ -5,9 +5,7 @@ Everything before a trained head is the user's backbone: it is frozen here and n
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -18,9 +16,12 @@ from numpy.typing import NDArray
 
 from eeaug.backbone import keras_files, model_files, stored_model
 from eeaug.backbone.calls import INPUT, Call, calls_of
+from eeaug.backbone.model_inputs import node_of, read_inputs
 from eeaug.backbone.model_output import Ending, ending_of, softmax, told, tolerance
+from eeaug.backbone.safe_names import safe
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
+from eeaug.support.sample_layout import SampleLayout
 from eeaug.support.spelling import nearest
 
 __all__ = ["INPUT", "RESERVED", "SOFTMAX", "Call", "Classifier", "from_keras", "load", "settled"]
@@ -34,27 +35,40 @@ RESERVED = (INPUT, SOFTMAX, "eeaug_final", "eeaug_handover")
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained, frozen classifier with one input and one output.
+    """A trained, frozen classifier with one output.
 
-    ``calls`` are in topological order. ``logits`` says that the model ends without softmax: eeaug adds one;
-    ``ending`` what layers say of that. ``given`` is the Keras model as it was read, before it was taken apart;
+    ``layout``: its inputs; samples have the shape ``input_shape``, which is that of a row where it has several.
+    Inputs of the given model that its output does not depend on are ``unused``; ``dtypes`` are those that it
+    declares. ``calls`` are in topological order. ``logits`` says that the model ends without softmax: eeaug adds
+    one; ``ending`` what layers say of that. ``given`` is the Keras model as it was read, before it was taken apart;
     ``half`` that some of it computes in half precision.
     """
 
     name: str
     file: str
     sha256: str
-    input_shape: tuple[int, ...]
+    layout: SampleLayout
     decision: Decision
     logits: bool
     calls: tuple[Call, ...]
     output: str
     nodes: Mapping[str, Any] = field(repr=False)  # call name -> the Keras node that is replayed
-    inputs: Any = field(repr=False)  # the flat model's input tensor
+    inputs: tuple[Any, ...] = field(repr=False)  # the flat model's input tensors
+    dtypes: tuple[str, ...] = ("float32",)
+    unused: tuple[str, ...] = ()
     ending: Ending = field(default_factory=Ending, repr=False)
     given: Any = field(default=None, repr=False)
     half: bool = False
     notes: tuple[str, ...] = ()  # what was taken for granted, for the user to know
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.layout.shape
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """By name of an input, what calls that read it call it: INPUT where there is one alone."""
+        return {name: node_of(name, self.layout) for name in self.layout.names}
 
     @property
     def tolerance(self) -> float:
@@ -70,7 +84,7 @@ class Classifier:
             piece = x[start : start + size]
             missing = size - len(piece) if fixed else 0  # some models take batches of one size only
             full = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)]) if missing else piece
-            answer = np.asarray(self.given(full, training=False), np.float32)
+            answer = np.asarray(self.given(self.fed(full), training=False), np.float32)
             answers.append(answer.reshape(len(full), -1)[: len(piece)])
         return np.concatenate(answers)
 
@@ -79,10 +93,14 @@ class Classifier:
         import keras
 
         node = self.nodes[name]
-        read = keras.Model(self.inputs, node.input_tensors[0])
+        read = keras.Model(self.inputs if self.layout.several else self.inputs[0], node.input_tensors[0])
         size = self._at_once
-        pieces = [np.asarray(read(x[i : i + size], training=False), np.float32) for i in range(0, len(x), size)]
-        return np.concatenate(pieces)
+        parts = (self.fed(x[i : i + size]) for i in range(0, len(x), size))
+        return np.concatenate([np.asarray(read(part, training=False), np.float32) for part in parts])
+
+    def fed(self, x: NDArray[np.float32]) -> Any:
+        """Samples (n, *input_shape) as a Keras model takes them: a list of arrays for several inputs."""
+        return list(self.layout.split(x).values()) if self.layout.several else x
 
     @property
     def _at_once(self) -> int:
@@ -97,14 +115,14 @@ class Classifier:
     def classes(self) -> int:
         return self.decision.classes
 
-    def replay(self, start: str | None, tensor: Any, ends: Iterable[str]) -> dict[str, Any]:
-        """Call the layers again, from ``tensor`` (standing for the output of ``start``) up to ``ends``.
+    def replay(self, given: Mapping[str, Any], ends: Iterable[str]) -> dict[str, Any]:
+        """Call the layers again up to ``ends``, from tensors for outputs of calls and for inputs (``sources``).
 
-        Returns the new tensors of ``ends``. With ``start=None`` the tensor stands for the model's input.
+        Returns the new tensors of all calls on the way, and those given.
         """
-        wanted = self._between(start, ends)
-        outputs = {start or INPUT: tensor}
-        known = {id(self._tensor(start)): tensor}
+        wanted = self.between(given, ends)
+        outputs = dict(given)
+        known = {id(self._tensor(name)): tensor for name, tensor in given.items()}
         for call in self.calls:
             if call.name not in wanted:
                 continue
@@ -116,25 +134,33 @@ class Classifier:
             outputs[call.name] = out
         return outputs
 
+    def fresh_inputs(self, keras: Any) -> dict[str, Any]:
+        """New Keras inputs in single precision, as :meth:`replay` takes them."""
+        names = self.layout.names if self.layout.several else (INPUT,)
+        pairs = zip(self.sources.values(), names, self.layout.shapes, strict=True)
+        return {node: keras.Input(shape, name=name) for node, name, shape in pairs}
+
     def probabilities(self, tensor: Any) -> Any:
         """What the last stage gives for the backbone's output: a softmax is added to a logits model."""
         import keras
 
         return keras.layers.Softmax(name=SOFTMAX)(tensor) if self.logits else tensor
 
-    def _tensor(self, name: str | None) -> Any:
-        return self.inputs if name in (None, INPUT) else self.nodes[str(name)].outputs[0]
+    def _tensor(self, name: str) -> Any:
+        places = list(self.sources.values())
+        return self.inputs[places.index(name)] if name in places else self.nodes[name].outputs[0]
 
-    def _between(self, start: str | None, ends: Iterable[str]) -> set[str]:
+    def between(self, given: Collection[str], ends: Iterable[str]) -> set[str]:
+        """Names of all calls and inputs (``sources``) that ``ends`` need and that are not ``given``."""
         by_name = {call.name: call for call in self.calls}
         wanted: set[str] = set()
-        stack = [end for end in ends if end != start]
+        stack = list(ends)
         while stack:
             name = stack.pop()
-            if name in wanted or name in (start, INPUT):
+            if name in wanted or name in given:
                 continue
             wanted.add(name)
-            stack.extend(by_name[name].inputs)
+            stack.extend(by_name[name].inputs if name in by_name else ())
         return wanted
 
 
@@ -164,26 +190,20 @@ def load(
 def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) -> Classifier:
     """The same for a model in memory; ``path`` is the file that it came from."""
     where = f"{path.name}:"
-    if len(model.inputs) != 1:
-        names = ", ".join(f"{t.name} {tuple(t.shape[1:])}" for t in model.inputs)
-        raise ConversionError(f"{where} has {len(model.inputs)} inputs: {names}; eeaug reads models with one")
-    shape = tuple(model.inputs[0].shape[1:])
-    if model.inputs[0].dtype == "string":
-        raise ConversionError(f"{where} its input is text; give the part of the model that takes numbers")
-    if None in shape:
-        raise ConversionError(f"{where} input shape {shape} has open dimensions; fix them and save again")
     picked = _picked(keras, where, model, output)
     model.trainable = False
-    # a fixed name: Keras' automatic ones count up within a process, and would differ between runs
-    inputs = keras.Input(shape, dtype=model.inputs[0].dtype, name=INPUT)
+    read = read_inputs(keras, where, model, RESERVED)
     whole = model if len(model.outputs) == 1 else keras.Model(model.inputs, picked)
-    (tensor,) = _flatten(keras, whole, [inputs], {}, set(RESERVED), "")
-    flat = keras.Model(inputs, tensor, name=model.name)
-    calls, nodes = calls_of(flat, inputs)
+    (tensor,) = _flatten(
+        keras, whole, read.tensors, {}, {*RESERVED, *(read.layout.names if read.layout.several else ())}, ""
+    )
+    flat = keras.Model(read.tensors if read.layout.several else read.tensors[0], tensor, name=model.name)
+    read, given = read.used_by(where, tensor), [model.inputs[i] for i in read.needed(tensor)]
+    calls, nodes = calls_of(flat, read.nodes)
     if not calls:
         raise ConversionError(f"{where} holds no layer")
     ending = ending_of(calls)
-    decision, logits = _decision(where, ending, tuple(tensor.shape[1:]), shape)
+    decision, logits = _decision(where, ending, tuple(tensor.shape[1:]), read.layout)
     for call in calls:
         layer, the_layer = nodes[call.name].operation, f"{where} layer {call.name!r} ({call.kind})"
         if call.kind == "Masking" or getattr(layer, "mask_zero", False):
@@ -194,15 +214,17 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
         name=path.stem,
         file=path.name,
         sha256=model_files.sha256(path),
-        input_shape=shape,
+        layout=read.layout,
         decision=decision,
         logits=logits,
         calls=calls,
         output=calls[-1].name,
         nodes=nodes,
-        inputs=inputs,
+        inputs=read.tensors,
+        dtypes=read.dtypes,
+        unused=read.unused,
         ending=ending,
-        given=keras.Model(model.inputs[0], picked),
+        given=keras.Model(given if read.layout.several else given[0], picked),
         half=any(getattr(node.operation, "compute_dtype", None) in _HALF for node in nodes.values()),
     )
 
@@ -247,7 +269,7 @@ def _flatten(
             args, kwargs = node.arguments.fill_in(known)
             if isinstance(layer, (keras.Sequential, keras.src.models.functional.Functional)):
                 inner = [t for t in keras.tree.flatten((args, kwargs)) if keras.backend.is_keras_tensor(t)]
-                out = _flatten(keras, layer, inner, renamed, names, f"{prefix}{_safe(layer.name)}_")
+                out = _flatten(keras, layer, inner, renamed, names, f"{prefix}{safe(layer.name)}_")
             else:
                 if id(layer) not in renamed:  # the same name may stand in two submodels
                     _rename(layer, renamed, names, prefix)
@@ -261,7 +283,7 @@ def _flatten(
 
 def _rename(layer: Any, renamed: dict[int, str], names: set[str], prefix: str) -> None:
     """Give a layer, and those inside of it, a name that no other has and that TensorFlow takes."""
-    name = _safe(layer.name)
+    name = safe(layer.name)
     if name in names:
         name = f"{prefix}{name}"
     while name in names:
@@ -270,27 +292,17 @@ def _rename(layer: Any, renamed: dict[int, str], names: set[str], prefix: str) -
     names.add(name)
     # layers of a wrapper, which are in no graph of their own
     for inside in layer._flatten_layers(include_self=False) if hasattr(layer, "_flatten_layers") else ():
-        inside.name = _safe(inside.name)
+        inside.name = safe(inside.name)
 
 
-def _safe(name: str) -> str:
-    """The name in the letters of TensorFlow's scopes, for which Keras does not ask: ``größe`` is ``grosse``."""
-    letters = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
-    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", plain)
-    return plain if plain[:1].isalnum() or plain[:1] == "." else f"layer{plain}"
-
-
-def _decision(
-    where: str, ending: Ending, shape: tuple[int, ...], input_shape: tuple[int, ...]
-) -> tuple[Decision, bool]:
+def _decision(where: str, ending: Ending, shape: tuple[int, ...], layout: SampleLayout) -> tuple[Decision, bool]:
     """What the model's output means by its layers and whether it lacks its softmax, or why it cannot be used.
 
     Where layers leave that open, real samples decide (:func:`settled`).
     """
     if len(shape) != 1:
         raise ConversionError(f"{where} is not a classifier: its output has shape {shape}, not (classes,)")
-    if shape == input_shape:
+    if not layout.several and shape == layout.shape:
         raise ConversionError(f"{where} is not a classifier: its output has the shape of its input, {shape}")
     ends, derived = ending.activation, ending.meaning == "derived"
     if ending.over_batch:

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from eeaug.bundle.device_entries import TflmStage, VelaStage
 from eeaug.bundle.manifest_rules import DEFAULT
+from eeaug.bundle.stage_entries import Handover, Int8Stage, StageEntry, there
 from eeaug.cascade.output import Decision, Quantised
 from eeaug.data.preprocessing import Preprocessing
-from eeaug.frameworks.tflite_session import Quantisation
-from eeaug.schema.design import CHOICES
 from eeaug.schema.manifest import VERSION
+from eeaug.support.sample_layout import SampleLayout
 
 __all__ = [
     "Added",
@@ -25,142 +24,13 @@ __all__ = [
     "Int8Point",
     "Int8Stage",
     "Manifest",
+    "ModelInput",
     "OperatingPoint",
     "StageEntry",
     "Thresholds",
 ]
 
 Thresholds = tuple[float | None, ...]  # None is never
-
-
-@dataclass(frozen=True)
-class Handover:
-    """A tensor that goes on to the next stage: shape and bytes of one sample."""
-
-    name: str
-    shape: tuple[int, ...]
-    bytes: int
-
-    @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> Handover:
-        return cls(entry["name"], tuple(entry["shape"]), entry["bytes"])
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "shape": list(self.shape), "bytes": self.bytes}
-
-
-@dataclass(frozen=True)
-class Int8Stage:
-    """A stage's int8 file.
-
-    Parameters
-    ----------
-    inputs, outputs : how its tensors are quantised, by name
-    requantised_from : how what it is handed comes; None: as it takes it
-    threshold : in [0, 1]; None is never, or not sought yet
-    """
-
-    inputs: Mapping[str, Quantisation]
-    outputs: Mapping[str, Quantisation]
-    requantised_from: Quantisation | None
-    threshold: float | None = None
-
-    @property
-    def constant(self) -> int | None:
-        """The threshold as the least int8 confidence that leaves; None is never."""
-        return Quantised.constant(self.threshold)
-
-    @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> Int8Stage:
-        inputs, outputs = ({n: Quantisation(**q) for n, q in entry[key].items()} for key in ("inputs", "outputs"))
-        comes = entry["requantised_from"]
-        return cls(inputs, outputs, None if comes is None else Quantisation(**comes), entry["threshold"])
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "inputs": {name: asdict(q) for name, q in self.inputs.items()},
-            "outputs": {name: asdict(q) for name, q in self.outputs.items()},
-            "requantised_from": None if self.requantised_from is None else asdict(self.requantised_from),
-            "threshold": self.threshold,
-            "constant": self.constant,
-        }
-
-
-@dataclass(frozen=True)
-class StageEntry:
-    """A stage, for whoever runs it.
-
-    Parameters
-    ----------
-    input_name, input_shape : what it takes of one sample
-    probabilities : name of what its classifier says
-    handover : None in the last stage
-    reuse : exponents of what exits before it and itself say; None: it decides by itself
-    macs : of a sample that comes here
-    choices : names of its processor's level and memories, of what it has several of (CHOICES)
-    files : by format, below the bundle
-    """
-
-    name: str
-    processor: str
-    input_name: str
-    input_shape: tuple[int, ...]
-    probabilities: str
-    handover: Handover | None
-    reuse: tuple[float, ...] | None
-    threshold: float | None
-    metric: str
-    macs: int
-    files: Mapping[str, str]
-    int8: Int8Stage | None = None
-    tflm: TflmStage | None = None
-    choices: Mapping[str, str] = field(default_factory=dict)
-    vela: VelaStage | None = None
-
-    @property
-    def outputs(self) -> list[str]:
-        """Names of all that it gives, the probabilities first."""
-        return [self.probabilities, *([] if self.handover is None else [self.handover.name])]
-
-    @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> StageEntry:
-        (input_name,), outputs = entry["inputs"], entry["outputs"]
-        return cls(
-            name=entry["name"],
-            processor=entry["processor"],
-            input_name=input_name,
-            input_shape=tuple(entry["input_shape"]),
-            probabilities=outputs["probabilities"],
-            handover=next(map(Handover.from_dict, outputs["handover"]), None),
-            reuse=None if entry["reuse"] is None else tuple(entry["reuse"]),
-            threshold=entry["threshold"],
-            metric=entry["metric"],
-            macs=entry["macs"],
-            files=dict(entry["files"]),
-            int8=Int8Stage.from_dict(entry["int8"]) if "int8" in entry else None,
-            tflm=TflmStage.from_dict(entry["tflm"]) if "tflm" in entry else None,
-            choices={key: entry[key] for key in CHOICES if key in entry},
-            vela=VelaStage.from_dict(entry["vela"]) if "vela" in entry else None,
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "processor": self.processor,
-            **self.choices,
-            "inputs": [self.input_name],
-            "input_shape": list(self.input_shape),
-            "outputs": {
-                "probabilities": self.probabilities,
-                "handover": [] if self.handover is None else [self.handover.as_dict()],
-            },
-            "reuse": None if self.reuse is None else list(self.reuse),
-            "threshold": self.threshold,
-            "metric": self.metric,
-            "macs": self.macs,
-            "files": dict(self.files),
-            **_there(int8=self.int8, tflm=self.tflm, vela=self.vela),
-        }
 
 
 @dataclass(frozen=True)
@@ -196,7 +66,7 @@ class OperatingPoint:
         return cls(entry["name"], tuple(entry["thresholds"]), int8)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "thresholds": list(self.thresholds), **_there(int8=self.int8)}
+        return {"name": self.name, "thresholds": list(self.thresholds), **there(int8=self.int8)}
 
 
 @dataclass(frozen=True)
@@ -222,7 +92,7 @@ class Int8Files:
         return {
             "kernels": self.kernels,
             "calibration_samples": self.calibration_samples,
-            **_there(reference=self.reference),
+            **there(reference=self.reference),
         }
 
 
@@ -264,12 +134,29 @@ class Added:
 
 
 @dataclass(frozen=True)
+class ModelInput:
+    """An input of the given model, where it has several; ``dtype`` is what the model declares."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> ModelInput:
+        return cls(entry["name"], tuple(entry["shape"]), entry["dtype"])
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "shape": list(self.shape), "dtype": self.dtype}
+
+
+@dataclass(frozen=True)
 class Manifest:
     """All of it. What a cascade needs no value of may be left out, to run stages that are no bundle yet.
 
     Parameters
     ----------
     inputs : name and SHA-256 of the model, then of the data
+    model_inputs : of a model that has several; empty: it has one
     finetuned : passes over the training data that changed the model; None: it is as it was given
     early_view : whether the final classifier sees an exit's tensor; None: as ``finetuned``
     retargeted_from : name and SHA-256 of the bundle that it was made from
@@ -295,6 +182,12 @@ class Manifest:
     c_int8: tuple[CProcessor, ...] | None = None
     reference: Mapping[str, Any] | None = None
     files: Mapping[str, str] | None = None
+    model_inputs: tuple[ModelInput, ...] = ()
+
+    @property
+    def layout(self) -> SampleLayout:
+        """The tensors of a sample."""
+        return layout_of(self.model_inputs) or self.stages[0].row
 
     @property
     def points(self) -> dict[str, Thresholds]:
@@ -328,11 +221,12 @@ class Manifest:
             name: None if entries is None else tuple(map(CProcessor.from_dict, entries))
             for name, entries in by_name.items()
         }
+        model_inputs = tuple(map(ModelInput.from_dict, document.get("model_inputs", ())))
         return cls(
             classes=tuple(document["classes"]),
             decision=Decision(**document["decision"]),
-            preprocessing=Preprocessing.from_dict(document["preprocessing"]),
-            stages=tuple(map(StageEntry.from_dict, document["stages"])),
+            preprocessing=Preprocessing.from_dict(document["preprocessing"], layout_of(model_inputs)),
+            stages=_stages(document["stages"], layout_of(model_inputs)),
             operating_points=tuple(map(OperatingPoint.from_dict, document.get("operating_points", ()))),
             tool=document.get("tool", {}),
             versions=document.get("versions", {}),
@@ -347,6 +241,7 @@ class Manifest:
             c_int8=processors["c_int8"],
             reference=document.get("reference"),
             files=document.get("files"),
+            model_inputs=model_inputs,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -361,23 +256,29 @@ class Manifest:
             "decision": self.decision.as_dict(),
             "preprocessing": self.preprocessing.as_dict(),
             "inputs": [dict(given) for given in self.inputs],
+            **({"model_inputs": [given.as_dict() for given in self.model_inputs]} if self.model_inputs else {}),
             "stages": [stage.as_dict() for stage in self.stages],
             "operating_points": [point.as_dict() for point in self.operating_points],
-            **_there(finetuned=self.finetuned, early_view=self.early_view),
-            **_there(retargeted_from=self.retargeted_from, int8=self.int8),
+            **there(finetuned=self.finetuned, early_view=self.early_view),
+            **there(retargeted_from=self.retargeted_from, int8=self.int8),
             **{
                 name: {"processors": [p.as_dict() for p in processors]}
                 for name, processors in (("c", self.c), ("c_int8", self.c_int8))
                 if processors is not None
             },
-            **_there(reference=self.reference, files=self.files),
+            **there(reference=self.reference, files=self.files),
         }
 
 
-def _there(**fields: Any) -> dict[str, Any]:
-    """The fields that are not None, as JSON."""
-    return {
-        name: value.as_dict() if hasattr(value, "as_dict") else value
-        for name, value in fields.items()
-        if value is not None
-    }
+def layout_of(inputs: Sequence[ModelInput]) -> SampleLayout | None:
+    """The tensors of a sample of a model with several inputs; None: it has one."""
+    if not inputs:
+        return None
+    return SampleLayout(tuple(given.name for given in inputs), tuple(given.shape for given in inputs))
+
+
+def _stages(entries: Sequence[Mapping[str, Any]], layout: SampleLayout | None) -> tuple[StageEntry, ...]:
+    stages: list[StageEntry] = []
+    for entry in entries:
+        stages.append(StageEntry.from_dict(entry, stages[-1].handed if stages else layout))
+    return tuple(stages)

@@ -6,7 +6,7 @@ Everything here is plain comparison of what manifest.schema and report.schema ha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
@@ -152,22 +152,29 @@ def _files(manifest: Document) -> Iterator[Finding]:
 
 
 def _stages(manifest: Document) -> Iterator[Finding]:
-    stages = manifest["stages"]
+    stages, given = manifest["stages"], manifest.get("model_inputs", ())
     yield from _unique("stages", [stage["name"] for stage in stages])
+    yield from _unique("model_inputs", [tensor["name"] for tensor in given])
+    if given:
+        yield from _fed(stages[0], "stages[0]", given, "the model has")
+    elif len(stages[0]["inputs"]) != 1:
+        yield "stages[0].inputs", f"are {len(stages[0]['inputs'])}, but no model_inputs in the file"
     for k, stage in enumerate(stages):
         at, handed = f"stages[{k}]", stage["outputs"]["handover"]
         if k + 1 < len(stages):
             if not handed:
                 yield f"{at}.outputs.handover", "must be a tensor, as another stage follows"
                 return
-            after, (tensor,) = stages[k + 1], handed
-            if after["inputs"] != [tensor["name"]] or after["input_shape"] != tensor["shape"]:
-                name, shape = shown(after["inputs"][0]), after["input_shape"]
-                yield (
-                    f"stages[{k + 1}].inputs",
-                    f"{name} of shape {_shape(shape)}, but {at} hands over {shown(tensor['name'])} of shape "
-                    f"{_shape(tensor['shape'])}",
-                )
+            given_here = given if k == 0 else stages[k - 1]["outputs"]["handover"]
+            listed = [(tensor["name"], tensor["shape"]) for tensor in given_here if tensor["name"] in _names(given)]
+            for tensor in handed[1:]:
+                if (tensor["name"], tensor["shape"]) not in listed:
+                    yield (
+                        f"{at}.outputs.handover",
+                        f"{shown(tensor['name'])} is no input of the model that it is given",
+                    )
+            yield from _unique(f"{at}.outputs.handover", [tensor["name"] for tensor in handed])
+            yield from _fed(stages[k + 1], f"stages[{k + 1}]", handed, f"{at} hands over")
         else:
             if handed:
                 yield f"{at}.outputs.handover", "must be empty, as no stage follows"
@@ -175,6 +182,19 @@ def _stages(manifest: Document) -> Iterator[Finding]:
                 yield f"{at}.threshold", f"must be null, as no stage follows, given {stage['threshold']}"
         if stage["reuse"] is not None and len(stage["reuse"]) != k + 1:
             yield f"{at}.reuse", f"must be null or {k + 1} numbers, given {len(stage['reuse'])}"
+
+
+def _names(tensors: Sequence[Document]) -> list[str]:
+    return [tensor["name"] for tensor in tensors]
+
+
+def _fed(stage: Document, at: str, given: Sequence[Document], whence: str) -> Iterator[Finding]:
+    """Whether a stage takes of these tensors what they are."""
+    names = _names(given)
+    shape = given[0]["shape"] if len(given) == 1 else [sum(prod(tensor["shape"]) for tensor in given)]
+    if [name for name in names if name in stage["inputs"]] != stage["inputs"] or stage["input_shape"] != shape:
+        takes = f"{', '.join(map(shown, stage['inputs']))} of shape {_shape(stage['input_shape'])}"
+        yield f"{at}.inputs", f"{takes}, but {whence} {', '.join(map(shown, names))} of shape {_shape(shape)}"
 
 
 def _points(manifest: Document) -> Iterator[Finding]:
@@ -211,7 +231,7 @@ def _int8(manifest: Document) -> Iterator[Finding]:
                     f"{name} {'missing' if there else 'is there'}, {'as' if there else 'but no'} int8 in the file",
                 )
         if there:
-            wanted = {*stage["inputs"], *(t["name"] for t in stage["outputs"]["handover"])}
+            wanted = {*stage["inputs"], *_names(stage["outputs"]["handover"][:1])}
             wanted.add(stage["outputs"]["probabilities"])
             if {*stage["int8"]["inputs"], *stage["int8"]["outputs"]} != wanted:
                 yield f"stages[{k}].int8", "inputs and outputs are not those of the stage"
@@ -263,19 +283,29 @@ def _reference(
 
 
 def _preprocessing(manifest: Document) -> Iterator[Finding]:
-    steps, wanted = manifest["preprocessing"], manifest["stages"][0]["input_shape"]
+    steps = manifest["preprocessing"]
+    yield from _steps(steps, "preprocessing", manifest["stages"][0]["input_shape"])
+    shapes = {tensor["name"]: tensor["shape"] for tensor in manifest.get("model_inputs", ())}
+    for name, inner in steps.get("inputs", {}).items():
+        if name in shapes:
+            yield from _steps(inner, f"preprocessing.inputs.{name}", shapes[name])
+        else:
+            yield "preprocessing.inputs", f"{shown(name)} is none of model_inputs"
+
+
+def _steps(steps: Document, at: str, wanted: Sequence[int]) -> Iterator[Finding]:
     if not steps["scale"]:
-        yield "preprocessing.scale", "must not be 0"
+        yield f"{at}.scale", "must not be 0"
     for name in ("mean", "std"):
         shape, numbers = _array(steps[name])
         if shape is None or not all(type(n) in (int, float) and isfinite(n) for n in numbers):
-            yield f"preprocessing.{name}", "must be a number or numbers nested as a sample"
+            yield f"{at}.{name}", "must be a number or numbers nested as a sample"
         elif len(shape) > len(wanted) or any(
             given not in (1, want) for given, want in zip(reversed(shape), reversed(wanted), strict=False)
         ):
-            yield f"preprocessing.{name}", f"has shape {_shape(shape)}, a sample {_shape(wanted)}"
+            yield f"{at}.{name}", f"has shape {_shape(shape)}, a sample {_shape(wanted)}"
         elif name == "std" and not all(numbers):
-            yield "preprocessing.std", "must not hold 0"
+            yield f"{at}.std", "must not hold 0"
 
 
 def _array(given: Any) -> tuple[list[int] | None, list[Any]]:

@@ -184,15 +184,20 @@ def _entry(head: Head) -> dict[str, Any]:
     cost = head.cost()
     names = {kind: name for name, kind in STEPS.items()}
     return {
-        "location": dataclasses.asdict(head.location),
+        "location": _place(head.location),
         "head": head.name,
         "family": head.family,
         "size": head.size,
-        "earlier": [dataclasses.asdict(read) for read in head.earlier],
+        "earlier": [{**dataclasses.asdict(read), "location": _place(read.location)} for read in head.earlier],
         "steps": [{"step": names[type(step)], **dataclasses.asdict(step)} for step in head.steps],
         "macs": dict(cost.macs),
         "parameters": cost.parameters,
     }
+
+
+def _place(location: Location) -> dict[str, Any]:
+    """Without the inputs that cross it where there are none."""
+    return {key: value for key, value in dataclasses.asdict(location).items() if key != "carries" or value}
 
 
 def _head(entry: dict[str, Any]) -> Head:
@@ -208,4 +213,5 @@ def _head(entry: dict[str, Any]) -> Head:
 
 
 def _location(entry: dict[str, Any]) -> Location:
-    return Location(entry["name"], entry["after"], tuple(entry["shape"]), entry["remaining_macs"])
+    carries = tuple(entry.get("carries", ()))
+    return Location(entry["name"], entry["after"], tuple(entry["shape"]), entry["remaining_macs"], carries)

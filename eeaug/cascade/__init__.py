@@ -5,6 +5,7 @@ A line of code here may touch arrays: no model, no file, no framework.
     measures         how sure a distribution over classes is
     output           what a classifier's output means: kinds, confidence measures
     outcomes         what every exit says of every sample
+    waiting          samples that wait until there are enough of them to go on together
     passage          these sent through thresholds: where a sample leaves, what it costs, what is right
     tables           exact and independent scores of all thresholds
     combining        a later decision that hears the earlier classifiers

@@ -9,6 +9,7 @@ needs one.
     labels         every form of labels as class numbers, rows of 0 and 1, or bit masks
     store          arrays on disk, written once under a key, then mapped
     samples        samples as they were stored, handed out in prepared batches
+    input_groups   samples of several arrays, one for each input of the model
     sound          wavs as float32
     npz            a .npz, unpacked once
     tensors        what TensorFlow and Keras hold

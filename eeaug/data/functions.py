@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from eeaug.data.input_groups import flattened
 from eeaug.data.npz import check_key
 from eeaug.data.store import Raw, SampleNeeds, content, digest, kept, pieces, write_rows
 from eeaug.errors import InputError
@@ -69,7 +70,7 @@ def _on_path(folder: str) -> Iterator[None]:
 def arrays_of(given: str, result: Any) -> dict[str, np.ndarray]:
     """A mapping with the keys of a ``.npz``, or ``(x_train, y_train), (x_test, y_test)``, as arrays.
 
-    What is None is left out.
+    Samples may be a mapping of arrays, one for each input of the model. What is None is left out.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def arrays_of(given: str, result: Any) -> dict[str, np.ndarray]:
             raise InputError(f"{given}: {wanted}, returned {type(result).__name__}") from error
         result = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
     arrays: dict[str, np.ndarray] = {}
-    for key, value in result.items():
+    for key, value in flattened(result).items():
         check_key(given, str(key))
         if value is None:
             continue

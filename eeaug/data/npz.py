@@ -16,6 +16,7 @@ from typing import IO
 import numpy as np
 
 from eeaug.backbone.model_files import sha256
+from eeaug.data.input_groups import is_member
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, SampleNeeds
 from eeaug.errors import InputError
@@ -99,7 +100,7 @@ def _key(path: Path, name: str) -> str:
 
 def check_key(where: str, key: str) -> None:
     """Raise InputError for an array that means nothing here."""
-    if key not in KEYS:
+    if key not in KEYS and not is_member(key):
         hint = nearest(key, KEYS) or f"; known arrays: {', '.join(KEYS)}"
         raise InputError(f"{where}: unknown array {quoted(key)}{hint}")
 

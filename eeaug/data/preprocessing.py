@@ -4,12 +4,14 @@
 source: cifar10.npz                 # a file or directory beside this file, or what else --data takes
 preprocessing: {scale: 0.00392156862745098, offset: 0.0, mean: [0.49, 0.48, 0.45], std: mean.npy}
 ```
+
+For a model with several inputs, by input: ``preprocessing: {image: {scale: 0.0039}, age: {mean: 40, std: 20}}``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import numpy as np
 
 from eeaug.errors import InputError
 from eeaug.support import npy_file, places
+from eeaug.support.sample_layout import SampleLayout
 from eeaug.support.spelling import nearest
 from eeaug.support.strict_yaml import MOST_BYTES, Mistakes, as_number, key_text, parse, shown
 
@@ -39,16 +42,25 @@ class Preprocessing:
     """x' = ((x·scale + offset) − mean) / std, in that order, in float32.
 
     ``mean`` and ``std`` are a number, one number per channel (the last axis), an array that fits the shape
-    of a sample, or None for "not applied".
+    of a sample, or None for "not applied". ``inputs``: of a model with several, those of each by name, as
+    ``layout`` (None: not known yet) has them in a row; the steps beside them change nothing then.
     """
 
     scale: float = 1.0
     offset: float = 0.0
     mean: Values | None = None
     std: Values | None = None
+    inputs: Mapping[str, Preprocessing] = field(default_factory=dict)
+    layout: SampleLayout | None = None
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Samples of shape (n, ...) of any real type → a new float32 array of the same shape."""
+        if self.inputs:
+            assert self.layout is not None
+            parts = self.layout.split(np.asarray(x))
+            return self.layout.joined(
+                {n: self.inputs[n](part) if n in self.inputs else part for n, part in parts.items()}
+            )
         out = np.array(x, dtype=np.float32)
         out *= np.float32(self.scale)
         out += np.float32(self.offset)
@@ -60,6 +72,12 @@ class Preprocessing:
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise InputError unless mean and std fit samples of this shape."""
+        for name, inner in self.inputs.items():
+            assert self.layout is not None
+            inner._check(self.layout.shape_of(name), f"preprocessing.{name}")
+        self._check(shape, "preprocessing")
+
+    def _check(self, shape: tuple[int, ...], where: str) -> None:
         for key in ("mean", "std"):
             stored = np.shape(getattr(self, key)) if getattr(self, key) is not None else ()
             try:
@@ -67,20 +85,43 @@ class Preprocessing:
             except ValueError:
                 fits = False
             if not fits:
-                raise InputError(
-                    f"preprocessing.{key} has shape {stored}, which does not fit samples of shape {shape}"
-                )
+                raise InputError(f"{where}.{key} has shape {stored}, which does not fit samples of shape {shape}")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and nested lists, ready for JSON; nothing refers to a file."""
         values = {"scale": self.scale, "offset": self.offset, "mean": self.mean, "std": self.std}
-        return {key: np.asarray(v).tolist() if v is not None else None for key, v in values.items()}
+        plain = {key: np.asarray(v).tolist() if v is not None else None for key, v in values.items()}
+        inner = {name: steps.as_dict() for name, steps in self.inputs.items()}
+        return {**plain, "inputs": inner} if inner else plain
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """What ``as_dict`` gave."""
+    def from_dict(cls, values: Mapping[str, Any], layout: SampleLayout | None = None) -> Preprocessing:
+        """What ``as_dict`` gave; ``layout`` of a model with several inputs."""
         mean, std = (np.asarray(v) if isinstance(v, list) else v for v in (values["mean"], values["std"]))
-        return cls(values["scale"], values["offset"], mean, std)
+        inner = {name: cls.from_dict(steps) for name, steps in values.get("inputs", {}).items()}
+        return cls(values["scale"], values["offset"], mean, std, inner, layout)
+
+    def of_inputs(self, layout: SampleLayout) -> Preprocessing:
+        """The same for a model with these inputs.
+
+        Raises
+        ------
+        InputError : it is by input and names one that the model has not, or not by input where the model has
+        several
+        """
+        for name in self.inputs:
+            if name not in layout.names:
+                hint = nearest(name, layout.names) or f"; its inputs are {', '.join(layout.names)}"
+                raise InputError(f"preprocessing: the model has no input {name!r}{hint}")
+        if not layout.several:
+            return self.inputs[layout.names[0]] if self.inputs else self
+        if not self.inputs and self.as_dict() != Preprocessing().as_dict():
+            name = layout.names[0]
+            raise InputError(
+                f"preprocessing: the model has the inputs {', '.join(layout.names)}: say it for each, as "
+                f"preprocessing: {{{name}: {{scale: 0.0039}}}}"
+            )
+        return replace(self, layout=layout)
 
 
 @dataclass(frozen=True)
@@ -108,8 +149,7 @@ def read_sidecar(path: Path) -> Sidecar:
         mistakes.add("source", f"must name the samples as --data does, given {shown(source)}")
     preprocessing = None
     if "preprocessing" in document:
-        values = _section(document["preprocessing"], "preprocessing.", PREPROCESSING_KEYS, mistakes)
-        preprocessing = _preprocessing(values, path.parent, mistakes)
+        preprocessing = _read(document["preprocessing"], path.parent, mistakes)
     mistakes.raise_if_any()
     return Sidecar(source or None, preprocessing)
 
@@ -127,10 +167,29 @@ def _section(value: object, prefix: str, known: tuple[str, ...], mistakes: Mista
     return value
 
 
-def _preprocessing(values: dict[str, Any], folder: Path, mistakes: Mistakes) -> Preprocessing:
+def _read(given: object, folder: Path, mistakes: Mistakes) -> Preprocessing:
+    """The steps, or where every value is a mapping those of each input."""
+    if (
+        isinstance(given, dict)
+        and given
+        and all(isinstance(v, dict) and isinstance(k, str) for k, v in given.items())
+    ):
+        parts = {
+            name: _section(steps, f"preprocessing.{name}.", PREPROCESSING_KEYS, mistakes)
+            for name, steps in given.items()
+        }
+        places = {name: f"preprocessing.{name}" for name in parts}
+        return Preprocessing(
+            inputs={name: _preprocessing(steps, places[name], folder, mistakes) for name, steps in parts.items()}
+        )
+    values = _section(given, "preprocessing.", PREPROCESSING_KEYS, mistakes)
+    return _preprocessing(values, "preprocessing", folder, mistakes)
+
+
+def _preprocessing(values: dict[str, Any], where: str, folder: Path, mistakes: Mistakes) -> Preprocessing:
     read: dict[str, Any] = {}
     for key in [key for key in PREPROCESSING_KEYS if values.get(key) is not None]:
-        value, path = values[key], f"preprocessing.{key}"
+        value, path = values[key], f"{where}.{key}"
         is_file = isinstance(value, str) and value.endswith(".npy")
         if is_file and key in ("mean", "std"):
             read[key] = array = _npy(folder / value, path, mistakes)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from eeaug.data import folders, functions, labels, npz, tensors
+from eeaug.data import folders, functions, input_groups, labels, npz, tensors
 from eeaug.data.preprocessing import Preprocessing, Sidecar, read_sidecar
 from eeaug.data.samples import PARTS, Data, Part
 from eeaug.data.store import Raw, SampleNeeds
 from eeaug.errors import InputError
 from eeaug.support import places
+from eeaug.support.sample_layout import SampleLayout
 from eeaug.support.spelling import nearest
 
 __all__ = ["Located", "load", "locate"]
@@ -112,6 +113,8 @@ def load(
     cache: Path,
     input_shape: tuple[int | None, ...] | None = None,
     labelled: bool = True,
+    layout: SampleLayout | None = None,
+    unused: Sequence[str] = (),
 ) -> Data:
     """Read the data that a ``--data`` option names, or that lies beside the model.
 
@@ -126,6 +129,10 @@ def load(
         whether saved elements are batches. Where it is unknown, the first sample says.
     labelled
         False: no labels are needed, and none are read.
+    layout
+        The inputs of the model, of which samples of several have an array each; None: one, of any name.
+    unused
+        Further inputs, whose arrays are left out.
 
     Raises
     ------
@@ -134,7 +141,8 @@ def load(
     """
     located = locate(spec, model)
     where = located.given
-    raw = READERS[located.kind](where, cache, SampleNeeds(input_shape, labelled))
+    several = layout.names if layout is not None and layout.several else ()
+    raw = READERS[located.kind](where, cache, SampleNeeds(input_shape, labelled, several))
     arrays = dict(raw.arrays)
     _check_sizes(where, arrays)
     names = labels.class_names(where, arrays["class_names"]) if "class_names" in arrays else None
@@ -143,7 +151,15 @@ def load(
     if labelled:
         ys, names, label_notes = labels.named(where, ys, names)
         notes += label_notes
-    parts = [_with_channel(_part(where, part, arrays, ys, raw.contents, labelled), input_shape) for part in PARTS]
+    contents = dict(raw.contents)
+    for part in PARTS:
+        x, contents[f"x_{part}"] = input_groups.gathered(where, part, arrays, raw.contents, layout, unused)
+        arrays = {key: array for key, array in arrays.items() if not key.startswith(f"x_{part}")}
+        arrays |= {} if x is None else {f"x_{part}": x}
+    left_out = [name for name in unused if any(f"x_{part}.{name}" in raw.arrays for part in PARTS)]
+    if left_out:
+        notes.append(f"{', '.join(left_out)}: left out, as the model's output does not depend on it")
+    parts = [_with_channel(_part(where, part, arrays, ys, contents, labelled), input_shape) for part in PARTS]
     if not any(parts):
         raise InputError(f"{where}: holds none of x_train, x_val, x_test")
     return Data(
@@ -153,7 +169,7 @@ def load(
         val=parts[1],
         test=parts[2],
         class_names=names,
-        preprocessing=located.preprocessing,
+        preprocessing=located.preprocessing if layout is None else located.preprocessing.of_inputs(layout),
         notes=tuple(notes),
     )
 

@@ -27,10 +27,14 @@ PIECE_BYTES = 1 << 22
 
 @dataclass(frozen=True)
 class SampleNeeds:
-    """What a model asks of its samples: ``input_shape`` without the batch dimension (None: unknown)."""
+    """What a model asks of its samples: ``input_shape`` without the batch dimension (None: unknown).
+
+    ``inputs``: names of its inputs, where it has several.
+    """
 
     input_shape: tuple[int | None, ...] | None
     labelled: bool
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +167,8 @@ def content(digests: Mapping[str, str]) -> str:
 
 def key_of_files(root: Path, files: Iterable[Path], wanted: SampleNeeds) -> str:
     """Key of files by place, names, sizes and dates: reading them all would take as long as writing them."""
-    digest = hashlib.sha256(json.dumps([FORMAT, str(root.resolve()), wanted.input_shape, wanted.labelled]).encode())
+    needs = [FORMAT, str(root.resolve()), wanted.input_shape, wanted.labelled, *wanted.inputs]
+    digest = hashlib.sha256(json.dumps(needs).encode())
     for file in files:
         facts = file.stat()
         digest.update(f"{file.relative_to(root)}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())

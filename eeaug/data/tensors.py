@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from eeaug.backbone.keras_files import import_keras
+from eeaug.data.input_groups import is_member
 from eeaug.data.store import FORMAT, Raw, SampleNeeds, kept, write_rows
 from eeaug.errors import InputError
 from eeaug.support import streams
@@ -67,10 +68,15 @@ def _write(where: str, dataset: Any, part: str, target: Path, wanted: SampleNeed
     spec = dataset.element_spec
     pair = spec if isinstance(spec, tuple) else (spec,)
     enough = len(pair) == 2 or (len(pair) == 1 and not wanted.labelled)
-    if not enough or not all(isinstance(s, tf.TensorSpec) and s.shape.rank is not None for s in pair):
+    grouped = bool(wanted.inputs) and enough and isinstance(pair[0], dict)
+    specs = [*pair[0].values(), *pair[1:]] if grouped else [*pair]
+    if not enough or not all(isinstance(s, tf.TensorSpec) and s.shape.rank is not None for s in specs):
         raise InputError(f"{where}: its elements must be (x, y) of dense tensors, are {spec}")
     options = tf.data.Options()
     options.deterministic = True
+    if grouped:
+        _write_groups(where, dataset.with_options(options), part, target, wanted, specs)
+        return
     batched = wanted.input_shape is not None and pair[0].shape.rank == len(wanted.input_shape) + 1
     if not batched:
         dataset = dataset.batch(ROWS)
@@ -84,10 +90,35 @@ def _write(where: str, dataset: Any, part: str, target: Path, wanted: SampleNeed
 
     write_rows(where, target / f"x_{part}.npy", rows())
     if wanted.labelled:
-        labels = np.concatenate(y)
-        if labels.dtype == object:  # TensorFlow's strings
-            labels = np.array([value.decode("utf-8", "replace") for value in labels.reshape(-1)])
-        np.save(target / f"y_{part}.npy", labels, allow_pickle=False)
+        _save_labels(target / f"y_{part}.npy", y)
+
+
+def _save_labels(path: Path, y: list[np.ndarray]) -> None:
+    labels = np.concatenate(y)
+    if labels.dtype == object:  # TensorFlow's strings
+        labels = np.array([value.decode("utf-8", "replace") for value in labels.reshape(-1)])
+    np.save(path, labels, allow_pickle=False)
+
+
+def _write_groups(
+    where: str, dataset: Any, part: str, target: Path, wanted: SampleNeeds, specs: list[Any]
+) -> None:  # fmt: skip
+    """One part whose x are tensors by input: a pass for each, so that none is held whole."""
+    batched = all(s.shape.rank >= 1 and s.shape[0] is None for s in specs)
+    dataset = dataset if batched else dataset.batch(ROWS)
+    for name in dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec:
+        if not is_member(f"x_{part}.{name}"):
+            raise InputError(
+                f"{where}: its elements have an input {name!r}; the model has {', '.join(wanted.inputs)}"
+            )
+
+        def rows(name: str = name) -> Iterator[np.ndarray]:
+            for element in dataset.as_numpy_iterator():
+                yield np.asarray((element[0] if isinstance(element, tuple) else element)[name])
+
+        write_rows(where, target / f"x_{part}.{name}.npy", rows())
+    if wanted.labelled:
+        _save_labels(target / f"y_{part}.npy", [np.asarray(element[1]) for element in dataset.as_numpy_iterator()])
 
 
 def read_keras(given: str, cache: Path, wanted: SampleNeeds) -> Raw:

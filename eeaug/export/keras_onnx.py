@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from eeaug.frameworks import keras_archive, keras_to_onnx
 from eeaug.heads import keras_head
 from eeaug.settings import ALWAYS
 from eeaug.stages.partition import PROBABILITIES, Stage, stage_graph
+from eeaug.support.sample_layout import SampleLayout
 
 __all__ = ["entry", "write", "write_onnx"]
 
@@ -38,7 +38,7 @@ def write(
 
 def write_onnx(stage: Stage, graph: tuple[Any, dict[str, Any]], directory: Path) -> None:
     """Write the ONNX file of a stage's graph, into a folder that is there."""
-    proto = keras_to_onnx.to_onnx(*graph, input_name=stage.input_name)
+    proto = keras_to_onnx.to_onnx(*graph, input_name=stage.takes[0])
     (directory / _files(stage)["onnx"]).write_bytes(proto.SerializeToString(deterministic=True))
 
 
@@ -49,21 +49,25 @@ def _files(stage: Stage) -> dict[str, str]:
 
 def entry(stage: Stage, metric: str) -> StageEntry:
     """The stage as the manifest describes it."""
-    handover = None
-    if stage.handover is not None:
-        tensor = prod(stage.handover_shape) * stage.bytes_per_element
-        handover = Handover(stage.handover, tuple(stage.handover_shape), tensor)
+    onward = stage.onward or SampleLayout((), ())
+    handed = [
+        Handover(name, tuple(shape), size * stage.bytes_per_element)
+        for name, shape, size in zip(onward.names, onward.shapes, onward.sizes, strict=True)
+    ]
     return StageEntry(
         name=stage.name,
         processor=stage.processor,
         input_name=stage.input_name,
         input_shape=tuple(stage.input_shape),
         probabilities=PROBABILITIES,
-        handover=handover,
+        handover=handed[0] if handed else None,
         reuse=tuple(stage.weights) or None,
         threshold=stage.threshold,
         metric=metric,
         macs=stage.macs,
         files=_files(stage),
         choices=stage.choices,
+        tensors=stage.row if stage.row.several else None,
+        taken=stage.takes if stage.row.several else (),
+        passed=tuple(handed[1:]),
     )

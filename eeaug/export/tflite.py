@@ -19,7 +19,8 @@ def write(work: Work) -> Added:
     for stage in work.stages:
         inputs, outputs = stage_graph(work.classifier, stage)
         name = f"stages/{stage.name}/{FILE}"
-        (work.directory / name).write_bytes(keras_to_tflite.to_tflite(inputs, outputs, input_name=stage.input_name))
+        content = keras_to_tflite.to_tflite(inputs, outputs, input_name=stage.takes[0])
+        (work.directory / name).write_bytes(content)
         files.append(name)
     return Added(files)
 

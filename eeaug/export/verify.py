@@ -99,7 +99,8 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
     size, unknown = at_once(x.shape[1:]), np.zeros(len(x), np.int64)
     pieces = [x[i : i + size] for i in range(0, len(x), size)]
     # the augmented model is read back too: what is compared is what is shipped
-    probabilities = _in_one_piece(monolith, stages, pieces)
+    fed = [work.classifier.fed(piece) for piece in pieces]
+    probabilities = _in_one_piece(monolith, stages, fed)
     reference = Reference.of(decision, stages, probabilities)
     given = work.classifier.own_probabilities(x)
     allowed = work.classifier.tolerance
@@ -171,9 +172,7 @@ def _outcomes(decision: Decision, probabilities: Sequence[NDArray[np.float32]]) 
     return Outcomes(np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), labels)
 
 
-def _in_one_piece(
-    model: Any, stages: Sequence[StageEntry], pieces: Sequence[NDArray[np.float32]]
-) -> list[NDArray[np.float32]]:
+def _in_one_piece(model: Any, stages: Sequence[StageEntry], pieces: Sequence[Any]) -> list[NDArray[np.float32]]:
     """The augmented model's outputs in the order of the stages, each (n, outputs)."""
     names = [exit_output(stage.handover.name) for stage in stages if stage.handover is not None] + [FINAL]
     answers = answering(model)

@@ -154,6 +154,8 @@ class Extraction:
         versions = [version("onnxruntime"), version("tf2onnx")]
         # an output of several, with or without a softmax added: their probabilities are not the same
         answers = {"output": self.classifier.output, "softmax": self.classifier.logits}
+        if self.classifier.layout.several:  # of which the others may be left out where another output is picked
+            answers["inputs"] = self.classifier.layout.names
         return cache.key(
             {**answers, "format": FORMAT, "preprocessing": self.preprocessing.as_dict(), "versions": versions}
         )
@@ -206,7 +208,8 @@ class Extraction:
         def task(i: int) -> tuple[Any, ...]:
             numbers = view.indices[starts[i] : starts[i] + shards.SHARD]
             rows = np.asarray(view.part.x[numbers])
-            return model, self.threads, outputs, rows, numbers, view.part.name, self.preprocessing
+            part, layout = view.part.name, self.classifier.layout
+            return model, self.threads, outputs, rows, numbers, part, self.preprocessing, layout
 
         def write(start: int, tensors: Sequence[NDArray[np.floating]], *, first: bool) -> None:
             for want, column, tensor in zip(names, columns, tensors, strict=True):

@@ -48,15 +48,16 @@ def extractor(classifier: Classifier, wanted: Sequence[Wanted]) -> bytes:
     """
     import keras
 
-    inputs = keras.Input(classifier.input_shape)
+    inputs = classifier.fresh_inputs(keras)
     names = sorted({w.location.name for w in wanted if w.location is not None})
     answers = any(w.location is None for w in wanted)
-    tensors = classifier.replay(None, inputs, [*names, *([classifier.output] if answers else [])])
+    tensors = classifier.replay(inputs, [*names, *([classifier.output] if answers else [])])
     outputs = {f"map_{i}": tensors[name] for i, name in enumerate(names)}
     if answers:
         outputs["answers"] = classifier.probabilities(tensors[classifier.output])
     outputs = {name: keras_to_onnx.as_float32(tensor, f"{name}_float32") for name, tensor in outputs.items()}
-    proto = keras_to_onnx.to_onnx(inputs, outputs, input_name=INPUT)
+    given = list(inputs.values())
+    proto = keras_to_onnx.to_onnx(given if classifier.layout.several else given[0], outputs, input_name=INPUT)
     sources = ["answers" if w.location is None else f"map_{names.index(w.location.name)}" for w in wanted]
     _add_pooling(proto, wanted, sources)
     return bytes(proto.SerializeToString())

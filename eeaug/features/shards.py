@@ -13,6 +13,7 @@ from eeaug.backbone.model import INPUT
 from eeaug.data import prepared
 from eeaug.data.preprocessing import Preprocessing, at_once
 from eeaug.frameworks import onnx_session
+from eeaug.support.sample_layout import SampleLayout
 
 __all__ = ["SHARD", "run", "shard"]
 
@@ -21,11 +22,12 @@ SHARD = 1024  # samples: the work of one task, and the most that a killed run lo
 
 def run(
     model: bytes, threads: int, outputs: Sequence[int], x: NDArray[Any], numbers: NDArray[np.integer],
-    part: str, preprocessing: Preprocessing,
+    part: str, preprocessing: Preprocessing, layout: SampleLayout,
 ) -> Iterator[tuple[slice, list[NDArray[np.floating]]]]:  # fmt: skip
     """Batches of samples as stored, x (n, ...), through the extractor: (rows, the tensors asked for).
 
-    ``numbers`` are those of the samples in their part, for what is said of bad ones.
+    ``numbers`` are those of the samples in their part, for what is said of bad ones; ``layout``: the model's
+    inputs, INPUT where there is one.
 
     Raises
     ------
@@ -36,7 +38,8 @@ def run(
     size = at_once(x.shape[1:])
     for start in range(0, len(x), size):
         rows = slice(start, min(start + size, len(x)))
-        yield rows, session.run(names, {INPUT: prepared(part, numbers[rows], x[rows], preprocessing)})
+        samples = prepared(part, numbers[rows], x[rows], preprocessing)
+        yield rows, session.run(names, layout.split(samples) if layout.several else {INPUT: samples})
 
 
 def shard(*given: Any) -> list[NDArray[np.floating]]:

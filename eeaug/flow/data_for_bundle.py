@@ -30,7 +30,8 @@ def read(
     InputError : the data cannot be read, is not of the model's shape and classes, or has no such part
     """
     shape = stored.stages[0].input_shape
-    given = data.load(source, directory / "model", cache=cache, input_shape=shape, labelled=labelled)
+    layout = stored.layout
+    given = data.load(source, directory / "model", cache=cache, input_shape=shape, labelled=labelled, layout=layout)
     # what reading noted is of choices that the bundle has made already
     given = replace(given, preprocessing=Preprocessing() if prepared else stored.preprocessing, notes=())
     given = given.in_order(stored.classes) if labelled else given

@@ -158,7 +158,7 @@ def _changed(
         name=old.name, file=old.file, sha256=old.sha256, decision=old.decision,
     )  # fmt: skip
     blocks = graph.blocks(classifier)
-    places = {at.name: at for at in locations.find(blocks, classifier.decision.outputs, classifier.input_shape)[0]}
+    places = {at.name: at for at in locations.find(blocks, classifier.decision.outputs, classifier.layout)[0]}
     moved = tuple(
         replace(t, head=replace(t.head, location=places[t.head.location.name])) for t in trained
     )  # fmt: skip
@@ -188,7 +188,8 @@ def _outcomes(
     decision = source.classifier.decision
     names = [*(partition.exit_name(t) for t in trained), partition.FINAL]
     answered = runners.answering(whole)
-    parts = [answered(x) for x in data.batches(view.part, view.indices, source.extraction.preprocessing)]
+    batches = data.batches(view.part, view.indices, source.extraction.preprocessing)
+    parts = [answered(source.classifier.fed(x)) for x in batches]
     probabilities = [np.concatenate([np.asarray(part[name]) for part in parts]) for name in names]
     answers = [decision.answers(p) for p in probabilities]
     given = decision.answers(np.asarray(_answers(source, view).probabilities))[1]
@@ -224,7 +225,7 @@ def _train(
     cross_entropy = keras.losses.CategoricalCrossentropy() if softmax else keras.losses.BinaryCrossentropy()
 
     @tf.function(reduce_retracing=True)
-    def step(x: Any, y: Any) -> None:
+    def step(x: Any, y: Any) -> None:  # x: a list for several inputs
         with tf.GradientTape() as tape:
             outputs = whole(x, training=True)
             loss = tf.add_n([weight * cross_entropy(y, outputs[name]) for name, weight in weights.items()])
@@ -242,7 +243,7 @@ def _train(
                     x, [int(rng.integers(-m, m + 1)) for m in (round(SHIFT * s) for s in x.shape[1:3])]
                 )
             x = data.prepared(fit.part.name, numbers, x, source.extraction.preprocessing)
-            step(tf.constant(x), tf.constant(targets(given, rows)))
+            step(tf.nest.map_structure(tf.constant, source.classifier.fed(x)), tf.constant(targets(given, rows)))
             if view is not None and at < COPIED * training.finetune * steps:
                 view.copy()
             progress.advance(at + 1, training.finetune * steps)

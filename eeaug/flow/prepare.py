@@ -82,6 +82,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         given = data.load(
             asked.data, asked.model,
             cache=running.cache / "data", input_shape=shape, labelled=labelled,
+            layout=classifier.layout, unused=classifier.unused,
         )  # fmt: skip
         given = replace(given, notes=(*classifier.notes, *given.notes))
         answered = _asked(classifier, given)
@@ -206,7 +207,7 @@ def start_frameworks(threads: int, seed: int) -> None:
 
 def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> Network:
     blocks = graph.blocks(classifier)
-    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.input_shape)
+    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.layout)
     recurrent = [call.name for call in classifier.calls if call.kind in _RECURRENT]
     if recurrent and not places:
         raise ConversionError(

@@ -248,7 +248,7 @@ def material_of(
         )
     with progress.step("graph"):
         blocks = graph.blocks(classifier)
-        places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.input_shape)
+        places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.layout)
         strange = sorted({t.head.location.name for t in search.trained if t.head.location not in places})
         if strange:
             raise ConversionError(

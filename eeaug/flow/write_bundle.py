@@ -15,9 +15,10 @@ from typing import Any
 
 import eeaug
 from eeaug import hardware
+from eeaug.backbone.model import Classifier
 from eeaug.bundle import manifest_rules, search_files
 from eeaug.bundle.directory import being_written, dump_json, hashes
-from eeaug.bundle.entries import Manifest, OperatingPoint, Thresholds
+from eeaug.bundle.entries import Manifest, ModelInput, OperatingPoint, Thresholds
 from eeaug.cascade import shift
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.design.choose import decide
@@ -195,6 +196,7 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         operating_points=tuple(OperatingPoint(point.name, point.thresholds) for point in decided.points),
         finetuned=material.finetune["epochs"] if finetuned and material.finetune is not None else None,
         early_view=network.given is not None if finetuned else None,
+        model_inputs=_model_inputs(network.classifier),
         retargeted_from=None if earlier is None else {"name": earlier.name, "sha256": earlier.sha256},
     )
     return Work(
@@ -209,6 +211,13 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         chosen.baseline_processor,
         Cache(settings.running.cache).counted,
     )
+
+
+def _model_inputs(classifier: Classifier) -> tuple[ModelInput, ...]:
+    if not classifier.layout.several:
+        return ()
+    each = zip(classifier.layout.names, classifier.layout.shapes, classifier.dtypes, strict=True)
+    return tuple(ModelInput(name, shape, dtype) for name, shape, dtype in each)
 
 
 def _referred(manifest: Manifest, choose: Outcomes, test: Outcomes | None) -> Manifest:

@@ -19,7 +19,7 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
     """An ONNX model of the Keras graph between ``inputs`` and the named ``outputs``.
 
     The batch dimension is named ``batch``. Inputs and outputs keep the given names, all other names are
-    numbered in node order, so that equal graphs give equal bytes.
+    numbered in node order, so that equal graphs give equal bytes. A list of inputs is called as its tensors are.
 
     Raises
     ------
@@ -31,12 +31,17 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
     names = list(outputs)
     # tf2onnx takes the names of a dictionary's keys and sorts them: positions are safe whatever the name
     model = keras.Model(inputs, [outputs[name] for name in names])
-    signature = tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype, name="x")
+    given = inputs if isinstance(inputs, list) else [inputs]
+    named = {f"x{i:05d}": tensor.name if len(given) > 1 else input_name for i, tensor in enumerate(given)}
+    signature = [
+        tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype, name=name)
+        for name, tensor in zip(named, given, strict=True)
+    ]
 
-    @tf.function(input_signature=[signature])
-    def function(x: Any) -> dict[str, Any]:
+    @tf.function(input_signature=signature)
+    def function(*x: Any) -> dict[str, Any]:
         with inlined(tf):
-            tensors = model(x, training=False)
+            tensors = model(list(x) if len(x) > 1 else x[0], training=False)
         tensors = tensors if isinstance(tensors, (list, tuple)) else [tensors]
         return {f"y{i:05d}": tf.identity(tensor) for i, tensor in enumerate(tensors)}
 
@@ -53,7 +58,7 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
     _bind_captured(proto, function.get_concrete_function())
     _replace_erfc(proto)
     _check_operators(proto)
-    canonical(proto, {"x": input_name, **{f"y{i:05d}": name for i, name in enumerate(names)}})
+    canonical(proto, {**named, **{f"y{i:05d}": name for i, name in enumerate(names)}})
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].Clear()
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
@@ -124,7 +129,7 @@ def _converted(function: Any, signature: Any, *, copies: bool) -> Any:
         patches.enter_context(
             mock.patch.dict(os.environ, {tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS: str(copies)})
         )
-        proto, _ = tf2onnx.convert.from_function(function, input_signature=[signature], opset=OPSET)
+        proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
     return proto
 
 
@@ -255,9 +260,11 @@ def canonical(proto: Any, outside: Mapping[str, str]) -> None:
     del graph.value_info[:]
     for value in (*graph.input, *graph.output):
         value.name = new[value.name]
-    values = sorted(graph.output, key=lambda v: list(outside.values()).index(v.name))
-    del graph.output[:]
-    graph.output.extend(values)
+    order_outside = list(outside.values())
+    for listed in (graph.input, graph.output):
+        values = sorted(listed, key=lambda v: order_outside.index(v.name))
+        del listed[:]
+        listed.extend(values)
     graph.name = "eeaug"
     proto.producer_name, proto.producer_version, proto.doc_string = "eeaug", "", ""
     graph.ClearField("doc_string")

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from eeaug.support import leftovers, native_process, streams
 __all__ = ["check_int8", "to_tflite"]
 
 SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*(:\d+)?")  # what TensorFlow takes for the name of a variable
-SAMPLES = "samples.npy"  # beside the graph, where it is to be quantised
+SAMPLES = "samples.npz"  # beside the graph, where it is to be quantised
 NEEDS = (  # modules that the converting process imports beforehand
     "tensorflow", "ai_edge_litert.interpreter", "ai_edge_litert.schema_py_generated",
     "ai_edge_litert.tools.flatbuffer_utils", "eeaug.frameworks.keras_to_tflite",
@@ -30,12 +30,14 @@ NEEDS = (  # modules that the converting process imports beforehand
 
 
 def to_tflite(
-    inputs: Any, outputs: Mapping[str, Any], *, input_name: str, samples: NDArray[np.float32] | None = None
-) -> bytes:
+    inputs: Any, outputs: Mapping[str, Any], *, input_name: str,
+    samples: NDArray[np.float32] | Sequence[NDArray[np.float32]] | None = None,
+) -> bytes:  # fmt: skip
     """The Keras graph between ``inputs`` and the named ``outputs`` as a TFLite file for one sample at a time.
 
-    Inputs and outputs keep the given names in the file's only signature. With ``samples`` (n, *input shape) it is
-    quantised to int8 throughout, inputs and outputs too, with ranges as they are on these samples.
+    Inputs and outputs keep the given names in the file's only signature; a list of inputs is called as its tensors
+    are. With ``samples`` (n, *input shape), of a list one array for each, it is quantised to int8 throughout,
+    inputs and outputs too, with ranges as they are on these samples.
 
     Raises
     ------
@@ -57,10 +59,17 @@ def to_tflite(
         if not SCOPE.fullmatch(variable.name):  # made under the name that its layer has in the file
             variable._handle_name = f"variable_{number}:0"
 
-    @tf.function(input_signature=[tf.TensorSpec((1, *inputs.shape[1:]), inputs.dtype, name=input_name)])
-    def function(x: Any) -> dict[str, Any]:
+    given = inputs if isinstance(inputs, list) else [inputs]
+    called = [tensor.name for tensor in given] if len(given) > 1 else [input_name]
+    signature = [
+        tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=name)
+        for name, tensor in zip(called, given, strict=True)
+    ]
+
+    @tf.function(input_signature=signature)
+    def function(*x: Any) -> dict[str, Any]:
         with keras_to_onnx.inlined(tf), tflite_layers.expressible():
-            tensors = model(x, training=False)
+            tensors = model(list(x) if len(x) > 1 else x[0], training=False)
         tensors = tensors if isinstance(tensors, (list, tuple)) else [tensors]
         return {name: tf.identity(tensor) for name, tensor in zip(names, tensors, strict=True)}
 
@@ -73,7 +82,8 @@ def to_tflite(
             except Exception as error:  # TensorFlow raises whatever its passes raise
                 raise _impossible(error) from error
         if samples is not None:
-            np.save(folder / SAMPLES, samples)
+            arrays = [samples] if isinstance(samples, np.ndarray) else samples
+            np.savez(folder / SAMPLES, **dict(zip(called, arrays, strict=True)))
         what = "TFLite" if samples is None else "TFLite in int8"
         return bytes(
             native_process.call(
@@ -91,9 +101,10 @@ def _converted(folder: str) -> bytes:
         try:
             converter = tf.lite.TFLiteConverter.from_saved_model(folder)
             if samples.exists():
-                x = np.load(samples)
+                with np.load(samples) as archive:
+                    arrays = dict(archive)
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
-                converter.representative_dataset = lambda: ([row[None]] for row in x)
+                converter.representative_dataset = lambda: _rows(arrays)
                 converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
                 converter.inference_input_type = converter.inference_output_type = tf.int8
             content = converter.convert()
@@ -102,6 +113,13 @@ def _converted(folder: str) -> bytes:
         content = tflite_file.canonical(tflite_file.looked_up(content))
         _tried(content)
     return content
+
+
+def _rows(arrays: Mapping[str, NDArray[np.float32]]) -> Iterator[Any]:
+    """Samples one by one, as the converter takes them: by the names of several inputs."""
+    for rows in zip(*arrays.values(), strict=True):
+        feeds = {name: row[None] for name, row in zip(arrays, rows, strict=True)}
+        yield (SIGNATURE, feeds) if len(feeds) > 1 else [*feeds.values()]
 
 
 def _tried(content: bytes) -> None:

@@ -111,8 +111,8 @@ def _int8(asked: Asked, path: Path, k: int) -> Runner:
     return Int8(tflite_session.Session(path, asked.cores, reference=asked.reference), asked.comes[k])
 
 
-def answering(model: Any) -> Callable[[NDArray[Any]], Any]:
-    """A Keras model as a function of samples.
+def answering(model: Any) -> Callable[[Any], Any]:
+    """A Keras model as a function of samples, of a list of arrays where it has several inputs.
 
     Called as it is, it keeps every layer's result until the last: 150 MB for each sample of a ResNet50. As a graph
     it does not, but to make that takes as long as two batches of a small model.
@@ -120,15 +120,15 @@ def answering(model: Any) -> Callable[[NDArray[Any]], Any]:
     import keras
     import tensorflow as tf
 
-    def answers(x: NDArray[Any]) -> Any:
+    def answers(x: Any) -> Any:
         return model(x, training=False)
 
     results = [tensor for layer in model.layers for tensor in keras.tree.flatten(layer.output)]
     if sum(4 * prod(size or 1 for size in tensor.shape) for tensor in results if tensor is not None) <= KEPT:
         return answers
-    (given,) = model.inputs
-    signature = tf.TensorSpec((None, *given.shape[1:]), given.dtype)
-    graph: Callable[[NDArray[Any]], Any] = tf.function(answers, input_signature=[signature], autograph=False)
+    specs = [tf.TensorSpec((None, *given.shape[1:]), given.dtype) for given in model.inputs]
+    signature = [specs if len(specs) > 1 else specs[0]]
+    graph: Callable[[Any], Any] = tf.function(answers, input_signature=signature, autograph=False)
     return graph
 
 
@@ -136,11 +136,11 @@ def answering(model: Any) -> Callable[[NDArray[Any]], Any]:
 class Keras:
     """A Keras model that :func:`answering` has made a function of, whose outputs have names."""
 
-    answers: Callable[[NDArray[Any]], Any]
+    answers: Callable[[Any], Any]
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        (x,) = inputs.values()
-        answers = self.answers(x)
+        given = list(inputs.values())  # in the order of the model
+        answers = self.answers(given if len(given) > 1 else given[0])
         return [np.asarray(answers[name]) for name in outputs]
 
 

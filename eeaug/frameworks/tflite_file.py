@@ -94,11 +94,11 @@ def outputs(content: bytes) -> tuple[str, ...]:
     return tuple(names[index] for index in graph.outputs)
 
 
-def with_input(content: bytes, scale: float, zero_point: int) -> bytes:
-    """The file with the quantisation of its only input stated in these numbers."""
+def with_input(content: bytes, name: str, scale: float, zero_point: int) -> bytes:
+    """The file with the quantisation of its input of this name stated in these numbers."""
     model = opened(content)
-    (graph,) = model.subgraphs
-    (index,) = graph.inputs
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    (index,) = (entry.tensorIndex for entry in signature.inputs if entry.name.decode() == name)
     quantisation = graph.tensors[index].quantization
     quantisation.scale, quantisation.zeroPoint = [scale], [zero_point]
     return _written(model)

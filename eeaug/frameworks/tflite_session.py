@@ -18,15 +18,16 @@ __all__ = ["Quantisation", "Session", "has_reference_kernels"]
 STEPS = 16  # of int8 that kernels may differ by
 
 
-def has_reference_kernels(content: bytes, x: NDArray[np.float32]) -> bool:
+def has_reference_kernels(content: bytes, x: Mapping[str, NDArray[np.float32]]) -> bool:
     """Whether LiteRT has a reference kernel for every operator of the int8 file (ELU has none), and they give what
-    the others do for its only input x (n, *shape), within STEPS."""
+    the others do for its inputs x (n, *shape) by name, within STEPS."""
     try:
         pair = [Session(content, 1, reference=reference) for reference in (False, True)]
     except (RuntimeError, ValueError):
         return False
-    ((name, takes),) = pair[0].inputs.items()
-    feeds = {name: x if takes is None else takes.quantised(x)}
+    feeds: dict[str, NDArray[Any]] = {}
+    for name, takes in pair[0].inputs.items():
+        feeds[name] = x[name] if takes is None else takes.quantised(x[name])
     names = list(pair[0].outputs)
     pairs = zip(*(session.run(names, feeds) for session in pair), strict=True)
     return all(np.abs(a.astype(float) - b.astype(float)).max() <= STEPS for a, b in pairs)

@@ -5,6 +5,7 @@ A line of code here may touch layers, shapes and a target: no framework, no samp
     macs          multiply-accumulate operations of a layer
     kernels       layers as calls of kernels in C
     schedule      an order of computing that needs little memory
+    late_inputs   where a network of several inputs can be cut
     graph         layer graph and block graph
     locations     where an exit can stand, and why not elsewhere
     times         what layers take on a processor, by counted kernels or by rates

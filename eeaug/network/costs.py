@@ -107,7 +107,8 @@ class Costs:
         self.modes = modes(hardware)
         processors = [mode.processor for mode in self.modes]
         self.after = np.array([e.after for e in exits], dtype=np.intp)
-        self.elements = np.array([input_elements, *(b.elements for b in blocks)], dtype=np.float64)
+        self.elements = np.array([input_elements, *(b.elements + b.carried for b in blocks)], dtype=np.float64)
+        tensors = np.array([input_elements, *(b.elements for b in blocks)], dtype=np.float64)
         block_macs = np.array([_by_kind(b.macs) for b in blocks]).reshape(-1, len(KINDS))
         head_macs = np.array([_by_kind(e.macs) for e in exits]).reshape(-1, len(KINDS))
         self.block_macs = _prefix(block_macs.sum(axis=1))
@@ -124,12 +125,12 @@ class Costs:
         block_time_s = np.array([self._seconds(p, block_macs, blocks) for p in range(len(processors))])
         # no block is faster than its weights, its input and its output come and go
         parameters = np.array([b.parameters for b in blocks], dtype=np.float64)
-        block_time_s = self._with_memory(block_time_s, parameters, self.elements[:-1] + self.elements[1:])
+        block_time_s = self._with_memory(block_time_s, parameters, tensors[:-1] + tensors[1:])
         # unknown times are counted apart: a NaN in a prefix sum would spoil all segments behind it
         self.block_time_s = np.array([_prefix(np.nan_to_num(row)) for row in block_time_s])
         self.block_unknown = np.array([_prefix(np.isnan(row)) for row in block_time_s])
         head_time_s = np.array([self._seconds(p, head_macs, exits) for p in range(len(processors))])
-        self.head_time_s = self._with_memory(head_time_s, self.head_parameters, self.elements[self.after])
+        self.head_time_s = self._with_memory(head_time_s, self.head_parameters, tensors[self.after])
         self.part_time_s = np.nan_to_num(np.concatenate([block_time_s, self.head_time_s], axis=1))
         self.wakeup_s = np.array([p.wakeup_s or 0.0 for p in processors])
         asleep = np.array([p.sleep_power_w or 0.0 for p in processors])

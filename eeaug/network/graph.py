@@ -15,9 +15,11 @@ from typing import Any
 import networkx as nx
 
 from eeaug.backbone.model import INPUT, Call, Classifier
+from eeaug.backbone.model_inputs import node_of
 from eeaug.errors import ConversionError
-from eeaug.network import kernels, macs, schedule
+from eeaug.network import kernels, late_inputs, macs, schedule
 from eeaug.network.kernels import Kernels
+from eeaug.support.sample_layout import SampleLayout
 
 __all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements", "work"]
 
@@ -29,8 +31,9 @@ _PADDING = {"Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D", "Separable
 class Block:
     """A stretch of layers that one tensor enters and one tensor leaves.
 
-    ``name`` is that of its last layer, whose tensor of ``shape`` crosses the boundary. ``peak_elements`` is
-    the largest number of tensor elements that are alive at once while it runs, its input and output included.
+    ``name`` is that of its last layer, whose tensor of ``shape`` crosses the boundary; beside it go inputs of the
+    model that later layers read, ``carries``, with ``carried`` elements. ``peak_elements`` is the largest number of
+    tensor elements that are alive at once while it runs, its input and output and what it carries included.
     ``operations`` counts its layers with MACs (a separable convolution twice), ``results`` the elements that these
     give. ``kernels``: what they are in C, by format (network.kernels).
     """
@@ -44,6 +47,8 @@ class Block:
     operations: int = 0
     results: int = 0
     kernels: Mapping[str, Kernels] = field(default_factory=dict, repr=False)
+    carries: tuple[str, ...] = ()
+    carried: int = 0
 
     @property
     def elements(self) -> int:
@@ -54,13 +59,17 @@ class Block:
         return macs.total(self.macs)
 
 
-def layer_graph(calls: Sequence[Call], input_shape: tuple[int, ...]) -> nx.DiGraph:
+def layer_graph(calls: Sequence[Call], layout: SampleLayout) -> nx.DiGraph:
     """Node per call with ``call``, ``macs`` (by operation type), ``parameters``, ``elements``; the input too.
 
+    Several inputs are a node each, ``input`` the name of each, behind INPUT, which stands for the whole sample.
     Weights of a layer that is called more than once are counted with its first call.
     """
     graph = nx.DiGraph()
-    graph.add_node(INPUT, call=None, macs={}, parameters=0, elements=prod(input_shape))
+    graph.add_node(INPUT, call=None, macs={}, parameters=0, elements=prod(layout.shape))
+    for name, size in zip(layout.names, layout.sizes, strict=True) if layout.several else ():
+        graph.add_node(node_of(name, layout), call=None, macs={}, parameters=0, elements=size, input=name)
+        graph.add_edge(INPUT, node_of(name, layout))
     seen: set[str | None] = set()
     for call in calls:
         parameters = 0 if call.weights_of in seen else macs.parameters(call)
@@ -74,7 +83,7 @@ def layer_graph(calls: Sequence[Call], input_shape: tuple[int, ...]) -> nx.DiGra
 def blocks(classifier: Classifier) -> tuple[Block, ...]:
     """The blocks of a classifier, from input to output."""
     try:
-        graph = layer_graph(classifier.calls, classifier.input_shape)
+        graph = layer_graph(classifier.calls, classifier.layout)
     except ConversionError as error:
         raise ConversionError(f"{classifier.file}: {error}") from error
     return tuple(data["block"] for _, data in block_graph(graph).nodes(data=True) if data["block"])
@@ -84,10 +93,11 @@ def block_graph(graph: nx.DiGraph) -> nx.DiGraph:
     """Collapse a layer graph: a path from the input over the blocks, each with its ``Block`` as ``block``.
 
     A tensor is crossed by every path exactly if its layer dominates the output; the dominators of one node
-    form a chain, so the block graph is a path whatever the topology between them. O(nodes + edges).
+    form a chain, so the block graph is a path whatever the topology between them. O(nodes + edges). With several
+    inputs, late_inputs says which tensors these are.
     """
-    order = list(graph)
-    units = _units(graph, order)
+    late = late_inputs.cuts(graph) if late_inputs.several(graph) else None
+    units = _units(graph, list(graph)) if late is None else late.units
     # Layers without MACs join the compute unit before them; padding, and all that stands before the first
     # compute unit, joins the one after: an exit on a padded map would carry zeros.
     groups: list[list[str]] = []
@@ -109,7 +119,7 @@ def block_graph(graph: nx.DiGraph) -> nx.DiGraph:
     chain.add_node(INPUT, block=None)
     previous = INPUT
     for layers in groups:
-        block = _block(graph, previous, layers)
+        block = _block(graph, previous, layers, () if late is None else late.carried_behind(layers[-1]))
         chain.add_node(block.name, block=block)
         chain.add_edge(previous, block.name)
         previous = block.name
@@ -133,7 +143,7 @@ def _units(graph: nx.DiGraph, order: Sequence[str]) -> list[list[str]]:
     return [unit for unit in units if unit]
 
 
-def _block(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> Block:
+def _block(graph: nx.DiGraph, before: str, layers: Sequence[str], carries: Sequence[str]) -> Block:
     by_kind: dict[str, int] = {}
     operations, results = work([graph.nodes[name] for name in layers])
     for name in layers:
@@ -145,10 +155,12 @@ def _block(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> Block:
         shape=graph.nodes[layers[-1]]["call"].shapes[0],
         macs=by_kind,
         parameters=sum(graph.nodes[name]["parameters"] for name in layers),
-        peak_elements=peak_elements(graph, before, layers),
+        peak_elements=peak_elements(graph, before, layers, carries),
         operations=operations,
         results=results,
         kernels=kernels.of_layers(graph, layers),
+        carries=tuple(graph.nodes[name]["input"] for name in carries),
+        carried=sum(graph.nodes[name]["elements"] for name in carries),
     )
 
 
@@ -168,15 +180,19 @@ class _Layer:
     scratch: int = 0
 
 
-def peak_elements(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> int:
+def peak_elements(graph: nx.DiGraph, before: str, layers: Sequence[str], carries: Sequence[str] = ()) -> int:
     """Most tensor elements alive at once when ``layers`` run on the tensor of ``before``, in the best order.
+
+    Inputs of the model that later layers read, ``carries``, stay alive throughout.
 
     As runtimes for microcontrollers do it: a layer without MACs that keeps the size of its only input works in
     place if nothing else reads that input later, and padding that only makes a convolution give as many outputs as
     its stride says is part of that convolution.
     """
     fused = {name for name in layers if _is_fused(graph, name)}
-    sizes = {name: graph.nodes[name]["elements"] for name in (before, *layers) if name not in fused}
+    read = {name for layer in layers for name in graph.predecessors(layer) if "input" in graph.nodes[name]}
+    start = () if before == INPUT and read else (before,)
+    sizes = {name: graph.nodes[name]["elements"] for name in (*start, *layers, *sorted(read)) if name not in fused}
     steps = []
     for name in layers:
         if name in fused:
@@ -184,7 +200,8 @@ def peak_elements(graph: nx.DiGraph, before: str, layers: Sequence[str]) -> int:
         reads = tuple(s for p in graph.predecessors(name) for s in (graph.predecessors(p) if p in fused else (p,)))
         same = len(reads) == 1 and sizes[reads[0]] == sizes[name] and not graph.nodes[name]["macs"]
         steps.append(_Layer(reads, (name,), reads if same else ()))
-    return schedule.order(steps, sizes, (layers[-1],))[1]
+    besides: int = sum(graph.nodes[name]["elements"] for name in carries if name not in read)
+    return schedule.order(steps, sizes, (layers[-1], *(name for name in carries if name in read)))[1] + besides
 
 
 def _is_fused(graph: nx.DiGraph, name: str) -> bool:

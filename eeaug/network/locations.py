@@ -9,6 +9,7 @@ from math import prod
 
 from eeaug.backbone.model import INPUT
 from eeaug.network.graph import Block
+from eeaug.support.sample_layout import SampleLayout
 
 __all__ = ["Location", "find", "pooled_shape", "thinned"]
 
@@ -21,13 +22,14 @@ class Location:
     """A block boundary that exactly one tensor of ``shape`` crosses, or the model's input.
 
     ``after`` is the number of blocks that have run there, none at the input; ``remaining_macs`` follow it in the
-    backbone.
+    backbone. ``carries``: names of inputs that cross it as they came, because later blocks read them.
     """
 
     name: str
     after: int
     shape: tuple[int, ...]
     remaining_macs: int
+    carries: tuple[str, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -39,7 +41,7 @@ class Location:
 
 
 def find(
-    blocks: Sequence[Block], outputs: int, input_shape: tuple[int, ...]
+    blocks: Sequence[Block], outputs: int, layout: SampleLayout
 ) -> tuple[tuple[Location, ...], dict[str, str]]:
     """The locations in order, and the reason for every block that is none, by its name; of the input, by INPUT.
 
@@ -50,7 +52,7 @@ def find(
     reasons: dict[str, str] = {}
     total = remaining = sum(block.total_macs for block in blocks)
 
-    def settle(name: str, after: int, shape: tuple[int, ...]) -> None:
+    def settle(name: str, after: int, shape: tuple[int, ...], carries: tuple[str, ...] = ()) -> None:
         head = shape[-1] * outputs if shape else 0
         if after == len(blocks):
             reasons[name] = "the classifier itself"
@@ -61,12 +63,15 @@ def find(
         elif remaining <= head:
             reasons[name] = f"nothing to save: {remaining:,} MACs follow, the smallest head costs {head:,}"
         else:
-            locations.append(Location(name, after, shape, remaining))
+            locations.append(Location(name, after, shape, remaining, carries))
 
-    settle(INPUT, 0, input_shape)
+    if layout.several:
+        reasons[INPUT] = f"no single tensor is the sample: the model has the inputs {', '.join(layout.names)}"
+    else:
+        settle(INPUT, 0, layout.shape)
     for after, block in enumerate(blocks, start=1):
         remaining -= block.total_macs
-        settle(block.name, after, block.shape)
+        settle(block.name, after, block.shape, block.carries)
         if block.name not in reasons:
             continue
         if len(block.layers) >= TANGLED_LAYERS and 2 * block.total_macs > total:

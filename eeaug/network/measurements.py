@@ -121,7 +121,7 @@ class _Models:
         path = self.folder / file
         if file not in self._read:
             loaded = model.load(path, allow_unsafe=self.allow_unsafe)
-            self._read[file] = dict(graph.layer_graph(loaded.calls, loaded.input_shape).nodes(data=True))
+            self._read[file] = dict(graph.layer_graph(loaded.calls, loaded.layout).nodes(data=True))
         nodes = self._read[file]
         if layer is not None and layer not in nodes:
             raise InputError(f"{path} has no layer '{layer}'{nearest(layer, nodes)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eeaug.schema.words import Schema, by_name, count, number, record, rows, text
+from eeaug.schema.words import Schema, by_name, count, extended, number, record, rows, text
 from eeaug.settings import FAMILIES
 
 __all__ = ["PATH", "SCHEMA"]
@@ -18,12 +18,15 @@ def _size(description: str, *, least: int = 1) -> Schema:
 
 _SHAPE = rows("Of one sample.", _size("An axis."), minItems=1, maxItems=4)
 _WINDOW = rows("Of an average, by axis; none: no average.", _size("An axis."), maxItems=2)
-_LOCATION = record(
-    "Where a head stands.",
-    name=text("The layer after which.", minLength=1),
-    after=count("Blocks that have run there.", "blocks"),
-    shape=_SHAPE,
-    remaining_macs=count("That follow in the backbone.", "MAC"),
+_LOCATION = extended(
+    record(
+        "Where a head stands.",
+        name=text("The layer after which.", minLength=1),
+        after=count("Blocks that have run there.", "blocks"),
+        shape=_SHAPE,
+        remaining_macs=count("That follow in the backbone.", "MAC"),
+    ),
+    carries=rows("Inputs of the model that cross it as they came.", text("A name."), minItems=1),
 )
 
 

@@ -61,6 +61,9 @@ def _manifest(files: Schema) -> Schema:
             reference=_REFERENCE,
             files=files,
         ),
+        model_inputs=rows(
+            "Inputs of a model that has several; a sample has one tensor for each.", _MODEL_INPUT, minItems=2
+        ),
         finetuned=count("Passes over the training data that changed the model itself.", "passes", least=1),
         early_view=flag("Whether the final classifier sees an exit's tensor, so that the given one is not here."),
         retargeted_from=record(
@@ -90,12 +93,18 @@ _PER_CHANNEL = {
     "description": "A number, one for each channel, or nested as a sample; null: not applied.",
 }  # its numbers are checked as an array, as there may be one for each element of a sample
 
-_PREPROCESSING = record(
-    "x' = ((x · scale + offset) − mean) / std.",
-    scale=number("Of stored values.", "1", least=None),
-    offset=number("Added then.", "1", least=None),
-    mean=_PER_CHANNEL,
-    std=_PER_CHANNEL,
+_STEPS = {
+    "scale": number("Of stored values.", "1", least=None),
+    "offset": number("Added then.", "1", least=None),
+    "mean": _PER_CHANNEL,
+    "std": _PER_CHANNEL,
+}
+_PREPROCESSING = extended(
+    record("x' = ((x · scale + offset) − mean) / std.", **_STEPS),
+    inputs=by_name(
+        "Of a model with several inputs, by input; the steps beside it change nothing then.",
+        record("x' = ((x · scale + offset) − mean) / std.", **_STEPS),
+    ),
 )
 
 _INPUT = record("A file.", name=text("Base name.", **_NAME), sha256=sha256("Of its contents."))
@@ -111,25 +120,39 @@ _CONSTANT = number(
 )  # fmt: skip
 _SHAPE = rows("Of one sample, without batch.", count("Size of an axis.", "values", least=1), minItems=1)
 
+_MODEL_INPUT = record(
+    "An input.",
+    name=text("Its name, which the files of stages give it, too.", **_NAME),
+    shape=_SHAPE,
+    dtype=text("That the given model declares; files take float32, int8 files int8.", **_NAME),
+)
+
 _STAGE = extended(
     record(
         "A stage.",
         name=text("Its folder below stages/.", **_NAME),
         processor=text("What runs it.", **_NAME),
-        inputs=rows("Name of what it takes.", text("A name.", **_NAME), minItems=1, maxItems=1),
-        input_shape=_SHAPE,
+        inputs=rows(
+            "Names of what its files take: of the hand-over before it, or of the model's inputs.",
+            text("A name.", **_NAME),
+            minItems=1,
+        ),
+        input_shape=rows(
+            "Of what it is given of one sample, without batch; of several tensors, how many values they have.",
+            count("Size of an axis.", "values", least=1),
+            minItems=1,
+        ),
         outputs=record(
             "What it gives.",
             probabilities=text("Name of what its classifier says.", **_NAME),
             handover=rows(
-                "What goes on, none after the last stage.",
+                "What goes on, none after the last stage: what it computes, then inputs of the model as they came.",
                 record(
                     "A tensor.",
                     name=text("Its name.", **_NAME),
                     shape=_SHAPE,
                     bytes=count("Of a sample, in its processor's arithmetic.", "B"),
                 ),
-                maxItems=1,
             ),
         ),
         reuse=or_null(

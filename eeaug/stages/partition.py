@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from eeaug.backbone.model import INPUT, Classifier
 from eeaug.frameworks import keras_to_onnx
 from eeaug.heads import keras_head
 from eeaug.heads.training import Trained
+from eeaug.support.sample_layout import SampleLayout
 
 __all__ = [
     "FINAL",
@@ -37,7 +37,9 @@ class Stage:
 
     ``start`` and ``end`` are locations; None stands for the model's input and output. ``threshold`` None
     means that nothing leaves here (in the last stage: everything does). ``macs`` is the whole stage's cost.
-    ``choices``: names of its processor's level and memories, as hardware.Mode has them.
+    ``row``: what the stage is given, the tensor of the stage before and inputs of the model; of these its files
+    take those named in ``takes``. ``onward``: what it hands over, which is the row of the next stage; None in the
+    last. ``choices``: names of its processor's level and memories, as hardware.Mode has them.
     """
 
     name: str
@@ -46,8 +48,9 @@ class Stage:
     end: str | None
     exit: Trained | None
     threshold: float | None
-    input_shape: tuple[int, ...]
-    handover_shape: tuple[int, ...]
+    row: SampleLayout
+    takes: tuple[str, ...]
+    onward: SampleLayout | None
     bytes_per_element: int
     macs: int
     weights: tuple[float, ...] = ()
@@ -55,17 +58,26 @@ class Stage:
     choices: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.row.shape
+
+    @property
     def input_name(self) -> str:
         """The name of the tensor that feeds it, which the stage before gives under the same name."""
-        return INPUT if self.start is None else handover_name(self.start)
+        return self.row.names[0]
 
     @property
     def handover(self) -> str | None:
-        return None if self.end is None else handover_name(self.end)
+        return None if self.onward is None else self.onward.names[0]
+
+    @property
+    def handover_shape(self) -> tuple[int, ...]:
+        """Of the tensor that it computes and hands over."""
+        return () if self.onward is None else self.onward.shapes[0]
 
     @property
     def handover_bytes(self) -> int:
-        return (prod(self.handover_shape) + self.carried) * self.bytes_per_element if self.end is not None else 0
+        return 0 if self.onward is None else (sum(self.onward.sizes) + self.carried) * self.bytes_per_element
 
 
 def handover_name(location: str) -> str:
@@ -101,10 +113,15 @@ def stages(
     choices : m + 1 of Stage.choices; none: no processor has several of anything
     """
     cut: list[Stage] = []
-    start, shape = None, classifier.input_shape
+    layout = classifier.layout if classifier.layout.several else SampleLayout((INPUT,), classifier.layout.shapes)
+    start, row = None, layout
     for k, (processor, width) in enumerate(processors):
         trained = exits[k] if k < len(exits) else None
         end = trained.head.location if trained else None
+        onward = None
+        if end:
+            passed = layout.only(end.carries)
+            onward = SampleLayout((handover_name(end.name), *passed.names), (end.shape, *passed.shapes))
         cut.append(
             Stage(
                 name=f"{k}-{processor}",
@@ -113,8 +130,9 @@ def stages(
                 end=end.name if end else None,
                 exit=trained,
                 threshold=thresholds[k] if trained else None,
-                input_shape=shape,
-                handover_shape=end.shape if end else (),
+                row=row,
+                takes=_taken(classifier, start, row, [*_reads(trained), end.name if end else classifier.output]),
+                onward=onward,
                 bytes_per_element=width,
                 macs=macs[k],
                 weights=weights[k] if weights and k else (),
@@ -122,35 +140,56 @@ def stages(
                 choices=choices[k] if choices else {},
             )
         )
-        if end:
-            start, shape = end.name, end.shape
+        if end and onward:
+            start, row = end.name, onward
     return tuple(cut)
 
 
+def _nodes(classifier: Classifier, start: str | None, row: SampleLayout) -> dict[str, str]:
+    """What the graph calls the tensors that a stage is given, by their names."""
+    first = {} if start is None else {row.names[0]: start}
+    return {name: first.get(name) or classifier.sources.get(name, INPUT) for name in row.names}
+
+
+def _taken(classifier: Classifier, start: str | None, row: SampleLayout, ends: Sequence[str]) -> tuple[str, ...]:
+    """Names of what is computed with, of what a stage is given."""
+    nodes = _nodes(classifier, start, row)
+    run = classifier.between(nodes.values(), ends)
+    read = {source for call in classifier.calls if call.name in run for source in call.inputs} | {*ends}
+    return tuple(name for name in row.names if nodes[name] in read)
+
+
 def stage_graph(classifier: Classifier, stage: Stage) -> tuple[Any, dict[str, Any]]:
-    """The stage's Keras input and its outputs by name: probabilities, then (but in the last) the hand-over."""
+    """The stage's Keras input, or a list of them, and its outputs by name: probabilities, then the hand-over.
+
+    The last stage has no hand-over; inputs of the model that others hand on are no outputs.
+    """
     import keras
 
-    inputs = keras.Input(stage.input_shape, name=stage.input_name)
+    nodes = _nodes(classifier, stage.start, stage.row)
+    inputs = {name: keras.Input(stage.row.shape_of(name), name=name) for name in stage.takes}
     end = stage.end or classifier.output
-    tensors = classifier.replay(stage.start, inputs, [*_reads(stage.exit), end])
+    tensors = classifier.replay({nodes[name]: t for name, t in inputs.items()}, [*_reads(stage.exit), end])
+    given = list(inputs.values()) if len(inputs) > 1 else inputs[stage.takes[0]]
     if stage.exit is None:
-        return inputs, {PROBABILITIES: _final(classifier, tensors[end])}
+        return given, {PROBABILITIES: _final(classifier, tensors[end])}
     handover = keras_to_onnx.as_float32(tensors[end], "eeaug_handover")
-    return inputs, {PROBABILITIES: _attached(stage.exit, tensors), str(stage.handover): handover}
+    return given, {PROBABILITIES: _attached(stage.exit, tensors), str(stage.handover): handover}
 
 
 def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
     """The whole early-exit model: one output per classifier, ``exit_<location>`` in order, then ``final``."""
     import keras
 
-    inputs = keras.Input(classifier.input_shape, name=INPUT)
+    inputs = classifier.fresh_inputs(keras)
     locations = [trained.head.location.name for trained in exits]
     earlier = [name for trained in exits for name in _reads(trained)]
-    tensors = classifier.replay(None, inputs, list(dict.fromkeys([*earlier, *locations, classifier.output])))
+    ends = list(dict.fromkeys([*earlier, *locations, classifier.output]))
+    tensors = classifier.replay(inputs, ends)
     outputs = {exit_name(trained): _attached(trained, tensors) for trained in exits}
     outputs[FINAL] = _final(classifier, tensors[classifier.output])
-    return keras.Model(inputs, outputs, name="augmented")
+    given = list(inputs.values())
+    return keras.Model(given if classifier.layout.several else given[0], outputs, name="augmented")
 
 
 def backbone(augmented: Any, path: Path) -> Classifier:

@@ -129,8 +129,8 @@ def settled(given: Classifier, *, several: bool = False) -> Classifier:
 
 
 def last_stage(keras: Any, given: Classifier) -> np.ndarray:
-    end = given.replay(None, given.inputs, [given.output])[given.output]
-    return np.asarray(keras.Model(given.inputs, given.probabilities(end))(X))
+    end = given.replay({"input": given.inputs[0]}, [given.output])[given.output]
+    return np.asarray(keras.Model(given.inputs[0], given.probabilities(end))(X))
 
 
 @pytest.mark.parametrize("build", PROBABILITIES.values(), ids=PROBABILITIES)

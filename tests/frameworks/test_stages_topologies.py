@@ -66,7 +66,7 @@ def build(name: str, size: int, folder: Path) -> tuple[Any, Classifier, np.ndarr
 def places(given: Classifier) -> tuple[tuple[Location, ...], dict[str, str], tuple[graph.Block, ...]]:
     """Those between blocks; the input is one of every network."""
     blocks = graph.blocks(given)
-    (start, *found), reasons = locations.find(blocks, given.decision.outputs, given.input_shape)
+    (start, *found), reasons = locations.find(blocks, given.decision.outputs, given.layout)
     assert start.at_input
     return tuple(found), reasons, blocks
 

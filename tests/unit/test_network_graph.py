@@ -8,7 +8,7 @@ from math import prod
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layer_lists import Net
+from layer_lists import Net, one_input
 
 from eeaug.backbone.model import INPUT, Call
 from eeaug.network import graph, locations
@@ -179,7 +179,7 @@ def test_an_activation_is_not_in_place_while_its_input_is_still_needed() -> None
 
 def test_locations_and_the_reasons_for_all_other_blocks() -> None:
     blocks = plain().blocks()
-    found, reasons = locations.find(blocks, 10, (8, 8, 3))
+    found, reasons = locations.find(blocks, 10, one_input(8, 8, 3))
     # 4,688 MACs follow a_pool; 80 follow gap, as many as the smallest head has: 8 · 10
     total = sum(block.total_macs for block in blocks)
     assert [(at.name, at.after, at.shape, at.remaining_macs) for at in found] == [
@@ -202,8 +202,8 @@ def test_no_location_on_a_tensor_that_no_head_fits() -> None:
     reshaped = Net((2, 4, 4, 2))
     reshaped.add("video", "Conv3D", INPUT, (2, 4, 4, 2), (1, 3, 3, 2, 2))
     reshaped.add("video2", "Conv3D", "video", (2, 4, 4, 2), (1, 3, 3, 2, 2))
-    assert [at.name for at in locations.find(net.blocks(), 3, (2, 4, 4, 2))[0]] == ["flat"]
-    found, reasons = locations.find(reshaped.blocks(), 3, (2, 4, 4, 2))
+    assert [at.name for at in locations.find(net.blocks(), 3, one_input(2, 4, 4, 2))[0]] == ["flat"]
+    found, reasons = locations.find(reshaped.blocks(), 3, one_input(2, 4, 4, 2))
     assert not found
     assert reasons["video"] == reasons[INPUT] == "no head for a tensor of shape (2, 4, 4, 2)"
 
@@ -211,7 +211,7 @@ def test_no_location_on_a_tensor_that_no_head_fits() -> None:
 def test_no_exit_on_the_input_of_what_is_no_more_than_a_head() -> None:
     net = Net((10,))
     net.dense("logits", INPUT, 3)
-    found, reasons = locations.find(net.blocks(), 3, (10,))
+    found, reasons = locations.find(net.blocks(), 3, one_input(10))
     assert not found
     assert reasons[INPUT] == "nothing to save: 30 MACs follow, the smallest head costs 30"
 
@@ -227,7 +227,7 @@ def test_a_network_in_one_piece_says_so() -> None:
     net.dense("logits", "gap", 3)
     blocks = net.blocks()
     assert [len(block.layers) for block in blocks] == [62, 1]
-    assert locations.find(blocks, 3, (4, 4, 2))[1]["gap"] == (
+    assert locations.find(blocks, 3, one_input(4, 4, 2))[1]["gap"] == (
         "nothing to save: 6 MACs follow, the smallest head costs 6; "
         "no single tensor cuts the 62 layers of this block"
     )

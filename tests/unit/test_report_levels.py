@@ -22,6 +22,7 @@ from eeaug.report.words.battery import Use
 from eeaug.schema.report import schema
 from eeaug.search.space import Design
 from eeaug.stages.partition import Stage
+from eeaug.support.sample_layout import SampleLayout
 
 
 @pytest.fixture
@@ -128,8 +129,10 @@ def test_counted_instructions_become_seconds_by_the_clock_of_the_level() -> None
 
 
 def test_the_target_in_the_report_says_where_things_lie_and_what_is_not_counted() -> None:
+    row = SampleLayout(("input",), ((10,),))
+
     def stage(k: int, choices: dict[str, str]) -> Stage:
-        return Stage(f"{k}-one", "one", None, None, None, None, (10,), (), 1, 1, choices=choices)
+        return Stage(f"{k}-one", "one", None, None, None, None, row, ("input",), None, 1, 1, choices=choices)
 
     def block(*choices: dict[str, str]) -> dict[str, Any]:
         return target_facts.block(chosen(*choices), [stage(k, each) for k, each in enumerate(choices)], COSTS)

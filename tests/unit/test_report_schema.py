@@ -48,9 +48,11 @@ def optional(at: str) -> set[str]:
     if at.endswith("int8.stages[]"):
         return {"vela"}
     if at.endswith("manifest"):
-        return {"finetuned", "early_view", "retargeted_from", "int8", "c", "c_int8"}
+        return {"model_inputs", "finetuned", "early_view", "retargeted_from", "int8", "c", "c_int8"}
     if "manifest" not in at:
         return set()
+    if at.endswith(".preprocessing"):
+        return {"inputs"}
     return (
         {"int8", "tflm", "vela", *CHOICES}
         if at.endswith(".stages[]")

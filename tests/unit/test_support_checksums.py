@@ -25,6 +25,7 @@ from eeaug.network.locations import Location
 from eeaug.support import cache as caching
 from eeaug.support import checksums
 from eeaug.support.cache import Cache
+from eeaug.support.sample_layout import SampleLayout
 
 Rng = np.random.Generator
 N = 50
@@ -108,7 +109,9 @@ class Stopped(BaseException):
 def extraction(place: Path) -> Extraction:
     """Of a model that gives functions of its input."""
     cache = Cache(place)
-    model: Any = SimpleNamespace(decision=SimpleNamespace(outputs=CLASSES), output="out", logits=False)
+    model: Any = SimpleNamespace(
+        decision=SimpleNamespace(outputs=CLASSES), output="out", logits=False, layout=SampleLayout(("x",), ((4,),))
+    )
     return Extraction(model, Preprocessing(), cache, cache.network("m.h5", "1", "d.npz"), threads=1)
 
 
@@ -145,9 +148,7 @@ def computed(wanted: list[Wanted], x: np.ndarray) -> list[np.ndarray]:
     return [answers if w.location is None else of[w.window] for w in wanted]  # type: ignore[index]
 
 
-def run(
-    model: bytes, threads: int, outputs: Any, x: np.ndarray, numbers: Any, part: str, preprocessing: Any
-) -> Any:
+def run(model: bytes, threads: int, outputs: Any, x: np.ndarray, numbers: Any, part: str, *others: Any) -> Any:
     """Stands for ONNX Runtime."""
     wanted = [WANTED[i] for i in model]
     for start in range(0, len(x), 5):

@@ -121,7 +121,7 @@ def check(work: Work, reference: Reference) -> Checked:
 def _given(work: Work) -> list[NDArray[np.float32]]:
     """What every stage is given of the first sample."""
     handed = Cascade.load(work.directory, work.manifest, work.threads).through(work.x[:1])
-    return [work.x[:1], *(tensor for _, tensor in handed if tensor is not None)]
+    return [work.x[:1], *(tensors[0] for _, tensors in handed if tensors)]
 
 
 def _planned(work: Work) -> tuple[CProcessor, ...]:

@@ -296,7 +296,7 @@ def _given(work: Work) -> list[NDArray[Any]]:
     session = stages.sessions[0]
     assert isinstance(session, Int8)
     first = session.taken(stages.stages[0].input_name, work.x[:1])
-    return [first, *(handed for _, handed in stages.through(work.x[:1]) if handed is not None)]
+    return [first, *(handed[0] for _, handed in stages.through(work.x[:1]) if handed)]
 
 
 def _check_stages(work: Work, compiler: str, folder: Path, x: NDArray[np.float32], place: Path) -> None:

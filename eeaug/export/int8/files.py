@@ -32,24 +32,29 @@ def write(work: Work) -> Added:
 
     They are run by LiteRT's reference kernels if TFLM or C is made of them, and these kernels are there and right.
     """
-    tensor = _calibration(work)
+    calibration = _calibration(work)
+    given = work.stages[0].row.split(calibration)  # by name, what a stage is given of the samples
     reference = not {"tflm", "c-int8"}.isdisjoint(work.manifest.settings["formats"])
-    samples = len(tensor)
+    samples = len(calibration)
     before: Quantisation | None = None
+    known: dict[str, Quantisation] = {}  # of inputs of a model that has several
     files, entries = [], []
     for stage, entry in zip(work.stages, work.manifest.stages, strict=True):
         inputs, outputs = stage_graph(work.classifier, stage)
-        content = keras_to_tflite.to_tflite(inputs, outputs, input_name=stage.input_name, samples=tensor)
-        content, facts = _joined(content, stage, before)
+        taken = [given[name] for name in stage.takes]
+        content = keras_to_tflite.to_tflite(inputs, outputs, input_name=stage.takes[0], samples=taken)
+        content, facts = _joined(content, stage, before, known)
         name = f"stages/{stage.name}/{FILE}"
         (work.directory / name).write_bytes(content)
         files.append(name)
         entries.append({"int8": facts})
-        reference = reference and tflite_session.has_reference_kernels(content, tensor[:COMPARED])
-        if stage.handover is not None:
+        few = {name: given[name][:COMPARED] for name in stage.takes}
+        reference = reference and tflite_session.has_reference_kernels(content, few)
+        if stage.handover is not None and stage.onward is not None:
             before = facts.outputs[stage.handover]
             session = Session(work.directory / entry.files["tflite"], work.threads)
-            (tensor,) = session.run([stage.handover], {stage.input_name: tensor})
+            (tensor,) = session.run([stage.handover], {name: given[name] for name in stage.takes})
+            given = {stage.handover: tensor, **{name: given[name] for name in stage.onward.names[1:]}}
     kernels = "reference" if reference else "optimised"
     return Added(files, entries, {"int8": Int8Files(kernels, samples)})
 
@@ -62,8 +67,12 @@ def _calibration(work: Work) -> NDArray[np.float32]:
     return work.calibration[:: -(-len(work.calibration) // most)]
 
 
-def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[bytes, Int8Stage]:
+def _joined(
+    content: bytes, stage: Stage, before: Quantisation | None, known: dict[str, Quantisation]
+) -> tuple[bytes, Int8Stage]:
     """The file, taking what it is handed as ``before`` gives it, and the manifest's entry about its tensors.
+
+    An input of the model is taken by all stages as the first one does that takes it: ``known``, which is added to.
 
     ``requantised_from``: where the two differ by more than rounding, what is to be converted before the stage runs.
 
@@ -81,13 +90,19 @@ def _joined(content: bytes, stage: Stage, before: Quantisation | None) -> tuple[
         raise ConversionError(
             f"stage {stage.name}: int8 probabilities with {quantisation}, not {STEP} and {ZERO_POINT}"
         )
-    takes = session.inputs[stage.input_name]
-    assert takes is not None
+    takes: dict[str, Quantisation] = {}
     requantised_from = None
-    if before is not None and before != takes:
-        if before.zero_point == takes.zero_point and isclose(before.scale, takes.scale, rel_tol=ROUNDING):
-            content, takes = tflite_file.with_input(content, before.scale, before.zero_point), before
+    for name, quantised in session.inputs.items():
+        assert quantised is not None
+        takes[name], handed = quantised, stage.start is not None and name == stage.input_name
+        comes = before if handed else known.setdefault(name, quantised)
+        if comes is None or comes == quantised:
+            continue
+        if comes.zero_point == quantised.zero_point and isclose(comes.scale, quantised.scale, rel_tol=ROUNDING):
+            content, takes[name] = tflite_file.with_input(content, name, comes.scale, comes.zero_point), comes
+        elif handed:
+            requantised_from = comes
         else:
-            requantised_from = before
+            raise ConversionError(f"stage {stage.name}: takes {name} with {quantised}, an earlier one with {comes}")
     outputs = {name: q for name, q in session.outputs.items() if q is not None}
-    return content, Int8Stage({stage.input_name: takes}, outputs, requantised_from)
+    return content, Int8Stage({name: takes[name] for name in stage.takes}, outputs, requantised_from)

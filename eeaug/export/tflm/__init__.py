@@ -180,7 +180,7 @@ def _taken(work: Work) -> list[NDArray[np.int8]]:
     """What every stage is given of the first sample."""
     stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
     tensors: list[NDArray[Any]] = [work.x[:1]]
-    tensors += [handed for _, handed in stages.through(work.x[:1]) if handed is not None]
+    tensors += [handed[0] for _, handed in stages.through(work.x[:1]) if handed]
     return [
         session.taken(entry.input_name, tensor)
         for entry, session, tensor in zip(stages.stages, stages.sessions, tensors, strict=True)

@@ -1,0 +1,105 @@
+"""The inputs of the given model: their names, shapes and types, and which of them its output needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eeaug.backbone.calls import INPUT
+from eeaug.backbone.safe_names import safe
+from eeaug.errors import ConversionError
+from eeaug.support.sample_layout import SampleLayout
+
+__all__ = ["Inputs", "node_of", "read_inputs"]
+
+
+def node_of(name: str, layout: SampleLayout) -> str:
+    """What graphs call an input: INPUT where it is alone, else a name that no layer can have."""
+    return f"{INPUT}:{name}" if layout.several else INPUT
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Inputs of a model in its order.
+
+    Parameters
+    ----------
+    tensors : new Keras inputs that stand for them
+    dtypes : that the model declares
+    unused : names of those that its output does not depend on, which are left out here
+    """
+
+    layout: SampleLayout
+    tensors: tuple[Any, ...]
+    dtypes: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+
+    @property
+    def nodes(self) -> dict[int, str]:
+        """What graphs call them, by the identity of their tensors."""
+        return {id(t): node_of(n, self.layout) for t, n in zip(self.tensors, self.layout.names, strict=True)}
+
+    def needed(self, output: Any) -> list[int]:
+        """Numbers of those that a tensor depends on."""
+        seen, stack = {id(output)}, [output]
+        while stack:
+            operation, index, _ = stack.pop()._keras_history
+            more = [t for t in operation._inbound_nodes[index].input_tensors if id(t) not in seen]
+            seen |= {id(t) for t in more}
+            stack += more
+        return [i for i, tensor in enumerate(self.tensors) if id(tensor) in seen]
+
+    def used_by(self, where: str, output: Any) -> Inputs:
+        """Those that a tensor depends on.
+
+        Raises
+        ------
+        ConversionError : none, or one with an open size
+        """
+        kept = self.needed(output)
+        if not kept:
+            raise ConversionError(f"{where} its output depends on none of its inputs")
+        names = tuple(self.layout.names[i] for i in kept)
+        for i in kept:
+            shape = self.layout.shapes[i]
+            if None in shape:
+                raise ConversionError(
+                    f"{where} input shape {shape} has open dimensions; fix them and save again"
+                    if len(kept) == 1
+                    else f"{where} the input {names[kept.index(i)]!r} has the shape {shape} with open dimensions; "
+                    "fix them and save again"
+                )
+        return replace(
+            self,
+            layout=self.layout.only(names),
+            tensors=tuple(self.tensors[i] for i in kept),
+            dtypes=tuple(self.dtypes[i] for i in kept),
+            unused=tuple(name for name in self.layout.names if name not in names),
+        )
+
+
+def read_inputs(keras: Any, where: str, model: Any, reserved: Collection[str]) -> Inputs:
+    """All inputs of a Keras model.
+
+    Raises
+    ------
+    ConversionError : one is text
+    """
+    names: list[str] = []
+    for tensor in model.inputs:
+        if tensor.dtype == "string":
+            which = "its input" if len(model.inputs) == 1 else f"its input {tensor.name!r}"
+            raise ConversionError(f"{where} {which} is text; give the part of the model that takes numbers")
+        name = safe(tensor.name)
+        while name in names or (name in reserved and name != INPUT):
+            name += "_"
+        names.append(name)
+    shapes = tuple(tuple(tensor.shape[1:]) for tensor in model.inputs)
+    dtypes = tuple(str(tensor.dtype) for tensor in model.inputs)
+    # fixed names: Keras' automatic ones count up within a process, and would differ between runs
+    tensors = tuple(
+        keras.Input(shape, dtype=dtype, name=name if len(names) > 1 else INPUT)
+        for name, shape, dtype in zip(names, shapes, dtypes, strict=True)
+    )
+    return Inputs(SampleLayout(tuple(names), shapes), tensors, dtypes)
