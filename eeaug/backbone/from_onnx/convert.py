@@ -1,0 +1,280 @@
+"""An ONNX graph as a functional Keras model, node by node, and which layer stands for which of its values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eeaug.backbone.from_onnx import (
+    arithmetic,
+    atoms,
+    classical,
+    constants,
+    file,
+    fused,
+    normalising,
+    products,
+    recurrent,
+    shaping,
+    windows,
+)  # fmt: skip
+from eeaug.backbone.from_onnx.atoms import Value
+from eeaug.backbone.from_onnx.builder import Builder, Operand, Unsupported
+from eeaug.errors import ConversionError
+from eeaug.support.printable import quoted
+
+__all__ = ["VERSION", "Converted", "Origin", "converted"]
+
+VERSION = 1  # of the conversion: rises where the same file gives other numbers
+HANDLERS: dict[str, Callable[[Builder, Sequence[Operand | None], Mapping[str, Any]], Any]] = {
+    **arithmetic.HANDLERS, **products.HANDLERS, **windows.HANDLERS, **shaping.HANDLERS, **normalising.HANDLERS,
+    **recurrent.HANDLERS, **classical.HANDLERS,
+}  # fmt: skip
+# What a sample goes through before something shows which of its axes are channels
+_ON_THE_WAY = ("Identity", "Cast", "Add", "Sub", "Mul", "Div", "Pad", "Dropout", "Relu", "Clip", "Scaler")
+_CHANNELS_FIRST = ("Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "BatchNormalization", "ConvTranspose",
+                   "InstanceNormalization")  # fmt: skip
+_WHOLE_NUMBERS = (2, 3, 4, 5, 6, 7, 12, 13)  # element types of TensorProto
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The ONNX value that a layer stands for, and how its axes lie in the layer's tensor (batch, *memory).
+
+    ``value`` is of one sample: its shape for a batch of one is ``shape``; cut into ``parts`` and transposed by
+    ``order`` it is in the order of memory.
+    """
+
+    node: str
+    value: str
+    shape: tuple[int, ...]
+    parts: tuple[int, ...]
+    order: tuple[int, ...]
+
+    def in_memory(self, array: Any) -> Any:
+        """An array of this value for one sample, flat in the order of memory."""
+        return np.asarray(array).reshape(self.parts).transpose(self.order).ravel()
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A Keras model and what each of its layers stands for, by the layer's name."""
+
+    model: Any
+    origins: Mapping[str, Origin] = field(repr=False)
+
+
+def converted(path: Path, keras: Any, input_shape: tuple[int, ...] | None = None) -> Converted:
+    """The classifier in an ONNX file as a Keras model with the file's input shape, its outputs by their names.
+
+    Outputs that are labels (of ArgMax, ZipMap) are left out where there are others.
+
+    Raises
+    ------
+    InputError, ConversionError : as file.read, or a node has no equal in Keras; names the node
+    """
+    model = file.read(path)
+    graph = model.graph
+    opsets = {opset.domain or "": opset.version for opset in model.opset_import}
+    known = {tensor.name: constants.plain(_array(tensor)) for tensor in graph.initializer}
+    if graph.sparse_initializer:
+        raise ConversionError(f"{path}: it has sparse weights, which Keras has not")
+    _written_out(graph, known)
+    outputs = _scores(path, graph)
+    fused.fuse(model, known)
+    needed = _needed(graph, outputs)
+    operands: dict[str, Operand] = dict(known)
+    inputs = _inputs(path, graph, keras, known, needed, input_shape)
+    taken = {tensor.name for tensor in inputs.values()} | {"input"}
+    builder = Builder(keras, opsets.get("", opsets.get("ai.onnx", 1)), None, taken, {})
+    for name, tensor in inputs.items():
+        groups = tuple(atoms.atom(n) for n in tensor.shape[1:])
+        value = Value(tensor, groups, ((), *groups))
+        operands[name] = _at_the_door(builder, graph, name, value)
+    origins: dict[str, Origin] = {}
+    read = {name for node in needed for name in node.input} | set(outputs.values())
+    for node in needed:
+        for k, name in enumerate(node.output):
+            if name not in read:
+                node.output[k] = ""
+        results = _node(path, builder, node, operands, opsets)
+        for name, result in zip(node.output, results, strict=False):
+            if not name or result is None:
+                continue
+            operands[name] = result
+            if isinstance(result, Value):
+                layer = result.tensor._keras_history.operation.name
+                origins.setdefault(layer, _origin(node, name, result))
+    ends = {name: _end(path, builder, name, operands[value]) for name, value in outputs.items()}
+    tensors = list(inputs.values())
+    whole = keras.Model(tensors, ends if len(ends) > 1 else next(iter(ends.values())), name="onnx")
+    return Converted(whole, origins)
+
+
+def _array(tensor: Any) -> Any:
+    import onnx
+
+    return onnx.numpy_helper.to_array(tensor)
+
+
+def _written_out(graph: Any, known: dict[str, Any]) -> None:
+    """Constants that are nodes, and copies of constants, among the known ones; their nodes away."""
+    kept = []
+    for node in graph.node:
+        if node.op_type == "Constant" and not node.domain:
+            known[node.output[0]] = constants.folded(node, [], {})[0]
+        elif node.op_type == "Identity" and node.input[0] in known:
+            known[node.output[0]] = known[node.input[0]]
+        else:
+            kept.append(node)
+    copies = [type(node).FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _scores(path: Path, graph: Any) -> dict[str, str]:
+    """The outputs that hold numbers, and the values that they are; of a ZipMap what it names."""
+    maker = {name: node for node in graph.node for name in node.output}
+    scores: dict[str, str] = {}
+    for value in graph.output:
+        node = maker.get(value.name)
+        kind = value.type.tensor_type.elem_type
+        if node is not None and node.op_type == "ZipMap":
+            scores[value.name] = node.input[0]
+        elif kind in (8, *_WHOLE_NUMBERS) or (node is not None and node.op_type in classical.LABELS):
+            continue  # texts or numbers of classes
+        else:
+            scores[value.name] = value.name
+    if not scores:
+        raise ConversionError(f"{path}: all that it gives out are labels; eeaug needs probabilities or logits")
+    return scores
+
+
+def _needed(graph: Any, outputs: Mapping[str, str]) -> list[Any]:
+    """The nodes that outputs depend on, in the file's order, which is topological."""
+    wanted, nodes = set(outputs.values()), []
+    for node in reversed(graph.node):
+        if wanted & set(node.output):
+            nodes.append(node)
+            wanted |= {name for name in node.input if name}
+    return nodes[::-1]
+
+
+def _inputs(
+    path: Path,
+    graph: Any,
+    keras: Any,
+    known: Mapping[str, Any],
+    needed: Sequence[Any],
+    shape: tuple[int, ...] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """A Keras input for each of the graph's that is read."""
+    read = {name for node in needed for name in node.input}
+    inputs = {}
+    for value in graph.input:
+        if value.name in known or value.name not in read:
+            continue
+        kind = value.type.tensor_type
+        dims = [dim.dim_value or None for dim in kind.shape.dim]
+        given = list(shape) if shape is not None else dims[1:]
+        if not dims or kind.elem_type == 8:
+            raise ConversionError(f"{path}: its input {quoted(value.name)} is no array of numbers for every sample")
+        if None in given:
+            raise ConversionError(
+                f"{path}: its input {quoted(value.name)} has the open shape {tuple(given)}; --input-shape fixes it"
+            )
+        if len(given) != len(dims) - 1:
+            raise ConversionError(
+                f"{path}: its input {quoted(value.name)} has {len(dims) - 1} axes after the batch, not {len(given)}"
+            )
+        dtype = "int32" if _looked_up(needed, value.name) else "float32"
+        plain = "".join(letter if letter.isalnum() or letter in "_.-" else "_" for letter in value.name).strip(
+            "_.-"
+        )
+        inputs[value.name] = keras.Input(tuple(given), dtype=dtype, name=plain or "x")
+    if not inputs:
+        raise ConversionError(f"{path}: its outputs depend on no input")
+    return inputs
+
+
+def _looked_up(nodes: Sequence[Any], name: str) -> bool:
+    """Whether numbers of this value say which row of a table is meant."""
+    return any(node.op_type == "Gather" and len(node.input) > 1 and node.input[1] == name for node in nodes)
+
+
+def _at_the_door(builder: Builder, graph: Any, name: str, value: Value) -> Value:
+    """Samples with channels first are put into the order of Keras once, before anything reads them."""
+    current = name
+    while len(value.axes) > 2:
+        readers = [node for node in graph.node if current in node.input]
+        if any(node.op_type in _CHANNELS_FIRST for node in readers):
+            builder.node = _Door()
+            return builder.channels_last(value)
+        onward = [node for node in readers if node.op_type in _ON_THE_WAY]
+        if not onward or len(readers) > 1:
+            break
+        current = onward[0].output[0]
+    return value
+
+
+class _Door:
+    """Stands for a node where the input is put into another order."""
+
+    name, op_type, output = "channels_last", "Transpose", ("input",)
+
+
+def _node(
+    path: Path, builder: Builder, node: Any, operands: Mapping[str, Operand], opsets: Mapping[str, int]
+) -> tuple[Operand | None, ...]:
+    where = f"{path}: node {quoted(node.name or node.output[0])} ({node.op_type})"
+    builder.node = node
+    inputs = [operands[name] if name else None for name in node.input]
+    try:
+        if node.op_type in ("Shape", "Size"):
+            return (_shape(node, inputs[0]),)
+        if not any(isinstance(operand, Value) for operand in inputs):
+            return constants.folded(node, inputs, opsets)  # type: ignore[arg-type]
+        handler = HANDLERS.get(node.op_type)
+        if handler is None:
+            raise Unsupported("eeaug knows no layer of Keras for this operator")
+        result = handler(builder, inputs, constants.attributes(node))
+    except Unsupported as error:
+        raise ConversionError(f"{where}: {error}") from None
+    except ConversionError:
+        raise
+    except Exception as error:  # Keras, numpy and the reference implementation raise whatever they do
+        text = " ".join(str(error).split())
+        raise ConversionError(
+            f"{where}: cannot be brought to Keras: {text[:200] or type(error).__name__}"
+        ) from error
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _shape(node: Any, operand: Operand | None) -> Any:
+    if operand is None:
+        raise Unsupported("it reads nothing")
+    shape = list(operand.shape)
+    if node.op_type == "Size":
+        return np.asarray(np.prod(shape), np.int64)
+    values = constants.attributes(node)
+    return np.asarray(shape[values.get("start", 0) : values.get("end", None)], np.int64)
+
+
+def _origin(node: Any, name: str, value: Value) -> Origin:
+    logical = atoms.flat(value.axes)
+    order = tuple(logical.index(one) for one in atoms.flat(value.memory))
+    return Origin(node.name or name, name, value.shape, tuple(one.size for one in logical), order)
+
+
+def _end(path: Path, builder: Builder, name: str, operand: Operand) -> Any:
+    """The tensor of an output, its numbers in the order of ONNX."""
+    if not isinstance(operand, Value):
+        raise ConversionError(f"{path}: its output {quoted(name)} is a constant")
+    groups = list(operand.axes)
+    while len(groups) > 1 and not groups[0]:
+        groups.pop(0)
+    return builder.arranged(operand, groups)
