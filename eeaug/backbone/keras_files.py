@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from eeaug.backbone import keras_allowed, model_files, saved_model_variables, stored_model, weights_files
+from eeaug.backbone.from_onnx import convert
 from eeaug.backbone.keras2_config import Item, input_shapes, layers_of, rewritten, without_slashes
 from eeaug.backbone.keras_allowed import LARGEST_SAMPLE
 from eeaug.backbone.stored_model import Stored, one_line, read_h5
@@ -103,6 +104,8 @@ def load(path: Path, *, architecture: Path | None = None, allow_unsafe: bool = F
 def built(path: Path, stored: Stored, allow_unsafe: bool) -> keras.Model:
     """The model of a file that was looked at; raises as :func:`load`."""
     keras = import_keras()
+    if stored.kind == "onnx":
+        return convert.converted(path, keras).model
     reason = None if allow_unsafe else _refusal(stored, keras)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from eeaug.backbone import keras_files, model_files, stored_model
 from eeaug.backbone.calls import INPUT, Call, calls_of
+from eeaug.backbone.from_onnx import convert
+from eeaug.backbone.from_onnx.convert import Converted
 from eeaug.backbone.model_inputs import node_of, read_inputs
 from eeaug.backbone.model_output import Ending, ending_of, softmax, told, tolerance
 from eeaug.backbone.safe_names import safe
@@ -60,6 +62,12 @@ class Classifier:
     given: Any = field(default=None, repr=False)
     half: bool = False
     notes: tuple[str, ...] = ()  # what was taken for granted, for the user to know
+    onnx: Converted | None = field(default=None, repr=False)  # the ONNX file that ``given`` was made of
+
+    @property
+    def identity(self) -> str:
+        """What results of the network depend on, in one text: the file, and how it was converted."""
+        return self.sha256 if self.onnx is None else f"{self.sha256} onnx {convert.VERSION}"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -181,10 +189,11 @@ def load(
     path = model_files.meant(path)
     with model_files.opened(path, architecture) as files:
         stored = stored_model.read_files(files, allow_unsafe=allow_unsafe)
-        model = keras_files.built(files.path, stored, allow_unsafe)
+        onnx = convert.converted(files.path, keras, reserved=RESERVED) if stored.kind == "onnx" else None
+        model = onnx.model if onnx else keras_files.built(files.path, stored, allow_unsafe)
         described = stored.architecture
-        digest = model_files.sha256(path, described)
-    return replace(from_keras(keras, model, path, output), sha256=digest, notes=stored.notes)
+        digest = onnx.sha256 if onnx else model_files.sha256(path, described)
+    return replace(from_keras(keras, model, path, output), sha256=digest, notes=stored.notes, onnx=onnx)
 
 
 def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) -> Classifier:

@@ -27,7 +27,7 @@ __all__ = [
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 GRAPH_FILE = "saved_model.pb"
-SUFFIXES = (".keras", ".h5", ".hdf5")
+SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
 MOST_DESCRIPTIONS = 100  # .json files of a folder that are looked at
 MOST_NAMED = 4  # files in a message
 ZIP_MAGIC = b"PK\x03\x04"

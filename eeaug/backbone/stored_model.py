@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eeaug.backbone import keras1_forms, keras2_forms, keras_allowed, model_files, packed, saved_model
+from eeaug.backbone.from_onnx import file as onnx_file
 from eeaug.backbone.keras2_config import MODELS, Item, item_name, items
 from eeaug.backbone.model_files import CONFIG, METADATA, WEIGHTS, ModelFiles
 from eeaug.errors import ConversionError, InputError
@@ -26,7 +27,6 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 TFLITE_MAGIC = b"TFL3"  # at byte 4
 FOREIGN_SUFFIXES = {
     ".tflite": "a TFLite",
-    ".onnx": "an ONNX",
     ".pb": "a TensorFlow graph",
     ".index": "a TensorFlow checkpoint's (weights only)",
 }
@@ -46,7 +46,9 @@ DAMAGE = (
 class Stored:
     """What a model file says about itself, read without running anything from it."""
 
-    kind: str  # "keras", "h5", "saved_model", or "weights": as a .keras file has them, in a file of their own
+    kind: (
+        str  # "keras", "h5", "saved_model", "onnx", or "weights": as a .keras file has them, in a file of their own
+    )
     config: Item
     keras_version: str  # "" where the file has none, as only Keras 2 and older left it out
     parts: Sequence[Item] = ()  # what is built from descriptions outside ``config``
@@ -102,6 +104,8 @@ def read_files(files: ModelFiles, *, allow_unsafe: bool = False) -> Stored:
     stored = _content(path, files.architecture)
     if files.architecture is not None and stored.architecture is None:
         raise InputError(f"{path}: a whole model; --architecture is for files that hold weights only")
+    if stored.kind == "onnx":
+        return stored
     _refuse_subclassed(path, stored.config)
     if stored.keras_version.startswith("0."):
         raise ConversionError(
@@ -159,12 +163,15 @@ def _content(path: Path, architecture: Path | None) -> Stored:
         return _read_zip(path)
     if magic == HDF5_MAGIC:
         return read_h5(path, architecture)
+    if onnx_file.is_onnx(path, magic):
+        onnx_file.read(path)
+        return Stored("onnx", {}, "3")
     if path.suffix.lower() == ".json":
         raise InputError(f"{path}: describes layers at most; {model_files.weights_beside(path)}")
     foreign = "a TFLite" if magic[4:] == TFLITE_MAGIC else FOREIGN_SUFFIXES.get(path.suffix.lower())
     if foreign is not None:
-        raise ConversionError(f"{path}: {foreign} file; eeaug needs the trained Keras model (.keras or .h5)")
-    raise InputError(f"{path}: neither a .keras nor an .h5 file: damaged, or not a Keras model")
+        raise ConversionError(f"{path}: {foreign} file; eeaug needs the trained model (.keras, .h5 or .onnx)")
+    raise InputError(f"{path}: neither a .keras nor an .h5 file nor one of ONNX: damaged, or no model")
 
 
 def _read_zip(path: Path) -> Stored:

@@ -18,6 +18,7 @@ from eeaug.design import problem
 from eeaug.design.network import Network
 from eeaug.errors import ConversionError, EeaugError
 from eeaug.features import Extraction, Workers
+from eeaug.frameworks import onnx_agreement
 from eeaug.hardware import Hardware, idle
 from eeaug.heads import families, planning
 from eeaug.heads.layers import Head
@@ -115,13 +116,16 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         progress.caution(note)
     with progress.step("graph"):
         network = _take_apart(settings, classifier, target)
+        if answered is not None and classifier.onnx is not None:
+            ends = [block.name for block in network.blocks]
+            progress.note(onnx_agreement.checked(classifier, ends, answered[1], running.threads))
         specific = Specific.named(goal.target_class, names, decision)
         dense, maps = _planned(
             goal, settings.training, network, len(splits.fit), specific.decision if specific else decision
         )
     cache = Cache(running.cache, running.max_cache_bytes)
     cache.make_room(0, "unpacked data")
-    folder = cache.network(classifier.file, classifier.sha256, given.source)
+    folder = cache.network(classifier.file, classifier.identity, given.source)
     extraction = Extraction(classifier, given.preprocessing, cache, folder, running.threads, workers)
     source = Source(classifier, splits, extraction, labelled, priors, specific)
     return Ready(network, given, source, names, dense, maps)

@@ -311,7 +311,7 @@ def test_directories(tmp_path: Path) -> None:
         ("m.keras", b"PK\x03\x04 and no more", InputError, "a damaged .keras file"),
         ("m.h5", b"\x89HDF\r\n\x1a\n and no more", InputError, "a damaged .h5 file"),
         ("m.bin", b"\x1c\0\0\0TFL3....", ConversionError, "a TFLite file"),
-        ("m.onnx", b"\x08\x08\x12\x07pytorch", ConversionError, "an ONNX file"),
+        ("m.onnx", b"\x08\x08\x12\x07pytorch", InputError, "an ONNX file without a graph"),
         ("m.pb", b"\x08\x01\x12", ConversionError, "a TensorFlow graph file"),
         ("m.index", b"\x00\x00\x03", ConversionError, "a TensorFlow checkpoint's (weights only) file"),
         ("m.json", b'{"class_name": "Model"}', InputError, "describes layers at most; its weights are missing"),

@@ -44,6 +44,10 @@ class Builder:
     def name(self, suffix: str = "") -> str:
         """A free layer name: that of the node, in letters that layers may have."""
         text = self.node.name or f"{self.node.op_type}_{self.node.output[0]}"
+        parts = [part for part in text.split("/") if part]
+        # "/features/features.0/Conv": PyTorch repeats the outer modules in the names of the inner ones
+        kept = [a for a, b in zip(parts, [*parts[1:], ""], strict=True) if not b.startswith(f"{a}.")]
+        text = "/".join(kept)
         plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("_.-") or self.node.op_type
         plain = plain if plain[0].isalnum() else f"node_{plain}"
         wanted = plain = f"{plain}{suffix}"[-200:]
@@ -153,12 +157,16 @@ class Builder:
         layer = self.keras.layers.Activation(function, name=self.name())
         return self.each(value, layer, positive=positive)
 
-    def operation(self, module: str, kind: str, *args: Any, **kwargs: Any) -> Any:
+    def operation(self, module: str, kind: str, *args: Any, suffix: str = "", **kwargs: Any) -> Any:
         """An operation of Keras (``numpy.Clip``, say) under the name of the node."""
         import importlib
 
         operation = getattr(importlib.import_module(f"keras.src.ops.{module}"), kind)
-        return operation(*args, **kwargs, name=self.name())
+        return operation(*args, **kwargs, name=self.name(suffix))
+
+    def part(self, tensor: Any, where: tuple[Any, ...], suffix: str = "") -> Any:
+        """A slice of a tensor (batch, *memory), the batch's among ``where``."""
+        return self.operation("numpy", "GetItem", suffix=suffix)(tensor, where)
 
     def affine(self, value: Value, scale: Array | None, shift: Array | None) -> Value:
         """value · scale + shift, constants that are broadcast over it.

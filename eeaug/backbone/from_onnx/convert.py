@@ -16,6 +16,7 @@ from eeaug.backbone.from_onnx import (
     constants,
     file,
     fused,
+    joining,
     normalising,
     products,
     recurrent,
@@ -31,9 +32,10 @@ __all__ = ["VERSION", "Converted", "Origin", "converted"]
 
 VERSION = 1  # of the conversion: rises where the same file gives other numbers
 HANDLERS: dict[str, Callable[[Builder, Sequence[Operand | None], Mapping[str, Any]], Any]] = {
-    **arithmetic.HANDLERS, **products.HANDLERS, **windows.HANDLERS, **shaping.HANDLERS, **normalising.HANDLERS,
-    **recurrent.HANDLERS, **classical.HANDLERS,
-}  # fmt: skip
+    name: handler
+    for room in (arithmetic, products, windows, shaping, joining, normalising, recurrent, classical)
+    for name, handler in room.HANDLERS.items()
+}
 # What a sample goes through before something shows which of its axes are channels
 _ON_THE_WAY = ("Identity", "Cast", "Add", "Sub", "Mul", "Div", "Pad", "Dropout", "Relu", "Clip", "Scaler")
 _CHANNELS_FIRST = ("Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "BatchNormalization", "ConvTranspose",
@@ -62,34 +64,42 @@ class Origin:
 
 @dataclass(frozen=True)
 class Converted:
-    """A Keras model and what each of its layers stands for, by the layer's name."""
+    """A Keras model, what each of its layers stands for, by the layer's name, and the ``onnx.ModelProto`` itself.
+
+    ``inputs``: names of its inputs there, by those of the Keras model; ``sha256``: of the file, with its weights.
+    """
 
     model: Any
     origins: Mapping[str, Origin] = field(repr=False)
+    proto: Any = field(repr=False)
+    inputs: Mapping[str, str]
+    sha256: str
 
 
-def converted(path: Path, keras: Any, input_shape: tuple[int, ...] | None = None) -> Converted:
+def converted(
+    path: Path, keras: Any, input_shape: tuple[int, ...] | None = None, reserved: Sequence[str] = ()
+) -> Converted:
     """The classifier in an ONNX file as a Keras model with the file's input shape, its outputs by their names.
 
-    Outputs that are labels (of ArgMax, ZipMap) are left out where there are others.
+    Outputs that are labels (of ArgMax, ZipMap) are left out. ``reserved`` are names that no layer gets.
 
     Raises
     ------
     InputError, ConversionError : as file.read, or a node has no equal in Keras; names the node
     """
-    model = file.read(path)
-    graph = model.graph
-    opsets = {opset.domain or "": opset.version for opset in model.opset_import}
-    known = {tensor.name: constants.plain(_array(tensor)) for tensor in graph.initializer}
-    if graph.sparse_initializer:
+    proto = file.read(path)
+    if proto.graph.sparse_initializer:
         raise ConversionError(f"{path}: it has sparse weights, which Keras has not")
+    opsets = {opset.domain or "": opset.version for opset in proto.opset_import}
+    known = {tensor.name: constants.plain(_array(tensor)) for tensor in proto.graph.initializer}
+    graph = _without_weights(proto)
     _written_out(graph, known)
     outputs = _scores(path, graph)
-    fused.fuse(model, known)
+    fused.fuse(graph, known)
     needed = _needed(graph, outputs)
     operands: dict[str, Operand] = dict(known)
     inputs = _inputs(path, graph, keras, known, needed, input_shape)
-    taken = {tensor.name for tensor in inputs.values()} | {"input"}
+    taken = {*(tensor.name for tensor in inputs.values()), *reserved}
     builder = Builder(keras, opsets.get("", opsets.get("ai.onnx", 1)), None, taken, {})
     for name, tensor in inputs.items():
         groups = tuple(atoms.atom(n) for n in tensor.shape[1:])
@@ -112,7 +122,17 @@ def converted(path: Path, keras: Any, input_shape: tuple[int, ...] | None = None
     ends = {name: _end(path, builder, name, operands[value]) for name, value in outputs.items()}
     tensors = list(inputs.values())
     whole = keras.Model(tensors, ends if len(ends) > 1 else next(iter(ends.values())), name="onnx")
-    return Converted(whole, origins)
+    names = {tensor.name: name for name, tensor in inputs.items()}
+    return Converted(whole, origins, proto, names, file.sha256(path))
+
+
+def _without_weights(proto: Any) -> Any:
+    """A copy of the graph whose nodes may be changed."""
+    graph = type(proto.graph)()
+    graph.node.extend(proto.graph.node)
+    graph.input.extend(proto.graph.input)
+    graph.output.extend(proto.graph.output)
+    return graph
 
 
 def _array(tensor: Any) -> Any:

@@ -54,7 +54,7 @@ def read(path: Path) -> Any:
     try:
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
-        onnx.checker.check_model(model)
+        _check(onnx, model)
     except Exception as error:  # the checker's own errors come from C++
         lines = " ".join(str(error).split())
         raise InputError(f"{path}: a damaged ONNX file: {lines[:200]}") from None
@@ -68,6 +68,20 @@ def read(path: Path) -> Any:
                 "the float model"
             )
     return model
+
+
+def _check(onnx: Any, model: Any) -> None:
+    """The checker of ``onnx``; outputs whose shape is left out, which it refuses, are read by every runtime."""
+    open_shapes = [
+        value.type.tensor_type
+        for value in model.graph.output
+        if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape")
+    ]
+    for kind in open_shapes:
+        kind.shape.SetInParent()
+    onnx.checker.check_model(model)
+    for kind in open_shapes:
+        kind.ClearField("shape")
 
 
 def sha256(path: Path) -> str:

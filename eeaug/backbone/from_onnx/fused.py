@@ -55,17 +55,17 @@ class _Graph:
 _Match = tuple[str, list[str], dict[str, Any], list[Any]]  # operator, inputs, attributes, nodes that it replaces
 
 
-def fuse(model: Any, constants: _Constants) -> None:
-    """Replace the patterns in a model's graph, in place, where nothing else reads values inside of them."""
-    while _fused(model, constants):
+def fuse(graph: Any, constants: _Constants) -> None:
+    """Replace the patterns in a graph, in place, where nothing else reads values inside of them."""
+    while _fused(graph, constants):
         pass
 
 
-def _fused(model: Any, constants: _Constants) -> bool:
+def _fused(proto: Any, constants: _Constants) -> bool:
     """One pass over the nodes; whether it has replaced any."""
     import onnx
 
-    graph = _Graph(model.graph, constants)
+    graph = _Graph(proto, constants)
     gone: set[int] = set()  # identities of nodes that a pattern has replaced
     instead: dict[int, Any] = {}
     for node in graph.nodes:
@@ -83,8 +83,8 @@ def _fused(model: Any, constants: _Constants) -> bool:
             break
     kept = [instead.get(id(node), node) for node in graph.nodes if id(node) not in gone]
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
-    del model.graph.node[:]
-    model.graph.node.extend(copies)
+    del proto.node[:]
+    proto.node.extend(copies)
     return bool(instead)
 
 

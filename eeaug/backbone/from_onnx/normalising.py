@@ -140,8 +140,10 @@ def _softmax(b: Builder, inputs: _Inputs, values: _Attributes) -> Value:
     logarithm = b.node.op_type == "LogSoftmax"
     axis = values.get("axis", -1 if b.opset >= 13 else 1) % rank
     over = value.axes[axis] if b.opset >= 13 else tuple(flat(value.axes[axis:]))
-    if not over:
-        raise Unsupported("it is over the samples of a batch, or over an axis of size 1")
+    if not over and axis == 0:
+        raise Unsupported("it is over the samples of a batch")
+    if not over:  # of one number the share is 1
+        return b.affine(value, np.zeros(1, np.float32), np.asarray([0.0 if logarithm else 1.0], np.float32))
     if not (value.memory and value.memory[-1] and set(value.memory[-1]) == set(over)):
         others = [tuple(one for one in group if one not in over) for group in value.memory]
         memory = (*(group for group in others if group), over)

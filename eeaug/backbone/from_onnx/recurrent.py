@@ -51,7 +51,7 @@ def _handler(b: Builder, inputs: _Inputs, values: _Attributes) -> tuple[Value | 
     tensor = layer(tensor)
     layer.set_weights([array for part in parts for array in part])
     if backwards and sequence:  # Keras gives its steps in the order in which it goes
-        tensor = tensor[:, ::-1]
+        tensor = b.part(tensor, (slice(None), slice(None, None, -1)), "_reversed")
     way, new = atoms.atom(directions), atoms.atom(units)
     both: Group = (*way, *new)
     if sequence:
@@ -89,8 +89,13 @@ def _check(b: Builder, value: Value, values: _Attributes, lengths: Operand | Non
 def _ends(b: Builder, tensor: Any, units: int, directions: int, backwards: bool) -> Any:
     """The last states in a sequence (batch, steps, directions · units); going backwards, those of step 0."""
     if directions == 1:
-        return tensor[:, 0 if backwards else -1]
-    return b.keras.layers.Concatenate(axis=-1, name=b.name("_ends"))([tensor[:, -1, :units], tensor[:, 0, units:]])
+        return b.part(tensor, (slice(None), 0 if backwards else -1), "_end")
+    return b.keras.layers.Concatenate(axis=-1, name=b.name("_ends"))(
+        [
+            b.part(tensor, (slice(None), -1, slice(units)), "_end"),
+            b.part(tensor, (slice(None), 0, slice(units, None)), "_end"),
+        ]
+    )
 
 
 def _arrays(kind: str, w: Array, r: Array, bias: Array, after: bool) -> list[Array]:

@@ -106,9 +106,9 @@ def _edges(b: Builder, tensor: Any, pads: Pads) -> Any:
         parts = [tensor]
         everything = [slice(None)] * axis
         if before:
-            parts = [tensor[(*everything, slice(0, 1))]] * before + parts
+            parts = [b.part(tensor, (*everything, slice(0, 1)), "_edge")] * before + parts
         if after:
-            parts = parts + [tensor[(*everything, slice(-1, None))]] * after
+            parts = parts + [b.part(tensor, (*everything, slice(-1, None)), "_edge")] * after
         if len(parts) > 1:
             tensor = b.keras.layers.Concatenate(axis=axis, name=b.name("_pad"))(parts)
     return tensor
