@@ -11,11 +11,11 @@ A line of code here may touch a model file and Keras; it knows nothing of exits.
     saved_model            what a SavedModel says of its model, read without TensorFlow
     saved_model_variables  the variables of a SavedModel given to a model of Keras 2
     keras_allowed          what a configuration may name, so that building the model runs nothing
+    safe_names             names of layers and inputs in letters that every format takes
     from_onnx              ONNX files as Keras models, by an own mapping of operators
     stored_model           what a model file says of itself, and what is refused for it
     weights_files          the weights of a model as a file that a loader takes
     keras_files            any Keras model file as a Keras 3 model
-    safe_names             names of layers and inputs in letters that every format takes
     model_output           what a model's output is: probabilities, sigmoids or logits
     windows                what convolutions and pooling layers move over their input
     calls                  the calls of layers that a flat model consists of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import prod
 from typing import Any
 
@@ -38,7 +38,7 @@ def checked(classifier: Classifier, ends: Collection[str], x: NDArray[np.float32
     kept = _that_fit(origins, {*ends, classifier.output})
     picked = np.unique(np.linspace(0, len(x) - 1, min(SAMPLES, len(x))).astype(int))
     computed = _by_keras(classifier, list(kept), x[picked])
-    expected = _by_onnx(converted, kept, x[picked], threads)
+    expected = _by_onnx(converted, kept, classifier.layout.split(x[picked]), threads)
     off = {}
     for name in kept:
         spread = max(float(np.ptp(expected[name])), float(np.abs(expected[name]).max()) * 1e-2, 1e-30)
@@ -69,13 +69,14 @@ def _by_keras(classifier: Classifier, names: list[str], x: NDArray[np.float32]) 
     import keras
 
     tensors = [classifier.nodes[name].outputs[0] for name in names]
-    results = keras.Model(classifier.inputs, tensors)(x, training=False)
+    given = classifier.inputs if classifier.layout.several else classifier.inputs[0]
+    results = keras.Model(given, tensors)(classifier.fed(x), training=False)
     results = results if isinstance(results, (list, tuple)) else [results]
     return {name: np.asarray(result).reshape(len(x), -1) for name, result in zip(names, results, strict=True)}
 
 
 def _by_onnx(
-    converted: Converted, origins: dict[str, Origin], x: NDArray[np.float32], threads: int
+    converted: Converted, origins: dict[str, Origin], x: Mapping[str, NDArray[np.float32]], threads: int
 ) -> dict[str, NDArray[np.float32]]:
     """The values by the names of layers, (samples, numbers) in the order of memory."""
     import onnx
@@ -88,16 +89,19 @@ def _by_onnx(
         onnx.helper.make_empty_tensor_value_info(name) for name in values if name not in there
     )
     session = onnx_session.session(proto.SerializeToString(), threads)
-    (given,) = (one for one in session.get_inputs() if one.name in converted.inputs.values())
     rows: dict[str, list[Any]] = {name: [] for name in origins}
-    for sample in x:  # one at a time: axes of several may stand anywhere
-        results = dict(zip(values, session.run(values, {given.name: _as(given.type, sample[None])}), strict=True))
+    tensors = {converted.inputs[name]: array for name, array in x.items()}
+    for i in range(len(next(iter(x.values())))):  # one at a time: axes of several samples may stand anywhere
+        sample = {name: array[i] for name, array in tensors.items()}
+        fed = {one.name: _as(one, sample.get(one.name)) for one in session.get_inputs()}
+        results = dict(zip(values, session.run(values, fed), strict=True))
         for name, origin in origins.items():
             rows[name].append(origin.in_memory(results[origin.value]))
     return {name: np.stack(those).astype(np.float32) for name, those in rows.items()}
 
 
-def _as(kind: str, sample: NDArray[np.float32]) -> NDArray[Any]:
-    """The sample in the element type of an input: ``tensor(float16)``, say."""
-    plain = kind.removeprefix("tensor(").removesuffix(")")
-    return sample.astype({"float": "float32", "double": "float64"}.get(plain, plain))
+def _as(given: Any, sample: NDArray[np.float32] | None) -> NDArray[Any]:
+    """A sample in the element type of an input (``tensor(float16)``, say); zeros for one that the output ignores."""
+    plain = given.type.removeprefix("tensor(").removesuffix(")")
+    array = np.zeros([n if isinstance(n, int) else 1 for n in given.shape]) if sample is None else sample[None]
+    return array.astype({"float": "float32", "double": "float64"}.get(plain, plain))

@@ -25,6 +25,7 @@ from eeaug.backbone.from_onnx import (
 )  # fmt: skip
 from eeaug.backbone.from_onnx.atoms import Value
 from eeaug.backbone.from_onnx.builder import Builder, Operand, Unsupported
+from eeaug.backbone.safe_names import safe
 from eeaug.errors import ConversionError
 from eeaug.support.printable import quoted
 
@@ -98,7 +99,7 @@ def converted(
     fused.fuse(graph, known)
     needed = _needed(graph, outputs)
     operands: dict[str, Operand] = dict(known)
-    inputs = _inputs(path, graph, keras, known, needed, input_shape)
+    inputs = _inputs(path, graph, keras, known, needed, input_shape, reserved)
     taken = {*(tensor.name for tensor in inputs.values()), *reserved}
     builder = Builder(keras, opsets.get("", opsets.get("ai.onnx", 1)), None, taken, {})
     for name, tensor in inputs.items():
@@ -185,16 +186,12 @@ def _needed(graph: Any, outputs: Mapping[str, str]) -> list[Any]:
 
 
 def _inputs(
-    path: Path,
-    graph: Any,
-    keras: Any,
-    known: Mapping[str, Any],
-    needed: Sequence[Any],
-    shape: tuple[int, ...] | None,
+    path: Path, graph: Any, keras: Any, known: Mapping[str, Any], needed: Sequence[Any],
+    shape: tuple[int, ...] | None, reserved: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """A Keras input for each of the graph's that is read."""
     read = {name for node in needed for name in node.input}
-    inputs = {}
+    inputs: dict[str, Any] = {}
     for value in graph.input:
         if value.name in known or value.name not in read:
             continue
@@ -212,10 +209,10 @@ def _inputs(
                 f"{path}: its input {quoted(value.name)} has {len(dims) - 1} axes after the batch, not {len(given)}"
             )
         dtype = "int32" if _looked_up(needed, value.name) else "float32"
-        plain = "".join(letter if letter.isalnum() or letter in "_.-" else "_" for letter in value.name).strip(
-            "_.-"
-        )
-        inputs[value.name] = keras.Input(tuple(given), dtype=dtype, name=plain or "x")
+        plain = safe(value.name)
+        while plain in reserved[1:] or any(tensor.name == plain for tensor in inputs.values()):
+            plain += "_"
+        inputs[value.name] = keras.Input(tuple(given), dtype=dtype, name=plain)
     if not inputs:
         raise ConversionError(f"{path}: its outputs depend on no input")
     return inputs
