@@ -183,6 +183,13 @@ def run(arguments: list[str]) -> int:
         return _unforeseen(error)
 
 
+# what setup.cfg installs of the whole tool and packaging/build.py leaves out of eeaug-runtime
+_OF_THE_WHOLE_TOOL = {
+    "tensorflow", "keras", "tf_keras", "h5py", "google", "networkx", "scipy", "threadpoolctl", "onnx", "tf2onnx",
+    "ai_edge_litert",
+}  # fmt: skip
+
+
 def _unforeseen(error: Exception) -> int:
     """A mistake of ours, unless memory or the disk is full: said in a line, told in full on request."""
     if _for_want_of_memory(error):
@@ -191,11 +198,26 @@ def _unforeseen(error: Exception) -> int:
         return _fail(f"error: No space left on device{full}", 1)
     if os.environ.get("EEAUG_TRACEBACK"):
         traceback.print_exception(error)
+    if isinstance(error, ModuleNotFoundError) and (needed := _not_in_runtime(error.name)) is not None:
+        return _fail(f"error: {needed}", 2)
     at = traceback.extract_tb(error.__traceback__)[-1]
     return _fail(
         f"error: eeaug failed: {type(error).__name__}: {one_line(str(error), LONGEST_REASON)} "
         f"({Path(at.filename).name}:{at.lineno}); EEAUG_TRACEBACK=1 shows all of it",
         1,
+    )
+
+
+def _not_in_runtime(module: str | None) -> str | None:
+    """What is missing where only eeaug-runtime is installed; None: no package that it leaves out."""
+    name = (module or "").split(".")[0]
+    if name in ("jinja2", "markupsafe", "matplotlib"):
+        return f"a page needs {name}, which is not installed: pip install eeaug-runtime[page]"
+    if name not in _OF_THE_WHOLE_TOOL:
+        return None
+    return (
+        f"this needs {name}, which is not installed: pip install eeaug for the whole tool; eeaug-runtime has report, "
+        "check, evaluate and hw, and eeaug.runtime.Cascade"
     )
 
 
