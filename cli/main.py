@@ -216,8 +216,8 @@ def _not_in_runtime(module: str | None) -> str | None:
     if name not in _OF_THE_WHOLE_TOOL:
         return None
     return (
-        f"this needs {name}, which is not installed: pip install eeaug for the whole tool; eeaug-runtime has report, "
-        "check, evaluate and hw, and eeaug.runtime.Cascade"
+        f"this needs {name}, which is not installed: pip install eeaug for the whole tool; eeaug-runtime reports, "
+        "checks and evaluates bundles, and runs them from Python (eeaug.runtime.Cascade)"
     )
 
 
