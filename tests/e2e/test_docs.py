@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-from conftest import Run
+from conftest import EXAMPLES, Run
 
 from eeaug.cascade.output import Decision
 from eeaug.cli import reference
@@ -48,7 +50,7 @@ def test_a_command_is_one(name: str, line: str) -> None:
 
 def test_there_are_commands() -> None:
     """Or the test above tests nothing."""
-    assert {name for name, _ in EVERY} >= {"README.md", "choosing-budgets.md", "adding-a-head.md"}
+    assert {name for name, _ in EVERY} >= {"README.md", "tutorial.md", "choosing-budgets.md", "adding-a-head.md"}
 
 
 @pytest.mark.e2e
@@ -77,3 +79,55 @@ def test_a_head_is_added_as_told() -> None:
 def test_the_reference_is_what_the_code_says() -> None:
     """Make it again with ``python -m eeaug.cli.reference > docs/cli.md``."""
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == reference.render()
+
+
+def test_the_readme_shows_a_part_of_the_whole_run() -> None:
+    """Between lines of … README.md has the lines of docs/first-run.md, in their order."""
+    page, readme = (ROOT / name for name in ("docs/first-run.md", "README.md"))
+    (whole,) = re.findall(r"^```console\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    marks = r"<!-- transcript -->\n```console\n(.*?)^```\n<!-- /transcript -->"
+    (part,) = re.findall(marks, readme.read_text(encoding="utf-8"), re.M | re.S)
+    at = 0
+    for piece in part.split("…\n"):
+        assert piece in whole[at:], f"first-run.md has not, or not there: {piece}"
+        at = whole.index(piece, at) + len(piece)
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 160, "details belong to docs/"
+
+
+@pytest.mark.e2e
+def test_the_tutorial_s_light_commands_print_what_it_shows(run: Run, tmp_path: Path) -> None:
+    """Those with output below them; what trains is run by other tests."""
+    (tmp_path / "examples").symlink_to(EXAMPLES)
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```console\n\$ (eeaug .*?)\n(.+?)^```", text, re.M | re.S)
+    assert len(shown) >= 2
+    for line, printed in shown:
+        done = run(*shlex.split(line)[1:], cwd=tmp_path)
+        assert done.code == 0, f"{line}\n{done.stderr}"
+        given = [said.rstrip() for said in (done.stdout or done.stderr).splitlines()]
+        assert given == [said.rstrip() for said in printed.splitlines()], line
+
+
+def test_the_messages_that_are_explained_exist() -> None:
+    """Messages in docs/troubleshooting.md: what stands between … is in one text of the code, in that order."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = [row for _, row in re.findall(r"^\| (`+)(.+?)\1 \|", page, flags=re.MULTILINE)]
+    assert len(rows) > 50
+    texts = {text for path in (*ROOT.glob("eeaug/**/*.py"), *ROOT.glob("cli/*.py")) for text in _texts(path)}
+    patterns = {row: ".*?".join(re.escape(part.strip()) for part in row.split("…")) for row in rows}
+    lost = [row for row, pattern in patterns.items() if not any(re.search(pattern, text) for text in texts)]
+    assert not lost, f"no messages of eeaug any more: {lost}"
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """Every text in a Python file but docstrings; of one with values in it what is constant."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value

@@ -55,14 +55,14 @@ def test_a_changed_file_is_not_run(copied: Path) -> None:
 
 
 @pytest.mark.e2e
-def test_the_readme_s_lines_run(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_documented_lines_run(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"```pycon\n(.*?)```", text, flags=re.DOTALL)
     (tmp_path / "examples").mkdir()
     (tmp_path / "fashion_resnet-eeaug").symlink_to(bundle.path)
     (tmp_path / "examples" / "fashion_resnet.npz").symlink_to(EXAMPLES / "fashion_resnet.npz")
     monkeypatch.chdir(tmp_path)
-    test = doctest.DocTestParser().get_doctest(lines, {}, "README", "README.md", 0)
+    test = doctest.DocTestParser().get_doctest(lines, {}, "python.md", "python.md", 0)
     said: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert runner.run(test, out=said.append).failed == 0, "".join(said)

@@ -1,4 +1,4 @@
-"""Stages of a hand-made bundle: they run as the README says, and a file that is none is one line."""
+"""Stages of a hand-made bundle: they run as docs/bundle.md says, and a file that is none is one line."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_readme_runs_stages_of_every_kind(
     (tmp_path / "examples").mkdir()
     np.savez(tmp_path / "examples" / "fashion_resnet.npz", x_test=x)
     monkeypatch.chdir(tmp_path)
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "bundle.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"<!-- stages -->\n```python\n(.*?)```", text, flags=re.DOTALL)
     scope: dict[str, Any] = {}
     exec(lines, scope)

@@ -21,7 +21,7 @@ from eeaug.search.thresholds import Objective, of_design
 from eeaug.settings import Goal
 
 NO_PINS = Rules((), {}, {}, 2)
-# as multiples of the one asked for: README
+# as multiples of the one asked for: docs/promises.md
 BUDGETS = {1: [1], 3: [0.5, 1, 2], 4: [0.5, 1, 2, 4], 5: [0.25, 0.5, 1, 2, 4]}
 
 
