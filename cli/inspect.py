@@ -105,10 +105,11 @@ def _facts(
     total = sum(block.total_macs for block in blocks)
     tail = families.blueprint_units(classifier.calls, blocks)
     decision, every = classifier.decision, list(families.MAP_FAMILIES)
+    inputs = families.vectors(classifier)
     heads = {
         at.name: [
-            *families.dense_heads(at, tail, decision, total),
-            *families.hidden_heads(at, decision),
+            *families.with_inputs(families.dense_heads(at, tail, decision, total), inputs),
+            *families.with_inputs(families.hidden_heads(at, decision), inputs),
             *(() if at.at_input else families.map_heads(at, every, decision, most_macs=np.inf)),
         ]
         for at in places

@@ -40,7 +40,7 @@ __all__ = ["SAMPLES", "begin", "check"]
 
 SAMPLES = 8  # samples that the untrained stages are run on
 COMPILED = ("c", "c-int8")  # formats that a compiler looks at
-ONE_INPUT = ("tflm", "c", "c-int8", "vela")
+ONE_INPUT = ("tflm", "vela")
 C_PARAMETERS = 1_000_000  # a compiler takes seconds for so many; larger networks are not compiled here
 SPREAD = 0.3  # standard deviation of the random weights
 SEED = 0

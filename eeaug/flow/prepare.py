@@ -247,6 +247,7 @@ def _planned(
     dense, maps = planning.planned(
         decision, places, tail, network.macs,
         chosen, effort, samples, network.rules.pinned, reaching_back=reaching_back,
+        inputs=families.vectors(network.classifier),
     )  # fmt: skip
     heads = _flat(dense, maps)
     for name in network.rules.pinned:

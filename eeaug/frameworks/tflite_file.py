@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 __all__ = [
-    "SIGNATURE", "canonical", "looked_up", "of_one_operator", "opened", "operators", "outputs", "schema",
-    "up_to", "with_input",
+    "SIGNATURE", "canonical", "looked_up", "of_one_operator", "opened", "operators", "outputs", "requantising",
+    "schema", "up_to", "with_input",
 ]  # fmt: skip
 
 
@@ -101,6 +102,27 @@ def with_input(content: bytes, name: str, scale: float, zero_point: int) -> byte
     (index,) = (entry.tensorIndex for entry in signature.inputs if entry.name.decode() == name)
     quantisation = graph.tensors[index].quantization
     quantisation.scale, quantisation.zeroPoint = [scale], [zero_point]
+    return _written(model)
+
+
+def requantising(content: bytes, name: str, scale: float, zero_point: int) -> bytes:
+    """The file with an input of this name quantised so, which it converts to what it took before."""
+    model, kinds = opened(content), schema()
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    (entry,) = (entry for entry in signature.inputs if entry.name.decode() == name)
+    before, taken = entry.tensorIndex, len(graph.tensors)
+    tensor = copy.deepcopy(graph.tensors[before])
+    tensor.name = f"tensor_{taken}"
+    tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [zero_point]
+    graph.tensors.append(tensor)
+    graph.inputs = [taken if index == before else index for index in graph.inputs]
+    entry.tensorIndex = taken
+    code, operator = kinds.OperatorCodeT(), kinds.OperatorT()
+    code.builtinCode = code.deprecatedBuiltinCode = kinds.BuiltinOperator.QUANTIZE
+    code.version = 2  # from int8 to int8
+    operator.opcodeIndex, operator.inputs, operator.outputs = len(model.operatorCodes), [taken], [before]
+    model.operatorCodes.append(code)
+    graph.operators = [operator, *graph.operators]
     return _written(model)
 
 

@@ -12,12 +12,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from math import ceil, prod
 
-from eeaug.backbone.model import Call
+from eeaug.backbone.model import Call, Classifier
 from eeaug.cascade.output import Decision
 from eeaug.heads.layers import Averages, Convolve, Dense, Head, Pool, Residual, Step
 from eeaug.network.graph import Block
@@ -155,6 +155,32 @@ def dense_connections(
         if joined <= JOINED_LIMIT and head.macs < location.remaining_macs:
             heads.append(head)
     return tuple(heads)
+
+
+def vectors(classifier: Classifier) -> dict[str, Location]:
+    """Inputs of a model with several that a head can read beside its tensor, by name: vectors of a few values."""
+    layout = classifier.layout
+    return {
+        name: Location(classifier.sources[name], 0, shape, 0)
+        for name, shape in zip(layout.names, layout.shapes, strict=True)
+        if layout.several and len(shape) == 1 and shape[0] <= INPUT_LIMIT
+    }
+
+
+def with_inputs(heads: Sequence[Head], inputs: Mapping[str, Location]) -> tuple[Head, ...]:
+    """Dense heads that read the inputs (:func:`vectors`) which go past their location, too, where that is no more
+    than JOINED_LIMIT values: an exit before others join would know nothing of them otherwise."""
+
+    def beside(head: Head) -> Head:
+        carried = [name for name in head.location.carries if name in inputs]
+        if not carried or head.earlier or head.pooling is None:
+            return head
+        read = tuple(Averages(inputs[name], (), ()) for name in carried)
+        wider = replace(head, size="+".join((head.size, *carried)), earlier=read)
+        values = prod(next(wider.shapes())[2])
+        return wider if values <= JOINED_LIMIT and wider.macs < head.location.remaining_macs else head
+
+    return tuple(map(beside, heads))
 
 
 def map_heads(

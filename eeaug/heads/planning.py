@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from eeaug.cascade.output import Decision
 from eeaug.heads import families, layers, selection
@@ -38,13 +38,15 @@ def planned(
     pinned: Collection[str],
     *,
     reaching_back: bool,
+    inputs: Mapping[str, Location] | None = None,
 ) -> tuple[dict[Location, tuple[Head, ...]], Offer]:
     """Dense heads by location and the convolutional ones that are chosen from once they are trained.
 
     They answer as ``decision`` says.
 
     ``chosen`` families; ``samples`` to train on; ``pinned`` locations get convolutional heads in any case.
-    ``reaching_back``: whether heads may read the tensors of earlier locations.
+    ``reaching_back``: whether heads may read the tensors of earlier locations. ``inputs`` of the model (by
+    families.vectors) that heads read beside their tensor, where these go past it.
     """
     share = effort.dense_share * backbone_macs / max(1, len(locations))
     values = min(effort.dense_values * samples, share, families.POOLED_LIMIT)
@@ -56,6 +58,7 @@ def planned(
             dense[at] = families.dense_heads(at, tail, decision, backbone_macs, values)
         if "hidden" in chosen and (at in hidden or at.name in pinned):
             dense[at] = (*dense.get(at, ()), *families.hidden_heads(at, decision, values))
+        dense |= {at: families.with_inputs(dense[at], inputs or {})} if at in dense else {}
         if reaching_back and "dense-connection" in chosen:
             earlier = [place for place in locations[:i] if not place.at_input]
             dense[at] = (*dense.get(at, ()), *families.dense_connections(at, earlier, decision, values))

@@ -20,6 +20,7 @@ from eeaug.errors import ConversionError
 from eeaug.export.c import toolchain
 from eeaug.export.c_int8 import decisions, fixed_point, operators
 from eeaug.frameworks import tflite_session
+from eeaug.support.sample_layout import SampleLayout
 
 STRICT = ["-std=c99", "-O2", "-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Werror"]
 SHAPE = (9, 11, 6)
@@ -202,7 +203,7 @@ def test_decisions_are_those_of_numpy(kind: str, measure: str, tmp_path: Path) -
     p = np.exp(z) / np.exp(z).sum(-1, keepdims=True) if kind == "softmax" else 1 / (1 + np.exp(-z))
     q = np.clip(np.rint(p * 256) - 128, -128, 127).astype(np.int8)
     q[:, :3], q[:, :3, 0] = -128, 127
-    arithmetic = decisions.int8("net", tflite_session.Quantisation(1.0, 0))
+    arithmetic = decisions.int8("net", [tflite_session.Quantisation(1.0, 0)], SampleLayout(("x",), ((4,),)))
     weights = [0.3, 1.0]
     code = MAIN.format(
         outputs=decision.outputs,

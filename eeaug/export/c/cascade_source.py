@@ -9,6 +9,7 @@ from math import prod
 
 from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.output import Decision
+from eeaug.export.c import feeds
 from eeaug.export.c.arithmetic import FLOAT, Arithmetic
 from eeaug.export.c.plan import MemoryPlan
 from eeaug.export.c.text import c_name, filled, literal, point, stems, values
@@ -91,6 +92,12 @@ class Facts:
     def input_shape(self) -> tuple[int, ...]:
         return self.stages[0].input_shape
 
+    @property
+    def input_words(self) -> str:
+        """What a sample is, for comments."""
+        row = self.stages[0].row
+        return feeds.listed(row) if row.several else " x ".join(map(str, row.shape))
+
 
 def interface(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     """``<prefix>.h``."""
@@ -118,7 +125,7 @@ def interface(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
         classes=len(facts.classes),
         outputs=decision.outputs,
         inputs=prod(facts.input_shape),
-        input_shape=" x ".join(map(str, facts.input_shape)),
+        input_shape=facts.input_words,
         point_count=len(facts.points),
         points=",\n".join(f"    {point(name, prefix)} = {i}" for i, name in enumerate(facts.points)),
         predicted_type=facts.predicted_type,
@@ -192,7 +199,7 @@ def _handed(facts: Facts, sender: PlannedProcessor) -> int:
     handover = facts.stages[last].handover
     assert handover is not None
     said = (last + 1) * facts.decision.outputs if facts.reuse else 0
-    return facts.arithmetic.sent(prod(handover.shape) + said)
+    return facts.arithmetic.sent(prod(handover.shape) + feeds.sizes(facts.stages[last]) + said)
 
 
 def _struct(facts: Facts, sender: PlannedProcessor, receiver: PlannedProcessor) -> str:
@@ -200,7 +207,10 @@ def _struct(facts: Facts, sender: PlannedProcessor, receiver: PlannedProcessor) 
     handover = facts.stages[last].handover
     assert handover is not None
     shape = handover.shape
-    earlier = ""
+    carried, earlier = "", ""
+    inputs = feeds.carried(facts.stages[last])
+    if inputs is not None:
+        carried = f"\n    {facts.arithmetic.type} carried[{sum(inputs.sizes)}]; /* {feeds.listed(inputs)} */"
     if facts.reuse:
         said = f"{facts.arithmetic.type} said[{last + 1}][{facts.macro}_OUTPUTS]"
         earlier = f"\n    {said}; /* probabilities of the classifiers so far */"
@@ -208,7 +218,7 @@ def _struct(facts: Facts, sender: PlannedProcessor, receiver: PlannedProcessor) 
 /* From {sender.name} to {receiver.name}: {_handed(facts, sender):,} bytes. */
 typedef struct {{
     uint32_t build; /* {facts.macro}_BUILD of the sender; the receiver refuses another one */
-    {facts.arithmetic.type} tensor[{prod(shape)}]; /* {" x ".join(map(str, shape))} */{earlier}
+    {facts.arithmetic.type} tensor[{prod(shape)}]; /* {" x ".join(map(str, shape))} */{carried}{earlier}
 }} {facts.prefix}_to_{receiver.stem};
 """
 
@@ -309,11 +319,13 @@ def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> s
     lines.append("    arena = context->arena.bytes;")
     if facts.reuse:
         lines += [f"    said[{j}] = in->said[{j}];" for j in range(stages[0])]
-    source = "input" if first else "in->tensor"
+    source, fed = "input" if first else "in->tensor", feeds.feeds(facts.stages)
+    sample = "input" if first else "in->carried"
     for k in stages:
         stage, answer = facts.stages[k], f"AT(PROBABILITIES_{k})"
         onward = "out->tensor" if k == stages[-1] else f"AT(HANDOVER_{k})"
-        arguments = ["arena", source, answer, *([onward] if k + 1 < len(facts.stages) else [])]
+        besides = [sample] if fed[k].sample else []
+        arguments = ["arena", source, *besides, answer, *([onward] if k + 1 < len(facts.stages) else [])]
         lines.append(f"    {facts.prefix}_stage_{k}({', '.join(arguments)});")
         source = onward
         if facts.reuse:
@@ -334,6 +346,8 @@ def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> s
             ]
     if not last:
         lines.append(f"    out->build = {macro}_BUILD;")
+        here = fed[stages[-1]].here
+        lines += [] if here is None else feeds.moved(sample, here, facts.stages[stages[-1]])
         if facts.reuse:
             lines += [f"    for (int j = 0; j < {stages[-1] + 1}; ++j) {{",
                       "        memcpy(out->said[j], said[j], sizeof out->said[j]);", "    }"]  # fmt: skip

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eeaug
-from eeaug.bundle.entries import CProcessor, StageEntry
+from eeaug.bundle.entries import CProcessor, Manifest, StageEntry
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.data.preprocessing import Preprocessing
 from eeaug.export import names
 from eeaug.export.c import cascade_source, emulated, readme, watch
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor, filled
@@ -51,12 +52,10 @@ def needed(prefix: str, processors: Sequence[PlannedProcessor], weights: Sequenc
 
 def facts_of(work: Work) -> Facts:
     manifest = work.manifest
-    steps = manifest.preprocessing.as_dict()
-    mean, std = ("none" if steps[key] is None else _brief(steps[key]) for key in ("mean", "std"))
     name = manifest.inputs[0]["name"]
     return Facts(
         title=f"{len(manifest.stages)} stages of {plain(name)}, written by eeaug {eeaug.__version__}.",
-        preparation=f"((x * {steps['scale']:.9g} + {steps['offset']:.9g}) - mean) / std, mean: {mean}, std: {std}",
+        preparation=_preparation(manifest),
         decision=manifest.decision,
         classes=manifest.classes,
         stages=manifest.stages,
@@ -64,6 +63,23 @@ def facts_of(work: Work) -> Facts:
         reuse=any(stage.reuse for stage in manifest.stages),
         prefix=names.prefix(manifest),
         version=eeaug.__version__,
+    )
+
+
+def _preparation(manifest: Manifest) -> str:
+    """What samples need, in one line; of a model with several inputs, what each of them needs."""
+
+    def words(steps: Preprocessing) -> str:
+        said = steps.as_dict()
+        mean, std = ("none" if said[key] is None else _brief(said[key]) for key in ("mean", "std"))
+        return f"((x * {said['scale']:.9g} + {said['offset']:.9g}) - mean) / std, mean: {mean}, std: {std}"
+
+    if not manifest.model_inputs:
+        return words(manifest.preprocessing)
+    steps = manifest.preprocessing.inputs
+    return "; then ".join(
+        f"{one.name} ({' x '.join(map(str, one.shape))}): {words(steps.get(one.name, Preprocessing()))}"
+        for one in manifest.model_inputs
     )
 
 
@@ -93,6 +109,7 @@ def build_number(facts: Facts, sources: Sequence[StageCode]) -> int:
     """32 bits of all that shapes an answer or a hand-over."""
     said = repr((facts.decision, facts.classes, dict(facts.points), facts.preparation, facts.reuse, facts.prefix))
     parts = [said, *(repr((s.processor, s.handover, s.reuse)) for s in facts.stages)]
+    parts += [repr((s.row, s.inputs)) for s in facts.stages if s.row.several]
     parts += [text for source in sources for text in (*source.functions.values(), *source.weights.values())]
     parts += [call.code for source in sources for call in source.calls]
     return int.from_bytes(sha256("\0".join(parts).encode()).digest()[:4], "big")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from eeaug.bundle.entries import CProcessor, Manifest
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import names
-from eeaug.export.c import cascade_source, emulated, sections, toolchain
+from eeaug.export.c import cascade_source, emulated, feeds, sections, toolchain
 from eeaug.export.c.text import filled, point, values
 from eeaug.export.c.toolchain import Size
 from eeaug.runtime import DEFAULT
@@ -48,7 +48,8 @@ class CFiles:
     folder : where they lie
     processors : as in the manifest
     number : the type of a tensor's elements in C
-    given : per stage what it is given of one sample, as it lies in C
+    given : per stage what it is given of one sample, as it lies in C: the sample, then what is handed over, the
+        inputs of the model that go with it last
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class CFiles:
             return 0
         reuse = any(stage.reuse for stage in self.manifest.stages)
         said = (last + 1) * self.manifest.decision.outputs if reuse else 0
+        said += feeds.sizes(self.manifest.stages[last])
         width = 4 if self.number == "float" else 1
         return 4 + -(-width * (prod(handover.shape) + said) // 4) * 4
 
@@ -181,7 +183,11 @@ def _one_processor(files: CFiles, i: int) -> str:
     prefix, planned = files.prefix, files.processors[i]
     first, last = planned.stages[0], planned.stages[-1]
     array, onward = files.given[first], i + 1 < len(files.processors)
-    received = f"source.build = {prefix.upper()}_BUILD;\n    memcpy(source.tensor, given, sizeof given);"
+    # what is carried lies behind the tensor
+    received = f"source.build = {prefix.upper()}_BUILD;\n    memcpy(source.tensor, given, sizeof source.tensor);"
+    if first and (carried := feeds.sizes(files.manifest.stages[first - 1])):
+        size = array.size - carried
+        received += f"\n    memcpy(source.carried, given + {size}, sizeof source.carried);"
     return filled(
         "count.c",
         prefix,
@@ -208,10 +214,13 @@ def _stages_alone(files: CFiles) -> str:
         f"static const {files.number} given_{k}[{files.given[k].size}] = {{\n{files.values(k)}\n}};"
         for k in range(len(stages))
     ]
-    calls = []
+    calls, fed, arrived = [], feeds.feeds(stages), "given_0"  # where inputs of the model lie
     for k, stage in enumerate(stages):
         onward = "" if stage.handover is None else ", handover"
-        calls += [f"    {prefix}_stage_{k}(&arena, given_{k}, probabilities{onward});"]
+        if k and stage.processor != stages[k - 1].processor:
+            arrived = f"given_{k} + {prod(stage.row.shapes[0])}"
+        besides = f", {arrived}" if fed[k].sample else ""
+        calls += [f"    {prefix}_stage_{k}(&arena, given_{k}{besides}, probabilities{onward});"]
         calls += [f"    eeaug_tick({PARTS * k + 2});"]
     return filled(
         "count_stages.c",

@@ -15,7 +15,7 @@ import eeaug
 from eeaug.bundle.entries import Added, CProcessor
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
-from eeaug.export.c import cascade_source, linked, onnx_source, stage_source, toolchain
+from eeaug.export.c import cascade_source, feeds, linked, onnx_source, stage_source, toolchain
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.common_files import (
     build_number,
@@ -119,9 +119,9 @@ def check(work: Work, reference: Reference) -> Checked:
 
 
 def _given(work: Work) -> list[NDArray[np.float32]]:
-    """What every stage is given of the first sample."""
+    """What every stage is given of the first sample: the sample, then what is handed over, inputs of it last."""
     handed = Cascade.load(work.directory, work.manifest, work.threads).through(work.x[:1])
-    return [work.x[:1], *(tensors[0] for _, tensors in handed if tensors)]
+    return [work.x[:1], *(np.concatenate([t.ravel() for t in tensors]) for _, tensors in handed if tensors)]
 
 
 def _planned(work: Work) -> tuple[CProcessor, ...]:
@@ -147,7 +147,7 @@ def _stage(facts: Facts, source: StageCode, k: int, mine: range) -> PlannedStage
         source=source,
         received=k == mine[0],
         sent=k == mine[-1] and handover is not None,
-        input_bytes=4 * prod(entry.input_shape),
+        input_bytes=4 * feeds.feeds(facts.stages)[k].input,
         probabilities_bytes=4 * facts.decision.outputs,
         handover_bytes=4 * (handover or 0),
         hears=k - mine[0] if facts.reuse else 0,
@@ -161,9 +161,10 @@ def _write_stage(folder: Path, facts: Facts, k: int, source: StageCode, processo
     if source.functions:
         what += f"\n   Functions of nodes are those of emx-onnx-cgen {version('emx-onnx-cgen')}."
     stem = f"{facts.prefix}_stage_{k}"
-    sizes = (memory.bytes, prod(entry.input_shape), facts.decision.outputs, numbers_handed_over(entry))
+    fed = feeds.feeds(facts.stages)[k]
+    sizes = (memory.bytes, fed.input, facts.decision.outputs, numbers_handed_over(entry), fed.carried)
     (folder / f"{stem}.h").write_text(stage_source.header(facts.prefix, k, what, *sizes), encoding="utf-8")
-    parts = (memory.calls[i], memory.offsets[i], memory.scratch[i])
+    parts = (memory.calls[i], memory.offsets[i], memory.scratch[i], fed.views)
     code = stage_source.implementation(facts.prefix, k, what, source, *parts)
     (folder / f"{stem}.c").write_text(code, encoding="utf-8")
 

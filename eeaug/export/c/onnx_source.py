@@ -84,7 +84,8 @@ class FunctionCall:
 class StageCode:
     """One stage: what comes before its functions, weights and functions by name, and the calls in order.
 
-    ``tensors`` are the temporaries: name → bytes. ``outside``: names in C of the input and the outputs, in order.
+    ``tensors`` are the temporaries: name → bytes. ``outside``: names in C of the input and the outputs, in order;
+    ``besides`` of further inputs.
     """
 
     preamble: str
@@ -94,6 +95,7 @@ class StageCode:
     calls: tuple[FunctionCall, ...]
     tensors: Mapping[str, int]
     outside: tuple[str, ...]
+    besides: tuple[str, ...] = ()
 
 
 def simplified(path: Path) -> Any:

@@ -47,7 +47,8 @@ class PlannedStage:
     @property
     def outside(self) -> set[str]:
         """Names of tensors that are not in the arena."""
-        return ({self.input} if self.received else set()) | ({self.handover or ""} if self.sent else set())
+        received = {self.input} if self.received else set()
+        return {*received, *self.source.besides} | ({self.handover or ""} if self.sent else set())
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,9 @@ def stage_code(model: Any, name: str) -> StageCode:
     """
     graph = read(model)
     if graph is None:
-        return onnx_source.generated(model, name)
+        source, count = onnx_source.generated(model, name), len(model.graph.input)
+        first, *more = source.outside[:count]
+        return replace(source, outside=(first, *source.outside[count:]), besides=tuple(more))
     channels_last.changed(graph)
     fusion.fused(graph)
     ours = [node for node in graph.nodes if node.ours]
@@ -52,18 +54,20 @@ def stage_code(model: Any, name: str) -> StageCode:
     shared: dict[bytes, str] = {}
     calls = [_call(graph, node, places, weights, sizes, shared) for node in ours]
     tensors = dict(generated.tensors)
-    outside = tuple(places[n] for n in (*graph.inputs, *graph.outputs))
+    first, *besides = (places[n] for n in graph.inputs)
+    outside = (first, *(places[n] for n in graph.outputs))
     for node in graph.nodes:
         for n in (*node.inputs, *node.outputs):
-            if n and n not in graph.constants and places[n] not in outside:
+            if n and n not in graph.constants and places[n] not in (*outside, *besides):
                 tensors.setdefault(places[n], _bytes(graph, n))
     return replace(
         generated,
         weights={**generated.weights, **weights},
         weight_bytes={**generated.weight_bytes, **sizes},
-        calls=_sorted([*calls, *generated.calls], {outside[0]}),
+        calls=_sorted([*calls, *generated.calls], {first, *besides}),
         tensors=tensors,
         outside=outside,
+        besides=tuple(besides),
     )
 
 

@@ -24,9 +24,13 @@ LOUD = """\
 
 
 def header(
-    prefix: str, k: int, what: str, arena_bytes: int, inputs: int, outputs: int, handover: int | None
-) -> str:
-    """The declaration of ``<prefix>_stage_<k>``; inputs, outputs and hand-over are numbers of floats."""
+    prefix: str, k: int, what: str, arena_bytes: int, inputs: int, outputs: int, handover: int | None,
+    carried: int = 0,
+) -> str:  # fmt: skip
+    """The declaration of ``<prefix>_stage_<k>``; inputs, outputs, hand-over and inputs of the model that came past
+    the stage before (``carried``; 0: it takes none) are numbers of floats."""
+    taken = ", const float *sample" if carried else ""
+    besides = f"\n   sample: {carried} floats, inputs of the model;" if carried else ""
     handed = "" if handover is None else ", float *handover"
     also = "" if handover is None else f"\n   handover: {handover} floats;"
     return f"""\
@@ -38,9 +42,9 @@ def header(
 extern "C" {{
 #endif
 
-/* arena: {arena_bytes} bytes, aligned to 8; input: {inputs} floats; probabilities: {outputs} floats;{also}
+/* arena: {arena_bytes} bytes, aligned to 8; input: {inputs} floats; probabilities: {outputs} floats;{besides}{also}
    {prefix}.c keeps some of them in the arena, too, where this stage leaves them alone. */
-void {prefix}_stage_{k}(void *arena, const float *input, float *probabilities{handed});
+void {prefix}_stage_{k}(void *arena, const float *input{taken}, float *probabilities{handed});
 
 #ifdef __cplusplus
 }}
@@ -52,10 +56,15 @@ void {prefix}_stage_{k}(void *arena, const float *input, float *probabilities{ha
 
 def implementation(
     prefix: str, k: int, what: str, source: StageCode, calls: Sequence[FunctionCall],
-    offsets: Mapping[str, int], scratch: Mapping[str, int],
+    offsets: Mapping[str, int], scratch: Mapping[str, int], views: Sequence[str] = ("input",),
 ) -> str:  # fmt: skip
-    """The stage with ``calls`` on tensors at ``offsets`` in bytes of the arena."""
-    outer = dict(zip(source.outside, ("input", "probabilities", "handover"), strict=False))
+    """The stage with ``calls`` on tensors at ``offsets`` in bytes of the arena.
+
+    ``views``: where each of its inputs lies, as C has it (Feed).
+    """
+    first, *outputs = source.outside
+    outer = dict(zip((first, *source.besides), views, strict=True))
+    outer |= dict(zip(outputs, ("probabilities", "handover"), strict=False))
     functions, lines = [], []
     for i, call in enumerate(calls):
         if call.code:
@@ -72,9 +81,13 @@ def implementation(
     alone = sections.heads(source.calls, handover)
     lines = sections.marked(lines, [alone[source.calls.index(call)] for call in calls])
     code = "\n".join(lines)
-    idle = [name for name in outer.values() if not re.search(rf"\b{name}\b", code)]
+    takes_sample = any("sample" in view for view in views)
+    named = ["input", *(["sample"] if takes_sample else []), *("probabilities", "handover")[: len(outputs)]]
+    idle = [name for name in named if not re.search(rf"\b{name}\b", code)]
     lines[:0] = [f"    (void){name};" for name in [*([] if "AT(" in code else ["arena"]), *idle]]
-    parameters = ", ".join(["void *arena", "const float *input", *(f"float *{p}" for p in [*outer.values()][1:])])
+    given = ["const float *input", *(["const float *sample"] if takes_sample else [])]
+    results = [f"float *{p}" for p in ("probabilities", "handover")[: len(outputs)]]
+    parameters = ", ".join(["void *arena", *given, *results])
     used = {tensor for call in calls for _, tensor in call.arguments}
     section = f"{prefix.upper()}_WEIGHTS_SECTION"
     weights = "\n".join(_filled(text, prefix, {}) for name, text in source.weights.items() if name in used)

@@ -6,7 +6,9 @@ is an int8 number like a probability, rounded to the nearest of 256 steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from math import log2
 
 from eeaug.cascade.output import Decision, Quantised
@@ -16,6 +18,7 @@ from eeaug.export.c.cascade_source import CMSIS_NN
 from eeaug.export.c.text import literal
 from eeaug.export.c_int8.constants import numbers
 from eeaug.frameworks.tflite_session import Quantisation
+from eeaug.support.sample_layout import SampleLayout
 
 __all__ = ["FOLDERS", "PER_ANSWER", "int8"]
 
@@ -175,6 +178,32 @@ void @{prefix}_quantise(const float *sample, int8_t *input);
 """
 
 
+_QUANTISE_SEVERAL = """\
+void @{prefix}_quantise(const float *sample, int8_t *input)
+{
+    static const int32_t ends[] = {@{ends}};
+    static const float scales[] = @{PREFIX}_INPUT_SCALES;
+    static const int8_t zero_points[] = @{PREFIX}_INPUT_ZERO_POINTS;
+    int32_t i = 0;
+    for (int k = 0; k < @{inputs}; ++k) {
+        for (; i < ends[k]; ++i) {
+            const float steps = rintf(sample[i] / scales[k]) + (float)zero_points[k];
+            input[i] = (int8_t)(steps < -128.0f ? -128.0f : steps > 127.0f ? 127.0f : steps);
+        }
+    }
+}
+"""
+_QUANTISE_SEVERAL_DECLARED = """\
+/* What an int8 number q of @{names} stands for: scale * (q - zero point). */
+#define @{PREFIX}_INPUT_SCALES {@{scales}}
+#define @{PREFIX}_INPUT_ZERO_POINTS {@{zero_points}}
+
+/* A prepared sample as the first function takes it: in floats; a sensor's own numbers may allow less. */
+void @{prefix}_quantise(const float *sample, int8_t *input);
+
+"""
+
+
 def _sure(decision: Decision) -> str:
     options = decision.classes if decision.kind == "softmax" else 2
     code = decisions.sure(decision, "int32_t", "shares", _ENTROPY)
@@ -224,15 +253,22 @@ _INT8 = Arithmetic(
 )  # fmt: skip
 
 
-def int8(prefix: str, takes: Quantisation) -> Arithmetic:
-    """The numbers of a cascade of this prefix whose input is quantised so."""
+def int8(prefix: str, takes: Sequence[Quantisation], layout: SampleLayout) -> Arithmetic:
+    """The numbers of a cascade of this prefix whose inputs are quantised so."""
     known = {
         "@{prefix}": prefix,
         "@{PREFIX}": prefix.upper(),
-        "@{scale}": literal(takes.scale),
-        "@{zero_point}": str(takes.zero_point),
+        "@{scale}": literal(takes[0].scale),
+        "@{zero_point}": str(takes[0].zero_point),
+        "@{names}": ", ".join(layout.names),
+        "@{scales}": ", ".join(literal(one.scale) for one in takes),
+        "@{zero_points}": ", ".join(str(one.zero_point) for one in takes),
+        "@{ends}": ", ".join(map(str, accumulate(layout.sizes))),
+        "@{inputs}": str(len(takes)),
     }
     words = dict(_INT8.words)
+    if layout.several:
+        words |= {"input_declared": _QUANTISE_SEVERAL_DECLARED, "input_defined": _QUANTISE_SEVERAL}
     for name in ("input_declared", "input_defined", "quantised", "quantise"):
         for word, value in known.items():
             words[name] = words[name].replace(word, value)

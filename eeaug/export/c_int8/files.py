@@ -19,14 +19,14 @@ from eeaug.cascade.output import Decision, Quantised
 from eeaug.cascade.passage import Passage
 from eeaug.errors import ConversionError
 from eeaug.export import names
-from eeaug.export.c import cascade_source, common_files, linked, toolchain
+from eeaug.export.c import cascade_source, common_files, feeds, linked, toolchain
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.plan import PlannedStage, plan
 from eeaug.export.c_int8 import decisions, kernels, operators, stage_source, third_party
 from eeaug.export.c_int8.constants import numbers
 from eeaug.export.c_int8.stage_builder import Lowered, narrowed
 from eeaug.export.formats import Checked, Work
-from eeaug.export.int8 import int8_cascade
+from eeaug.export.int8 import int8_cascade, int8_rows
 from eeaug.export.verify import Reference
 from eeaug.frameworks.runners import Int8
 from eeaug.runtime import heard
@@ -161,25 +161,33 @@ def _int8(entry: StageEntry) -> Int8Stage:
 def _facts(work: Work) -> Facts:
     """Those of the int8 cascade: its thresholds, its decisions."""
     facts = common_files.facts_of(work)
-    (takes,) = _int8(facts.stages[0]).inputs.values()
+    row, takes = facts.stages[0].row, int8_rows.scales(facts.stages)
     return replace(
         facts,
         decision=Quantised(**facts.decision.as_dict()),
         points=work.manifest.int8_points,
-        arithmetic=decisions.int8(facts.prefix, takes),
+        arithmetic=decisions.int8(facts.prefix, [takes[name] for name in row.names], row),
     )
 
 
 def _lowered(work: Work, k: int) -> Lowered:
     entry = work.manifest.stages[k]
     content = (work.directory / entry.files[int8_cascade.FORMAT]).read_bytes()
-    ends = zip(stage_source.OUTSIDE, (entry.input_name, *entry.outputs), strict=False)
+    ends = [*zip(_given_names(entry), entry.inputs, strict=True)]
+    ends += zip(stage_source.OUTSIDE[1:], entry.outputs, strict=False)
+    handed = entry.input_name if k else None
     cpu = work.hardware.processor(entry.processor).cpu
     vectors = cpu is None or toolchain.has_vectors(cpu)
     try:
-        return operators.lowered(content, {name: ours for ours, name in ends}, _taken(entry), vectors=vectors)
+        names_in_c = {name: ours for ours, name in ends}
+        return operators.lowered(content, names_in_c, _taken(entry), vectors=vectors, handed=handed)
     except ConversionError as error:
         raise ConversionError(f"stage {entry.name} cannot be written as int8 C: {error}") from error
+
+
+def _given_names(entry: StageEntry) -> list[str]:
+    """What the inputs of a stage are called in C before it is known where they lie, the first one ``input``."""
+    return [stage_source.OUTSIDE[0], *(f"given_{i}" for i in range(1, len(entry.inputs)))]
 
 
 def _taken(entry: StageEntry) -> NDArray[np.int8] | None:
@@ -187,7 +195,7 @@ def _taken(entry: StageEntry) -> NDArray[np.int8] | None:
     comes = _int8(entry).requantised_from
     if comes is None:
         return None
-    (takes,) = _int8(entry).inputs.values()
+    takes = _int8(entry).inputs[entry.input_name]
     return takes.quantised(comes.real(np.arange(-128, 128).astype(np.int8)))
 
 
@@ -197,6 +205,7 @@ def _build(facts: Facts, stages: Sequence[Lowered]) -> int:
     digest = sha256(said.encode())
     for entry, stage in zip(facts.stages, stages, strict=True):
         digest.update(repr((entry.processor, entry.handover, entry.reuse, _int8(entry).inputs)).encode())
+        digest.update(repr((entry.row, entry.inputs)).encode() if entry.row.several else b"")
         for call in stage.calls:
             digest.update(call.code.encode())
         for constant in stage.constants:
@@ -218,10 +227,10 @@ def _stage(facts: Facts, stage: Lowered, k: int, mine: range) -> PlannedStage:
     entry = facts.stages[k]
     handed = common_files.numbers_handed_over(entry)
     return PlannedStage(
-        source=stage_source.planned(stage, last=handed is None),
+        source=stage_source.planned(stage, last=handed is None, besides=_given_names(entry)[1:]),
         received=k == mine[0],
         sent=k == mine[-1] and handed is not None,
-        input_bytes=prod(entry.input_shape),
+        input_bytes=feeds.feeds(facts.stages)[k].input,
         probabilities_bytes=facts.decision.outputs,
         handover_bytes=handed or 0,
         hears=k - mine[0] if facts.reuse else 0,
@@ -237,8 +246,10 @@ def _stage_texts(facts: Facts, k: int, stage: Lowered, processor: PlannedProcess
         f"Stage {k}, on {common_files.plain(processor.name)}: {entry.macs} MACs in int8. "
         f"Written by eeaug {eeaug.__version__}."
     )
-    sizes = (memory.bytes, prod(entry.input_shape), facts.decision.outputs, handed)
-    parts = (memory.calls[i], handed is None, memory.offsets[i], memory.scratch[i])
+    fed = feeds.feeds(facts.stages)[k]
+    views = dict(zip(_given_names(entry), fed.views, strict=True))
+    sizes = (memory.bytes, fed.input, facts.decision.outputs, handed, fed.carried)
+    parts = (memory.calls[i], handed is None, memory.offsets[i], memory.scratch[i], views)
     stem = f"{facts.prefix}_stage_{k}"
     return {
         f"{stem}.h": stage_source.header(k, what, facts.prefix, *sizes),
@@ -267,9 +278,7 @@ def _samples(work: Work, facts: Facts) -> dict[str, str]:
     chosen = np.flatnonzero(~near)[: min(SAMPLES, max(1, SAMPLE_NUMBERS // prod(x.shape[1:])))]
     exits = np.array([Passage(rows, row).at[chosen] for row in facts.points.values()])
     classes = np.array([rows.predicted[row, chosen] for row in exits])
-    entry, session = facts.stages[0], stages.sessions[0]
-    assert isinstance(session, Int8)
-    taken = session.taken(entry.input_name, x[chosen])
+    taken = int8_rows.joined(facts.stages[0].row, int8_rows.of_sample(facts.stages, x[chosen]))
     known = {
         "count": len(chosen),
         "predicted_type": facts.predicted_type,
@@ -293,10 +302,13 @@ def _numbers(sample: NDArray[np.int8]) -> str:
 def _given(work: Work) -> list[NDArray[Any]]:
     """What every stage is given of the first sample."""
     stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
-    session = stages.sessions[0]
-    assert isinstance(session, Int8)
-    first = session.taken(stages.stages[0].input_name, work.x[:1])
-    return [first, *(handed[0] for _, handed in stages.through(work.x[:1]) if handed)]
+    first = int8_rows.joined(stages.stages[0].row, int8_rows.of_sample(stages.stages, work.x[:1]))
+    given: list[NDArray[Any]] = [first]
+    for k, (_, tensors) in enumerate(stages.through(work.x[:1])):
+        layout = stages.stages[k].handed
+        if layout is not None:
+            given.append(int8_rows.joined(layout, int8_rows.handed(stages.stages, k, tensors)))
+    return given
 
 
 def _check_stages(work: Work, compiler: str, folder: Path, x: NDArray[np.float32], place: Path) -> None:
@@ -307,18 +319,27 @@ def _check_stages(work: Work, compiler: str, folder: Path, x: NDArray[np.float32
     if work.manifest.int8 is None or work.manifest.int8.kernels != "reference":
         return
     stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
-    prefix, tensor = names.prefix(work.manifest), x
+    prefix, fed = names.prefix(work.manifest), feeds.feeds(stages.stages)
+    sample = int8_rows.of_sample(stages.stages, x)
+    tensors = dict(sample)
     for k, (entry, session) in enumerate(zip(stages.stages, stages.sessions, strict=True)):
         assert isinstance(session, Int8)
-        given = tensor if k else session.taken(entry.input_name, x)
-        results = session.session.run(entry.outputs, {entry.input_name: session.taken(entry.input_name, tensor)})
+        taken = {n: tensors[n] if n in sample else session.taken(n, tensors[n]) for n in entry.inputs}
+        results = session.session.run(entry.outputs, taken)
+        first, here = entry.row.only(entry.row.names[:1]) if k else entry.row, fed[k].here
+        given = int8_rows.joined(first, tensors)
+        if fed[k].sample and here is not None:
+            given = np.concatenate([given, int8_rows.joined(here, sample)], axis=1)
         handed = prod(entry.handover.shape) if entry.handover is not None else 0
         program = kernels.filled(
             "run_stage.c",
             prefix=prefix,
             stage=k,
             arena=max(processor.arena_bytes for processor in _planned(work)) // 8 + 1,
-            inputs=prod(entry.input_shape),
+            inputs=fed[k].input,
+            sample=f"static int8_t sample[{fed[k].carried}];\n" if fed[k].sample else "",
+            read=" && fread(sample, sizeof sample, 1, stdin) == 1" if fed[k].sample else "",
+            besides=", sample" if fed[k].sample else "",
             outputs=stages.decision.outputs,
             handover=f"static int8_t handover[{handed}];" if handed else "",
             handed=", handover" if handed else "",
@@ -330,5 +351,5 @@ def _check_stages(work: Work, compiler: str, folder: Path, x: NDArray[np.float32
             raise ConversionError(
                 f"stage {entry.name} gives other numbers in int8 C than in LiteRT; nothing was written"
             )
-        if len(results) > 1:
-            tensor = results[1]
+        if entry.handover is not None:
+            tensors = {entry.handover.name: results[1], **{name: sample[name] for name in sample}}

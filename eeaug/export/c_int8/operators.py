@@ -32,15 +32,17 @@ def check_operators(names: Iterable[str]) -> None:
 
 
 def lowered(
-    content: bytes, names: Mapping[str, str], taken: NDArray[np.int8] | None = None, *, vectors: bool = True
-) -> Lowered:
+    content: bytes, names: Mapping[str, str], taken: NDArray[np.int8] | None = None, *, vectors: bool = True,
+    handed: str | None = None,
+) -> Lowered:  # fmt: skip
     """The int8 file as calls.
 
     Parameters
     ----------
     names : of its inputs and outputs in C, by those of the signature
     vectors : whether the core may have vector extensions (MVE), for which more scratch memory is needed
-    taken : (256,) what each int8 number of its input becomes first; None: itself
+    taken : (256,) what each int8 number of its input becomes first; None: itself. Of several inputs that is the one
+        called ``handed``
 
     Raises
     ------
@@ -50,7 +52,7 @@ def lowered(
     check_operators(operator.kind for operator in graph.operators)
     stage = StageBuilder(graph, content, {}, vectors)
     ends = {index: names[name] for name, index in graph.inputs.items()}
-    (first,) = graph.inputs.values()
+    first = next(iter(graph.inputs.values())) if handed is None else graph.inputs[handed]
     if taken is not None:
         ends[first] = "taken"
         table = elementwise.table_name(stage, taken)
@@ -73,6 +75,7 @@ def lowered(
             copied(stage, stage.names[index], name, graph.tensors[index].size)
     sizes = {name: graph.tensors[index].size for index, name in stage.names.items()}
     sizes |= {name: graph.tensors[index].size for name, index in outputs.items()}
+    sizes |= {} if taken is None else {"input": graph.tensors[first].size}
     used = {name for call in stage.calls for name in (*call.reads, *call.writes)}
     return Lowered(tuple(stage.calls), tuple(stage.constants), {n: size for n, size in sizes.items() if n in used})
 

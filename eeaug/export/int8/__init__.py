@@ -2,6 +2,7 @@
 
 From first to last:
 
+    int8_rows     samples and hand-overs as int8 numbers
     int8_cascade  how int8 stages run, and the thresholds that are best for them
     files         the stages as int8 LiteRT files
 """

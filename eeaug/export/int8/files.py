@@ -6,6 +6,7 @@ scale and zero point where it is made and where it is taken.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isclose, prod
 
 import numpy as np
@@ -37,7 +38,7 @@ def write(work: Work) -> Added:
     reference = not {"tflm", "c-int8"}.isdisjoint(work.manifest.settings["formats"])
     samples = len(calibration)
     before: Quantisation | None = None
-    known: dict[str, Quantisation] = {}  # of inputs of a model that has several
+    known = {name: _of(x) for name, x in given.items()} if work.stages[0].row.several else {}
     files, entries = [], []
     for stage, entry in zip(work.stages, work.manifest.stages, strict=True):
         inputs, outputs = stage_graph(work.classifier, stage)
@@ -67,12 +68,19 @@ def _calibration(work: Work) -> NDArray[np.float32]:
     return work.calibration[:: -(-len(work.calibration) // most)]
 
 
+def _of(x: NDArray[np.float32]) -> Quantisation:
+    """How samples (n, ...) are quantised: from the least to the largest value, 0 among them."""
+    least, largest = min(0.0, float(x.min())), max(0.0, float(x.max()))
+    scale = float(np.float32((largest - least) / 255)) or 1.0
+    return Quantisation(scale, int(np.clip(round(-128 - least / scale), -128, 127)))
+
+
 def _joined(
-    content: bytes, stage: Stage, before: Quantisation | None, known: dict[str, Quantisation]
+    content: bytes, stage: Stage, before: Quantisation | None, known: Mapping[str, Quantisation]
 ) -> tuple[bytes, Int8Stage]:
     """The file, taking what it is handed as ``before`` gives it, and the manifest's entry about its tensors.
 
-    An input of the model is taken by all stages as the first one does that takes it: ``known``, which is added to.
+    Inputs of a model that has several are taken as ``known`` says, by all stages alike.
 
     ``requantised_from``: where the two differ by more than rounding, what is to be converted before the stage runs.
 
@@ -95,7 +103,7 @@ def _joined(
     for name, quantised in session.inputs.items():
         assert quantised is not None
         takes[name], handed = quantised, stage.start is not None and name == stage.input_name
-        comes = before if handed else known.setdefault(name, quantised)
+        comes = before if handed else known.get(name)
         if comes is None or comes == quantised:
             continue
         if comes.zero_point == quantised.zero_point and isclose(comes.scale, quantised.scale, rel_tol=ROUNDING):
@@ -103,6 +111,6 @@ def _joined(
         elif handed:
             requantised_from = comes
         else:
-            raise ConversionError(f"stage {stage.name}: takes {name} with {quantised}, an earlier one with {comes}")
+            content, takes[name] = tflite_file.requantising(content, name, comes.scale, comes.zero_point), comes
     outputs = {name: q for name, q in session.outputs.items() if q is not None}
     return content, Int8Stage({name: takes[name] for name in stage.takes}, outputs, requantised_from)

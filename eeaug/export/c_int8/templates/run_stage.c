@@ -7,13 +7,13 @@ static union {
     int64_t aligned[@{arena}];
 } arena;
 static int8_t input[@{inputs}];
-static int8_t probabilities[@{outputs}];
+@{sample}static int8_t probabilities[@{outputs}];
 @{handover}
 
 int main(void)
 {
-    while (fread(input, sizeof input, 1, stdin) == 1) {
-        @{prefix}_stage_@{stage}(&arena, input, probabilities@{handed});
+    while (fread(input, sizeof input, 1, stdin) == 1@{read}) {
+        @{prefix}_stage_@{stage}(&arena, input@{besides}, probabilities@{handed});
         if (fwrite(probabilities, 1, sizeof probabilities, stdout)@{written} == 0) {
             return 1;
         }
