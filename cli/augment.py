@@ -216,6 +216,7 @@ EXAMPLES = {
 @click.option(
     "--allow-unsafe", is_flag=True, help="Trust the model file: let it run code (Lambda layers, SavedModel graphs)."
 )
+@shared.option("--custom-objects")
 @shared.option("--json")
 @shared.option("--quiet")
 @shared.option("--verbose")
@@ -272,6 +273,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         target_class=options.pop("target_class") or (),
         heads=options.pop("heads") or (),
         formats=options.pop("formats") or (),
+        custom_objects=tuple(options.pop("custom_objects")),
         cache=options.pop("cache_dir") or default_cache(),
         max_cache_bytes=int(room),
         **given,

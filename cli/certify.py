@@ -46,6 +46,7 @@ IN_DATA = "data"
 @shared.option("--prepared")
 @shared.option("--cache-dir")
 @shared.option("--threads", "Threads; default: all.")
+@shared.option("--custom-objects")
 @shared.option("--manifest-sha256")
 @click.option("--json", "as_json", is_flag=True, help="Print what came of it as JSON.")
 @shared.option("--quiet")

@@ -40,9 +40,10 @@ _ENDS = {
 @click.option(
     "--allow-unsafe", is_flag=True, help="Trust the model file: let it run code (Lambda layers, SavedModel graphs)."
 )
+@shared.option("--custom-objects")
 def inspect(
     model: Path, hardware: str | None, architecture: Path | None, output_name: str | None, as_json: bool, form: str,
-    output: Path | None, force: bool, allow_unsafe: bool,
+    output: Path | None, force: bool, allow_unsafe: bool, custom_objects: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Show the blocks of MODEL, what they cost, and where exits can stand (and why not elsewhere).
 
@@ -60,7 +61,7 @@ def inspect(
     from eeaug.hardware import read as read_hardware
 
     target = read_hardware(hardware) if hardware is not None else None
-    facts = _facts(model, target, architecture, allow_unsafe, output_name)
+    facts = _facts(model, target, architecture, allow_unsafe, output_name, custom_objects)
     if as_json:
         from eeaug.bundle.directory import dump_json
 
@@ -80,25 +81,36 @@ def inspect(
 def _ends(classifier: Any) -> str:
     """What the output is, as far as layers tell; the data of a run tells the rest."""
     ending, kind = classifier.ending, classifier.decision.kind
-    if classifier.logits:
+    if classifier.logits and ending.computed:
         return "logits (eeaug adds the softmax)"
     if ending.activation in ("softmax", "sigmoid") and ending.meaning != "derived":
         return _ENDS[kind]
-    read = {"softmax": "probabilities", "binary": _ENDS[kind], "multilabel": _ENDS[kind]}[kind]
+    read = "probabilities" if kind == "softmax" else _ENDS[kind]
+    if classifier.logits:
+        return f"{ending.words}: {read} or logits, as the answers to real samples are"
     doubt = " if the answers to real samples are such" if ending.meaning == "derived" else ""
     return f"{ending.words}: {read}{doubt}"
 
 
 def _facts(
-    path: Path, target: Any, architecture: Path | None, allow_unsafe: bool, output_name: str | None
+    path: Path,
+    target: Any,
+    architecture: Path | None,
+    allow_unsafe: bool,
+    output_name: str | None,
+    code: tuple[str, ...],
 ) -> dict[str, Any]:
     import numpy as np
 
-    from eeaug.backbone import model
+    from eeaug.backbone import custom_objects, keras_files, model, stored_model
     from eeaug.heads import families
     from eeaug.network import graph, locations, macs
     from eeaug.network.costs import Costs
 
+    custom_objects.check(code)
+    stored_model.read(path, architecture=architecture, allow_unsafe=allow_unsafe, custom=bool(code))
+    keras_files.import_keras()
+    custom_objects.load(code)
     classifier = model.load(path, architecture=architecture, allow_unsafe=allow_unsafe, output=output_name)
     blocks = graph.blocks(classifier)
     places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.layout)
@@ -143,6 +155,7 @@ def _facts(
         "classes": classifier.classes,
         "decision": classifier.decision.kind,
         "logits": classifier.logits,
+        "notes": list(classifier.notes),
         "ends": _ends(classifier),
         "layers": len(classifier.calls),
         "macs": total,
@@ -163,7 +176,6 @@ def _facts(
             for call in classifier.calls
         ],
         "hardware": None,
-        "notes": list(classifier.notes),
     }
     if target is not None:
         table = Costs(target, blocks, [], int(np.prod(classifier.input_shape)))

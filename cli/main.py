@@ -191,7 +191,7 @@ _OF_THE_WHOLE_TOOL = {
 
 
 def _unforeseen(error: Exception) -> int:
-    """A mistake of ours, unless memory or the disk is full: said in a line, told in full on request."""
+    """A mistake of ours, or code of the user, unless memory or the disk is full: a line, all of it on request."""
     if _for_want_of_memory(error):
         return _fail("error: out of memory", 1)
     if (full := _full_disk(error)) is not None:
@@ -200,6 +200,10 @@ def _unforeseen(error: Exception) -> int:
         traceback.print_exception(error)
     if isinstance(error, ModuleNotFoundError) and (needed := _not_in_runtime(error.name)) is not None:
         return _fail(f"error: {needed}", 2)
+    from eeaug.backbone import custom_objects
+
+    if (of_user := custom_objects.failure(error)) is not None:
+        return _fail(f"error: {of_user}", InputError.exit_code)
     at = traceback.extract_tb(error.__traceback__)[-1]
     return _fail(
         f"error: eeaug failed: {type(error).__name__}: {one_line(str(error), LONGEST_REASON)} "

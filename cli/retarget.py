@@ -53,6 +53,7 @@ EXAMPLES = {
 @shared.inherited("--format", " Those of DIR by default.")
 @shared.inherited("--c-prefix")
 @shared.inherited("--threads", "Threads of TensorFlow and ONNX Runtime.")
+@shared.option("--custom-objects")
 @shared.option("--manifest-sha256")
 @shared.option("--dry-run", "Say what would be written, write nothing.")
 @shared.option("--slim")

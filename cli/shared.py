@@ -238,6 +238,12 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": "What all names in C and C++ files begin with, so that two cascades link into one firmware; "
         "default: the model's name.",
     },
+    "--custom-objects": {
+        "multiple": True,
+        "metavar": "FILE|MODULE",
+        "help": "Code that defines layers or activations of the model: my_layers.py, or package.module. It is run. "
+        "Repeatable.",
+    },
     "--threads": {"type": click.IntRange(1, MAX_THREADS), "metavar": "N"},
     "--manifest-sha256": {
         "type": _Sha256(),

@@ -300,17 +300,14 @@ class Report(Mapping[str, Any]):
         return tuple(self._content["warnings"])
 
     def cascade(
-        self,
-        runtime: str = "onnx",
-        *,
-        point: str = "default",
-        threads: int | None = None,
-        allow_unsafe: bool = False,
-    ) -> Cascade:
+        self, runtime: str = "onnx", *, point: str = "default", threads: int | None = None,
+        allow_unsafe: bool = False, custom_objects: tuple[str, ...] = (),
+    ) -> Cascade:  # fmt: skip
         """The exported stages, to classify samples with; see runtime.Cascade.load, which raises the same."""
         from eeaug.runtime import Cascade
 
-        return Cascade.load(self.path, threads=threads, point=point, runtime=runtime, allow_unsafe=allow_unsafe)
+        code: dict[str, Any] = {"allow_unsafe": allow_unsafe, "custom_objects": custom_objects}
+        return Cascade.load(self.path, threads=threads, point=point, runtime=runtime, **code)
 
     def html(self) -> str:
         """The page of ``eeaug report --format html``: one file with charts that needs no network."""

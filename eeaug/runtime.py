@@ -101,7 +101,7 @@ class Cascade:
         cls, directory: str | Path, manifest: Manifest | Mapping[str, Any] | None = None,
         threads: int | None = None,
         point: str = DEFAULT, *, runtime: str = "onnx", allow_unsafe: bool = False,
-        manifest_sha256: str | None = None,
+        manifest_sha256: str | None = None, custom_objects: Sequence[str] = (),
     ) -> Cascade:  # fmt: skip
         """Open the stages of a bundle.
 
@@ -114,6 +114,7 @@ class Cascade:
         runtime : onnx, keras, tflite or tflite-int8, which has thresholds and points of its own (see
             runners.RUNTIMES); the bundle must have such stages
         allow_unsafe : let Lambda layers of Keras stages run code from the file
+        custom_objects : files or modules of code that Keras stages with layers of the user need; they are run
         manifest_sha256 : that manifest.json must have where it is read here; None: any
 
         Raises
@@ -133,8 +134,13 @@ class Cascade:
             threads,
             allow_unsafe,
             reference=manifest.int8 is not None and manifest.int8.kernels == "reference",
+            custom_objects=custom_objects,
             comes=[None if stage.int8 is None else stage.int8.requantised_from for stage in stages],
         )
+        needed = manifest.custom_objects
+        if runtime == "keras" and needed is not None and not custom_objects and manifest.files is not None:
+            given = f"custom_objects={needed.names_of_files}"
+            raise needed.needed_by(f"{directory}: its Keras stages have", [given, "(runtime 'onnx' needs none)"])
         sessions = runners.opened(runtime, asked)
         if runtime == runners.INT8:
             decision, points = Quantised(**decision.as_dict()), manifest.int8_points

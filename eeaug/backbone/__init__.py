@@ -13,11 +13,15 @@ A line of code here may touch a model file and Keras; it knows nothing of exits.
     keras_allowed          what a configuration may name, so that building the model runs nothing
     safe_names             names of layers and inputs in letters that every format takes
     from_onnx              ONNX files as Keras models, by an own mapping of operators
+    custom_objects         layers, activations and models from code that the user names
+    keras2_code            the user's code run once more with Keras 2
     stored_model           what a model file says of itself, and what is refused for it
     weights_files          the weights of a model as a file that a loader takes
+    subclassed             a model of a class of its own as a graph of layers
     keras_files            any Keras model file as a Keras 3 model
     model_output           what a model's output is: probabilities, sigmoids or logits
     windows                what convolutions and pooling layers move over their input
+    traced                 MACs of a layer, counted in the graph that TensorFlow makes of it
     calls                  the calls of layers that a flat model consists of
     model_inputs           the given model's inputs, and which of them its output needs
     model                  the given classifier as a flat list of layer calls

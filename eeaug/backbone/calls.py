@@ -5,12 +5,14 @@ Keras is not imported here, so that ``Call`` can be used without it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
+from eeaug.backbone import custom_objects, traced
 from eeaug.backbone.model_output import activation_of
 from eeaug.backbone.windows import Window, window_of
 
@@ -31,6 +33,8 @@ class Call:
     activation : name of the activation inside the layer (or inside the one that it wraps), or None
     axis : of a softmax, as Keras has them (the batch is axis 0); None: the last
     window : of a convolution or pooling with channels last
+    custom : whether code of the user computes it, or its activation
+    traced : counts the MACs of a layer whose shapes do not say them, see traced.of_call
     """
 
     name: str
@@ -44,6 +48,8 @@ class Call:
     weights_of: str | None = None  # the layer's name: calls of one layer share their weights
     axis: tuple[int, ...] | None = None
     window: Window | None = None
+    custom: bool = False
+    traced: Callable[[], dict[str, int]] | None = field(default=None, repr=False, compare=False)
 
 
 def calls_of(flat: Any, inputs: Mapping[int, str]) -> tuple[tuple[Call, ...], dict[str, Any]]:
@@ -68,10 +74,12 @@ def calls_of(flat: Any, inputs: Mapping[int, str]) -> tuple[tuple[Call, ...], di
         activation = getattr(wrapped, "activation", None)
         kind = None if wrapped is layer else activation_of(type(wrapped).__name__)
         axis = getattr(wrapped, "axis", None)
+        inside = layer._flatten_layers() if hasattr(layer, "_flatten_layers") else [layer]
+        code = [value for value in (*inside, activation) if custom_objects.is_of_user(value)]
         calls.append(
             Call(
                 name=name,
-                kind=type(layer).__name__,
+                kind=custom_objects.kind(layer),
                 inputs=tuple(names[id(t)] for t in node.input_tensors),
                 input_shapes=tuple(tuple(t.shape[1:]) for t in node.input_tensors),
                 shapes=tuple(tuple(t.shape[1:]) for t in node.outputs),
@@ -83,7 +91,9 @@ def calls_of(flat: Any, inputs: Mapping[int, str]) -> tuple[tuple[Call, ...], di
                 equation=getattr(layer, "equation", None) or getattr(layer, "subscripts", None),
                 weights_of=layer.name,
                 axis=None if axis is None else tuple(np.atleast_1d(axis).astype(int).tolist()),
-                window=window_of(layer),
+                window=None if layer in code else window_of(layer),
+                custom=bool(code),
+                traced=cache(partial(traced.of_call, node)),
             )
         )
     return tuple(calls), nodes

@@ -137,20 +137,25 @@ def unknown_operation(model: Item) -> str | None:
     return None
 
 
-def refusal(model: Item, registered: _Known, operation: Callable[[Item], bool], *, by_keras_2: bool) -> str | None:
+def refusal(
+    model: Item, registered: _Known, operation: Callable[[Item], bool], missing: Callable[[str], str], *,
+    by_keras_2: bool,
+) -> str | None:  # fmt: skip
     """The first name in a configuration that is in none of the lists, as a phrase; None where all are.
 
     Parameters
     ----------
     registered : whether the user gave Keras a class or function of that name
     operation : whether a stored layer is an operation of Keras 3 (``x + y``)
+    missing : what would help where neither knows a name, the end of the phrase
     """
     for item, owner in _walk(model, item_name(model)):
         for key, value in item.items():
             if not key.endswith("activation") or not isinstance(value, str) or value in ACTIVATIONS:
                 continue
             if not registered(value):
-                return f"layer {quoted(owner)} uses the activation {quoted(value)}, a custom function"
+                what = f"uses the activation {quoted(value)}, a custom function"
+                return f"layer {quoted(owner)} {what}{missing(value)}"
         name, module = item.get("class_name"), item.get("module")
         if name is None and module is None:
             continue
@@ -161,13 +166,12 @@ def refusal(model: Item, registered: _Known, operation: Callable[[Item], bool], 
         if name == "function":
             called = item.get("config")
             if not isinstance(called, str) or not (called in ACTIVATIONS or registered(called)):
-                return f"layer {quoted(owner)} calls the function {quoted(called)}; {_UNSAFE}"
+                return f"layer {quoted(owner)} calls the function {quoted(called)}{missing(str(called))}"
             kept = registered(called)
         elif not kept and not _computes(item, name, operation, by_keras_2):
             verb = "is of" if item_name(item) == owner else "names the"
-            return (
-                f"layer {quoted(owner)} {verb} class {_plain(name)}, which Keras 3 does not have (a custom class)"
-            )
+            what = f"{verb} class {_plain(name)}, which Keras 3 does not have (a custom class)"
+            return f"layer {quoted(owner)} {what}{missing(str(item.get('registered_name') or name))}"
         builtin = module == "builtins" and (name == "function" or name in _PLAIN_VALUES)
         if module is not None and not kept and not builtin and not _MODULE.fullmatch(module):
             return f"layer {quoted(owner)} names {quoted(f'{module}.{name}')}, which is no layer; {_UNSAFE}"

@@ -23,9 +23,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from eeaug.backbone import keras_allowed, model_files, saved_model_variables, stored_model, weights_files
+from eeaug.backbone import (
+    custom_objects,
+    keras2_code,
+    keras_allowed,
+    model_files,
+    saved_model_variables,
+    stored_model,
+    subclassed,
+    weights_files,
+)
 from eeaug.backbone.from_onnx import convert
-from eeaug.backbone.keras2_config import Item, input_shapes, layers_of, rewritten, without_slashes
+from eeaug.backbone.keras2_config import MODELS, Item, input_shapes, layers_of, rewritten, without_slashes
 from eeaug.backbone.keras_allowed import LARGEST_SAMPLE
 from eeaug.backbone.stored_model import Stored, one_line, read_h5
 from eeaug.errors import ConversionError, InputError
@@ -98,7 +107,8 @@ def load(path: Path, *, architecture: Path | None = None, allow_unsafe: bool = F
         A model that cannot be loaded: another format, weights only, subclassed, Lambda layers, custom classes.
     """
     with model_files.opened(Path(path), architecture) as files:
-        return built(files.path, stored_model.read_files(files, allow_unsafe=allow_unsafe), allow_unsafe)
+        stored = stored_model.read_files(files, allow_unsafe=allow_unsafe, custom=custom_objects.has_any())
+        return built(files.path, stored, allow_unsafe)
 
 
 def built(path: Path, stored: Stored, allow_unsafe: bool) -> keras.Model:
@@ -106,19 +116,23 @@ def built(path: Path, stored: Stored, allow_unsafe: bool) -> keras.Model:
     keras = import_keras()
     if stored.kind == "onnx":
         return convert.converted(path, keras).model
+    custom_objects.bind(stored.config)
     reason = None if allow_unsafe else _refusal(stored, keras)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for route in _routes(stored, allow_unsafe) if reason is None else []:
             try:
                 with leftovers.scratch() as scratch:
-                    model = route(path, stored, scratch, not allow_unsafe)
+                    model = subclassed.traced(route(path, stored, scratch, not allow_unsafe), stored.config)
                 reason = _input_difference(stored, model) or _too_large(model)
                 if reason is None:
                     return model
             except InputError:  # its message is complete
                 raise
             except Exception as error:  # Keras raises anything; its gist goes into the line below
+                of_user = None if isinstance(error, ConversionError) else custom_objects.failure(error)
+                if of_user is not None:
+                    raise InputError(f"{path}: {of_user}") from error
                 damaged = isinstance(error, (AttributeError, LookupError)) or str(error).startswith("'")
                 if "setting an array element with a sequence" in str(error):  # h5py has no such type
                     reason = "its weights are stored as bfloat16: save it as .keras by Keras 3, or in float32"
@@ -139,13 +153,19 @@ def built(path: Path, stored: Stored, allow_unsafe: bool) -> keras.Model:
 def _refusal(stored: Stored, keras: ModuleType) -> str | None:
     """Why what the file names is not built, as a phrase; None when all of it only computes."""
 
+    name = str(stored.config["class_name"])
+    if stored.kind == "h5" and name not in MODELS:
+        return f"a model of class {quoted(name)} in an .h5 file, which does not say its input: save it as .keras"
+
     def registered(name: str) -> bool:
         return keras.saving.get_registered_object(name) is not None
 
     def operation(layer: Item) -> bool:
         return _operation_module(layer) is not None
 
-    return keras_allowed.refusal(stored.config, registered, operation, by_keras_2=stored.by_keras_2)
+    return keras_allowed.refusal(
+        stored.config, registered, operation, custom_objects.missing, by_keras_2=stored.by_keras_2
+    )
 
 
 def _too_large(model: keras.Model) -> str | None:
@@ -223,7 +243,7 @@ def _load_old_archive(path: Path, stored: Stored, scratch: Path, safe_mode: bool
     import tf_keras
 
     weights, held = weights_files.unpacked(path, stored, scratch)
-    with _budget(held, tf_keras.layers.Layer):
+    with _budget(held, tf_keras.layers.Layer), keras2_code.known():
         if "module" in stored.config:
             old = tf_keras.saving.deserialize_keras_object(stored.config, safe_mode=safe_mode)
         else:  # as to_json writes it
@@ -237,7 +257,7 @@ def _load_saved_model(path: Path, stored: Stored, scratch: Path, safe_mode: bool
     import tf_keras
 
     held = saved_model_variables.elements(path)
-    with _budget(held, tf_keras.layers.Layer):
+    with _budget(held, tf_keras.layers.Layer), keras2_code.known():
         old = tf_keras.models.model_from_config(stored.config)
         if not old.built:
             old.build([None, *(input_shapes(stored.config) or [()])[0]])
@@ -250,7 +270,7 @@ def _load_old_h5(path: Path, stored: Stored, scratch: Path, safe_mode: bool) -> 
     import tf_keras
 
     source = weights_files.with_config(path, stored, stored.config, scratch / "old.h5")
-    with _budget(stored.weights if safe_mode else None, tf_keras.layers.Layer):
+    with _budget(stored.weights if safe_mode else None, tf_keras.layers.Layer), keras2_code.known():
         old = tf_keras.models.load_model(source, compile=False, safe_mode=safe_mode)
     if stored.backend == "theano":
         weights_files.turn_kernels(old)
@@ -284,6 +304,8 @@ def _budget(held: int | None, layer: Any) -> Iterator[None]:
 
     def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal left
+        if args and isinstance(args[0], str):  # the name came first in Keras 2, as code of users has it
+            args, kwargs = args[1:], {"name": args[0], **kwargs}
         shape = _shape(signature.bind(self, *args, **kwargs).arguments.get("shape"))
         if left is not None:
             left -= math.prod(n for n in shape if n is not None)
@@ -312,6 +334,7 @@ def _load_rewritten(path: Path, stored: Stored, scratch: Path, safe_mode: bool) 
     import keras
 
     config = rewritten(stored.config) if stored.by_keras_2 else _with_modules(stored.config)
+    custom_objects.bind(config)
     target = weights_files.with_config(path, stored, config, scratch / "rewritten.h5")
     with h5py.File(target, "r") as file:
         names = weights_files.weighted_layers(file["model_weights"])

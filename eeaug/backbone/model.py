@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.backbone import keras_files, model_files, stored_model
+from eeaug.backbone import custom_objects, keras_files, model_files, stored_model
 from eeaug.backbone.calls import INPUT, Call, calls_of
 from eeaug.backbone.from_onnx import convert
 from eeaug.backbone.from_onnx.convert import Converted
@@ -43,7 +43,8 @@ class Classifier:
     Inputs of the given model that its output does not depend on are ``unused``; ``dtypes`` are those that it
     declares. ``calls`` are in topological order. ``logits`` says that the model ends without softmax: eeaug adds
     one; ``ending`` what layers say of that. ``given`` is the Keras model as it was read, before it was taken apart;
-    ``half`` that some of it computes in half precision.
+    ``half`` that some of it computes in half precision. ``code``: names of classes and functions of the user in it;
+    ``notes``: what was taken for granted, for the user to know.
     """
 
     name: str
@@ -61,13 +62,15 @@ class Classifier:
     ending: Ending = field(default_factory=Ending, repr=False)
     given: Any = field(default=None, repr=False)
     half: bool = False
-    notes: tuple[str, ...] = ()  # what was taken for granted, for the user to know
+    notes: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
     onnx: Converted | None = field(default=None, repr=False)  # the ONNX file that ``given`` was made of
 
     @property
     def identity(self) -> str:
-        """What results of the network depend on, in one text: the file, and how it was converted."""
-        return self.sha256 if self.onnx is None else f"{self.sha256} onnx {convert.VERSION}"
+        """What results of the network depend on, in one text: the file, how it was converted, the user's code."""
+        onnx = [] if self.onnx is None else [f"onnx {convert.VERSION}"]
+        return " ".join([self.sha256, *onnx, *(file["sha256"] for file in custom_objects.files() if self.code)])
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -137,7 +140,7 @@ class Classifier:
             node = self.nodes[call.name]
             args, kwargs = node.arguments.fill_in(known)
             out = node.operation(*args, **kwargs)
-            for old, new in zip(node.outputs, out if isinstance(out, (list, tuple)) else [out], strict=True):
+            for old, new in zip(node.outputs, _unmasked(out), strict=True):
                 known[id(old)] = new
             outputs[call.name] = out
         return outputs
@@ -188,12 +191,13 @@ def load(
     keras = keras_files.import_keras()
     path = model_files.meant(path)
     with model_files.opened(path, architecture) as files:
-        stored = stored_model.read_files(files, allow_unsafe=allow_unsafe)
+        stored = stored_model.read_files(files, allow_unsafe=allow_unsafe, custom=custom_objects.has_any())
         onnx = convert.converted(files.path, keras, reserved=RESERVED) if stored.kind == "onnx" else None
         model = onnx.model if onnx else keras_files.built(files.path, stored, allow_unsafe)
         described = stored.architecture
         digest = onnx.sha256 if onnx else model_files.sha256(path, described)
-    return replace(from_keras(keras, model, path, output), sha256=digest, notes=stored.notes, onnx=onnx)
+    classifier = from_keras(keras, model, path, output)
+    return replace(classifier, sha256=digest, notes=(*stored.notes, *classifier.notes), onnx=onnx)
 
 
 def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) -> Classifier:
@@ -201,6 +205,7 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
     where = f"{path.name}:"
     picked = _picked(keras, where, model, output)
     model.trainable = False
+    stateful = _stateless(model)
     read = read_inputs(keras, where, model, RESERVED)
     whole = model if len(model.outputs) == 1 else keras.Model(model.inputs, picked)
     (tensor,) = _flatten(
@@ -214,11 +219,10 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
     ending = ending_of(calls)
     decision, logits = _decision(where, ending, tuple(tensor.shape[1:]), read.layout)
     for call in calls:
-        layer, the_layer = nodes[call.name].operation, f"{where} layer {call.name!r} ({call.kind})"
-        if call.kind == "Masking" or getattr(layer, "mask_zero", False):
-            raise ConversionError(f"{the_layer} hands a mask to later layers, which a cut would lose")
-        if getattr(layer, "quantization_mode", None):
-            raise ConversionError(f"{the_layer} is quantized to {layer.quantization_mode}: give the float model")
+        mode = getattr(nodes[call.name].operation, "quantization_mode", None)
+        if mode:
+            quantized = f"layer {call.name!r} ({call.kind}) is quantized to {mode}"
+            raise ConversionError(f"{where} {quantized}: give the float model")
     return Classifier(
         name=path.stem,
         file=path.name,
@@ -234,11 +238,39 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
         unused=read.unused,
         ending=ending,
         given=keras.Model(given if read.layout.several else given[0], picked),
+        code=tuple(custom_objects.names_in(flat)),
+        notes=(*stateful, *_counted(calls, nodes)),
         half=any(getattr(node.operation, "compute_dtype", None) in _HALF for node in nodes.values()),
     )
 
 
 _HALF = ("float16", "bfloat16")
+
+
+def _stateless(model: Any) -> list[str]:
+    """Let recurrent layers forget: a sample's class must not depend on the samples before it. What was changed."""
+    layers = [layer for layer in model._flatten_layers() if getattr(layer, "stateful", False) is True]
+    for layer in layers:
+        layer.stateful = False
+    names = ", ".join(dict.fromkeys(layer.name for layer in layers))
+    note = f"stateful layers ({names}) begin every sample with a state of zeros, as after reset_state()"
+    return [note] if layers else []
+
+
+def _counted(calls: Sequence[Call], nodes: Mapping[str, Any]) -> list[str]:
+    """How MACs of the user's layers are counted."""
+    layers = {call.weights_of: (call, nodes[call.name].operation) for call in calls}
+    ways = {"as TensorFlow's graph of it shows them": False, "as its function macs says": True}
+    notes = []
+    for words, with_function in ways.items():
+        names = [
+            f"{call.name} ({call.kind})"
+            for call, layer in layers.values()
+            if custom_objects.is_of_user(layer) and callable(getattr(layer, "macs", None)) == with_function
+        ]
+        if names:
+            notes.append(f"{', '.join(names)}: code that was named, each one block, its MACs {words}")
+    return notes
 
 
 def _picked(keras: Any, where: str, model: Any, output: str | None) -> Any:
@@ -284,10 +316,18 @@ def _flatten(
                     _rename(layer, renamed, names, prefix)
                 if kwargs.get("training"):  # random layers store their default, which is training
                     kwargs = {**kwargs, "training": False}
-                result = layer(*args, **kwargs)
-                out = list(result) if isinstance(result, (list, tuple)) else [result]
+                out = _unmasked(layer(*args, **kwargs))
             known.update({id(old): new for old, new in zip(node.outputs, out, strict=True)})
     return [known[id(t)] for t in model.outputs]
+
+
+def _unmasked(result: Any) -> list[Any]:
+    """The tensors that a layer gives, without masks: calls that use one have it among their arguments."""
+    tensors = list(result) if isinstance(result, (list, tuple)) else [result]
+    for tensor in tensors:
+        if getattr(tensor, "_keras_mask", None) is not None:
+            tensor._keras_mask = None
+    return tensors
 
 
 def _rename(layer: Any, renamed: dict[int, str], names: set[str], prefix: str) -> None:

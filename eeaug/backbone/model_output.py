@@ -69,6 +69,8 @@ class Layer(Protocol):
     def activation(self) -> str | None: ...
     @property
     def axis(self) -> tuple[int, ...] | None: ...
+    @property
+    def custom(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def ending_of(calls: Sequence[Layer]) -> Ending:
     activation = _activation(last)
     return Ending(
         meaning, activation, last.name, last.kind, roots,
-        computed=bool(last.weights) and activation == "linear",
+        computed=bool(last.weights) and activation == "linear" and not last.custom,
         over_batch=activation == "softmax" and 0 in _axes(last),
     )  # fmt: skip
 
@@ -137,6 +139,8 @@ def activation_of(kind: str) -> str | None:
 
 
 def _activation(call: Layer) -> str:
+    if call.custom:  # code of the user says nothing of itself: samples decide
+        return "linear"
     activation = _ACTIVATIONS.get(call.kind) or call.activation or "linear"
     return activation.removesuffix("_v2")
 
@@ -147,6 +151,8 @@ def _passes_on(call: Layer) -> bool:
 
 
 def _meaning(call: Layer, read: Sequence[_Meant]) -> _Meant:
+    if call.custom:
+        return SCORES, ()
     activation = _activation(call)
     if activation == "softmax":
         over_classes = _axes(call) == {len(call.shapes[0])}

@@ -80,12 +80,15 @@ class Stored:
         return not self.keras_version.startswith("3")
 
 
-def read(path: Path, *, architecture: Path | None = None, allow_unsafe: bool = False) -> Stored:
+def read(
+    path: Path, *, architecture: Path | None = None, allow_unsafe: bool = False, custom: bool = False
+) -> Stored:
     """Read it, and refuse what can be refused without a framework.
 
     Parameters
     ----------
     architecture : the description of layers (``to_json``) of weights; None: what stands beside them
+    custom : whether the user names code of layers and models
 
     Raises
     ------
@@ -95,10 +98,10 @@ def read(path: Path, *, architecture: Path | None = None, allow_unsafe: bool = F
         Another format, weights only, Lambda layers without ``allow_unsafe``, a subclassed model.
     """
     with model_files.opened(path, architecture) as files:
-        return read_files(files, allow_unsafe=allow_unsafe)
+        return read_files(files, allow_unsafe=allow_unsafe, custom=custom)
 
 
-def read_files(files: ModelFiles, *, allow_unsafe: bool = False) -> Stored:
+def read_files(files: ModelFiles, *, allow_unsafe: bool = False, custom: bool = False) -> Stored:
     """The same of files that are there."""
     path = files.path
     stored = _content(path, files.architecture)
@@ -106,7 +109,8 @@ def read_files(files: ModelFiles, *, allow_unsafe: bool = False) -> Stored:
         raise InputError(f"{path}: a whole model; --architecture is for files that hold weights only")
     if stored.kind == "onnx":
         return stored
-    _refuse_subclassed(path, stored.config)
+    if not custom:
+        _refuse_subclassed(path, stored.config)
     if stored.keras_version.startswith("0."):
         raise ConversionError(
             f"{path}: written by Keras {quoted(stored.keras_version)[1:-1]}: eeaug reads 1.0 and later"
@@ -315,7 +319,7 @@ def _refuse_subclassed(path: Path, model: Item) -> None:
     if model["class_name"] not in MODELS:
         raise ConversionError(
             f"{path}: the model is of class {quoted(model['class_name'])}, a subclass of which the file does not "
-            "hold the code; build it as a functional or Sequential model and save that"
+            "hold the code; --custom-objects FILE names it, or build it as a functional or Sequential model"
         )
 
 

@@ -3,6 +3,7 @@
 A line of code here may touch the files of a bundle: no framework, no figure.
 
     manifest_rules  what a manifest must be beyond its schema
+    code_entry      what a manifest says of code that the bundle has not
     device_entries  what a manifest says of a stage's files for devices
     stage_entries   what a manifest says of a stage, as data classes
     entries         what a manifest says, as data classes

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from eeaug.bundle.code_entry import CustomObjects
 from eeaug.bundle.manifest_rules import DEFAULT
 from eeaug.bundle.stage_entries import Handover, Int8Stage, StageEntry, there
 from eeaug.cascade.output import Decision, Quantised
@@ -161,6 +162,7 @@ class Manifest:
     early_view : whether the final classifier sees an exit's tensor; None: as ``finetuned``
     retargeted_from : name and SHA-256 of the bundle that it was made from
     reference : what new data is compared with (shift.recorded)
+    custom_objects : code of the user that its Keras files need; None: they need none
     files : SHA-256 of every file by its path, when all are written
     """
 
@@ -181,6 +183,7 @@ class Manifest:
     c: tuple[CProcessor, ...] | None = None
     c_int8: tuple[CProcessor, ...] | None = None
     reference: Mapping[str, Any] | None = None
+    custom_objects: CustomObjects | None = None
     files: Mapping[str, str] | None = None
     model_inputs: tuple[ModelInput, ...] = ()
 
@@ -240,6 +243,9 @@ class Manifest:
             c=processors["c"],
             c_int8=processors["c_int8"],
             reference=document.get("reference"),
+            custom_objects=CustomObjects.from_dict(document["custom_objects"])
+            if "custom_objects" in document
+            else None,
             files=document.get("files"),
             model_inputs=model_inputs,
         )
@@ -266,7 +272,7 @@ class Manifest:
                 for name, processors in (("c", self.c), ("c_int8", self.c_int8))
                 if processors is not None
             },
-            **there(reference=self.reference, files=self.files),
+            **there(reference=self.reference, custom_objects=self.custom_objects, files=self.files),
         }
 
 

@@ -56,6 +56,7 @@ class Request:
     output : where the new bundle goes; None: nowhere
     formats : of the new bundle; None: those that the bundle has
     threads : None: as many as the bundle was made with
+    custom_objects : code of layers that the bundle's model has, as for augment
     """
 
     data: str
@@ -71,6 +72,7 @@ class Request:
     cache: Path = Path()
     threads: int | None = None
     manifest_sha256: str | None = None
+    custom_objects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,7 @@ def _settings(source: EarlierBundle, request: Request) -> Settings:
     asked = {
         "max_accuracy_drop": request.max_accuracy_drop, "risk": request.risk, "threads": request.threads,
         "formats": None if request.formats is None else tuple(request.formats),
+        "custom_objects": tuple(request.custom_objects) or None,
     }  # fmt: skip
     left_out = retarget.of_data(stored["formats"])
     if left_out and request.output is not None and request.formats is None:

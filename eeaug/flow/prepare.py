@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eeaug import data, hardware
-from eeaug.backbone import keras_files, model, stored_model
+from eeaug.backbone import custom_objects, keras_files, model, stored_model
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.output import Decision
 from eeaug.data import Data, Part, Splits, plausibility
@@ -67,12 +67,15 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     target = hardware.read(asked.hardware)
     for name, why in idle.unreached(target).items():
         progress.caution(f"no design can use {name} of {target.name}: {why}")
-    stored_model.read(asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe)
+    custom_objects.check(asked.custom_objects)
+    code = bool(asked.custom_objects)
+    stored_model.read(asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe, custom=code)
     data.locate(asked.data, asked.model)
     Cache(running.cache, running.max_cache_bytes).check()
     with progress.step("import"):
         start_frameworks(running.threads, running.seed)
     with progress.step("load", "model"):
+        custom_objects.load(asked.custom_objects)
         classifier = model.load(
             asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe, output=asked.output_name
         )

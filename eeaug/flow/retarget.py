@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eeaug import hardware
-from eeaug.backbone import keras_files
+from eeaug.backbone import custom_objects, keras_files
 from eeaug.bundle import manifest, search_files
 from eeaug.bundle.directory import check_place
 from eeaug.bundle.entries import Manifest
@@ -183,6 +183,7 @@ def settings_of(source: EarlierBundle, changes: Mapping[str, Any]) -> Settings:
     kept["exit_at"] = {name: processor or None for name, _, processor in split}
     pinned = [text.rpartition("=") for text in stored["threshold"]]
     kept["threshold"] = {name: float(value) for name, _, value in pinned}
+    kept.pop("custom_objects", None)  # code is run only where it is named anew
     for name in ("forbid", "heads", "target_class"):
         kept[name] = tuple(stored[name])
     kept["formats"] = tuple(name for name in stored["formats"] if name not in of_data(stored["formats"]))
@@ -235,9 +236,14 @@ def material_of(
 ) -> Material:
     stored, search = source.manifest, source.earlier.search
     target = source.hardware if "hardware" not in changes else hardware.read(settings.input.hardware)
+    code = settings.input.custom_objects
+    _check_code(source, code)
     with progress.step("import"):
         start_frameworks(settings.running.threads, settings.running.seed)
     with progress.step("load", "model"):
+        custom_objects.load(code)
+        if stored.custom_objects is not None and (changed := stored.custom_objects.changed(custom_objects.files())):
+            progress.warn(f"{', '.join(changed)}: not the code that {source.directory} was made with")
         given, path = stored.inputs[0], source.directory / "augmented.keras"
         classifier = replace(
             partition.backbone(keras_files.load(path), path),
@@ -289,6 +295,15 @@ def material_of(
         earlier=source.earlier,
         finetune=source.report["design"].get("finetune"),
     )
+
+
+def _check_code(source: EarlierBundle, code: Sequence[str]) -> None:
+    """Raise InputError where the bundle's model needs code that is not named, or that cannot be code."""
+    needed = source.manifest.custom_objects
+    if needed is not None and not code:
+        options = [f"--custom-objects {name}" for name in needed.names_of_files]
+        raise needed.needed_by(f"{source.directory}: its model has", options)
+    custom_objects.check(code)
 
 
 def _check_activations(directory: Path, search: Search) -> None:

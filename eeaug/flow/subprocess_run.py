@@ -128,6 +128,7 @@ def work() -> None:
 
 def _run(run: str, arguments: Sequence[Any], wire: IO[str]) -> dict[str, Any]:
     """How the run ended, for _raised; empty: well."""
+    from eeaug.backbone import custom_objects
     from eeaug.flow import augment as pipeline
     from eeaug.flow import certify as certifying
 
@@ -141,6 +142,9 @@ def _run(run: str, arguments: Sequence[Any], wire: IO[str]) -> dict[str, Any]:
     except Contradiction as error:
         return _ending(error, error.message, error.values, error.texts)
     except Exception as error:
+        of_user = None if isinstance(error, EeaugError) else custom_objects.failure(error)
+        if of_user is not None:
+            return _ending(InputError(of_user), of_user, {})
         facts = {key: getattr(error, key) for key in ("limit", "given", "best", "lines") if hasattr(error, key)}
         message = str(error.args[0]) if "lines" in facts and error.args else str(error)
         return _ending(error, message, facts)

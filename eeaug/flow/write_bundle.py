@@ -15,8 +15,10 @@ from typing import Any
 
 import eeaug
 from eeaug import hardware
+from eeaug.backbone import custom_objects
 from eeaug.backbone.model import Classifier
 from eeaug.bundle import manifest_rules, search_files
+from eeaug.bundle.code_entry import CustomObjects
 from eeaug.bundle.directory import being_written, dump_json, hashes
 from eeaug.bundle.entries import Manifest, ModelInput, OperatingPoint, Thresholds
 from eeaug.cascade import shift
@@ -197,6 +199,7 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         finetuned=material.finetune["epochs"] if finetuned and material.finetune is not None else None,
         early_view=network.given is not None if finetuned else None,
         model_inputs=_model_inputs(network.classifier),
+        custom_objects=_code(network.classifier),
         retargeted_from=None if earlier is None else {"name": earlier.name, "sha256": earlier.sha256},
     )
     return Work(
@@ -218,6 +221,11 @@ def _model_inputs(classifier: Classifier) -> tuple[ModelInput, ...]:
         return ()
     each = zip(classifier.layout.names, classifier.layout.shapes, classifier.dtypes, strict=True)
     return tuple(ModelInput(name, shape, dtype) for name, shape, dtype in each)
+
+
+def _code(classifier: Classifier) -> CustomObjects | None:
+    """What of the user's code the model needs."""
+    return CustomObjects(classifier.code, tuple(custom_objects.files())) if classifier.code else None
 
 
 def _referred(manifest: Manifest, choose: Outcomes, test: Outcomes | None) -> Manifest:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.backbone import keras_files
+from eeaug.backbone import custom_objects, keras_files
 from eeaug.backbone.stored_model import one_line
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.frameworks import onnx_session, tflite_session
@@ -42,6 +42,7 @@ class Asked:
     files : per stage its paths below ``directory``, by format
     threads : None takes all processors
     reference : whether LiteRT's reference kernels run int8 files
+    custom_objects : code of the user that Keras stages need
     comes : per stage how int8 tensors come to it; None: as its file takes them
     """
 
@@ -51,6 +52,7 @@ class Asked:
     allow_unsafe: bool
     reference: bool = False
     comes: Sequence[tflite_session.Quantisation | None] = ()
+    custom_objects: Sequence[str] = ()
 
     @property
     def cores(self) -> int:
@@ -92,6 +94,9 @@ def _onnx(asked: Asked, path: Path, k: int) -> Runner:
 def _keras(asked: Asked, path: Path, k: int) -> Runner:
     if asked.threads is not None:
         raise InputError("threads: TensorFlow's are those of the whole process; leave them out for runtime 'keras'")
+    if asked.custom_objects:
+        keras_files.import_keras()
+        custom_objects.load(asked.custom_objects)
     try:
         return Keras(answering(keras_files.load(path, allow_unsafe=asked.allow_unsafe)))
     except ConversionError as error:

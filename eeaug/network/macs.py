@@ -1,4 +1,4 @@
-"""Multiply-accumulate operations of a layer call, from shapes alone.
+"""Multiply-accumulate operations of a layer call: from shapes, else as TensorFlow's graph of it shows them.
 
 One MAC is one multiplication and one addition, of convolutions, dense layers and matrix products only:
 no bias, normalisation, addition or pooling. A layer whose MACs are not known is an error, never a zero.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from math import isqrt, prod
 
 from eeaug.backbone.model import Call
+from eeaug.backbone.traced import Uncounted
 from eeaug.errors import ConversionError
 from eeaug.hardware import KINDS
 
@@ -23,14 +24,31 @@ def count(call: Call) -> dict[str, int]:
 
     Raises
     ------
-    ConversionError : the layer multiplies, and no rule says how often
+    ConversionError : the layer multiplies, and neither a rule nor its graph says how often
     """
     rule = _RULES.get(call.kind)
-    if rule is not None:
-        return {kind: macs for kind, macs in rule(call).items() if macs}
-    if call.kind in _MULTIPLY or (call.kind not in _ELEMENTWISE and any(len(w) > 1 for w in call.weights)):
-        raise _unknown(call)
-    return {}
+    if rule is not None and not call.custom:
+        try:
+            return {kind: macs for kind, macs in rule(call).items() if macs}
+        except _Unknown:
+            return _traced(call)
+    multiplies = call.kind not in _ELEMENTWISE and any(len(w) > 1 for w in call.weights)
+    return _traced(call) if multiplies or call.custom or call.kind in _MULTIPLY else {}
+
+
+class _Unknown(Exception):
+    """The shapes of a layer do not say how often it multiplies."""
+
+
+def _traced(call: Call) -> dict[str, int]:
+    why = ""
+    if call.traced is not None:
+        try:
+            return call.traced()
+        except Uncounted as error:
+            why = f": {error}"
+    remedy = "; give its class a method macs(self, input_shapes, output_shapes)" if call.custom else ""
+    raise ConversionError(f"layer {call.name!r} ({call.kind}): eeaug cannot count its MACs{why}{remedy}")
 
 
 def total(macs: Macs) -> int:
@@ -82,14 +100,14 @@ def _einsum_dense(call: Call) -> dict[str, int]:
 
 def _matmul(call: Call) -> dict[str, int]:
     if len(call.input_shapes) != 2:  # the other operand is a constant that the call does not show
-        raise _unknown(call)
+        raise _Unknown
     return {"dense": prod(call.shapes[0]) * call.input_shapes[0][-1]}
 
 
 def _dot(call: Call) -> dict[str, int]:
     # both operands lose one axis of the same size and keep all others: |a| · |b| = |out| · size²
     if len(call.input_shapes) != 2:
-        raise _unknown(call)
+        raise _Unknown
     out = prod(call.shapes[0])
     return {"dense": out * isqrt(prod(call.input_shapes[0]) * prod(call.input_shapes[1]) // out)}
 
@@ -97,7 +115,7 @@ def _dot(call: Call) -> dict[str, int]:
 def _einsum(call: Call) -> dict[str, int]:
     operands, _, out = (call.equation or "").partition("->")
     if not out or operands.count(",") != 1 or len(call.input_shapes) != 2:
-        raise _unknown(call)
+        raise _Unknown
     sizes: dict[str, int] = {}
     for axes, shape in zip(operands.split(","), call.input_shapes, strict=True):
         # shapes lack the batch, which stands first; an ellipsis stands there too and is in the output
@@ -108,7 +126,7 @@ def _einsum(call: Call) -> dict[str, int]:
 def _attention(call: Call) -> dict[str, int]:
     # scores = query · key, output = scores · value; a single weight may mean scores without a product
     if call.weights:
-        raise _unknown(call)
+        raise _Unknown
     query, value = call.input_shapes[:2]
     return {"dense": query[0] * value[0] * (query[-1] + value[-1])}
 
@@ -123,7 +141,7 @@ def _multi_head_attention(call: Call) -> dict[str, int]:
     # kernels: query, key (channels, heads, size), value (channels, heads, size), output (heads, size, channels)
     query, key, value, output = (w for w in call.weights if len(w) == 3)
     if len(call.shapes[0]) != 2:  # attention along some of several axes: the call does not show which
-        raise _unknown(call)
+        raise _Unknown
     rows = call.shapes[0][0]
     # keyword arguments come in any order, masks among them: keys are what has their channels
     sequences = [s[0] for s in call.input_shapes if len(s) == 2 and s[-1] in (key[0], value[0])]
@@ -139,12 +157,8 @@ def _recurrent(call: Call) -> dict[str, int]:
     each = len(call.weights) // directions
     matrices = [w for d in range(directions) for w in call.weights[d * each : d * each + 2]]
     if each not in (2, 3) or any(len(w) != 2 for w in matrices):
-        raise _unknown(call)
+        raise _Unknown
     return {"dense": call.input_shapes[0][0] * sum(prod(w) for w in matrices)}
-
-
-def _unknown(call: Call) -> ConversionError:
-    return ConversionError(f"layer {call.name!r} ({call.kind}): eeaug cannot count its MACs")
 
 
 _RULES: dict[str, Callable[[Call], dict[str, int]]] = {
@@ -165,7 +179,7 @@ _RULES: dict[str, Callable[[Call], dict[str, int]]] = {
 # Weights of more than one axis that are looked up or applied element by element.
 _ELEMENTWISE = {"Embedding", "PReLU", "BatchNormalization", "GroupNormalization", "LayerNormalization",
                 "RMSNormalization", "Normalization"}  # fmt: skip
-# Products without weights of their own, or with a cost that depends on more than the shapes shown here.
+# Products without weights of their own, or with a cost that depends on more than the shapes shown here: traced.
 _MULTIPLY = {"Tensordot", "Inner", "Outer", "Vdot", "Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv",
              "DotProductAttention", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
              "TimeDistributed"}  # fmt: skip

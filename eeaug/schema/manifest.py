@@ -69,6 +69,11 @@ def _manifest(files: Schema) -> Schema:
         retargeted_from=record(
             "The bundle that it was made from.", name=text("Its directory."), sha256=sha256("Of its manifest.json.")
         ),
+        custom_objects=record(
+            "Code of the user, not in the bundle, without which Keras loads none of its .keras files.",
+            names=rows("Of classes and functions.", text("A name.", **_NAME), minItems=1),
+            files=rows("That define them.", _INPUT, minItems=1),
+        ),
         int8=record(
             "The int8 files.",
             kernels=text("LiteRT's kernels that run them.", one_of=("optimised", "reference")),

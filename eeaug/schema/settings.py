@@ -57,6 +57,7 @@ _ALWAYS = record(
 )
 SETTINGS = extended(
     _ALWAYS,
+    custom_objects=rows("Files or modules of code that layers are defined in.", text("Its name."), minItems=1),
     period_s=number("One inference that often, with sleep between; else not known.", "s", exclusiveMinimum=0),
     architecture=text("Base name of the description of layers of a file of weights, if it was given."),
     c_prefix=text("What names in C files begin with; without it the model's name.", pattern=f"^{C_PREFIX}$"),

@@ -113,6 +113,16 @@ def _names(name: str, value: object) -> tuple[str, ...]:
     raise _refused(name, value, "a name, or a list of names")
 
 
+def _code(name: str, value: object) -> tuple[str, ...]:
+    """Paths or names of modules, or one."""
+    values = (value,) if isinstance(value, str | os.PathLike) else value
+    if isinstance(values, Iterable) and not isinstance(values, Mapping | bytes):
+        items = tuple(values)
+        if all(isinstance(one, str | os.PathLike) and str(one).strip() for one in items):
+            return tuple(map(str, items))
+    raise _refused(name, value, "a path or the name of a module, or a list of them")
+
+
 def _exits(name: str, value: object) -> dict[str, str | None]:
     """Location → processor or None; locations alone are on any processor."""
     if not isinstance(value, Mapping):
@@ -192,6 +202,7 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "slim": _flag,
     "allow_chance": _flag,
     "allow_unsafe": _flag,
+    "custom_objects": _code,
 }
 
 

@@ -26,7 +26,8 @@ class Input:
     ``architecture``: the description of layers of a file of weights; None: what stands beside it.
     ``output_name`` picks one of several outputs. ``labels`` "none": the given model's answers serve as labels.
     ``calibrate_on`` "held" (x_val, else x_test) or "train". ``unit``: one of UNITS, what promises are about where
-    the data has groups. ``confidence``: a measure of output.MEASURES.
+    the data has groups. ``confidence``: a measure of output.MEASURES. ``custom_objects``: files or modules of code
+    that define layers and activations of the model.
     """
 
     model: Path
@@ -41,6 +42,7 @@ class Input:
     confidence: str = "max-softmax"
     allow_chance: bool = False
     allow_unsafe: bool = False
+    custom_objects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

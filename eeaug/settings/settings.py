@@ -119,6 +119,7 @@ class Settings:
             "formats": list(running.formats),
             **({} if goal.period_s is None else {"period_s": goal.period_s}),
             **({} if input.architecture is None else {"architecture": input.architecture.name}),
+            **({"custom_objects": [_base(one) for one in input.custom_objects]} if input.custom_objects else {}),
             **({} if running.c_prefix is None else {"c_prefix": running.c_prefix}),
             "seed": running.seed,
             "threads": running.threads,
@@ -126,3 +127,8 @@ class Settings:
             "threshold": [f"{name}={value!r}" for name, value in goal.threshold.items()],
             "forbid": list(goal.forbid),
         }
+
+
+def _base(code: str) -> str:
+    """The name of a file of code without its folder; the name of a module is one already."""
+    return Path(code).name

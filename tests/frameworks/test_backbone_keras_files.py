@@ -266,7 +266,8 @@ def test_custom_classes(keras: Any, tmp_path: Path, suffix: str) -> None:
     inner = keras.Sequential([keras.Input((4,)), Odd(name="strange")])
     path = saved(keras.Sequential([keras.Input((4,)), inner]), tmp_path / f"m{suffix}")
     assert refusal(path, ConversionError) == (
-        "cannot be loaded: layer 'strange' is of class Odd, which Keras 3 does not have (a custom class)"
+        "cannot be loaded: layer 'strange' is of class Odd, which Keras 3 does not have (a custom class); "
+        "--custom-objects FILE names the code that has it"
     )
     with keras.saving.custom_object_scope({"Odd": Odd}):
         assert keras_files.load(path).input_shape == (None, 4)

@@ -307,11 +307,6 @@ def open_input(k: Any) -> Any:
     return k.Model([a, b], k.layers.Dense(3, activation="softmax")(joined))
 
 
-def masked(k: Any) -> Any:
-    layers = [k.Input((6, 3)), k.layers.Masking(name="pad"), k.layers.GlobalAveragePooling1D(), k.layers.Dense(3)]
-    return k.Sequential(layers)
-
-
 def quantized(k: Any) -> Any:
     net = k.Sequential([k.Input((4,)), k.layers.Dense(8, name="int"), k.layers.Dense(3, activation="softmax")])
     net.layers[0].quantize("int8")
@@ -342,7 +337,6 @@ def test_names_that_tensorflow_does_not_take_are_written_as_tflite(keras: Any, t
 
 REFUSED: list[tuple[Callable[[Any], Any], str]] = [
     (open_input, r"the input 'image' has the shape \(None, 5\) with open dimensions; fix them and save again"),
-    (masked, r"layer 'pad' \(Masking\) hands a mask to later layers, which a cut would lose"),
     (quantized, r"layer 'int' \(Dense\) is quantized to int8: give the float model"),
     (open_size, r"input shape \(None, None, 3\) has open dimensions"),
     (text, "its input is text; give the part of the model that takes numbers"),

@@ -67,6 +67,7 @@ EVERY: dict[str, tuple[Any, list[str]]] = {
     "slim": (True, ["--slim"]),
     "allow-chance": (True, ["--allow-chance"]),
     "allow-unsafe": (True, ["--allow-unsafe"]),
+    "custom-objects": (["a.py", "b.c"], ["--custom-objects", "a.py", "--custom-objects", "b.c"]),
     "json": (True, ["--json"]),
     "quiet": (True, ["--quiet"]),
     "verbose": (True, ["--verbose"]),

@@ -40,7 +40,7 @@ def test_it_is_a_schema_and_the_sample_follows_it() -> None:
 def optional(at: str) -> set[str]:
     """What is at this place for some bundles only."""
     if at.endswith("settings"):
-        return {"architecture", "c_prefix", "period_s"}
+        return {"architecture", "c_prefix", "custom_objects", "period_s"}
     if at.endswith(".hardware"):
         return {"idle", "levels"}
     if at.endswith((".baseline", ".segments[]")) and "manifest" not in at:
@@ -48,7 +48,8 @@ def optional(at: str) -> set[str]:
     if at.endswith("int8.stages[]"):
         return {"vela"}
     if at.endswith("manifest"):
-        return {"model_inputs", "finetuned", "early_view", "retargeted_from", "int8", "c", "c_int8"}
+        optional_facts = {"finetuned", "early_view", "retargeted_from", "custom_objects", "int8", "c", "c_int8"}
+        return {"model_inputs", *optional_facts}
     if "manifest" not in at:
         return set()
     if at.endswith(".preprocessing"):

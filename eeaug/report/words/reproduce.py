@@ -19,7 +19,7 @@ _INHERITED = (
     "max_accuracy_drop", "efficiency_weight", "max_latency_s", "period_s", "max_ram_bytes", "max_flash_bytes",
     "max_class_drop", "promise", "risk", "objective",
     "scoring", "correction", "points", "mapping", "max_exits", "reuse", "formats",
-    "c_prefix", "thresholds", "exit_at", "threshold", "forbid",
+    "c_prefix", "thresholds", "exit_at", "threshold", "forbid", "custom_objects",
 )  # fmt: skip
 _DROPS = ("max_accuracy_drop", "max_class_drop")
 _TAKEN_AWAY = (
