@@ -121,7 +121,7 @@ def converted(
                 layer = result.tensor._keras_history.operation.name
                 origins.setdefault(layer, _origin(node, name, result))
     ends = {name: _end(path, builder, name, operands[value]) for name, value in outputs.items()}
-    tensors = list(inputs.values())
+    tensors = list(inputs.values()) if len(inputs) > 1 else next(iter(inputs.values()))
     whole = keras.Model(tensors, ends if len(ends) > 1 else next(iter(ends.values())), name="onnx")
     names = {tensor.name: name for name, tensor in inputs.items()}
     return Converted(whole, origins, proto, names, file.sha256(path))
