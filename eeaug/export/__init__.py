@@ -4,6 +4,7 @@ A line of code here may touch the bundle that is being written and its stages; i
 
     formats      the one table of formats
     names        what names in C and C++ files begin with
+    feeds        where the inputs of a stage lie in C and C++
     leave_table  the alarm on leave rates, as C and C++ have it
     keras_onnx   a stage in the formats that are always there, and its entry in the manifest
     verify       every file, read back and run as a cascade

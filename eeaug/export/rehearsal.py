@@ -40,7 +40,6 @@ __all__ = ["SAMPLES", "begin", "check"]
 
 SAMPLES = 8  # samples that the untrained stages are run on
 COMPILED = ("c", "c-int8")  # formats that a compiler looks at
-ONE_INPUT = ("tflm", "vela")
 C_PARAMETERS = 1_000_000  # a compiler takes seconds for so many; larger networks are not compiled here
 SPREAD = 0.3  # standard deviation of the random weights
 SEED = 0
@@ -70,13 +69,8 @@ def check(
     asked = formats.named(running.formats)
     if not asked:
         return
-    for name, kind in asked.items():
+    for kind in asked.values():
         kind.refuse_decision(classifier.decision)
-        if classifier.layout.several and name in ONE_INPUT:
-            raise ConversionError(
-                f"{classifier.file}: --format {name} is not possible: it is written for models with one input, "
-                f"this one has {', '.join(classifier.layout.names)}: leave {name} out of --format"
-            )
     with _same_numbers(), leftovers.scratch() as place:
         work = _work(place, running, classifier, hardware, _chosen(heads), x)
         if "c" in asked:

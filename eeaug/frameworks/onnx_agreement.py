@@ -101,7 +101,7 @@ def _by_onnx(
 
 
 def _as(given: Any, sample: NDArray[np.float32] | None) -> NDArray[Any]:
-    """A sample in an input's element type (``tensor(float16)``, say); zeros for one that the output ignores."""
+    """A sample in the element type of an input, ``tensor(float16)``, say; zeros for one that is ignored."""
     plain = given.type.removeprefix("tensor(").removesuffix(")")
     array = np.zeros([n if isinstance(n, int) else 1 for n in given.shape]) if sample is None else sample[None]
     return array.astype({"float": "float32", "double": "float64"}.get(plain, plain))

@@ -6,8 +6,8 @@ import copy
 from typing import Any
 
 __all__ = [
-    "SIGNATURE", "canonical", "looked_up", "of_one_operator", "opened", "operators", "outputs", "requantising",
-    "schema", "up_to", "with_input",
+    "SIGNATURE", "canonical", "inputs", "looked_up", "of_one_operator", "opened", "operators", "outputs",
+    "requantising", "schema", "up_to", "with_input",
 ]  # fmt: skip
 
 
@@ -87,8 +87,16 @@ def _drop_unused(model: Any, graph: Any) -> None:
             entry.tensorIndex = new[entry.tensorIndex]
 
 
+def inputs(content: bytes) -> tuple[str, ...]:
+    """The signature's inputs in the order in which the file has them, which is TFLM's."""
+    model = opened(content)
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    names = {entry.tensorIndex: entry.name.decode() for entry in signature.inputs}
+    return tuple(names[index] for index in graph.inputs)
+
+
 def outputs(content: bytes) -> tuple[str, ...]:
-    """The signature's outputs in the order in which the file has them, which is TFLM's."""
+    """The same of its outputs."""
     model = opened(content)
     (graph,), (signature,) = model.subgraphs, model.signatureDefs
     names = {entry.tensorIndex: entry.name.decode() for entry in signature.outputs}

@@ -10,7 +10,7 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from math import inf
+from math import inf, sqrt
 from typing import Any
 from unittest import mock
 
@@ -28,6 +28,7 @@ def expressible() -> Iterator[None]:
       itself, but not where they are dilated.
     - Repeating elements (UpSampling, RepeatVector) is a concatenation: there is no TILE in int8.
     - ELU and its like are made of ELU with alpha 1, the one there is a kernel of; conditions have none in TFLM.
+    - GELU is written so that it becomes one operator.
     - The negative is a product, and a square too: neither has a kernel in int8.
     """
     import keras
@@ -38,7 +39,7 @@ def expressible() -> Iterator[None]:
         for name in ("conv", "depthwise_conv", "separable_conv"):
             changed = _channels_last(tf, getattr(nn, name))
             patches.enter_context(mock.patch.object(nn, name, changed))
-        for module, makers in ((numpy, (_repeat, _tile, _negative, _square)), (nn, (_elu, _selu, _celu))):
+        for module, makers in ((numpy, (_repeat, _tile, _negative, _square)), (nn, (_elu, _selu, _celu, _gelu))):
             for make in makers:
                 name = make.__name__.lstrip("_")
                 patches.enter_context(mock.patch.object(module, name, make(tf, getattr(module, name))))
@@ -220,6 +221,18 @@ def _elu(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
         return tf.nn.elu(x) if alpha == 1 else tf.nn.relu(x) + _exponential(tf, x, float(alpha))
 
     return elu
+
+
+def _gelu(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    """The exact one by erf, from which the converter makes TFLite's GELU; TensorFlow writes it by erfc."""
+
+    def gelu(x: Any, approximate: bool = True) -> Any:
+        if approximate:
+            return computed(x, approximate=True)
+        x = tf.convert_to_tensor(x)
+        return 0.5 * x * (1.0 + tf.math.erf(x * sqrt(0.5)))
+
+    return gelu
 
 
 def _selu(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:

@@ -35,7 +35,8 @@ class Block:
     model that later layers read, ``carries``, with ``carried`` elements. ``peak_elements`` is the largest number of
     tensor elements that are alive at once while it runs, its input and output and what it carries included.
     ``operations`` counts its layers with MACs (a separable convolution twice), ``results`` the elements that these
-    give. ``kernels``: what they are in C, by format (network.kernels).
+    give. ``kernels``: what they are in C, by format (network.kernels). ``is_door``: all it does is to put channels
+    that stand first last.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Block:
     operations: int = 0
     results: int = 0
     kernels: Mapping[str, Kernels] = field(default_factory=dict, repr=False)
+    is_door: bool = False
     carries: tuple[str, ...] = ()
     carried: int = 0
 
@@ -103,12 +105,15 @@ def block_graph(graph: nx.DiGraph) -> nx.DiGraph:
     groups: list[list[str]] = []
     ahead: list[str] = []
     for unit in units:
+        if not groups and not ahead and _is_door(graph, unit):
+            groups.append(list(unit))
+            continue
         computes = any(graph.nodes[n]["macs"] for n in unit)
         padding = all(graph.nodes[n]["call"].kind.startswith("ZeroPadding") for n in unit)
         if computes:
             groups.append([*ahead, *unit])
             ahead = []
-        elif groups and not padding and not ahead:
+        elif groups and not padding and not ahead and not _is_door(graph, groups[-1]):
             groups[-1].extend(unit)
         else:
             ahead.extend(unit)
@@ -124,6 +129,17 @@ def block_graph(graph: nx.DiGraph) -> nx.DiGraph:
         chain.add_edge(previous, block.name)
         previous = block.name
     return chain
+
+
+def _is_door(graph: nx.DiGraph, unit: Sequence[str]) -> bool:
+    """Whether this does nothing but put samples with channels first into the order that layers compute in.
+
+    It is a block by itself, whose tensor heads read instead of the input: of that they would take columns for
+    channels.
+    """
+    (first, *others) = unit
+    call = graph.nodes[first]["call"]
+    return not others and call.kind == "Permute" and call.inputs == (INPUT,)
 
 
 def _units(graph: nx.DiGraph, order: Sequence[str]) -> list[list[str]]:
@@ -161,6 +177,7 @@ def _block(graph: nx.DiGraph, before: str, layers: Sequence[str], carries: Seque
         kernels=kernels.of_layers(graph, layers),
         carries=tuple(graph.nodes[name]["input"] for name in carries),
         carried=sum(graph.nodes[name]["elements"] for name in carries),
+        is_door=_is_door(graph, layers),
     )
 
 

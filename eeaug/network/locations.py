@@ -23,6 +23,7 @@ class Location:
 
     ``after`` is the number of blocks that have run there, none at the input; ``remaining_macs`` follow it in the
     backbone. ``carries``: names of inputs that cross it as they came, because later blocks read them.
+    ``reordered``: it is the input, whose channels stand last here.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Location:
     shape: tuple[int, ...]
     remaining_macs: int
     carries: tuple[str, ...] = ()
+    reordered: bool = False
 
     @property
     def elements(self) -> int:
@@ -37,7 +39,7 @@ class Location:
 
     @property
     def at_input(self) -> bool:
-        return not self.after
+        return not self.after or self.reordered
 
 
 def find(
@@ -52,6 +54,8 @@ def find(
     reasons: dict[str, str] = {}
     total = remaining = sum(block.total_macs for block in blocks)
 
+    door = blocks[0].name if blocks and blocks[0].is_door else None
+
     def settle(name: str, after: int, shape: tuple[int, ...], carries: tuple[str, ...] = ()) -> None:
         head = shape[-1] * outputs if shape else 0
         if after == len(blocks):
@@ -63,10 +67,12 @@ def find(
         elif remaining <= head:
             reasons[name] = f"nothing to save: {remaining:,} MACs follow, the smallest head costs {head:,}"
         else:
-            locations.append(Location(name, after, shape, remaining, carries))
+            locations.append(Location(name, after, shape, remaining, carries, name == door))
 
     if layout.several:
         reasons[INPUT] = f"no single tensor is the sample: the model has the inputs {', '.join(layout.names)}"
+    elif door is not None:
+        reasons[INPUT] = f"its channels stand first; {door} has them last"
     else:
         settle(INPUT, 0, layout.shape)
     for after, block in enumerate(blocks, start=1):

@@ -18,7 +18,7 @@ from eeaug.cascade.output import KINDS, MEASURES, STEP, Decision, Quantised
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import tflm
 from eeaug.export.formats import check_possible
-from eeaug.export.tflm import interpreter, source
+from eeaug.export.tflm import interpreter, numbers, source
 from eeaug.export.tflm.interpreter import arena
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.support.native_process import Ended
@@ -103,7 +103,7 @@ def test_more_classes_than_its_softmax_adds_up_are_refused() -> None:
 def test_a_hand_over_that_is_requantised() -> None:
     int8 = Int8Stage({"h": Quantisation(0.25, -1)}, {}, Quantisation(0.5, 3))
     entry = StageEntry("1-cpu", "cpu", "h", (12,), "p", None, None, None, "max-softmax", 1, {}, int8)
-    (line,) = source._fed(entry, "received.tensor", 12)
+    (line,) = numbers.taken(entry, "received.tensor", 12, 0)
     assert "Quantised((received.tensor[i] - 3) * 0.5f, 0.25f, -1)" in line and "i < 12" in line
 
 

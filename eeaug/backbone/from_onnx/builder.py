@@ -50,8 +50,11 @@ class Builder:
         text = "/".join(kept)
         plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("_.-") or self.node.op_type
         plain = plain if plain[0].isalnum() else f"node_{plain}"
-        wanted = plain = f"{plain}{suffix}"[-200:]
-        number = 1
+        return self.free(f"{plain}{suffix}"[-200:])
+
+    def free(self, plain: str) -> str:
+        """A name that no layer has yet."""
+        wanted, number = plain, 1
         while wanted in self.taken:
             number += 1
             wanted = f"{plain}_{number}"

@@ -121,7 +121,7 @@ def converted(
                 layer = result.tensor._keras_history.operation.name
                 origins.setdefault(layer, _origin(node, name, result))
     ends = {name: _end(path, builder, name, operands[value]) for name, value in outputs.items()}
-    tensors = list(inputs.values())
+    tensors = list(inputs.values()) if len(inputs) > 1 else next(iter(inputs.values()))
     whole = keras.Model(tensors, ends if len(ends) > 1 else next(iter(ends.values())), name="onnx")
     names = {tensor.name: name for name, tensor in inputs.items()}
     return Converted(whole, origins, proto, names, file.sha256(path))
@@ -229,19 +229,14 @@ def _at_the_door(builder: Builder, graph: Any, name: str, value: Value) -> Value
     while len(value.axes) > 2:
         readers = [node for node in graph.node if current in node.input]
         if any(node.op_type in _CHANNELS_FIRST for node in readers):
-            builder.node = _Door()
-            return builder.channels_last(value)
+            space = value.axes[2:]
+            layer = builder.keras.layers.Permute((*range(2, len(space) + 2), 1), name=builder.free("channels_last"))
+            return Value(layer(value.tensor), (*space, value.axes[1]), value.axes)
         onward = [node for node in readers if node.op_type in _ON_THE_WAY]
         if not onward or len(readers) > 1:
             break
         current = onward[0].output[0]
     return value
-
-
-class _Door:
-    """Stands for a node where the input is put into another order."""
-
-    name, op_type, output = "channels_last", "Transpose", ("input",)
 
 
 def _node(

@@ -18,6 +18,7 @@ SUFFIX = ".onnx"
 LARGEST = 2 << 30  # bytes that protobuf can hold, and that a session of ONNX Runtime is given in one piece
 MOST_NODES = 20_000
 OLDEST_OPSET, NEWEST_OPSET = 7, 26
+FIELDS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)  # of a ModelProto, behind ir_version
 DOMAINS = {"": OLDEST_OPSET, "ai.onnx": OLDEST_OPSET, "ai.onnx.ml": 1, "com.microsoft": 1}
 QUANTISED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger",
              "QLinearMatMul", "MatMulInteger")  # fmt: skip
@@ -27,7 +28,7 @@ EXTERNAL = 1  # TensorProto.EXTERNAL
 def is_onnx(path: Path, start: bytes) -> bool:
     """Whether a file is one of ONNX, by its name or its first bytes: the field ir_version, a small number."""
     return path.suffix.lower() == SUFFIX or (
-        len(start) > 2 and start[0] == 8 and 3 <= start[1] <= 20 and start[2] == 18
+        len(start) > 2 and start[0] == 8 and 3 <= start[1] <= 20 and start[2] in FIELDS
     )
 
 

@@ -8,7 +8,6 @@ A line of code here may touch what is written below ``c/``; templates/ has all t
     fusion          what kernels take in: factors, biases, activations, sums
     arena           where tensors live
     plan            in which order a processor's stages compute, and where every tensor lies
-    feeds           where the inputs of a stage lie
     text            names, numbers and templates of C
     stage_code      a stage's graph as calls of kernels and of generated functions
     decisions       what classifiers say as decisions, in C

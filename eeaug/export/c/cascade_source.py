@@ -9,7 +9,7 @@ from math import prod
 
 from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.output import Decision
-from eeaug.export.c import feeds
+from eeaug.export import feeds
 from eeaug.export.c.arithmetic import FLOAT, Arithmetic
 from eeaug.export.c.plan import MemoryPlan
 from eeaug.export.c.text import c_name, filled, literal, point, stems, values

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from eeaug.bundle.entries import CProcessor, Manifest
 from eeaug.errors import ConversionError, InputError
-from eeaug.export import names
-from eeaug.export.c import cascade_source, emulated, feeds, sections, toolchain
+from eeaug.export import feeds, names
+from eeaug.export.c import cascade_source, emulated, sections, toolchain
 from eeaug.export.c.text import filled, point, values
 from eeaug.export.c.toolchain import Size
 from eeaug.runtime import DEFAULT

@@ -15,7 +15,8 @@ import eeaug
 from eeaug.bundle.entries import Added, CProcessor
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
-from eeaug.export.c import cascade_source, feeds, linked, onnx_source, stage_source, toolchain
+from eeaug.export import feeds
+from eeaug.export.c import cascade_source, linked, onnx_source, stage_source, toolchain
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.common_files import (
     build_number,

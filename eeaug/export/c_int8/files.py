@@ -18,8 +18,8 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision, Quantised
 from eeaug.cascade.passage import Passage
 from eeaug.errors import ConversionError
-from eeaug.export import names
-from eeaug.export.c import cascade_source, common_files, feeds, linked, toolchain
+from eeaug.export import feeds, names
+from eeaug.export.c import cascade_source, common_files, linked, toolchain
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.plan import PlannedStage, plan
 from eeaug.export.c_int8 import decisions, kernels, operators, stage_source, third_party

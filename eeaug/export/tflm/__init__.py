@@ -4,6 +4,7 @@ A line of code here may touch what is written below ``tflm/``.
 
     interpreter  a file in TensorFlow Lite for Microcontrollers on this machine
     operators    what TFLM calls the operators of int8 files
+    numbers      samples and hand-overs as int8, in C++
     source       models as arrays, and a driver for every processor
     watch        leave counters on the device, and an alarm
     readme       README.md with a whole program
@@ -28,7 +29,7 @@ from eeaug.errors import ConversionError
 from eeaug.export import names
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8 import int8_cascade
-from eeaug.export.tflm import interpreter, operators, readme, source, watch
+from eeaug.export.tflm import interpreter, numbers, operators, readme, source, watch
 from eeaug.export.tflm.interpreter import answers, arena
 from eeaug.export.tflm.source import DriverStage
 from eeaug.export.verify import Reference
@@ -141,7 +142,7 @@ def _write_watch(work: Work, parts: Mapping[str, Sequence[int]], reference: Mapp
 def _points(manifest: Manifest) -> list[tuple[str, Sequence[int | None]]]:
     """Constants (m) of every operating point that the int8 files have; without an exit of the default one."""
     points = [(p.name, p.int8.constants) for p in manifest.operating_points if p.int8 is not None]
-    return [*points] or [("default", [source.int8_of(entry).constant for entry in manifest.stages[:-1]])]
+    return [*points] or [("default", [numbers.int8_of(entry).constant for entry in manifest.stages[:-1]])]
 
 
 def check(work: Work, reference: Reference) -> Checked:
@@ -167,35 +168,37 @@ class _InTflm:
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         assert self.entry.tflm is not None
-        ((name, tensor),) = inputs.items()
+        taken = [self.session.taken(name, inputs[name]) for name in tflite_file.inputs(self.content)]
         try:
-            results = answers(self.content, self.entry.tflm.arena_bytes, self.session.taken(name, tensor))
+            results = answers(self.content, self.entry.tflm.arena_bytes, taken)
         except RuntimeError as error:
             raise _refused(self.entry, error) from error
         probabilities, *handed = (results[output] for output in outputs)
         return [PROBABILITY.real(probabilities), *handed]
 
 
-def _taken(work: Work) -> list[NDArray[np.int8]]:
-    """What every stage is given of the first sample."""
+def _taken(work: Work) -> list[dict[str, NDArray[np.int8]]]:
+    """What the file of every stage takes of the first sample, by name."""
     stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
-    tensors: list[NDArray[Any]] = [work.x[:1]]
-    tensors += [handed[0] for _, handed in stages.through(work.x[:1]) if handed]
-    return [
-        session.taken(entry.input_name, tensor)
-        for entry, session, tensor in zip(stages.stages, stages.sessions, tensors, strict=True)
-        if isinstance(session, Int8)
-    ]
+    tensors: list[tuple[NDArray[Any], ...]] = [tuple(stages.stages[0].row.split(work.x[:1]).values())]
+    tensors += [handed for _, handed in stages.through(work.x[:1]) if handed]
+    taken = []
+    for entry, session, given in zip(stages.stages, stages.sessions, tensors, strict=True):
+        assert isinstance(session, Int8)
+        by_name = dict(zip(entry.row.names, given, strict=True))
+        taken.append({name: session.taken(name, by_name[name]) for name in entry.inputs})
+    return taken
 
 
-def _part(number: int, entry: StageEntry, content: bytes, x: NDArray[np.int8]) -> DriverStage:
-    listed = tflite_file.operators(content)
+def _part(number: int, entry: StageEntry, content: bytes, taken: Mapping[str, NDArray[np.int8]]) -> DriverStage:
+    listed, named = tflite_file.operators(content), tflite_file.inputs(content)
+    x = [taken[name] for name in named]
     try:
         operators.check_operators(listed)
         smallest = arena(content, x)
     except (RuntimeError, ConversionError) as error:
         raise _refused(entry, error) from error
-    return DriverStage(number, entry, smallest, listed, tflite_file.outputs(content))
+    return DriverStage(number, entry, smallest, listed, tflite_file.outputs(content), named)
 
 
 def _entry(part: DriverStage) -> TflmStage:

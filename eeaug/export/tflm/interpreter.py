@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ ROOMY = 256_000_000  # bytes of an arena that is large enough for every file
 UNIT = 16  # bytes: alignment of an arena, and to how many its size is found
 # Added to the smallest arena: other versions of TFLM take some bytes more for a tensor.
 MARGIN, MARGIN_BYTES = 0.01, 64
+Given = NDArray[np.int8] | Sequence[NDArray[np.int8]]  # of one input, or of several in the file's order
 DOING = "TFLM cannot run the file"
 NEEDS = (  # modules that the process which tries imports beforehand
     "ai_edge_litert.schema_py_generated", "ai_edge_litert.tools.flatbuffer_utils",
@@ -42,11 +44,12 @@ class Interpreter:
             except Exception as error:  # what TFLM's binding raises is not documented
                 raise RuntimeError(_first(printed()) or str(error)) from error
 
-    def run(self, x: NDArray[np.int8], outputs: int) -> list[NDArray[np.int8]]:
-        """All ``outputs`` (n, *shape), in the file's order, of x (n, *shape)."""
-        rows = []
-        for k in range(len(x)):
-            self._made.set_input(x[k : k + 1], 0)
+    def run(self, x: Given, outputs: int) -> list[NDArray[np.int8]]:
+        """All ``outputs`` (n, *shape), in the file's order, of x (n, *shape) or a list of such in its order."""
+        rows, given = [], [x] if isinstance(x, np.ndarray) else x
+        for k in range(len(given[0])):
+            for i, array in enumerate(given):
+                self._made.set_input(array[k : k + 1], i)
             self._made.invoke()
             rows.append([np.array(self._made.get_output(i)) for i in range(outputs)])
         return [np.concatenate(column) for column in zip(*rows, strict=True)]
@@ -70,7 +73,7 @@ class Arena:
         return _rounded(self.least + max(MARGIN_BYTES, int(self.least * MARGIN)))
 
 
-def answers(content: bytes, arena: int, x: NDArray[np.int8]) -> dict[str, NDArray[np.int8]]:
+def answers(content: bytes, arena: int, x: Given) -> dict[str, NDArray[np.int8]]:
     """What the file gives, by name (n, *shape), for x (n, *shape) in an arena of so many bytes.
 
     Raises
@@ -86,7 +89,7 @@ def answers(content: bytes, arena: int, x: NDArray[np.int8]) -> dict[str, NDArra
     return results
 
 
-def arena(content: bytes, x: NDArray[np.int8]) -> Arena:
+def arena(content: bytes, x: Given) -> Arena:
     """The smallest arena in which the file allocates its tensors *and* runs on x (n, *shape): found by trying.
 
     TFLM's own account leaves out what it takes for a while: while it plans, and for tensors that kernels ask for as
@@ -124,7 +127,7 @@ def arena(content: bytes, x: NDArray[np.int8]) -> Arena:
     return Arena(high)
 
 
-def _answers(content: bytes, size: int, x: NDArray[np.int8]) -> tuple[dict[str, NDArray[np.int8]], int]:
+def _answers(content: bytes, size: int, x: Given) -> tuple[dict[str, NDArray[np.int8]], int]:
     """As answers, and TFLM's own account of what it took; where it may end the process."""
     interpreter, names = Interpreter(content, size), tflite_file.outputs(content)
     with streams.overheard() as printed:

@@ -18,6 +18,7 @@ def readme(cascade: DriverCascade) -> str:
         rows.append(f"| {name} | `{prefix}::{identifier(name)}` | {sources} | {arenas} |")
     text = files("eeaug.export.tflm").joinpath("templates/README.md").read_text(encoding="utf-8")
     known = {"prefix": prefix, "PREFIX": prefix.upper(), "memory": "\n".join(rows), "main": _main(cascade)}
+    known["place"] = ", place" if cascade.stages[0].row.several else ""
     known["stem"] = identifier(next(iter(cascade.parts)))
     for key, value in known.items():
         text = text.replace(f"@{{{key}}}", value)
@@ -38,9 +39,10 @@ def _main(cascade: DriverCascade) -> str:
     setups = " || ".join(f"!{prefix}::{identifier(name)}::Setup()" for name, _ in listed)
     lines.append(f"  if ({setups}) return 1;")
     if not first:
+        place = ", i" if cascade.stages[0].row.several else ""
         lines += [
             f"  for (int i = 0; i < {prefix}::kInputSize; ++i) {{  // yours reads and prepares what a sensor says",
-            f"    sample[i] = {prefix}::QuantisedInput(static_cast<float>(i % 7) / 7.0f);", "  }",
+            f"    sample[i] = {prefix}::QuantisedInput(static_cast<float>(i % 7) / 7.0f{place});", "  }",
         ]  # fmt: skip
     lines.append(f"  {prefix}::Answer answer = {{}};\n  {prefix}::Status status = {prefix}::Status::kGoesOn;")
     for i, (name, parts) in enumerate(listed):

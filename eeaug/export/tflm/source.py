@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from math import prod
 
 import eeaug
-from eeaug.bundle.entries import Handover, Int8Stage, StageEntry
+from eeaug.bundle.entries import Handover, StageEntry
 from eeaug.cascade.output import Decision
+from eeaug.export import feeds
 from eeaug.export.names import quoted
 from eeaug.export.tflm.interpreter import Arena
+from eeaug.export.tflm.numbers import float_text, int8_of, sample, taken
 from eeaug.export.tflm.operators import METHODS
 
 __all__ = [
-    "DriverCascade", "DriverStage", "array", "constant", "driver", "header", "identifier", "int8_of", "model",
+    "DriverCascade", "DriverStage", "array", "constant", "driver", "header", "identifier", "model",
     "signature",
 ]  # fmt: skip
 
@@ -27,13 +29,14 @@ TAKEN = ("Advised", "Answer", "Point", "QuantisedInput", "Status", "Watch", "wat
 
 @dataclass(frozen=True)
 class DriverStage:
-    """A stage in the driver: its number, its entry in the manifest, and where the file has its outputs."""
+    """A stage in the driver: its number, its entry in the manifest, and in which order its file has its ends."""
 
     number: int
     entry: StageEntry
     arena: Arena
     operators: Sequence[str]
     outputs: Sequence[str]
+    inputs: Sequence[str] = ("",)
 
     @property
     def handover(self) -> Handover | None:
@@ -62,12 +65,6 @@ class DriverCascade:
     @property
     def reuse(self) -> bool:
         return any(stage.reuse for stage in self.stages)
-
-
-def int8_of(entry: StageEntry) -> Int8Stage:
-    """What the manifest says of its int8 file, which is there where anything is for TFLM."""
-    assert entry.int8 is not None
-    return entry.int8
 
 
 def identifier(text: str) -> str:
@@ -129,7 +126,6 @@ def header(cascade: DriverCascade) -> str:
         f"    {{{', '.join('eeaug::kNever' if c is None else str(c) for c in constants or [None])}}},  // {name}"
         for name, constants in cascade.points
     )
-    takes = int8_of(stages[0]).inputs[stages[0].input_name]
     prefix, macro = cascade.prefix, cascade.prefix.upper()
     names = ", ".join(quoted(name) for name in cascade.classes)
     return f"""// An early-exit network in int8 on TensorFlow Lite for Microcontrollers. Written by eeaug.
@@ -171,12 +167,7 @@ constexpr int16_t kThresholds[][{max(exits, 1)}] = {{
 {rows}
 }};
 
-// The input, prepared as in training, is given as int8: QuantisedInput(x) of every value.
-constexpr int kInputSize = {prod(stages[0].input_shape)};
-inline int8_t QuantisedInput(float x) {{
-  return eeaug::Quantised(x, {_float(takes.scale)}, {takes.zero_point});
-}}
-{"".join(_handover(cascade, k) for k in range(exits))}
+{sample(stages)}{"".join(_handover(cascade, k) for k in range(exits))}
 // kLeft: there is an answer. kGoesOn: the next processor has to go on with what was handed over. kFailed: there is
 // no such point, Setup() was not called or failed, or TFLM says so. kOtherBuild: what was handed over is of another
 // network, or was never filled.
@@ -199,13 +190,17 @@ def _handover(cascade: DriverCascade, k: int) -> str:
     assert tensor is not None
     given = int8_of(cascade.stages[k]).outputs[tensor.name]
     earlier = f"\n  int8_t said[{k + 1}][kOutputs];  // what the exits so far said" if cascade.reuse else ""
-    size = 4 + -(-(prod(tensor.shape) + ((k + 1) * cascade.decision.outputs if cascade.reuse else 0)) // 4) * 4
+    inputs, carried = feeds.carried(cascade.stages[k]), ""
+    if inputs is not None:
+        carried = f"\n  int8_t carried[{sum(inputs.sizes)}];  // {feeds.listed(inputs)}"
+    said = (k + 1) * cascade.decision.outputs if cascade.reuse else 0
+    size = 4 + -(-(prod(tensor.shape) + feeds.sizes(cascade.stages[k]) + said) // 4) * 4
     return f"""
 // From stage {k} to stage {k + 1}: {" x ".join(map(str, tensor.shape))}, scale {given.scale:.9g}, \
 zero point {given.zero_point}.
 struct Handover{k + 1} {{
   uint32_t build;  // {cascade.prefix.upper()}_BUILD of the sender; the receiver refuses another one
-  int8_t tensor[{prod(tensor.shape)}];{earlier}
+  int8_t tensor[{prod(tensor.shape)}];{carried}{earlier}
 }};
 constexpr int kHandover{k + 1}Bytes = {size};
 static_assert(sizeof(Handover{k + 1}) == kHandover{k + 1}Bytes, "the same bytes on every core");
@@ -319,9 +314,9 @@ def _stage(cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStag
     lines = []
     if entry.reuse:
         weights = f"weights_{k}"
-        lines.append(f"static const float {weights}[] = {{{', '.join(_float(w) for w in entry.reuse)}}};")
+        lines.append(f"static const float {weights}[] = {{{', '.join(float_text(w) for w in entry.reuse)}}};")
     lines += [
-        *_fed(entry, source, prod(entry.input_shape)),
+        *_fed(cascade, part, source, parts[0].number == 0),
         "if (stage.Invoke() != kTfLiteOk) return Status::kFailed;",
         f"memcpy(said[{row}], {probabilities}, kOutputs);",
         f"const eeaug::Decision made = eeaug::Decide<kOutputs>(said, {row + 1}, {weights}, kKind, kMeasure);",
@@ -336,23 +331,27 @@ def _stage(cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStag
     if part is parts[-1] and part.handover is not None:
         lines.append(f"onward->build = {cascade.prefix.upper()}_BUILD;")
         lines.append(f"memcpy(onward->tensor, {part.output(part.handover.name)}, sizeof(onward->tensor));")
+        here = feeds.feeds(cascade.stages)[k].here
+        if here is not None:
+            moved = feeds.moved("input" if parts[0].number == 0 else "received.carried", here, entry)
+            lines += [line.strip().replace("out->", "onward->") for line in moved]
         if cascade.reuse:
             lines.append("memcpy(onward->said, said, sizeof(onward->said));")
     inner = "".join(f"    {line}\n" for line in lines)
     return f"  {{\n    tflite::MicroInterpreter& stage = *interpreter_{k};\n{inner}  }}\n"
 
 
-def _fed(entry: StageEntry, source: str, size: int) -> list[str]:
-    """How the input comes to where the stage reads it."""
-    comes = int8_of(entry).requantised_from
-    if comes is None:
-        return [f"memcpy(stage.input(0)->data.int8, {source}, {size});"]
-    (takes,) = int8_of(entry).inputs.values()
-    real = f"({source}[i] - {comes.zero_point}) * {_float(comes.scale)}"
-    quantised = f"eeaug::Quantised({real}, {_float(takes.scale)}, {takes.zero_point})"
-    return [f"for (int i = 0; i < {size}; ++i) stage.input(0)->data.int8[i] = {quantised};"]
-
-
-def _float(value: float) -> str:
-    text = f"{value:.9g}"
-    return text + ("f" if "." in text or "e" in text else ".0f")
+def _fed(cascade: DriverCascade, part: DriverStage, source: str, first: bool) -> list[str]:
+    """How the inputs come to where the stage reads them; ``first``: this processor has the sample."""
+    entry = part.entry
+    if len(entry.inputs) == 1 and not entry.row.several:
+        return taken(entry, source, prod(entry.input_shape), 0)
+    fed, lines = feeds.feeds(cascade.stages)[part.number], []
+    for name, view in zip(entry.inputs, fed.views, strict=True):
+        place, size = part.inputs.index(name), prod(entry.row.shape_of(name))
+        if part.number and name == entry.input_name:
+            lines += taken(entry, source, size, place)
+        else:
+            at = view.replace("sample", "input" if first else "received.carried")
+            lines.append(f"memcpy(stage.input({place})->data.int8, {at}, {size});")
+    return lines
