@@ -1,8 +1,9 @@
 """eeaug: early exits for trained Keras classifiers, split over the processors of a target.
 
 From Python, eeaug.augment(model, hardware, data, ...) makes a bundle and eeaug.open(DIR) opens one; both give its
-eeaug.Report. eeaug.certify(DIR, data, ...) proves its budget on data of the field. They are imported when they are
-asked for.
+eeaug.Report. eeaug.retarget(DIR, OUTPUT, ...) writes one for other limits, eeaug.compare(DIR, DIR) sets several side
+by side, eeaug.dry_run(...) says what a run would take, eeaug.certify(DIR, data, ...) proves a budget on data of the
+field. They are imported when they are asked for.
 
 Each room is one kind of knowledge and imports only from rooms above it; its ``__init__`` lists its files in their
 own order. tests/unit/test_architecture.py reads these lists and holds them:
@@ -37,14 +38,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eeaug.api import Exit, Report, augment, certify, open
+    from eeaug.api import Exit, Report, augment, certify, compare, dry_run, open, retarget
     from eeaug.errors import ConversionError, EeaugError, InfeasibleError, InputError
 
 __all__ = [
     "ConversionError", "EeaugError", "Exit", "InfeasibleError", "InputError", "Report", "augment", "certify",
-    "open",
+    "compare", "dry_run", "open", "retarget",
 ]  # fmt: skip
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:
@@ -56,4 +57,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

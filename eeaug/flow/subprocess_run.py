@@ -28,7 +28,7 @@ from eeaug.support.progress import Observer, Progress
 if TYPE_CHECKING:
     from eeaug.flow.certify import Request
 
-__all__ = ["augment", "certify"]
+__all__ = ["augment", "certify", "dry_run", "retarget"]
 
 END = "end"  # of a run: how it ended follows
 RESULT = "result"  # of a run that has one: it follows
@@ -53,6 +53,17 @@ def certify(directory: Path, request: Request, observer: Observer) -> dict[str, 
     """flow.certify.certify in another process; raises the same."""
     result: dict[str, Any] = _in_its_own("certify", (directory, request), observer)
     return result
+
+
+def dry_run(settings: Settings, observer: Observer) -> dict[str, Any]:
+    """flow.forecast.forecast in another process; raises the same."""
+    result: dict[str, Any] = _in_its_own("dry_run", (settings,), observer)
+    return result
+
+
+def retarget(directory: Path, changes: Mapping[str, Any], observer: Observer, manifest_sha256: str | None) -> None:
+    """flow.retarget.retarget in another process; raises the same."""
+    _in_its_own("retarget", (directory, changes, manifest_sha256), observer)
 
 
 def _in_its_own(run: str, arguments: Sequence[object], observer: Observer) -> Any:
@@ -131,12 +142,21 @@ def _run(run: str, arguments: Sequence[Any], wire: IO[str]) -> dict[str, Any]:
     from eeaug.backbone import custom_objects
     from eeaug.flow import augment as pipeline
     from eeaug.flow import certify as certifying
+    from eeaug.flow import forecast
+    from eeaug.flow import retarget as retargeting
 
+    to = _Wire(wire)
+    progress = Progress(to)
     try:
         if run == "augment":
-            pipeline.augment(arguments[0], Progress(_Wire(wire)))
+            pipeline.augment(arguments[0], progress)
+        elif run == "retarget":
+            directory, changes, manifest_sha256 = arguments
+            retargeting.retarget(directory, changes, progress, manifest_sha256)
+        elif run == "dry_run":
+            to.tell(RESULT, forecast.forecast(arguments[0], progress))
         else:
-            _Wire(wire).tell(RESULT, certifying.certify(arguments[0], arguments[1], Progress(_Wire(wire))))
+            to.tell(RESULT, certifying.certify(arguments[0], arguments[1], progress))
     except BrokenPipeError:
         raise
     except Contradiction as error:

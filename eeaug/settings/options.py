@@ -214,15 +214,36 @@ def settings(model: Path, hardware: str, data: str | None, **options: object) ->
     TypeError : there is no such option
     InputError : a value that is not allowed, or options that contradict each other, as Python names them
     """
-    for name in options:
-        if name not in KINDS:
-            hint = nearest(name, KINDS) or f"; there are {', '.join(KINDS)}"
-            raise TypeError(f"augment() has no option {name!r}{hint}")
+    _known("augment", options)
     given = {name: KINDS[name](name, value) for name, value in options.items() if value is not None}
     if "efficiency_weight" in given:  # the other objective, unless both are asked for
         given.setdefault("max_accuracy_drop", None)
     with in_python():
         return Settings.of(model=model, hardware=hardware, data=data, **given)
+
+
+def changes(**options: object) -> dict[str, Any]:
+    """What of an earlier bundle's settings is to be another; None takes a setting away.
+
+    Raises
+    ------
+    TypeError : there is no such option
+    InputError : a value that is not allowed
+    """
+    _known("retarget", options)
+    return {
+        name: _NOTHING.get(name) if value is None else KINDS[name](name, value) for name, value in options.items()
+    }
+
+
+_NOTHING: Mapping[str, Any] = {"exit_at": {}, "threshold": {}, "forbid": ()}
+
+
+def _known(function: str, options: Mapping[str, object]) -> None:
+    for name in options:
+        if name not in KINDS:
+            hint = nearest(name, KINDS) or f"; there are {', '.join(KINDS)}"
+            raise TypeError(f"{function}() has no option {name!r}{hint}")
 
 
 @contextmanager

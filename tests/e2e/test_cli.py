@@ -82,7 +82,7 @@ def test_without_arguments_the_help_is_shown(said: Said) -> None:
 
 
 def test_version(said: Said) -> None:
-    assert said("--version") == (0, "eeaug, version 0.1.0\n", "")
+    assert said("--version") == (0, "eeaug, version 0.2.0\n", "")
 
 
 # -- usage errors: one line each, exit 2 --------------------------------------------------------------

@@ -58,14 +58,12 @@ def test_the_examples_commands_exist(name: str) -> None:
         found = group.get_command(click.Context(group), line[0])
         assert found is not None
         found.make_context(line[0], line[1:])  # raises for an option or a value that is none
-    root = CI.parents[1]
-    assert all((root / word).is_file() for line in lines for word in line if word.startswith("examples/"))
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
 def test_the_examples_check_and_report_a_real_bundle(name: str, bundle: Bundle, run: Run, tmp_path: Path) -> None:
-    (tmp_path / "fashion_resnet-eeaug").symlink_to(bundle.path)
+    (tmp_path / "model-eeaug").symlink_to(bundle.path)
     for line in commands(name):
         if line[0] == "report":
             done = run(*line[: line.index(">")], cwd=tmp_path)

@@ -1,99 +1,25 @@
-"""What notebooks and scripts use: ``eeaug.augment``, ``eeaug.open`` (both give a ``Report``), ``eeaug.certify``."""
+"""A bundle that is there, its report, and several side by side."""
 
 from __future__ import annotations
 
 import copy
-import inspect
 import os
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eeaug.bundle import manifest
-from eeaug.bundle.directory import check_place
-from eeaug.errors import EeaugError, InputError
-from eeaug.flow import from_memory, subprocess_run
-from eeaug.hardware import Hardware
+from eeaug.errors import InputError
 from eeaug.report.words import facts
-from eeaug.settings import Running, default_cache, options
-from eeaug.settings.settings import PARTS
-from eeaug.support.cache import Cache
-from eeaug.support.progress import Lines, Observer
 
 if TYPE_CHECKING:
-    import keras
-
     from eeaug.runtime import Cascade
 
-__all__ = ["Exit", "Report", "augment", "certify", "open"]
+__all__ = ["Exit", "Place", "Report", "compare", "open"]
 
 Place = str | os.PathLike[str]
-
-
-def augment(
-    model: Place | keras.Model,
-    hardware: Place | Hardware,
-    data: Place | Mapping[str, Any] | None = None,
-    *,
-    output: Place | None = None,
-    progress: bool | Observer = False,
-    **settings: Any,
-) -> Report:
-    """Turn a trained classifier into an early-exit network for a target, as ``eeaug augment`` does.
-
-    >>> import eeaug
-    >>> report = eeaug.augment("examples/fashion_resnet.h5", "psoc6", max_latency_s=2.5, effort="quick")
-    >>> report.path.name
-    'fashion_resnet-eeaug'
-    >>> report.summary
-    '...% of samples leave early (at ...): ...% of the mean MACs saved, ... on the test part; ...'
-
-    The run has a process of its own, so that frameworks that are at work in this one stay as they are, and the
-    bundle has the same bytes as the command's.
-
-    Parameters
-    ----------
-    model : path of a ``.keras``, ``.h5`` or SavedModel, or a Keras 3 model in memory, which goes by its name
-    hardware : name of a shipped profile (``eeaug hw list``), path of a YAML file, or a target.Hardware
-    data : as ``--data``; or a mapping of arrays x_train (n, ...), y_train (n,), x_val, y_val, x_test, y_test,
-        class_names, groups_train, ..., as a ``.npz`` has them, of which any but one x may be missing, written to
-        disk for the run; reports name them arrays.npz, as np.savez("arrays.npz", **data) makes the same file.
-        None: what lies beside the model file
-    output : where the bundle goes; None: ``<model>-eeaug`` in the current directory
-    progress : True tells what it is doing on stderr, a progress.Observer is told; warnings are in the report
-    settings : the options of the command, as fields of the parts of settings.Settings in SI units: max_latency_s,
-        max_accuracy_drop (a share: 0.01 is one point), objective, effort, formats=["tflite"], target_class,
-        promise, risk, exit_at={location: processor or None}, threshold={location: value}, ...
-        One that is None is not given
-
-    Raises
-    ------
-    TypeError : there is no such option
-    eeaug.InputError : something given is wrong
-    eeaug.InfeasibleError : no design meets the limits; has ``limit``, ``given`` and ``best``
-    eeaug.ConversionError : the model is not supported, or a written file disagrees with it
-
-    Nothing has been written then.
-    """
-    asked = options.settings(Path(), "", None, output=output, **settings)
-    in_memory = not from_memory.is_place(model) or isinstance(hardware, Hardware) or isinstance(data, Mapping)
-    with Cache(asked.running.cache).once() if in_memory else nullcontext(Path()) as scratch, _unnamed(scratch):
-        read = replace(
-            asked.input, hardware=from_memory.hardware(hardware, scratch), model=from_memory.model(model, scratch)
-        )
-        asked = replace(asked, input=read)
-        check_place(asked.bundle, force=asked.running.force)  # before what may be large is written
-        read = replace(
-            read, data=from_memory.data(data, scratch, asked.running, beside=from_memory.is_place(model))
-        )
-        asked = replace(asked, input=read)
-        with options.in_python():
-            subprocess_run.augment(asked, _observer(progress))
-    return open(asked.bundle)
 
 
 def open(directory: Place, *, manifest_sha256: str | None = None) -> Report:
@@ -117,57 +43,27 @@ def open(directory: Place, *, manifest_sha256: str | None = None) -> Report:
     return Report(path.absolute(), bundle.report, bundle.manifest, manifest.times(path))
 
 
-def certify(
-    directory: Place,
-    data: Place | Mapping[str, Any],
-    labels: Place | None = None,
-    *,
-    output: Place | None = None,
-    sheet: Place = "label-these.csv",
-    cache_dir: Place | None = None,
-    progress: bool | Observer = False,
-    **options: Any,
-) -> dict[str, Any]:
-    """Prove the accuracy budget of a bundle on data of the field with few labels, as ``eeaug certify`` does.
+def compare(*directories: Place) -> dict[str, Any]:
+    """Several bundles side by side, as ``eeaug report DIR DIR --format json`` has them.
 
     >>> import eeaug
-    >>> facts = eeaug.certify("fashion_resnet-eeaug", "examples/fashion_resnet.npz", "data")
-    >>> facts["promise"]["statement"]
-    'Proven: with probability 0.95 over the draw of the 1,000 x_test samples, ...'
-    >>> eeaug.open(facts["bundle"]).path.name
-    'fashion_resnet-eeaug-certified'
-
-    Parameters
-    ----------
-    data : as ``--data``, or a mapping of arrays as for augment
-    labels : the sheet, filled in; "data": those of the data; None: none, and the ``sheet`` is written
-    output : where the new bundle goes; None: ``<directory>-certified`` with labels, nowhere without
-    options : max_accuracy_drop, risk, formats (by default those of the bundle), part, force, prepared, threads,
-        manifest_sha256, as the command has them
-
-    Returns
-    -------
-    What ``eeaug certify --json`` prints
+    >>> facts = eeaug.compare("fashion_resnet-eeaug", "fashion_resnet-eeaug-certified")
+    >>> [line["key"] for line in facts["lines"]][:2]
+    ['accuracy', 'drop']
 
     Raises
     ------
-    As augment. eeaug.InfeasibleError : labels were given, and nothing can be proven
+    eeaug.InputError : fewer than two, one of them twice, or one is no bundle
+    eeaug.ConversionError : as open
     """
-    from eeaug.flow.certify import IN_DATA, Request
+    from eeaug.report.words import compare as side_by_side
 
-    place, cache = Path(directory), default_cache() if cache_dir is None else Path(cache_dir)
-    if output is None and labels is not None:
-        output = place.with_name(f"{place.resolve().name}-certified")
-    running = Running(cache=cache)
-    in_memory = isinstance(data, Mapping)
-    with Cache(cache).once() if in_memory else nullcontext(Path()) as scratch, _unnamed(scratch):
-        request = Request(
-            data=str(from_memory.data(data, scratch, running, beside=False)),
-            labels=None if labels is None else IN_DATA if labels == IN_DATA else Path(labels),
-            sheet=Path(sheet), output=None if output is None else Path(output), cache=cache,
-            **{"threads": running.threads, **options},
-        )  # fmt: skip
-        return subprocess_run.certify(place, request, _observer(progress))
+    places = [Path(directory) for directory in directories]
+    if len(set(places)) < max(2, len(places)):
+        raise InputError(f"compare() takes two different bundles or more, {len(places)} given")
+    reports = [(place, manifest.read(place).report) for place in places]
+    with manifest.shown_whole(*places):
+        return side_by_side.as_json([side_by_side.Named(str(place), report) for place, report in reports])
 
 
 class Exit(NamedTuple):
@@ -309,6 +205,28 @@ class Report(Mapping[str, Any]):
         code: dict[str, Any] = {"allow_unsafe": allow_unsafe, "custom_objects": custom_objects}
         return Cascade.load(self.path, threads=threads, point=point, runtime=runtime, **code)
 
+    def to_dataframe(self) -> Any:
+        """The comparison with the given model as a pandas.DataFrame: a row for each quantity, columns baseline,
+        result and change.
+
+        Figures are those of report.json on the ``split``, in SI units; ``change`` is result minus baseline.
+
+        Raises
+        ------
+        eeaug.InputError : pandas is not installed
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("to_dataframe() needs pandas: pip install pandas") from None
+        rows = {
+            key: {"baseline": self._given[key], "result": value}
+            for key, value in self._result.items()
+            if isinstance(value, int | float) and key != "samples"
+        }
+        table = pandas.DataFrame.from_dict(rows, orient="index", dtype=float)
+        return table.assign(change=table["result"] - table["baseline"])
+
     def html(self) -> str:
         """The page of ``eeaug report --format html``: one file with charts that needs no network."""
         from eeaug.report.render import page
@@ -347,49 +265,3 @@ class Report(Mapping[str, Any]):
 
 def _known(value: float | None) -> float | None:
     return None if value is None else float(value)
-
-
-def _observer(progress: bool | Observer) -> Observer:
-    if isinstance(progress, bool):
-        return Lines(_to_stderr if progress else _to_nobody)
-    return progress
-
-
-def _to_stderr(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
-def _to_nobody(text: str) -> None: ...
-
-
-@contextmanager
-def _unnamed(scratch: Path) -> Iterator[None]:
-    """Errors name files without the folder that they had for a moment."""
-    try:
-        yield
-    except EeaugError as error:
-        if scratch.name:
-            error.args = tuple(str(word).replace(f"{scratch}{os.sep}", "") for word in error.args)
-            if isinstance(error, InputError):
-                error.lines = tuple(line.replace(f"{scratch}{os.sep}", "") for line in error.lines)
-        raise
-
-
-def _signature() -> inspect.Signature:
-    """With the options by name, for help() and the completion of notebooks; None: the default is not a constant."""
-    mine = inspect.signature(augment)
-    named = [p for p in mine.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    listed = [
-        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=_default(f), annotation=f.type)
-        for part in PARTS.values()
-        for f in fields(part)
-        if f.name in options.KINDS and f.name != "output"
-    ]
-    return mine.replace(parameters=[*named, *listed])
-
-
-def _default(of: Any) -> Any:
-    return None if of.default is MISSING else of.default
-
-
-augment.__signature__ = _signature()  # type: ignore[attr-defined]
