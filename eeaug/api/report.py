@@ -48,7 +48,7 @@ def compare(*directories: Place) -> dict[str, Any]:
 
     >>> import eeaug
     >>> facts = eeaug.compare("fashion_resnet-eeaug", "fashion_resnet-eeaug-certified")
-    >>> [line["key"] for line in facts["lines"]][:2]
+    >>> [*facts["quantities"]][:2]
     ['accuracy', 'drop']
 
     Raises

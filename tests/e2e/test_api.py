@@ -51,6 +51,10 @@ def test_names_of_the_package() -> None:
         eeaug.argument  # type: ignore[attr-defined]  # noqa: B018
 
 
+def test_public_names_are_all_that_dir_shows() -> None:
+    assert dir(eeaug) == sorted([*eeaug.__all__, "__version__"])
+
+
 def test_the_signature_names_every_option() -> None:
     found = inspect.signature(eeaug.augment).parameters
     assert {*found} == {"model", "hardware", "data", "progress", *KINDS}
@@ -65,11 +69,12 @@ def test_the_docstrings_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "examples").symlink_to(EXAMPLES)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EEAUG_CACHE_DIR", str(tmp_path / "cache"))
-    found = {test.name: test for test in doctest.DocTestFinder().find(api, "api") if test.examples}
+    find = doctest.DocTestFinder().find
+    found = {test.name: test for name in api.__all__ for test in find(getattr(api, name), name) if test.examples}
     said: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     # the first makes the bundle of the others
-    for name in ("api.augment", "api.open", "api.Report", "api.certify"):
+    for name in ("augment", "open", "Report", "certify", "retarget", "compare", "dry_run"):
         runner.run(found.pop(name), out=said.append)
     assert not found and runner.summarize(verbose=False).failed == 0, "".join(said)
 
@@ -88,6 +93,35 @@ def test_the_bundle_has_the_bytes_of_the_command_s(
     assert told.out == "" and "the given model is right on " in told.err
     assert "choose exits, thresholds and processors: " in told.err and "warning: " in told.err
     assert not [*work.glob("cache/once-*")]
+
+
+@pytest.mark.e2e
+def test_a_report_as_a_table(bundle: Bundle) -> None:
+    pytest.importorskip("pandas")
+    table = eeaug.open(bundle.path).to_dataframe()
+    measured = bundle.report["design"]["measured"]
+    assert table.loc["mean_macs", "result"] == measured["mean_macs"]
+    assert (table["result"] - table["baseline"]).equals(table["change"])
+
+
+def test_to_dataframe_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    report = eeaug.open(write_bundle(tmp_path / "bundle"))
+    with pytest.raises(eeaug.InputError, match="needs pandas: pip install pandas"):
+        report.to_dataframe()
+
+
+@pytest.mark.e2e
+def test_retarget_in_python_takes_settings_away_by_none(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    report = eeaug.retarget(bundle.path, "wider", max_latency_s=None, max_accuracy_drop=0.05)
+    assert report["settings"]["max_latency_s"] is None and report["settings"]["max_accuracy_drop"] == 0.05
+    with pytest.raises(TypeError, match=r"retarget\(\) has no option 'max_latency'"):
+        eeaug.retarget(bundle.path, "again", max_latency=2)
+    with pytest.raises(eeaug.InputError, match="exists"):
+        eeaug.retarget(bundle.path, "wider")
 
 
 @pytest.mark.e2e
