@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
 
 import networkx as nx
 
 from eeaug.backbone.model import INPUT, Call, Classifier
+from eeaug.backbone.model_inputs import node_of
 from eeaug.network import graph
 from eeaug.support.sample_layout import SampleLayout
 
@@ -21,9 +23,16 @@ def one_input(*shape: int) -> SampleLayout:
 class Net:
     """Builds a list of calls; every method returns the name of the call it adds."""
 
-    def __init__(self, input_shape: Shape) -> None:
-        self.shapes: dict[str, Shape] = {INPUT: input_shape}
-        self.input_shape = input_shape
+    def __init__(self, input_shape: Shape | Mapping[str, Shape]) -> None:
+        """Of one input, or of several by name, which calls read as :func:`node_of` names them."""
+        if isinstance(input_shape, Mapping):
+            self.layout = SampleLayout(tuple(input_shape), tuple(input_shape.values()))
+        else:
+            self.layout = one_input(*input_shape)
+        self.shapes = {
+            node_of(name, self.layout): shape
+            for name, shape in zip(self.layout.names, self.layout.shapes, strict=True)
+        }
         self.calls: list[Call] = []
 
     def add(
@@ -48,8 +57,8 @@ class Net:
         return self.add(name, "Dense", source, (units,), (self.shapes[source][-1], units), (units,))
 
     def layer_graph(self) -> nx.DiGraph:
-        return graph.layer_graph(self.calls, one_input(*self.input_shape))
+        return graph.layer_graph(self.calls, self.layout)
 
     def blocks(self) -> tuple[graph.Block, ...]:
-        classifier = SimpleNamespace(calls=tuple(self.calls), layout=one_input(*self.input_shape))
+        classifier = SimpleNamespace(calls=tuple(self.calls), layout=self.layout)
         return graph.blocks(cast(Classifier, classifier))

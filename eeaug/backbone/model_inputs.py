@@ -88,10 +88,11 @@ def read_inputs(keras: Any, where: str, model: Any, reserved: Collection[str]) -
     """
     names: list[str] = []
     for tensor in model.inputs:
+        given = tensor._keras_history.operation.name  # that of the tensor is another one where none was given
         if tensor.dtype == "string":
-            which = "its input" if len(model.inputs) == 1 else f"its input {tensor.name!r}"
+            which = "its input" if len(model.inputs) == 1 else f"its input {given!r}"
             raise ConversionError(f"{where} {which} is text; give the part of the model that takes numbers")
-        name = safe(tensor.name)
+        name = safe(given)
         while name in names or (name in reserved and name != INPUT):
             name += "_"
         names.append(name)
