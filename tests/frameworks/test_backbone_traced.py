@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras_nets import saved
 
-from eeaug.backbone import keras_files, model, traced
+from eeaug.backbone import model, traced
 from eeaug.errors import ConversionError
 from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.network import graph, locations, macs
@@ -74,11 +74,6 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], dict[str, int]]] = {
     "convolution of steps": (film(lambda of: of.TimeDistributed(of.Conv2D(3, 3))), {"conv": STEPS * 36 * 18 * 3}),
     "model of steps": (film(seen), {"conv": STEPS * 36 * 18 * 3, "dense": STEPS * 108 * 4}),
 }
-
-
-@pytest.fixture
-def keras() -> Any:
-    return keras_files.import_keras()
 
 
 @pytest.mark.parametrize("name", LAYERS)
