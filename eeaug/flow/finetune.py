@@ -72,7 +72,7 @@ def improved(
     known = material.network.classifier
     classifier = model.load(
         asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe, output=asked.output_name,
-        input_shape=known.input_shape,
+        input_shape=lambda _: known.input_shape,
     )  # fmt: skip
     classifier = settled.again(classifier, known)
     source_given = _answers(source, source.splits.fit)
