@@ -13,6 +13,7 @@ from eeaug.cli import config, forecast_view, out, shared, show
 from eeaug.cli.grouped import Grouped
 from eeaug.errors import InfeasibleError
 from eeaug.settings import (
+    DECISIONS,
     EFFORTS,
     FAMILIES,
     MAX_CACHE_BYTES,
@@ -55,8 +56,15 @@ EXAMPLES = {
 @config.option()
 @shared.option("-o", "Where the bundle goes; default: <model>-eeaug in the current directory.")
 @shared.option("--architecture")
+@shared.option("--input-shape")
 @click.option(
     "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
+)
+@click.option(
+    "--decision",
+    type=click.Choice(DECISIONS),
+    help="Whether a sample has one of the classes or each of them or not; default: what outputs, labels and the "
+    "loss in the file say.",
 )
 @click.option(
     "--labels",

@@ -80,6 +80,8 @@ def _value(option: click.Option, value: object, folder: Path) -> Any:
         return value
     if isinstance(value, list) and value and (option.multiple or option.type is shared.NAMES):
         return [_one(option, item, folder) for item in value]
+    if isinstance(value, list) and option.type is shared.SHAPE:
+        value = ",".join(map(_text, value))
     one = _one(option, value, folder)
     return [one] if option.multiple else one
 

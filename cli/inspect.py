@@ -15,7 +15,7 @@ __all__ = ["inspect"]
 _ENDS = {
     "softmax": "softmax",
     "binary": "a single sigmoid (class 1 at 0.5 and above)",
-    "multilabel": "a sigmoid per label",
+    "multilabel": "a sigmoid per class (which the labels of the data say more of)",
 }
 
 
@@ -23,6 +23,7 @@ _ENDS = {
 @click.argument("model", type=shared.ModelPlace())
 @click.option("--hw", "hardware", metavar="NAME|FILE", help="Target: adds latencies and what memory holds.")
 @shared.option("--architecture")
+@shared.option("--input-shape", show_default=False)
 @click.option(
     "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
 )
@@ -42,8 +43,9 @@ _ENDS = {
 )
 @shared.option("--custom-objects")
 def inspect(
-    model: Path, hardware: str | None, architecture: Path | None, output_name: str | None, as_json: bool, form: str,
-    output: Path | None, force: bool, allow_unsafe: bool, custom_objects: tuple[str, ...],
+    model: Path, hardware: str | None, architecture: Path | None, input_shape: tuple[int, ...] | None,
+    output_name: str | None, as_json: bool, form: str, output: Path | None, force: bool, allow_unsafe: bool,
+    custom_objects: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Show the blocks of MODEL, what they cost, and where exits can stand (and why not elsewhere).
 
@@ -61,7 +63,7 @@ def inspect(
     from eeaug.hardware import read as read_hardware
 
     target = read_hardware(hardware) if hardware is not None else None
-    facts = _facts(model, target, architecture, allow_unsafe, output_name, custom_objects)
+    facts = _facts(model, target, architecture, input_shape, allow_unsafe, output_name, custom_objects)
     if as_json:
         from eeaug.bundle.directory import dump_json
 
@@ -82,7 +84,7 @@ def _ends(classifier: Any) -> str:
     """What the output is, as far as layers tell; the data of a run tells the rest."""
     ending, kind = classifier.ending, classifier.decision.kind
     if classifier.logits and ending.computed:
-        return "logits (eeaug adds the softmax)"
+        return "a logit (eeaug adds the sigmoid)" if kind == "binary" else "logits (eeaug adds the softmax)"
     if ending.activation in ("softmax", "sigmoid") and ending.meaning != "derived":
         return _ENDS[kind]
     read = "probabilities" if kind == "softmax" else _ENDS[kind]
@@ -96,6 +98,7 @@ def _facts(
     path: Path,
     target: Any,
     architecture: Path | None,
+    input_shape: tuple[int, ...] | None,
     allow_unsafe: bool,
     output_name: str | None,
     code: tuple[str, ...],
@@ -111,7 +114,9 @@ def _facts(
     stored_model.read(path, architecture=architecture, allow_unsafe=allow_unsafe, custom=bool(code))
     keras_files.import_keras()
     custom_objects.load(code)
-    classifier = model.load(path, architecture=architecture, allow_unsafe=allow_unsafe, output=output_name)
+    classifier = model.load(
+        path, architecture=architecture, allow_unsafe=allow_unsafe, output=output_name, input_shape=input_shape
+    )
     blocks = graph.blocks(classifier)
     places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.layout)
     total = sum(block.total_macs for block in blocks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,94 +12,17 @@ from typing import Any
 import click
 
 from eeaug.cli import out
+from eeaug.cli.kinds import MOST_SECONDS, NAMES, NONE, SECONDS, SHAPE, ModelPlace, OrNone, Place, Quantity, Sha256
 from eeaug.errors import InputError
 from eeaug.settings import ALWAYS, COSTS, FORMATS, MAX_THREADS, PROMISES
-from eeaug.support import places, quantities
+from eeaug.support import quantities
 from eeaug.support.outputs import Output
 
 __all__ = [
-    "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "ModelPlace", "Place", "Quantity", "give", "inherited",
+    "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "Place", "Quantity", "give", "inherited",
     "interruptible", "manifest_line", "option", "pairs", "show", "show_lines", "show_result", "thresholds",
 ]  # fmt: skip
 
-NONE = "none"  # removes the value that the bundle has
-
-
-class Quantity(click.FloatRange):
-    """A finite number, or a value with a unit of this kind, within a range (in SI units, shares, bytes)."""
-
-    def __init__(self, kind: quantities.Kind, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.kind = kind
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            number = quantities.parse(value if isinstance(value, str) else repr(value), self.kind)
-        except quantities.QuantityError as error:
-            self.fail(str(error), param, ctx)
-        converted: float = super().convert(number, param, ctx)
-        return converted
-
-
-class Place(click.Path):
-    """A path that a file may have, whether one is there or not: not empty, not too long, links that end."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(path_type=Path, **options)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not str(value).strip():  # it would be the current directory
-            self.fail("it is empty: name a file or a directory", param, ctx)
-        try:
-            places.check_name(value)
-        except InputError as error:
-            self.fail(str(error), param, ctx)
-        return super().convert(value, param, ctx)
-
-
-class ModelPlace(Place):
-    """The path of a model: of a SavedModel its directory, also where ``saved_model.pb`` in it is given."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from eeaug.backbone.model_files import meant
-
-        return meant(super().convert(value, param, ctx))
-
-
-class _OrNone(click.ParamType):
-    """What another type takes, or NONE."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = click.types.convert_type(inner)
-        self.name = self.inner.name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if value == NONE else self.inner.convert(value, param, ctx)
-
-
-class _Names(click.ParamType):
-    """``NAME,NAME`` as names; a list of a configuration file is one."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else tuple(value)
-
-
-class _Sha256(click.ParamType):
-    """64 hexadecimal digits, in lower case."""
-
-    name = "sha256"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not re.fullmatch("[0-9a-f]{64}", value.lower()):
-            self.fail(f"{value!r} is not 64 hexadecimal digits, as a run prints them", param, ctx)
-        return str(value.lower())
-
-
-NAMES = _Names()
-MOST_SECONDS = 1e12  # more is a mistake, and overflows in products
-SECONDS = Quantity(quantities.SECONDS, min=0, min_open=True)
 _SHARE = Quantity(quantities.SHARE, 0, 1)
 _SHARE_ABOVE_0 = Quantity(quantities.SHARE, 0, 1, min_open=True)
 _DROP = Quantity(quantities.DROP, 0, 1)
@@ -119,6 +41,11 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "metavar": "FILE",
         "help": "The layers of a MODEL that holds weights only: what model.to_json() gives; default: the .json "
         "that stands beside it.",
+    },
+    "--input-shape": {
+        "type": SHAPE,
+        "metavar": "N,N,...",
+        "help": "Shape of a sample, as 96,96,3, for a MODEL that leaves it open; default: that of the data.",
     },
     "--max-latency": {
         "names": ["max_latency_s"],
@@ -246,7 +173,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     },
     "--threads": {"type": click.IntRange(1, MAX_THREADS), "metavar": "N"},
     "--manifest-sha256": {
-        "type": _Sha256(),
+        "type": Sha256(),
         "metavar": "HEX",
         "help": "SHA-256 that DIR's manifest.json must have, as the run that wrote it has printed: it vouches "
         "for all other files.",
@@ -289,7 +216,7 @@ def option(flag: str, more: str = "", **changes: Any) -> Callable[[Any], Any]:
 def inherited(flag: str, more: str = "") -> Callable[[Any], Any]:
     """The same for a command that takes from a bundle what is not given, which is None or empty then."""
     declared = _OPTIONS[flag]
-    kind = _OrNone(declared.get("type", str)) if flag in _TAKEN_AWAY else declared.get("type")
+    kind = OrNone(declared.get("type", str)) if flag in _TAKEN_AWAY else declared.get("type")
     return option(flag, more, type=kind, default=None, show_default=False)
 
 

@@ -4,6 +4,7 @@ A line of code here may touch a model file and Keras; it knows nothing of exits.
 
     packed                 zip and HDF5 files, looked through before they are read
     model_files            which files a model consists of: beside each other, or in a zip file
+    losses                 what a model was trained with, as its file says
     keras2_operations      TensorFlow operations in Keras 2 files as Keras 3 operations
     keras2_config          Keras 2 configurations rewritten for Keras 3
     keras2_forms           older ways in which Keras 2 wrote the same
@@ -25,4 +26,5 @@ A line of code here may touch a model file and Keras; it knows nothing of exits.
     calls                  the calls of layers that a flat model consists of
     model_inputs           the given model's inputs, and which of them its output needs
     model                  the given classifier as a flat list of layer calls
+    settled                what its output means, once real samples, labels and the user have spoken
 """

@@ -5,7 +5,7 @@ Everything before a trained head is the user's backbone: it is frozen here and n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -18,21 +18,23 @@ from eeaug.backbone import custom_objects, keras_files, model_files, stored_mode
 from eeaug.backbone.calls import INPUT, Call, calls_of
 from eeaug.backbone.from_onnx import convert
 from eeaug.backbone.from_onnx.convert import Converted
-from eeaug.backbone.model_inputs import node_of, read_inputs
-from eeaug.backbone.model_output import Ending, ending_of, softmax, told, tolerance
+from eeaug.backbone.losses import Loss
+from eeaug.backbone.model_inputs import Shape, node_of, read_inputs
+from eeaug.backbone.model_output import SHARPNESS, Ending, at_first, ending_of, tolerance, with_added
 from eeaug.backbone.safe_names import safe
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.support.sample_layout import SampleLayout
 from eeaug.support.spelling import nearest
 
-__all__ = ["INPUT", "RESERVED", "SOFTMAX", "Call", "Classifier", "from_keras", "load", "settled"]
+__all__ = ["INPUT", "RESERVED", "Call", "Classifier", "Shape", "added_by", "from_keras", "load"]
 
 AT_ONCE, ELEMENTS = 32, 2_000_000  # samples in one call of the given model, and their elements
 
 # Names of layers that are added later
-SOFTMAX = "eeaug_softmax"
-RESERVED = (INPUT, SOFTMAX, "eeaug_final", "eeaug_handover")
+SOFTMAX, SIGMOID, SCALE = "eeaug_softmax", "eeaug_sigmoid", "eeaug_scale"
+RESERVED = (INPUT, SOFTMAX, SIGMOID, SCALE, "eeaug_final", "eeaug_handover")
+_ADDED = {SCALE: "sharpened", SOFTMAX: "softmax", SIGMOID: "sigmoid"}
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,12 @@ class Classifier:
 
     ``layout``: its inputs; samples have the shape ``input_shape``, which is that of a row where it has several.
     Inputs of the given model that its output does not depend on are ``unused``; ``dtypes`` are those that it
-    declares. ``calls`` are in topological order. ``logits`` says that the model ends without softmax: eeaug adds
-    one; ``ending`` what layers say of that. ``given`` is the Keras model as it was read, before it was taken apart;
-    ``half`` that some of it computes in half precision. ``code``: names of classes and functions of the user in it;
-    ``notes``: what was taken for granted, for the user to know.
+    declares. ``calls`` are in topological order. ``added``: what the last stage adds, see
+    model_output.OutputMeaning; ``stripped``: instead of an activation that it ended in; ``ending`` what layers say
+    of that, ``loss`` what the file says that it was trained with. ``given`` is the Keras model as it was read,
+    before it was taken apart (but for that activation); ``half`` that some of it computes in half precision.
+    ``code``: names of classes and functions of the user in it; ``notes``: what was taken for granted, for the user
+    to know.
     """
 
     name: str
@@ -52,7 +56,7 @@ class Classifier:
     sha256: str
     layout: SampleLayout
     decision: Decision
-    logits: bool
+    added: str
     calls: tuple[Call, ...]
     output: str
     nodes: Mapping[str, Any] = field(repr=False)  # call name -> the Keras node that is replayed
@@ -65,6 +69,13 @@ class Classifier:
     notes: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     onnx: Converted | None = field(default=None, repr=False)  # the ONNX file that ``given`` was made of
+    loss: Loss | None = None
+    stripped: bool = False
+
+    @property
+    def logits(self) -> bool:
+        """Whether it gives scores, of which the last stage makes probabilities."""
+        return bool(self.added)
 
     @property
     def identity(self) -> str:
@@ -119,8 +130,7 @@ class Classifier:
 
     def own_probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """The same as probabilities: what the last stage must give, computed without the stages."""
-        raw = self.raw(x)
-        return softmax(raw) if self.logits else raw
+        return with_added(self.raw(x), self.added)
 
     @property
     def classes(self) -> int:
@@ -152,10 +162,14 @@ class Classifier:
         return {node: keras.Input(shape, name=name) for node, name, shape in pairs}
 
     def probabilities(self, tensor: Any) -> Any:
-        """What the last stage gives for the backbone's output: a softmax is added to a logits model."""
+        """What the last stage gives for the backbone's output: scores get their softmax or sigmoid."""
         import keras
 
-        return keras.layers.Softmax(name=SOFTMAX)(tensor) if self.logits else tensor
+        if self.added == "sigmoid":
+            return keras.layers.Activation("sigmoid", name=SIGMOID)(tensor)
+        if self.added == "sharpened":
+            tensor = keras.layers.Rescaling(SHARPNESS, name=SCALE)(tensor)
+        return keras.layers.Softmax(name=SOFTMAX)(tensor) if self.added else tensor
 
     def _tensor(self, name: str) -> Any:
         places = list(self.sources.values())
@@ -176,16 +190,18 @@ class Classifier:
 
 
 def load(
-    path: Path, *, architecture: Path | None = None, allow_unsafe: bool = False, output: str | None = None
-) -> Classifier:
+    path: Path, *, architecture: Path | None = None, allow_unsafe: bool = False, output: str | None = None,
+    input_shape: Shape | Callable[[Shape], Shape] | None = None,
+) -> Classifier:  # fmt: skip
     """Read a model file or a SavedModel directory, flatten its submodels, freeze it.
 
     ``architecture`` describes the layers of weights; None: what stands beside them. ``output`` picks the classifier
     of a model with several outputs, by name or number (from 0); layers that only the others need are left out.
+    ``input_shape`` of a sample, where the model leaves it open, or what gives it for the model's own.
 
     Raises
     ------
-    InputError : the file cannot be read, or has no such output
+    InputError : the file cannot be read, or has no such output, or its input has another shape
     ConversionError : it is not a classifier with one input and one output that eeaug can take apart
     """
     keras = keras_files.import_keras()
@@ -196,17 +212,25 @@ def load(
         model = onnx.model if onnx else keras_files.built(files.path, stored, allow_unsafe)
         described = stored.architecture
         digest = onnx.sha256 if onnx else model_files.sha256(path, described)
-    classifier = from_keras(keras, model, path, output)
-    return replace(classifier, sha256=digest, notes=(*stored.notes, *classifier.notes), onnx=onnx)
+    if callable(input_shape):
+        its_own = tuple(model.inputs[0].shape[1:]) if len(model.inputs) == 1 else ()
+        input_shape = input_shape(its_own) if None in its_own else None
+    classifier = from_keras(
+        keras, model, path, output, input_shape=input_shape, loss=stored.loss, digest=digest
+    )  # fmt: skip
+    return replace(classifier, notes=(*stored.notes, *classifier.notes), onnx=onnx)
 
 
-def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) -> Classifier:
-    """The same for a model in memory; ``path`` is the file that it came from."""
+def from_keras(
+    keras: Any, model: Any, path: Path, output: str | None = None, *,
+    input_shape: Shape | None = None, loss: Loss | None = None, digest: str | None = None,
+) -> Classifier:  # fmt: skip
+    """The same for a model in memory; ``path`` is the file that it came from, ``digest`` its hash, if known."""
     where = f"{path.name}:"
     picked = _picked(keras, where, model, output)
     model.trainable = False
     stateful = _stateless(model)
-    read = read_inputs(keras, where, model, RESERVED)
+    read = read_inputs(keras, where, model, RESERVED, input_shape)
     whole = model if len(model.outputs) == 1 else keras.Model(model.inputs, picked)
     (tensor,) = _flatten(
         keras, whole, read.tensors, {}, {*RESERVED, *(read.layout.names if read.layout.several else ())}, ""
@@ -217,7 +241,7 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
     if not calls:
         raise ConversionError(f"{where} holds no layer")
     ending = ending_of(calls)
-    decision, logits = _decision(where, ending, tuple(tensor.shape[1:]), read.layout)
+    reading = at_first(where, ending, tuple(tensor.shape[1:]), read.layout, loss)
     for call in calls:
         mode = getattr(nodes[call.name].operation, "quantization_mode", None)
         if mode:
@@ -226,10 +250,10 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
     return Classifier(
         name=path.stem,
         file=path.name,
-        sha256=model_files.sha256(path),
+        sha256=digest or model_files.sha256(path),
         layout=read.layout,
-        decision=decision,
-        logits=logits,
+        decision=reading.decision,
+        added=reading.added,
         calls=calls,
         output=calls[-1].name,
         nodes=nodes,
@@ -240,6 +264,7 @@ def from_keras(keras: Any, model: Any, path: Path, output: str | None = None) ->
         given=keras.Model(given if read.layout.several else given[0], picked),
         code=tuple(custom_objects.names_in(flat)),
         notes=(*stateful, *_counted(calls, nodes)),
+        loss=loss,
         half=any(getattr(node.operation, "compute_dtype", None) in _HALF for node in nodes.values()),
     )
 
@@ -271,6 +296,11 @@ def _counted(calls: Sequence[Call], nodes: Mapping[str, Any]) -> list[str]:
         if names:
             notes.append(f"{', '.join(names)}: code that was named, each one block, its MACs {words}")
     return notes
+
+
+def added_by(names: Collection[str]) -> str:
+    """What layers with these names (SOFTMAX, ...) were added for, as Classifier.added."""
+    return next((what for name, what in _ADDED.items() if name in names), "")
 
 
 def _picked(keras: Any, where: str, model: Any, output: str | None) -> Any:
@@ -342,42 +372,3 @@ def _rename(layer: Any, renamed: dict[int, str], names: set[str], prefix: str) -
     # layers of a wrapper, which are in no graph of their own
     for inside in layer._flatten_layers(include_self=False) if hasattr(layer, "_flatten_layers") else ():
         inside.name = safe(inside.name)
-
-
-def _decision(where: str, ending: Ending, shape: tuple[int, ...], layout: SampleLayout) -> tuple[Decision, bool]:
-    """What the model's output means by its layers and whether it lacks its softmax, or why it cannot be used.
-
-    Where layers leave that open, real samples decide (:func:`settled`).
-    """
-    if len(shape) != 1:
-        raise ConversionError(f"{where} is not a classifier: its output has shape {shape}, not (classes,)")
-    if not layout.several and shape == layout.shape:
-        raise ConversionError(f"{where} is not a classifier: its output has the shape of its input, {shape}")
-    ends, derived = ending.activation, ending.meaning == "derived"
-    if ending.over_batch:
-        raise ConversionError(f"{where} ends in {ending.words} over axis 0: an answer depends on the other samples")
-    if shape == (1,) and (ending.meaning == "sigmoids" or (derived and ends == "linear")):
-        return Decision("binary", 2), False
-    if ends not in ("softmax", "sigmoid", "linear", "log_softmax") or shape[0] < 2:
-        kind = "a regressor or an autoencoder" if ends == "linear" else "not a classifier that eeaug knows"
-        raise ConversionError(
-            f"{where} ends in {ends} with {shape[0]} output(s) (layer {ending.layer!r}): {kind}; "
-            "eeaug reads classifiers that end in softmax, logits of two or more classes, or sigmoids"
-        )
-    if ending.meaning == "sigmoids":
-        return Decision("multilabel", shape[0]), False
-    return Decision("softmax", shape[0]), ending.meaning == "scores"
-
-
-def settled(classifier: Classifier, x: NDArray[np.float32], part: str, *, several_labels: bool) -> Classifier:
-    """The classifier with what its own answers to prepared samples (n, *input_shape) of a part say of its output.
-
-    Raises
-    ------
-    InputError : an answer is not finite
-    ConversionError : they are neither probabilities, nor sigmoids, nor logits
-    """
-    decision, logits = told(
-        f"{classifier.file}:", part, classifier.ending, classifier.raw(x), several_labels, classifier.tolerance
-    )
-    return replace(classifier, decision=replace(decision, measure=classifier.decision.measure), logits=logits)

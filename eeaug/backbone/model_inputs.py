@@ -8,10 +8,12 @@ from typing import Any
 
 from eeaug.backbone.calls import INPUT
 from eeaug.backbone.safe_names import safe
-from eeaug.errors import ConversionError
+from eeaug.errors import ConversionError, InputError
 from eeaug.support.sample_layout import SampleLayout
 
-__all__ = ["Inputs", "node_of", "read_inputs"]
+__all__ = ["Inputs", "Shape", "node_of", "read_inputs"]
+
+Shape = tuple[int | None, ...]
 
 
 def node_of(name: str, layout: SampleLayout) -> str:
@@ -65,10 +67,8 @@ class Inputs:
             shape = self.layout.shapes[i]
             if None in shape:
                 raise ConversionError(
-                    f"{where} input shape {shape} has open dimensions; fix them and save again"
-                    if len(kept) == 1
-                    else f"{where} the input {names[kept.index(i)]!r} has the shape {shape} with open dimensions; "
-                    "fix them and save again"
+                    f"{where} the input {names[kept.index(i)]!r} has the shape {shape} with open dimensions; fix "
+                    "them and save again"
                 )
         return replace(
             self,
@@ -79,12 +79,15 @@ class Inputs:
         )
 
 
-def read_inputs(keras: Any, where: str, model: Any, reserved: Collection[str]) -> Inputs:
-    """All inputs of a Keras model.
+def read_inputs(
+    keras: Any, where: str, model: Any, reserved: Collection[str], input_shape: Shape | None = None
+) -> Inputs:
+    """All inputs of a Keras model; ``input_shape`` of the one that there is, where the model leaves it open.
 
     Raises
     ------
-    ConversionError : one is text
+    InputError : the input has another shape
+    ConversionError : one is text, or the one has an open size
     """
     names: list[str] = []
     for tensor in model.inputs:
@@ -97,6 +100,10 @@ def read_inputs(keras: Any, where: str, model: Any, reserved: Collection[str]) -
             name += "_"
         names.append(name)
     shapes = tuple(tuple(tensor.shape[1:]) for tensor in model.inputs)
+    if len(shapes) == 1:
+        shapes = (_closed(where, shapes[0], input_shape),)
+    elif input_shape is not None:
+        raise InputError(f"{where} has {len(shapes)} inputs: --input-shape is for models with one")
     dtypes = tuple(str(tensor.dtype) for tensor in model.inputs)
     # fixed names: Keras' automatic ones count up within a process, and would differ between runs
     tensors = tuple(
@@ -104,3 +111,23 @@ def read_inputs(keras: Any, where: str, model: Any, reserved: Collection[str]) -
         for name, shape, dtype in zip(names, shapes, dtypes, strict=True)
     )
     return Inputs(SampleLayout(tuple(names), shapes), tensors, dtypes)
+
+
+def _closed(where: str, its_own: Shape, given: Shape | None) -> tuple[int, ...]:
+    """The shape of a sample: the model's own, where that is open the given one."""
+    shape = its_own if given is None else given
+    fits = len(shape) == len(its_own) and all(n in (None, m) for n, m in zip(its_own, shape, strict=True))
+    if not fits:
+        raise InputError(f"{where} takes samples of shape {_open(its_own)}, given {_open(shape)}")
+    closed = tuple(n for n in shape if n is not None)
+    if len(closed) < len(shape):
+        example = ",".join(str(n or 96) for n in shape)
+        raise ConversionError(
+            f"{where} takes samples of shape {_open(its_own)}: --input-shape says what those of the target have, "
+            f"as {example}"
+        )
+    return closed
+
+
+def _open(shape: Shape) -> str:
+    return "×".join("?" if n is None else str(n) for n in shape)

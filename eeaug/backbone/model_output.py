@@ -9,22 +9,32 @@ decide: what is not negative and sums to 1 on every one of them is a distributio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.backbone.losses import Loss
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
+from eeaug.settings.contradictions import Contradiction
 from eeaug.support.printable import quoted
+from eeaug.support.sample_layout import SampleLayout
 
-__all__ = ["Ending", "activation_of", "ending_of", "softmax", "told", "tolerance"]
+__all__ = [
+    "ONE_LABEL", "SEVERAL_LABELS", "SHARPNESS", "Ending", "OutputMeaning", "activation_of", "at_first", "ending_of",
+    "told", "tolerance", "with_added",
+]  # fmt: skip
 
 DISTRIBUTION, SIGMOIDS, SCORES, DERIVED = "distribution", "sigmoids", "scores", "derived"
 LONGEST_NAME = 26  # characters of the name of a layer, quotes among them
 # What probabilities may be off by, and their sum by from 1: in single precision, and where layers compute in half.
 TOLERANCE, HALF_TOLERANCE = 1e-3, 1e-2
+ONE_LABEL, SEVERAL_LABELS = "one", "several"  # what data says of a sample
+# Of sigmoids that have no logits any more (an average of them), before they get a softmax: 0.9 beside 0.1 becomes
+# 0.9997, 0.6 beside 0.5 becomes 0.73
+SHARPNESS = 10.0
 SUSPICIOUS = 64  # if none of so many samples lies outside 0 to 1, the output is hardly one of logits
 
 # The meaning stays: layers that move numbers about, that average them, or that pick some.
@@ -94,6 +104,13 @@ class Ending:
     roots: tuple[tuple[str, str], ...] = ()
     computed: bool = True
     over_batch: bool = False
+
+    @property
+    def strippable(self) -> bool:
+        """Whether what is before its sigmoid or log-softmax can be had: the layer without its activation."""
+        plain = self.kind in ("Activation", "Dense", "EinsumDense", *_ACTIVATIONS)
+        convolves = self.kind.endswith(("1D", "2D", "3D")) and "Conv" in self.kind and "LSTM" not in self.kind
+        return self.activation in ("sigmoid", "log_softmax") and (plain or convolves)
 
     @property
     def words(self) -> str:
@@ -177,21 +194,76 @@ def _meaning(call: Layer, read: Sequence[_Meant]) -> _Meant:
     return DERIVED, roots
 
 
+@dataclass(frozen=True)
+class OutputMeaning:
+    """How an output is read.
+
+    Parameters
+    ----------
+    added : what the last stage adds: "softmax", "sigmoid", "sharpened" (a softmax of SHARPNESS times what comes
+        out), or nothing
+    stripped : whether that replaces the activation that the model ends in
+    note : what was taken for granted, if the user should know
+    """
+
+    decision: Decision
+    added: str = ""
+    stripped: bool = False
+    note: str | None = None
+
+
+def at_first(
+    where: str, ending: Ending, shape: tuple[int, ...], layout: SampleLayout, loss: Loss | None
+) -> OutputMeaning:
+    """What the model's output means by its layers alone, or why it cannot be used.
+
+    Where layers leave that open, real samples decide (:func:`told`).
+
+    Raises
+    ------
+    ConversionError : it is no classifier
+    """
+    if len(shape) != 1:
+        raise ConversionError(f"{where} is not a classifier: its output has shape {shape}, not (classes,)")
+    if not layout.several and shape == layout.shape:
+        raise ConversionError(f"{where} is not a classifier: its output has the shape of its input, {shape}")
+    ends, derived = ending.activation, ending.meaning == DERIVED
+    if ending.over_batch:
+        raise ConversionError(f"{where} ends in {ending.words} over axis 0: an answer depends on the other samples")
+    if shape == (1,) and (ending.meaning == SIGMOIDS or (derived and ends == "linear")):
+        return OutputMeaning(Decision("binary", 2))
+    if shape == (1,) and ends == "linear" and ending.computed and not (loss is not None and loss.of_numbers):
+        return OutputMeaning(Decision("binary", 2), "sigmoid")
+    if ends not in ("softmax", "sigmoid", "linear", "log_softmax") or shape[0] < 2:
+        kind = "a regressor or an autoencoder" if ends == "linear" else "not a classifier that eeaug knows"
+        trained = f", trained with {loss.name}" if loss is not None and loss.of_numbers else ""
+        raise ConversionError(
+            f"{where} ends in {ends} with {shape[0]} output(s) (layer {ending.layer!r}){trained}: {kind}; "
+            "eeaug reads classifiers that end in softmax, logits, or sigmoids"
+        )
+    if ending.meaning == SIGMOIDS:
+        return OutputMeaning(Decision("multilabel", shape[0]))
+    return OutputMeaning(Decision("softmax", shape[0]), "softmax" if ending.meaning == SCORES else "")
+
+
 def told(
-    where: str, part: str, ending: Ending, answers: NDArray[np.floating], several_labels: bool,
-    allowed: float = TOLERANCE,
-) -> tuple[Decision, bool]:  # fmt: skip
-    """What the output means and whether it lacks its softmax, by the model's own answers to real samples.
+    where: str, part: str, ending: Ending, answers: NDArray[np.floating], labels: str | None = None, *,
+    asked: str | None = None, loss: Loss | None = None, allowed: float = TOLERANCE,
+) -> OutputMeaning:  # fmt: skip
+    """What the output means, by the model's own answers to real samples, their labels, the loss and the user.
 
     Parameters
     ----------
     answers : (n, outputs), what the given model returns for some samples of ``part`` of the data
-    several_labels : whether the data has rows of 0 and 1 that are not all one-hot
+    labels : SEVERAL_LABELS: the data has rows of 0 and 1 that are not all one-hot; ONE_LABEL: one for each sample;
+        None: there are none
+    asked : "single-label" or "multilabel", what the user says; None: nothing
+    loss : that the model was trained with; None: the file does not say it
     allowed : what sums may be off by, see :func:`tolerance`
 
     Raises
     ------
-    InputError : an answer is not finite
+    InputError : an answer is not finite, or the user says what cannot be
     ConversionError : they are neither probabilities, nor sigmoids, nor logits
     """
     p = np.asarray(answers, np.float64)
@@ -201,24 +273,35 @@ def told(
     within = bool((p >= -allowed).all() and (p <= 1 + allowed).all())
     both_sides = bool(p.min() < 0.5 < p.max())
     if outputs == 1:
-        if not within or not (ending.meaning == SIGMOIDS or both_sides):
-            raise ConversionError(
-                f"{where} ends in {ending.words} and gives {_range(p)} on {count} real samples: not the "
-                "probability of class 1, which lies from 0 to 1 and on both sides of 0.5"
-            )
-        return Decision("binary", 2), False
+        if asked == "multilabel":
+            raise Contradiction("{decision}: the model has a single output, of two classes", decision=asked)
+        return _of_one(where, ending, p, loss, probability=within and (ending.meaning == SIGMOIDS or both_sides))
+    one_class = OutputMeaning(Decision("softmax", outputs))
     sums_to_1 = within and bool(np.abs(p.sum(axis=1) - 1).max() <= allowed)
     if ending.meaning == SIGMOIDS and within and not (sums_to_1 and ending.activation == "linear"):
-        return Decision("multilabel", outputs), False
+        return _of_sigmoids(ending, outputs, labels, asked, loss)
+    logarithms = not sums_to_1 and bool((p <= allowed).all() and np.abs(np.exp(p).sum(axis=1) - 1).max() <= allowed)
+    if (sums_to_1 or logarithms) and asked == "multilabel":
+        raise Contradiction(
+            "{decision}: the outputs are probabilities of classes that exclude each other: they sum to 1",
+            decision=asked,
+        )
     if sums_to_1:
-        return Decision("softmax", outputs), False
-    if (p <= allowed).all() and np.abs(np.exp(p).sum(axis=1) - 1).max() <= allowed:  # logarithms of probabilities
-        return Decision("softmax", outputs), True
-    if within and several_labels and both_sides and not ending.computed:
-        return Decision("multilabel", outputs), False
+        return one_class
+    if logarithms:
+        stripped = ending.strippable and ending.activation == "log_softmax"
+        return replace(one_class, added="softmax", stripped=stripped)
+    several = asked == "multilabel" or (asked is None and labels == SEVERAL_LABELS)
+    if within and several and both_sides and not ending.computed:
+        return OutputMeaning(Decision("multilabel", outputs))
     doubtful = within and count >= SUSPICIOUS and not ending.computed and ending.activation != "log_softmax"
     if ending.meaning == SCORES and not doubtful:
-        return Decision("softmax", outputs), True
+        by_label = asked is None and labels is None and loss is not None and loss.of_labels
+        if several or by_label:
+            note = f"its {outputs} outputs are read as logits of a label each: what is above 0 applies"
+            note += "" if asked is not None else " (--decision single-label: one of them)"
+            return OutputMeaning(Decision("multilabel", outputs), "sigmoid", note=note)
+        return replace(one_class, added="softmax")
     raise ConversionError(
         f"{where} ends in {ending.words}, but on {count} real samples the sum of its {outputs} outputs is "
         f"{_range(p.sum(axis=1))}, not 1{'' if within else f', and they are {_range(p)}'}: neither probabilities "
@@ -226,14 +309,66 @@ def told(
     )
 
 
+def _of_one(
+    where: str, ending: Ending, p: NDArray[np.float64], loss: Loss | None, *, probability: bool
+) -> OutputMeaning:
+    """A single output: the probability of class 1, or its logit."""
+    scores = ending.meaning == SCORES and ending.computed
+    surely = scores and loss is not None and loss.from_logits
+    if probability and not surely:
+        return OutputMeaning(Decision("binary", 2))
+    if surely or (scores and p.min() < 0 < p.max()):
+        note = "its one output is read as a logit: class 1 where it is above 0"
+        return OutputMeaning(Decision("binary", 2), "sigmoid", note=note)
+    raise ConversionError(
+        f"{where} ends in {ending.words} and gives {_range(p)} on {len(p)} real samples: not the probability of "
+        "class 1, which lies from 0 to 1 and on both sides of 0.5, and not its logit, which lies on both sides of 0"
+    )
+
+
+def _of_sigmoids(
+    ending: Ending, outputs: int, labels: str | None, asked: str | None, loss: Loss | None
+) -> OutputMeaning:
+    """A sigmoid for each class: of a sample that has one label, the largest says which.
+
+    As long as exactly one label applies, independent sigmoids p say that it is k with a probability in proportion
+    to p_k / (1 − p_k), which is the softmax of their logits: the same class, and a confidence that sums to 1.
+    """
+    one, each = Decision("softmax", outputs), Decision("multilabel", outputs)
+    if asked == "multilabel" or (labels == SEVERAL_LABELS and asked is None):
+        return OutputMeaning(each)
+    if asked is not None:
+        why = "--decision single-label"
+    elif labels == ONE_LABEL:
+        why = "every sample has one label"
+    elif loss is not None and loss.of_classes:
+        why = f"it was trained with {loss.name}"
+    else:
+        note = f"no labels: its {outputs} sigmoids are read as a label each (--decision single-label: one of them)"
+        return OutputMeaning(each, note=note)
+    stripped = ending.strippable
+    of = "their logits" if stripped else f"{SHARPNESS:g} times them"
+    note = (
+        f"{why}: its {outputs} sigmoids are read as one of {outputs} classes, the largest, with the softmax of "
+        f"{of} as confidence{'' if asked is not None else ' (--decision multilabel: each by itself)'}"
+    )
+    return OutputMeaning(one, "softmax" if stripped else "sharpened", stripped, note)
+
+
 def tolerance(half: bool) -> float:
     """What probabilities may be off by where layers compute in single or ``half`` precision."""
     return HALF_TOLERANCE if half else TOLERANCE
 
 
-def softmax(z: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Of logits (n, classes)."""
-    e = np.exp(np.asarray(z, np.float64) - np.max(z, axis=-1, keepdims=True))
+def with_added(raw: NDArray[np.floating], added: str) -> NDArray[np.float32]:
+    """What the last stage makes of the given model's answers (n, outputs), see :class:`OutputMeaning`."""
+    z = np.asarray(raw, np.float64)
+    if added == "sigmoid":
+        e = np.exp(-np.abs(z))
+        return np.asarray(np.where(z >= 0, 1, e) / (1 + e), np.float32)
+    if not added:
+        return np.asarray(raw, np.float32)
+    e = np.exp((SHARPNESS if added == "sharpened" else 1.0) * (z - z.max(axis=-1, keepdims=True)))
     return np.asarray(e / e.sum(axis=-1, keepdims=True), np.float32)
 
 

@@ -78,6 +78,8 @@ def read(path: Path) -> tuple[Item, list[Item], str]:
             "build it as a functional or Sequential model and save that as .keras or .h5"
         )
     items = [{"class_name": item["class_name"], "config": item.get("config")} for item in objects]
+    if isinstance(root.get("training_config"), dict):
+        items[0]["compile_config"] = root["training_config"]
     if isinstance(root.get("build_input_shape"), list):  # of a Sequential without an input layer
         items[0]["config"].setdefault("build_input_shape", root["build_input_shape"])
     return items[0], items, str(root.get("keras_version", ""))

@@ -13,6 +13,7 @@ from typing import Any
 from eeaug.backbone import keras1_forms, keras2_forms, keras_allowed, model_files, packed, saved_model
 from eeaug.backbone.from_onnx import file as onnx_file
 from eeaug.backbone.keras2_config import MODELS, Item, item_name, items
+from eeaug.backbone.losses import Loss, loss_of
 from eeaug.backbone.model_files import CONFIG, METADATA, WEIGHTS, ModelFiles
 from eeaug.errors import ConversionError, InputError
 from eeaug.support import regular
@@ -56,6 +57,7 @@ class Stored:
     group: str = MODEL_WEIGHTS  # of an "h5": where the weights are
     architecture: Path | None = None  # where ``config`` stands, if in a file of its own
     backend: str = ""  # of Keras 1 and 2, if the file says it
+    loss: Loss | None = None  # that it was trained with, if the file says it
 
     @property
     def by_keras_1(self) -> bool:
@@ -149,7 +151,7 @@ def _content(path: Path, architecture: Path | None) -> Stored:
     if path.is_dir():
         if (path / saved_model.GRAPH_FILE).exists():
             config, parts, version = saved_model.read(path)
-            return Stored("saved_model", _checked(path, config), version, parts)
+            return Stored("saved_model", _checked(path, config), version, parts, loss=_loss(config))
         raise InputError(
             f"{path}: a directory without {saved_model.GRAPH_FILE} and {WEIGHTS}, neither a model file (.keras, "
             ".h5 or .hdf5) nor a SavedModel"
@@ -195,7 +197,7 @@ def _read_zip(path: Path) -> Stored:
         raise InputError(f"{path}: a damaged .keras file: {one_line(error)}") from error
     if not isinstance(metadata, dict):
         raise InputError(f"{path}: a damaged .keras file: {METADATA} is no object")
-    return Stored("keras", _checked(path, config), str(metadata.get("keras_version", "")))
+    return Stored("keras", _checked(path, config), str(metadata.get("keras_version", "")), loss=_loss(config))
 
 
 def read_h5(path: Path, architecture: Path | None = None) -> Stored:
@@ -206,10 +208,12 @@ def read_h5(path: Path, architecture: Path | None = None) -> Stored:
         with h5py.File(path, "r") as file:
             elements = packed.hdf5_elements(file, path.stat().st_size)
             raw, version = _text(file.attrs.get("model_config")), _text(file.attrs.get("keras_version", ""))
+            trained = _text(file.attrs.get("training_config"))
             backend = _text(file.attrs.get("backend", ""))
             tops = {name.split("\\")[0] for name in file}
             by_layer = "layer_names" in file.attrs
         config = None if raw is None else packed.stored_json(raw)
+        loss = None if trained is None else loss_of(packed.stored_json(trained))
     except Unreadable as error:
         raise InputError(f"{path}: not read: {error}") from error
     except DAMAGE as error:
@@ -218,7 +222,7 @@ def read_h5(path: Path, architecture: Path | None = None) -> Stored:
         if MODEL_WEIGHTS not in elements and MODEL_WEIGHTS not in tops:
             raise InputError(f"{path}: an .h5 file without the group {MODEL_WEIGHTS}: it holds no weights")
         count = elements.get(MODEL_WEIGHTS, 0)
-        return Stored("h5", _checked(path, config), str(version), weights=count, backend=str(backend))
+        return Stored("h5", _checked(path, config), str(version), weights=count, backend=str(backend), loss=loss)
     as_archive = not by_layer and bool(tops & set(ARCHIVE_GROUPS))
     if not (by_layer or as_archive or MODEL_WEIGHTS in tops):
         raise InputError(f"{path}: an HDF5 file without model_config, not a Keras model")
@@ -237,6 +241,7 @@ def read_h5(path: Path, architecture: Path | None = None) -> Stored:
         group="/" if by_layer else MODEL_WEIGHTS,
         architecture=description,
         backend=str(backend) or written_on,
+        loss=_loss(config),
     )
 
 
@@ -278,6 +283,10 @@ def _described(path: Path) -> tuple[Any, str, str]:
 
 def _inner(item: Item) -> bool:
     return isinstance(item.get("config"), dict)
+
+
+def _loss(config: Any) -> Loss | None:
+    return loss_of(config.get("compile_config")) if isinstance(config, dict) else None
 
 
 def _checked(path: Path, config: object) -> Item:

@@ -5,12 +5,14 @@ stay as they were stored until ``batches`` applies the preprocessing. No framewo
 needs one.
 
     images         how large a picture is, from its first bytes
+    front_ends     what models of sound were trained on: numbers made of a second of it
     preprocessing  how stored samples become what the model takes
     labels         every form of labels as class numbers, rows of 0 and 1, or bit masks
     store          arrays on disk, written once under a key, then mapped
     samples        samples as they were stored, handed out in prepared batches
     input_groups   samples of several arrays, one for each input of the model
     sound          wavs as float32
+    meanings       what an array of an unknown name most likely is
     npz            a .npz, unpacked once
     tensors        what TensorFlow and Keras hold
     functions      the user's own function gives the arrays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,10 @@ def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     for file in files:
         places.regular(file)  # opening a pipe would block
     key = key_of_files(root, files, wanted)
-    if any(tensors.is_saved(folder) for folder in parts.values()):
+    saved = any(tensors.is_saved(folder) for folder in parts.values())
+    if wanted.front_end is not None and (saved or not any(f.suffix.lower() in SOUNDS for f in files)):
+        raise InputError(f"{root}: the front end {wanted.front_end.kind} is for wavs, of which it holds none")
+    if saved:
         return kept(given, cache, key, lambda target: tensors.write_saved(given, parts, target, wanted))
     return kept(given, cache, key, lambda target: _write(root, parts, target, wanted))
 
@@ -104,7 +108,8 @@ def _write(root: Path, parts: dict[str, Path], target: Path, wanted: SampleNeeds
         other = next(f for f in every if f.suffix.lower() not in SOUNDS)
         raise InputError(f"{root}: holds images and wavs ({other.relative_to(root)}, {heard[0].relative_to(root)})")
     if heard:
-        yield from sound.write(str(root), root, samples, target, wanted.input_shape)
+        write = sound.write if wanted.front_end is None else partial(sound.write_features, wanted.front_end)
+        yield from write(str(root), root, samples, target, wanted.input_shape)
     else:
         for part, files in samples.items():
             yield from _write_images(root, part, files, target, wanted.input_shape)

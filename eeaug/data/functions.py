@@ -84,8 +84,10 @@ def arrays_of(given: str, result: Any) -> dict[str, np.ndarray]:
             raise InputError(f"{given}: {wanted}, returned {type(result).__name__}") from error
         result = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
     arrays: dict[str, np.ndarray] = {}
-    for key, value in flattened(result).items():
-        check_key(given, str(key))
+    result = flattened(result)
+    headers = {str(key): (np.shape(value), value.dtype) for key, value in result.items() if hasattr(value, "dtype")}
+    for key, value in result.items():
+        check_key(given, str(key), headers)
         if value is None:
             continue
         try:

@@ -17,6 +17,7 @@ import numpy as np
 
 from eeaug.backbone.model_files import sha256
 from eeaug.data.input_groups import is_member
+from eeaug.data.meanings import Header, likeliest
 from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, SampleNeeds
 from eeaug.errors import InputError
@@ -26,7 +27,7 @@ from eeaug.support.printable import one_line, quoted
 from eeaug.support.regular import Unreadable
 from eeaug.support.spelling import nearest
 
-__all__ = ["KEYS", "check_key", "read"]
+__all__ = ["KEYS", "check", "check_key", "read"]
 
 SMALL = 1 << 28  # bytes that any file may unpack to
 CONTENTS = "contents.json"  # hashes of arrays: of what they hold, and of how they are packed
@@ -38,24 +39,13 @@ KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), 
 def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     """The arrays of a ``.npz``, unpacked to ``cache`` (the folder ``data`` of a Cache) under the file's hash."""
     path = Path(given)
-    places.regular(path)
-    try:
-        with path.open("rb") as file:
-            zip_file.check_list(file)  # first: which lists are of no zip file differs between versions of Python
-            whole = zipfile.is_zipfile(file)
-    except Unreadable as error:
-        raise InputError(f"{path}: {error}") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {places.why(error)}") from error
-    if not whole:
-        raise InputError(f"{path}: not a .npz file, or truncated")
+    _check_zip(path)
     digest = sha256(path)
     folder = cache / digest
     arrays: dict[str, np.ndarray] = {}
     touch(folder)  # before room is made, so that its own files are not deleted
-    most = max(SMALL, EXPANSION * path.stat().st_size)
     try:
-        with zip_file.opened(path, most, advice=ADVICE) as archive:
+        with zip_file.opened(path, _most(path), advice=ADVICE) as archive:
             members = _members(path, archive)
             lacking = _lacking(folder, members)
             packed = {key: zip_file.packed(path, members[key]) for key in lacking}
@@ -72,6 +62,37 @@ def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:
     return Raw(arrays, digest, contents)
 
 
+def check(given: str) -> None:
+    """Look at the names and headers of its arrays, without unpacking any; raises InputError as :func:`read`."""
+    path = Path(given)
+    _check_zip(path)
+    try:
+        with zip_file.opened(path, _most(path), advice=ADVICE) as archive:
+            _members(path, archive)
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}") from error
+    except zip_file.DAMAGE as error:
+        raise InputError(f"{path}: damaged: {one_line(str(error), 150)}") from error
+
+
+def _most(path: Path) -> int:
+    return max(SMALL, EXPANSION * path.stat().st_size)
+
+
+def _check_zip(path: Path) -> None:
+    places.regular(path)
+    try:
+        with path.open("rb") as file:
+            zip_file.check_list(file)  # first: which lists are of no zip file differs between versions of Python
+            whole = zipfile.is_zipfile(file)
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {places.why(error)}") from error
+    if not whole:
+        raise InputError(f"{path}: not a .npz file, or truncated")
+
+
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """The arrays by key, after a look at all of their headers: nothing is unpacked for what is wrong.
 
@@ -79,7 +100,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     ------
     InputError : a member that is no array that belongs here
     """
-    members = {_key(path, member.filename): member for member in archive.infolist()}
+    members = {_key(path, archive, member.filename): member for member in archive.infolist()}
     for key, member in members.items():
         try:
             with archive.open(member) as file:
@@ -89,20 +110,36 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     return members
 
 
-def _key(path: Path, name: str) -> str:
+def _key(path: Path, archive: zipfile.ZipFile, name: str) -> str:
     """The name of an array, of the file that it is in a ``.npz``."""
     key = name.removesuffix(".npy")
     if key == name:
         raise InputError(f"{path}: {quoted(name)} is no array: a .npz holds .npy files")
-    check_key(str(path), key)
+    if key not in KEYS:
+        check_key(str(path), key, _headers(archive))
     return key
 
 
-def check_key(where: str, key: str) -> None:
-    """Raise InputError for an array that means nothing here."""
-    if key not in KEYS and not is_member(key):
-        hint = nearest(key, KEYS) or f"; known arrays: {', '.join(KEYS)}"
-        raise InputError(f"{where}: unknown array {quoted(key)}{hint}")
+def _headers(archive: zipfile.ZipFile) -> dict[str, Header]:
+    """Shapes and types of the arrays that can be read."""
+    headers: dict[str, Header] = {}
+    for member in archive.infolist():
+        with suppress(Unreadable, *zip_file.DAMAGE), archive.open(member) as file:
+            headers[member.filename.removesuffix(".npy")] = npy_file.header(file, member.file_size)
+    return headers
+
+
+def check_key(where: str, key: str, arrays: Mapping[str, Header] | None = None) -> None:
+    """Raise InputError for an array that means nothing here; ``arrays``: what is known of all of them."""
+    if key in KEYS or is_member(key):
+        return
+    likely, nearby = likeliest(key, arrays or {}), nearest(key, KEYS)
+    hint = nearby or f"; known arrays: {', '.join(KEYS)}"
+    if likely is not None and likely.split()[0] not in nearby:
+        shape, dtype = (arrays or {}).get(key, ((), None))
+        facts = "" if dtype is None else f" ({dtype}, {'×'.join(map(str, shape)) or 'one number'})"
+        hint = f"{facts}: most likely {likely}; give it that name, or leave it out"
+    raise InputError(f"{where}: unknown array {quoted(key)}{hint}")
 
 
 def _lacking(folder: Path, members: Mapping[str, zipfile.ZipInfo]) -> set[str]:

@@ -6,6 +6,9 @@ preprocessing: {scale: 0.00392156862745098, offset: 0.0, mean: [0.49, 0.48, 0.45
 ```
 
 For a model with several inputs, by input: ``preprocessing: {image: {scale: 0.0039}, age: {mean: 40, std: 20}}``.
+
+Of a folder of wavs, a front end comes first: ``preprocessing: mfcc``, or among the others ``front_end: mfcc`` or
+``front_end: {kind: mfcc, coefficients: 13}``.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from eeaug.data.front_ends import KINDS, FrontEnd
 from eeaug.errors import InputError
 from eeaug.support import npy_file, places
 from eeaug.support.sample_layout import SampleLayout
@@ -28,7 +32,7 @@ __all__ = ["Preprocessing", "Sidecar", "at_once", "read_sidecar"]
 
 SIDECAR_KEYS = ("source", "preprocessing")
 MOST_VALUES_BYTES = 1 << 28  # of mean and std: one per element of a sample
-PREPROCESSING_KEYS = ("scale", "offset", "mean", "std")
+PREPROCESSING_KEYS = ("front_end", "scale", "offset", "mean", "std")
 Values = float | tuple[float, ...] | np.ndarray  # one number, one per channel, or one per element
 
 
@@ -43,7 +47,8 @@ class Preprocessing:
 
     ``mean`` and ``std`` are a number, one number per channel (the last axis), an array that fits the shape
     of a sample, or None for "not applied". ``inputs``: of a model with several, those of each by name, as
-    ``layout`` (None: not known yet) has them in a row; the steps beside them change nothing then.
+    ``layout`` (None: not known yet) has them in a row; the steps beside them change nothing then. ``front_end``
+    makes the x of them from sounds, as these are read.
     """
 
     scale: float = 1.0
@@ -52,6 +57,7 @@ class Preprocessing:
     std: Values | None = None
     inputs: Mapping[str, Preprocessing] = field(default_factory=dict)
     layout: SampleLayout | None = None
+    front_end: FrontEnd | None = None
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Samples of shape (n, ...) of any real type → a new float32 array of the same shape."""
@@ -92,14 +98,17 @@ class Preprocessing:
         values = {"scale": self.scale, "offset": self.offset, "mean": self.mean, "std": self.std}
         plain = {key: np.asarray(v).tolist() if v is not None else None for key, v in values.items()}
         inner = {name: steps.as_dict() for name, steps in self.inputs.items()}
-        return {**plain, "inputs": inner} if inner else plain
+        first = {} if self.front_end is None else {"front_end": self.front_end.as_dict()}
+        return {**first, **plain, "inputs": inner} if inner else {**first, **plain}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], layout: SampleLayout | None = None) -> Preprocessing:
         """What ``as_dict`` gave; ``layout`` of a model with several inputs."""
         mean, std = (np.asarray(v) if isinstance(v, list) else v for v in (values["mean"], values["std"]))
         inner = {name: cls.from_dict(steps) for name, steps in values.get("inputs", {}).items()}
-        return cls(values["scale"], values["offset"], mean, std, inner, layout)
+        first = values.get("front_end")
+        front_end = None if first is None else FrontEnd.from_dict(first)
+        return cls(values["scale"], values["offset"], mean, std, inner, layout, front_end)
 
     def of_inputs(self, layout: SampleLayout) -> Preprocessing:
         """The same for a model with these inputs.
@@ -168,10 +177,13 @@ def _section(value: object, prefix: str, known: tuple[str, ...], mistakes: Mista
 
 
 def _read(given: object, folder: Path, mistakes: Mistakes) -> Preprocessing:
-    """The steps, or where every value is a mapping those of each input."""
+    """The steps, or where every value is a mapping those of each input; a name alone is that of a front end."""
+    if isinstance(given, str):
+        given = {"front_end": given}
     if (
         isinstance(given, dict)
         and given
+        and "front_end" not in given
         and all(isinstance(v, dict) and isinstance(k, str) for k, v in given.items())
     ):
         parts = {
@@ -190,6 +202,9 @@ def _preprocessing(values: dict[str, Any], where: str, folder: Path, mistakes: M
     read: dict[str, Any] = {}
     for key in [key for key in PREPROCESSING_KEYS if values.get(key) is not None]:
         value, path = values[key], f"{where}.{key}"
+        if key == "front_end":
+            read[key] = _front_end(value, path, mistakes)
+            continue
         is_file = isinstance(value, str) and value.endswith(".npy")
         if is_file and key in ("mean", "std"):
             read[key] = array = _npy(folder / value, path, mistakes)
@@ -205,6 +220,18 @@ def _preprocessing(values: dict[str, Any], where: str, folder: Path, mistakes: M
         elif key in ("scale", "std") and not np.all(array):
             mistakes.add(path, f"must not be zero, given {_listed(value)}")
     return Preprocessing(**read)
+
+
+def _front_end(value: object, path: str, mistakes: Mistakes) -> FrontEnd | None:
+    """A name, or a mapping of ``kind`` and parameters that differ from its reference's."""
+    changed = {key_text(key): item for key, item in value.items()} if isinstance(value, dict) else {"kind": value}
+    kind = changed.pop("kind", None)
+    try:
+        return FrontEnd.of(str(kind), {key: as_number(item) for key, item in changed.items()})
+    except InputError as error:
+        hint = nearest(str(kind), KINDS) if kind not in KINDS else ""
+        mistakes.add(path, f"{error}{hint}")
+        return None
 
 
 def _listed(value: object) -> str:

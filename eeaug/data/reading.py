@@ -50,7 +50,7 @@ class Located:
 
 
 def locate(spec: str | None, model: Path) -> Located:
-    """Find what a ``--data`` option names, or what lies beside the model; reads no sample.
+    """Find what a ``--data`` option names, or what lies beside the model; reads no sample, but names of arrays.
 
     Raises
     ------
@@ -74,6 +74,8 @@ def locate(spec: str | None, model: Path) -> Located:
         source, folder = sidecar.source, Path(given).parent
     kind = _kind(source, folder)
     where = str(folder / source) if kind in ("npz", "directory") else source
+    if kind == "npz":
+        npz.check(where)
     notes: tuple[str, ...] = ()
     preprocessing = sidecar.preprocessing
     if preprocessing is None and beside.exists() and beside.resolve() != Path(given).resolve():
@@ -115,6 +117,7 @@ def load(
     labelled: bool = True,
     layout: SampleLayout | None = None,
     unused: Sequence[str] = (),
+    preprocessing: Preprocessing | None = None,
 ) -> Data:
     """Read the data that a ``--data`` option names, or that lies beside the model.
 
@@ -133,6 +136,8 @@ def load(
         The inputs of the model, of which samples of several have an array each; None: one, of any name.
     unused
         Further inputs, whose arrays are left out.
+    preprocessing
+        Instead of what stands beside data or model.
 
     Raises
     ------
@@ -141,8 +146,14 @@ def load(
     """
     located = locate(spec, model)
     where = located.given
+    used = located.preprocessing if preprocessing is None else preprocessing
+    if used.front_end is not None and located.kind != "directory":
+        raise InputError(
+            f"{where}: the front end {used.front_end.kind} is for a directory of wavs; eeaug evaluate takes "
+            "what it gives with --prepared"
+        )
     several = layout.names if layout is not None and layout.several else ()
-    raw = READERS[located.kind](where, cache, SampleNeeds(input_shape, labelled, several))
+    raw = READERS[located.kind](where, cache, SampleNeeds(input_shape, labelled, several, used.front_end))
     arrays = dict(raw.arrays)
     _check_sizes(where, arrays)
     names = labels.class_names(where, arrays["class_names"]) if "class_names" in arrays else None
@@ -169,7 +180,7 @@ def load(
         val=parts[1],
         test=parts[2],
         class_names=names,
-        preprocessing=located.preprocessing if layout is None else located.preprocessing.of_inputs(layout),
+        preprocessing=used if layout is None else used.of_inputs(layout),
         notes=tuple(notes),
     )
 

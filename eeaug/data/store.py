@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from eeaug.data.front_ends import FrontEnd
 from eeaug.errors import InputError
 from eeaug.support import checksums, leftovers
 from eeaug.support.cache import PARTIAL, clear_way, damaged, is_there, touch
@@ -29,12 +30,14 @@ PIECE_BYTES = 1 << 22
 class SampleNeeds:
     """What a model asks of its samples: ``input_shape`` without the batch dimension (None: unknown).
 
-    ``inputs``: names of its inputs, where it has several.
+    ``inputs``: names of its inputs, where it has several. ``front_end``: what its x is made by, of sounds; None: x
+    is the sound.
     """
 
     input_shape: tuple[int | None, ...] | None
     labelled: bool
     inputs: tuple[str, ...] = ()
+    front_end: FrontEnd | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,9 +170,10 @@ def content(digests: Mapping[str, str]) -> str:
 
 def key_of_files(root: Path, files: Iterable[Path], wanted: SampleNeeds) -> str:
     """Key of files by place, names, sizes and dates: reading them all would take as long as writing them."""
-    needs = [FORMAT, str(root.resolve()), wanted.input_shape, wanted.labelled, *wanted.inputs]
+    front_end = () if wanted.front_end is None else (wanted.front_end.as_dict(),)
+    needs = [FORMAT, str(root.resolve()), wanted.input_shape, wanted.labelled, *wanted.inputs, *front_end]
     digest = hashlib.sha256(json.dumps(needs).encode())
     for file in files:
-        facts = file.stat()
-        digest.update(f"{file.relative_to(root)}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+        status = file.stat()
+        digest.update(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return digest.hexdigest()

@@ -152,8 +152,8 @@ class Extraction:
     def _common(self) -> str:
         """What all keys share, once: a mean per pixel and the versions of packages take a millisecond to tell."""
         versions = [version("onnxruntime"), version("tf2onnx")]
-        # an output of several, with or without a softmax added: their probabilities are not the same
-        answers = {"output": self.classifier.output, "softmax": self.classifier.logits}
+        # an output of several, with or without something added: their probabilities are not the same
+        answers: dict[str, object] = {"output": self.classifier.output, "added": self.classifier.added}
         if self.classifier.layout.several:  # of which the others may be left out where another output is picked
             answers["inputs"] = self.classifier.layout.names
         return cache.key(

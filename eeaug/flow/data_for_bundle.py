@@ -30,10 +30,13 @@ def read(
     InputError : the data cannot be read, is not of the model's shape and classes, or has no such part
     """
     shape = stored.stages[0].input_shape
-    layout = stored.layout
-    given = data.load(source, directory / "model", cache=cache, input_shape=shape, labelled=labelled, layout=layout)
+    layout, steps = stored.layout, Preprocessing() if prepared else stored.preprocessing
+    given = data.load(
+        source, directory / "model", cache=cache, input_shape=shape, labelled=labelled, layout=layout,
+        preprocessing=steps,
+    )  # fmt: skip
     # what reading noted is of choices that the bundle has made already
-    given = replace(given, preprocessing=Preprocessing() if prepared else stored.preprocessing, notes=())
+    given = replace(given, preprocessing=steps, notes=())
     given = given.in_order(stored.classes) if labelled else given
     given = given.labelled(stored.decision.kind, stored.decision.classes)
     given.check(shape, len(stored.classes))

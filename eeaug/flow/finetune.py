@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug import data
-from eeaug.backbone import model
+from eeaug.backbone import model, settled
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.design.choose import decide
@@ -69,11 +69,12 @@ def improved(
         what = "--finetune" if training.recipe == "frozen" else f"--recipe {training.recipe}"
         progress.note(f"{what}: no exit pays off on the model as it is, none is trained; --exit-at demands one")
         return material
-    classifier = model.load(
-        asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe, output=asked.output_name
-    )
     known = material.network.classifier
-    classifier = replace(classifier, decision=known.decision, logits=known.logits)
+    classifier = model.load(
+        asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe, output=asked.output_name,
+        input_shape=lambda _: known.input_shape,
+    )  # fmt: skip
+    classifier = settled.again(classifier, known)
     source_given = _answers(source, source.splits.fit)
     whole = partition.monolith(classifier, exits)
     view = early_view.assisted(whole, exits[0]) if training.recipe == "trecx" else None

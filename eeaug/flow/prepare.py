@@ -6,11 +6,12 @@ import gc
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from eeaug import data, hardware
-from eeaug.backbone import custom_objects, keras_files, model, stored_model
+from eeaug.backbone import custom_objects, keras_files, model, model_output, settled, stored_model
 from eeaug.backbone.model import Classifier
 from eeaug.cascade.output import Decision
 from eeaug.data import Data, Part, Splits, plausibility
@@ -77,8 +78,9 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     with progress.step("load", "model"):
         custom_objects.load(asked.custom_objects)
         classifier = model.load(
-            asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe, output=asked.output_name
-        )
+            asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe, output=asked.output_name,
+            input_shape=asked.input_shape or partial(_shape_of_data, settings),
+        )  # fmt: skip
         classifier = replace(classifier, decision=replace(classifier.decision, measure=asked.confidence))
     # images and saved data sets are read by TensorFlow, whose thread count is fixed by now
     with progress.step("load", "data"):
@@ -88,9 +90,9 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
             cache=running.cache / "data", input_shape=shape, labelled=labelled,
             layout=classifier.layout, unused=classifier.unused,
         )  # fmt: skip
-        given = replace(given, notes=(*classifier.notes, *given.notes))
         answered = _asked(classifier, given)
-        classifier = _settled(classifier, given, answered)
+        as_read, classifier = classifier, _settled(classifier, given, answered, asked.decision)
+        given = replace(given, notes=(*classifier.notes, *given.notes))
         decision = classifier.decision
         if labelled:
             given = given.labelled(decision.kind, decision.classes)
@@ -121,7 +123,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         network = _take_apart(settings, classifier, target)
         if answered is not None and classifier.onnx is not None:
             ends = [block.name for block in network.blocks]
-            progress.note(onnx_agreement.checked(classifier, ends, answered[1], running.threads))
+            progress.note(onnx_agreement.checked(as_read, ends, answered[1], running.threads))
         specific = Specific.named(goal.target_class, names, decision)
         dense, maps = _planned(
             goal, settings.training, network, len(splits.fit), specific.decision if specific else decision
@@ -161,7 +163,17 @@ def _some(classifier: Classifier, given: Data, part: Part) -> np.ndarray:
     return np.concatenate(list(data.batches(part, rows, given.preprocessing)))
 
 
-def _settled(classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray] | None) -> Classifier:
+def _shape_of_data(settings: Settings, its_own: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The shape of the samples, for a model that leaves its own open."""
+    asked, cache = settings.input, settings.running.cache / "data"
+    given = data.load(asked.data, asked.model, cache=cache, input_shape=its_own, labelled=asked.labels == "given")
+    shapes: tuple[int, ...] = given.parts()[0].x.shape[1:]
+    return shapes
+
+
+def _settled(
+    classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray] | None, decision: str | None
+) -> Classifier:
     """With what the model's answers to some real samples say of its output.
 
     Raises
@@ -171,8 +183,10 @@ def _settled(classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray]
     if asked is None:
         return classifier
     part, x = asked
-    several = any(p.y is not None and p.y.ndim == 2 for p in given.parts())
-    return model.settled(classifier, x, part.name, several_labels=several)
+    labels = [p.y for p in given.parts() if p.y is not None]
+    several = any(y.ndim == 2 for y in labels)
+    kind = model_output.SEVERAL_LABELS if several else model_output.ONE_LABEL if labels else None
+    return settled.settled(classifier, x, part.name, kind, decision)
 
 
 def _priors(asked: Input, decision: Decision, splits: Splits, names: tuple[str, ...]) -> dict[int, float]:

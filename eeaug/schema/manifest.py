@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from eeaug.cascade.measures import MEASURES
+from eeaug.data.front_ends import KINDS as FRONT_ENDS
 from eeaug.schema.design import CHOICES, THRESHOLD
 from eeaug.schema.npu import VELA
 from eeaug.schema.settings import SEED, SETTINGS
@@ -92,6 +93,19 @@ _DECISION = record(
     measure=text("Of confidence.", one_of=tuple(MEASURES)),
 )
 
+
+def _front_end(kind: str) -> Schema:
+    return record(
+        "A front end and its parameters, as docs/models.md has them.",
+        kind=text("Its name.", one_of=(kind,)),
+        **{name: number("As its reference has it.", _unit(name)) for name in FRONT_ENDS[kind]},
+    )
+
+
+def _unit(name: str) -> str:
+    return {"hz": "Hz", "ms": "ms", "bits": "bit"}.get(name.rpartition("_")[2], "1")
+
+
 _PER_CHANNEL = {
     "type": ["number", "array", "null"],
     "unit": "1",
@@ -110,6 +124,7 @@ _PREPROCESSING = extended(
         "Of a model with several inputs, by input; the steps beside it change nothing then.",
         record("x' = ((x · scale + offset) − mean) / std.", **_STEPS),
     ),
+    front_end={"oneOf": [_front_end(kind) for kind in FRONT_ENDS], "description": "What x is made by, of sounds."},
 )
 
 _INPUT = record("A file.", name=text("Base name.", **_NAME), sha256=sha256("Of its contents."))

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from eeaug.cascade.measures import MEASURES
 from eeaug.schema.words import count, extended, flag, number, record, rows, share, text
-from eeaug.settings import COSTS, EFFORTS, FAMILIES, FORMATS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES, UNITS
+from eeaug.settings import (
+    COSTS,
+    DECISIONS,
+    EFFORTS,
+    FAMILIES,
+    FORMATS,
+    MAX_SEED,
+    MAX_THREADS,
+    PROMISES,
+    RECIPES,
+    UNITS,
+)
 from eeaug.settings.vocabulary import C_PREFIX
 
 __all__ = ["SEED", "SETTINGS"]
@@ -60,5 +71,7 @@ SETTINGS = extended(
     custom_objects=rows("Files or modules of code that layers are defined in.", text("Its name."), minItems=1),
     period_s=number("One inference that often, with sleep between; else not known.", "s", exclusiveMinimum=0),
     architecture=text("Base name of the description of layers of a file of weights, if it was given."),
+    input_shape=text("Shape of a sample, N,N,..., if it was given.", pattern=r"^\d+(,\d+)*$"),
+    decision=text("What outputs are read as, if that was given.", one_of=DECISIONS),
     c_prefix=text("What names in C files begin with; without it the model's name.", pattern=f"^{C_PREFIX}$"),
 )

@@ -26,6 +26,7 @@ from eeaug.settings.settings import Settings
 from eeaug.settings.vocabulary import (
     ALWAYS,
     COSTS,
+    DECISIONS,
     EFFORTS,
     FAMILIES,
     FORMATS,
@@ -40,7 +41,7 @@ from eeaug.settings.vocabulary import (
 )
 
 __all__ = [
-    "ALWAYS", "COSTS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_CACHE_BYTES", "MAX_EPOCHS", "MAX_LOCATIONS",
-    "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "Contradiction", "Cost", "Effort", "Goal",
-    "Input", "Running", "Settings", "Training", "default_cache",
+    "ALWAYS", "COSTS", "DECISIONS", "EFFORTS", "FAMILIES", "FORMATS", "MAX_CACHE_BYTES", "MAX_EPOCHS",
+    "MAX_LOCATIONS", "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "Contradiction", "Cost",
+    "Effort", "Goal", "Input", "Running", "Settings", "Training", "default_cache",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from eeaug.errors import InputError
 from eeaug.settings.contradictions import Contradiction, python
 from eeaug.settings.parts import MAX_CACHE_BYTES, MAX_EPOCHS, MAX_LOCATIONS
 from eeaug.settings.settings import Settings
-from eeaug.settings.vocabulary import COSTS, EFFORTS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES, UNITS
+from eeaug.settings.vocabulary import COSTS, DECISIONS, EFFORTS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES, UNITS
 from eeaug.support.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
 from eeaug.support.spelling import nearest
 
@@ -123,6 +123,14 @@ def _code(name: str, value: object) -> tuple[str, ...]:
     raise _refused(name, value, "a path or the name of a module, or a list of them")
 
 
+def _shape(name: str, value: object) -> tuple[int, ...]:
+    """Of a sample, without the batch."""
+    sizes = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) else ()
+    if sizes and all(isinstance(n, Integral) and not isinstance(n, bool) and int(n) > 0 for n in sizes):
+        return tuple(map(int, sizes))
+    raise _refused(name, value, "whole numbers above 0, as (96, 96, 3)")
+
+
 def _exits(name: str, value: object) -> dict[str, str | None]:
     """Location → processor or None; locations alone are on any processor."""
     if not isinstance(value, Mapping):
@@ -184,7 +192,9 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "points": Choice((1, 3, 4, 5)),
     "priors": _priors,
     "architecture": _place,
+    "input_shape": _shape,
     "output_name": _text,
+    "decision": Choice(DECISIONS),
     "heads": _names,
     "target_class": _names,
     "least_alpha": Number(0.5, 1, above=True, below=True, kind=SHARE),

@@ -24,7 +24,9 @@ class Input:
     """What is read, and what it means.
 
     ``architecture``: the description of layers of a file of weights; None: what stands beside it.
-    ``output_name`` picks one of several outputs. ``labels`` "none": the given model's answers serve as labels.
+    ``input_shape`` of a sample, where the model leaves it open; None: that of the data.
+    ``output_name`` picks one of several outputs. ``decision``: one of DECISIONS, what outputs are read as; None:
+    what they, the labels and the loss say. ``labels`` "none": the given model's answers serve as labels.
     ``calibrate_on`` "held" (x_val, else x_test) or "train". ``unit``: one of UNITS, what promises are about where
     the data has groups. ``confidence``: a measure of output.MEASURES. ``custom_objects``: files or modules of code
     that define layers and activations of the model.
@@ -34,7 +36,9 @@ class Input:
     hardware: str
     data: str | None = None
     architecture: Path | None = None
+    input_shape: tuple[int, ...] | None = None
     output_name: str | None = None
+    decision: str | None = None
     labels: str = "given"
     priors: str | None = None
     calibrate_on: str = "held"

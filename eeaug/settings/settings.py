@@ -120,6 +120,8 @@ class Settings:
             **({} if goal.period_s is None else {"period_s": goal.period_s}),
             **({} if input.architecture is None else {"architecture": input.architecture.name}),
             **({"custom_objects": [_base(one) for one in input.custom_objects]} if input.custom_objects else {}),
+            **({} if input.input_shape is None else {"input_shape": ",".join(map(str, input.input_shape))}),
+            **({} if input.decision is None else {"decision": input.decision}),
             **({} if running.c_prefix is None else {"c_prefix": running.c_prefix}),
             "seed": running.seed,
             "threads": running.threads,

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from math import inf
 
 __all__ = [
-    "ALWAYS", "CONFIGURATIONS", "COSTS", "C_PREFIX", "EFFORTS", "FAMILIES", "FORMATS", "HEADERS", "MAX_SEED",
-    "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost", "Effort", "flag", "needed",
-    "usual_exits",
+    "ALWAYS", "CONFIGURATIONS", "COSTS", "C_PREFIX", "DECISIONS", "EFFORTS", "FAMILIES", "FORMATS", "HEADERS",
+    "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost", "Effort", "flag",
+    "needed", "usual_exits",
 ]  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
 TRECX_EPOCHS = 10
 LEAST_ALPHA = 0.5  # above it the class that an exit for a target class is sure of is the target
+DECISIONS = ("single-label", "multilabel")  # whether a sample has one of the classes, or each of them or not
 PROMISES = ("proven", "expected", "none")  # of the accuracy drop, on samples that had no part in the choice
 UNITS = ("group", "sample")  # what was drawn independently, where the data has groups
 # Exits by default where processors may run several segments: the second saves 1 to 3.4 points more on two networks,

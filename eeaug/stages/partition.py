@@ -193,15 +193,17 @@ def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
 
 
 def backbone(augmented: Any, path: Path) -> Classifier:
-    """The backbone of an augmented model: without its heads and a softmax that was added."""
+    """The backbone of an augmented model: without its heads, and what the last stage adds."""
     keras = keras_files.import_keras()
-    tensor, added = augmented.output[FINAL], False
+    tensor, added = augmented.output[FINAL], set()
     while tensor._keras_history.operation.name in model.RESERVED:
         operation, index, _ = tensor._keras_history
-        added |= operation.name == model.SOFTMAX
+        added.add(operation.name)
         (tensor,) = operation._inbound_nodes[index].input_tensors
-    # whether the given model lacked its softmax was decided by samples, not by layers alone
-    return replace(model.from_keras(keras, keras.Model(augmented.inputs, tensor), path), logits=added)
+    # what the given model lacked was decided by samples, not by layers alone
+    return replace(
+        model.from_keras(keras, keras.Model(augmented.inputs, tensor), path), added=model.added_by(added)
+    )
 
 
 def _final(classifier: Classifier, tensor: Any) -> Any:

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras_nets import saved
 
 from eeaug.backbone import model
+from eeaug.backbone import settled as understood
+from eeaug.backbone.losses import Loss
 from eeaug.backbone.model import Classifier
-from eeaug.backbone.model_output import Ending, told
+from eeaug.backbone.model_output import ONE_LABEL, SEVERAL_LABELS, Ending, OutputMeaning, told, with_added
 from eeaug.cascade.output import Decision
 from eeaug.errors import ConversionError, InputError
 from eeaug.export import verify
@@ -124,8 +127,8 @@ def read(keras: Any, build: Build, tmp_path: Path) -> Classifier:
     return model.from_keras(keras, keras.Model(start, build(keras, start)), path)
 
 
-def settled(given: Classifier, *, several: bool = False) -> Classifier:
-    return model.settled(given, X, "x_train", several_labels=several)
+def settled(given: Classifier, labels: str | None = None, asked: str | None = None) -> Classifier:
+    return understood.settled(given, X, "x_train", labels, asked)
 
 
 def last_stage(keras: Any, given: Classifier) -> np.ndarray:
@@ -150,10 +153,109 @@ def test_logits_get_one_softmax(keras: Any, build: Build, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("build", LABELS.values(), ids=LABELS)
-@pytest.mark.parametrize("several", [False, True])
-def test_a_sigmoid_per_label(keras: Any, build: Build, several: bool, tmp_path: Path) -> None:
-    given = settled(read(keras, build, tmp_path), several=several)
-    assert (given.decision.kind, given.decision.classes, given.logits) == ("multilabel", K, False)
+def test_a_sigmoid_per_label(keras: Any, build: Build, tmp_path: Path) -> None:
+    for labels, asked in ((SEVERAL_LABELS, None), (None, None), (ONE_LABEL, "multilabel")):
+        given = settled(read(keras, build, tmp_path), labels, asked)
+        assert (given.decision.kind, given.decision.classes, given.logits) == ("multilabel", K, False)
+
+
+@pytest.mark.parametrize("build", LABELS.values(), ids=LABELS)
+def test_a_sigmoid_per_class_of_samples_with_one_label(keras: Any, build: Build, tmp_path: Path) -> None:
+    first = read(keras, build, tmp_path)
+    sigmoids = first.raw(X).astype(np.float64)
+    for labels, asked in ((ONE_LABEL, None), (SEVERAL_LABELS, "single-label"), (None, "single-label")):
+        given = settled(first, labels, asked)
+        assert (given.decision, len(given.notes)) == (Decision("softmax", K), 1)
+        p = last_stage(keras, given)
+        np.testing.assert_allclose(p, given.own_probabilities(X), atol=1e-6)
+        sure = np.sort(sigmoids)[:, -1] - np.sort(sigmoids)[:, -2] > 1e-4  # in single precision two may be 1
+        np.testing.assert_array_equal(p.argmax(1)[sure], sigmoids.argmax(1)[sure])
+        if given.stripped:  # of one label that applies, the rest not: p / (1 − p), made to sum to 1
+            safe = (sigmoids.max(1) < 0.999) & (sigmoids.min(1) > 1e-5)
+            odds = sigmoids[safe] / (1 - sigmoids[safe])
+            np.testing.assert_allclose(p[safe], odds / odds.sum(1, keepdims=True), atol=1e-3)
+        assert given.stripped == (given.added == "softmax")
+
+
+def test_what_is_stripped_is_read_again_and_kept_in_a_bundle(keras: Any, tmp_path: Path) -> None:
+    first = read(keras, LABELS["sigmoid"], tmp_path)
+    given = settled(first, ONE_LABEL)
+    assert given.stripped and given.ending.activation == "linear" and given.sha256 == first.sha256
+    again = understood.again(read(keras, LABELS["sigmoid"], tmp_path), given)
+    np.testing.assert_array_equal(again.own_probabilities(X), given.own_probabilities(X))
+    assert partition.backbone(partition.monolith(given, ()), tmp_path / "net.keras").added == "softmax"
+    averaged = settled(read(keras, LABELS["average"], tmp_path), ONE_LABEL)
+    assert partition.backbone(partition.monolith(averaged, ()), tmp_path / "net.keras").added == "sharpened"
+
+
+@pytest.mark.parametrize("build", [LOGITS["log softmax"], lambda k, x: k.ops.log_softmax(dense(k, x))])
+def test_a_log_softmax_is_replaced_by_a_softmax(keras: Any, build: Build, tmp_path: Path) -> None:
+    first = read(keras, build, tmp_path)
+    given = settled(first, ONE_LABEL)
+    assert given.stripped and given.added == "softmax"
+    np.testing.assert_allclose(last_stage(keras, given), np.exp(first.raw(X)), atol=1e-6)
+
+
+def test_one_logit(keras: Any, tmp_path: Path) -> None:
+    first = read(keras, lambda k, x: dense(k, x, None, 1), tmp_path)
+    given = settled(first)
+    assert (given.decision, given.added) == (Decision("binary", 2), "sigmoid")
+    np.testing.assert_allclose(last_stage(keras, given), 1 / (1 + np.exp(-first.raw(X))), atol=1e-6)
+    assert partition.backbone(partition.monolith(given, ()), tmp_path / "net.keras").added == "sigmoid"
+    with pytest.raises(InputError, match="--decision multilabel: the model has a single output"):
+        settled(first, None, "multilabel")
+
+
+def test_logits_of_labels(keras: Any, tmp_path: Path) -> None:
+    for labels, asked in ((SEVERAL_LABELS, None), (ONE_LABEL, "multilabel")):
+        given = settled(read(keras, dense, tmp_path), labels, asked)
+        assert (given.decision, given.added) == (Decision("multilabel", K), "sigmoid")
+        np.testing.assert_allclose(last_stage(keras, given), given.own_probabilities(X), atol=1e-6)
+    with pytest.raises(InputError, match="--decision multilabel: the outputs are probabilities of classes"):
+        settled(read(keras, PROBABILITIES["softmax"], tmp_path), ONE_LABEL, "multilabel")
+
+
+def test_the_loss_tells_where_no_labels_do() -> None:
+    p = np.random.default_rng(1).uniform(0, 1, (100, 3))
+    ends, scores = Ending("sigmoids", "sigmoid", "last", "Dense"), Ending("scores", computed=True)
+    classes, each = Loss("categorical_crossentropy"), Loss("binary_crossentropy", from_logits=True)
+    assert told("m:", "x", ends, p, loss=classes).decision.kind == "softmax"
+    assert told("m:", "x", ends, p, loss=each).decision.kind == "multilabel"
+    assert told("m:", "x", ends, p, SEVERAL_LABELS, loss=classes).decision.kind == "multilabel"
+    assert told("m:", "x", scores, p * 9 - 3, loss=each).added == "sigmoid"
+    assert told("m:", "x", scores, p * 9 - 3, ONE_LABEL, loss=each).added == "softmax"
+    assert told("m:", "x", scores, p[:, :1], loss=each).added == "sigmoid"  # inside 0 to 1 by chance
+    assert told("m:", "x", scores, p[:, :1]).added == ""
+    with pytest.raises(ConversionError, match="not its logit, which lies on both sides of 0"):
+        told("m:", "x", scores, p[:, :1] + 1)
+
+
+def test_what_is_added_stays_finite() -> None:
+    z = np.array([[-1e4, 1e4], [3e38, -3e38]])
+    for added in ("", "softmax", "sigmoid", "sharpened"):
+        assert np.isfinite(with_added(z, added)).all()
+
+
+def test_a_regressor_is_refused(keras: Any, tmp_path: Path) -> None:
+    start = keras.Input((6, 6, 1))
+    net = keras.Model(start, dense(keras, start, None, 1))
+    (tmp_path / "net.keras").touch()
+    with pytest.raises(ConversionError, match="trained with mean_squared_error: a regressor"):
+        model.from_keras(keras, net, tmp_path / "net.keras", loss=Loss("mean_squared_error"))
+
+
+def test_an_input_of_open_size(keras: Any, tmp_path: Path) -> None:
+    start = keras.Input((None, None, 1))
+    net = keras.Model(start, keras.layers.GlobalAveragePooling2D()(maps(keras, start, "softmax")))
+    path = saved(net, tmp_path / "net.keras")
+    with pytest.raises(ConversionError, match=r"samples of shape \?×\?×1: --input-shape says .*, as 96,96,1"):
+        model.load(path)
+    with pytest.raises(InputError, match=r"takes samples of shape \?×\?×1, given 6×6×3"):
+        model.load(path, input_shape=(6, 6, 3))
+    for shape in ((6, 6, 1), lambda its_own: (6, 6, *its_own[2:])):
+        given = model.load(path, input_shape=shape)
+        assert given.input_shape == (6, 6, 1) and given.calls[0].shapes == ((5, 5, K),)
+        np.testing.assert_allclose(given.raw(X), net(X), atol=1e-6)
 
 
 @pytest.mark.parametrize(("build", "words"), NEITHER.values(), ids=NEITHER)
@@ -167,7 +269,7 @@ def test_what_is_neither_is_refused_in_one_line(keras: Any, build: Build, words:
 
 def test_own_sigmoids_are_labels_where_there_are_several(keras: Any, tmp_path: Path) -> None:
     given = read(keras, lambda k, x: 1 / (1 + k.ops.exp(-dense(k, x))), tmp_path)
-    assert settled(given, several=True).decision.kind == "multilabel"
+    assert settled(given, SEVERAL_LABELS).decision.kind == "multilabel"
     with pytest.raises(ConversionError, match="neither probabilities nor logits"):
         settled(given)
 
@@ -220,16 +322,18 @@ def test_int8_is_refused_before_training_where_steps_are_others(keras: Any, tmp_
 def test_answers_decide_beyond_rounding() -> None:
     p = np.random.default_rng(1).dirichlet(np.ones(3), 100).astype(np.float32)
     averaged = Ending("derived", kind="Average", roots=(("softmax", "a"),), computed=False)
-    assert told("m:", "x", averaged, p, False) == (Decision("softmax", 3), False)
-    assert told("m:", "x", averaged, p * 1.0005, False)[1] is False
+    assert told("m:", "x", averaged, p) == OutputMeaning(Decision("softmax", 3))
+    assert told("m:", "x", averaged, p * 1.0005).added == ""
     off = p.copy()
     off[70] *= 0.99  # one sample is enough
     with pytest.raises(ConversionError, match=r"from 0\.99 to 1, not 1"):
-        told("m:", "x", averaged, off, False)
-    assert told("m:", "x", averaged, off, False, allowed=2e-2)[0].kind == "softmax"  # half precision
-    assert told("m:", "x", Ending(), off, False) == (Decision("softmax", 3), True)  # a dense layer may give that
+        told("m:", "x", averaged, off)
+    assert told("m:", "x", averaged, off, allowed=2e-2).decision.kind == "softmax"  # half precision
+    assert told("m:", "x", Ending(), off) == OutputMeaning(
+        Decision("softmax", 3), "softmax"
+    )  # a dense layer may give that
     with pytest.raises(InputError, match="NaN or infinite probabilities on x_val"):
-        told("m:", "x_val", Ending(), np.full((3, 3), np.nan), False)
+        told("m:", "x_val", Ending(), np.full((3, 3), np.nan))
 
 
 def test_verification_holds_stages_against_the_given_model() -> None:

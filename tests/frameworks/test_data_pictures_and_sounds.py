@@ -216,3 +216,92 @@ def test_a_bomb_is_refused_where_it_lies(tmp_path: Path) -> None:
         header = struct.pack(">I4sII", 13, b"IHDR", side, side)
         (tmp_path / "set" / folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + b"\x08\x02\0\0\0")
     assert "cat/a.png: is 2,147,483,647 × 2,147,483,647 pixels" in refusal(tmp_path)
+
+
+# -- front ends ---------------------------------------------------------------------------------------
+
+
+def sounds(root: Path) -> dict[str, np.ndarray]:
+    """Two of a second, one shorter, one longer."""
+    rng = np.random.default_rng(0)
+    made = {
+        f"{name}/{length}.wav": (rng.normal(0, 3000, length) + 9000 * np.sin(np.arange(length) * 0.1)).astype("<i2")
+        for name, length in (("no", 16000), ("no", 12000), ("yes", 16000), ("yes", 17000))
+    }
+    for name, values in made.items():
+        wav(root / name, values)
+    return made
+
+
+def described(folder: Path, text: str) -> str:
+    (folder / "d.data.yaml").write_text(f"source: set\npreprocessing: {text}\n")
+    return "d.data.yaml"
+
+
+def test_mfcc_as_a_second_reading_of_the_reference_has_them(tmp_path: Path) -> None:
+    """By numpy and scipy, from the formulas: Hann window, 512 points, HTK mel bands, DCT-II of TensorFlow."""
+    from scipy.fft import dct
+
+    made = sounds(tmp_path / "set")
+    data = read(tmp_path, described(tmp_path, "mfcc"), (49, 10, 1))
+    assert data.train is not None and data.train.x.dtype == np.float32
+    assert data.notes[0] == "wavs through the front end mfcc, 49×10 numbers each"
+    assert data.notes[1].startswith("1 wavs are shorter than 1 s and get silence at their end, 1 are longer")
+    mel = lambda hz: 1127 * np.log(1 + hz / 700)  # noqa: E731
+    edges = np.linspace(mel(20), mel(4000), 42)
+    place = mel(np.arange(257) * 16000 / 512)[1:, None]
+    up, down = (place - edges[:-2]) / np.diff(edges)[:-1], (edges[2:] - place) / np.diff(edges)[1:]
+    bands = np.concatenate([np.zeros((1, 40)), np.maximum(0, np.minimum(up, down))])
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(480) / 480)
+    for row, values in zip(data.train.x, (made[name] for name in sorted(made)), strict=True):
+        x = np.pad(values[:16000], (0, max(0, 16000 - len(values)))).astype(float)
+        x /= x.max()
+        frames = np.stack([x[320 * i : 320 * i + 480] for i in range(49)]) * window
+        logs = np.log(np.abs(np.fft.rfft(frames, 512)) @ bands + 1e-6)
+        np.testing.assert_allclose(row[..., 0], (dct(logs, 2) / np.sqrt(2 * 40))[:, :10], atol=2e-2)
+
+
+def test_micro_speech_is_the_operation_of_tensorflow(tmp_path: Path) -> None:
+    import_keras()
+    import tensorflow as tf
+    from tensorflow.lite.experimental.microfrontend.python.ops import audio_microfrontend_op
+
+    made = sounds(tmp_path / "set")
+    data = read(tmp_path, described(tmp_path, "micro_speech"), (1960,))
+    assert data.train is not None
+    values = tf.constant(made["no/16000.wav"], tf.int16)
+    own = audio_microfrontend_op.audio_microfrontend(
+        values, window_size=30, window_step=20, num_channels=40, out_scale=1, out_type=tf.float32
+    )
+    np.testing.assert_allclose(data.train.x[1], np.asarray(own).reshape(-1) * 10 / 256, rtol=1e-6)
+    assert data.train.x.std() > 1
+
+
+def test_silence_stays_finite(tmp_path: Path) -> None:
+    for name in ("no", "yes"):
+        wav(tmp_path / f"set/{name}/1.wav", np.zeros(16000))
+    for kind, shape in (("mfcc", (49, 10, 1)), ("micro_speech", (49, 40, 1))):
+        data = read(tmp_path, described(tmp_path, kind), shape)
+        assert data.train is not None and np.isfinite(data.train.x).all()
+
+
+def test_front_ends_that_do_not_fit(tmp_path: Path) -> None:
+    sounds(tmp_path / "set")
+    spec = described(tmp_path, "mfcc")
+    assert "the front end mfcc gives 49×10 numbers, the model takes (49, 40, 1)" in refusal(
+        tmp_path, spec, (49, 40, 1)
+    )
+    wav(tmp_path / "set/no/8.wav", np.zeros(16000), rate=8000)
+    assert "has 8000 Hz and 1 channel(s); the front end mfcc takes 16000 Hz and one" in refusal(
+        tmp_path, spec, (49, 10, 1)
+    )
+    np.savez(tmp_path / "a.npz", x_train=np.zeros((2, 2)), y_train=np.arange(2))
+    (tmp_path / "d.data.yaml").write_text("source: a.npz\npreprocessing: mfcc\n")
+    assert "the front end mfcc is for a directory of wavs" in refusal(tmp_path, spec, (49, 10, 1))
+
+
+def test_what_is_kept_depends_on_the_front_end(tmp_path: Path) -> None:
+    sounds(tmp_path / "set")
+    first = read(tmp_path, described(tmp_path, "mfcc"), (49, 10, 1))
+    other = read(tmp_path, described(tmp_path, "{front_end: {kind: mfcc, upper_hz: 8000}}"), (49, 10, 1))
+    assert first.sha256 != other.sha256

@@ -338,7 +338,7 @@ def test_names_that_tensorflow_does_not_take_are_written_as_tflite(keras: Any, t
 REFUSED: list[tuple[Callable[[Any], Any], str]] = [
     (open_input, r"the input 'image' has the shape \(None, 5\) with open dimensions; fix them and save again"),
     (quantized, r"layer 'int' \(Dense\) is quantized to int8: give the float model"),
-    (open_size, r"input shape \(None, None, 3\) has open dimensions"),
+    (open_size, r"takes samples of shape \?×\?×3: --input-shape says"),
     (text, "its input is text; give the part of the model that takes numbers"),
 ]
 

@@ -20,6 +20,8 @@ EVERY: dict[str, tuple[Any, list[str]]] = {
     "data": ("keras:cifar10", ["--data", "keras:cifar10"]),
     "o": ("/no/where", ["-o", "/no/where"]),
     "architecture": ("/no/layers.json", ["--architecture", "/no/layers.json"]),
+    "input-shape": ([96, 96, 3], ["--input-shape", "96x96x3"]),
+    "decision": ("multilabel", ["--decision", "multilabel"]),
     "output": ("second", ["--output", "second"]),
     "labels": ("none", ["--labels", "none"]),
     "priors": ("a=0.5,b=0.1", ["--priors", "a=0.5,b=0.1"]),

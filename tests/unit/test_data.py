@@ -332,7 +332,7 @@ def test_sidecar_with_arrays_and_powers_of_ten(tmp_path: Path) -> None:
         ),
         ("preprocessing: {std: [1, 0]}", "preprocessing.std: must not be zero, given [1, 0]"),
         ("preprocessing: {std: none.npy}", "none.npy: cannot be read: No such file"),
-        ("preprocessing: 3", "preprocessing: must be a mapping with the keys scale, offset, mean, std"),
+        ("preprocessing: 3", "preprocessing: must be a mapping with the keys front_end, scale, offset, mean, std"),
         ("source: 3", "source: must name the samples as --data does, given 3"),
         ("- 1", "the file: must be a mapping"),
         ("a: [", "not valid YAML"),

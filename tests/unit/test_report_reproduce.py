@@ -29,7 +29,7 @@ CHANGES: list[dict[str, Any]] = [
     {"formats": ["keras", "onnx", "tflite"]},
     {"formats": ["keras", "onnx", "c"], "c_prefix": "kws"},
     {"promise": "none"},
-    {"architecture": "layers.json"},
+    {"architecture": "layers.json", "input_shape": "96,96,3", "decision": "single-label"},
     {"promise": "expected"},
     {"recipe": "trecx", "exit_weight": 0.4, "heads": ["trecx"], "max_exits": 1, "reuse": False, "finetune": 10},
     {"exit_at": ["a b:cm0p", "c"], "threshold": ["a b=0.8302000164985657"], "forbid": ["d", "e"], "points": 5},

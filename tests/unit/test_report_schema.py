@@ -40,7 +40,9 @@ def test_it_is_a_schema_and_the_sample_follows_it() -> None:
 def optional(at: str) -> set[str]:
     """What is at this place for some bundles only."""
     if at.endswith("settings"):
-        return {"architecture", "c_prefix", "custom_objects", "period_s"}
+        return {"architecture", "input_shape", "decision", "c_prefix", "custom_objects", "period_s"}
+    if at.endswith(".preprocessing"):
+        return {"front_end", "inputs"}
     if at.endswith(".hardware"):
         return {"idle", "levels"}
     if at.endswith((".baseline", ".segments[]")) and "manifest" not in at:
@@ -52,8 +54,6 @@ def optional(at: str) -> set[str]:
         return {"model_inputs", *optional_facts}
     if "manifest" not in at:
         return set()
-    if at.endswith(".preprocessing"):
-        return {"inputs"}
     return (
         {"int8", "tflm", "vela", *CHOICES}
         if at.endswith(".stages[]")

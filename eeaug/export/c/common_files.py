@@ -72,7 +72,9 @@ def _preparation(manifest: Manifest) -> str:
     def words(steps: Preprocessing) -> str:
         said = steps.as_dict()
         mean, std = ("none" if said[key] is None else _brief(said[key]) for key in ("mean", "std"))
-        return f"((x * {said['scale']:.9g} + {said['offset']:.9g}) - mean) / std, mean: {mean}, std: {std}"
+        first = steps.front_end
+        of = "" if first is None else f", of x from a front end that is not in these files: {first.words}"
+        return f"((x * {said['scale']:.9g} + {said['offset']:.9g}) - mean) / std, mean: {mean}, std: {std}{of}"
 
     if not manifest.model_inputs:
         return words(manifest.preprocessing)
