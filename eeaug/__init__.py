@@ -2,8 +2,8 @@
 
 From Python, eeaug.augment(model, hardware, data, ...) makes a bundle and eeaug.open(DIR) opens one; both give its
 eeaug.Report. eeaug.retarget(DIR, OUTPUT, ...) writes one for other limits, eeaug.compare(DIR, DIR) sets several
-beside each other, eeaug.dry_run(...) says what a run takes, eeaug.certify(DIR, data, ...) proves a budget on data of
-the field. They are imported when they are asked for.
+beside each other, eeaug.dry_run(...) says what a run takes, eeaug.certify(DIR, data, ...) proves a budget on field
+data. They are imported when they are asked for.
 
 Each room is one kind of knowledge and imports only from rooms above it; its ``__init__`` lists its files in their
 own order. tests/unit/test_architecture.py reads these lists and holds them:
