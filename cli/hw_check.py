@@ -15,14 +15,19 @@ __all__ = ["check", "lines"]
 
 @click.command()
 @click.argument("name", metavar="NAME|FILE")
-def check(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(name: str, as_json: bool) -> None:
     """Check a hardware file: all mistakes at once, and warnings about what stays unknown or serves nothing.
 
     \b
     Example:
       eeaug hw check board.yaml
     """
-    for line in lines(hardware.read(name)):
+    target = hardware.read(name)
+    if as_json:
+        out.json({"name": target.name, "ok": True, "warnings": _warnings(target)})
+        return
+    for line in lines(target):
         out.say(line)
 
 
@@ -34,8 +39,12 @@ def lines(target: hardware.Hardware) -> Iterator[str]:
         _count(target.links, "link", "links"),
     ]
     yield f"{target.name}: ok: {', '.join(counts)}"
-    for line in (*hardware.warnings(target), *idle.warnings(target)):
+    for line in _warnings(target):
         yield f"warning: {line}"
+
+
+def _warnings(target: hardware.Hardware) -> list[str]:
+    return [*hardware.warnings(target), *idle.warnings(target)]
 
 
 def _count(items: tuple[object, ...], one: str, many: str) -> str:

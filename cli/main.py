@@ -50,6 +50,8 @@ COMMANDS = {
     "certify": ("eeaug.cli.certify", "Prove the budget on data of the field, with few labels."),
     "hw": ("eeaug.cli.hw", "Write, list, show, check, fit and explain hardware descriptions."),
     "cache": ("eeaug.cli.cache", "Show or clear what earlier runs left for later ones."),
+    "completion": ("eeaug.cli.completion", "Print what makes a shell complete commands and options."),
+    "help": ("eeaug.cli.completion", "Show the help of a command."),
 }
 
 
@@ -65,7 +67,7 @@ class _Lazy(Suggesting):
         import importlib
 
         module, _ = COMMANDS[name]
-        command: click.Command = getattr(importlib.import_module(module), name)
+        command: click.Command = getattr(importlib.import_module(module), "help_" if name == "help" else name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -78,7 +80,7 @@ class _Lazy(Suggesting):
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EEAUG"},
     epilog="Example: eeaug augment model.h5 --hw psoc6 --max-latency 2.5 && eeaug report",
 )
-@click.version_option(eeaug.__version__, prog_name="eeaug")
+@click.version_option(eeaug.__version__, "-V", "--version", prog_name="eeaug")
 @click.pass_context
 def group(context: click.Context) -> None:
     """Early exits for trained Keras classifiers, split over the processors of an embedded target."""
@@ -161,9 +163,13 @@ def run(arguments: list[str]) -> int:
         path = "eeaug" if error.ctx is None else error.ctx.command_path
         return _fail(f"error: no such option {error.option_name}{hint or f'; see {path} --help'}", error.exit_code)
     except click.ClickException as error:
+        from eeaug import hardware
+
         context = getattr(error, "ctx", None)
         hint = f"; see {context.command_path} --help" if context is not None else ""
         message = " ".join(error.format_message().split()).rstrip(".")
+        if isinstance(error, click.MissingParameter) and "--hw" in getattr(error.param, "opts", ()):
+            message += f": a YAML file (eeaug hw new writes one), or one of {', '.join(hardware.shipped())}"
         return _fail(f"error: {shortened(printable(message), LONGEST_LINE - 7 - len(hint))}{hint}", error.exit_code)
     except EeaugError as error:
         if (cause := _of_the_machine(error)) is not None:

@@ -10,17 +10,17 @@ import click
 from eeaug.cli.grouped import Grouped, grouped
 from eeaug.cli.main import group
 
-__all__ = ["render"]
+__all__ = ["commands", "render"]
 
 
 def render() -> str:
     """docs/cli.md."""
     title = "# Commands and options\n\nMade from the code by `python -m eeaug.cli.reference`.\n"
     with click.Context(group, info_name="eeaug") as context:
-        return title + "".join(_section(command, inner) for command, inner in _commands(group, context))
+        return title + "".join(_section(command, inner) for command, inner in commands(group, context))
 
 
-def _commands(command: click.Command, context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
+def commands(command: click.Command, context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
     """Those that do something, with contexts that know their full names."""
     if not isinstance(command, click.Group):
         yield command, context
@@ -28,7 +28,7 @@ def _commands(command: click.Command, context: click.Context) -> Iterator[tuple[
     for name in command.list_commands(context):
         inner = command.get_command(context, name)
         assert inner is not None
-        yield from _commands(inner, click.Context(inner, parent=context, info_name=name))
+        yield from commands(inner, click.Context(inner, parent=context, info_name=name))
 
 
 def _section(command: click.Command, context: click.Context) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from eeaug.cli import out
 from eeaug.cli.kinds import MOST_SECONDS, NAMES, NONE, SECONDS, SHAPE, ModelPlace, OrNone, Place, Quantity, Sha256
@@ -33,6 +34,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "names": ["hardware"],
         "metavar": "NAME|FILE",
         "help": "Target: a YAML file, or a shipped profile (eeaug hw list).",
+        "shell_complete": lambda context, option, typed: completed(typed),
     },
     "-o": {"names": ["output"], "type": Place(), "metavar": "DIR"},
     "--force": {"is_flag": True, "help": "Replace a bundle that is there, if nothing but it is in its directory."},
@@ -296,6 +298,14 @@ def _written(place: Path | None) -> tuple[int, int] | None:
     except OSError:
         return None
     return stat and (stat.st_ino, stat.st_mtime_ns)
+
+
+def completed(typed: str) -> list[CompletionItem]:
+    """What a shell offers for --hw: profiles that begin so, and files."""
+    from eeaug import hardware
+
+    names = [CompletionItem(name) for name in hardware.shipped() if name.startswith(typed)]
+    return names or [CompletionItem(typed, type="file")]
 
 
 def manifest_line(sha256: str) -> str:
