@@ -226,7 +226,8 @@ def _print(facts: dict[str, Any], console: Any) -> None:
 
     ends = facts["ends"]
     console.print(
-        f"{facts['model']}: input {units.sample(facts['input_shape'], facts['inputs'])}, {facts['classes']} classes, ends in {ends}; "
+        f"{facts['model']}: input {units.sample(facts['input_shape'], facts['inputs'])}, "
+        f"{facts['classes']} classes, ends in {ends}; "
         f"{facts['layers']} layers, {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters",
         soft_wrap=True,
     )

@@ -83,7 +83,7 @@ def sidecar(report: Report, manifest: Report) -> str:
     if "retargeted_from" in manifest:
         return ""
     raw = {"scale": 1.0, "offset": 0.0, "mean": None, "std": None}
-    values = manifest.get("preprocessing") or raw
+    values: dict[str, Any] = manifest.get("preprocessing") or raw
     parts = values.get("inputs") or {"": values}  # by input, of a model that has several
     lines = []
     for name, steps in parts.items():
