@@ -4,13 +4,15 @@ again, another target, and Python."""
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import AUGMENT, Run
-from tflm_parts import compiled
+from tflm_parts import STUB, compiled
 from tools import needs_host, needs_host_cpp, needs_make
 
 import eeaug
@@ -46,7 +48,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("first", "second"):
         x = layers.Conv2D(8, 3, padding="same", activation="relu", name=name)(x)
         x = layers.MaxPooling2D(name=f"{name}_pool")(x)
-    joined = layers.Concatenate(name="join")([layers.Flatten(name="flat")(x), layers.Dense(4, name="numbers")(meta)])
+    parts = [layers.Flatten(name="flat")(x), layers.Dense(4, name="numbers")(meta)]
+    joined = layers.Concatenate(name="join")(parts)
     x = layers.Dense(24, activation="relu", name="joint")(joined)
     net = keras.Model([image, meta], layers.Dense(4, activation="softmax", name="answer")(x))
     data = {part: drawn(n, seed) for seed, (part, n) in enumerate({"train": 600, "val": 300, "test": 300}.items())}
@@ -73,8 +76,8 @@ def test_every_format_decides_alike(made: dict[str, Any], place: Path) -> None:
     checked = made["verification"]["formats"]
     assert {*checked} == {"keras", "onnx", "tflite", "c"}
     assert {one["disagreements"] for one in checked.values()} <= {0, None}
-    for name in ("c", "tflm"):
-        assert made["int8"][name]["disagreements"] in (0, None), name
+    for name in ("c-int8", "tflm"):
+        assert made["int8"]["checks"][name]["disagreements"] in (0, None), name
     manifest = json.loads((place / "made" / "manifest.json").read_bytes())
     assert [one["name"] for one in manifest["model_inputs"]] == ["image", "meta"]
     assert [one["dtype"] for one in manifest["model_inputs"]] == ["uint8", "float32"]
@@ -90,8 +93,6 @@ def test_every_format_decides_alike(made: dict[str, Any], place: Path) -> None:
 @needs_make
 @pytest.mark.parametrize("folder", ["c", "c-int8"])
 def test_c_decides_the_recorded_samples_alike(folder: str, made: dict[str, Any], place: Path) -> None:
-    import subprocess
-
     where = place / "made" / folder
     done = subprocess.run(["make", "test"], cwd=where, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -100,7 +101,10 @@ def test_c_decides_the_recorded_samples_alike(folder: str, made: dict[str, Any],
 
 @needs_host_cpp
 def test_tflm_s_drivers_compile(made: dict[str, Any], place: Path, tmp_path: Path) -> None:
-    assert compiled(place / "made" / "tflm", tmp_path)
+    folder = place / "made" / "tflm"
+    (code,) = re.findall(r"^```cpp\n(.*?)^```$", (folder / "README.md").read_text(), re.M | re.S)
+    (tmp_path / "main.cc").write_text(code)
+    compiled(tmp_path, [tmp_path / "main.cc", *folder.glob("*.cc")], STUB, folder)
 
 
 def test_the_same_data_again_and_in_python(made: dict[str, Any], place: Path, run: Run) -> None:
