@@ -71,8 +71,10 @@ def _calibration(work: Work) -> NDArray[np.float32]:
 
 
 def _of(x: NDArray[np.float32], *, whole: bool) -> Quantisation:
-    """How samples (n, ...) are quantised: from the least to the largest value, 0 among them; ``whole`` numbers as they
-    are, where they are few enough: one that stands for something must not become its neighbour."""
+    """How samples (n, ...) are quantised: from the least to the largest value, 0 among them.
+
+    ``whole`` numbers as they are, where they are few: one that stands for something must not become its neighbour.
+    """
     least, largest = min(0.0, float(x.min())), max(0.0, float(x.max()))
     if whole and largest - least <= 255:
         return Quantisation(1.0, int(-128 - least))
