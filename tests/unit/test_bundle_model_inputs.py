@@ -33,7 +33,8 @@ def manifest() -> dict[str, Any]:
             "inputs": {"age": {"scale": 1.0, "offset": 0.0, "mean": [40.0], "std": None}},
         },
         "model_inputs": [
-            {"name": "image", "shape": [4, 4, 1], "dtype": "uint8"}, {"name": "age", "shape": [1], "dtype": "float32"},
+            {"name": "image", "shape": [4, 4, 1], "dtype": "uint8"},
+            {"name": "age", "shape": [1], "dtype": "float32"},
         ],
         "stages": [
             stage("0-cpu", ["image"], [17], tensor("handover_a", 2, 2, 3), tensor("age", 1)),
