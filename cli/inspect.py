@@ -157,6 +157,9 @@ def _facts(
     facts: dict[str, Any] = {
         "model": path.name,
         "input_shape": list(classifier.input_shape),
+        "inputs": dict(zip(classifier.layout.names, map(list, classifier.layout.shapes), strict=True))
+        if classifier.layout.several
+        else None,
         "classes": classifier.classes,
         "decision": classifier.decision.kind,
         "logits": classifier.logits,
@@ -223,7 +226,8 @@ def _print(facts: dict[str, Any], console: Any) -> None:
 
     ends = facts["ends"]
     console.print(
-        f"{facts['model']}: input {_shape(facts['input_shape'])}, {facts['classes']} classes, ends in {ends}; "
+        f"{facts['model']}: input {units.sample(facts['input_shape'], facts['inputs'])}, "
+        f"{facts['classes']} classes, ends in {ends}; "
         f"{facts['layers']} layers, {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters",
         soft_wrap=True,
     )

@@ -53,8 +53,9 @@ def augment(
     model : path of a ``.keras``, ``.h5`` or SavedModel, or a Keras 3 model in memory, which goes by its name
     hardware : name of a shipped profile (``eeaug hw list``), path of a YAML file, or a target.Hardware
     data : as ``--data``; or a mapping of arrays x_train (n, ...), y_train (n,), x_val, y_val, x_test, y_test,
-        class_names, groups_train, ..., as a ``.npz`` has them, of which any but one x may be missing, written to
-        disk for the run; reports name them arrays.npz, as np.savez("arrays.npz", **data) makes the same file.
+        class_names, groups_train, ..., as a ``.npz`` has them, of which any but one x may be missing; of a model
+        with several inputs an x is a mapping, {"image": (n, ...), "age": (n,)}. Written to disk for the run;
+        reports name them arrays.npz, as np.savez("arrays.npz", **data) makes the same file.
         None: what lies beside the model file
     output : where the bundle goes; None: ``<model>-eeaug`` in the current directory
     progress : True tells what it is doing on stderr, a progress.Observer is told; warnings are in the report

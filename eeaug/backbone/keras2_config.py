@@ -88,7 +88,9 @@ def input_shapes(item: Item) -> list[tuple[int | None, ...]] | None:
     layers = layers_of(item)
     if config.get("input_layers"):
         by_name = {layer.get("name", item_name(layer)): layer for layer in layers}
-        inputs = [by_name[name] for name, *_ in _references(config["input_layers"]) if name in by_name]
+        given = config["input_layers"]
+        ordered = [given[key] for key in sorted(given)] if isinstance(given, dict) else given  # as Keras 3 has them
+        inputs = [by_name[name] for name, *_ in _references(ordered) if name in by_name]
         return [shapes[0] for shapes in map(input_shapes, inputs) if shapes] or None
     first = input_shapes(layers[0]) if layers else None
     built = config.get("build_input_shape")

@@ -152,7 +152,7 @@ def load(
             f"{where}: the front end {used.front_end.kind} is for a directory of wavs; eeaug evaluate takes "
             "what it gives with --prepared"
         )
-    several = layout.names if layout is not None and layout.several else ()
+    several = layout if layout is not None and layout.several else None
     raw = READERS[located.kind](where, cache, SampleNeeds(input_shape, labelled, several, used.front_end))
     arrays = dict(raw.arrays)
     _check_sizes(where, arrays)

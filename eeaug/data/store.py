@@ -18,6 +18,7 @@ from eeaug.data.front_ends import FrontEnd
 from eeaug.errors import InputError
 from eeaug.support import checksums, leftovers
 from eeaug.support.cache import PARTIAL, clear_way, damaged, is_there, touch
+from eeaug.support.sample_layout import SampleLayout
 
 __all__ = ["Raw", "SampleNeeds", "content", "digest", "kept", "key_of_files", "pieces", "write_rows"]
 
@@ -30,13 +31,13 @@ PIECE_BYTES = 1 << 22
 class SampleNeeds:
     """What a model asks of its samples: ``input_shape`` without the batch dimension (None: unknown).
 
-    ``inputs``: names of its inputs, where it has several. ``front_end``: what its x is made by, of sounds; None: x
+    ``layout``: its inputs, where it has several. ``front_end``: what its x is made by, of sounds; None: x
     is the sound.
     """
 
     input_shape: tuple[int | None, ...] | None
     labelled: bool
-    inputs: tuple[str, ...] = ()
+    layout: SampleLayout | None = None
     front_end: FrontEnd | None = None
 
 
@@ -171,7 +172,8 @@ def content(digests: Mapping[str, str]) -> str:
 def key_of_files(root: Path, files: Iterable[Path], wanted: SampleNeeds) -> str:
     """Key of files by place, names, sizes and dates: reading them all would take as long as writing them."""
     front_end = () if wanted.front_end is None else (wanted.front_end.as_dict(),)
-    needs = [FORMAT, str(root.resolve()), wanted.input_shape, wanted.labelled, *wanted.inputs, *front_end]
+    several = [] if wanted.layout is None else [wanted.layout.names, wanted.layout.shapes]
+    needs = [FORMAT, str(root.resolve()), wanted.input_shape, wanted.labelled, *several, *front_end]
     digest = hashlib.sha256(json.dumps(needs).encode())
     for file in files:
         status = file.stat()

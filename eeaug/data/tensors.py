@@ -68,14 +68,14 @@ def _write(where: str, dataset: Any, part: str, target: Path, wanted: SampleNeed
     spec = dataset.element_spec
     pair = spec if isinstance(spec, tuple) else (spec,)
     enough = len(pair) == 2 or (len(pair) == 1 and not wanted.labelled)
-    grouped = bool(wanted.inputs) and enough and isinstance(pair[0], dict)
+    grouped = wanted.layout is not None and enough and isinstance(pair[0], dict)
     specs = [*pair[0].values(), *pair[1:]] if grouped else [*pair]
     if not enough or not all(isinstance(s, tf.TensorSpec) and s.shape.rank is not None for s in specs):
         raise InputError(f"{where}: its elements must be (x, y) of dense tensors, are {spec}")
     options = tf.data.Options()
     options.deterministic = True
     if grouped:
-        _write_groups(where, dataset.with_options(options), part, target, wanted, specs)
+        _write_groups(where, dataset.with_options(options), part, target, wanted)
         return
     batched = wanted.input_shape is not None and pair[0].shape.rank == len(wanted.input_shape) + 1
     if not batched:
@@ -100,23 +100,25 @@ def _save_labels(path: Path, y: list[np.ndarray]) -> None:
     np.save(path, labels, allow_pickle=False)
 
 
-def _write_groups(
-    where: str, dataset: Any, part: str, target: Path, wanted: SampleNeeds, specs: list[Any]
-) -> None:  # fmt: skip
+def _write_groups(where: str, dataset: Any, part: str, target: Path, wanted: SampleNeeds) -> None:
     """One part whose x are tensors by input: a pass for each, so that none is held whole."""
-    batched = all(s.shape.rank >= 1 and s.shape[0] is None for s in specs)
+    layout, spec = wanted.layout, dataset.element_spec
+    assert layout is not None
+    specs = spec[0] if isinstance(spec, tuple) else spec
+    known = [name for name in specs if name in layout.names]
+    if not known or any(not is_member(f"x_{part}.{name}") for name in specs):
+        raise InputError(
+            f"{where}: its elements have the inputs {', '.join(specs)}; the model has {', '.join(layout.names)}"
+        )
+    batched = specs[known[0]].shape.rank == len(layout.shape_of(known[0])) + 1
     dataset = dataset if batched else dataset.batch(ROWS)
-    for name in dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec:
-        if not is_member(f"x_{part}.{name}"):
-            raise InputError(
-                f"{where}: its elements have an input {name!r}; the model has {', '.join(wanted.inputs)}"
-            )
 
-        def rows(name: str = name) -> Iterator[np.ndarray]:
-            for element in dataset.as_numpy_iterator():
-                yield np.asarray((element[0] if isinstance(element, tuple) else element)[name])
+    def rows(name: str) -> Iterator[np.ndarray]:
+        for element in dataset.as_numpy_iterator():
+            yield np.asarray((element[0] if isinstance(element, tuple) else element)[name])
 
-        write_rows(where, target / f"x_{part}.{name}.npy", rows())
+    for name in specs:
+        write_rows(where, target / f"x_{part}.{name}.npy", rows(name))
     if wanted.labelled:
         _save_labels(target / f"y_{part}.npy", [np.asarray(element[1]) for element in dataset.as_numpy_iterator()])
 

@@ -66,7 +66,9 @@ def _alone(classifier: Classifier, call: Call) -> tuple[Any, Any] | None:
     given = node.input_tensors
     if len({(t.shape, t.dtype) for t in given}) != 1 or None in given[0].shape[1:]:
         return None
-    tensor = keras.Input(given[0].shape[1:], dtype=given[0].dtype, name="x")
+    # stages take inputs of the model in single precision, whatever it declares
+    outside = call.inputs[0] in classifier.sources.values()
+    tensor = keras.Input(given[0].shape[1:], dtype="float32" if outside else given[0].dtype, name="x")
     args, kwargs = node.arguments.fill_in({id(t): tensor for t in given})
     output = keras.tree.flatten(node.operation(*args, **kwargs))[0]
     return tensor, output

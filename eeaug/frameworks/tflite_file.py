@@ -6,8 +6,8 @@ import copy
 from typing import Any
 
 __all__ = [
-    "SIGNATURE", "canonical", "inputs", "looked_up", "of_one_operator", "opened", "operators", "outputs",
-    "requantising", "schema", "up_to", "with_input",
+    "SIGNATURE", "canonical", "inputs", "is_converted_first", "looked_up", "of_one_operator", "opened", "operators",
+    "outputs", "requantising", "schema", "up_to", "with_input",
 ]  # fmt: skip
 
 
@@ -111,6 +111,16 @@ def with_input(content: bytes, name: str, scale: float, zero_point: int) -> byte
     quantisation = graph.tensors[index].quantization
     quantisation.scale, quantisation.zeroPoint = [scale], [zero_point]
     return _written(model)
+
+
+def is_converted_first(content: bytes, name: str) -> bool:
+    """Whether all that reads an input of this name converts it by its quantisation, which may be changed then."""
+    model, kinds = opened(content), schema().BuiltinOperator
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    (index,) = (entry.tensorIndex for entry in signature.inputs if entry.name.decode() == name)
+    readers = [operator for operator in graph.operators if index in operator.inputs]
+    codes = {model.operatorCodes[operator.opcodeIndex].builtinCode for operator in readers}
+    return codes <= {kinds.DEQUANTIZE, kinds.QUANTIZE}
 
 
 def requantising(content: bytes, name: str, scale: float, zero_point: int) -> bytes:

@@ -6,16 +6,23 @@ A number that is not known (``None``) reads "unknown", never 0. Prefixes are dec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import ceil
 
 __all__ = [
-    "UNKNOWN", "at_most", "duration", "joules", "macs", "points", "quantity", "relative", "seconds", "share",
-    "size", "threshold",
+    "UNKNOWN", "at_most", "duration", "joules", "macs", "points", "quantity", "relative", "sample", "seconds",
+    "share", "size", "threshold",
 ]  # fmt: skip
 
 UNKNOWN = "unknown"
+
+
+def sample(shape: Sequence[int], inputs: Mapping[str, Sequence[int]] | None = None) -> str:
+    """What a sample is: its shape, or the inputs of a model that has several, by name with their shapes."""
+    if not inputs:
+        return "×".join(map(str, shape))
+    return ", ".join(f"{name} {'×'.join(map(str, each))}" for name, each in inputs.items())
 
 
 def macs(value: float | None) -> str:

@@ -12,8 +12,9 @@ import pytest
 from sources import pictures, read, refusal
 
 from eeaug.backbone.keras_files import import_keras
-from eeaug.data import load, store
+from eeaug.data import Data, load, store
 from eeaug.errors import InputError
+from eeaug.support.sample_layout import SampleLayout
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +49,23 @@ def test_saved_parts_with_text_as_labels(tmp_path: Path) -> None:
     data = read(tmp_path, shape=(2,))
     assert data.class_names == ("no", "yes") and [part.name for part in data.parts()] == ["x_train", "x_test"]
     assert data.train is not None and data.train.y is not None and data.train.y.tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("batch", [0, 7])
+def test_saved_tensors_by_input(tmp_path: Path, batch: int) -> None:
+    x = {"image": np.arange(40, dtype=np.uint8).reshape(10, 4), "age": np.arange(10.0)[:, None]}
+    save(tmp_path / "set", x, np.arange(10) % 2, batch)
+    layout = SampleLayout(("age", "image"), ((1,), (4,)))
+
+    def loaded(layout: SampleLayout) -> Data:
+        cache = tmp_path / "cache" / "data"
+        return load("set", tmp_path / "m.h5", cache=cache, input_shape=layout.shape, layout=layout)
+
+    train = loaded(layout).train
+    assert train is not None and train.y is not None and train.y.tolist() == [0, 1] * 5
+    np.testing.assert_array_equal(train.x[:], np.concatenate([x["age"], x["image"]], axis=1))
+    with pytest.raises(InputError, match=r"its elements have the inputs .*; the model has a, b"):
+        loaded(SampleLayout(("a", "b"), ((1,), (4,))))
 
 
 def test_saved_without_labels(tmp_path: Path) -> None:

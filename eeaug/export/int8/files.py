@@ -38,7 +38,9 @@ def write(work: Work) -> Added:
     reference = not {"tflm", "c-int8"}.isdisjoint(work.manifest.settings["formats"])
     samples = len(calibration)
     before: Quantisation | None = None
-    known = {name: _of(x) for name, x in given.items()} if work.stages[0].row.several else {}
+    declared = zip(work.classifier.layout.names, work.classifier.dtypes, strict=True)
+    whole = {name: dtype.startswith(("int", "uint")) for name, dtype in declared}
+    known = {name: _of(x, whole=whole[name]) for name, x in given.items()} if work.stages[0].row.several else {}
     files, entries = [], []
     for stage, entry in zip(work.stages, work.manifest.stages, strict=True):
         inputs, outputs = stage_graph(work.classifier, stage)
@@ -68,9 +70,14 @@ def _calibration(work: Work) -> NDArray[np.float32]:
     return work.calibration[:: -(-len(work.calibration) // most)]
 
 
-def _of(x: NDArray[np.float32]) -> Quantisation:
-    """How samples (n, ...) are quantised: from the least to the largest value, 0 among them."""
+def _of(x: NDArray[np.float32], *, whole: bool) -> Quantisation:
+    """How samples (n, ...) are quantised: from the least to the largest value, 0 among them.
+
+    ``whole`` numbers as they are, where they are few: one that stands for something must not become its neighbour.
+    """
     least, largest = min(0.0, float(x.min())), max(0.0, float(x.max()))
+    if whole and largest - least <= 255:
+        return Quantisation(1.0, int(-128 - least))
     scale = float(np.float32((largest - least) / 255)) or 1.0
     return Quantisation(scale, int(np.clip(round(-128 - least / scale), -128, 127)))
 
@@ -106,7 +113,8 @@ def _joined(
         comes = before if handed else known.get(name)
         if comes is None or comes == quantised:
             continue
-        if comes.zero_point == quantised.zero_point and isclose(comes.scale, quantised.scale, rel_tol=ROUNDING):
+        same = comes.zero_point == quantised.zero_point and isclose(comes.scale, quantised.scale, rel_tol=ROUNDING)
+        if same or tflite_file.is_converted_first(content, name):
             content, takes[name] = tflite_file.with_input(content, name, comes.scale, comes.zero_point), comes
         elif handed:
             requantised_from = comes

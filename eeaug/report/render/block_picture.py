@@ -44,7 +44,7 @@ def svg(facts: Facts, *, heading: bool = True) -> str:
         canvas.y += _LINE + 2
     canvas.y += 10
     canvas.dot(canvas.y, "end")
-    shape = "×".join(map(str, facts["input_shape"]))
+    shape = units.sample(facts["input_shape"], facts.get("inputs"))
     canvas.text(_TEXT, canvas.y + 4, f"input {shape}", "soft")
     canvas.add(f'<line x1="{_LEFT}" y1="{canvas.y:g}" x2="{_LEFT}" y2="{canvas.y + 16:g}" class="spine"/>')
     canvas.y += 16

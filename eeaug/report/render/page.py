@@ -103,6 +103,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
     )
     rows = (*facts.comparison(report), *([battery.row(report, use)] if use else []))
     result = facts.shown(report)[1]
+    inputs = {given["name"]: given["shape"] for given in manifest.get("model_inputs", ())}
     part = f"the {result['samples']:,} {result['split']} samples"
     if design["measured"] is None:
         part += ", on which thresholds were decided (not measured)"
@@ -125,6 +126,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         sidecar=reproduce.sidecar(report, manifest), sidecar_name=reproduce.sidecar_name(report),
         versions=reproduce.versions(report, manifest), retargeted="retargeted_from" in manifest, **_paths(report),
         tables=_tables(report),
+        sampled=units.sample(report["model"]["input_shape"], inputs),
     )  # fmt: skip
 
 
@@ -141,7 +143,7 @@ def inspected(model: Report) -> str:
     """The page of a model's blocks; ``model`` is what `eeaug inspect --json` prints."""
     return _template("inspect.html", None).render(
         model=model, picture=Markup(block_picture.svg(model, heading=False)),
-        macs=units.macs, seconds=units.seconds, joules=units.joules, size=units.size,
+        macs=units.macs, seconds=units.seconds, joules=units.joules, size=units.size, sample=units.sample,
     )  # fmt: skip
 
 

@@ -83,8 +83,13 @@ def sidecar(report: Report, manifest: Report) -> str:
     if "retargeted_from" in manifest:
         return ""
     raw = {"scale": 1.0, "offset": 0.0, "mean": None, "std": None}
-    values = manifest.get("preprocessing") or raw
-    lines = [f"  {key}: {_values(value)}" for key, value in values.items() if value != raw.get(key)]
+    values: dict[str, Any] = manifest.get("preprocessing") or raw
+    parts = values.get("inputs") or {"": values}  # by input, of a model that has several
+    lines = []
+    for name, steps in parts.items():
+        lines += [f"  {name}:"] if name else []
+        indent = "    " if name else "  "
+        lines += [f"{indent}{key}: {_values(value)}" for key, value in steps.items() if value != raw.get(key)]
     return "\n".join([f"source: {report['data']['source']}", "preprocessing:", *lines]) if lines else ""
 
 
