@@ -15,7 +15,7 @@ __all__ = ["inspect"]
 _ENDS = {
     "softmax": "softmax",
     "binary": "a single sigmoid (class 1 at 0.5 and above)",
-    "multilabel": "a sigmoid per class (which the labels of the data say more of)",
+    "multilabel": "a sigmoid per class (one class or several labels, as the labels of the data are)",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,15 +41,25 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     targets = {
         "binary": {k: np.isin(v, FOOTWEAR).astype(np.int64) for k, v in data.items() if k[0] == "y"},
         "labels": {k: marks(v) for k, v in data.items() if k[0] == "y"},
+        "classes": {k: v for k, v in data.items() if k[0] == "y"},
     }
     pooled = keras.Model(given.inputs, given.get_layer("pool").output).predict(x, verbose=0)
     for kind, ys in targets.items():
-        width = 1 if kind == "binary" else 3
+        width = {"binary": 1, "labels": 3, "classes": 10}[kind]
         last = keras.layers.Dense(width, activation="sigmoid", name="answer")
         top = keras.Sequential([keras.Input(pooled.shape[1:]), last])
         top.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
-        top.fit(pooled, ys["y_train"].reshape(-1, width), epochs=30, batch_size=64, verbose=0)
-        keras.Model(given.inputs, last(given.get_layer("pool").output)).save(folder / f"{kind}.keras")
+        y = np.eye(10)[ys["y_train"].ravel()] if kind == "classes" else ys["y_train"].reshape(-1, width)
+        top.fit(pooled, y, epochs=30, batch_size=64, verbose=0)
+        net = keras.Model(given.inputs, last(given.get_layer("pool").output))
+        if kind == "classes":  # weights, and their layers beside them, in a zip file
+            net.save_weights(folder / "it.weights.h5")
+            with zipfile.ZipFile(folder / f"{kind}.zip", "w") as archive:
+                archive.write(folder / "it.weights.h5", "project/it.weights.h5")
+                archive.writestr("project/it.json", net.to_json())
+            np.save(folder / "sigmoids.npy", net.predict(data["x_test"].astype(np.float32), verbose=0))
+        else:
+            net.save(folder / f"{kind}.keras")
         np.savez(folder / f"{kind}.npz", **{k: ys.get(k, v) for k, v in data.items()})
     np.savez(folder / "plain.npz", **{k: v for k, v in data.items() if k[0] == "x"})
     return folder
@@ -94,6 +105,24 @@ def test_sigmoids_are_read_as_documented(kinds: Path, run: Run, kind: str) -> No
     assert report["baseline"]["measured"]["accuracy"] == pytest.approx(((final >= 0.5) == y).all(axis=1).mean())
     again = run("evaluate", f"{kind}-eeaug", "--data", f"{kind}.npz", "--cache-dir", "cache", "--json", cwd=kinds)
     assert json.loads(again.stdout)["accuracy"] == measured["accuracy"]
+
+
+def test_sigmoids_of_samples_with_one_label_are_classes(kinds: Path, run: Run) -> None:
+    """The largest of them; from a zip file of weights and a description."""
+    report = augmented(run, kinds, "classes.zip", "--format", "tflite-int8")
+    assert report["model"]["decision"] == "softmax"
+    described, read = report["data"]["notes"][:2]
+    assert "it.json describes" in described and "its 10 sigmoids are read as one of 10 classes, the largest" in read
+    (early, final), (threshold,) = answers(kinds / "classes-eeaug", np.load(kinds / "classes.npz")["x_test"])
+    sigmoids, y = np.load(kinds / "sigmoids.npy"), np.load(kinds / "classes.npz")["y_test"].ravel()
+    np.testing.assert_array_equal(final.argmax(1), sigmoids.argmax(1))
+    assert report["baseline"]["measured"]["accuracy"] == pytest.approx((sigmoids.argmax(1) == y).mean())
+    leave = early.max(axis=1) >= np.float32(threshold)
+    right = np.where(leave, early.argmax(1), final.argmax(1)) == y
+    assert report["design"]["measured"]["accuracy"] == pytest.approx(right.mean())
+    assert all(check["disagreements"] == 0 for check in report["int8"]["checks"].values())
+    done = run("augment", "classes.zip", "--decision", "multilabel", "-o", "new", *QUICK, "--dry-run", cwd=kinds)
+    assert "10 sigmoids" not in done.stderr, "the user has said what they are"
 
 
 def test_integer_labels_do_not_fit_several_rows_of_ones(kinds: Path, run: Run) -> None:
