@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from eeaug.backbone import from_torch, model_files
 from eeaug.backbone.from_onnx import (
     arithmetic,
     atoms,
@@ -27,9 +28,10 @@ from eeaug.backbone.from_onnx.atoms import Value
 from eeaug.backbone.from_onnx.builder import Builder, Operand, Unsupported
 from eeaug.backbone.safe_names import safe
 from eeaug.errors import ConversionError
+from eeaug.support import leftovers
 from eeaug.support.printable import quoted
 
-__all__ = ["VERSION", "Converted", "Origin", "converted"]
+__all__ = ["VERSION", "Converted", "Origin", "converted", "of_program"]
 
 VERSION = 1  # of the conversion: rises where the same file gives other numbers
 HANDLERS: dict[str, Callable[[Builder, Sequence[Operand | None], Mapping[str, Any]], Any]] = {
@@ -75,6 +77,13 @@ class Converted:
     proto: Any = field(repr=False)
     inputs: Mapping[str, str]
     sha256: str
+
+
+def of_program(path: Path, keras: Any, reserved: Sequence[str] = ()) -> Converted:
+    """The same for a program of torch.export, by way of ONNX."""
+    with leftovers.scratch() as scratch:
+        through = converted(from_torch.exported(path, scratch / "program.onnx"), keras, reserved=reserved)
+    return replace(through, sha256=model_files.sha256(path))
 
 
 def converted(
