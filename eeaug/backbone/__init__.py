@@ -3,6 +3,7 @@
 A line of code here may touch a model file and Keras; it knows nothing of exits.
 
     packed                 zip and HDF5 files, looked through before they are read
+    from_torch             files of PyTorch: exported programs as ONNX, and how to export others
     model_files            which files a model consists of: beside each other, or in a zip file
     losses                 what a model was trained with, as its file says
     keras2_operations      TensorFlow operations in Keras 2 files as Keras 3 operations

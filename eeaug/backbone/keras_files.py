@@ -114,8 +114,8 @@ def load(path: Path, *, architecture: Path | None = None, allow_unsafe: bool = F
 def built(path: Path, stored: Stored, allow_unsafe: bool) -> keras.Model:
     """The model of a file that was looked at; raises as :func:`load`."""
     keras = import_keras()
-    if stored.kind == "onnx":
-        return convert.converted(path, keras).model
+    if stored.kind in ("onnx", "torch"):
+        return (convert.converted if stored.kind == "onnx" else convert.of_program)(path, keras).model
     custom_objects.bind(stored.config)
     reason = None if allow_unsafe else _refusal(stored, keras)
     with warnings.catch_warnings():

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from eeaug.backbone import packed
+from eeaug.backbone import from_torch, packed
 from eeaug.errors import EeaugError, InputError
 from eeaug.support import leftovers, regular, zip_file
 from eeaug.support.printable import quoted
@@ -155,7 +155,7 @@ def _is_plain_zip(path: Path) -> bool:
             if file.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
                 return False
         with zipfile.ZipFile(path) as archive:
-            return CONFIG not in archive.namelist()
+            return CONFIG not in archive.namelist() and from_torch.kind_of(path) is None
     except (OSError, ValueError, *zip_file.DAMAGE):
         return False  # who reads it says what is wrong
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eeaug.backbone import keras1_forms, keras2_forms, keras_allowed, model_files, packed, saved_model
+from eeaug.backbone import from_torch, keras1_forms, keras2_forms, keras_allowed, model_files, packed, saved_model
 from eeaug.backbone.from_onnx import file as onnx_file
 from eeaug.backbone.keras2_config import MODELS, Item, item_name, items
 from eeaug.backbone.losses import Loss, loss_of
@@ -47,9 +47,7 @@ DAMAGE = (
 class Stored:
     """What a model file says about itself, read without running anything from it."""
 
-    kind: (
-        str  # "keras", "h5", "saved_model", "onnx", or "weights": as a .keras file has them, in a file of their own
-    )
+    kind: str  # "keras", "h5", "saved_model", "onnx", "torch", or "weights" of a .keras file by themselves
     config: Item
     keras_version: str  # "" where the file has none, as only Keras 2 and older left it out
     parts: Sequence[Item] = ()  # what is built from descriptions outside ``config``
@@ -109,7 +107,12 @@ def read_files(files: ModelFiles, *, allow_unsafe: bool = False, custom: bool = 
     stored = _content(path, files.architecture)
     if files.architecture is not None and stored.architecture is None:
         raise InputError(f"{path}: a whole model; --architecture is for files that hold weights only")
-    if stored.kind == "onnx":
+    if stored.kind == "torch" and not allow_unsafe:
+        raise ConversionError(
+            f"{path}: a program of torch.export, whose loader unpickles it and so can run code from the file: "
+            f"--allow-unsafe loads it if you trust its author; or write it as ONNX: {from_torch.HOW}"
+        )
+    if stored.kind in ("onnx", "torch"):
         return stored
     if not custom:
         _refuse_subclassed(path, stored.config)
@@ -165,6 +168,14 @@ def _content(path: Path, architecture: Path | None) -> Stored:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     if not magic:
         raise InputError(f"{path}: the file is empty")
+    torch = from_torch.kind_of(path) if magic.startswith(ZIP_MAGIC) else None
+    if torch == from_torch.PROGRAM:
+        return Stored("torch", {}, "3")
+    if torch or (path.suffix.lower() in from_torch.SUFFIXES and magic != HDF5_MAGIC and magic[:4] != ZIP_MAGIC):
+        raise ConversionError(
+            f"{path}: a file of PyTorch, which holds weights or code but no network to take apart; write it as "
+            f"ONNX where it was trained: {from_torch.HOW}"
+        )
     if magic.startswith(ZIP_MAGIC):
         return _read_zip(path)
     if magic == HDF5_MAGIC:

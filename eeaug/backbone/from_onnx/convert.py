@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from eeaug.backbone import from_torch, model_files
 from eeaug.backbone.from_onnx import (
     arithmetic,
     atoms,
@@ -27,9 +28,10 @@ from eeaug.backbone.from_onnx.atoms import Value
 from eeaug.backbone.from_onnx.builder import Builder, Operand, Unsupported
 from eeaug.backbone.safe_names import safe
 from eeaug.errors import ConversionError
+from eeaug.support import leftovers
 from eeaug.support.printable import quoted
 
-__all__ = ["VERSION", "Converted", "Origin", "converted"]
+__all__ = ["VERSION", "Converted", "Origin", "converted", "of_program"]
 
 VERSION = 1  # of the conversion: rises where the same file gives other numbers
 HANDLERS: dict[str, Callable[[Builder, Sequence[Operand | None], Mapping[str, Any]], Any]] = {
@@ -42,6 +44,10 @@ _ON_THE_WAY = ("Identity", "Cast", "Add", "Sub", "Mul", "Div", "Pad", "Dropout",
 _CHANNELS_FIRST = ("Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "BatchNormalization", "ConvTranspose",
                    "InstanceNormalization")  # fmt: skip
 _WHOLE_NUMBERS = (2, 3, 4, 5, 6, 7, 12, 13)  # element types of TensorProto
+
+
+_Open = tuple[int | None, ...]
+Shape = _Open | Callable[[_Open], _Open] | None
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,18 @@ class Converted:
     sha256: str
 
 
-def converted(
-    path: Path, keras: Any, input_shape: tuple[int, ...] | None = None, reserved: Sequence[str] = ()
-) -> Converted:
+def of_program(path: Path, keras: Any, input_shape: Shape = None, reserved: Sequence[str] = ()) -> Converted:
+    """The same for a program of torch.export, by way of ONNX."""
+    with leftovers.scratch() as scratch:
+        through = converted(from_torch.exported(path, scratch / "program.onnx"), keras, input_shape, reserved)
+    return replace(through, sha256=model_files.sha256(path))
+
+
+def converted(path: Path, keras: Any, input_shape: Shape = None, reserved: Sequence[str] = ()) -> Converted:
     """The classifier in an ONNX file as a Keras model with the file's input shape, its outputs by their names.
 
-    Outputs that are labels (of ArgMax, ZipMap) are left out. ``reserved`` are names that no layer gets.
+    Outputs that are labels (of ArgMax, ZipMap) are left out. ``input_shape``: of a sample, where the
+    file leaves it open, or what gives it for the file's own. ``reserved`` are names that no layer gets.
 
     Raises
     ------
@@ -187,7 +199,7 @@ def _needed(graph: Any, outputs: Mapping[str, str]) -> list[Any]:
 
 def _inputs(
     path: Path, graph: Any, keras: Any, known: Mapping[str, Any], needed: Sequence[Any],
-    shape: tuple[int, ...] | None, reserved: Sequence[str],
+    shape: Shape, reserved: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """A Keras input for each of the graph's that is read."""
     read = {name for node in needed for name in node.input}
@@ -197,7 +209,9 @@ def _inputs(
             continue
         kind = value.type.tensor_type
         dims = [dim.dim_value or None for dim in kind.shape.dim]
-        given = list(shape) if shape is not None else dims[1:]
+        given = dims[1:]
+        if None in given and shape is not None:
+            given = list(shape(tuple(given)) if callable(shape) else shape)
         if not dims or kind.elem_type == 8:
             raise ConversionError(f"{path}: its input {quoted(value.name)} is no array of numbers for every sample")
         if None in given:
