@@ -68,9 +68,7 @@ def inspect(
     from eeaug.hardware import read as read_hardware
 
     target = read_hardware(hardware) if hardware is not None else None
-    facts = _facts(
-        model, target, architecture, input_shape, allow_unsafe, output_name, custom_objects, blank=blank
-    )
+    facts = _facts(model, target, architecture, input_shape, allow_unsafe, output_name, custom_objects, blank=blank)
     if as_json:
         from eeaug.bundle.directory import dump_json
 
@@ -126,7 +124,11 @@ def _facts(
     keras_files.import_keras()
     custom_objects.load(code)
     classifier = model.load(
-        path, architecture=architecture, allow_unsafe=allow_unsafe, output=output_name, input_shape=input_shape,
+        path,
+        architecture=architecture,
+        allow_unsafe=allow_unsafe,
+        output=output_name,
+        input_shape=input_shape,
         blank=blank,
     )
     blocks = graph.blocks(classifier)

@@ -129,7 +129,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     with progress.step("graph"):
         network = _take_apart(settings, classifier, target)
         if answered is not None and classifier.onnx is not None:
-            ends = [block.name for block in network.blocks]
+            ends = [*(block.name for block in network.blocks), *(answer.call for answer in classifier.answers)]
             progress.note(onnx_agreement.checked(as_read, ends, answered[1], running.threads))
         specific = Specific.named(goal.target_class, names, decision)
         dense, maps = _planned(
