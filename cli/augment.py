@@ -25,7 +25,7 @@ from eeaug.settings import (
     Settings,
     default_cache,
 )
-from eeaug.settings.vocabulary import TRECX_EPOCHS
+from eeaug.settings.vocabulary import MAX_ACCURACY_DROP, TRECX_EPOCHS
 from eeaug.support import quantities
 from eeaug.support.cache import Cache
 
@@ -78,12 +78,31 @@ EXAMPLES = {
     metavar="CLASS=SHARE,...",
     help="How often classes occur in the field, e.g. silence=0.95 or silence=95%; reweights every mean and rate.",
 )
+@click.option(
+    "--blank",
+    is_flag=True,
+    help="MODEL may be any (detector, segmenter, autoencoder): exits say only that a sample holds nothing, all "
+    "others get its own outputs. Labels: 0 or 'nothing' for those that hold nothing.",
+)
+@click.option(
+    "--blank-when",
+    metavar="EXPRESSION",
+    help="The same without labels: samples hold nothing where this is true of MODEL's own outputs, such as "
+    '"max(scores) < 0.3".',
+)
 @shared.option("--force")
 @shared.option("--max-latency")
 @shared.option("--period")
 @shared.option("--max-ram")
 @shared.option("--max-flash")
 @shared.option("--max-accuracy-drop", "  [default: 0.01]")
+@click.option(
+    "--max-blank-loss",
+    type=shared.Quantity(quantities.DROP, 0, 1),
+    metavar="SHARE",
+    help="With --blank: of samples that hold something, those that may leave as nothing; default: 0.01. --promise "
+    "says how surely.",
+)
 @shared.option("--max-class-drop", "; default: not bounded.")
 @shared.option("--promise")
 @shared.option("--risk")
@@ -274,7 +293,7 @@ def _settings(options: dict[str, Any]) -> Settings:
     options["points"] = int(options["points"])
     given: dict[str, Any] = {"threads": threads} if threads is not None else {}
     return Settings.of(
-        max_accuracy_drop=0.01 if budget is None and weight is None else budget,
+        max_accuracy_drop=MAX_ACCURACY_DROP if budget is None and weight is None else budget,
         efficiency_weight=weight,
         exit_at=shared.pairs("--exit-at", options.pop("exit_at"), ":", needed=False),
         threshold=shared.thresholds(options.pop("threshold")),

@@ -67,6 +67,7 @@ def evaluate(
       eeaug evaluate model-eeaug --data field.npz --labels none --point frugal
     """
     from eeaug.bundle.directory import dump_json
+    from eeaug.bundle.manifest import check_classifies
     from eeaug.bundle.manifest import read as read_bundle
     from eeaug.flow import data_for_bundle
     from eeaug.runtime import Cascade, Decisions
@@ -74,6 +75,7 @@ def evaluate(
     from eeaug.support.cache import telling
 
     bundle = read_bundle(directory, manifest_sha256)
+    check_classifies(bundle)
     manifest = bundle.entries
     if baseline and manifest.finetuned:
         raise InputError(

@@ -12,11 +12,13 @@ __all__ = ["GROUPS", "Grouped", "Suggesting", "flag", "grouped"]
 # tests/unit/test_cli_help.py holds that every option is in one of them, once
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Input": (
-        "--hw", "--data", "--architecture", "--input-shape", "--output", "--decision", "--labels", "--priors",
-        "--config", "--allow-chance", "--allow-unsafe", "--custom-objects", "--manifest-sha256",
+        "--hw", "--data", "--architecture", "--input-shape", "--output", "--decision", "--labels", "--blank",
+        "--blank-when", "--priors", "--config", "--allow-chance", "--allow-unsafe", "--custom-objects",
+        "--manifest-sha256",
     ),
     "What to keep": (
-        "--max-accuracy-drop", "--max-class-drop", "--max-latency", "--period", "--max-ram", "--max-flash",
+        "--max-accuracy-drop", "--max-blank-loss", "--max-class-drop", "--max-latency", "--period", "--max-ram",
+        "--max-flash",
     ),
     "What to minimise": ("--objective", "--efficiency-weight", "--scoring"),
     "Exits and heads": (

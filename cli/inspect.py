@@ -27,6 +27,9 @@ _ENDS = {
 @click.option(
     "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
 )
+@click.option(
+    "--blank", is_flag=True, help="MODEL may be any: exits say only that a sample holds nothing; see eeaug augment."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--format",
@@ -44,8 +47,8 @@ _ENDS = {
 @shared.option("--custom-objects")
 def inspect(
     model: Path, hardware: str | None, architecture: Path | None, input_shape: tuple[int, ...] | None,
-    output_name: str | None, as_json: bool, form: str, output: Path | None, force: bool, allow_unsafe: bool,
-    custom_objects: tuple[str, ...],
+    output_name: str | None, blank: bool, as_json: bool, form: str, output: Path | None, force: bool,
+    allow_unsafe: bool, custom_objects: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Show the blocks of MODEL, what they cost, and where exits can stand (and why not elsewhere).
 
@@ -56,6 +59,8 @@ def inspect(
     """
     if as_json and form != "text":
         raise click.UsageError(f"--json and --format {form} contradict each other")
+    if blank and output_name is not None:
+        raise click.UsageError("--blank and --output contradict each other: all outputs stay")
     to = Output(
         output, force, {"the model": model, "the architecture": architecture, "the hardware description": hardware}
     )
@@ -63,7 +68,7 @@ def inspect(
     from eeaug.hardware import read as read_hardware
 
     target = read_hardware(hardware) if hardware is not None else None
-    facts = _facts(model, target, architecture, input_shape, allow_unsafe, output_name, custom_objects)
+    facts = _facts(model, target, architecture, input_shape, allow_unsafe, output_name, custom_objects, blank=blank)
     if as_json:
         from eeaug.bundle.directory import dump_json
 
@@ -82,6 +87,8 @@ def inspect(
 
 def _ends(classifier: Any) -> str:
     """What the output is, as far as layers tell; the data of a run tells the rest."""
+    if classifier.answers:
+        return ", ".join(f"{answer.name} ({_shape(answer.shape)})" for answer in classifier.answers)
     ending, kind = classifier.ending, classifier.decision.kind
     if classifier.logits and ending.computed:
         return "a logit (eeaug adds the sigmoid)" if kind == "binary" else "logits (eeaug adds the softmax)"
@@ -102,6 +109,8 @@ def _facts(
     allow_unsafe: bool,
     output_name: str | None,
     code: tuple[str, ...],
+    *,
+    blank: bool = False,
 ) -> dict[str, Any]:
     import numpy as np
 
@@ -115,12 +124,18 @@ def _facts(
     keras_files.import_keras()
     custom_objects.load(code)
     classifier = model.load(
-        path, architecture=architecture, allow_unsafe=allow_unsafe, output=output_name, input_shape=input_shape
+        path,
+        architecture=architecture,
+        allow_unsafe=allow_unsafe,
+        output=output_name,
+        input_shape=input_shape,
+        blank=blank,
     )
     blocks = graph.blocks(classifier)
-    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.layout)
+    end = "the model's own outputs" if blank else locations.END
+    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.layout, end)
     total = sum(block.total_macs for block in blocks)
-    tail = families.blueprint_units(classifier.calls, blocks)
+    tail = () if blank else families.blueprint_units(classifier.calls, blocks)
     decision, every = classifier.decision, list(families.MAP_FAMILIES)
     inputs = families.vectors(classifier)
     heads = {
@@ -225,9 +240,9 @@ def _print(facts: dict[str, Any], console: Any) -> None:
     from eeaug.report import units
 
     ends = facts["ends"]
+    kind = "gives" if facts["decision"] == "blank" else f"{facts['classes']} classes, ends in"
     console.print(
-        f"{facts['model']}: input {units.sample(facts['input_shape'], facts['inputs'])}, "
-        f"{facts['classes']} classes, ends in {ends}; "
+        f"{facts['model']}: input {units.sample(facts['input_shape'], facts['inputs'])}, {kind} {ends}; "
         f"{facts['layers']} layers, {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters",
         soft_wrap=True,
     )

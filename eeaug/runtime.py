@@ -24,8 +24,8 @@ from eeaug.bundle.manifest import read_manifest
 from eeaug.bundle.manifest_rules import DEFAULT
 from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.cascade.output import Decision, Quantised
-from eeaug.cascade.passage import Passage
+from eeaug.cascade.output import SOMETHING, Decision, Quantised
+from eeaug.cascade.predictions import Decisions, Predictions
 from eeaug.cascade.waiting import Rows, Waiting
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError, EeaugError, InputError
@@ -36,48 +36,6 @@ __all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard"]
 
 BATCH = 32  # larger batches exceed the caches of a processor: slower for each sample
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """What a cascade decided: for n samples, the classifier that each left at, its class and confidence.
-
-    ``reached[k]`` holds the confidences at classifier k of all samples that reached it, in their order.
-    """
-
-    exits: NDArray[np.intp]
-    predicted: NDArray[np.intp]
-    confidence: Floats
-    reached: tuple[Floats, ...]
-
-    @classmethod
-    def of(cls, outcomes: Outcomes, thresholds: Sequence[float | None]) -> Decisions:
-        """Of outcomes of m exits and the final classifier."""
-        passage = Passage(outcomes, thresholds)
-        return cls(passage.at, passage.predicted.astype(np.intp), passage.confidence, passage.reached)
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a cascade says of n samples.
-
-    Parameters
-    ----------
-    classes : int (n,), numbers of the predicted classes; with several labels at once bool (n, labels)
-    names : n names of these; with several labels n tuples of names
-    confidences : float32 (n,), what was compared with the threshold where the sample left
-    exits : int (n,), the stage at whose end it left, from 0; the last one is the model's own output
-    probabilities : float32 (n, classes) that the decision was made by; with several labels one for each
-    """
-
-    classes: NDArray[np.integer] | NDArray[np.bool_]
-    names: tuple[str, ...] | tuple[tuple[str, ...], ...]
-    confidences: Floats
-    exits: NDArray[np.intp]
-    probabilities: Floats
-
-    def __len__(self) -> int:
-        return len(self.exits)
 
 
 @dataclass(frozen=True)
@@ -215,7 +173,7 @@ class Cascade:
         if self.decision.kind == "multilabel":
             names = tuple(tuple(np.array(self.classes)[row].tolist()) for row in marks)
             return Predictions(marks, names, decisions.confidence, decisions.exits, p)
-        if self.decision.kind == "binary":
+        if self.decision.outputs == 1:
             p = np.concatenate([1 - p, p], axis=1)
         return Predictions(
             decisions.predicted,
@@ -223,7 +181,13 @@ class Cascade:
             decisions.confidence,
             decisions.exits,
             p,
+            *(flow.given() if self.blank else ()),
         )
+
+    @property
+    def blank(self) -> bool:
+        """Whether exits say that there is nothing, and the last stage gives a model's outputs as they are."""
+        return self.decision.kind == "blank"
 
     def run(self, batches: Iterable[Floats], batch: int = BATCH) -> Decisions:
         """Run prepared samples (n, *input_shape), in pieces of any size; what has left costs nothing more."""
@@ -236,7 +200,14 @@ class Cascade:
         return flow.finished()[0]
 
     def outcomes(self, batches: Iterable[Floats], labels: NDArray[np.integer]) -> Outcomes:
-        """Every classifier's answer to every sample, as if none ever left."""
+        """Every classifier's answer to every sample, as if none ever left.
+
+        With :attr:`blank` labels are 0 for nothing, 1 for something; the last stage decides nothing and is not run.
+        """
+        if self.blank:
+            exits = len(self.stages) > 1
+            sure = [[self.decision.answers(p)[0] for p in self.answers(x)] for x in batches if exits]
+            return Outcomes.before_any([np.concatenate(of_exit) for of_exit in zip(*sure, strict=True)], labels)
         pairs: list[list[tuple[Floats, NDArray[np.int64]]]] = []
         given: list[NDArray[np.int64]] = []
         for x in batches:
@@ -260,7 +231,7 @@ class Cascade:
     def through(self, x: Floats) -> Iterator[tuple[Floats, Rows]]:
         """Probabilities and hand-over of every stage, one after the other, as if no sample ever left."""
         tensors: Rows = tuple(self.stages[0].row.split(x).values())
-        for k in range(len(self.stages)):
+        for k in range(len(self.stages) - self.blank):
             probabilities, tensors = self.stage(k, *tensors)
             yield probabilities, tensors
 
@@ -276,6 +247,31 @@ class Cascade:
         ConversionError : its file does not compute what the manifest says
         """
         stage = self.stages[k]
+        wanted = [(self.decision.outputs,), *([] if stage.handover is None else [stage.handover.shape])]
+        arrays, given = self._run(k, tensors, wanted)
+        return arrays[0], (*arrays[1:], *(given[tensor.name] for tensor in stage.passed))
+
+    def returned(self, *tensors: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """What the last stage gives with :attr:`blank`, by name, (n, ...) each."""
+        returns = self.stages[-1].returns
+        arrays, _ = self._run(len(self.stages) - 1, tensors, [given.shape for given in returns])
+        return {given.name: array for given, array in zip(returns, arrays, strict=True)}
+
+    def whole(self, x: Floats) -> dict[str, NDArray[Any]]:
+        """The same of prepared samples (n, *input_shape), none of which leaves before."""
+        pieces = []
+        for i in range(0, len(x), BATCH):
+            tensors: Rows = tuple(self.stages[0].row.split(x[i : i + BATCH]).values())
+            for k in range(len(self.stages) - 1):
+                _, tensors = self.stage(k, *tensors)
+            pieces.append(self.returned(*tensors))
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+    def _run(
+        self, k: int, tensors: Rows, wanted: Sequence[tuple[int, ...]]
+    ) -> tuple[Rows, dict[str, NDArray[Any]]]:
+        """All that the file of stage ``k`` gives, in shapes (n, ...) that are ``wanted``, and what it was given."""
+        stage = self.stages[k]
         given = dict(zip(stage.row.names, tensors, strict=True))
         try:
             arrays = self.sessions[k].run(stage.outputs, {name: given[name] for name in stage.inputs})
@@ -283,11 +279,10 @@ class Cascade:
             raise
         except Exception as error:  # runtimes have errors of their own for names and shapes that a file has not
             raise ConversionError(f"stage {stage.name}: its file cannot be run: {one_line(error)}") from error
-        wanted = [(self.decision.outputs,), *([] if stage.handover is None else [stage.handover.shape])]
         for name, array, shape in zip(stage.outputs, arrays, wanted, strict=True):
             if array.shape != (len(tensors[0]), *shape):
                 raise ConversionError(f"stage {stage.name}: {name} is {array.shape[1:]}, must be {shape}")
-        return arrays[0], (*arrays[1:], *(given[tensor.name] for tensor in stage.passed))
+        return tuple(arrays), given
 
     @property
     def _manifest(self) -> Manifest:
@@ -319,6 +314,7 @@ class _Flow:
         # samples that left at each run of a stage: their numbers, the stage, classes, confidences, probabilities
         self._left: list[tuple[NDArray[np.intp], int, NDArray[np.int64], Floats, Floats]] = []
         self._reached: list[list[Floats]] = [[] for _ in range(count)]
+        self._given: list[tuple[NDArray[np.intp], dict[str, NDArray[Any]]]] = []
 
     def start(self, numbers: NDArray[np.intp], x: Floats) -> None:
         """Queue prepared samples for the first stage."""
@@ -348,6 +344,9 @@ class _Flow:
     def _run(self, k: int, rows: NDArray[np.intp], *arrays: NDArray[Any]) -> None:
         cascade = self.cascade
         given = len(cascade.stages[k].row.names)
+        if cascade.blank and k == len(cascade.stages) - 1:
+            self._end(k, rows.copy(), cascade.returned(*arrays[:given]), *arrays[given:])
+            return
         probabilities, onward = cascade.stage(k, *arrays[:given])
         answers = (*arrays[given:], probabilities)
         decided_by = _hearing(cascade.decision, cascade.stages[k], answers)
@@ -363,6 +362,22 @@ class _Flow:
         self._left.append((rows[leaves], k, chosen[leaves], sure[leaves], decided_by[leaves]))
         if onward:
             self.push(k + 1, np.flatnonzero(~leaves), rows, *onward, *answers)
+
+    def _end(self, k: int, rows: NDArray[np.intp], outputs: dict[str, NDArray[Any]], *before: NDArray[Any]) -> None:
+        """What a model that may be any gives of samples that no exit has let go."""
+        self._given.append((rows, outputs))
+        sure = np.ones(len(rows), np.float32)
+        self._reached[k].append(sure)
+        p = before[-1].copy() if before else sure[:, None]
+        self._left.append((rows, k, np.full(len(rows), SOMETHING, np.int64), sure, p))
+
+    def given(self) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]]]:
+        """Their numbers, ascending, and these outputs; see Predictions."""
+        rows = np.concatenate([np.zeros(0, np.intp), *(rows for rows, _ in self._given)])
+        order = np.argsort(rows)
+        none = {each.name: np.zeros((0, *each.shape), each.dtype) for each in self.cascade.stages[-1].returns}
+        every = [none, *(outputs for _, outputs in self._given)]
+        return rows[order], {name: np.concatenate([outputs[name] for outputs in every])[order] for name in none}
 
 
 def heard(decision: Decision, stages: Sequence[StageEntry], answers: Sequence[Floats]) -> list[Floats]:

@@ -156,6 +156,9 @@ class Brute:
         counts = np.ones(right.shape[1]) if counts is None else counts
         leaves = problem.outcomes.confidence[list(arch)][None] >= thresholds[:, :, None]
         reach, accuracy = cascaded(leaves, right, counts, independent=problem.independent)
+        judged = problem.outcomes.judged
+        if judged is not None:  # accuracy is a share of these alone, whatever becomes of the others
+            _, accuracy = cascaded(leaves[:, :, judged], right[:, judged], counts[judged], independent=False)
         lost = np.zeros(len(thresholds))
         if problem.classes is not None:
             for own, right_about in by_class(problem.outcomes, self.kind):

@@ -59,6 +59,8 @@ class Net:
     def layer_graph(self) -> nx.DiGraph:
         return graph.layer_graph(self.calls, self.layout)
 
-    def blocks(self) -> tuple[graph.Block, ...]:
-        classifier = SimpleNamespace(calls=tuple(self.calls), layout=self.layout)
+    def blocks(self, *outputs: str) -> tuple[graph.Block, ...]:
+        """``outputs``: those of a model that need not be a classifier."""
+        answers = tuple(SimpleNamespace(call=name) for name in outputs)
+        classifier = SimpleNamespace(calls=tuple(self.calls), layout=self.layout, answers=answers)
         return graph.blocks(cast(Classifier, classifier))

@@ -26,6 +26,7 @@ A line of code here may touch a model file and Keras; it knows nothing of exits.
     traced                 MACs of a layer, counted in the graph that TensorFlow makes of it
     calls                  the calls of layers that a flat model consists of
     model_inputs           the given model's inputs, and which of them its output needs
+    answers                a model's outputs: the classifier among them, or all of a model that may be any
     model                  the given classifier as a flat list of layer calls
     settled                what its output means, once real samples, labels and the user have spoken
 """

@@ -5,7 +5,7 @@ Everything before a trained head is the user's backbone: it is frozen here and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.backbone import custom_objects, keras_files, model_files, stored_model
+from eeaug.backbone.answers import ANY, Answer, answers_of, output_names, picked_output
 from eeaug.backbone.calls import INPUT, Call, calls_of
 from eeaug.backbone.from_onnx import convert
 from eeaug.backbone.from_onnx.convert import Converted
 from eeaug.backbone.losses import Loss
 from eeaug.backbone.model_inputs import Shape, node_of, read_inputs
-from eeaug.backbone.model_output import SHARPNESS, Ending, at_first, ending_of, tolerance, with_added
+from eeaug.backbone.model_output import SHARPNESS, Ending, OutputMeaning, at_first, ending_of, tolerance, with_added
 from eeaug.backbone.safe_names import safe
 from eeaug.cascade.output import Decision
-from eeaug.errors import ConversionError, InputError
+from eeaug.errors import ConversionError
 from eeaug.support.sample_layout import SampleLayout
-from eeaug.support.spelling import nearest
 
 __all__ = ["INPUT", "RESERVED", "Call", "Classifier", "Shape", "added_by", "from_keras", "load"]
 
@@ -47,8 +47,9 @@ class Classifier:
     model_output.OutputMeaning; ``stripped``: instead of an activation that it ended in; ``ending`` what layers say
     of that, ``loss`` what the file says that it was trained with. ``given`` is the Keras model as it was read,
     before it was taken apart (but for that activation); ``half`` that some of it computes in half precision.
-    ``code``: names of classes and functions of the user in it; ``notes``: what was taken for granted, for the user
-    to know.
+    ``answers``: outputs of a model that may be any, before which exits say "nothing here"; ``output`` and ``added``
+    say nothing then. ``code``: names of classes and functions of the user in it; ``notes``: what was taken for
+    granted, for the user to know.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Classifier:
     ending: Ending = field(default_factory=Ending, repr=False)
     given: Any = field(default=None, repr=False)
     half: bool = False
+    answers: tuple[Answer, ...] = ()
     notes: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     onnx: Converted | None = field(default=None, repr=False)  # the ONNX file that ``given`` was made of
@@ -99,16 +101,27 @@ class Classifier:
 
     def raw(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the given model returns for prepared samples (n, *input_shape): (n, outputs), nothing added."""
+        answers = [np.asarray(piece, np.float32).reshape(len(piece), -1) for (piece,) in self._asked(x)]
+        return np.concatenate(answers)
+
+    def given_outputs(self, x: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """All that a model which may be any returns for prepared samples (n, *input_shape), by name: (n, ...)."""
+        pieces = list(self._asked(x))
+        return {
+            answer.name: np.concatenate([np.asarray(piece[i]) for piece in pieces])
+            for i, answer in enumerate(self.answers)
+        }
+
+    def _asked(self, x: NDArray[np.float32]) -> Iterator[list[Any]]:
+        """What the given model says of pieces of samples, in their order: each output (n, ...)."""
         fixed = self.given.inputs[0].shape[0]
         size = fixed or self._at_once
-        answers = []
         for start in range(0, len(x), size):
             piece = x[start : start + size]
             missing = size - len(piece) if fixed else 0  # some models take batches of one size only
             full = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)]) if missing else piece
-            answer = np.asarray(self.given(self.fed(full), training=False), np.float32)
-            answers.append(answer.reshape(len(full), -1)[: len(piece)])
-        return np.concatenate(answers)
+            answer = self.given(self.fed(full), training=False)
+            yield [each[: len(piece)] for each in (answer if isinstance(answer, list) else [answer])]
 
     def read_by(self, name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the call of this name reads of prepared samples, in its first input."""
@@ -191,13 +204,14 @@ class Classifier:
 
 def load(
     path: Path, *, architecture: Path | None = None, allow_unsafe: bool = False, output: str | None = None,
-    input_shape: Shape | Callable[[Shape], Shape] | None = None,
+    input_shape: Shape | Callable[[Shape], Shape] | None = None, blank: bool = False,
 ) -> Classifier:  # fmt: skip
     """Read a model file or a SavedModel directory, flatten its submodels, freeze it.
 
     ``architecture`` describes the layers of weights; None: what stands beside them. ``output`` picks the classifier
     of a model with several outputs, by name or number (from 0); layers that only the others need are left out.
-    ``input_shape`` of a sample, where the model leaves it open, or what gives it for the model's own.
+    ``input_shape`` of a sample, where the model leaves it open, or what gives it for the model's own. ``blank``: it
+    may be any, with any outputs, before which exits say "nothing here".
 
     Raises
     ------
@@ -219,32 +233,40 @@ def load(
         its_own = tuple(model.inputs[0].shape[1:]) if len(model.inputs) == 1 else ()
         input_shape = input_shape(its_own) if None in its_own else None
     classifier = from_keras(
-        keras, model, path, output, input_shape=input_shape, loss=stored.loss, digest=digest
+        keras, model, path, output, input_shape=input_shape, loss=stored.loss, digest=digest, blank=blank
     )  # fmt: skip
     return replace(classifier, notes=(*stored.notes, *classifier.notes), onnx=onnx)
 
 
 def from_keras(
     keras: Any, model: Any, path: Path, output: str | None = None, *,
-    input_shape: Shape | None = None, loss: Loss | None = None, digest: str | None = None,
+    input_shape: Shape | None = None, loss: Loss | None = None, digest: str | None = None, blank: bool = False,
 ) -> Classifier:  # fmt: skip
     """The same for a model in memory; ``path`` is the file that it came from, ``digest`` its hash, if known."""
     where = f"{path.name}:"
-    picked = _picked(keras, where, model, output)
+    picked = list(model.outputs) if blank else [picked_output(keras, where, model, output)]
     model.trainable = False
     stateful = _stateless(model)
     read = read_inputs(keras, where, model, RESERVED, input_shape)
-    whole = model if len(model.outputs) == 1 else keras.Model(model.inputs, picked)
-    (tensor,) = _flatten(
+    whole = model if len(model.outputs) == len(picked) else keras.Model(model.inputs, picked)
+    tensors = _flatten(
         keras, whole, read.tensors, {}, {*RESERVED, *(read.layout.names if read.layout.several else ())}, ""
     )
-    flat = keras.Model(read.tensors if read.layout.several else read.tensors[0], tensor, name=model.name)
-    read, given = read.used_by(where, tensor), [model.inputs[i] for i in read.needed(tensor)]
+    flat = keras.Model(read.tensors if read.layout.several else read.tensors[0], tensors, name=model.name)
+    read, given = read.used_by(where, *tensors), [model.inputs[i] for i in read.needed(*tensors)]
     calls, nodes = calls_of(flat, read.nodes)
     if not calls:
         raise ConversionError(f"{where} holds no layer")
-    ending = ending_of(calls)
-    reading = at_first(where, ending, tuple(tensor.shape[1:]), read.layout, loss)
+    answers: tuple[Answer, ...] = ()
+    ending, reading = Ending(), OutputMeaning(Decision("blank", 2))
+    if blank:
+        answers = answers_of(where, output_names(keras, model), tensors, nodes)
+    else:
+        ending = ending_of(calls)
+        try:
+            reading = at_first(where, ending, tuple(tensors[0].shape[1:]), read.layout, loss)
+        except ConversionError as error:
+            raise ConversionError(f"{error}; {ANY}") from error
     for call in calls:
         mode = getattr(nodes[call.name].operation, "quantization_mode", None)
         if mode:
@@ -264,7 +286,8 @@ def from_keras(
         dtypes=read.dtypes,
         unused=read.unused,
         ending=ending,
-        given=keras.Model(given if read.layout.several else given[0], picked),
+        given=keras.Model(given if read.layout.several else given[0], picked if blank else picked[0]),
+        answers=answers,
         code=tuple(custom_objects.names_in(flat)),
         notes=(*stateful, *_counted(calls, nodes)),
         loss=loss,
@@ -304,28 +327,6 @@ def _counted(calls: Sequence[Call], nodes: Mapping[str, Any]) -> list[str]:
 def added_by(names: Collection[str]) -> str:
     """What layers with these names (SOFTMAX, ...) were added for, as Classifier.added."""
     return next((what for name, what in _ADDED.items() if name in names), "")
-
-
-def _picked(keras: Any, where: str, model: Any, output: str | None) -> Any:
-    """The tensor among the model's outputs that ``output`` means."""
-    structure = getattr(model, "_outputs_struct", None)
-    if isinstance(structure, dict):  # named by the user; otherwise the layers' names serve
-        names = [str(path[0]) for path, _ in keras.tree.flatten_with_path(structure)]
-    else:
-        names = [tensor._keras_history.operation.name for tensor in model.outputs]
-    listed = ", ".join(f"{i}: {name}" for i, name in enumerate(names))
-    if output is None:
-        if len(names) > 1:
-            raise ConversionError(f"{where} has {len(names)} outputs ({listed}); name the classifier by --output")
-        return model.outputs[0]
-    matches = [i for i, name in enumerate(names) if name == output]
-    if not matches and output.isdecimal() and int(output) < len(names):
-        matches = [int(output)]
-    if len(matches) > 1:
-        raise InputError(f"{where} {len(matches)} outputs are called {output!r}; give a number: {listed}")
-    if not matches:
-        raise InputError(f"{where} no output {output!r}{nearest(output, names)}; it has {listed}")
-    return model.outputs[matches[0]]
 
 
 def _flatten(

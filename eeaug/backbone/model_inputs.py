@@ -42,9 +42,9 @@ class Inputs:
         """What graphs call them, by the identity of their tensors."""
         return {id(t): node_of(n, self.layout) for t, n in zip(self.tensors, self.layout.names, strict=True)}
 
-    def needed(self, output: Any) -> list[int]:
-        """Numbers of those that a tensor depends on."""
-        seen, stack = {id(output)}, [output]
+    def needed(self, *outputs: Any) -> list[int]:
+        """Numbers of those that tensors depend on."""
+        seen, stack = {id(output) for output in outputs}, list(outputs)
         while stack:
             operation, index, _ = stack.pop()._keras_history
             more = [t for t in operation._inbound_nodes[index].input_tensors if id(t) not in seen]
@@ -52,14 +52,14 @@ class Inputs:
             stack += more
         return [i for i, tensor in enumerate(self.tensors) if id(tensor) in seen]
 
-    def used_by(self, where: str, output: Any) -> Inputs:
-        """Those that a tensor depends on.
+    def used_by(self, where: str, *outputs: Any) -> Inputs:
+        """Those that tensors depend on.
 
         Raises
         ------
         ConversionError : none, or one with an open size
         """
-        kept = self.needed(output)
+        kept = self.needed(*outputs)
         if not kept:
             raise ConversionError(f"{where} its output depends on none of its inputs")
         names = tuple(self.layout.names[i] for i in kept)

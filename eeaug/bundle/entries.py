@@ -11,7 +11,7 @@ from typing import Any
 
 from eeaug.bundle.code_entry import CustomObjects
 from eeaug.bundle.manifest_rules import DEFAULT
-from eeaug.bundle.stage_entries import Handover, Int8Stage, StageEntry, there
+from eeaug.bundle.stage_entries import Handover, Int8Stage, Returned, StageEntry, there
 from eeaug.cascade.output import Decision, Quantised
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.schema.manifest import VERSION
@@ -27,6 +27,7 @@ __all__ = [
     "Manifest",
     "ModelInput",
     "OperatingPoint",
+    "Returned",
     "StageEntry",
     "Thresholds",
 ]

@@ -25,7 +25,16 @@ from eeaug.support.printable import shown
 if TYPE_CHECKING:
     from eeaug.bundle.entries import Manifest
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "check_files", "read", "read_manifest", "shown_whole", "times"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Bundle",
+    "check_classifies",
+    "check_files",
+    "read",
+    "read_manifest",
+    "shown_whole",
+    "times",
+]
 
 SCHEMA_VERSION = manifest_schema.VERSION
 MANIFEST, REPORT, TIMES = "manifest.json", "report.json", "timing.json"
@@ -108,6 +117,15 @@ def read(directory: Path, sha256: str | None = None) -> Bundle:
     report = _document(directory / REPORT, raw, report_schema.VERSION, report_schema.schema())
     manifest_rules.compare(path, manifest, report)
     return Bundle(directory, manifest, report, raw, actual)
+
+
+def check_classifies(bundle: Bundle) -> None:
+    """Raise InputError for a bundle whose last stage gives the outputs of a model that may be any."""
+    if bundle.manifest["decision"]["kind"] == "blank":
+        raise InputError(
+            f"{bundle.directory} was made with --blank: what its model gives is no class; for another budget or "
+            "target run eeaug augment --blank again (features and heads are kept)"
+        )
 
 
 def read_manifest(directory: Path, sha256: str | None = None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.schema.design import CHOICES
 from eeaug.support.sample_layout import SampleLayout
 
-__all__ = ["Handover", "Int8Stage", "StageEntry", "there"]
+__all__ = ["Handover", "Int8Stage", "Returned", "StageEntry", "there"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,22 @@ class Handover:
 
     def as_dict(self) -> dict[str, Any]:
         return {"name": self.name, "shape": list(self.shape), "bytes": self.bytes}
+
+
+@dataclass(frozen=True)
+class Returned:
+    """An output of a model that may be any, as the last stage gives it: shape of one sample, type of its values."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Returned:
+        return cls(entry["name"], tuple(entry["shape"]), entry["dtype"])
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "shape": list(self.shape), "dtype": self.dtype}
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,7 @@ class StageEntry:
     Parameters
     ----------
     input_name, input_shape : the first tensor that it is given of one sample, and the shape of ``row``
-    probabilities : name of what its classifier says
+    probabilities : name of what its classifier says; None: it has none and gives what ``returns`` lists
     handover : the tensor that it computes and hands over; None in the last stage
     reuse : exponents of what exits before it and itself say; None: it decides by itself
     macs : of a sample that comes here
@@ -84,13 +100,14 @@ class StageEntry:
     tensors : all that it is given, where that are several: what it is handed, then inputs of the model
     taken : names of those that its files take; empty: all
     passed : inputs of the model that go on with its hand-over as they came
+    returns : outputs of a model that may be any, which the last stage gives
     """
 
     name: str
     processor: str
     input_name: str
     input_shape: tuple[int, ...]
-    probabilities: str
+    probabilities: str | None
     handover: Handover | None
     reuse: tuple[float, ...] | None
     threshold: float | None
@@ -104,6 +121,7 @@ class StageEntry:
     tensors: SampleLayout | None = None
     taken: tuple[str, ...] = ()
     passed: tuple[Handover, ...] = ()
+    returns: tuple[Returned, ...] = ()
 
     @property
     def row(self) -> SampleLayout:
@@ -130,6 +148,8 @@ class StageEntry:
     @property
     def outputs(self) -> list[str]:
         """Names of all that it gives, the probabilities first."""
+        if self.probabilities is None:
+            return [returned.name for returned in self.returns]
         return [self.probabilities, *([] if self.handover is None else [self.handover.name])]
 
     @classmethod
@@ -157,6 +177,7 @@ class StageEntry:
             tensors=row if several else None,
             taken=taken if several else (),
             passed=handed[1:],
+            returns=tuple(map(Returned.from_dict, outputs.get("returns", ()))),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -169,6 +190,7 @@ class StageEntry:
             "outputs": {
                 "probabilities": self.probabilities,
                 "handover": [tensor.as_dict() for tensor in self.onward],
+                **({"returns": [returned.as_dict() for returned in self.returns]} if self.returns else {}),
             },
             "reuse": None if self.reuse is None else list(self.reuse),
             "threshold": self.threshold,

@@ -140,7 +140,8 @@ def _statistics(
     passage, every = Passage(part, thresholds), np.ones(part.samples, dtype=bool)
     at, last = passage.at, len(thresholds)
     if labelled:
-        yield _Statistic("accuracy", None, part.baseline_right, every)
+        if part.judged is None:  # where some are, the given model is right by definition
+            yield _Statistic("accuracy", None, part.baseline_right, every)
         if part.weights is None:
             for c, marked in enumerate(decision.marks(part.labels).T):
                 yield _Statistic(CLASS, c, marked, every)

@@ -65,8 +65,12 @@ class Claim:
         samples: NDArray[np.intp] | None = None,
         name: str = "",
     ) -> Claim:
-        """With the weights and groups of ``outcomes`` (n,); ``samples``: only these. Equal weights are none."""
-        some = slice(None) if samples is None else samples
+        """With the weights and groups of ``outcomes`` (n,); ``samples``: only these. Equal weights are none.
+
+        By default it is of the samples that are judged, as accuracies are: conditional on being one of them.
+        """
+        judged = slice(None) if outcomes.judged is None else np.flatnonzero(outcomes.judged)
+        some = judged if samples is None else samples
         groups = None if outcomes.groups is None else outcomes.groups[some]
         weights = None if outcomes.weights is None else outcomes.weights[some]
         if weights is not None:

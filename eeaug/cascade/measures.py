@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MEASURES", "Measure", "margin"]
+__all__ = ["KINDS", "MEASURES", "Measure", "margin"]
+
+KINDS = ("softmax", "binary", "multilabel", "blank")  # of output.Decision
 
 
 def _largest(p: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade.output import Decision
+from eeaug.cascade.output import BLANK, SOMETHING, Decision
 
 __all__ = ["ClassLimit", "Outcomes", "class_limit"]
 
@@ -29,6 +30,8 @@ class Outcomes:
     weights : float (n,) or None: what each sample counts in every mean and rate; None counts all alike
     given : int (n,) or None: what the given model says, where the last row hears earlier exits (reuse)
     groups : int64 (n,) or None: what was drawn as a whole (patient, speaker), by number; None: samples were
+    judged : bool (n,) or None: the samples that accuracies and drops are of, where the others are right whatever
+        happens (:meth:`before_any`); None: all. Leave rates and costs are of all
     """
 
     confidence: NDArray[np.float32]
@@ -37,6 +40,21 @@ class Outcomes:
     weights: Floats | None = None
     given: NDArray[np.integer] | None = None
     groups: NDArray[np.int64] | None = None
+    judged: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def before_any(
+        cls, confidence: Sequence[NDArray[np.float32]], labels: NDArray[np.integer], **more: Any
+    ) -> Outcomes:
+        """Of exits that say "nothing here" before a model whatever it gives (a Decision of kind "blank").
+
+        The model itself is right by definition, so its row is the label; an accuracy is the share of samples with
+        something that reach it, and a drop the share that is lost. ``confidence``: (n,) of each exit.
+        """
+        rows = np.array([*confidence, np.ones(len(labels))], np.float32)
+        predicted = np.full(rows.shape, BLANK, np.int64)
+        predicted[-1] = labels
+        return cls(rows, predicted, labels, judged=labels == SOMETHING, **more)
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -51,6 +69,16 @@ class Outcomes:
     def units(self) -> int:
         """How many were drawn: samples, or groups of them."""
         return self.samples if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def judged_units(self) -> int:
+        """How many of them accuracies are of."""
+        return self.units if self.judged is None else self.only(self.judged).units
+
+    @property
+    def judged_samples(self) -> int:
+        """How many samples accuracies are of."""
+        return self.samples if self.judged is None else int(self.judged.sum())
 
     def rows(self, exits: Sequence[int]) -> Outcomes:
         """The outcomes of one architecture: these exits, then the final classifier."""
@@ -67,6 +95,7 @@ class Outcomes:
             weights=None if self.weights is None else self.weights[samples],
             given=None if self.given is None else self.given[samples],
             groups=None if self.groups is None else self.groups[samples],
+            judged=None if self.judged is None else self.judged[samples],
         )
 
     @property
@@ -95,8 +124,22 @@ class Outcomes:
 
     @cached_property
     def accuracies(self) -> Floats:
-        """Of every row over all samples, (C + 1,)."""
-        return self.share(self.correct)
+        """Of every row, (C + 1,)."""
+        return self.accuracy_of(self.share(self.correct))
+
+    @cached_property
+    def _judged_share(self) -> float:
+        return 1.0 if self.judged is None else float(self.share(self.judged))
+
+    def accuracy_of(self, right: Floats) -> Floats:
+        """Accuracies by the shares of all samples that are right (...): of those that are judged.
+
+        All others are right, so that 1 − accuracy is the share that is wrong, of those that are judged.
+        """
+        if self.judged is None:
+            return right
+        wrong = (1 - right) / self._judged_share if self._judged_share else np.zeros_like(right)
+        return np.asarray(np.clip(1 - wrong, 0, 1))
 
 
 @dataclass(frozen=True)

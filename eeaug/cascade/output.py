@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade.measures import MEASURES, Measure, margin
+from eeaug.cascade.measures import KINDS, MEASURES, Measure, margin
 from eeaug.errors import InputError
 
-__all__ = ["KINDS", "MEASURES", "STEP", "ZERO_POINT", "Decision", "Measure", "Quantised"]
+__all__ = [
+    "BLANK", "BLANK_NAMES", "KINDS", "MEASURES", "SOMETHING", "STEP", "ZERO_POINT", "Decision", "Measure",
+    "Quantised",
+]  # fmt: skip
 
-KINDS = ("softmax", "binary", "multilabel")
+BLANK, SOMETHING = 0, 1  # classes of kind "blank"
+BLANK_NAMES = ("nothing", "something")
 STEP, ZERO_POINT = 1 / 256, -128  # of int8 probabilities: what TFLite's softmax and logistic give
 Probabilities = NDArray[np.float32]
 
@@ -30,6 +34,9 @@ class Decision:
     - ``binary``: a single sigmoid p, read as the two classes [1 − p, p]; class 1 at p ≥ 0.5.
     - ``multilabel``: a sigmoid per label, each read as [1 − p, p]; right when all labels are, so the confidence
       is that of the least sure label.
+    - ``blank``: a single sigmoid p, of an exit in front of a model that need not be a classifier; p is the
+      probability that a sample holds something. A sample only ever leaves there as nothing, with the confidence
+      1 − p, whatever the measure; the last stage decides nothing.
 
     The confidence of one distribution p over K classes (K is 2 for sigmoids) is a float32 in [0, 1]:
 
@@ -63,7 +70,7 @@ class Decision:
     @property
     def outputs(self) -> int:
         """Width of the classifier's output."""
-        return 1 if self.kind == "binary" else self.classes
+        return 1 if self.kind in ("binary", "blank") else self.classes
 
     @property
     def activation(self) -> str:
@@ -72,11 +79,15 @@ class Decision:
     @property
     def metric(self) -> str:
         """The confidence's name in files."""
+        if self.kind == "blank":
+            return "nothing-sigmoid"
         least = "min-" if self.kind == "multilabel" else ""
         return f"{least}{self.measure.removesuffix('-softmax')}-{self.activation}"
 
     def answers(self, p: Probabilities) -> tuple[Probabilities, NDArray[np.int64]]:
         """Confidence float32 (n,) and predicted code int64 (n,)."""
+        if self.kind == "blank":
+            return np.asarray(1 - p[:, 0], np.float32), np.full(len(p), BLANK, np.int64)
         confidence = self._least(MEASURES[self.measure].of(self.distributions(p)))
         if self.kind == "softmax":
             return confidence, p.argmax(axis=-1).astype(np.int64)
@@ -84,6 +95,8 @@ class Decision:
 
     def margins(self, p: Probabilities) -> Probabilities:
         """By how much each decision is made, (n,), whatever the measure: what rounding must reach to turn it."""
+        if self.kind == "blank":
+            return np.ones(len(p), np.float32)
         return self._least(margin(self.distributions(p)))
 
     def distributions(self, p: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -100,7 +113,7 @@ class Decision:
     def targets(self, codes: NDArray[np.integer]) -> Probabilities:
         """What a perfect classifier would give, float32 (n, outputs)."""
         marks = self.marks(codes).astype(np.float32)
-        return marks[:, 1:] if self.kind == "binary" else marks
+        return marks[:, 1:] if self.outputs == 1 else marks
 
     @property
     def floor(self) -> float:

@@ -71,7 +71,7 @@ class Passage:
 
     @property
     def accuracy(self) -> float:
-        return float(self.outcomes.share(self.right))
+        return float(self.outcomes.accuracy_of(self.outcomes.share(self.right)))
 
     @cached_property
     def leave_rates(self) -> Floats:

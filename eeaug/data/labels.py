@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from eeaug.errors import InputError
 from eeaug.support.spelling import nearest
 
-__all__ = ["check_range", "class_names", "masks", "named", "numbers", "read"]
+__all__ = ["check_range", "class_names", "masks", "named", "numbers", "read", "something"]
 
 MOST_CLASSES, LONGEST_NAME_BYTES = 100_000, 4_000
+NOTHING = ("nothing", "blank", "empty", "none", "background", "normal")  # names of the class that holds nothing
 MASK_BITS = 62  # labels that fit into an int64 with room for sums
 
 
@@ -77,6 +78,30 @@ def masks(where: str, y: np.ndarray, classes: int) -> np.ndarray:
     if y.shape[1] != classes:
         raise InputError(f"{where} has {y.shape[1]} columns, the model has {classes} labels")
     return y.astype(np.int64) @ (np.int64(1) << np.arange(classes))
+
+
+def something(where: str, y: np.ndarray, names: Sequence[str] | None) -> np.ndarray:
+    """1 for samples that hold something, 0 for nothing, int64 (n,).
+
+    Nothing is class 0, or the class that is called so; of rows of 0 and 1, those without any 1.
+
+    Raises
+    ------
+    InputError : none of the names says which class is nothing, or several do
+    """
+    if y.ndim == 2:
+        return np.asarray(y.any(axis=1), np.int64)
+    if names is None:
+        return np.asarray(y != 0, np.int64)
+    called = [i for i, name in enumerate(names) if name.lower() in NOTHING]
+    if len(called) != 1:
+        shown = ", ".join(names[:10])
+        raise InputError(
+            f"{where}: {'none' if not called else 'more than one'} of the classes {shown} is nothing: call one "
+            f"{NOTHING[0]} ({', '.join(NOTHING[1:])} serve as well), or give numbers, 0 for nothing"
+        )
+    check_range(where, y, len(names))
+    return np.asarray(y != called[0], np.int64)
 
 
 def check_range(where: str, y: np.ndarray, classes: int) -> None:

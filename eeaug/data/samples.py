@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from eeaug.cascade.output import BLANK_NAMES
 from eeaug.data import labels, store
 from eeaug.data.preprocessing import Preprocessing, at_once
 from eeaug.errors import EeaugError, InputError
@@ -89,6 +90,28 @@ class Data:
             val=as_labels(self.val),
             test=as_labels(self.test),
             multilabel=several,
+        )
+
+    def blank(self) -> Data:
+        """The labels as 0 for nothing, 1 for something (labels.something), and these as classes."""
+
+        def of(part: Part | None) -> Part | None:
+            if part is None or part.y is None:
+                return part
+            where = f"{self.source}: {_labels_of(part)}"
+            y = labels.something(where, part.y, self.class_names)
+            if (y == y[0]).all():
+                what = "something" if y[0] else "nothing"
+                raise InputError(f"{where}: all samples hold {what}; exits learn from samples of both kinds")
+            return replace(part, y=y)
+
+        return replace(
+            self,
+            train=of(self.train),
+            val=of(self.val),
+            test=of(self.test),
+            class_names=BLANK_NAMES,
+            multilabel=False,
         )
 
     def in_order(self, classes: Sequence[str]) -> Data:

@@ -48,7 +48,7 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
     proves = np.arange(candidates.outcomes.samples)
     if terms.nothing:
         result, task, design, hears = _that_fits(goal, on_choose, network.rules, specific, candidates, decision)
-        promise = nothing(goal.max_accuracy_drop)
+        promise = nothing(goal.max_accuracy_drop, blank=decision.kind == "blank")
     else:
         compares, proves = compared.divided(candidates.outcomes, seed)
         result, fixed = _fixed(goal, terms, network, candidates, compares, problem)
@@ -103,13 +103,13 @@ def _fixed(
     rules, decision, outcomes = network.rules, network.classifier.decision, candidates.outcomes
     on_screen, screen_answers = problem(candidates.screen), candidates.screen_answers if goal.reuse else None
     if not len(compares):
-        return screened.screened(on_screen, rules, terms, screen_answers, decision, outcomes.units)
+        return screened.screened(on_screen, rules, terms, screen_answers, decision, outcomes.judged_units)
     known, here = compared.OnScreen(on_screen, rules, screen_answers, decision), outcomes.only(compares)
 
     def answers(i: int) -> NDArray[np.float32] | None:
         return None if (probabilities := candidates.answers(i)) is None else probabilities[compares]
 
-    return known.searched[0], known.best(problem(here), answers, terms, outcomes.units - here.units)
+    return known.searched[0], known.best(problem(here), answers, terms, outcomes.judged_units - here.judged_units)
 
 
 def _that_fits(

@@ -49,9 +49,10 @@ def divided(outcomes: Outcomes, seed: int) -> tuple[NDArray[np.intp], NDArray[np
     """
     everything = np.arange(outcomes.samples)
     unit = everything if outcomes.groups is None else np.unique(outcomes.groups, return_inverse=True)[1]
-    if outcomes.units < LEAST:
+    if outcomes.judged_units < LEAST:
         return everything[:0], everything
-    drawn = np.random.default_rng([seed, SEED]).permutation(outcomes.units)[: round(SHARE * outcomes.units)]
+    count = len(np.unique(unit))
+    drawn = np.random.default_rng([seed, SEED]).permutation(count)[: round(SHARE * count)]
     compares = np.isin(unit, drawn)
     return everything[compares], everything[~compares]
 

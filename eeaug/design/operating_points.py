@@ -44,17 +44,21 @@ def points(goal: Goal, problem: Problem, rules: Rules, design: Design) -> tuple[
     """
     if not design.exits:
         return ()
-    asked = problem.objective.budget
+    asked, blank = problem.objective.budget, problem.outcomes.judged is not None
     lost = problem.objective.base_accuracy - refine.passage(problem, design).accuracy
     listed = []
     for name, budget in _budgets(goal, max(lost if asked is None else asked, LEAST_BUDGET)):
         if name == DEFAULT:
-            listed.append(Point(name, asked, corrected(design.thresholds, goal.correction), nothing(asked)))
+            listed.append(
+                Point(name, asked, corrected(design.thresholds, goal.correction), nothing(asked, blank=blank))
+            )
             continue
         objective = replace(problem.objective, budget=budget, weight=None)
         other = refine.refined(replace(problem, objective=objective), rules, design)
         if other is not None:  # else pinned thresholds do not allow this budget
-            listed.append(Point(name, budget, corrected(other.thresholds, goal.correction), nothing(budget)))
+            listed.append(
+                Point(name, budget, corrected(other.thresholds, goal.correction), nothing(budget, blank=blank))
+            )
     return tuple(listed)
 
 

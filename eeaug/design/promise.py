@@ -75,6 +75,7 @@ class Promise:
     compared : other samples of it, which have compared designs before (design.compared) and prove nothing
     labelled : samples of it that have a label, the others being assumed (cascade.label_order); None: all have
     class_drop : what every class may lose, promised together with the budget; None: any
+    blank : the drop is the share of samples with something that leave as nothing, and only they are counted
     smallest_class_drop : as smallest_drop, where what fails is not the budget but that limit: of one such class
     """
 
@@ -96,11 +97,12 @@ class Promise:
     labelled: int | None = None
     class_drop: float | None = None
     smallest_class_drop: float | None = None
+    blank: bool = False
 
 
-def nothing(budget: float | None) -> Promise:
+def nothing(budget: float | None, *, blank: bool = False) -> Promise:
     """The promise of thresholds that just fit."""
-    return Promise("none", budget)
+    return Promise("none", budget, blank=blank)
 
 
 @dataclass(frozen=True)
@@ -208,8 +210,10 @@ class Opening:
             number = learn_then_test.units_needed(claim, risk=risk)
             if number is None:
                 return None
-            most = max(most, number * self.rows.samples / len(claim.losses))  # a class has some of the samples
-        return ceil(most) if most > self.rows.units else None
+            most = max(
+                most, number * self.rows.judged_samples / len(claim.losses)
+            )  # a class has some of the samples
+        return ceil(most) if most > self.rows.judged_units else None
 
     def _told(self, kind: str, budget: float, index: int | None) -> Promise:
         drop = error = None
@@ -217,9 +221,9 @@ class Opening:
             drop, error = estimated(self.claims(index, budget)[0])
         return Promise(
             kind, budget,
-            samples=self.rows.samples, units=self.rows.units, grouped=self.rows.groups is not None,
+            samples=self.rows.judged_samples, units=self.rows.judged_units, grouped=self.rows.groups is not None,
             kept=index is not None, drop=drop, error=error, class_drop=self.class_drop,
-            compared=self.compared,
+            compared=self.compared, blank=self.rows.judged is not None,
         )  # fmt: skip
 
 

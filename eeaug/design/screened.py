@@ -128,7 +128,7 @@ def _error(task: Problem, design: Design, units: int) -> float:
     rows, budget = task.outcomes.rows(design.exits), task.objective.budget
     assert budget is not None
     return estimated(Claim.of(rows, refine.passage(task, design).losses, budget))[1] * float(
-        np.sqrt(rows.units / units)
+        np.sqrt(rows.judged_units / units)
     )
 
 
@@ -145,7 +145,7 @@ def saved(task: Problem, design: Design, steps: Sequence[Thresholds], units: int
     costs = task.cost_of(task.segments([design.exits], design.modes))[0]
     passages = [Passage(rows, step) for step in steps]
     estimates = [estimated(Claim.of(rows, passage.losses, task.objective.budget)) for passage in passages]
-    drops = [drop + error * np.sqrt(rows.units / units) for drop, error in estimates]
+    drops = [drop + error * np.sqrt(rows.judged_units / units) for drop, error in estimates]
     means = [passage.mean(costs) for passage in passages]
     allowed = np.linspace(task.objective.budget, max(WIDER) * task.objective.budget, LOOKED_AT)
     cheapest = [

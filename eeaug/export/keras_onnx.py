@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeaug.backbone.answers import Answer
 from eeaug.backbone.model import Classifier
-from eeaug.bundle.entries import Handover, StageEntry
+from eeaug.bundle.entries import Handover, Returned, StageEntry
 from eeaug.frameworks import keras_archive, keras_to_onnx
 from eeaug.heads import keras_head
 from eeaug.settings import ALWAYS
@@ -47,8 +48,9 @@ def _files(stage: Stage) -> dict[str, str]:
     return {kind: f"stages/{stage.name}/model.{kind}" for kind in ALWAYS}
 
 
-def entry(stage: Stage, metric: str) -> StageEntry:
-    """The stage as the manifest describes it."""
+def entry(stage: Stage, metric: str, answers: Sequence[Answer] = ()) -> StageEntry:
+    """The stage as the manifest describes it; ``answers``: of a model that may be any."""
+    returns = tuple(Returned(a.name, a.shape, a.returned) for a in answers if stage.end is None)
     onward = stage.onward or SampleLayout((), ())
     handed = [
         Handover(name, tuple(shape), size * stage.bytes_per_element)
@@ -59,7 +61,7 @@ def entry(stage: Stage, metric: str) -> StageEntry:
         processor=stage.processor,
         input_name=stage.input_name,
         input_shape=tuple(stage.input_shape),
-        probabilities=PROBABILITIES,
+        probabilities=None if returns else PROBABILITIES,
         handover=handed[0] if handed else None,
         reuse=tuple(stage.weights) or None,
         threshold=stage.threshold,
@@ -70,4 +72,5 @@ def entry(stage: Stage, metric: str) -> StageEntry:
         tensors=stage.row if stage.row.several else None,
         taken=stage.takes if stage.row.several else (),
         passed=tuple(handed[1:]),
+        returns=returns,
     )

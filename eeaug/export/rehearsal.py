@@ -153,7 +153,7 @@ def _work(
         classes=tuple(str(k) for k in range(decision.classes)),
         decision=decision,
         preprocessing=Preprocessing(),
-        stages=tuple(keras_onnx.entry(stage, decision.metric) for stage in stages),
+        stages=tuple(keras_onnx.entry(stage, decision.metric, classifier.answers) for stage in stages),
         operating_points=(OperatingPoint("default", (None,) * len(exits)),),
         settings={"formats": list(running.formats)},
         inputs=({"name": classifier.file},),

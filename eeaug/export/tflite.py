@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eeaug.bundle.entries import Added
 from eeaug.export.formats import Checked, Work
-from eeaug.export.verify import Reference
+from eeaug.export.verify import Reference, same_outputs
 from eeaug.frameworks import keras_to_tflite
 from eeaug.runtime import Cascade
 from eeaug.stages.partition import stage_graph
@@ -28,4 +28,6 @@ def write(work: Work) -> Added:
 def check(work: Work, reference: Reference) -> Checked:
     """Run the files in LiteRT, each on what the one before hands over."""
     cascade = Cascade.load(work.directory, work.manifest, work.threads, runtime="tflite")
+    if cascade.blank:
+        same_outputs("tflite stages", work, cascade.whole(work.x))
     return reference.check("tflite", cascade.answers(work.x))

@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.backbone.answers import differ
 from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.cascade.output import MEASURES, Decision
+from eeaug.cascade.output import MEASURES, SOMETHING, Decision
 from eeaug.cascade.passage import Passage
 from eeaug.data.preprocessing import at_once
 from eeaug.errors import ConversionError
 from eeaug.export.formats import Checked, Format, Work
 from eeaug.frameworks.runners import answering
 from eeaug.runtime import Cascade, heard
-from eeaug.stages.partition import FINAL, exit_output
+from eeaug.stages.partition import FINAL, exit_output, final_output
 
-__all__ = ["TOLERANCE", "Reference", "Verified", "compare", "like_given", "verify"]
+__all__ = ["TOLERANCE", "Reference", "Verified", "compare", "like_given", "same_outputs", "verify"]
 
 # A decision may differ where |confidence − threshold| is below this. It serves every measure: logits that are off
 # by up to d move max-softmax by d / 2 at most, the margin by d, the entropy by 0.65 · d for any number of classes
@@ -52,9 +53,12 @@ class Reference:
     ) -> Reference:
         """Of what every classifier says by itself, (n, outputs) each; ``stages`` are the manifest's."""
         combined = heard(decision, stages, probabilities)
-        margins = np.array([decision.margins(p) for p in combined])
+        outcomes = _outcomes(decision, combined)
+        margins = np.ones(outcomes.confidence.shape, np.float32)  # where a row decides nothing, there is no tie
+        for k, p in enumerate(combined):
+            margins[k] = decision.margins(p)
         thresholds = [stage.threshold for stage in stages[:-1]]
-        return cls(decision, stages, _outcomes(decision, combined), thresholds, margins, tolerance)
+        return cls(decision, stages, outcomes, thresholds, margins, tolerance)
 
     def check(self, name: str, probabilities: Sequence[NDArray[np.float32]]) -> Checked:
         """How many decisions of the files of this format differ, where their classifiers say this.
@@ -96,6 +100,8 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
         says other probabilities than the given model itself
     """
     stages, decision, x = work.manifest.stages, work.manifest.decision, work.x
+    if decision.kind == "blank":
+        return _verify_blank(work, monolith, onnx, formats)
     size, unknown = at_once(x.shape[1:]), np.zeros(len(x), np.int64)
     pieces = [x[i : i + size] for i in range(0, len(x), size)]
     # the augmented model is read back too: what is compared is what is shipped
@@ -121,6 +127,40 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
         **{name: kind.check(work, reference) for name, kind in formats.items()},
     }
     return Verified(len(x), checked)
+
+
+def _verify_blank(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Format]) -> Verified:
+    """The same where the last stage gives the outputs of a model that may be any, unchanged."""
+    stages, x = work.manifest.stages, work.x
+    size = at_once(x.shape[1:])
+    answers, parts = answering(monolith), [x[i : i + size] for i in range(0, len(x), size)]
+    said = [answers(part) for part in parts]
+
+    def whole(name: str) -> NDArray[Any]:
+        return np.concatenate([np.asarray(part[name]) for part in said])
+
+    exits = [whole(exit_output(stage.handover.name)) for stage in stages if stage.handover is not None]
+    returned = {given.name: whole(final_output(given.name)) for given in stages[-1].returns}
+    same_outputs("augmented model", work, returned)
+    reference = Reference.of(work.manifest.decision, stages, exits)
+    keras = Cascade.load(work.directory, work.manifest, runtime="keras", allow_unsafe=True)
+    checked = {}
+    for name, cascade in (("keras", keras), ("onnx", onnx)):
+        pieces = [cascade.answers(part) for part in parts]
+        checked[name] = reference.check(name, [np.concatenate(of_exit) for of_exit in zip(*pieces, strict=True)])
+        same_outputs(f"{name} stages", work, cascade.whole(x))
+    return Verified(len(x), {**checked, **{name: kind.check(work, reference) for name, kind in formats.items()}})
+
+
+def same_outputs(what: str, work: Work, returned: Mapping[str, NDArray[Any]]) -> None:
+    """Compare outputs (n, ...) by name with those of the given model, which may be any, on ``work.x``.
+
+    Raises
+    ------
+    ConversionError : they differ by more than rounding
+    """
+    if differs := differ(work.classifier.given_outputs(work.x), returned, work.classifier.tolerance):
+        raise ConversionError(f"the {what} do not give the given model's outputs: {differs}; nothing was written")
 
 
 def like_given(
@@ -168,7 +208,10 @@ def compare(
 
 def _outcomes(decision: Decision, probabilities: Sequence[NDArray[np.float32]]) -> Outcomes:
     pairs = [decision.answers(p) for p in probabilities]
-    labels = np.zeros(len(probabilities[0]), np.int64)
+    samples = len(probabilities[0]) if probabilities else 0
+    if decision.kind == "blank":  # all that exits let pass reaches the model
+        return Outcomes.before_any([c for c, _ in pairs], np.full(samples, SOMETHING, np.int64))
+    labels = np.zeros(samples, np.int64)
     return Outcomes(np.array([c for c, _ in pairs]), np.array([p for _, p in pairs]), labels)
 
 

@@ -44,7 +44,7 @@ class Features:
     Parameters
     ----------
     tensors : key of a Wanted → (n, *shape)
-    probabilities : float32 (n, outputs), of the given model
+    probabilities : float32 (n, outputs), of the given model; of one that may be any the labels, as certain
     labels : int64 (n,); (0,) for data that was read without labels
     """
 
@@ -134,7 +134,7 @@ class Extraction:
         progress(len(view), len(view))
         return Features(
             tensors={w.key: array for w, array in tensors.items() if w.location is not None},
-            probabilities=next(array for w, array in tensors.items() if w.location is None),
+            probabilities=next((array for w, array in tensors.items() if w.location is None), _labels(view)),
             labels=np.zeros(0, np.int64) if view.part.y is None else view.y,
         )
 
@@ -181,8 +181,9 @@ class Extraction:
         return True
 
     def _all(self, wanted: Sequence[Wanted]) -> list[Wanted]:
-        """Each once, and the given model's probabilities."""
-        return list(dict.fromkeys([*wanted, Wanted(None, outputs=self.classifier.decision.outputs)]))
+        """Each once, and the given model's probabilities, unless it may be any and has none."""
+        answers = [] if self.classifier.answers else [Wanted(None, outputs=self.classifier.decision.outputs)]
+        return list(dict.fromkeys([*wanted, *answers]))
 
     def _fill(
         self, files: Mapping[Wanted, Path], view: View, precision: type, given: Sequence[Wanted], model: bytes,
@@ -299,6 +300,11 @@ def _like(view: View, want: Wanted, precision: type) -> Layout:
     bare = Layout((len(view), *want.shape), np.dtype(_precision(want, precision)), 0)
     piece = shards.SHARD * bare.row_bytes
     return replace(bare, more=checksums.footer_bytes(len(bare.header), piece, bare.content))
+
+
+def _labels(view: View) -> NDArray[np.float32]:
+    """What stands for the answers of a model that may be any: it is right by definition, (n, 1)."""
+    return np.zeros((0, 1), np.float32) if view.part.y is None else np.asarray(view.y[:, None], np.float32)
 
 
 def _is_done(sums: NDArray[np.int64]) -> bool:

@@ -68,7 +68,7 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
             given=lambda outcomes: _given_model(settings.input, ready, outcomes, progress),
             progress=progress,
         )  # fmt: skip
-    if settings.input.labels == "given":
+    if settings.input.labels == "given" and not settings.blank:
         names = [trained.head.location.name for trained in candidates.trained]
         for doubt in plausibility.doubts(candidates.outcomes, names, candidates.seen):
             progress.warn_first(doubt)
@@ -94,6 +94,9 @@ def _rehearse(running: Running, ready: Ready, progress: Progress) -> None:
 def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.integer] | None = None) -> Outcomes:
     """The test part through the exported stages: once, at the end. ``given``: what the given model says of it,
     where that is not in them."""
+    if cascade.blank:
+        batches = data.batches(view.part, view.indices, ready.given.preprocessing)
+        return replace(cascade.outcomes(batches, view.y), groups=view.groups)
     unknown = np.zeros(len(view), np.int64)
     outcomes = cascade.outcomes(data.batches(view.part, view.indices, ready.given.preprocessing), unknown)
     outcomes = outcomes if given is None else replace(outcomes, given=given)
@@ -136,6 +139,14 @@ def _spread(ready: Ready, view: View) -> NDArray[np.float32]:
 def _given_model(asked: Input, ready: Ready, outcomes: Outcomes, progress: Progress) -> None:
     """What is known of the given model on choose, before anything is trained; ends the run where that is no use."""
     splits, classifier = ready.source.splits, ready.network.classifier
+    if ready.source.blank:
+        said = "" if asked.blank_when is None else ", by what the given model says of them"
+        share = 1 - outcomes.judged_samples / outcomes.samples
+        progress.note(
+            f"{share:.1%} of the {outcomes.samples:,} choose samples (from "
+            f"{splits.choose.part.name}) hold nothing{said}"
+        )
+        return
     x = _first(ready, splits.choose)
     verify.like_given(
         "the ONNX form of the model", outcomes.confidence[-1][: len(x)], outcomes.predicted[-1][: len(x)],

@@ -13,12 +13,14 @@ import numpy as np
 from eeaug import data, hardware
 from eeaug.backbone import custom_objects, keras_files, model, model_output, settled, stored_model
 from eeaug.backbone.model import Classifier
+from eeaug.cascade.blank_rule import BlankRule
 from eeaug.cascade.output import Decision
 from eeaug.data import Data, Part, Splits, plausibility
 from eeaug.design import problem
 from eeaug.design.network import Network
 from eeaug.errors import ConversionError, EeaugError
 from eeaug.features import Extraction, Workers
+from eeaug.flow import blank
 from eeaug.frameworks import onnx_agreement
 from eeaug.hardware import Hardware, idle
 from eeaug.heads import families, planning
@@ -79,7 +81,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         custom_objects.load(asked.custom_objects)
         classifier = model.load(
             asked.model, architecture=asked.architecture, allow_unsafe=asked.allow_unsafe, output=asked.output_name,
-            input_shape=asked.input_shape or partial(_shape_of_data, settings),
+            input_shape=asked.input_shape or partial(_shape_of_data, settings), blank=settings.blank,
         )  # fmt: skip
         classifier = replace(classifier, decision=replace(classifier.decision, measure=asked.confidence))
     # images and saved data sets are read by TensorFlow, whose thread count is fixed by now
@@ -87,14 +89,19 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         decision, shape = classifier.decision, classifier.input_shape
         given = data.load(
             asked.data, asked.model,
-            cache=running.cache / "data", input_shape=shape, labelled=labelled,
+            cache=running.cache / "data", input_shape=shape,
+            labelled=labelled and asked.blank_when is None,
             layout=classifier.layout, unused=classifier.unused,
         )  # fmt: skip
         answered = _asked(classifier, given)
-        as_read, classifier = classifier, _settled(classifier, given, answered, asked.decision)
+        as_read = classifier
+        if not settings.blank:
+            classifier = _settled(classifier, given, answered, asked.decision)
         given = replace(given, notes=(*classifier.notes, *given.notes))
         decision = classifier.decision
-        if labelled:
+        if settings.blank:
+            given = _with_blanks(settings, classifier, given, answered, progress)
+        elif labelled:
             given = given.labelled(decision.kind, decision.classes)
         given.check(shape, decision.classes)
         names = given.class_names or tuple(str(i) for i in range(decision.classes))
@@ -122,7 +129,7 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     with progress.step("graph"):
         network = _take_apart(settings, classifier, target)
         if answered is not None and classifier.onnx is not None:
-            ends = [block.name for block in network.blocks]
+            ends = [*(block.name for block in network.blocks), *(answer.call for answer in classifier.answers)]
             progress.note(onnx_agreement.checked(as_read, ends, answered[1], running.threads))
         specific = Specific.named(goal.target_class, names, decision)
         dense, maps = _planned(
@@ -134,6 +141,19 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
     extraction = Extraction(classifier, given.preprocessing, cache, folder, running.threads, workers)
     source = Source(classifier, splits, extraction, labelled, priors, specific)
     return Ready(network, given, source, names, dense, maps)
+
+
+def _with_blanks(
+    settings: Settings, classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray] | None,
+    progress: Progress,
+) -> Data:  # fmt: skip
+    """Which samples hold nothing, by their labels or by what the given model says of them."""
+    when, threads = settings.input.blank_when, settings.running.threads
+    given = given.blank() if when is None else replace(given, class_names=None)
+    given.check(classifier.input_shape, classifier.classes)
+    assert asked is not None, "samples have the shape of the input"
+    runner = blank.in_onnx(classifier, asked[1][: blank.ASKED], threads)
+    return given if when is None else blank.labelled(BlankRule(when), classifier, runner, given, progress)
 
 
 def _scaled_otherwise(classifier: Classifier, given: Data, asked: tuple[Part, np.ndarray]) -> str | None:
@@ -228,7 +248,8 @@ def start_frameworks(threads: int, seed: int) -> None:
 
 def _take_apart(settings: Settings, classifier: Classifier, target: Hardware) -> Network:
     blocks = graph.blocks(classifier)
-    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.layout)
+    end = "the model's own outputs" if settings.blank else locations.END
+    places, reasons = locations.find(blocks, classifier.decision.outputs, classifier.layout, end)
     recurrent = [call.name for call in classifier.calls if call.kind in _RECURRENT]
     if recurrent and not places:
         raise ConversionError(
@@ -259,10 +280,12 @@ def _planned(
             heads="dense-connection", max_exits=1,
         )  # fmt: skip
     chosen = training.heads or (*effort.families, *(["dense-connection"] if goal.target_class else []))
-    tail = families.blueprint_units(network.classifier.calls, network.blocks)
+    blueprint = (
+        () if decision.kind == "blank" else families.blueprint_units(network.classifier.calls, network.blocks)
+    )
     places = network.rules.locations if network.rules.max_exits else ()
     dense, maps = planning.planned(
-        decision, places, tail, network.macs,
+        decision, places, blueprint, network.macs,
         chosen, effort, samples, network.rules.pinned, reaching_back=reaching_back,
         inputs=families.vectors(network.classifier),
     )  # fmt: skip

@@ -194,7 +194,9 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         decision=chosen.decision,
         preprocessing=material.preprocessing,
         inputs=tuple(material.inputs),
-        stages=tuple(keras_onnx.entry(stage, chosen.decision.metric) for stage in stages),
+        stages=tuple(
+            keras_onnx.entry(stage, chosen.decision.metric, network.classifier.answers) for stage in stages
+        ),
         operating_points=tuple(OperatingPoint(point.name, point.thresholds) for point in decided.points),
         finetuned=material.finetune["epochs"] if finetuned and material.finetune is not None else None,
         early_view=network.given is not None if finetuned else None,

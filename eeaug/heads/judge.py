@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade import temperature
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.output import BLANK, SOMETHING
 from eeaug.features import Features
 from eeaug.heads import families, packing, selection
 from eeaug.heads.layers import Head
@@ -26,7 +27,7 @@ class Judge:
     """Heads judged on screen."""
 
     def __init__(self, source: Source, screen: Features, pinned: Collection[str]) -> None:
-        self.decision, self.specific = source.decision, source.specific is not None
+        self.decision, self.specific, self.blank = source.decision, source.specific is not None, source.blank
         self.labels = source.codes(screen)
         self.given_right = self.decision.answers(source.given_answers(screen))[1] == self.labels
         self.chance = float(np.unique(self.labels, return_counts=True)[1].max() / len(self.labels))
@@ -46,13 +47,13 @@ class Judge:
     def worth(self, head: Head, probabilities: NDArray[np.float32]) -> float:
         """What a head is good for where classes are as frequent as priors say: how often it is right, on the input
         what it lets leave."""
-        if head.location.at_input:
+        if head.location.at_input or self.blank:
             return self.leaving(probabilities)
         return float(np.average(self.right(probabilities), weights=self.weights))
 
     def as_good_as_given(self, probabilities: NDArray[np.float32]) -> bool:
         """Beyond two standard errors: no other head could let more samples leave."""
-        if self.specific:
+        if self.specific or self.blank:
             return False
         margin = 2 * np.sqrt(0.25 / len(self.labels))
         return bool(self.accuracy(probabilities) - margin >= float(self.given_right.mean()))
@@ -62,7 +63,8 @@ class Judge:
 
         On the input a head may be right about little and still pay, if it knows what it is right about.
         """
-        anyway = {h.key for h in heads if self.specific or h.location.name in self.pinned}
+        known = self.specific or self.blank  # accuracy says little of what such heads let go
+        anyway = {h.key for h in heads if known or h.location.name in self.pinned}
         if heads[0].location.at_input:
             return anyway | {key for key, p in probabilities.items() if self.leaving(p) >= LEAVING}
         right = {key: self.right(p) for key, p in probabilities.items()}
@@ -102,16 +104,27 @@ class Judge:
 
     def leaving(self, probabilities: NDArray[np.float32], cls: int | None = None) -> float:
         """Share of samples, weighted by priors, that may leave at a head for a point; ``cls``: as that class."""
+        if self.blank:
+            return self._leaving_as_nothing(probabilities, selection.ALLOWED)
         confidence, predicted = self.decision.answers(probabilities)
         here = np.ones(len(predicted), bool) if cls is None else predicted == cls
         return selection.leaving(confidence, predicted == self.labels, self.given_right, here, self.weights)
 
     def surely_leaving(self, probabilities: NDArray[np.float32]) -> float:
         """The same, if one sample more were lost than is: of few samples little is known."""
+        if self.blank:
+            something = max(1, int((self.labels == SOMETHING).sum()))
+            return self._leaving_as_nothing(probabilities, selection.ALLOWED - 1 / something)
         confidence, predicted = self.decision.answers(probabilities)
         right, here = predicted == self.labels, np.ones(len(predicted), bool)
         allowed = selection.ALLOWED - 1 / len(predicted)
         return selection.leaving(confidence, right, self.given_right, here, self.weights, allowed)
+
+    def _leaving_as_nothing(self, probabilities: NDArray[np.float32], allowed: float) -> float:
+        """Share of samples that may leave as nothing where so much of those with something may be lost."""
+        nothing, everyone = self.labels == BLANK, np.ones(len(self.labels), bool)
+        most = allowed * float((~nothing).mean())
+        return selection.leaving(1 - probabilities[:, 0], nothing, everyone, everyone, allowed=most)
 
     def limited(self, judged: Sequence[Judged]) -> tuple[Head, ...]:
         """Of trained heads on the input, the same for the class, or the two, that most would leave as.

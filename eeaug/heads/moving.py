@@ -26,6 +26,8 @@ def axes(source: Source, fit: Features) -> tuple[bool, ...]:
     model knows. It sees edges repeated where nothing was.
     """
     view, decision = source.splits.fit, source.classifier.decision
+    if source.blank:  # only a classifier can be asked
+        return (False,) * len(source.classifier.input_shape[:-1])
     rows = np.arange(0, len(view), -(-len(view) // ASKED))
     x = np.asarray(view.part.x[view.indices[rows]])
     tried = [axis for axis, far in enumerate(farthest(x.shape[1:-1])) if far]

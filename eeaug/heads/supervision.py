@@ -25,7 +25,8 @@ SOFTENED = 2.0  # temperature of the given model's answers that heads are traine
 class Source:
     """The data of a search and how it is read.
 
-    ``specific``: heads know its classes only; None: all.
+    Where exits only say that there is nothing (:attr:`blank`), heads learn to tell nothing from something, and what
+    the given model says of it is the label. ``specific``: heads know its classes only; None: all.
     """
 
     classifier: Classifier
@@ -36,8 +37,14 @@ class Source:
     specific: Specific | None = None
 
     @property
+    def blank(self) -> bool:
+        return self.classifier.decision.kind == "blank"
+
+    @property
     def decision(self) -> Decision:
         """What heads in training answer."""
+        if self.blank:
+            return Decision("binary", 2)
         return self.classifier.decision if self.specific is None else self.specific.decision
 
     def codes(self, features: Features) -> NDArray[np.int64]:
@@ -67,6 +74,8 @@ class Source:
 
     def distilled(self, features: Features, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Half of it what the given model says, softened (Hinton et al. 2015, section 2)."""
+        if self.blank:
+            return self.targets(features, rows)
         softened = temperature.tempered(self.given_answers(features, rows), self.decision, SOFTENED)
         return (self.targets(features, rows) + softened) / np.float32(2)
 

@@ -116,7 +116,7 @@ def search(
 
 def _seen(source: Source, screen: Features) -> Seen | None:
     """The given model on screen, which is of x_train."""
-    if not source.labelled:
+    if not source.labelled or source.blank:
         return None
     right = source.classifier.decision.answers(np.asarray(screen.probabilities))[1] == screen.labels
     return Seen("training", float(right.mean()), len(right))
@@ -157,6 +157,9 @@ def _outcomes(
     source: Source, view: View, features: Features, heads: Sequence[Callable[[], NDArray[np.float32]]]
 ) -> Outcomes:
     """What heads say of a part, by their probabilities (n, outputs) there, and the given model last."""
+    if source.blank:
+        sure = [source.classifier.decision.answers(np.asarray(probabilities()))[0] for probabilities in heads]
+        return Outcomes.before_any(sure, source.labels(features), groups=view.groups)
     classifiers: list[Callable[[], Any]] = [*heads, lambda: features.probabilities]
     pairs = [source.classifier.decision.answers(np.asarray(probabilities())) for probabilities in classifiers]
     labels = source.labels(features)
@@ -326,6 +329,8 @@ class _Work:
             "threads": extraction.threads,
             "classes": None if source.specific is None else source.specific.classes,
         }
+        if source.blank:  # their targets are labels alone
+            facts["blank"] = True
         if heads[0].location.at_input and source.priors is not None:
             facts["priors"] = sorted(source.priors.items())  # which of them go on is weighted
         return store.file(extraction.folder, heads, plan, self.read_by(heads, LEARNT), facts)

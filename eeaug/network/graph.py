@@ -27,6 +27,9 @@ __all__ = ["Block", "block_graph", "blocks", "layer_graph", "peak_elements", "wo
 _PADDING = {"Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
 
 
+END = "outputs"  # of a model that has several
+
+
 @dataclass(frozen=True)
 class Block:
     """A stretch of layers that one tensor enters and one tensor leaves.
@@ -88,7 +91,19 @@ def blocks(classifier: Classifier) -> tuple[Block, ...]:
         graph = layer_graph(classifier.calls, classifier.layout)
     except ConversionError as error:
         raise ConversionError(f"{classifier.file}: {error}") from error
+    ends = list(dict.fromkeys(answer.call for answer in classifier.answers))
+    if len(ends) > 1:
+        _join(graph, ends)
     return tuple(data["block"] for _, data in block_graph(graph).nodes(data=True) if data["block"])
+
+
+def _join(graph: nx.DiGraph, ends: Sequence[str]) -> None:
+    """One end for several outputs, which costs nothing: what all of them come from are the cuts."""
+    shape = (sum(graph.nodes[end]["elements"] for end in ends),)
+    shapes = tuple(graph.nodes[end]["call"].shapes[0] for end in ends)
+    call = Call(name=END, kind=END, inputs=tuple(ends), input_shapes=shapes, shapes=(shape,))
+    graph.add_node(END, call=call, macs={}, parameters=0, elements=0)
+    graph.add_edges_from((end, END) for end in ends)
 
 
 def block_graph(graph: nx.DiGraph) -> nx.DiGraph:
@@ -159,7 +174,9 @@ def _units(graph: nx.DiGraph, order: Sequence[str]) -> list[list[str]]:
     return [unit for unit in units if unit]
 
 
-def _block(graph: nx.DiGraph, before: str, layers: Sequence[str], carries: Sequence[str]) -> Block:
+def _block(graph: nx.DiGraph, before: str, every: Sequence[str], carries: Sequence[str]) -> Block:
+    """The block of these layers, of which END is none; whatever it joins is kept to the end."""
+    layers = [name for name in every if name != END]
     by_kind: dict[str, int] = {}
     operations, results = work([graph.nodes[name] for name in layers])
     for name in layers:
@@ -168,10 +185,10 @@ def _block(graph: nx.DiGraph, before: str, layers: Sequence[str], carries: Seque
     return Block(
         name=layers[-1],
         layers=tuple(layers),
-        shape=graph.nodes[layers[-1]]["call"].shapes[0],
+        shape=graph.nodes[every[-1]]["call"].shapes[0],
         macs=by_kind,
         parameters=sum(graph.nodes[name]["parameters"] for name in layers),
-        peak_elements=peak_elements(graph, before, layers, carries),
+        peak_elements=peak_elements(graph, before, every, carries),
         operations=operations,
         results=results,
         kernels=kernels.of_layers(graph, layers),

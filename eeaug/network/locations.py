@@ -11,8 +11,9 @@ from eeaug.backbone.model import INPUT
 from eeaug.network.graph import Block
 from eeaug.support.sample_layout import SampleLayout
 
-__all__ = ["Location", "find", "pooled_shape", "thinned"]
+__all__ = ["END", "Location", "find", "pooled_shape", "thinned"]
 
+END = "the classifier itself"  # what follows the last block
 # A block of so many layers that holds most of the MACs is a network in one piece, not a residual block.
 TANGLED_LAYERS = 50
 
@@ -43,11 +44,12 @@ class Location:
 
 
 def find(
-    blocks: Sequence[Block], outputs: int, layout: SampleLayout
+    blocks: Sequence[Block], outputs: int, layout: SampleLayout, end: str = END
 ) -> tuple[tuple[Location, ...], dict[str, str]]:
     """The locations in order, and the reason for every block that is none, by its name; of the input, by INPUT.
 
-    ``outputs`` is the width of the classifier's output. The cheapest head averages over space and has one dense
+    ``outputs`` is the width of an exit's output, ``end`` says what follows the last block.
+    The cheapest head averages over space and has one dense
     layer: channels × outputs MACs. Where no more than that follows in the backbone, no exit can save anything.
     """
     locations: list[Location] = []
@@ -59,7 +61,7 @@ def find(
     def settle(name: str, after: int, shape: tuple[int, ...], carries: tuple[str, ...] = ()) -> None:
         head = shape[-1] * outputs if shape else 0
         if after == len(blocks):
-            reasons[name] = "the classifier itself"
+            reasons[name] = end
         elif not 1 <= len(shape) <= 3:
             reasons[name] = f"no head for a tensor of shape {shape}"
         elif None in shape:

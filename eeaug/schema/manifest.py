@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eeaug.cascade.measures import MEASURES
+from eeaug.cascade.measures import KINDS, MEASURES
 from eeaug.data.front_ends import KINDS as FRONT_ENDS
 from eeaug.schema.design import CHOICES, THRESHOLD
 from eeaug.schema.npu import VELA
@@ -88,7 +88,7 @@ def _manifest(files: Schema) -> Schema:
 
 _DECISION = record(
     "How an output becomes a class.",
-    kind=text("One of several classes, of two, or labels.", one_of=("softmax", "binary", "multilabel")),
+    kind=text("One of several classes, of two, labels, or whether there is nothing.", one_of=KINDS),
     classes=count("How many.", "classes", least=2),
     measure=text("Of confidence.", one_of=tuple(MEASURES)),
 )
@@ -162,17 +162,23 @@ _STAGE = extended(
             count("Size of an axis.", "values", least=1),
             minItems=1,
         ),
-        outputs=record(
-            "What it gives.",
-            probabilities=text("Name of what its classifier says.", **_NAME),
-            handover=rows(
-                "What goes on, none after the last stage: what it computes, then inputs of the model as they came.",
-                record(
-                    "A tensor.",
-                    name=text("Its name.", **_NAME),
-                    shape=_SHAPE,
-                    bytes=count("Of a sample, in its processor's arithmetic.", "B"),
+        outputs=extended(
+            record(
+                "What it gives.",
+                probabilities=text("Name of what its classifier says; null: it has none.", null=True, **_NAME),
+                handover=rows(
+                    "What goes on, none after the last stage: what it computes, then inputs of the model as is.",
+                    record(
+                        "A tensor.",
+                        name=text("Its name.", **_NAME),
+                        shape=_SHAPE,
+                        bytes=count("Of a sample, in its processor's arithmetic.", "B"),
+                    ),
                 ),
+            ),
+            returns=rows(
+                "Outputs of a model that may be any, in the last stage.",
+                record("A tensor.", name=text("Its name.", **_NAME), shape=_SHAPE, dtype=text("Of its values.")),
             ),
         ),
         reuse=or_null(

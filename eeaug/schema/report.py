@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from eeaug.cascade.measures import KINDS
 from eeaug.schema.c_files import c_files
 from eeaug.schema.design import (
     BASES,
@@ -107,7 +108,7 @@ _MODEL = record(
     macs=count("Of one inference.", "MAC"),
     input_shape=rows("Of one sample, without batch.", count("Size of an axis.", "values")),
     classes=rows("Names of the classes.", text("A name.")),
-    decision=text("How its output becomes a class.", one_of=("softmax", "binary", "multilabel")),
+    decision=text("How its output becomes a class.", one_of=KINDS),
 )
 
 _HARDWARE = extended(

@@ -73,5 +73,8 @@ SETTINGS = extended(
     architecture=text("Base name of the description of layers of a file of weights, if it was given."),
     input_shape=text("Shape of a sample, N,N,..., if it was given.", pattern=r"^\d+(,\d+)*$"),
     decision=text("What outputs are read as, if that was given.", one_of=DECISIONS),
+    blank=flag("Whether the data's labels say which samples hold nothing, and exits say that alone."),
+    max_blank_loss=share("Budget of --blank: of samples with something, those that exits may lose."),
+    blank_when=text("What says of the given model's outputs that a sample holds nothing; without it labels do."),
     c_prefix=text("What names in C files begin with; without it the model's name.", pattern=f"^{C_PREFIX}$"),
 )

@@ -61,7 +61,7 @@ def front(problem: Problem, m: int) -> NDArray[np.intp]:
         rooms = _rooms(steps, cascades.rows) if len(cascades.rows) else None
     labels = _Pass(steps, few=False, rooms=rooms).front()
     wrong = labels.rows[:, WRONG]
-    values = problem.objective.value(labels.rows[:, COST], 1 - wrong)
+    values = problem.objective.value(labels.rows[:, COST], problem.outcomes.accuracy_of(1 - wrong))
     best: dict[tuple[int, ...], tuple[float, float]] = {}
     for *key, arch in zip(values.tolist(), wrong.tolist(), labels.exits.tolist(), strict=True):
         best[tuple(arch)] = min(best.get(tuple(arch), (np.inf, np.inf)), (key[0], key[1]))

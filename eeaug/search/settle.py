@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,7 +192,8 @@ def score(problem: Problem, archs: Indices) -> Tables:
     if problem.independent:
         leave, right = (table[archs] for table in problem.marginals)
         return independent_tables(leave, right, float(problem.outcomes.accuracies[-1]))
-    return exact_tables(problem.bins, problem.correct, archs, problem.thresholds, weights)
+    tables = exact_tables(problem.bins, problem.correct, archs, problem.thresholds, weights)
+    return replace(tables, accuracy=problem.outcomes.accuracy_of(tables.accuracy))
 
 
 def lowest(problem: Problem, archs: Indices, costs: Floats) -> float:

@@ -146,7 +146,7 @@ def graph(
         for node, (reach, accuracy, alive, lost) in level.items():
             length = spent[node] + scale * reach * costs[k]
             going_on, highest = bounds.after(reach, accuracy, alive)
-            shortest = length + scale * going_on * costs[k + 1] + objective.penalty(highest)
+            shortest = length + scale * going_on * costs[k + 1] + objective.penalty(outcomes.accuracy_of(highest))
             thereafter = [lost] * len(grid[k]) if by_class is None else by_class.after(lost, alive)
             for i in np.flatnonzero(np.isfinite(shortest) & (shortest <= most)):
                 t, then = grid[k][i], thereafter[i]
@@ -172,7 +172,7 @@ def graph(
             total = accuracy + reach * float(outcomes.accuracies[m])
         else:
             total = accuracy + float(outcomes.share(alive & correct[m]))
-        weight = scale * reach * costs[m] + float(objective.penalty(total))
+        weight = scale * reach * costs[m] + float(objective.penalty(outcomes.accuracy_of(np.asarray(total))))
         if np.isfinite(weight) and (classes is None or classes.allows(lost.drops).all()):
             network.add_edge(node, SINK, weight=weight)
     return network

@@ -10,9 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from eeaug.cascade.blank_rule import BlankRule
 from eeaug.errors import InputError
 from eeaug.settings.parts import Goal, Input, Running, Training
-from eeaug.settings.vocabulary import C_PREFIX, FAMILIES, FORMATS, HEADERS, LEAST_ALPHA, WITH_NAMES, flag, needed
+from eeaug.settings.vocabulary import (
+    C_PREFIX,
+    CLASSIFIERS_ONLY,
+    FAMILIES,
+    FORMATS,
+    HEADERS,
+    LEAST_ALPHA,
+    MAX_ACCURACY_DROP,
+    WITH_NAMES,
+    flag,
+    needed,
+)  # fmt: skip
 from eeaug.support.spelling import nearest
 
 __all__ = ["Contradiction", "check", "command_line", "python", "unpromised"]
@@ -78,6 +90,7 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
             f"{{max_class_drop}} compares with the given model, class by class: not with {{{option}}}",
             recipe="trecx",
         )
+    _check_blank(input, goal, training, running)
     if goal.least_alpha is not None and not goal.target_class:
         raise Contradiction("{least_alpha} is of the thresholds of {target_class}, which was not asked for")
     if training.exit_weight is not None and training.recipe != "trecx":
@@ -93,6 +106,46 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
             "{target_class} is about the float cascade alone: not with {formats}", formats="tflite-int8, tflm"
         )
     _check_promise(input, goal, training)
+
+
+def _check_blank(input: Input, goal: Goal, training: Training, running: Running) -> None:
+    """Exits that say "nothing here": no option is with them that is about classes or changes the given model."""
+    if not input.blank and input.blank_when is None:
+        if goal.max_blank_loss is not None:
+            raise Contradiction("{max_blank_loss} is the budget of {blank} or {blank_when}: neither was asked for")
+        return
+    if input.blank and input.blank_when is not None:
+        raise Contradiction("{blank} takes labels, {blank_when} what the given model says: give one of them")
+    mode = "blank" if input.blank else "blank_when"
+    if input.blank_when is not None:
+        BlankRule(input.blank_when)
+    for option, given in {
+        "max_accuracy_drop": goal.max_accuracy_drop not in (MAX_ACCURACY_DROP, goal.max_blank_loss),
+        "efficiency_weight": goal.efficiency_weight is not None,
+        "max_class_drop": goal.max_class_drop is not None,
+        "target_class": bool(goal.target_class),
+        "scoring": goal.scoring != "exact",
+        "correction": goal.correction != 1,
+        "labels": input.labels != "given",
+        "priors": input.priors is not None,
+        "output_name": input.output_name is not None,
+        "decision": input.decision is not None,
+        "confidence": input.confidence != "max-softmax",
+        "finetune": bool(training.finetune),
+        "recipe": training.recipe != "frozen",
+    }.items():
+        if given:
+            hint = "; {max_blank_loss} is the budget" if option in ("max_accuracy_drop", "max_class_drop") else ""
+            raise Contradiction(
+                f"{{{mode}}}: exits say only that a sample holds nothing, and all outputs stay the given model's: "
+                f"not with {{{option}}}{hint}",
+            )  # fmt: skip
+    if unwritten := [name for name in running.formats if name in CLASSIFIERS_ONLY]:
+        possible = ", ".join(name for name in FORMATS if name not in CLASSIFIERS_ONLY)
+        raise Contradiction(
+            f"{{formats}}: its last stage is a classifier, which {{{mode}}} has not; there {possible} are possible",
+            formats=unwritten[0],
+        )
 
 
 def _check_prefix(running: Running) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eeaug.errors import InputError
-from eeaug.settings.vocabulary import ALWAYS
+from eeaug.settings.vocabulary import ALWAYS, MAX_ACCURACY_DROP
 
 __all__ = [
     "MAX_CACHE_BYTES", "MAX_EPOCHS", "MAX_LOCATIONS", "Goal", "Input", "Running", "Training", "default_cache",
@@ -28,8 +28,10 @@ class Input:
     ``output_name`` picks one of several outputs. ``decision``: one of DECISIONS, what outputs are read as; None:
     what they, the labels and the loss say. ``labels`` "none": the given model's answers serve as labels.
     ``calibrate_on`` "held" (x_val, else x_test) or "train". ``unit``: one of UNITS, what promises are about where
-    the data has groups. ``confidence``: a measure of output.MEASURES. ``custom_objects``: files or modules of code
-    that define layers and activations of the model.
+    the data has groups. ``confidence``: a measure of output.MEASURES. ``blank``: the model may be any, and exits
+    say only that a sample holds nothing, as its labels say; ``blank_when``: the same, as this BlankRule says of the
+    given model's outputs. ``custom_objects``: files or modules of code that define layers and activations of the
+    model.
     """
 
     model: Path
@@ -44,6 +46,8 @@ class Input:
     calibrate_on: str = "held"
     unit: str = "group"
     confidence: str = "max-softmax"
+    blank: bool = False
+    blank_when: str | None = None
     allow_chance: bool = False
     allow_unsafe: bool = False
     custom_objects: tuple[str, ...] = ()
@@ -56,6 +60,7 @@ class Goal:
     ``max_ram_bytes`` bounds every memory that is a processor's RAM, ``max_flash_bytes`` the flash of all together.
     ``max_accuracy_drop`` None with ``efficiency_weight`` w: the weighted objective of thresholds.Objective.
     ``period_s``: one inference that often, with sleep between; None: not known.
+    ``max_blank_loss``: of --blank, the share of samples with something that may be lost; None: MAX_BLANK_LOSS.
     ``max_class_drop`` bounds the accuracy drop of every class. ``promise``: one of PROMISES, None: as
     ``Settings.promises`` says. ``risk`` δ: what is proven holds with probability 1 − δ; None: RISK.
     ``target_class``: names or numbers of the classes that exits are for; none: all. ``least_alpha``: their smallest
@@ -70,8 +75,9 @@ class Goal:
     period_s: float | None = None
     max_ram_bytes: float | None = None
     max_flash_bytes: float | None = None
-    max_accuracy_drop: float | None = 0.01
+    max_accuracy_drop: float | None = MAX_ACCURACY_DROP
     efficiency_weight: float | None = None
+    max_blank_loss: float | None = None
     max_class_drop: float | None = None
     promise: str | None = None
     risk: float | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from eeaug.settings import contradictions
 from eeaug.settings.parts import Goal, Input, Running, Training
-from eeaug.settings.vocabulary import ALWAYS, EFFORTS, FORMATS, RISK, SAMPLED, TRECX_EPOCHS, needed
+from eeaug.settings.vocabulary import ALWAYS, EFFORTS, FORMATS, MAX_BLANK_LOSS, RISK, SAMPLED, TRECX_EPOCHS, needed
 
 __all__ = ["PARTS", "Settings"]
 
@@ -33,6 +33,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         contradictions.check(self.input, self.goal, self.training, self.running)
+        if self.blank:  # the same budget of other samples; a later decision hears no class of earlier ones
+            given = self.goal.max_blank_loss
+            budget = MAX_BLANK_LOSS if given is None else given
+            goal = replace(self.goal, max_accuracy_drop=budget, max_blank_loss=budget, reuse=False)
+            object.__setattr__(self, "goal", goal)
         asked = {*ALWAYS, *needed(self.running.formats)}
         formats = tuple(name for name in FORMATS if name in asked)
         object.__setattr__(self, "running", replace(self.running, formats=formats))
@@ -50,6 +55,11 @@ class Settings:
         if options:
             raise TypeError(f"there is no option {', '.join(options)}")
         return cls(**parts)
+
+    @property
+    def blank(self) -> bool:
+        """Whether exits only say that a sample holds nothing."""
+        return self.input.blank or self.input.blank_when is not None
 
     @property
     def most_locations(self) -> float:
@@ -117,6 +127,9 @@ class Settings:
             "max_locations": training.max_locations,
             "effort": training.effort,
             "formats": list(running.formats),
+            **({"blank": True} if input.blank else {}),
+            **({"max_blank_loss": goal.max_blank_loss} if self.blank else {}),
+            **({} if input.blank_when is None else {"blank_when": input.blank_when}),
             **({} if goal.period_s is None else {"period_s": goal.period_s}),
             **({} if input.architecture is None else {"architecture": input.architecture.name}),
             **({"custom_objects": [_base(one) for one in input.custom_objects]} if input.custom_objects else {}),

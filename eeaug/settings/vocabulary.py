@@ -23,6 +23,9 @@ UNITS = ("group", "sample")  # what was drawn independently, where the data has 
 MOST_EXITS = 3
 CONFIGURATIONS = 10_000_000  # of one architecture: what its tables may hold
 RISK = 0.05  # that a proof may fail with
+MAX_ACCURACY_DROP = MAX_BLANK_LOSS = 0.01  # by default
+# Formats that have no last stage but that of a classifier.
+CLASSIFIERS_ONLY = ("tflite-int8", "tflm", "c", "c-int8", "vela")
 MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 MAX_THREADS = 1024
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)

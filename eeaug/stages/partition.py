@@ -21,9 +21,11 @@ __all__ = [
     "backbone",
     "exit_name",
     "exit_output",
+    "final_output",
     "monolith",
     "stage_graph",
     "stages",
+    "whole",
 ]
 
 PROBABILITIES = "probabilities"
@@ -89,6 +91,11 @@ def exit_output(handover: str) -> str:
     return f"exit_{handover.removeprefix(HANDOVER)}"
 
 
+def final_output(name: str) -> str:
+    """The augmented model's output that is the given model's output of this name."""
+    return f"{FINAL}_{name}"
+
+
 def exit_name(trained: Trained) -> str:
     """The augmented model's output of this exit; the names of the head's layers begin with it."""
     return exit_output(handover_name(trained.head.location.name))
@@ -119,6 +126,7 @@ def stages(
         trained = exits[k] if k < len(exits) else None
         end = trained.head.location if trained else None
         onward = None
+        ends = [*_reads(trained), *([end.name] if end else _ends(classifier))]
         if end:
             passed = layout.only(end.carries)
             onward = SampleLayout((handover_name(end.name), *passed.names), (end.shape, *passed.shapes))
@@ -131,7 +139,7 @@ def stages(
                 exit=trained,
                 threshold=thresholds[k] if trained else None,
                 row=row,
-                takes=_taken(classifier, start, row, [*_reads(trained), end.name if end else classifier.output]),
+                takes=_taken(classifier, start, row, ends),
                 onward=onward,
                 bytes_per_element=width,
                 macs=macs[k],
@@ -143,6 +151,11 @@ def stages(
         if end and onward:
             start, row = end.name, onward
     return tuple(cut)
+
+
+def _ends(classifier: Classifier) -> list[str]:
+    """The calls that the last stage computes."""
+    return list(dict.fromkeys(answer.call for answer in classifier.answers)) or [classifier.output]
 
 
 def _nodes(classifier: Classifier, start: str | None, row: SampleLayout) -> dict[str, str]:
@@ -162,32 +175,52 @@ def _taken(classifier: Classifier, start: str | None, row: SampleLayout, ends: S
 def stage_graph(classifier: Classifier, stage: Stage) -> tuple[Any, dict[str, Any]]:
     """The stage's Keras input, or a list of them, and its outputs by name: probabilities, then the hand-over.
 
-    The last stage has no hand-over; inputs of the model that others hand on are no outputs.
+    The last stage has no hand-over; inputs of the model that others hand on are no outputs. That of a model that
+    may be any gives the model's outputs instead, by their names.
     """
     import keras
 
     nodes = _nodes(classifier, stage.start, stage.row)
     inputs = {name: keras.Input(stage.row.shape_of(name), name=name) for name in stage.takes}
-    end = stage.end or classifier.output
-    tensors = classifier.replay({nodes[name]: t for name, t in inputs.items()}, [*_reads(stage.exit), end])
+    ends = _ends(classifier) if stage.end is None else [stage.end]
+    tensors = classifier.replay({nodes[name]: t for name, t in inputs.items()}, [*_reads(stage.exit), *ends])
     given = list(inputs.values()) if len(inputs) > 1 else inputs[stage.takes[0]]
     if stage.exit is None:
-        return given, {PROBABILITIES: _final(classifier, tensors[end])}
-    handover = keras_to_onnx.as_float32(tensors[end], "eeaug_handover")
+        if classifier.answers:
+            return given, _answers(classifier, tensors, stage.start)
+        return given, {PROBABILITIES: _final(classifier, tensors[classifier.output])}
+    handover = keras_to_onnx.as_float32(tensors[ends[0]], "eeaug_handover")
     return given, {PROBABILITIES: _attached(stage.exit, tensors), str(stage.handover): handover}
 
 
+def whole(classifier: Classifier) -> tuple[Any, dict[str, Any]]:
+    """A model that may be any by itself: its Keras input or a list of them, and its outputs by name."""
+    import keras
+
+    inputs = classifier.fresh_inputs(keras)
+    given = list(inputs.values())
+    tensors = classifier.replay(inputs, _ends(classifier))
+    return given if classifier.layout.several else given[0], _answers(classifier, tensors, None)
+
+
 def monolith(classifier: Classifier, exits: Sequence[Trained]) -> Any:
-    """The whole early-exit model: one output per classifier, ``exit_<location>`` in order, then ``final``."""
+    """The whole early-exit model: one output per classifier, ``exit_<location>`` in order, then ``final``.
+
+    Of a model that may be any, its outputs as ``final_<name>``.
+    """
     import keras
 
     inputs = classifier.fresh_inputs(keras)
     locations = [trained.head.location.name for trained in exits]
     earlier = [name for trained in exits for name in _reads(trained)]
-    ends = list(dict.fromkeys([*earlier, *locations, classifier.output]))
+    ends = list(dict.fromkeys([*earlier, *locations, *_ends(classifier)]))
     tensors = classifier.replay(inputs, ends)
     outputs = {exit_name(trained): _attached(trained, tensors) for trained in exits}
-    outputs[FINAL] = _final(classifier, tensors[classifier.output])
+    if classifier.answers:
+        answers = _answers(classifier, tensors, None)
+        outputs |= {final_output(name): tensor for name, tensor in answers.items()}
+    else:
+        outputs[FINAL] = _final(classifier, tensors[classifier.output])
     given = list(inputs.values())
     return keras.Model(given if classifier.layout.several else given[0], outputs, name="augmented")
 
@@ -208,6 +241,22 @@ def backbone(augmented: Any, path: Path) -> Classifier:
 
 def _final(classifier: Classifier, tensor: Any) -> Any:
     return keras_to_onnx.as_float32(classifier.probabilities(tensor), "eeaug_final")
+
+
+def _answers(classifier: Classifier, tensors: Mapping[str, Any], start: str | None) -> dict[str, Any]:
+    """The outputs of a model that may be any by name, of its calls' tensors; ``start`` is what a stage is given."""
+    import keras
+
+    answers: dict[str, Any] = {}
+    for answer in classifier.answers:
+        tensor = tensors[answer.call]
+        tensor = tensor[answer.index] if isinstance(tensor, (list, tuple)) else tensor
+        name = f"eeaug_{answer.name}"
+        if answer.returned == "float32":
+            tensor = keras_to_onnx.as_float32(tensor, name)
+        # what the stage is given may be an output, too
+        answers[answer.name] = keras.layers.Identity(name=name)(tensor) if answer.call == start else tensor
+    return answers
 
 
 def _reads(trained: Trained | None) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eeaug.data import Data, load, parse_priors, split, weights
+from eeaug.data import Data, labels, load, parse_priors, split, weights
 from eeaug.errors import EeaugError, InputError
 from eeaug.settings import Contradiction
 from eeaug.settings.contradictions import python
@@ -215,3 +215,16 @@ def test_names_that_are_not_the_bundle_s(tmp_path: Path, names: list[str], words
     data = read(tmp_path, y_train=np.array([0, 1] * 20), class_names=np.array(names))
     with pytest.raises(InputError, match=words):
         data.in_order(NAMES)
+
+
+def test_something_is_all_that_is_not_nothing() -> None:
+    assert labels.something("y", np.array([0, 2, 1, 0]), None).tolist() == [0, 1, 1, 0]
+    assert labels.something("y", np.array([0, 2, 1, 0]), ("car", "Empty", "dog")).tolist() == [1, 1, 0, 1]
+    rows = np.array([[0, 0], [1, 0], [1, 1]], np.uint8)
+    assert labels.something("y", rows, None).tolist() == [0, 1, 1]
+    for names, why in (
+        (("car", "dog"), "none of the classes car, dog"),
+        (("none", "blank"), "more than one of the"),
+    ):
+        with pytest.raises(InputError, match=f"y: {why}.* is nothing: call one nothing"):
+            labels.something("y", np.array([0, 1]), names)

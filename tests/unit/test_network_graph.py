@@ -258,3 +258,22 @@ def test_thinned_locations_are_spread_over_the_macs(steps: list[int], most: int,
 def test_more_than_every_location_is_every_location() -> None:
     every = [locations.Location(str(i), i, (4,), 9 - i) for i in range(3)]
     assert locations.thinned(every, float("inf")) == tuple(every)
+
+
+def test_several_outputs_are_cut_before_the_first_of_them_is_taken() -> None:
+    net = Net((8, 8, 3))
+    net.conv("a", "input", 4)
+    net.conv("b", "a", 4)
+    net.conv("c", "b", 4)
+    net.conv("d", "c", 8, stride=2)
+    assert [b.name for b in net.blocks()] == ["a", "b", "c", "d"]
+    taken = net.blocks("b", "d")  # an output is a cut itself, if all else comes from it
+    assert [(b.name, b.layers) for b in taken] == [("a", ("a",)), ("b", ("b",)), ("d", ("c", "d"))]
+    assert taken[-1].shape == (8 * 8 * 4 + 4 * 4 * 8,) and sum(b.total_macs for b in taken) == sum(
+        b.total_macs for b in net.blocks()
+    )
+    assert taken[-1].peak_elements == 2 * 8 * 8 * 4 + 4 * 4 * 8  # b is kept until d is there
+    two = net.blocks("a", "b", "d")
+    assert [b.name for b in two] == ["a", "d"]
+    places, reasons = locations.find(taken, 1, one_input(8, 8, 3), "the model's own outputs")
+    assert [at.name for at in places] == ["input", "a", "b"] and reasons == {"d": "the model's own outputs"}

@@ -40,7 +40,10 @@ def test_it_is_a_schema_and_the_sample_follows_it() -> None:
 def optional(at: str) -> set[str]:
     """What is at this place for some bundles only."""
     if at.endswith("settings"):
-        return {"architecture", "input_shape", "decision", "c_prefix", "custom_objects", "period_s"}
+        return {
+            "architecture", "input_shape", "decision", "blank", "blank_when", "c_prefix", "custom_objects",
+            "max_blank_loss", "period_s",
+        }  # fmt: skip
     if at.endswith(".preprocessing"):
         return {"front_end", "inputs"}
     if at.endswith(".hardware"):
@@ -54,6 +57,8 @@ def optional(at: str) -> set[str]:
         return {"model_inputs", *optional_facts}
     if "manifest" not in at:
         return set()
+    if at.endswith(".stages[].outputs"):
+        return {"returns"}
     return (
         {"int8", "tflm", "vela", *CHOICES}
         if at.endswith(".stages[]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,16 @@ def test_values_become_plain_ones() -> None:
     assert made(priors={"Shirt": 0.5, 3: 0.25}).input.priors == "Shirt=0.5,3=0.25"
 
 
+def test_the_budget_of_blank_is_what_may_be_lost_of_somethings() -> None:
+    for options, budget in (({"blank": True}, 0.01), ({"blank_when": "max(a) < 1", "max_blank_loss": "5%"}, 0.05)):
+        asked = made(**options)
+        assert asked.blank and asked.goal.max_accuracy_drop == asked.goal.max_blank_loss == budget
+        assert not asked.goal.reuse and replace(asked, running=asked.running) == asked
+        stored = asked.as_dict(3)
+        assert Settings.of(model=Path("m"), hardware="psoc6", **{k: stored[k] for k in options}).blank
+    assert not made().blank and "max_blank_loss" not in made().as_dict(3)
+
+
 def test_unknown_options_are_type_errors_with_a_hint() -> None:
     with pytest.raises(TypeError, match=r"no option 'max_latency'; did you mean 'max_latency_s'\?"):
         made(max_latency=2.5)
@@ -89,6 +99,16 @@ def test_unknown_options_are_type_errors_with_a_hint() -> None:
         ({"formats": "c", "c_prefix": "9lives"}, "c_prefix='9lives': must be a letter, then at most 39"),
         ({"formats": "c", "c_prefix": "Float"}, "c_prefix='Float': a file of this name with .h would hide"),
         ({"formats": "tflite", "c_prefix": "kws"}, "c_prefix= is of the formats tflm, c, c-int8, none of which"),
+        ({"blank": True, "blank_when": "max(a) < 1"}, "blank= takes labels, blank_when= what the given model says"),
+        ({"blank_when": "max(a)"}, '--blank-when "max(a)": it is a number and must be a comparison'),
+        ({"max_blank_loss": 0.1}, "max_blank_loss= is the budget of blank= or blank_when=: neither was asked for"),
+        ({"blank": True, "max_accuracy_drop": 0.1}, "not with max_accuracy_drop=; max_blank_loss= is the budget"),
+        ({"blank": True, "priors": "a=0.9"}, "all outputs stay the given model's: not with priors="),
+        ({"blank_when": "max(a) < 1", "finetune": 2}, "blank_when=: exits say only that a sample holds nothing"),
+        ({"blank": True, "labels": "none"}, "not with labels="),
+        ({"blank": True, "output_name": "a"}, "not with output_name="),
+        ({"blank": True, "efficiency_weight": 0.5}, "not with efficiency_weight="),
+        ({"blank": True, "formats": "c"}, "formats='c': its last stage is a classifier, which blank= has not"),
         ({"formats": "tflight"}, "formats='tflight': no such format; did you mean 'tflite'?"),
         ({"least_alpha": 0.9}, "least_alpha= is of the thresholds of target_class="),
         ({"efficiency_weight": 0.5, "max_accuracy_drop": 0.1}, "efficiency_weight= and max_accuracy_drop= are two"),

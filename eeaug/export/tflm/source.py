@@ -309,6 +309,7 @@ def _stage(cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStag
     if before is not None and before.handover is not None:
         source = before.output(before.handover.name).replace("stage.", f"interpreter_{before.number}->")
     row = k if cascade.reuse else 0
+    assert entry.probabilities is not None, "--blank is refused"
     probabilities = part.output(entry.probabilities)
     weights = "nullptr"
     lines = []

@@ -39,6 +39,7 @@ from eeaug.stages.partition import Stage
 
 __all__ = ["benefit_curve", "build", "metrics_of", "points_of"]
 
+HALF = np.float32(0.5)
 CURVE_POINTS = 40  # of each front
 _TIMES = tuple(key for key, figure in FIGURES.items() if figure.null and figure.estimated)
 
@@ -314,10 +315,17 @@ def _exits(chosen: Chosen, stages: Sequence[Stage], costs: Costs, rows: Outcomes
             "threshold": chosen.thresholds[k],
             "macs": int(cumulative[k]),
             "head_macs": int(costs.head_macs[e]),
-            "accuracy": float(rows.accuracies[k]),
+            "accuracy": _accuracy(rows, k),
         }
         for k, e in enumerate(chosen.design.exits)
     ]
+
+
+def _accuracy(rows: Outcomes, k: int) -> float:
+    """Of an exit by itself; of one that only says that there is nothing, how often it tells that from something."""
+    if rows.judged is None:
+        return float(rows.accuracies[k])
+    return float(rows.share((rows.confidence[k] >= HALF) != rows.judged))
 
 
 def _known(value: float) -> float | None:

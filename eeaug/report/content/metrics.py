@@ -150,7 +150,7 @@ def independent(
         reach *= 1 - float(outcomes.share(leaves))
     return _metrics(
         segments, np.array(leave), basis,
-        split=split, samples=outcomes.samples, accuracy=accuracy,
+        split=split, samples=outcomes.samples, accuracy=float(outcomes.accuracy_of(np.asarray(accuracy))),
         precision=None, recall=None, worst_class=None,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from eeaug.report import units
 
 __all__ = ["block", "clause", "together_of"]
 
+BLANK = "share of samples with something that is lost"
 FEW_GROUPS = 30  # fewer make a cluster-robust error far too small
 
 
@@ -63,6 +64,7 @@ def together_of(points: Sequence[Point]) -> float | None:
 
 def _statement(promise: Promise, labels: str, *, asked: bool, given_last: bool) -> str:
     what = "disagreement with the given model" if labels == "none" else "accuracy drop"
+    what = BLANK if promise.blank else what
     if promise.kind == "none":
         if promise.budget is None:
             return f"Nothing is promised of the {what}: there is no budget for it."
@@ -74,10 +76,10 @@ def _statement(promise: Promise, labels: str, *, asked: bool, given_last: bool) 
     budget = units.points(promise.budget, signed=False)
     if promise.class_drop is not None:
         budget += f", and that of every class within {units.points(promise.class_drop, signed=False)}"
-    drawn = f"{promise.samples:,} {promise.part} samples"
+    drawn = f"{promise.samples:,} {promise.part} samples{_kind(promise)}"
     if promise.grouped:
         alike = ", each group counting alike" if promise.kind == "proven" else ""
-        drawn = f"{promise.units:,} groups of {promise.part} ({promise.samples:,} samples{alike})"
+        drawn = f"{promise.units:,} groups of {promise.part} ({promise.samples:,} samples{_kind(promise)}{alike})"
     others = (
         f" {promise.compared:,} other {promise.part} samples have chosen the design." if promise.compared else ""
     )
@@ -150,4 +152,8 @@ def _labels(promise: Promise) -> str:
 
 
 def _units(promise: Promise) -> str:
-    return "groups" if promise.grouped else f"{promise.part} samples"
+    return "groups" if promise.grouped else f"{promise.part} samples{_kind(promise)}"
+
+
+def _kind(promise: Promise) -> str:
+    return " with something" if promise.blank else ""

@@ -35,23 +35,28 @@ def sentence(
     ``without_exits``: what no exit does, and why, where that is known.
     """
     where = "on the test part" if design["split"] == "test" else "on the choose part (no test data)"
+    blank = chosen.decision.kind == "blank"
+    kept = "of samples with something kept" if blank else "accuracy"
     if not chosen.design.exits:
         words = {"proven": "could be proven to keep the budget", "expected": "is expected to keep the budget"}
         why = words[promised.kind] if promised.tested else "pays off within the limits"
         why = f"{why}:" if without_exits is None else f"{without_exits};"
         return (
             f"No early exit {why} the whole model runs on {stages[0].processor}, "
-            f"{units.macs(design['mean_macs'])} MACs, {units.share(design['accuracy'])} accuracy {where}."
+            f"{units.macs(design['mean_macs'])} MACs, {units.share(design['accuracy'])} {kept} {where}."
         )
     exits = ", ".join(str(stage.end) for stage in stages[:-1])
     drop = baseline["accuracy"] - design["accuracy"]
     if labels == "none":
         change = f"another answer than the given model on {units.share(drop)} of samples"
+    elif blank:
+        change = f"{units.share(drop)} of samples with something lost"
     else:
         change = f"{_change(drop)} than the given model"
     sure = promise.clause(promised)
+    leave = "leave early as nothing" if blank else "leave early"
     return (
-        f"{_early(design)} of samples leave early (at {exits}): {_saved(baseline, design)}, {change} {where}"
+        f"{_early(design)} of samples {leave} (at {exits}): {_saved(baseline, design)}, {change} {where}"
         + (f"; {sure}." if sure else ".")
         + _more(baseline, design)
     )
@@ -163,8 +168,9 @@ def _dropping(decided: Decided, goal: Goal) -> str | None:
         return None
     drop, saved, design = min(nearer, key=lambda each: each[0])
     place = ", ".join(decided.searched.costs.exits[e].location for e in design.exits)
+    option = "--max-accuracy-drop" if goal.max_blank_loss is None else "--max-blank-loss"
     return (
         f"saves MACs within {units.points(budget, signed=False)}: the nearest ({place}) saves {saved:.1%} and "
         f"loses {units.points(drop, signed=False)} of the samples that compare designs, which "
-        f"--max-accuracy-drop {100 * drop + 0.05:.1f}pp allows"
+        f"{option} {100 * drop + 0.05:.1f}pp allows"
     )

@@ -118,7 +118,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         worst=facts.worst_class_bound(report),
         gap=facts.independence_gap(report), battery_note=battery.note(report, use) if use else "",
         estimated=facts.estimated(report), basis=counted.basis(report), drop_name=facts.drop_name(report),
-        accuracy_name="accuracy" if report["settings"]["labels"] == "given" else "agreement",
+        accuracy_name=facts.accuracy_name(report),
         first_sent=design["segments"][0]["received_bytes"] > 0, charts=_charts(report), times=_times(times),
         sums=lambda key, k: [f"design.segments.{j}.{key}" for j in range(k + 1)],
         command=reproduce.command(report, manifest, place).replace(" --", " \\\n  --"),

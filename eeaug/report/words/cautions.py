@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from eeaug.cascade.output import STEP
 from eeaug.design.refine import LEAST_SAVING
 from eeaug.report.units import points, share
-from eeaug.report.words.facts import Report
+from eeaug.report.words.facts import Report, accuracy_name, is_blank
 from eeaug.settings import COSTS
 from eeaug.support.progress import UNEQUAL
 from eeaug.support.quantities import apart
@@ -75,8 +75,11 @@ def sentences(report: Report) -> Iterator[str]:
     """The warnings that follow from what the report says."""
     design, base, settings = report["design"], report["baseline"], report["settings"]
     budget, samples = settings["max_accuracy_drop"], base["choose"]["samples"]
+    if is_blank(report) and report["promise"]["promise"] != "none":
+        samples = report["promise"]["samples"]  # with something
     if samples < FEW_SAMPLES:
-        yield f"thresholds were decided on {samples} samples only: one is {100 / samples:.1f} points of accuracy"
+        of = accuracy_name(report)
+        yield f"thresholds were decided on {samples} samples only: one is {100 / samples:.1f} points of {of}"
     if settings["correction"] < 1:
         yield (
             f"--correction {settings['correction']:g} lowers the thresholds that were found: more samples leave "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eeaug.report.units import UNKNOWN, relative, seconds, share, size
-from eeaug.report.words.facts import Report, c_blocks
+from eeaug.report.words.facts import Report, c_blocks, is_blank
 from eeaug.support.progress import OTHERWISE
 
 __all__ = ["DEVICE_FORMATS", "basis", "differing", "note", "rows", "title"]
@@ -74,9 +74,8 @@ def basis(report: Report) -> str:
     measured = ", ".join(f"{name} {runtime or 'not said'}" for name, runtime in runtimes.items())
     beginning = f"Latencies and energies are the profile's, whose rates are of this runtime: {measured}"
     if not written:
-        return (
-            f"{beginning}; no format for a device was written that they could be counted of (--format c, c-int8)."
-        )
+        could = "" if is_blank(report) else " (--format c, c-int8)"
+        return f"{beginning}; no format for a device was written that they could be counted of{could}."
     lacking = [f"{why} of {name}" for name, why in report["hardware"]["by_rates"].items() if why is not None]
     missing = dict.fromkeys([*_missing(report), *lacking])
     return f"{beginning}; not counted: {'; '.join(missing)}." if missing else f"{beginning}."

@@ -50,6 +50,8 @@ def _asked(report: Report) -> str:
     parts = [f"least {cost}" if weight is None else f"least weighted cost, {weight:g} on {cost}"]
     if settings["max_accuracy_drop"] is not None:
         parts.append(f"{drop_name(report)} ≤ {points(settings['max_accuracy_drop'], signed=False)}")
+    if "blank_when" in settings:
+        parts.append(f"nothing where {settings['blank_when']}")
     if settings["promise"] is not None:
         parts.append(f"promise {settings['promise']}")
     if settings["risk"] is not None:

@@ -59,6 +59,7 @@ class ReportedStage:
 
     `leave_rate` is the share of all samples that leave at its end, `onward_rate` of those that go on. `hears`:
     its decision uses what earlier exits said. `target`: the classes that exits are for, none if for all.
+    `blank`: exits say only that there is nothing.
     """
 
     segment: Report
@@ -68,6 +69,7 @@ class ReportedStage:
     onward_rate: float
     hears: bool
     target: tuple[str, ...] = ()
+    blank: bool = False
 
     @property
     def rule(self) -> str:
@@ -82,6 +84,8 @@ class ReportedStage:
         """How good its exit is over all samples."""
         if self.target:
             return f"knows {' and '.join(self.target)} only"
+        if self.blank:
+            return f"tells nothing from something on {share(self.exit['accuracy'] if self.exit else None)}"
         alone = "if all leave here" if self.hears else "if used alone"
         return f"right {share(self.exit['accuracy'] if self.exit else None)} {alone}"
 
@@ -155,9 +159,15 @@ def comparison(report: Report) -> tuple[Row, ...]:
     note = f", {result['basis']}"
     if estimated(report):
         note = ", estimated" + (" by counted kernels" if result["basis"] == "counted kernels" else "")
-    quality = [("accuracy", _accuracy(report)), ("precision", "precision (macro)"), ("recall", "recall (macro)")]
+    quality = [
+        ("accuracy", accuracy_name(report)),
+        ("precision", "precision (macro)"),
+        ("recall", "recall (macro)"),
+    ]
+    quality = quality[:1] if is_blank(report) else quality
     rows = [_quality(label, baseline.get(key), result.get(key), key) for key, label in quality]
-    rows.insert(1, _worst_class(result.get("worst_class")))
+    if not is_blank(report):
+        rows.insert(1, _worst_class(result.get("worst_class")))
     for key, figure in FIGURES.items():
         label, text = f"{figure.words}{note if figure.estimated else ''}", quantity(figure.unit)
         before, after = baseline.get(key), result.get(key)
@@ -165,13 +175,22 @@ def comparison(report: Report) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _accuracy(report: Report) -> str:
+def is_blank(report: Report) -> bool:
+    """Whether exits only say that a sample holds nothing, before a model that may be any."""
+    return bool(report["model"]["decision"] == "blank")
+
+
+def accuracy_name(report: Report) -> str:
     """What the share of right answers is: without labels, the given model is what is right."""
+    if is_blank(report):
+        return "somethings kept"
     return "accuracy" if report["settings"]["labels"] == "given" else "agreement"
 
 
 def drop_name(report: Report) -> str:
     """What the budget limits."""
+    if is_blank(report):
+        return "share of somethings lost"
     return "accuracy drop" if report["settings"]["labels"] == "given" else "disagreement"
 
 
@@ -207,7 +226,9 @@ def stages(report: Report) -> Iterator[ReportedStage]:
         # an exit on the input: its segment is the head alone
         path = "input" if segment["to"] == "input" else f"{segment['from'] or 'input'} → … → {segment['to']}"
         exit_ = next(exits) if segment["head"] is not None else None
-        yield ReportedStage(segment, exit_, path, rate, onward, bool(k and report["design"].get("reuse")), only)
+        yield ReportedStage(
+            segment, exit_, path, rate, onward, bool(k and report["design"].get("reuse")), only, is_blank(report)
+        )
 
 
 def leaves(report: Report) -> tuple[Leave, ...]:
@@ -240,7 +261,7 @@ def predictions(report: Report) -> tuple[tuple[str, ...], ...]:
     rows = [
         ("", *(title for title, _, _ in columns)),
         ("samples", *(f"{metrics['samples']:,} {metrics['split']}" for _, metrics, _ in columns)),
-        (_accuracy(report), *(share(metrics["accuracy"]) for _, metrics, _ in columns)),
+        (accuracy_name(report), *(share(metrics["accuracy"]) for _, metrics, _ in columns)),
         ("against baseline", *(drop(metrics, given) for _, metrics, given in columns)),
         ("mean MACs", *(macs(metrics["mean_macs"]) for _, metrics, _ in columns)),
     ]
@@ -258,9 +279,9 @@ def independence_gap(report: Report) -> str:
         return f"Gap of the independence assumption: {UNKNOWN}."
     gap = independent - exact
     if abs(gap) < 5e-5:
-        return "Assuming independent exits gives the same accuracy as counting samples."
+        return f"Assuming independent exits gives the same {accuracy_name(report)} as counting samples."
     verb = "overstates" if gap > 0 else "understates"
-    return f"Assuming independent exits {verb} accuracy by {points(abs(gap), signed=False)}."
+    return f"Assuming independent exits {verb} {accuracy_name(report)} by {points(abs(gap), signed=False)}."
 
 
 def bound(report: Report) -> str:
@@ -279,7 +300,7 @@ def _unseen(report: Report) -> str:
 def worst_class_bound(report: Report) -> str | None:
     """What the worst class lost, and the 95 % upper bound of its drop, in one sentence."""
     worst, value = shown(report)[1].get("worst_class"), report["worst_class_drop_bound_95"]
-    if worst is None or worst["accuracy"] is None or worst["drop"] is None:
+    if is_blank(report) or worst is None or worst["accuracy"] is None or worst["drop"] is None:
         return None
     beginning = (
         f"Worst class: {worst['name']} {share(worst['accuracy'] + worst['drop'])} → {share(worst['accuracy'])}"

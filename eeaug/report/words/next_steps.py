@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eeaug.report.words.counted import DEVICE_FORMATS
-from eeaug.report.words.facts import Report
+from eeaug.report.words.facts import Report, is_blank
 
 __all__ = ["MOST", "steps"]
 
@@ -22,16 +22,17 @@ def steps(report: Report, place: Path, given: Sequence[str] = ()) -> tuple[tuple
     """
     here, asked = shlex.quote(str(place)), report["settings"]
     possible = []
-    looser = _looser(report)
+    blank = is_blank(report)  # whose bundle has neither classes nor files for devices
+    looser = None if blank else _looser(report)
     if looser is not None:
         possible.append((f"eeaug retarget {here} {looser} -o {_beside(place, 'looser')}", "a design with exits"))
-    elif report["design"]["exits"] and report["promise"]["promise"] == "expected":
+    elif not blank and report["design"]["exits"] and report["promise"]["promise"] == "expected":
         possible.append((f"eeaug certify {here} --data NEW.npz", "prove it on samples of the field"))
     written = [kind for kind in ("c-int8", "c") if kind in asked["formats"]]
     if written:
         folder = shlex.quote(str(place / written[0]))
         possible.append((f"make -C {folder} test", "run the C files here"))
-    elif "augment" in given[:1] and not any(name in DEVICE_FORMATS for name in asked["formats"]):
+    elif "augment" in given[:1] and not blank and not any(name in DEVICE_FORMATS for name in asked["formats"]):
         words = ["eeaug", *(word for word in given if word != "--force"), "--format", "c-int8", "--force"]
         possible.append((shlex.join(words), "C files, with counted times"))
     possible.append(

@@ -55,7 +55,7 @@ def comparison(report: Report) -> tuple[tuple[str, ...], ...]:
                 *(share(each["accuracy"]) for each in (exit_, int8_exit)),
             )
         )
-    word = "accuracy" if report["settings"]["labels"] == "given" else "agreement"
+    word = facts.accuracy_name(report)
     rows += [
         row(word, lambda metrics: share(metrics["accuracy"])),
         (

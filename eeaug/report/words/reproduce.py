@@ -21,7 +21,8 @@ _INHERITED = (
     "scoring", "correction", "points", "mapping", "max_exits", "reuse", "formats",
     "c_prefix", "thresholds", "exit_at", "threshold", "forbid", "custom_objects",
 )  # fmt: skip
-_DROPS = ("max_accuracy_drop", "max_class_drop")
+_BLANK = ("blank", "blank_when", "max_blank_loss")  # what other settings follow from
+_DROPS = ("max_accuracy_drop", "max_class_drop", "max_blank_loss")
 _TAKEN_AWAY = (
     "max_latency_s", "period_s", "max_ram_bytes", "max_flash_bytes", "max_class_drop", "risk", "exit_at",
     "threshold", "forbid",
@@ -53,7 +54,9 @@ def _changed(report: Report) -> dict[str, Any]:
     """Settings that differ from what `eeaug augment` takes without options."""
     asked = report["settings"]
     most_exits = usual_exits(asked["mapping"], asked["thresholds"], len(report["hardware"]["processors"]))
-    usual = Settings.of(model=Path(), hardware="", cache=Path()).as_dict(most_exits)
+    asks = {key: asked[key] for key in _BLANK if key in asked}
+    usual = Settings.of(model=Path(), hardware="", cache=Path(), **asks).as_dict(most_exits)
+    usual = {key: value for key, value in usual.items() if key not in asks}
     given = {k: value for k, value in asked.items() if k != "threads" and value is not None}
     return {k: value for k, value in given.items() if value != usual.get(k)}
 
