@@ -20,6 +20,7 @@ from rich.console import Console
 import eeaug
 from eeaug import api, hardware
 from eeaug.flow import subprocess_run
+from eeaug.settings import options
 from eeaug.settings.options import KINDS
 from eeaug.support.progress import Lines
 
@@ -216,7 +217,7 @@ def worker_that(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(tmp_path: Path) -> Any:
-    return api.options.settings(tmp_path / "model.h5", "psoc6", None, cache=tmp_path)
+    return options.settings(tmp_path / "model.h5", "psoc6", None, cache=tmp_path)
 
 
 def test_a_run_that_fails_or_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
