@@ -65,7 +65,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(place: Path, run: Run) -> dict[str, Any]:
     words = [word if word != "model.h5" else "model.keras" for word in AUGMENT]
-    pinned = ["--exit-at", "first_pool:cm0p", "--exit-at", "second_pool:cm4f", "--max-accuracy-drop", "3%"]
+    pinned = [
+        "--exit-at",
+        "first_pool:cm0p",
+        "--exit-at",
+        "flat:cm4f",
+        "--max-exits",
+        "2",
+        "--max-accuracy-drop",
+        "3%",
+    ]
     done = run(*words, *pinned, "--format", FORMATS, "-o", "made", "--json", cwd=place)
     assert done.code == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)

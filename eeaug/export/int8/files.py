@@ -70,6 +70,15 @@ def _calibration(work: Work) -> NDArray[np.float32]:
     return work.calibration[:: -(-len(work.calibration) // most)]
 
 
+def _opens(content: bytes) -> bool:
+    """Whether LiteRT takes the file: some operators must have the very scale of what they read."""
+    try:
+        Session(content, 1)
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
 def _of(x: NDArray[np.float32], *, whole: bool) -> Quantisation:
     """How samples (n, ...) are quantised: from the least to the largest value, 0 among them.
 
@@ -115,8 +124,11 @@ def _joined(
             continue
         same = comes.zero_point == quantised.zero_point and isclose(comes.scale, quantised.scale, rel_tol=ROUNDING)
         if same or tflite_file.is_converted_first(content, name):
-            content, takes[name] = tflite_file.with_input(content, name, comes.scale, comes.zero_point), comes
-        elif handed:
+            stated = tflite_file.with_input(content, name, comes.scale, comes.zero_point)
+            if _opens(stated):
+                content, takes[name] = stated, comes
+                continue
+        if handed and not same:
             requantised_from = comes
         else:
             content, takes[name] = tflite_file.requantising(content, name, comes.scale, comes.zero_point), comes
