@@ -36,13 +36,14 @@ __all__ = ["fit"]
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--name", metavar="NAME", help="What reports call it; default: the old name and -fitted.")
 @click.option("--runtime", metavar="TEXT", help="What it was measured with, for the description.")
+@shared.option("--custom-objects")
 @click.option(
     "--allow-unsafe", is_flag=True, help="Trust the model file: let it run code (Lambda layers, SavedModel graphs)."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print rates and residuals as JSON.")
 def fit(
     target: str, csv: Path, output: Path | None, force: bool, name: str | None, runtime: str | None,
-    allow_unsafe: bool, as_json: bool,
+    allow_unsafe: bool, custom_objects: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Fit the rates of processors by operation type to measured latencies.
 
@@ -60,9 +61,15 @@ def fit(
     old = hardware.read(target)
     to = Output(output, force, {"the hardware description": target, "the file of measurements": csv})
     to.check()
+    from eeaug.backbone import custom_objects as code
+    from eeaug.backbone import keras_files
     from eeaug.hardware import fit as rates
     from eeaug.network import measurements
 
+    code.check(custom_objects)
+    if custom_objects:
+        keras_files.import_keras()
+        code.load(custom_objects)
     measured = measurements.read(csv, old, allow_unsafe=allow_unsafe)
     to = replace(to, inputs={**to.inputs, **{f"a measured model ({m.name})": m.file for m in measured}})
     to.check()

@@ -168,7 +168,7 @@ def refusal(
             if not isinstance(called, str) or not (called in ACTIVATIONS or registered(called)):
                 return f"layer {quoted(owner)} calls the function {quoted(called)}{missing(str(called))}"
             kept = registered(called)
-        elif not kept and not _computes(item, name, operation, by_keras_2):
+        elif not kept and (_is_registered(item) or not _computes(item, name, operation, by_keras_2)):
             verb = "is of" if item_name(item) == owner else "names the"
             what = f"{verb} class {_plain(name)}, which Keras 3 does not have (a custom class)"
             return f"layer {quoted(owner)} {what}{missing(str(item.get('registered_name') or name))}"
@@ -176,6 +176,13 @@ def refusal(
         if module is not None and not kept and not builtin and not _MODULE.fullmatch(module):
             return f"layer {quoted(owner)} names {quoted(f'{module}.{name}')}, which is no layer; {_UNSAFE}"
     return None
+
+
+def _is_registered(item: Item) -> bool:
+    """Whether Keras 3 stored a class or function of the user, which may be called like one of its own."""
+    module = item.get("module")
+    foreign = module is None or (item.get("class_name") in LAYERS and not _MODULE.fullmatch(str(module)))
+    return item.get("registered_name") is not None and foreign
 
 
 def _computes(item: Item, name: str, operation: Callable[[Item], bool], by_keras_2: bool) -> bool:

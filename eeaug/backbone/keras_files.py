@@ -72,6 +72,8 @@ def import_keras() -> ModuleType:
         absl.logging.set_verbosity(absl.logging.ERROR)
     import keras
 
+    # in calls of a model that is taken apart masks are arguments, so that none gets lost
+    warnings.filterwarnings("ignore", r"Layer .* was passed an input with a mask attached", UserWarning)
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise InputError(

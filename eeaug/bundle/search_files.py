@@ -196,8 +196,9 @@ def _entry(head: Head) -> dict[str, Any]:
 
 
 def _place(location: Location) -> dict[str, Any]:
-    """Without the inputs that cross it where there are none."""
-    return {key: value for key, value in dataclasses.asdict(location).items() if key != "carries" or value}
+    """Without what most places have not: inputs that cross it, channels that stand elsewhere in the model."""
+    rare = ("carries", "reordered")
+    return {key: value for key, value in dataclasses.asdict(location).items() if key not in rare or value}
 
 
 def _head(entry: dict[str, Any]) -> Head:
@@ -214,4 +215,5 @@ def _head(entry: dict[str, Any]) -> Head:
 
 def _location(entry: dict[str, Any]) -> Location:
     carries = tuple(entry.get("carries", ()))
-    return Location(entry["name"], entry["after"], tuple(entry["shape"]), entry["remaining_macs"], carries)
+    place = (entry["name"], entry["after"], tuple(entry["shape"]), entry["remaining_macs"])
+    return Location(*place, carries, entry.get("reordered", False))

@@ -84,6 +84,8 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
             input_shape=asked.input_shape or partial(_shape_of_data, settings), blank=settings.blank,
         )  # fmt: skip
         classifier = replace(classifier, decision=replace(classifier.decision, measure=asked.confidence))
+        if asked.custom_objects and not classifier.code:
+            progress.warn(f"{', '.join(asked.custom_objects)}: nothing of this code is in {classifier.file}")
     # images and saved data sets are read by TensorFlow, whose thread count is fixed by now
     with progress.step("load", "data"):
         decision, shape = classifier.decision, classifier.input_shape

@@ -304,11 +304,20 @@ def _rename_body(body: Any, new: Mapping[str, str], prefix: str) -> None:
 @contextlib.contextmanager
 def inlined(tf: Any) -> Any:
     """Functions that layers call are traced in place: one that asks for XLA, as grouped convolutions do, would stay
-    a call, which ONNX cannot express."""
+    a call, which ONNX cannot express. Patches of images, which no format has an operator for, are a convolution."""
+    from unittest import mock
+
+    def patches(images: Any, sizes: Any, strides: Any, rates: Any, padding: str, name: str | None = None) -> Any:
+        _, height, width, _ = sizes
+        numbers = height * width * images.shape[-1]
+        kernel = tf.reshape(tf.eye(numbers, dtype=images.dtype), (height, width, images.shape[-1], numbers))
+        return tf.nn.conv2d(images, kernel, strides, padding, dilations=rates, name=name)
+
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
-        yield
+        with mock.patch.object(tf.image, "extract_patches", patches):
+            yield
     finally:
         tf.config.run_functions_eagerly(before)
 

@@ -14,6 +14,7 @@ from keras_parts import with_config
 
 from eeaug.backbone import custom_objects, model
 from eeaug.errors import ConversionError, InputError
+from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.network import graph, macs
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Keras, while it saves
@@ -326,3 +327,33 @@ def test_a_subclassed_model_is_a_graph_where_it_calls_layers_only(
     given = model.load(tmp_path / "net.keras")
     np.testing.assert_allclose(given.raw(x), said, atol=1e-6)
     assert [block.name for block in graph.blocks(given)] == ["first", "dropped", "head"]
+
+
+PATCHES = """
+import tensorflow as tf
+from tensorflow.keras import layers
+
+
+class Patches(layers.Layer):
+    def call(self, x):
+        shape, four = tf.shape(x), [1, 2, 2, 1]
+        pieces = tf.image.extract_patches(x, sizes=four, strides=four, rates=[1, 1, 1, 1], padding="VALID")
+        return tf.reshape(pieces, [shape[0], 9, 12])
+"""
+
+
+def test_patches_of_images_are_written_as_onnx(keras: Any, code: Path, tmp_path: Path) -> None:
+    """As transformers for images have them; tf2onnx lacks the operation where the batch is open."""
+    code.write_text(PATCHES)
+    start = keras.Input((6, 6, 3))
+    x = keras.layers.Flatten()(keras.layers.Dense(5)(_module(code).Patches(name="patches")(start)))
+    keras.Model(start, keras.layers.Dense(K, activation="softmax")(x)).save(tmp_path / "net.keras")
+    custom_objects.load([str(code)])
+    given = model.load(tmp_path / "net.keras")
+    assert macs.count(given.calls[0]) == {}
+    inputs = keras.Input((6, 6, 3))
+    ours = given.replay({"input": inputs}, [given.output])[given.output]
+    proto = keras_to_onnx.to_onnx(inputs, {"y": ours}, input_name="x")
+    sample = np.random.default_rng(0).normal(size=(4, 6, 6, 3)).astype(np.float32)
+    (answers,) = onnx_session.session(proto.SerializeToString(), 1).run(["y"], {"x": sample})
+    np.testing.assert_allclose(answers, given.raw(sample), atol=1e-6)
