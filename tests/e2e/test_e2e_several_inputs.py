@@ -135,6 +135,13 @@ def test_another_target_without_data(made: dict[str, Any], place: Path, run: Run
     assert [one["name"] for one in manifest["model_inputs"]] == ["image", "meta"]
 
 
+def test_its_firmware_is_timed_with_all_inputs(made: dict[str, Any], place: Path, run: Run) -> None:
+    done = run("hw", "measure", "made", "-o", "firmware", cwd=place)
+    assert done.code == 0, done.stderr
+    text = (place / "firmware" / "measure_cm4f.c").read_text()
+    assert "static int8_t sample[3];" in text and "model_stage_1(&arena, tensor_1, sample, probabilities" in text
+
+
 def test_fine_tuning(place: Path, made: dict[str, Any], run: Run) -> None:
     words = [word if word != "model.h5" else "model.keras" for word in AUGMENT]
     done = run(*words, "--finetune", "1", "--max-accuracy-drop", "5%", "-o", "tuned", "--json", cwd=place)
