@@ -196,8 +196,9 @@ def _entry(head: Head) -> dict[str, Any]:
 
 
 def _place(location: Location) -> dict[str, Any]:
-    """Without the inputs that cross it where there are none."""
-    return {key: value for key, value in dataclasses.asdict(location).items() if key != "carries" or value}
+    """Without what most locations have not."""
+    fields = dataclasses.asdict(location).items()
+    return {key: value for key, value in fields if value or key not in ("carries", "reordered")}
 
 
 def _head(entry: dict[str, Any]) -> Head:
@@ -213,5 +214,6 @@ def _head(entry: dict[str, Any]) -> Head:
 
 
 def _location(entry: dict[str, Any]) -> Location:
-    carries = tuple(entry.get("carries", ()))
-    return Location(entry["name"], entry["after"], tuple(entry["shape"]), entry["remaining_macs"], carries)
+    shape, carries = tuple(entry["shape"]), tuple(entry.get("carries", ()))
+    more = carries, entry.get("reordered", False)
+    return Location(entry["name"], entry["after"], shape, entry["remaining_macs"], *more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eeaug.schema.words import Schema, by_name, count, extended, number, record, rows, text
+from eeaug.schema.words import Schema, by_name, count, extended, flag, number, record, rows, text
 from eeaug.settings import FAMILIES
 
 __all__ = ["PATH", "SCHEMA"]
@@ -26,6 +26,7 @@ _LOCATION = extended(
         shape=_SHAPE,
         remaining_macs=count("That follow in the backbone.", "MAC"),
     ),
+    reordered=flag("Whether it is the model's input, its channels last."),
     carries=rows("Inputs of the model that cross it as they came.", text("A name."), minItems=1),
 )
 
