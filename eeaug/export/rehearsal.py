@@ -113,7 +113,7 @@ def _chosen(heads: Sequence[Head]) -> list[Head]:
 
     One on the input only if there is no other: it would cut nothing.
     """
-    able = [head for head in heads if not head.earlier]
+    able = [head for head in heads if all(read.location.at_input for read in head.earlier)]
     return sorted(able, key=lambda head: (head.pooling is not None, head.location.at_input, head.location.after))[
         :1
     ]

@@ -26,6 +26,7 @@ _LOCATION = extended(
         shape=_SHAPE,
         remaining_macs=count("That follow in the backbone.", "MAC"),
     ),
+    reordered=flag("Whether it is the model's input, its channels last."),
     carries=rows("Inputs of the model that cross it as they came.", text("A name."), minItems=1),
     reordered=flag("Whether it is the input, whose channels stand last here and elsewhere in the model."),
 )

@@ -93,7 +93,7 @@ def test_every_format_decides_alike(made: dict[str, Any], place: Path) -> None:
     first, second, *_ = manifest["stages"]
     assert first["inputs"] == ["image", "meta"], "the exit's head reads the numbers, too"
     assert [(t["name"], t["bytes"]) for t in first["outputs"]["handover"]] == [
-        ("handover_first_pool", 4 * 4 * 8), ("meta", 3),
+        ("handover_first_pool", 4 * 4 * 4 * 8), ("meta", 4 * 3),  # of the widest files
     ]  # fmt: skip
     assert second["inputs"] == ["handover_first_pool", "meta"]
 
@@ -133,6 +133,13 @@ def test_another_target_without_data(made: dict[str, Any], place: Path, run: Run
     assert done.code == 0, done.stderr
     manifest = json.loads((place / "moved" / "manifest.json").read_bytes())
     assert [one["name"] for one in manifest["model_inputs"]] == ["image", "meta"]
+
+
+def test_its_firmware_is_timed_with_all_inputs(made: dict[str, Any], place: Path, run: Run) -> None:
+    done = run("hw", "measure", "made", "-o", "firmware", cwd=place)
+    assert done.code == 0, done.stderr
+    text = (place / "firmware" / "measure_cm4f.c").read_text()
+    assert "static int8_t sample[3];" in text and "model_stage_1(&arena, tensor_1, sample, probabilities" in text
 
 
 def test_fine_tuning(place: Path, made: dict[str, Any], run: Run) -> None:

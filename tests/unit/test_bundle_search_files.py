@@ -21,7 +21,8 @@ from eeaug.heads.candidates import Search
 from eeaug.network.locations import Location
 from eeaug.support import npz_file
 
-MAP, VECTOR = Location("first_out", 2, (8, 8, 6), 12_345), Location("second", 3, (16,), 678)
+MAP = Location("first_out", 2, (8, 8, 6), 12_345)
+VECTOR = Location("second", 3, (16,), 678, carries=("meta",), reordered=True)
 
 
 def outcomes(samples: int, *, weighted: bool, grouped: bool = False) -> Outcomes:

@@ -13,7 +13,7 @@ from math import prod
 from eeaug.bundle.entries import CProcessor, Manifest
 from eeaug.bundle.manifest import Bundle
 from eeaug.errors import InputError
-from eeaug.export import names
+from eeaug.export import feeds, names
 from eeaug.export.c import emulated
 from eeaug.export.c.common_files import EXAMPLE
 from eeaug.export.c.text import filled as c_filled
@@ -157,12 +157,17 @@ def _program(
 ) -> str:
     """``measure_<processor>.c``."""
     first = part.stages[0]
-    inputs = prod(manifest.stages[first].input_shape)
+    fed = feeds.feeds(manifest.stages)
+    inputs = fed[first].input
     tensors = [f"static {number} tensor_{first}[{inputs}];"]
+    here = fed[first].here if first else None
+    if here is not None:  # inputs of the model that came with the hand-over
+        tensors.append(f"static {number} sample[{sum(here.sizes)}];")
     calls = []
     for k in part.stages:
         stage = manifest.stages[k]
-        arguments = ["&arena", f"tensor_{k}", "probabilities"]
+        besides = ["sample" if first else f"tensor_{first}"] if fed[k].sample else []
+        arguments = ["&arena", f"tensor_{k}", *besides, "probabilities"]
         if stage.handover is not None:
             tensors.append(f"static {number} tensor_{k + 1}[{prod(stage.handover.shape)}];")
             arguments.append(f"tensor_{k + 1}")

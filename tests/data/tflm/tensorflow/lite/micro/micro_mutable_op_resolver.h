@@ -19,10 +19,13 @@ class MicroMutableOpResolver : public MicroOpResolver {
   unsigned int room() const override { return tOpCount; }
   TfLiteStatus AddAdd() { return Count(); }
   TfLiteStatus AddAveragePool2D() { return Count(); }
+  TfLiteStatus AddConcatenation() { return Count(); }
   TfLiteStatus AddConv2D() { return Count(); }
   TfLiteStatus AddDepthwiseConv2D() { return Count(); }
   TfLiteStatus AddFullyConnected() { return Count(); }
+  TfLiteStatus AddMaxPool2D() { return Count(); }
   TfLiteStatus AddMean() { return Count(); }
+  TfLiteStatus AddQuantize() { return Count(); }
   TfLiteStatus AddReshape() { return Count(); }
   TfLiteStatus AddSoftmax() { return Count(); }
 
