@@ -6,6 +6,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -117,6 +122,25 @@ def networks() -> dict[str, Any]:
         "residual": (Residual(), (3, 16, 16)), "attention": (Attention(), (3, 16, 16)),
         "recurrent": (Recurrent(), (12, 6)), "gated": (Gated(), (4, 32)), "dense": (dense, (20,)),
     }  # fmt: skip
+
+
+@needs_torch
+def test_the_page_works_as_typed(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "from-pytorch.md").read_text(encoding="utf-8")
+    train, run, *_ = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    (line,) = re.findall(r"^eeaug (.*)$", text, flags=re.MULTILINE)
+    environment = {**os.environ, "EEAUG_CACHE_DIR": str(tmp_path / "cache")}
+
+    def typed(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    typed("-c", train)
+    assert "tensors agree with ONNX Runtime" in typed("-m", "eeaug", *shlex.split(line))
+    assert float(typed("-c", run).split("right:")[1].split()[0]) > 0.8
 
 
 @needs_torch
