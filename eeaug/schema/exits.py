@@ -28,7 +28,6 @@ _LOCATION = extended(
     ),
     reordered=flag("Whether it is the model's input, its channels last."),
     carries=rows("Inputs of the model that cross it as they came.", text("A name."), minItems=1),
-    reordered=flag("Whether it is the input, whose channels stand last here and elsewhere in the model."),
 )
 
 
