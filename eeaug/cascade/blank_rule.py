@@ -85,6 +85,26 @@ class BlankRule:
         """
         import numpy as np
 
+        with np.errstate(all="ignore"):
+            blank = np.asarray(self._value(self._tree, self._tensors(outputs, x)))
+        if blank.ndim > 1 and blank.size != len(x):
+            raise self._unfit(
+                f"a sample has {blank[0].size:,} answers and must have one: put max, min, mean or sum around names"
+            )
+        return np.broadcast_to(blank.reshape(-1), (len(x),)).astype(bool)
+
+    def compared(self, outputs: Mapping[str, NDArray[Any]], x: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """What it compares that is one number of a sample, (n,) by its text: what limits could be."""
+        import numpy as np
+
+        tensors = self._tensors(outputs, x)
+        pairs = [(each.left, *each.comparators) for each in ast.walk(self._tree) if isinstance(each, ast.Compare)]
+        with np.errstate(all="ignore"):
+            sides = {ast.unparse(side): np.asarray(self._value(side, tensors)) for pair in pairs for side in pair}
+        return {text: values for text, values in sides.items() if values.shape == (len(x),)}
+
+    def _tensors(self, outputs: Mapping[str, NDArray[Any]], x: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """What names mean."""
         tensors: dict[str, NDArray[Any]] = {INPUT: x, **outputs}
         if len(outputs) == 1:
             tensors.setdefault(ONLY, next(iter(outputs.values())))
@@ -92,13 +112,7 @@ class BlankRule:
             if name not in tensors:
                 hint = nearest(name, tensors) or f"; there are {', '.join(tensors)}"
                 raise self._unfit(f"no output is called {name!r}{hint}")
-        with np.errstate(all="ignore"):
-            blank = np.asarray(self._value(self._tree, tensors))
-        if blank.ndim > 1 and blank.size != len(x):
-            raise self._unfit(
-                f"a sample has {blank[0].size:,} answers and must have one: put max, min, mean or sum around names"
-            )
-        return np.broadcast_to(blank.reshape(-1), (len(x),)).astype(bool)
+        return tensors
 
     @cached_property
     def _tree(self) -> ast.expr:

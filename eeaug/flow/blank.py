@@ -36,7 +36,10 @@ def in_onnx(classifier: Classifier, x: NDArray[np.float32], threads: int) -> Run
     if differs := differ(once, again, classifier.tolerance):
         raise ConversionError(f"{classifier.file}: the same samples give other outputs when asked again: {differs}")
     graph, outputs = partition.whole(classifier)
-    proto = keras_to_onnx.to_onnx(graph, outputs, input_name=_named(classifier)[0])
+    try:
+        proto = keras_to_onnx.to_onnx(graph, outputs, input_name=_named(classifier)[0])
+    except ConversionError as error:
+        raise ConversionError(f"{classifier.file}: {error}") from error
     runner: Runner = onnx_session.session(bytes(proto.SerializeToString()), threads)
     if differs := differ(once, _outputs(classifier, runner, x), classifier.tolerance):
         raise ConversionError(f"{classifier.file}: its ONNX form is another model: {differs}")
@@ -56,17 +59,23 @@ def labelled(rule: BlankRule, classifier: Classifier, runner: Runner, given: Dat
         nonlocal done
         if part is None:
             return None
-        said = []
+        said: list[NDArray[np.bool_]] = []
+        ends: dict[str, tuple[float, float]] = {}
         for x in data.batches(part, np.arange(len(part)), given.preprocessing):
-            said.append(rule.of(_outputs(classifier, runner, x), x))
+            outputs = _outputs(classifier, runner, x)
+            said.append(rule.of(outputs, x))
+            for text, values in rule.compared(outputs, x).items():
+                low, high = ends.get(text, (np.inf, -np.inf))
+                ends[text] = min(low, float(values.min())), max(high, float(values.max()))
             done += len(x)
             progress.advance(done, total)
         blank = np.concatenate(said)
         if blank.all() or not blank.any():
             every = "all" if blank.any() else "none"
+            goes = ", ".join(f"{text} goes from {low:.4g} to {high:.4g}" for text, (low, high) in ends.items())
             raise InputError(
                 f'--blank-when "{rule.text}": is true of {every} of the {len(part):,} samples of {part.name}; '
-                "exits learn from samples of both kinds"
+                f"exits learn from samples of both kinds{goes and f'; {goes}'}"
             )
         return replace(part, y=np.where(blank, BLANK, SOMETHING).astype(np.int64))
 

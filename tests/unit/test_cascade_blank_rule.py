@@ -38,6 +38,12 @@ def test_an_expression_says_what_numpy_says(text: str, expected: np.ndarray) -> 
     np.testing.assert_array_equal(blank, expected)
 
 
+def test_what_is_compared_is_told() -> None:
+    values = BlankRule("max(scores) < 0.8 and 0.1 < mean(mask > 0.5) or scores[0] > 1").compared(OUTPUTS, X)
+    assert {*values} == {"max(scores)", "mean(mask > 0.5)", "scores[0]"}
+    np.testing.assert_array_equal(values["max(scores)"], SCORES.max(1))
+
+
 def test_the_only_output_has_two_names() -> None:
     for name in ("output", "odd_name"):
         np.testing.assert_array_equal(
