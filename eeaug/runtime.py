@@ -381,8 +381,8 @@ class _Flow:
 
 
 def heard(decision: Decision, stages: Sequence[StageEntry], answers: Sequence[Floats]) -> list[Floats]:
-    """What every stage decides by, of what each says by itself: (n, outputs) each."""
-    return [_hearing(decision, stage, answers[: k + 1]) for k, stage in enumerate(stages)]
+    """What every stage with a classifier decides by, of what each says by itself: (n, outputs) each."""
+    return [_hearing(decision, stages[k], answers[: k + 1]) for k in range(len(answers))]
 
 
 def _hearing(decision: Decision, stage: StageEntry, answers: Sequence[Floats]) -> Floats:
