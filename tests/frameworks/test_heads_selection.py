@@ -227,7 +227,7 @@ def judge(labels: np.ndarray, priors: dict[int, float] | None = None, kind: str 
     """On a screen where the given model is always right, of three classes."""
     decision = Decision(kind, 3)
     source: Any = SimpleNamespace(
-        decision=decision, specific=None, codes=lambda _: labels, labels=lambda _: labels,
+        decision=decision, specific=None, blank=False, codes=lambda _: labels, labels=lambda _: labels,
         given_answers=lambda _: np.eye(3, dtype=np.float32)[labels],
         weights=lambda y: None if priors is None else data.weights(y, priors, 3),
     )  # fmt: skip
@@ -302,3 +302,22 @@ def test_hidden_heads_are_kept_where_they_are_clearly_better_than_cheaper_ones()
     assert kept(300, 302) == ["blueprint", "hidden"], "two more, and none the other way: sqrt(2) is the error"
     assert kept(300, 301) == kept(300, 300) == kept(300, 200) == ["blueprint"]
     assert [j.trained.head.family for j in judge(labels).paying([one(wide, 10)])] == ["hidden"], "no rival"
+
+
+def test_a_head_that_says_nothing_here_is_worth_what_it_lets_leave_without_losing_what_is_there() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 4 == 0  # every fourth holds something
+    p = np.where(labels, rng.uniform(0.3, 1, 400), rng.uniform(0, 0.6, 400)).astype(np.float32)
+    source: Any = SimpleNamespace(
+        decision=Decision("binary", 2), specific=None, blank=True, codes=lambda _: labels.astype(int),
+        labels=lambda _: labels.astype(int), given_answers=lambda _: labels[:, None].astype(np.float32),
+        weights=lambda _: None,
+    )  # fmt: skip
+    judge = Judge(source, None, ())  # type: ignore[arg-type]
+    allowed = selection.ALLOWED * labels.sum()
+    best = max(float((p <= limit).mean()) for limit in p if (labels & (p <= limit)).sum() <= allowed)
+    (head,) = families.dense_heads(at((40,)), (), Decision("binary", 2), 10**7)
+    assert judge.worth(head, p[:, None]) == judge.leaving(p[:, None]) == pytest.approx(best) and best > 0.3
+    assert judge.surely_leaving(p[:, None]) < best  # of few somethings little is known
+    assert judge.promising([head], {head.key: np.full((400, 1), 0.5, np.float32)}) == {head.key}
+    assert not judge.as_good_as_given(labels[:, None].astype(np.float32))

@@ -15,6 +15,7 @@ from eeaug import runtime
 from eeaug.bundle.entries import Manifest
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
+from eeaug.cascade.waiting import Waiting
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.design import operating_points
 from eeaug.errors import InputError
@@ -133,7 +134,7 @@ def test_all_runs_but_the_last_are_of_whole_batches(loaded: Any, pieces: int) ->
 @given(st.data())
 def test_rows_wait_in_order_until_a_batch_is_full(data: st.DataObject) -> None:
     batch = data.draw(st.integers(1, 6))
-    waiting, sent, got = runtime._Waiting(batch), [], []
+    waiting, sent, got = Waiting(batch), [], []
     first = 0
     for n in data.draw(st.lists(st.integers(0, 15), max_size=8)):
         rows = np.arange(first, first + n)

@@ -42,6 +42,7 @@ def test_axes_are_those_that_the_model_does_not_mind(shape: tuple[int, ...], str
     view = View(Part("train", x, None, None), np.arange(len(x)))
     before = extraction.extract(view, [])
     source: Any = SimpleNamespace(
+        blank=False,
         splits=SimpleNamespace(fit=view),
         extraction=extraction,
         classifier=SimpleNamespace(decision=Decision("softmax", 2)),
@@ -53,6 +54,7 @@ def test_short_axes_and_vectors_do_not_move() -> None:
     for shape in ((12,), (6, 3), (7, 6, 1)):
         x = np.ones((5, *shape), np.float32)
         source: Any = SimpleNamespace(
+            blank=False,
             splits=SimpleNamespace(fit=View(Part("train", x, None, None), np.arange(5))),
             classifier=SimpleNamespace(decision=Decision("softmax", 2)),
         )
