@@ -24,7 +24,7 @@ def dense_plan(effort: Effort, seed: int) -> Plan:
 
 def map_plan(effort: Effort, seed: int) -> Plan:
     """Small batches: tensors stay in the processor's cache, and a pass over the data makes more steps."""
-    return Plan(effort.map_epochs, 800, 64, 16e-3, seed)
+    return Plan(effort.map_epochs, 1600, 64, 16e-3, seed)
 
 
 def planned(
