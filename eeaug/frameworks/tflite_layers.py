@@ -62,12 +62,13 @@ def quantisable(layers: Iterable[Any]) -> Iterator[None]:
     - Splitting and unstacking is a slice for each part. An operator with several results is brought to int8 if a
       quantisation reads each of them, but that of a result which nothing needs (the forget gate of an LSTM's first
       step: its state is zero) is taken away, before or after; which of the two depends on addresses in memory.
+    - A variance is made of differences and products, which there is int8 C of, not of both in one.
     """
     import tensorflow as tf
-    from keras.src.backend.tensorflow import core, numpy
+    from keras.src.backend.tensorflow import core, nn, numpy
 
     with _unrolled(layers), contextlib.ExitStack() as patches:
-        for module, make in ((numpy, _split), (numpy, _array_split), (core, _unstack)):
+        for module, make in ((numpy, _split), (numpy, _array_split), (core, _unstack), (nn, _moments)):
             name = make.__name__.lstrip("_")
             patches.enter_context(mock.patch.object(module, name, make(tf, getattr(module, name))))
         yield
@@ -118,6 +119,17 @@ def _array_split(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
         return _slices(x, [size * i + min(i, longer) for i in range(1, sections)], axis)
 
     return array_split
+
+
+def _moments(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
+    def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> Any:
+        x = tf.convert_to_tensor(x)
+        mean = tf.reduce_mean(x, axes, keepdims=True)
+        apart = x - mean
+        variance = tf.reduce_mean(apart * apart, axes, keepdims=True)
+        return (mean, variance) if keepdims else (tf.squeeze(mean, axes), tf.squeeze(variance, axes))
+
+    return moments
 
 
 def _unstack(tf: Any, computed: Callable[..., Any]) -> Callable[..., Any]:
