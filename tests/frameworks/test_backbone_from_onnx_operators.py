@@ -206,10 +206,12 @@ def test_rows_meet_columns_of_the_same_value(keras: Any, tmp_path: Path) -> None
     nodes = [
         helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 1]),
         helper.make_node("MatMul", ["x", "t"], ["s"]),
-        helper.make_node("Softmax", ["s"], ["p"], axis=-1),
+        helper.make_node("Add", ["s", "bias"], ["b"]),
+        helper.make_node("Transpose", ["b"], ["turned"], perm=[0, 2, 1]),
+        helper.make_node("Softmax", ["turned"], ["p"], axis=-1),
         helper.make_node("MatMul", ["p", "x"], ["y"]),
     ]
-    assert differs(keras, model_of(nodes, TOKENS, {}), tmp_path / "m.onnx") < 1e-5
+    assert differs(keras, model_of(nodes, TOKENS, {"bias": w(5, 5)}), tmp_path / "m.onnx") < 1e-5
 
 
 def test_constants_are_put_before_and_after(keras: Any, tmp_path: Path) -> None:
