@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # options are parsed before NumPy is imported
 __all__ = ["ALLOWED", "INPUT", "ONLY", "BlankRule"]
 
 LONGEST = 500  # letters, so that nesting stays shallow
-INPUT = "input"  # the prepared sample
+INPUT = "input"  # the prepared sample, of a model with one input
 ONLY = "output"  # the only output, whatever its name
 REDUCTIONS = ("max", "min", "mean", "sum")
 ALLOWED = (
@@ -71,13 +71,13 @@ class BlankRule:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it speaks of: outputs, or INPUT."""
+        """What it speaks of: outputs, or inputs."""
         called = {id(node.func) for node in ast.walk(self._tree) if isinstance(node, ast.Call)}
         names = [node for node in ast.walk(self._tree) if isinstance(node, ast.Name) and id(node) not in called]
         return tuple(dict.fromkeys(name.id for name in sorted(names, key=lambda name: name.col_offset)))
 
-    def of(self, outputs: Mapping[str, NDArray[Any]], x: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which of n prepared samples x (n, ...) hold nothing, (n,), by the model's outputs (n, ...) of them.
+    def of(self, outputs: Mapping[str, NDArray[Any]], inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+        """Which of n samples hold nothing, (n,), by the model's outputs and prepared inputs (n, ...) by name.
 
         Raises
         ------
@@ -86,26 +86,31 @@ class BlankRule:
         import numpy as np
 
         with np.errstate(all="ignore"):
-            blank = np.asarray(self._value(self._tree, self._tensors(outputs, x)))
-        if blank.ndim > 1 and blank.size != len(x):
+            blank = np.asarray(self._value(self._tree, self._tensors(outputs, inputs)))
+        count = len(next(iter(outputs.values())))
+        if blank.ndim > 1 and blank.size != count:
             raise self._unfit(
                 f"a sample has {blank[0].size:,} answers and must have one: put max, min, mean or sum around names"
             )
-        return np.broadcast_to(blank.reshape(-1), (len(x),)).astype(bool)
+        return np.broadcast_to(blank.reshape(-1), (count,)).astype(bool)
 
-    def compared(self, outputs: Mapping[str, NDArray[Any]], x: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    def compared(
+        self, outputs: Mapping[str, NDArray[Any]], inputs: Mapping[str, NDArray[Any]]
+    ) -> dict[str, NDArray[Any]]:
         """What it compares that is one number of a sample, (n,) by its text: what limits could be."""
         import numpy as np
 
-        tensors = self._tensors(outputs, x)
+        tensors = self._tensors(outputs, inputs)
         pairs = [(each.left, *each.comparators) for each in ast.walk(self._tree) if isinstance(each, ast.Compare)]
         with np.errstate(all="ignore"):
             sides = {ast.unparse(side): np.asarray(self._value(side, tensors)) for pair in pairs for side in pair}
-        return {text: values for text, values in sides.items() if values.shape == (len(x),)}
+        return {text: values for text, values in sides.items() if values.ndim == 1}
 
-    def _tensors(self, outputs: Mapping[str, NDArray[Any]], x: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """What names mean."""
-        tensors: dict[str, NDArray[Any]] = {INPUT: x, **outputs}
+    def _tensors(
+        self, outputs: Mapping[str, NDArray[Any]], inputs: Mapping[str, NDArray[Any]]
+    ) -> dict[str, NDArray[Any]]:
+        """What names mean; an output's name wins."""
+        tensors: dict[str, NDArray[Any]] = {**inputs, **outputs}
         if len(outputs) == 1:
             tensors.setdefault(ONLY, next(iter(outputs.values())))
         for name in self.names:

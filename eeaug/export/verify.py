@@ -134,7 +134,7 @@ def _verify_blank(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str
     stages, x = work.manifest.stages, work.x
     size = at_once(x.shape[1:])
     answers, parts = answering(monolith), [x[i : i + size] for i in range(0, len(x), size)]
-    said = [answers(part) for part in parts]
+    said = [answers(work.classifier.fed(part)) for part in parts]
 
     def whole(name: str) -> NDArray[Any]:
         return np.concatenate([np.asarray(part[name]) for part in said])

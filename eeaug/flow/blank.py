@@ -63,8 +63,9 @@ def labelled(rule: BlankRule, classifier: Classifier, runner: Runner, given: Dat
         ends: dict[str, tuple[float, float]] = {}
         for x in data.batches(part, np.arange(len(part)), given.preprocessing):
             outputs = _outputs(classifier, runner, x)
-            said.append(rule.of(outputs, x))
-            for text, values in rule.compared(outputs, x).items():
+            inputs = dict(zip(_named(classifier), classifier.layout.split(x).values(), strict=True))
+            said.append(rule.of(outputs, inputs))
+            for text, values in rule.compared(outputs, inputs).items():
                 low, high = ends.get(text, (np.inf, -np.inf))
                 ends[text] = min(low, float(values.min())), max(high, float(values.max()))
             done += len(x)

@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 6, 5, 2)).astype(np.float32)
 SCORES = RNG.random((40, 7)).astype(np.float32)
 MASK = RNG.random((40, 6, 5, 2)).astype(np.float32)
-OUTPUTS = {"scores": SCORES, "mask": MASK}
+OUTPUTS, INPUTS = {"scores": SCORES, "mask": MASK}, {"input": X}
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ OUTPUTS = {"scores": SCORES, "mask": MASK}
     ],
 )
 def test_an_expression_says_what_numpy_says(text: str, expected: np.ndarray) -> None:
-    blank = BlankRule(text).of(OUTPUTS, X)
+    blank = BlankRule(text).of(OUTPUTS, INPUTS)
     assert blank.dtype == bool and blank.shape == (40,)
     np.testing.assert_array_equal(blank, expected)
 
 
 def test_what_is_compared_is_told() -> None:
-    values = BlankRule("max(scores) < 0.8 and 0.1 < mean(mask > 0.5) or scores[0] > 1").compared(OUTPUTS, X)
+    values = BlankRule("max(scores) < 0.8 and 0.1 < mean(mask > 0.5) or scores[0] > 1").compared(OUTPUTS, INPUTS)
     assert {*values} == {"max(scores)", "mean(mask > 0.5)", "scores[0]"}
     np.testing.assert_array_equal(values["max(scores)"], SCORES.max(1))
 
@@ -47,12 +47,12 @@ def test_what_is_compared_is_told() -> None:
 def test_the_only_output_has_two_names() -> None:
     for name in ("output", "odd_name"):
         np.testing.assert_array_equal(
-            BlankRule(f"max({name}) < 0.8").of({"odd_name": SCORES}, X), SCORES.max(1) < 0.8
+            BlankRule(f"max({name}) < 0.8").of({"odd_name": SCORES}, INPUTS), SCORES.max(1) < 0.8
         )
 
 
 def test_what_is_not_a_number_is_something() -> None:
-    assert not BlankRule("max(output) < 0.5").of({"a": np.full((3, 2), np.nan, np.float32)}, X[:3]).any()
+    assert not BlankRule("max(output) < 0.5").of({"a": np.full((3, 2), np.nan, np.float32)}, {"input": X[:3]}).any()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_is_not_a_number_is_something() -> None:
 )  # fmt: skip
 def test_all_else_is_refused_in_one_line_that_says_what_is_allowed(text: str) -> None:
     with pytest.raises(InputError, match="allowed are names of outputs") as refused:
-        BlankRule(text).of(OUTPUTS, X)
+        BlankRule(text).of(OUTPUTS, INPUTS)
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 400
 
 
@@ -86,4 +86,4 @@ def test_all_else_is_refused_in_one_line_that_says_what_is_allowed(text: str) ->
 def test_what_the_outputs_do_not_fit_is_told(text: str, why: str) -> None:
     rule = BlankRule(text)
     with pytest.raises(InputError, match=why):
-        rule.of(OUTPUTS, X)
+        rule.of(OUTPUTS, INPUTS)
