@@ -242,7 +242,7 @@ def _print(facts: dict[str, Any], console: Any) -> None:
     ends = facts["ends"]
     kind = "gives" if facts["decision"] == "blank" else f"{facts['classes']} classes, ends in"
     console.print(
-        f"{facts['model']}: input {units.sample(facts['input_shape'], facts['inputs'])}, {kind} {ends}; "
+        f"{facts['model']}: input {units.sample(facts['input_shape'], facts.get('inputs'))}, {kind} {ends}; "
         f"{facts['layers']} layers, {units.macs(facts['macs'])} MACs, {facts['parameters']:,} parameters",
         soft_wrap=True,
     )
