@@ -40,7 +40,7 @@ def branched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     pooled = layers.GlobalAveragePooling2D(name="pool")(added)
     path = tmp_path_factory.mktemp("picture") / "branched.keras"
     keras.Model(start, layers.Dense(5, activation="softmax", name="answer")(pooled)).save(path)
-    return _facts(path, hardware.read("rk3588-cloud"), False, None)
+    return _facts(path, hardware.read("rk3588-cloud"), None, None, False, None, ())
 
 
 def texts(svg: str) -> list[str]:
