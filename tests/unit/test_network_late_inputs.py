@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -12,7 +11,7 @@ from layer_lists import Net
 
 from eeaug import hardware
 from eeaug.backbone.model import INPUT
-from eeaug.network import graph, late_inputs, locations
+from eeaug.network import late_inputs, locations
 from eeaug.network.costs import Costs
 
 IMAGE, META = "input:image", "input:meta"
@@ -154,8 +153,8 @@ def test_cuts_are_all_that_can_be_on_one_way(seed: int) -> None:
 
 
 def test_one_input_is_cut_as_before() -> None:
-    net: Any = Net((8, 8, 3))
+    net = Net((8, 8, 3))
     net.conv("first", INPUT, 4)
     net.dense("out", net.add("flat", "Flatten", "first", (256,)), 3)
     assert not late_inputs.several(net.layer_graph())
-    assert [(b.name, b.carries) for b in graph.blocks(net)] == [("flat", ()), ("out", ())]  # type: ignore[arg-type]
+    assert [(b.name, b.carries) for b in net.blocks()] == [("flat", ()), ("out", ())]
