@@ -49,7 +49,7 @@ def compare(*directories: Place) -> dict[str, Any]:
     >>> import eeaug
     >>> facts = eeaug.compare("fashion_resnet-eeaug", "fashion_resnet-eeaug-certified")
     >>> [*facts["quantities"]][:2]
-    ['accuracy', 'drop']
+    ['samples', 'exits']
 
     Raises
     ------

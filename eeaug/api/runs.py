@@ -90,8 +90,8 @@ def dry_run(
 
     >>> import eeaug
     >>> facts = eeaug.dry_run("examples/fashion_resnet.h5", "psoc6", effort="quick")
-    >>> facts["architectures"] > 1
-    True
+    >>> facts["model"], facts["macs"]
+    ('fashion_resnet.h5', 9345920)
 
     Returns
     -------
