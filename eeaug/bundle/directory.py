@@ -132,12 +132,18 @@ def _are_hashes(files: Any) -> bool:
 
 
 def _strange(place: Path, files: set[str]) -> list[str]:
-    """Relative paths of what is not among ``files`` or is no regular file, sorted; no link is followed."""
+    """Relative paths of what is not among ``files`` or is no regular file, sorted; no link is followed.
+
+    What ``make`` of the C files leaves in its own folder ``build`` is theirs.
+    """
+    built = {f"{folder}/build" for folder in ("c", "c-int8") if f"{folder}/Makefile" in files}
     folders = {str(parent) for name in files for parent in Path(name).parents}
     strange, pending = [], [place]
     while pending:
         for entry in os.scandir(pending.pop()):
             name = Path(entry.path).relative_to(place).as_posix()
+            if name in built and entry.is_dir(follow_symlinks=False):
+                continue
             if entry.is_dir(follow_symlinks=False) and name in folders:
                 pending.append(Path(entry.path))
             elif name not in files or not entry.is_file(follow_symlinks=False):

@@ -85,6 +85,20 @@ def test_what_eeaug_has_not_written_is_named_and_stays(tmp_path: Path, name: str
     assert snapshot(tmp_path) == before
 
 
+def test_what_make_has_built_is_replaced_with_the_c_files(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    files = {"c-int8/Makefile", "c-int8/net.c", "report.json"}
+    for name in files:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text("")
+    for folder in ("c-int8/build/deeper", "c/build", "build"):
+        (place / folder).mkdir(parents=True)
+        (place / folder / "net.o").write_text("")
+    assert bundle._strange(place, files) == ["build", "c"]  # no C files of eeaug's stand there
+    (place / "c-int8" / "mine.c").write_text("")
+    assert "c-int8/mine.c" in bundle._strange(place, files)
+
+
 def test_many_strange_files_are_counted(tmp_path: Path) -> None:
     place = deep(tmp_path / "out")
     for i in range(9):

@@ -37,9 +37,9 @@ GIVEN = {
             "50.0% of the mean MACs and 20.0% of the mean latency saved", " It needs 50.0% more worst latency.",
         ),
         (  # slower: said first, by `dearer`
-            {"mean_macs": 50.0, "mean_latency_s": 3.0, "storage_bytes": 11, "peak_activation_bytes": 6},
+            {"mean_macs": 50.0, "mean_latency_s": 3.0, "storage_bytes": 11, "peak_activation_bytes": 16},
             "50.0% of the mean MACs and 0.0% of the mean energy saved",
-            " It needs 10.0% more storage and 20.0% more peak activations.",
+            " It needs 10.0% more storage and 3.2 times the peak activations.",
         ),
     ],
 )  # fmt: skip

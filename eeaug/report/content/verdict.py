@@ -21,9 +21,9 @@ Metrics = Mapping[str, Any]
 LEAST_MORE = 1e-3  # relative: less is rounding
 _SAVED = {"mean_macs": "mean MACs", "mean_latency_s": "mean latency", "mean_energy_j": "mean energy"}
 _MORE = {
-    "worst_latency_s": "{share} more worst latency", "storage_bytes": "{share} more storage",
-    "peak_activation_bytes": "{share} more peak activations",
+    "worst_latency_s": "worst latency", "storage_bytes": "storage", "peak_activation_bytes": "peak activations",
 }  # fmt: skip
+SEVERAL = 2.0  # from here on "3.1 times the storage" is read more easily than "210% more"
 
 
 def sentence(
@@ -86,12 +86,12 @@ def _saved(baseline: Metrics, design: Metrics) -> str:
 
 def _more(baseline: Metrics, design: Metrics) -> str:
     """What the design needs more of, though its means are lower: sentences of their own."""
-    parts = [
-        text.format(share=f"{mine / given - 1:.1%}")
-        for key, text in _MORE.items()
-        for given, mine in [(baseline[key], design[key])]
-        if given and mine is not None and mine > given * (1 + LEAST_MORE)
-    ]
+    parts = []
+    for key, words in _MORE.items():
+        given, mine = baseline[key], design[key]
+        if given and mine is not None and mine > given * (1 + LEAST_MORE):
+            times = mine / given
+            parts.append(f"{times:.1f} times the {words}" if times >= SEVERAL else f"{times - 1:.1%} more {words}")
     return f" It needs {_listed(parts)}." if parts else ""
 
 
