@@ -18,21 +18,10 @@ from typing import Any
 import numpy as np
 
 from eeaug.errors import InputError
+from eeaug.settings.vocabulary import FRONT_ENDS as KINDS
 
 __all__ = ["KINDS", "FrontEnd"]
 
-_TIMES = {"sample_rate_hz": 16000.0, "length_ms": 1000.0, "window_ms": 30.0, "step_ms": 20.0}
-# kind → its parameters as its reference has them
-KINDS: Mapping[str, Mapping[str, float]] = {
-    "mfcc": {
-        **_TIMES, "bands": 40.0, "lower_hz": 20.0, "upper_hz": 4000.0, "coefficients": 10.0, "offset": 1e-6,
-    },
-    "micro_speech": {
-        **_TIMES, "bands": 40.0, "lower_hz": 125.0, "upper_hz": 7500.0, "smoothing_bits": 10.0,
-        "even_smoothing": 0.025, "odd_smoothing": 0.06, "least_signal": 0.05, "pcan_strength": 0.95,
-        "pcan_offset": 80.0, "gain_bits": 21.0, "scale_shift": 6.0, "scale": 10 / 256,
-    },
-}  # fmt: skip
 _WHOLE = ("sample_rate_hz", "bands", "coefficients", "smoothing_bits", "gain_bits", "scale_shift")
 _FULL_SCALE = 32768
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from eeaug.cascade.measures import KINDS, MEASURES
-from eeaug.data.front_ends import KINDS as FRONT_ENDS
 from eeaug.schema.design import CHOICES, THRESHOLD
 from eeaug.schema.npu import VELA
 from eeaug.schema.settings import SEED, SETTINGS
@@ -26,6 +25,7 @@ from eeaug.schema.words import (
     share,
     text,
 )
+from eeaug.settings.vocabulary import FRONT_ENDS
 
 __all__ = ["FACTS", "VERSION", "schema"]
 

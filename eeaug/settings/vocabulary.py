@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import inf
 
 __all__ = [
-    "ALWAYS", "CONFIGURATIONS", "COSTS", "C_PREFIX", "DECISIONS", "EFFORTS", "FAMILIES", "FORMATS", "HEADERS",
-    "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost", "Effort", "flag",
+    "ALWAYS", "CONFIGURATIONS", "COSTS", "C_PREFIX", "DECISIONS", "EFFORTS", "FAMILIES", "FORMATS", "FRONT_ENDS",
+    "HEADERS", "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost", "Effort", "flag",
     "needed", "usual_exits",
 ]  # fmt: skip
 
@@ -157,4 +157,18 @@ EFFORTS: Mapping[str, Effort] = {
         FAMILIES, inf, inf, inf, 10, 800, 1e-2, 12,
         map_macs=2e6, map_share=0.08, map_s=600, map_passes=10,
     ),
+}  # fmt: skip
+
+
+_TIMES = {"sample_rate_hz": 16000.0, "length_ms": 1000.0, "window_ms": 30.0, "step_ms": 20.0}
+# of sounds: kind → its parameters as its reference has them
+FRONT_ENDS: Mapping[str, Mapping[str, float]] = {
+    "mfcc": {
+        **_TIMES, "bands": 40.0, "lower_hz": 20.0, "upper_hz": 4000.0, "coefficients": 10.0, "offset": 1e-6,
+    },
+    "micro_speech": {
+        **_TIMES, "bands": 40.0, "lower_hz": 125.0, "upper_hz": 7500.0, "smoothing_bits": 10.0,
+        "even_smoothing": 0.025, "odd_smoothing": 0.06, "least_signal": 0.05, "pcan_strength": 0.95,
+        "pcan_offset": 80.0, "gain_bits": 21.0, "scale_shift": 6.0, "scale": 10 / 256,
+    },
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from itertools import groupby
@@ -107,7 +108,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
     part = f"the {result['samples']:,} {result['split']} samples"
     if design["measured"] is None:
         part += ", on which thresholds were decided (not measured)"
-    return _template("report.html", report).render(
+    text = _template("report.html", report).render(
         report=report, place=place, baseline_on=facts.runs_on(report["baseline"]),
         weights_in=facts.weights_in, tensors_in=facts.tensors_in,
         fig=Figures(report), stages=stages, runs=runs, comparison=rows,
@@ -128,6 +129,14 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         tables=_tables(report),
         sampled=units.sample(report["model"]["input_shape"], inputs),
     )  # fmt: skip
+    return _with_contents(text)
+
+
+def _with_contents(text: str) -> str:
+    """The page with links to its sections, in their order."""
+    sections = re.findall(r'<section id="([\w-]+)">\s*<h2>(.*?)</h2>', text)
+    links = (f'<a href="#{name}">{title}</a>' for name, title in sections)
+    return text.replace("<!-- contents -->", "".join(links), 1)
 
 
 def compare(designs: Sequence[Named], use: Use | None = None) -> str:
