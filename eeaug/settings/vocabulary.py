@@ -8,8 +8,8 @@ from math import inf
 
 __all__ = [
     "ALWAYS", "CONFIGURATIONS", "COSTS", "C_PREFIX", "DECISIONS", "EFFORTS", "FAMILIES", "FORMATS", "FRONT_ENDS",
-    "HEADERS", "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost", "Effort", "flag",
-    "needed", "usual_exits",
+    "HEADERS", "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost", "Effort",
+    "flag", "needed", "usual_exits",
 ]  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
