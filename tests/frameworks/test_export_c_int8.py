@@ -198,7 +198,7 @@ int main(void)
 
 @needs_host
 @pytest.mark.parametrize("measure", MEASURES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "blank"])  # which no C file has
 def test_decisions_are_those_of_numpy(kind: str, measure: str, tmp_path: Path) -> None:
     decision = Quantised(kind, {"softmax": 5, "binary": 2, "multilabel": 4}[kind], measure)
     rng = np.random.default_rng(0)

@@ -110,6 +110,6 @@ def test_other_ends_are_refused(plain: bytes, tmp_path: Any) -> None:
     reference: Any = None
     checked = vela.check(work, reference)
     assert checked.as_dict() == {"samples": 0, "disagreements": None, "near_threshold": None}  # nothing ran it
-    (tmp_path / "int8.tflite").write_bytes(tflite_file.with_input(plain, "x", 0.5, 3))
+    (tmp_path / "int8.tflite").write_bytes(tflite_file.with_input(plain, tflite_file.inputs(plain)[0], 0.5, 3))
     with pytest.raises(ConversionError, match="stage 0-m55: Vela's file takes and gives"):
         vela.check(work, reference)

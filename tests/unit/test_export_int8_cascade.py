@@ -237,6 +237,7 @@ def test_warnings_of_the_int8_cascade() -> None:
     exit_ = {"location": "here", "threshold": 0.999}
     measured, nothing = {"accuracy": 0.8, "samples": 100}, {"exact": {"mean_macs": None}}
     report: dict[str, Any] = {
+        "model": {"decision": "softmax"},
         "settings": {"max_accuracy_drop": 0.05, "correction": 1.0, "objective": "macs"},
         "baseline": {"choose": {"samples": 1000, "mean_macs": None}, "measured": {"accuracy": 0.9}},
         "design": {

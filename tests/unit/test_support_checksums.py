@@ -110,8 +110,9 @@ def extraction(place: Path) -> Extraction:
     """Of a model that gives functions of its input."""
     cache = Cache(place)
     model: Any = SimpleNamespace(
-        decision=SimpleNamespace(outputs=CLASSES), output="out", logits=False, layout=SampleLayout(("x",), ((4,),))
-    )
+        decision=SimpleNamespace(outputs=CLASSES), output="out", added=None, answers=(),
+        layout=SampleLayout(("x",), ((4,),)),
+    )  # fmt: skip
     return Extraction(model, Preprocessing(), cache, cache.network("m.h5", "1", "d.npz"), threads=1)
 
 
