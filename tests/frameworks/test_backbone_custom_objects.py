@@ -19,6 +19,13 @@ from eeaug.network import graph, macs
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Keras, while it saves
 
+
+@pytest.fixture(autouse=True)
+def no_module_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of that name that is there would have the code of the test called otherwise."""
+    monkeypatch.delitem(sys.modules, "my_layers", raising=False)
+
+
 # runs with Keras 3 and with Keras 2, whose layers name a weight first
 CODE = '''
 import tensorflow as tf
