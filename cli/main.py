@@ -163,12 +163,12 @@ def run(arguments: list[str]) -> int:
         path = "eeaug" if error.ctx is None else error.ctx.command_path
         return _fail(f"error: no such option {error.option_name}{hint or f'; see {path} --help'}", error.exit_code)
     except click.ClickException as error:
-        from eeaug import hardware
-
         context = getattr(error, "ctx", None)
         hint = f"; see {context.command_path} --help" if context is not None else ""
         message = " ".join(error.format_message().split()).rstrip(".")
         if isinstance(error, click.MissingParameter) and "--hw" in getattr(error.param, "opts", ()):
+            from eeaug import hardware
+
             message += f": a YAML file (eeaug hw new writes one), or one of {', '.join(hardware.shipped())}"
         return _fail(f"error: {shortened(printable(message), LONGEST_LINE - 7 - len(hint))}{hint}", error.exit_code)
     except EeaugError as error:
@@ -194,6 +194,8 @@ _OF_THE_WHOLE_TOOL = {
     "tensorflow", "keras", "tf_keras", "h5py", "google", "networkx", "scipy", "threadpoolctl", "onnx", "tf2onnx",
     "ai_edge_litert",
 }  # fmt: skip
+
+_OF_PAGES = {"jinja2", "markupsafe", "matplotlib"}  # the extra page of eeaug-runtime
 
 
 def _unforeseen(error: Exception) -> int:
@@ -221,7 +223,7 @@ def _unforeseen(error: Exception) -> int:
 def _not_in_runtime(module: str | None) -> str | None:
     """What is missing where only eeaug-runtime is installed; None: no package that it leaves out."""
     name = (module or "").split(".")[0]
-    if name in ("jinja2", "markupsafe", "matplotlib"):
+    if name in _OF_PAGES:
         return f"a page needs {name}, which is not installed: pip install eeaug-runtime[page]"
     if name not in _OF_THE_WHOLE_TOOL:
         return None

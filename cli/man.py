@@ -9,7 +9,7 @@ import click
 
 from eeaug.cli.grouped import Grouped, grouped
 from eeaug.cli.main import group
-from eeaug.cli.reference import commands
+from eeaug.cli.reference import commands, described, paragraphs, usage
 
 __all__ = ["render"]
 
@@ -36,12 +36,10 @@ def render() -> str:
 
 def _section(command: click.Command, context: click.Context) -> Iterator[str]:
     words, *examples = (command.help or "").split("\b\n")
-    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    yield f'.SS "{_plain(usage)}"'
-    for i, part in enumerate(part for part in words.split("\n\n") if part.strip()):
-        if i:
-            yield ".PP"
-        yield _plain(" ".join(part.split()))
+    yield f'.SS "{_plain(usage(command, context))}"'
+    for i, part in enumerate(paragraphs(words)):
+        yield from ([".PP"] if i else [])
+        yield _plain(part)
     for example in examples:
         yield from (".PP", ".nf", *(_plain(line) for line in example.rstrip().splitlines()), ".fi")
     if isinstance(command, Grouped):
@@ -58,12 +56,10 @@ def _section(command: click.Command, context: click.Context) -> Iterator[str]:
 def _option(option: click.Option) -> Iterator[str]:
     if option.hidden:
         return
-    value = "" if option.is_flag or option.count else f" {option.make_metavar(click.Context(group))}"
-    default = option.default
-    shown = option.show_default and default not in (None, (), False) and not callable(default)
+    value, words = described(option)
     yield ".TP"
     yield rf"\fB{_plain(', '.join((*option.opts, *option.secondary_opts)))}\fR{_plain(value)}"
-    yield _plain(" ".join((option.help or "").split()) + (f" [default: {default}]" if shown else ""))
+    yield _plain(words)
 
 
 def _plain(text: str) -> str:

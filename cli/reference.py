@@ -10,7 +10,7 @@ import click
 from eeaug.cli.grouped import Grouped, grouped
 from eeaug.cli.main import group
 
-__all__ = ["commands", "render"]
+__all__ = ["commands", "described", "paragraphs", "render", "usage"]
 
 
 def render() -> str:
@@ -33,7 +33,11 @@ def commands(command: click.Command, context: click.Context) -> Iterator[tuple[c
 
 def _section(command: click.Command, context: click.Context) -> str:
     words, *examples = (command.help or "").split("\b\n")
-    lines = [f"\n## {context.command_path}\n", f"```\n{_usage(command, context)}\n```\n", _paragraphs(words)]
+    lines = [
+        f"\n## {context.command_path}\n",
+        f"```\n{usage(command, context)}\n```\n",
+        "\n\n".join(paragraphs(words)) + "\n",
+    ]
     lines += [f"```sh\n{_shell(example)}\n```\n" for example in examples]
     if isinstance(command, Grouped):
         for title, options in grouped(command.params):
@@ -48,12 +52,12 @@ def _table(options: Iterable[click.Option]) -> list[str]:
     return ["| option | |\n|---|---|", *rows, ""] if rows else []
 
 
-def _usage(command: click.Command, context: click.Context) -> str:
+def usage(command: click.Command, context: click.Context) -> str:
     return " ".join([context.command_path, *command.collect_usage_pieces(context)])
 
 
-def _paragraphs(text: str) -> str:
-    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n") if part.strip()) + "\n"
+def paragraphs(text: str) -> list[str]:
+    return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
 
 
 def _shell(example: str) -> str:
@@ -63,11 +67,16 @@ def _shell(example: str) -> str:
 
 def _option(option: click.Option) -> str:
     flags = " / ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
+    value, words = described(option)
+    return f"| {flags}{_escaped(value)} | {_escaped(words)} |"
+
+
+def described(option: click.Option) -> tuple[str, str]:
+    """What stands behind its name, if anything, and what it means, with its default."""
     value = "" if option.is_flag or option.count else f" {option.make_metavar(click.Context(group))}"
     default = option.default
     shown = option.show_default and default not in (None, (), False) and not callable(default)
-    words = f"{' '.join((option.help or '').split())}{f' [default: {default}]' if shown else ''}"
-    return f"| {flags}{_escaped(value)} | {_escaped(words)} |"
+    return value, f"{' '.join((option.help or '').split())}{f' [default: {default}]' if shown else ''}"
 
 
 def _escaped(text: str) -> str:

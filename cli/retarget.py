@@ -10,6 +10,7 @@ import click
 from eeaug.cli import out, shared, show
 from eeaug.cli.grouped import Grouped
 from eeaug.errors import InfeasibleError
+from eeaug.settings.options import NOTHING
 
 __all__ = ["retarget"]
 
@@ -114,10 +115,9 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
         "forbid": tuple,
         "points": int,
     }
-    empty: dict[str, Any] = {"exit_at": {}, "threshold": {}, "forbid": ()}
     taken_away = {name for name, value in given.items() if value in (shared.NONE, (shared.NONE,))} - {"promise"}
     return {
-        name: empty.get(name) if name in taken_away else readers.get(name, _same)(value)
+        name: NOTHING.get(name) if name in taken_away else readers.get(name, _same)(value)
         for name, value in given.items()
     }
 

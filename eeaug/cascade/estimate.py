@@ -17,7 +17,7 @@ def drop(
     weights: Floats | None = None,
     groups: NDArray[np.generic] | None = None,
     *,
-    more: float = 0.0,
+    budget: float | None = None,
 ) -> tuple[float, float]:
     """The weighted mean loss and its standard error.
 
@@ -31,8 +31,8 @@ def drop(
     losses : (n,) of a Passage
     weights : (n,), what each sample counts
     groups : (n,), what each sample belongs to
-    more : so much larger might the mean be; the losses that are missing would vary as those that are there. The
-        error is then that of a mean of so much, as in a score test (Tango, 1998)
+    budget : the error is that of a mean of so much, if it is larger, as in a score test (Tango, 1998): losses that
+        are missing would vary as those that are there
 
     Returns
     -------
@@ -52,6 +52,7 @@ def drop(
     if units < 2:
         return mean, inf
     squares, of_one = float(residuals @ residuals), float(counts @ counts) / len(counts)
+    more = 0.0 if budget is None else budget - mean
     if more > 0:
         counting = float(counts @ np.abs(losses)) / total
         # without any, each of them would be of one sample

@@ -250,5 +250,4 @@ def _scored(claim: Claim) -> tuple[float, float]:
 
     Where few samples are lost by luck, their own variance is small by the same luck.
     """
-    drop, _ = estimate.drop(claim.losses, claim.weights, claim.groups)
-    return estimate.drop(claim.losses, claim.weights, claim.groups, more=max(0.0, claim.budget - drop))
+    return estimate.drop(claim.losses, claim.weights, claim.groups, budget=claim.budget)

@@ -6,7 +6,7 @@ The command line has types of its own for them; tests/unit/test_settings_options
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -19,11 +19,21 @@ from eeaug.errors import InputError
 from eeaug.settings.contradictions import Contradiction, python
 from eeaug.settings.parts import MAX_CACHE_BYTES, MAX_EPOCHS, MAX_LOCATIONS
 from eeaug.settings.settings import Settings
-from eeaug.settings.vocabulary import COSTS, DECISIONS, EFFORTS, MAX_SEED, MAX_THREADS, PROMISES, RECIPES, UNITS
+from eeaug.settings.vocabulary import (
+    COSTS,
+    DECISIONS,
+    EFFORTS,
+    INHERITED,
+    MAX_SEED,
+    MAX_THREADS,
+    PROMISES,
+    RECIPES,
+    UNITS,
+)  # fmt: skip
 from eeaug.support.quantities import BYTES, DROP, SECONDS, SHARE, Kind, QuantityError, parse
 from eeaug.support.spelling import nearest
 
-__all__ = ["KINDS", "Choice", "Number", "in_python", "settings"]
+__all__ = ["KINDS", "NOTHING", "OF_A_RETARGET", "Choice", "Number", "changes", "in_python", "settings"]
 
 
 @dataclass(frozen=True)
@@ -219,6 +229,12 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
 }
 
 
+# settings that are taken away by another value than None
+NOTHING: Mapping[str, Any] = {"exit_at": {}, "threshold": {}, "forbid": ()}
+# what a retarget is told beside settings of the earlier bundle
+OF_A_RETARGET = ("output", "force", "threads", "slim")
+
+
 def settings(model: Path, hardware: str, data: str | None, **options: object) -> Settings:
     """Settings of a run; an option that is None is not given.
 
@@ -227,7 +243,7 @@ def settings(model: Path, hardware: str, data: str | None, **options: object) ->
     TypeError : there is no such option
     InputError : a value that is not allowed, or options that contradict each other, as Python names them
     """
-    _known("augment", options)
+    _known("augment", options, KINDS)
     given = {name: KINDS[name](name, value) for name, value in options.items() if value is not None}
     if "efficiency_weight" in given:  # the other objective, unless both are asked for
         given.setdefault("max_accuracy_drop", None)
@@ -243,19 +259,16 @@ def changes(**options: object) -> dict[str, Any]:
     TypeError : there is no such option
     InputError : a value that is not allowed
     """
-    _known("retarget", options)
+    _known("retarget", options, (*INHERITED, *OF_A_RETARGET))
     return {
-        name: _NOTHING.get(name) if value is None else KINDS[name](name, value) for name, value in options.items()
+        name: NOTHING.get(name) if value is None else KINDS[name](name, value) for name, value in options.items()
     }
 
 
-_NOTHING: Mapping[str, Any] = {"exit_at": {}, "threshold": {}, "forbid": ()}
-
-
-def _known(function: str, options: Mapping[str, object]) -> None:
+def _known(function: str, options: Iterable[str], known: Collection[str]) -> None:
     for name in options:
-        if name not in KINDS:
-            hint = nearest(name, KINDS) or f"; there are {', '.join(KINDS)}"
+        if name not in known:
+            hint = nearest(name, known) or f"; there are {', '.join(known)}"
             raise TypeError(f"{function}() has no option {name!r}{hint}")
 
 

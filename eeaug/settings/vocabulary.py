@@ -8,9 +8,17 @@ from math import inf
 
 __all__ = [
     "ALWAYS", "CONFIGURATIONS", "COSTS", "C_PREFIX", "DECISIONS", "EFFORTS", "FAMILIES", "FORMATS", "FRONT_ENDS",
-    "HEADERS", "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost", "Effort",
-    "flag", "needed", "usual_exits",
+    "HEADERS", "INHERITED", "MAX_SEED", "MAX_THREADS", "PROMISES", "RECIPES", "RISK", "UNITS", "WITH_NAMES", "Cost",
+    "Effort", "flag", "needed", "usual_exits",
 ]  # fmt: skip
+
+# what `eeaug retarget` takes from the earlier bundle unless it is given; of some, "none" takes it away
+INHERITED = (
+    "max_accuracy_drop", "efficiency_weight", "max_latency_s", "period_s", "max_ram_bytes", "max_flash_bytes",
+    "max_class_drop", "promise", "risk", "objective",
+    "scoring", "correction", "points", "mapping", "max_exits", "reuse", "formats",
+    "c_prefix", "thresholds", "exit_at", "threshold", "forbid", "custom_objects",
+)  # fmt: skip
 
 RECIPES = ("frozen", "trecx")
 TRECX_EPOCHS = 10

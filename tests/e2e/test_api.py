@@ -121,6 +121,17 @@ def test_retarget_in_python_takes_settings_away_by_none(
     assert report["settings"]["max_latency_s"] is None and report["settings"]["max_accuracy_drop"] == 0.05
     with pytest.raises(TypeError, match=r"retarget\(\) has no option 'max_latency'"):
         eeaug.retarget(bundle.path, "again", max_latency=2)
+    for name, value in {
+        "effort": "quick",
+        "seed": 3,
+        "priors": "0=0.9",
+        "labels": "none",
+        "cache": "there",
+    }.items():
+        with pytest.raises(
+            TypeError, match=rf"has no option '{name}'"
+        ):  # data and training are those of the bundle
+            eeaug.retarget(bundle.path, "again", **{name: value})
     with pytest.raises(eeaug.InputError, match="exists"):
         eeaug.retarget(bundle.path, "wider")
 

@@ -146,9 +146,9 @@ def test_few_losses_of_light_samples_say_little_of_the_error() -> None:
     weights = np.where(np.arange(500) < 36, 12.5, 0.1)
     none, light = np.zeros(500, np.int8), np.zeros(500, np.int8)
     light[400] = 1
-    without, with_one = (estimate.drop(losses, weights, more=0.01) for losses in (none, light))
+    without, with_one = (estimate.drop(losses, weights, budget=0.01) for losses in (none, light))
     assert 0 < with_one[0] < 0.001
     assert with_one[1] == pytest.approx(without[1])
     heavy = none.copy()
     heavy[3] = 1  # of the class that weighs much
-    assert estimate.drop(heavy, weights, more=0.01)[1] > 2 * without[1]
+    assert estimate.drop(heavy, weights, budget=0.01)[1] > 2 * without[1]

@@ -84,7 +84,7 @@ def test_retarget_is_asked_for_the_same(changes: dict[str, Any]) -> None:
     found = Settings.of(model=Path(), cache=Path(), **{"max_accuracy_drop": None, **given}).as_dict(
         given["max_exits"]
     )
-    for key in reproduce._INHERITED:
+    for key in reproduce.INHERITED:
         assert found.get(key) == wanted.get(key), key
     assert reproduce.inputs(manifest) == (("first", "ab" * 32),)
     assert reproduce.sidecar(report, manifest | {"preprocessing": RAW | {"scale": 2.0}}) == ""

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from eeaug.cli.augment import augment as command
+from eeaug.cli.retarget import retarget
 from eeaug.errors import InputError
 from eeaug.settings import Contradiction, Settings
 from eeaug.settings.contradictions import python
-from eeaug.settings.options import KINDS, Choice, Number, settings
+from eeaug.settings.options import KINDS, OF_A_RETARGET, Choice, Number, changes, settings
 from eeaug.settings.settings import PARTS
+from eeaug.settings.vocabulary import INHERITED
 
 PARAMETERS = {p.name: p for p in command.params}
 
@@ -165,3 +167,14 @@ def test_names_from_files_stay_as_they_are() -> None:
     assert str(error) == "--exit-at {1}:cpu and --forbid: {0}, {risk}"
     assert error.worded(python) == "exit_at['{1}']='cpu' and forbid=: {0}, {risk}"
     assert error.options == ("exit_at", "forbid")
+
+
+def test_retarget_takes_the_same_in_python_as_on_the_command_line() -> None:
+    """All else is about data and training, which an earlier bundle has behind it."""
+    of_the_command = {param.name for param in retarget.params}
+    others = {"directory", "hardware", "manifest_sha256", "dry_run", "as_json", "quiet", "verbose"}
+    assert of_the_command - others == {*INHERITED, *OF_A_RETARGET}
+    with pytest.raises(TypeError, match=r"retarget\(\) has no option 'effort'"):
+        changes(effort="quick")
+    taken_away = changes(max_latency_s=None, forbid=None, exit_at=None)
+    assert taken_away == {"max_latency_s": None, "forbid": (), "exit_at": {}}

@@ -9,6 +9,7 @@ from eeaug.design.design import Chosen, Decided
 from eeaug.design.promise import Promise
 from eeaug.report import units
 from eeaug.report.content import promise
+from eeaug.schema.figures import FIGURES
 from eeaug.search.space import LATENCY
 from eeaug.settings import Goal
 from eeaug.stages.partition import Stage
@@ -19,10 +20,8 @@ __all__ = ["dearer", "in_int8", "obstacle", "sentence"]
 Metrics = Mapping[str, Any]
 
 LEAST_MORE = 1e-3  # relative: less is rounding
-_SAVED = {"mean_macs": "mean MACs", "mean_latency_s": "mean latency", "mean_energy_j": "mean energy"}
-_MORE = {
-    "worst_latency_s": "worst latency", "storage_bytes": "storage", "peak_activation_bytes": "peak activations",
-}  # fmt: skip
+_SAVED = ("mean_macs", "mean_latency_s", "mean_energy_j")
+_MORE = ("worst_latency_s", "storage_bytes", "peak_activation_bytes")
 SEVERAL = 2.0  # from here on "3.1 times the storage" is read more easily than "210% more"
 
 
@@ -75,11 +74,11 @@ def _early(design: Metrics) -> str:
 def _saved(baseline: Metrics, design: Metrics) -> str:
     """Shares of the means that are saved, those that are equal together."""
     by_share: dict[str, list[str]] = {}
-    for key, words in _SAVED.items():
+    for key in _SAVED:
         given, mine = baseline[key], design[key]
         # MACs always; what costs more was said before
         if key == "mean_macs" or (given and mine is not None and mine <= given * (1 + LEAST_MORE)):
-            by_share.setdefault(f"{1 - mine / given:.1%}", []).append(words)
+            by_share.setdefault(f"{1 - mine / given:.1%}", []).append(FIGURES[key].words)
     parts = [f"{share} of the {_listed(words)}" for share, words in by_share.items()]
     return f"{_listed(parts)} saved"
 
@@ -87,10 +86,10 @@ def _saved(baseline: Metrics, design: Metrics) -> str:
 def _more(baseline: Metrics, design: Metrics) -> str:
     """What the design needs more of, though its means are lower: sentences of their own."""
     parts = []
-    for key, words in _MORE.items():
+    for key in _MORE:
         given, mine = baseline[key], design[key]
         if given and mine is not None and mine > given * (1 + LEAST_MORE):
-            times = mine / given
+            times, words = mine / given, FIGURES[key].words
             parts.append(f"{times:.1f} times the {words}" if times >= SEVERAL else f"{times - 1:.1%} more {words}")
     return f" It needs {_listed(parts)}." if parts else ""
 

@@ -9,18 +9,11 @@ from typing import Any
 
 from eeaug.report.words.facts import Report
 from eeaug.settings import Settings
-from eeaug.settings.vocabulary import flag, usual_exits
+from eeaug.settings.vocabulary import INHERITED, flag, usual_exits
 from eeaug.support.quantities import DROP, as_given
 
 __all__ = ["command", "inputs", "sidecar", "sidecar_name", "versions"]
 
-# what `eeaug retarget` takes from the earlier bundle unless it is given; of some, "none" takes it away
-_INHERITED = (
-    "max_accuracy_drop", "efficiency_weight", "max_latency_s", "period_s", "max_ram_bytes", "max_flash_bytes",
-    "max_class_drop", "promise", "risk", "objective",
-    "scoring", "correction", "points", "mapping", "max_exits", "reuse", "formats",
-    "c_prefix", "thresholds", "exit_at", "threshold", "forbid", "custom_objects",
-)  # fmt: skip
 _BLANK = ("blank", "blank_when", "max_blank_loss")  # what other settings follow from
 _DROPS = ("max_accuracy_drop", "max_class_drop", "max_blank_loss")
 _TAKEN_AWAY = (
@@ -40,7 +33,7 @@ def command(report: Report, manifest: Report, place: str) -> str:
     earlier = manifest.get("retargeted_from")
     if earlier is not None:
         words = ["eeaug", "retarget", earlier["name"], "--hw", hardware]
-        given = {key: settings.get(key) for key in _INHERITED}
+        given = {key: settings.get(key) for key in INHERITED}
         none = [part for key in _TAKEN_AWAY if not given[key] for part in (flag(key), "none")]
         words += [*_options({k: v for k, v in given.items() if v not in (None, [])}), *none]
     else:
