@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
-from unittest import mock
 
 from eeaug.backbone.keras2_config import Item, items
 from eeaug.errors import InputError
@@ -107,6 +106,8 @@ def files_run() -> list[Path]:
 
 def run_again(path: Path) -> dict[str, Any]:
     """The classes and functions of a file that :func:`files_run` has, made anew; nothing keeps them."""
+    from unittest import mock  # here: it takes a while, and few have code of their own
+
     module = ModuleType(path.stem)
     module.__file__ = str(path)
     with _on_path(path.parent), mock.patch.dict(sys.modules, {module.__name__: module}):

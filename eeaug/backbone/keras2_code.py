@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
-from unittest import mock
 
 from eeaug.backbone import custom_objects
 from eeaug.errors import ConversionError
@@ -33,6 +32,8 @@ def known() -> Iterator[None]:
     if not files:
         yield
         return
+    from unittest import mock
+
     import tensorflow
     import tf_keras
 

@@ -33,7 +33,6 @@ from eeaug.backbone import (
     subclassed,
     weights_files,
 )
-from eeaug.backbone.from_onnx import convert
 from eeaug.backbone.keras2_config import MODELS, Item, input_shapes, layers_of, rewritten, without_slashes
 from eeaug.backbone.keras_allowed import LARGEST_SAMPLE
 from eeaug.backbone.stored_model import Stored, one_line, read_h5
@@ -117,6 +116,8 @@ def built(path: Path, stored: Stored, allow_unsafe: bool) -> keras.Model:
     """The model of a file that was looked at; raises as :func:`load`."""
     keras = import_keras()
     if stored.kind in ("onnx", "torch"):
+        from eeaug.backbone.from_onnx import convert  # here: who reads samples imports this module for Keras alone
+
         return (convert.converted if stored.kind == "onnx" else convert.of_program)(path, keras).model
     custom_objects.bind(stored.config)
     reason = None if allow_unsafe else _refusal(stored, keras)
