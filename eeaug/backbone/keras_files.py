@@ -118,7 +118,7 @@ def built(path: Path, stored: Stored, allow_unsafe: bool) -> keras.Model:
     if stored.kind in ("onnx", "torch"):
         from eeaug.backbone.from_onnx import convert  # here: who reads samples imports this module for Keras alone
 
-        return (convert.converted if stored.kind == "onnx" else convert.of_program)(path, keras).model
+        return convert.of_kind(stored.kind, path, keras).model
     custom_objects.bind(stored.config)
     reason = None if allow_unsafe else _refusal(stored, keras)
     with warnings.catch_warnings():

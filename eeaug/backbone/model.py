@@ -224,8 +224,7 @@ def load(
         stored = stored_model.read_files(files, allow_unsafe=allow_unsafe, custom=custom_objects.has_any())
         onnx = None
         if stored.kind in ("onnx", "torch"):
-            reader = convert.converted if stored.kind == "onnx" else convert.of_program
-            onnx = reader(files.path, keras, input_shape, RESERVED)
+            onnx = convert.of_kind(stored.kind, files.path, keras, input_shape, RESERVED)
         model = onnx.model if onnx else keras_files.built(files.path, stored, allow_unsafe)
         described = stored.architecture
         digest = onnx.sha256 if onnx else model_files.sha256(path, described)

@@ -31,7 +31,7 @@ from eeaug.errors import ConversionError
 from eeaug.support import leftovers
 from eeaug.support.printable import quoted
 
-__all__ = ["VERSION", "Converted", "Origin", "converted", "of_program"]
+__all__ = ["VERSION", "Converted", "Origin", "converted", "of_kind", "of_program"]
 
 VERSION = 1  # of the conversion: rises where the same file gives other numbers
 HANDLERS: dict[str, Callable[[Builder, Sequence[Operand | None], Mapping[str, Any]], Any]] = {
@@ -81,6 +81,13 @@ class Converted:
     proto: Any = field(repr=False)
     inputs: Mapping[str, str]
     sha256: str
+
+
+def of_kind(
+    kind: str, path: Path, keras: Any, input_shape: Shape = None, reserved: Sequence[str] = ()
+) -> Converted:
+    """The classifier in a file of this kind (of stored_model.Stored): "onnx", or "torch"; see :func:`converted`."""
+    return (converted if kind == "onnx" else of_program)(path, keras, input_shape, reserved)
 
 
 def of_program(path: Path, keras: Any, input_shape: Shape = None, reserved: Sequence[str] = ()) -> Converted:
