@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # options are parsed before NumPy is imported
 __all__ = ["ALLOWED", "INPUT", "ONLY", "BlankRule"]
 
 LONGEST = 500  # letters, so that nesting stays shallow
+LARGEST = 10**300  # of a whole number: NumPy's are no larger
 INPUT = "input"  # the prepared sample, of a model with one input
 ONLY = "output"  # the only output, whatever its name
 REDUCTIONS = ("max", "min", "mean", "sum")
@@ -132,6 +133,8 @@ class BlankRule:
             case ast.Name():
                 return False
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                if isinstance(value, int) and value > LARGEST:
+                    raise self._refused(f"{ast.unparse(node)[:20]}... is too large a number")
                 return False
             case ast.Call(func=ast.Name(id=called), args=[inner], keywords=[]) if called in (*REDUCTIONS, "abs"):
                 return self._answers(inner) and called in ("max", "min")  # any, all

@@ -64,7 +64,7 @@ def test_what_is_not_a_number_is_something() -> None:
         "None < 1", "max(scores) if 1 < 2 else 0 < 1", "scores[scores > 1] < 1", "(scores + 1)[0] < 1", "a := 1",
         "max(scores) in (1, 2)", "max(scores) is 1", "~scores < 1", "1 < 2; 3", "max(scores) < 0.3 and max(scores)",
         "not scores", "f'{a}' < 1", "max(scores) < 1j", "scores[0.5] < 1", "scores[True] < 1", "max < max()",
-        "x" * (LONGEST + 1), "-" * 400 + "1",
+        "x" * (LONGEST + 1), "-" * 400 + "1", f"max(scores) < 1{'0' * 400}", f"-1{'0' * 400} + scores < 1",
     ],
 )  # fmt: skip
 def test_all_else_is_refused_in_one_line_that_says_what_is_allowed(text: str) -> None:
