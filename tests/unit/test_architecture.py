@@ -16,7 +16,7 @@ import eeaug
 
 ROOT = Path(eeaug.__file__).parent
 CLI = ROOT.parent / "cli"
-LOOSE = {"errors", "runtime"}  # files beside the rooms
+LOOSE = {"errors"}  # files beside the rooms
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "onnx", "onnxruntime", "tf2onnx", "h5py", "ai_edge_litert"}
 PURE = ("cascade", "search", "network")  # what importing them must not load: a framework
 # what who only wants to classify samples does not load

@@ -1,11 +1,4 @@
-"""The exported stages run as the cascade that they are.
-
-from eeaug.runtime import Cascade
-
-cascade = Cascade.load("model-eeaug")
-found = cascade.predict(x)             # raw samples: the bundle's preprocessing is applied
-found.names, found.confidences, found.exits
-"""
+"""A bundle, opened: its stages in a runtime, at one of its operating points."""
 
 from __future__ import annotations
 
@@ -22,20 +15,20 @@ from eeaug.backbone.stored_model import one_line
 from eeaug.bundle.entries import Manifest, StageEntry, Thresholds
 from eeaug.bundle.manifest import read_manifest
 from eeaug.bundle.manifest_rules import DEFAULT
-from eeaug.cascade.combining import combined
 from eeaug.cascade.outcomes import Outcomes
-from eeaug.cascade.output import SOMETHING, Decision, Quantised
+from eeaug.cascade.output import Decision, Quantised
 from eeaug.cascade.predictions import Decisions, Predictions
-from eeaug.cascade.waiting import Rows, Waiting
+from eeaug.cascade.waiting import Rows
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.frameworks import runners
 from eeaug.frameworks.runners import Runner
+from eeaug.runtime.hearing import Floats, heard
+from eeaug.runtime.journey import Journey
 
-__all__ = ["DEFAULT", "Cascade", "Decisions", "Predictions", "heard"]
+__all__ = ["BATCH", "Cascade"]
 
 BATCH = 32  # larger batches exceed the caches of a processor: slower for each sample
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -162,7 +155,7 @@ class Cascade:
         self._check(x, batch)
         prepare = _as_float32 if prepared else self.preprocessing
         batch = min(batch, max(1, len(x)))
-        flow = _Flow(self, batch)
+        flow = Journey(self, batch)
         for i in range(0, len(x), batch):
             piece = x[i : i + batch]
             if x.dtype.kind == "f" and not np.isfinite(piece).all():
@@ -191,7 +184,7 @@ class Cascade:
 
     def run(self, batches: Iterable[Floats], batch: int = BATCH) -> Decisions:
         """Run prepared samples (n, *input_shape), in pieces of any size; what has left costs nothing more."""
-        flow, n = _Flow(self, batch), 0
+        flow, n = Journey(self, batch), 0
         for x in batches:
             for i in range(0, len(x), batch):
                 piece = x[i : i + batch]
@@ -298,95 +291,6 @@ class Cascade:
             hint = "; x[None] makes a batch of one sample" if x.shape == self.input_shape else ""
             wanted = ", ".join(map(str, ("n", *self.input_shape)))
             raise InputError(f"samples must have the shape ({wanted}), given {x.shape}{hint}")
-
-
-class _Flow:
-    """Samples on their way through a cascade.
-
-    Those that go on wait before the next stage until there are ``batch`` of them, so that no stage ever runs on a
-    few left over of each batch: short runs cost more for each sample. One buffer per stage, one copy per hand-over.
-    """
-
-    def __init__(self, cascade: Cascade, batch: int) -> None:
-        self.cascade, self.batch = cascade, batch
-        count = len(cascade.stages)
-        self._waiting = [Waiting(batch) for _ in range(count)]
-        # samples that left at each run of a stage: their numbers, the stage, classes, confidences, probabilities
-        self._left: list[tuple[NDArray[np.intp], int, NDArray[np.int64], Floats, Floats]] = []
-        self._reached: list[list[Floats]] = [[] for _ in range(count)]
-        self._given: list[tuple[NDArray[np.intp], dict[str, NDArray[Any]]]] = []
-
-    def start(self, numbers: NDArray[np.intp], x: Floats) -> None:
-        """Queue prepared samples for the first stage."""
-        self.push(0, None, numbers, *self.cascade.stages[0].row.split(x).values())
-
-    def push(self, k: int, on: NDArray[np.intp] | None, *arrays: NDArray[Any]) -> None:
-        """Queue samples for stage k, and run full batches: arrays of their numbers, tensors, earlier probabilities.
-
-        ``on``: only these rows of the arrays; None: all.
-        """
-        for full in self._waiting[k].add(on, arrays):
-            self._run(k, *full)
-
-    def finished(self) -> tuple[Decisions, Floats]:
-        """Run what still waits; the decisions on all, and the probabilities (n, outputs) that they were made by."""
-        for k, waiting in enumerate(self._waiting):
-            if waiting.count:
-                self._run(k, *waiting.take())
-        n = sum(len(rows) for rows, *_ in self._left)
-        exits, predicted, confidence = np.zeros(n, np.intp), np.zeros(n, np.intp), np.zeros(n, np.float32)
-        p = np.zeros((n, self.cascade.decision.outputs), np.float32)
-        for rows, k, chosen, sure, decided_by in self._left:
-            exits[rows], predicted[rows], confidence[rows], p[rows] = k, chosen, sure, decided_by
-        reached = tuple(np.concatenate([np.zeros(0, np.float32), *parts]) for parts in self._reached)
-        return Decisions(exits, predicted, confidence, reached), p
-
-    def _run(self, k: int, rows: NDArray[np.intp], *arrays: NDArray[Any]) -> None:
-        cascade = self.cascade
-        given = len(cascade.stages[k].row.names)
-        if cascade.blank and k == len(cascade.stages) - 1:
-            self._end(k, rows.copy(), cascade.returned(*arrays[:given]), *arrays[given:])
-            return
-        probabilities, onward = cascade.stage(k, *arrays[:given])
-        answers = (*arrays[given:], probabilities)
-        decided_by = _hearing(cascade.decision, cascade.stages[k], answers)
-        sure, chosen = cascade.decision.answers(decided_by)
-        self._reached[k].append(sure)
-        threshold = cascade.thresholds[k] if onward else None
-        if not onward:
-            leaves = np.ones(len(sure), bool)
-        elif threshold is None:
-            leaves = np.zeros(len(sure), bool)
-        else:
-            leaves = sure >= np.float32(threshold)
-        self._left.append((rows[leaves], k, chosen[leaves], sure[leaves], decided_by[leaves]))
-        if onward:
-            self.push(k + 1, np.flatnonzero(~leaves), rows, *onward, *answers)
-
-    def _end(self, k: int, rows: NDArray[np.intp], outputs: dict[str, NDArray[Any]], *before: NDArray[Any]) -> None:
-        """What a model that may be any gives of samples that no exit has let go."""
-        self._given.append((rows, outputs))
-        sure = np.ones(len(rows), np.float32)
-        self._reached[k].append(sure)
-        p = before[-1].copy() if before else sure[:, None]
-        self._left.append((rows, k, np.full(len(rows), SOMETHING, np.int64), sure, p))
-
-    def given(self) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]]]:
-        """Their numbers, ascending, and these outputs; see Predictions."""
-        rows = np.concatenate([np.zeros(0, np.intp), *(rows for rows, _ in self._given)])
-        order = np.argsort(rows)
-        none = {each.name: np.zeros((0, *each.shape), each.dtype) for each in self.cascade.stages[-1].returns}
-        every = [none, *(outputs for _, outputs in self._given)]
-        return rows[order], {name: np.concatenate([outputs[name] for outputs in every])[order] for name in none}
-
-
-def heard(decision: Decision, stages: Sequence[StageEntry], answers: Sequence[Floats]) -> list[Floats]:
-    """What every stage with a classifier decides by, of what each says by itself: (n, outputs) each."""
-    return [_hearing(decision, stages[k], answers[: k + 1]) for k in range(len(answers))]
-
-
-def _hearing(decision: Decision, stage: StageEntry, answers: Sequence[Floats]) -> Floats:
-    return combined(answers, stage.reuse, decision) if stage.reuse else answers[-1]
 
 
 def _as_float32(x: NDArray[Any]) -> Floats:
