@@ -1,4 +1,4 @@
-"""What manifest.json says of a stage's files for devices: in an interpreter, or compiled for an NPU."""
+"""What manifest.json says of a stage's files elsewhere: in an interpreter, compiled for an NPU, on a server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["TflmStage", "VelaStage"]
+__all__ = ["IDENTITY", "TflmStage", "TritonStage", "VelaStage"]
+
+IDENTITY = "eeaug_model"  # an output of every model on a server: which one it is
 
 
 @dataclass(frozen=True)
@@ -56,3 +58,26 @@ class VelaStage:
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "on_cpu": list(self.on_cpu)}
+
+
+@dataclass(frozen=True)
+class TritonStage:
+    """A stage as a model of an inference server.
+
+    Parameters
+    ----------
+    model : its name there
+    identity : the number that it gives with each answer, as the output IDENTITY
+    ensemble : name of the model that it begins, of all stages that follow it on its server; None: it begins none
+    """
+
+    model: str
+    identity: int
+    ensemble: str | None = None
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> TritonStage:
+        return cls(**entry)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from eeaug.bundle.device_entries import TflmStage, VelaStage
+from eeaug.bundle.device_entries import TflmStage, TritonStage, VelaStage
 from eeaug.cascade.output import Quantised
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.schema.design import CHOICES
@@ -122,6 +122,7 @@ class StageEntry:
     taken: tuple[str, ...] = ()
     passed: tuple[Handover, ...] = ()
     returns: tuple[Returned, ...] = ()
+    triton: TritonStage | None = None
 
     @property
     def row(self) -> SampleLayout:
@@ -178,6 +179,7 @@ class StageEntry:
             taken=taken if several else (),
             passed=handed[1:],
             returns=tuple(map(Returned.from_dict, outputs.get("returns", ()))),
+            triton=TritonStage.from_dict(entry["triton"]) if "triton" in entry else None,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -197,7 +199,7 @@ class StageEntry:
             "metric": self.metric,
             "macs": self.macs,
             "files": dict(self.files),
-            **there(int8=self.int8, tflm=self.tflm, vela=self.vela),
+            **there(int8=self.int8, tflm=self.tflm, vela=self.vela, triton=self.triton),
         }
 
 

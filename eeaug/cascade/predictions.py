@@ -22,12 +22,14 @@ class Decisions:
     """What a cascade decided: for n samples, the classifier that each left at, its class and confidence.
 
     ``reached[k]`` holds the confidences at classifier k of all samples that reached it, in their order.
+    ``fallback`` (n,): they would have gone on to a server that did not answer in time; None: there is no server.
     """
 
     exits: NDArray[np.intp]
     predicted: NDArray[np.intp]
     confidence: Floats
     reached: tuple[Floats, ...]
+    fallback: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, outcomes: Outcomes, thresholds: Sequence[float | None]) -> Decisions:
@@ -49,6 +51,8 @@ class Predictions:
     probabilities : float32 (n, classes) that the decision was made by; with several labels one for each
     rows, outputs : of a bundle made with --blank: numbers (r,) of the samples that went on to the model, ascending,
         and what it gives of them by name, (r, ...) each; the others left as nothing. Else empty
+    fallback : bool (n,), those that should have gone on to a server which did not answer in time: what the last
+        classifier before it said stands instead
     """
 
     classes: NDArray[np.integer] | NDArray[np.bool_]
@@ -58,6 +62,7 @@ class Predictions:
     probabilities: Floats
     rows: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
     outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    fallback: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __len__(self) -> int:
         return len(self.exits)

@@ -13,6 +13,7 @@ A line of code here may touch the bundle that is being written and its stages; i
     tflm         C++ for TensorFlow Lite for Microcontrollers
     c            C without a runtime
     c_int8       the int8 stages as C without a runtime
+    triton       a model repository for inference servers
     vela         the int8 stages compiled for an NPU
     measure      a board tells itself: what times a bundle's files, and what is printed then
     layerwise    which layer of a model it is that a format cannot express

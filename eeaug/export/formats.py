@@ -134,6 +134,7 @@ FORMATS: Mapping[str, Format] = {
     "tflm": Format("tflm", {"tflite_micro": "'eeaug[mcu]'"}, like="int8"),
     "c": Format("c", {"emx_onnx_cgen": "'eeaug[c]'"}),
     "c-int8": Format("c_int8", LITERT, like="int8"),
+    "triton": Format("triton"),
     "vela": Format("vela", {"ethosu": "'eeaug[npu]'"}, like="int8"),
 }
 

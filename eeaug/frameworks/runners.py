@@ -6,7 +6,7 @@ Another runtime is an entry of RUNTIMES, under the key that its files have in a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -31,6 +31,13 @@ class Runner(Protocol):
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The outputs of these names, each (n, ...), of inputs (n, ...) by name."""
+
+
+class Elsewhere:
+    """A stage that is not opened here."""
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        raise AssertionError("a stage that runs elsewhere was run here")
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,8 @@ class Asked:
         return self.threads or os.cpu_count() or 1
 
 
-def opened(runtime: str, asked: Asked) -> tuple[Runner, ...]:
-    """The bundle's stages in this runtime.
+def opened(runtime: str, asked: Asked, here: Iterable[int] | None = None) -> tuple[Runner, ...]:
+    """The bundle's stages in this runtime; those that are not ``here`` are run elsewhere (None: all are).
 
     Raises
     ------
@@ -74,8 +81,12 @@ def opened(runtime: str, asked: Asked) -> tuple[Runner, ...]:
         raise InputError(
             f"{asked.directory} has no stages for the runtime {runtime!r}; it has {', '.join(formats)}"
         )
-    stages = []
+    stages: list[Runner] = []
+    numbers = set(range(len(asked.files)) if here is None else here)
     for k, files in enumerate(asked.files):
+        if k not in numbers:
+            stages.append(Elsewhere())
+            continue
         path = asked.directory / files[runtime]
         try:
             stages.append(RUNTIMES[runtime](asked, path, k))

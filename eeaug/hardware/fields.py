@@ -134,6 +134,12 @@ PROCESSOR = (
         null="none",
     ),
     Field(
+        "remote",
+        "flag",
+        "A server that is reached over a network: its links are connections. `--format triton` writes its stages.",
+        default=False,
+    ),
+    Field(
         "clock_hz",
         "number",
         "The frequency that rates, overheads and power here are of. Counted instructions become seconds by it.",

@@ -95,6 +95,7 @@ def _processor(section: Section, memory_names: list[str]) -> Processor:
         runtime=section.text("runtime"),
         cpu=section.choice("cpu") or None,
         accelerator=section.choice("accelerator") or None,
+        remote=section.flag("remote"),
         clock_hz=section.number("clock_hz"),
         cycles_per_instruction=section.number("cycles_per_instruction"),
         basis=section.choice("basis") or None,

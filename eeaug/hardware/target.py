@@ -54,8 +54,8 @@ class Processor:
     ``rates_macs_per_s`` has the keys ``default`` and all of ``KINDS``; None is unknown. ``ram`` and
     ``flash`` name memories; two processors that name the same one share it. ``arithmetic`` is the type of
     the activations, and so the width of what is handed over. ``more_ram`` and ``more_flash``: memories besides,
-    of which a stage may get one. Rates, overheads and power are those at
-    ``clock_hz``, which is one of ``operating_points`` if there are any.
+    of which a stage may get one. ``remote``: a server, reached over a network. Rates, overheads and
+    power are those at ``clock_hz``, which is one of ``operating_points`` if there are any.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Processor:
     more_ram: tuple[str, ...] = ()
     more_flash: tuple[str, ...] = ()
     accelerator: str | None = None
+    remote: bool = False
 
     def overhead_s(self, layers: float, elements: float) -> float:
         """Seconds that so many layers with MACs, which give so many elements, take besides their MACs."""

@@ -8,9 +8,13 @@ found.names, found.confidences, found.exits
 
 A line of code here may touch the files of a bundle, and a server that runs some of them.
 
-    hearing  what a stage decides by: its own answer, or that of all stages up to it
-    journey  samples on their way through a cascade
-    cascade  a bundle, opened: its stages in a runtime, at one of its operating points
+    hearing     what a stage decides by: its own answer, or that of all stages up to it
+    background  one event loop in a thread of its own
+    address     where a server is, and what proves to it who asks
+    server      requests to one inference server
+    far         the stages that servers run
+    journey     samples on their way through a cascade
+    cascade     a bundle, opened: its stages in a runtime, at one of its operating points
 """
 
 from eeaug.bundle.manifest_rules import DEFAULT

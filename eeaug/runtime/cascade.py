@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.frameworks import runners
 from eeaug.frameworks.runners import Runner
+from eeaug.runtime.far import Far, opened
 from eeaug.runtime.hearing import Floats, heard
 from eeaug.runtime.journey import Journey
 
@@ -46,6 +48,7 @@ class Cascade:
     points: Mapping[str, Thresholds]
     point: str = DEFAULT
     manifest: Manifest | None = field(default=None, repr=False)
+    far: Far | None = field(default=None, repr=False)
 
     @classmethod
     def load(
@@ -53,6 +56,7 @@ class Cascade:
         threads: int | None = None,
         point: str = DEFAULT, *, runtime: str = "onnx", allow_unsafe: bool = False,
         manifest_sha256: str | None = None, custom_objects: Sequence[str] = (),
+        remote: Mapping[str, str] | None = None, deadline_s: float | None = None,
     ) -> Cascade:  # fmt: skip
         """Open the stages of a bundle.
 
@@ -67,10 +71,14 @@ class Cascade:
         allow_unsafe : let Lambda layers of Keras stages run code from the file
         custom_objects : files or modules of code that Keras stages with layers of the user need; they are run
         manifest_sha256 : that manifest.json must have where it is read here; None: any
+        remote : processor → URL of the server that runs its stages, made with ``--format triton``; they are not
+            opened here. Tokens come from the environment (runtime.address)
+        deadline_s : seconds from when a batch begins until what of it goes on to a server must be answered;
+            else the last classifier before the server decides (Predictions.fallback). None: 10
 
         Raises
         ------
-        InputError : no bundle, no such operating point or runtime
+        InputError : no bundle, no such operating point, runtime, or server's address
         ConversionError : a file of the bundle is missing, has changed or cannot be run
         """
         directory = Path(directory)
@@ -92,12 +100,19 @@ class Cascade:
         if runtime == "keras" and needed is not None and not custom_objects and manifest.files is not None:
             given = f"custom_objects={needed.names_of_files}"
             raise needed.needed_by(f"{directory}: its Keras stages have", [given, "(runtime 'onnx' needs none)"])
-        sessions = runners.opened(runtime, asked)
+        far = None if not remote else opened(decision, stages, remote, deadline_s)
+        if deadline_s is not None and far is None:
+            raise InputError("--deadline: needs a server, --remote PROCESSOR=URL")
+        if far is not None and runtime == runners.INT8:
+            raise InputError(
+                f"--remote: servers run float stages, the runtime {runtime!r} has int8 tensors to hand over"
+            )
+        sessions = runners.opened(runtime, asked, None if far is None else far.near)
         if runtime == runners.INT8:
             decision, points = Quantised(**decision.as_dict()), manifest.int8_points
             stages = tuple(replace(s, threshold=None if s.int8 is None else s.int8.threshold) for s in stages)
         _check_point(point, points)
-        return cls(decision, stages, sessions, points, point, manifest)
+        return cls(decision, stages, sessions, points, point, manifest, far)
 
     def at(self, point: str) -> Cascade:
         """The same sessions with the thresholds of another operating point: nothing is loaded again.
@@ -151,21 +166,56 @@ class Cascade:
         ------
         InputError : samples of another shape, of no real numbers, or not finite
         """
+        return self._predictions(self._begun(x, prepared, batch))
+
+    async def predict_async(
+        self, x: NDArray[Any] | Mapping[str, NDArray[Any]], *, prepared: bool = False, batch: int = BATCH
+    ) -> Predictions:
+        """:meth:`predict` within an event loop: stages here run in threads, and none waits for a server.
+
+        Raises
+        ------
+        as :meth:`predict`
+        """
+        journey = await asyncio.to_thread(self._begun, x, prepared, batch)
+        while (awaited := await asyncio.to_thread(journey.advance)) is not None:
+            came = asyncio.wrap_future(awaited)
+            await asyncio.wait([came])
+            came.exception()  # the journey deals with it
+        return await asyncio.to_thread(self._predictions, journey)
+
+    def close(self) -> None:
+        """Close the connections to servers, if there are any."""
+        if self.far is not None:
+            self.far.close()
+
+    def __enter__(self) -> Cascade:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begun(self, x: NDArray[Any] | Mapping[str, NDArray[Any]], prepared: bool, batch: int) -> Journey:
+        """The samples, on their way."""
         x = self.stages[0].row.given(x)
         self._check(x, batch)
         prepare = _as_float32 if prepared else self.preprocessing
         batch = min(batch, max(1, len(x)))
-        flow = Journey(self, batch)
+        journey = Journey(self, batch)
         for i in range(0, len(x), batch):
             piece = x[i : i + batch]
             if x.dtype.kind == "f" and not np.isfinite(piece).all():
                 raise InputError(f"samples must be finite; some of {i} to {i + len(piece) - 1} are not")
-            flow.start(np.arange(i, i + len(piece)), prepare(piece))
-        decisions, p = flow.finished()
+            journey.start(np.arange(i, i + len(piece)), prepare(piece))
+        return journey
+
+    def _predictions(self, journey: Journey) -> Predictions:
+        decisions, p = journey.finished()
+        fallback = np.zeros(len(p), np.bool_) if decisions.fallback is None else decisions.fallback
         marks = self.decision.marks(decisions.predicted)
         if self.decision.kind == "multilabel":
             names = tuple(tuple(np.array(self.classes)[row].tolist()) for row in marks)
-            return Predictions(marks, names, decisions.confidence, decisions.exits, p)
+            return Predictions(marks, names, decisions.confidence, decisions.exits, p, fallback=fallback)
         if self.decision.outputs == 1:
             p = np.concatenate([1 - p, p], axis=1)
         return Predictions(
@@ -174,7 +224,8 @@ class Cascade:
             decisions.confidence,
             decisions.exits,
             p,
-            *(flow.given() if self.blank else ()),
+            *(journey.given() if self.blank else (np.zeros(0, np.intp), {})),
+            fallback,
         )
 
     @property
@@ -184,13 +235,13 @@ class Cascade:
 
     def run(self, batches: Iterable[Floats], batch: int = BATCH) -> Decisions:
         """Run prepared samples (n, *input_shape), in pieces of any size; what has left costs nothing more."""
-        flow, n = Journey(self, batch), 0
+        journey, n = Journey(self, batch), 0
         for x in batches:
             for i in range(0, len(x), batch):
                 piece = x[i : i + batch]
-                flow.start(np.arange(n, n + len(piece)), piece)
+                journey.start(np.arange(n, n + len(piece)), piece)
                 n += len(piece)
-        return flow.finished()[0]
+        return journey.finished()[0]
 
     def outcomes(self, batches: Iterable[Floats], labels: NDArray[np.integer]) -> Outcomes:
         """Every classifier's answer to every sample, as if none ever left.
@@ -240,6 +291,11 @@ class Cascade:
         ConversionError : its file does not compute what the manifest says
         """
         stage = self.stages[k]
+        if self.far is not None and self.far.has(k):
+            answer = self.far.ask_one(k, tensors)
+            passed = dict(zip(stage.row.names, tensors, strict=True))
+            handed = () if answer.handover is None else (answer.handover, *(passed[t.name] for t in stage.passed))
+            return answer.probabilities[0], handed
         wanted = [(self.decision.outputs,), *([] if stage.handover is None else [stage.handover.shape])]
         arrays, given = self._run(k, tensors, wanted)
         return arrays[0], (*arrays[1:], *(given[tensor.name] for tensor in stage.passed))

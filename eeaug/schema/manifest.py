@@ -208,6 +208,12 @@ _STAGE = extended(
         operators=rows("That must be registered.", text("A name.")),
     ),
     vela=record("Its int8 file compiled for an NPU.", **VELA),
+    triton=record(
+        "Its model on an inference server.",
+        model=text("Its name there.", **_NAME),
+        identity=count("That it gives with each answer.", "1"),
+        ensemble=or_null(text("Name of the model that it begins, of all stages that follow it there.", **_NAME)),
+    ),
 )
 
 _POINT = extended(
