@@ -46,13 +46,28 @@ __all__ = ["evaluate"]
     is_flag=True,
     help="Run every stage on every sample, and say how much accuracy is lost against the given model.",
 )
+@click.option(
+    "--remote",
+    multiple=True,
+    metavar="PROCESSOR=URL",
+    help="The inference server that runs the stages of this processor, written with --format triton: "
+    "http://host:8000, https://host/path. A token comes by the environment, EEAUG_REMOTE_TOKEN. May be repeated.",
+)
+@click.option(
+    "--deadline",
+    "deadline_s",
+    type=shared.SECONDS,
+    metavar="SECONDS",
+    help="In which a server must answer, 50ms; else the last classifier before it decides.  [default: 10]",
+)
 @shared.option("--prepared")
 @shared.option("--cache-dir")
 @shared.option("--threads", "Threads; default: all.")
 @shared.option("--manifest-sha256")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
-    directory: Path, data: str, part: str | None, labels: str, point: str, baseline: bool, prepared: bool,
+    directory: Path, data: str, part: str | None, labels: str, point: str, baseline: bool,
+    remote: tuple[str, ...], deadline_s: float | None, prepared: bool,
     cache_dir: Path | None, threads: int | None, manifest_sha256: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run the ONNX stages of the bundle in DIR on data, as the cascade that they are.
@@ -65,6 +80,7 @@ def evaluate(
     Examples:
       eeaug evaluate model-eeaug --data new.npz
       eeaug evaluate model-eeaug --data field.npz --labels none --point frugal
+      eeaug evaluate model-eeaug --data new.npz --remote cloud=https://host:8000 --deadline 50ms
     """
     from eeaug.bundle.directory import dump_json
     from eeaug.bundle.manifest import check_classifies
@@ -81,7 +97,10 @@ def evaluate(
         raise InputError(
             f"--baseline: the backbone of {directory} was fine-tuned: the given model is not in the bundle"
         )
-    cascade = Cascade.load(directory, manifest, threads or os.cpu_count() or 1, point)
+    cascade = Cascade.load(
+        directory, manifest, threads or os.cpu_count() or 1, point,
+        remote=_servers(remote), deadline_s=deadline_s,
+    )  # fmt: skip
     with telling(lambda text: out.say(f"warning: {text}", err=True)):
         given, chosen = data_for_bundle.read(
             directory, manifest, data, part, cache=(cache_dir or default_cache()) / "data",
@@ -101,11 +120,27 @@ def evaluate(
         "baseline": None if outcomes is None else _against_model(cascade, outcomes, drawn, served, manifest.seed),
         "reference": _compared(manifest, cascade, decided, served),
     }
+    if decided.fallback is not None:
+        facts["fallback"] = int(decided.fallback.sum())
+        facts["unanswered"] = decided.unanswered
     facts["verdict"] = evaluate_view.verdict(facts, promise=bundle.report["promise"])
     if as_json:
         out.write(dump_json(facts).encode())
     else:
         evaluate_view.show(facts, given.source)
+
+
+def _servers(values: Sequence[str]) -> dict[str, str]:
+    """``--remote`` by processor."""
+    servers: dict[str, str] = {}
+    for value in values:
+        processor, split, url = value.partition("=")
+        if not (processor and split and url):
+            raise InputError(f"--remote {value}: must be PROCESSOR=URL")
+        if processor in servers:
+            raise InputError(f"--remote: {processor} is given twice")
+        servers[processor] = url
+    return servers
 
 
 def _batches(part: Part, preprocessing: Preprocessing) -> Any:
@@ -182,13 +217,27 @@ def _against_model(
 
 
 def _compared(manifest: Manifest, cascade: Cascade, decided: Decisions, served: Sequence[str]) -> dict[str, Any]:
-    """Every statistic against the bundle's reference."""
+    """Every statistic against the bundle's reference, but of classifiers whose server did not always answer."""
+    import numpy as np
+
     from eeaug.cascade import shift
 
     recorded = manifest.reference
     assert recorded is not None  # of every bundle that was read
-    new = shift.seen(decided.exits, decided.reached)
-    statistics = shift.compare(shift.read(recorded, cascade.point), new, cascade.thresholds)
+    # what was to go on to a server has passed the exit that then answered
+    exits = decided.exits if decided.fallback is None else decided.exits + decided.fallback
+    came = [int((exits >= k).sum()) for k in range(len(decided.reached))]
+    heard = [len(sure) == n for sure, n in zip(decided.reached, came, strict=True)]
+    reached = [
+        sure if all_of_them else np.zeros(n, np.float32)
+        for sure, all_of_them, n in zip(decided.reached, heard, came, strict=True)
+    ]
+    new = shift.seen(exits, reached)
+    statistics = [
+        c
+        for c in shift.compare(shift.read(recorded, cascade.point), new, cascade.thresholds)
+        if heard[c.exit] or c.statistic == "leave_rate"
+    ]
     return {
         "part": recorded["part"],
         "samples": recorded["samples"],

@@ -81,6 +81,14 @@ def show(facts: dict[str, Any], source: str) -> None:
     lines = [f"{right}mean MACs {units.macs(facts['mean_macs'])}"]
     if facts["baseline"] is not None:
         lines.append(_drop(facts["baseline"]))
+    if facts.get("fallback"):
+        share = units.share(facts["fallback"] / facts["samples"])
+        lines.append(
+            f"No answer came from the server in time for {share} of the samples ({facts['fallback']:,}; "
+            f"{facts['unanswered']}): the last classifier before it decided."
+        )
+    elif "fallback" in facts:
+        lines.append("The server answered for every sample in time.")
     for line in [*lines, facts["verdict"]]:
         console.print(line, soft_wrap=True)
 

@@ -23,6 +23,7 @@ class Decisions:
 
     ``reached[k]`` holds the confidences at classifier k of all samples that reached it, in their order.
     ``fallback`` (n,): they would have gone on to a server that did not answer in time; None: there is no server.
+    ``unanswered``: what came last instead of an answer.
     """
 
     exits: NDArray[np.intp]
@@ -30,6 +31,7 @@ class Decisions:
     confidence: Floats
     reached: tuple[Floats, ...]
     fallback: NDArray[np.bool_] | None = None
+    unanswered: str | None = None
 
     @classmethod
     def of(cls, outcomes: Outcomes, thresholds: Sequence[float | None]) -> Decisions:
@@ -53,6 +55,7 @@ class Predictions:
         and what it gives of them by name, (r, ...) each; the others left as nothing. Else empty
     fallback : bool (n,), those that should have gone on to a server which did not answer in time: what the last
         classifier before it said stands instead
+    unanswered : what came last from a server instead of an answer, with its address; None: it always answered
     """
 
     classes: NDArray[np.integer] | NDArray[np.bool_]
@@ -63,6 +66,7 @@ class Predictions:
     rows: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
     outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     fallback: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    unanswered: str | None = None
 
     def __len__(self) -> int:
         return len(self.exits)

@@ -215,7 +215,15 @@ class Cascade:
         marks = self.decision.marks(decisions.predicted)
         if self.decision.kind == "multilabel":
             names = tuple(tuple(np.array(self.classes)[row].tolist()) for row in marks)
-            return Predictions(marks, names, decisions.confidence, decisions.exits, p, fallback=fallback)
+            return Predictions(
+                marks,
+                names,
+                decisions.confidence,
+                decisions.exits,
+                p,
+                fallback=fallback,
+                unanswered=decisions.unanswered,
+            )
         if self.decision.outputs == 1:
             p = np.concatenate([1 - p, p], axis=1)
         return Predictions(
@@ -226,6 +234,7 @@ class Cascade:
             p,
             *(journey.given() if self.blank else (np.zeros(0, np.intp), {})),
             fallback,
+            decisions.unanswered,
         )
 
     @property

@@ -80,6 +80,7 @@ class Journey:
         self._given: list[tuple[NDArray[np.intp], dict[str, NDArray[Any]]]] = []
         self._asked: deque[_Asked] = deque()
         self._fallback: list[NDArray[np.intp]] = []
+        self._unanswered: str | None = None
         self._began = 0.0  # when the piece that runs came in
         self._oldest: dict[int, float] = {}  # by stage on a server: when the first that waits came in
 
@@ -132,7 +133,7 @@ class Journey:
             fallback = np.zeros(n, np.bool_)
             for rows in self._fallback:
                 fallback[rows] = True
-        return Decisions(exits, predicted, confidence, reached, fallback), p
+        return Decisions(exits, predicted, confidence, reached, fallback, self._unanswered), p
 
     def _run(self, k: int, rows: NDArray[np.intp], *arrays: NDArray[Any]) -> None:
         cascade = self.cascade
@@ -208,6 +209,7 @@ class Journey:
         sure, chosen = self.cascade.decision.answers(decided_by)
         self._left.append((asked.rows, k, chosen, sure, decided_by))
         self._fallback.append(asked.rows)
+        self._unanswered = str(error)
 
     def _end(self, k: int, rows: NDArray[np.intp], outputs: dict[str, NDArray[Any]], *before: NDArray[Any]) -> None:
         """What a model that may be any gives of samples that no exit has let go."""

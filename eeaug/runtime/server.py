@@ -144,8 +144,12 @@ class Server:
             arrays = {name: result.as_numpy(name) for name in names}
         except InferenceServerException as error:
             raise self._named(question, error) from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise ConversionError(
+                f"{self.address.place}: its certificate is not trusted: {one_line(error)}"
+            ) from error
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, LookupError, TypeError, EOFError) as error:
-            raise _Fault(f"{type(error).__name__}: {one_line(error)}") from error
+            raise _Fault(one_line(error) or type(error).__name__) from error
         return self._read(question, arrays)
 
     def _read(self, question: Question, arrays: Mapping[str, NDArray[Any] | None]) -> dict[str, NDArray[Any]]:
