@@ -16,6 +16,7 @@ __all__ = [
     "LOSING",
     "METRICS",
     "POINT",
+    "REMOTE",
     "RHO",
     "SAMPLES",
     "TARGET",
@@ -365,5 +366,19 @@ POINT = record(
         "1",
         least=-1,
         null=True,
+    ),
+)
+
+REMOTE = record(
+    "Stages on servers, which are reached over a network.",
+    processors=rows("Of these stages.", text("A name."), minItems=1),
+    stage=text("The first of them."),
+    split=_SPLIT,
+    sent=share("Of the samples that go on to it."),
+    bytes_each=count("That such a sample sends.", "B"),
+    mean_bytes=number("That a sample sends and receives, over all samples; answers are not counted.", "B"),
+    input_bytes=count("Of the input tensor, which would be sent without stages before the server.", "B"),
+    link_down_accuracy=share(
+        "Where the last exit before a server answers for what goes on to it; null: there is none.", null=True
     ),
 )

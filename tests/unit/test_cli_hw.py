@@ -119,7 +119,8 @@ def test_mistakes_stand_on_lines_of_their_own_on_stderr(
         "given an empty list\n"
         "  processors: missing; must be a list of mappings with the keys name, rates_macs_per_s, "
         "overhead_s_per_layer, overhead_s_per_element, arithmetic, ram, "
-        "flash, active_power_w, sleep_power_w, wakeup_s, runtime, cpu, accelerator, clock_hz, operating_points, "
+        "flash, active_power_w, sleep_power_w, wakeup_s, runtime, cpu, accelerator, remote, clock_hz, "
+        "operating_points, "
         "cycles_per_instruction, basis, source\n"
         "  name: must be text, given a list\n",
     )

@@ -44,6 +44,8 @@ def optional(at: str) -> set[str]:
             "architecture", "input_shape", "decision", "blank", "blank_when", "c_prefix", "custom_objects",
             "max_blank_loss", "period_s",
         }  # fmt: skip
+    if at == "$.design":
+        return {"remote"}
     if at.endswith(".preprocessing"):
         return {"front_end", "inputs"}
     if at.endswith(".hardware"):
@@ -60,7 +62,7 @@ def optional(at: str) -> set[str]:
     if at.endswith(".stages[].outputs"):
         return {"returns"}
     return (
-        {"int8", "tflm", "vela", *CHOICES}
+        {"int8", "tflm", "triton", "vela", *CHOICES}
         if at.endswith(".stages[]")
         else {"int8"}
         if at.endswith(".operating_points[]")

@@ -23,6 +23,7 @@ from eeaug.report.content import (
     idle,
     metrics,
     promise,
+    remote,
     rho_curve,
     shift,
     specific,
@@ -150,6 +151,9 @@ def build(
     shown = (base_choose, exact) if base_test is None or measured is None else (base_test, measured)
     passage = Passage(rows if test is None else test, chosen.thresholds)
     target = specific.figures(decided, test)
+    handed = counted.handed(chosen, searched.costs, files)
+    came, split = [received for received, _ in handed], "choose" if test is None else "test"
+    sent = remote.figures(material.network.hardware, stages, passage, came, split)
     return {
         "schema_version": VERSION,
         "eeaug": eeaug.__version__,
@@ -187,9 +191,7 @@ def build(
                 else specific.sentence(target, len(chosen.design.exits))
             )
             + ("" if c is not None or not chosen.design.exits else verdict.in_int8(shown[0], int8)),
-            "segments": _segments(
-                chosen, stages, searched.costs, by_count, counted.handed(chosen, searched.costs, files)
-            ),
+            "segments": _segments(chosen, stages, searched.costs, by_count, handed),
             "exits": _exits(chosen, stages, searched.costs, rows),
             "predicted": {
                 "independent": independent,
@@ -204,6 +206,7 @@ def build(
             "finetune": material.finetune,
             "target": target,
             "rho": rho_curve.on(decided, test) if settings.training.recipe == "trecx" else None,
+            **({} if sent is None else {"remote": sent}),
         },
         "benefit_curve": benefit_curve(decided.result, searched, decided.chosen, rows, base_choose["accuracy"]),
         "operating_points": points,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from eeaug.report import units
-from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, rho, target
+from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, remote, rho, target
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -52,6 +52,8 @@ def _lines(report: Report, use: Use | None) -> Iterator[str]:
         yield from ("", _text(facts.bound(report)))
         if worst := facts.worst_class_bound(report):
             yield from ("", _text(worst))
+    if sent := remote.sentence(report):
+        yield from ("", _text(sent))
     outcome, agrees = details.verified(report)
     if not agrees:
         yield from ("", f"**Not verified: {_text(outcome)}**")

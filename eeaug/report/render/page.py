@@ -14,7 +14,18 @@ from markupsafe import Markup
 import eeaug
 from eeaug.report import units
 from eeaug.report.render import block_picture, charts
-from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, reproduce, rho, target
+from eeaug.report.words import (
+    alternatives,
+    battery,
+    counted,
+    details,
+    facts,
+    quantised,
+    remote,
+    reproduce,
+    rho,
+    target,
+)
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -116,7 +127,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         promise=facts.promise(report), promise_word=alternatives.promise_word,
         together=alternatives.together(report), verified=details.verified(report), details=details.details(report),
         comparison_title=facts.comparison_title(report), seen=f"on {part}", bound=facts.bound(report),
-        worst=facts.worst_class_bound(report),
+        worst=facts.worst_class_bound(report), sent=remote.sentence(report),
         gap=facts.independence_gap(report), battery_note=battery.note(report, use) if use else "",
         estimated=facts.estimated(report), basis=counted.basis(report), drop_name=facts.drop_name(report),
         accuracy_name=facts.accuracy_name(report),

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from eeaug.report import units
 from eeaug.report.render.console import Console
-from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, rho, target
+from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, remote, rho, target
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -113,6 +113,8 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
         yield write(facts.bound(report), "dim")
         if worst := facts.worst_class_bound(report):
             yield write(worst, "dim")
+        if sent := remote.sentence(report):
+            yield write(sent, "dim")
         yield from _heading("Where samples leave", write)
         yield _bars(report, write, 20 if width < 100 else 40)
         yield from _heading("Predicted and measured", write)

@@ -11,6 +11,7 @@ From first to last:
     rho           trade-off points of a single exit
     quantised     the int8 cascade beside the float one
     details       what went in and how the design was found
+    remote        what stages on servers mean
     battery       how long a battery lasts
     reproduce     how to get the same bundle again
     next_steps    commands that make sense now
