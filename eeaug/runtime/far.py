@@ -139,6 +139,8 @@ def opened(
         runs[first] = k + 1
     servers = {processor: Server(address.read(processor, url)) for processor, url in remote.items()}
     far = Far(decision, stages, servers, runs, deadline_s)
+    for server in servers.values():
+        background.run(server.greet())
     weakref.finalize(far, _close, list(servers.values()))
     return far
 

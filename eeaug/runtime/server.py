@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 from uuid import uuid4
@@ -63,9 +65,10 @@ class Question:
 
 
 def check_installed() -> None:
-    """Raises InputError where the client library is missing."""
+    """Load the client library, before any deadline runs; InputError where it is missing."""
     if any(find_spec(name) is None for name in ("tritonclient", "aiohttp")):
         raise InputError("remote stages need a package that is not installed: pip install 'eeaug[remote]'")
+    import_module("tritonclient.http.aio")
 
 
 class Server:
@@ -114,6 +117,11 @@ class Server:
             for task in running:
                 task.cancel()
 
+    async def greet(self) -> None:
+        """Open a connection and learn what the server can; a request does so, too, where this fails."""
+        with suppress(Exception):  # a server that is down now may be up when it is needed
+            await self._learn()
+
     async def close(self) -> None:
         if self._client is not None:
             client, self._client = self._client, None
@@ -126,10 +134,7 @@ class Server:
 
         number = uuid4().hex  # an answer to another request has another one
         try:
-            client = self._opened()
-            if self._binary is None:
-                about = await client.get_server_metadata(headers=dict(self.address.headers))
-                self._binary = BINARY in about.get("extensions", ())
+            client = await self._learn()
             given = []
             for name, array in question.arrays.items():
                 tensor = InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
@@ -184,6 +189,14 @@ class Server:
         if 400 <= code < 500 and code not in PASSING:
             return ConversionError(f"{where}: refuses the model {question.model} ({code}): {said}")
         return _Fault(f"{code}: {said}")
+
+    async def _learn(self) -> Any:
+        """The client, when it is known whether the server takes tensors as bytes."""
+        client = self._opened()
+        if self._binary is None:
+            about = await client.get_server_metadata(headers=dict(self.address.headers))
+            self._binary = BINARY in about.get("extensions", ())
+        return client
 
     def _opened(self) -> Any:
         if self._client is None:
