@@ -63,15 +63,16 @@ EXAMPLES = {
 @click.option(
     "--decision",
     type=click.Choice(DECISIONS),
-    help="Whether a sample has one of the classes or each of them or not; default: what outputs, labels and the "
-    "loss in the file say.",
+    help="single-label: a sample has one of the classes; multilabel: any number of them. Default: what outputs, "
+    "labels and the loss in the file say.",
 )
 @click.option(
     "--labels",
     type=click.Choice(["given", "none"]),
     default="given",
     show_default=True,
-    help="none: the data has no labels; heads learn what the model says, the budget bounds disagreement with it.",
+    help="none: the data has no labels; heads then learn the model's answers, and the budget limits the "
+    "disagreement with them.",
 )
 @click.option(
     "--priors",
@@ -81,13 +82,13 @@ EXAMPLES = {
 @click.option(
     "--blank",
     is_flag=True,
-    help="MODEL may be any (detector, segmenter, autoencoder): exits say only that a sample holds nothing, all "
-    "others get its own outputs. Labels: 0 or 'nothing' for those that hold nothing.",
+    help="For any MODEL (detector, segmenter, autoencoder): exits only recognise empty samples, all others get "
+    "MODEL's own outputs. Labels: 0 or 'nothing' for empty samples.",
 )
 @click.option(
     "--blank-when",
     metavar="EXPRESSION",
-    help="The same without labels: samples hold nothing where this is true of MODEL's own outputs, such as "
+    help="The same without labels: a sample is empty where this is true of MODEL's own outputs, such as "
     '"max(scores) < 0.3".',
 )
 @shared.option("--force")
@@ -100,10 +101,10 @@ EXAMPLES = {
     "--max-blank-loss",
     type=shared.Quantity(quantities.DROP, 0, 1),
     metavar="SHARE",
-    help="With --blank: of samples that hold something, those that may leave as nothing; default: 0.01. --promise "
-    "says how surely.",
+    help="With --blank: share of the non-empty samples that may leave as empty; default: 0.01. --promise says how "
+    "surely.",
 )
-@shared.option("--max-class-drop", "; default: not bounded.")
+@shared.option("--max-class-drop", "; default: no limit.")
 @shared.option("--promise")
 @shared.option("--risk")
 @shared.option("--objective")
@@ -121,16 +122,16 @@ EXAMPLES = {
     type=click.Choice(["held", "train"]),
     default="held",
     show_default=True,
-    help="Samples that say how far thresholds may be opened: x_val (else half of x_test), or a part of x_train as "
-    "in the paper, on which the model is too sure: nothing is promised then.",
+    help="The calibration set, which decides how far thresholds may be opened. held: x_val, else half of x_test. "
+    "train: a part of x_train as in the paper, on which the model is too sure, so nothing is promised.",
 )
 @click.option(
     "--unit",
     type=click.Choice(UNITS),
     default=UNITS[0],
     show_default=True,
-    help="What promises are about, where the data has groups_val (patients, speakers): new groups, or new samples "
-    "of those that there are, which loses sight of how groups differ.",
+    help="What promises are about where the data has groups_val (patients, speakers). group: new groups. sample: "
+    "new samples of the same groups, which ignores how groups differ.",
 )
 @shared.option("--correction")
 @shared.option("--points")
@@ -146,8 +147,8 @@ EXAMPLES = {
     type=click.Choice(list(EFFORTS)),
     default="normal",
     show_default=True,
-    help="How much is spent on heads: quick trains dense ones only, at 24 locations at most; normal separable ones "
-    "too, for about as long as a pass of the model over the data takes; thorough all families for ten times that.",
+    help="How long heads are trained. quick: dense heads only, at 24 locations at most. normal: separable ones, "
+    "too, for about as long as one pass of the model over the data. thorough: all families, for ten times as long.",
 )
 @click.option(
     "--heads",
@@ -161,8 +162,8 @@ EXAMPLES = {
     "--target-class",
     type=shared.NAMES,
     metavar="CLASS[,CLASS...]",
-    help="Exits that are for these classes only (names or numbers): theirs leave early, the given model's accuracy "
-    "stays, the others pay as little as may be.",
+    help="Exits for these classes only (names or numbers): their samples leave early, the accuracy of the given "
+    "model is kept, and all other samples cost as little more as possible.",
 )
 @click.option(
     "--least-alpha",
@@ -182,7 +183,7 @@ EXAMPLES = {
     "--exit-weight",
     type=shared.Quantity(quantities.SHARE, 0, 1, min_open=True),
     metavar="W",
-    help="Of the exit's loss in --recipe trecx; default: 0.3, 0.4 and 0.5 are tried.",
+    help="Weight of the exit's loss in --recipe trecx; default: 0.3, 0.4 and 0.5 are tried.",
 )
 @click.option(
     "--max-locations",
@@ -197,7 +198,7 @@ EXAMPLES = {
     default=0,
     metavar="EPOCHS",
     help="Then train the chosen exits and the backbone together for so many passes over the training data, and "
-    "keep that if it is better on the choose samples.",
+    "keep that if it is better on the calibration samples.",
 )
 @click.option(
     "--seed",
@@ -205,11 +206,11 @@ EXAMPLES = {
     metavar="N",
     default=0,
     show_default=True,
-    help="Of splits and training: equal seeds give equal bytes.",
+    help="Seed of splits and training: equal seeds give equal bytes.",
 )
 @shared.option(
     "--threads",
-    "Threads for training and extraction; default: all. Part of what must be equal for equal bytes.",
+    "Threads for training and extraction; default: all. Equal bytes need equal threads.",
 )
 @click.option(
     "--dask",
@@ -230,14 +231,14 @@ EXAMPLES = {
     default=20.0,
     show_default=True,
     metavar="GB",
-    help="Disk that all of it may take, 20 or 20GB; what was used longest ago makes room.",
+    help="Disk space for all of it, 20 or 20GB; what has not been used for longest is deleted first.",
 )
 @click.option(
     "--no-cache",
     is_flag=True,
-    help="Use nothing of earlier runs, leave nothing for later ones; needs the same disk.",
+    help="Use nothing of earlier runs, leave nothing for later ones; needs the same disk space.",
 )
-@shared.option("--dry-run", "Say what would be searched, how long it takes and what it could bring.")
+@shared.option("--dry-run", "Say what would be searched, how long that takes and what it could save.")
 @shared.option("--slim")
 @click.option("--allow-chance", is_flag=True, help="Go on although the given model is no better than chance.")
 @click.option(

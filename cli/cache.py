@@ -94,7 +94,7 @@ def show(cache_dir: Path | None, as_json: bool) -> None:
 @click.option("--model", metavar="NAME", help="Only features and heads of the models of this file name.")
 @click.option("--dry-run", is_flag=True, help="Say what would go, drop nothing.")
 def clear(cache_dir: Path | None, older_than: int | None, model: str | None, dry_run: bool) -> None:
-    """Drop what is kept: all of it, or what the options say. A run at work loses what it has not finished.
+    """Drop what is kept: all of it, or what the options say. A run that is going on loses what it has not finished.
 
     \b
     Examples:

@@ -26,7 +26,8 @@ IN_DATA = "data"
     "--labels",
     type=shared.Place(),
     metavar=f"FILE|{IN_DATA}",
-    help=f"The sheet with labels filled in, or {IN_DATA}: those of the data. Without: the sheet is written.",
+    help=f"The sheet with labels filled in, or {IN_DATA}: take the labels of the data. Without this option the "
+    "sheet is written.",
 )
 @click.option(
     "--sheet",
@@ -38,17 +39,19 @@ IN_DATA = "data"
 )
 @shared.inherited("--max-accuracy-drop")
 @shared.option(
-    "--risk", help="Probability that what is proven does not hold, at most; default: that of DIR, else 0.05."
+    "--risk", help="Largest probability that what is proven does not hold; default: that of DIR, else 0.05."
 )
-@shared.option("-o", "Where the new bundle goes; default with --labels: DIR-certified. Without: none is written.")
-@shared.option("--force", " So with --sheet.")
+@shared.option(
+    "-o", "Where the new bundle goes; default with --labels: DIR-certified. Without --labels none is written."
+)
+@shared.option("--force", " The same for --sheet.")
 @shared.option("--format", " Default: those of DIR.")
 @shared.option("--prepared")
 @shared.option("--cache-dir")
 @shared.option("--threads", "Threads; default: all.")
 @shared.option("--custom-objects")
 @shared.option("--manifest-sha256")
-@click.option("--json", "as_json", is_flag=True, help="Print what came of it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @shared.option("--quiet")
 @shared.option("--verbose")
 def certify(
@@ -57,10 +60,10 @@ def certify(
 ) -> None:  # fmt: skip
     """Prove the accuracy budget of the bundle in DIR on data of the field, with labels for few of its samples.
 
-    Cascade and given model run on all samples. Where both say the same nothing can be lost, so no label is needed:
-    label-these.csv lists the others, the most useful first. Fill in its column "label", from the first line on and
-    as far as you like, and give it back with --labels: DIR-certified is then open as far as these labels prove.
-    Samples that differ and have no label count as lost.
+    Cascade and given model run on all samples. Where both give the same answer nothing can be lost, so no label is
+    needed: label-these.csv lists the other samples, the most useful first. Fill in its column "label", from the
+    first line on and as far as you like, and give it back with --labels: the thresholds of DIR-certified are opened
+    as far as these labels prove. Samples with different answers and no label count as lost.
 
     \b
     Examples:
@@ -104,10 +107,10 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     differ, labelled = f"{facts['to_label']:,}", f"{facts['labelled']:,}"
     yield (
         f"{promise['samples']:,} samples of {facts['data']['source']} ({facts['data']['part']}): cascade and given "
-        f"model differ on {differ} of them somewhere on the path; {labelled} have a label"
+        f"model give different answers to {differ} of them at some step of the path; {labelled} have a label"
     )
     yield ""
-    yield "step  leave early  labels up to here"
+    yield "step  leave early      labels needed"
     steps = facts["steps"]
     apart = max(1, len(steps) // MOST_STEPS)
     shown = {*range(0, len(steps), apart), len(steps) - 1, (facts["step"] or 1) - 1}

@@ -29,15 +29,19 @@ _BYTES = {"type": shared.Quantity(quantities.BYTES, min=0, min_open=True), "meta
 @click.command()
 @click.argument("directory", metavar="[DIR]", required=False, type=shared.Place())
 @click.option(
-    "--max-accuracy-drop", **_DROP, help="Accuracy lost against the given model; 0.01 or 1% is one point."
+    "--max-accuracy-drop",
+    **_DROP,
+    help="Accuracy lost against the given model; 0.01 or 1% is one percentage point.",
 )
 @click.option(
     "--max-proven-drop",
     **_DROP,
-    help="Accuracy drop that is proven of new data, at most (augment --promise proven).",
+    help="Accuracy drop that is proven for new data (augment --promise proven).",
 )
 @click.option("--max-class-drop", **_DROP, help="Accuracy that the worst class has lost.")
-@click.option("--min-macs-saved", **_SHARE, help="Saved of the given model's MACs, as a mean; 0.4 or 40%.")
+@click.option(
+    "--min-macs-saved", **_SHARE, help="Share of the given model's MACs that is saved on average; 0.4 or 40%."
+)
 @click.option("--max-latency", **_SECONDS, help="Worst-case latency, as for augment: 0.2 or 200ms.")
 @click.option("--max-p95-latency", **_SECONDS, help="Latency that 95 % of samples keep.")
 @click.option("--max-mean-latency", **_SECONDS, help="Mean latency.")
@@ -45,13 +49,14 @@ _BYTES = {"type": shared.Quantity(quantities.BYTES, min=0, min_open=True), "meta
 @click.option(
     "--max-flash",
     **_BYTES,
-    help="Flash of all processors together, 64k is 64,000 and 64Ki 65,536 bytes: of each format for devices as "
-    "linked; without any, the weights.",
+    help="Flash of all processors together, 64k is 64,000 and 64Ki 65,536 bytes: of the linked files of each "
+    "format for devices; without such a format, of the weights.",
 )
 @click.option(
     "--max-ram",
     **_BYTES,
-    help="RAM of the memory that needs most: of each format for devices as linked; without any, most tensor bytes.",
+    help="RAM used in any one memory: by the linked files of each format for devices; without such a format, by "
+    "tensors.",
 )
 @click.option(
     "--on",
@@ -59,7 +64,8 @@ _BYTES = {"type": shared.Quantity(quantities.BYTES, min=0, min_open=True), "meta
     type=click.Choice(["test", "choose"]),
     default="test",
     show_default=True,
-    help="Samples that the figures are of: test, which no choice has seen, or choose, on which it was made.",
+    help="Samples behind the figures: the test set, which no choice has seen, or the calibration set (choose), on "
+    "which thresholds were decided.",
 )
 @click.option(
     "--point", default="default", show_default=True, metavar="NAME", help="The operating point that is checked."
@@ -74,11 +80,10 @@ def check(
 ) -> None:  # fmt: skip
     """Compare the figures of the bundle in DIR with limits; exit code 3 if one is not kept.
 
-    Accuracies and MACs are those that were measured on test samples; latencies and energies are of counted
-    instructions of the C files, else what the hardware description makes of MACs; flash and RAM are those of linked
-    files for devices. A proven drop is what the choose samples prove. Every file's hash is compared first,
-    and what manifest.json and report.json both say; --manifest-sha256 compares manifest.json itself. At least one
-    limit must be given.
+    Accuracies and MACs were measured on test samples; latencies and energies come from counted instructions of the
+    C files, else from the rates of the hardware description; flash and RAM are those of linked files for devices. A
+    proven drop is what the calibration set proves. Every file's hash is compared first, and whether manifest.json
+    and report.json agree; --manifest-sha256 compares manifest.json itself. At least one limit must be given.
 
     \b
     Examples:
@@ -126,8 +131,10 @@ def _show(name: str, sha256: str, part: PairedMetrics, rows: Sequence[CheckedLim
     from rich.table import Table
     from rich.text import Text
 
+    from eeaug.report import units
+
     at = "" if part.point == "default" else f", operating point {part.point}"
-    title = f"{name}: {part.design['samples']:,} {part.name} samples{at}"
+    title = f"{name}: {part.design['samples']:,} {units.data_part(part.name)} samples{at}"
     table = Table(title=title, title_justify="left")
     for column in ("limit", "given", "found", "margin", ""):
         table.add_column(column, justify="left" if column in ("limit", "") else "right")
@@ -135,4 +142,7 @@ def _show(name: str, sha256: str, part: PairedMetrics, rows: Sequence[CheckedLim
         value, given, margin = row.words
         verdict = Text("ok", "green") if row.ok else Text("failed", "red")
         table.add_row(f"{row.quantity}, {row.basis}", given, value, margin, verdict)
-    out.console().print(table)
+    console = out.console()
+    console.print(table)
+    if any(words.endswith(" pp") for row in rows for words in row.words):
+        console.print("pp: percentage points")

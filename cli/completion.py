@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete eeaug's commands and options on the tab key.
+    """Print the script that makes SHELL complete eeaug's commands and options on the tab key.
 
     Shells read it when they start: bash and zsh evaluate it in ~/.bashrc or ~/.zshrc, after compinit; fish
     sources it in ~/.config/fish/config.fish.

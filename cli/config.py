@@ -31,7 +31,7 @@ def option() -> Callable[[Any], Any]:
         expose_value=False,
         callback=_load,
         help="A YAML file of options, such as max-latency: 2.5 or format: [tflite, c]; the command line and the "
-        "environment go before it. Paths in it are relative to it.",
+        "environment take precedence. Paths in it are relative to it.",
     )
 
 

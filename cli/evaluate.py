@@ -73,8 +73,8 @@ def evaluate(
     """Run the ONNX stages of the bundle in DIR on data, as the cascade that they are.
 
     Every file's hash is checked first. The bundle's preprocessing is applied unless --prepared. Leave rates and
-    confidences are compared with those recorded in the bundle: one that is outside its interval means that the
-    data is of another kind than what thresholds were found on. That is a report, so the exit code stays 0.
+    confidences are compared with those recorded in the bundle: one outside its interval means that the data differs
+    from the data that thresholds were found on. This is only reported, so the exit code stays 0.
 
     \b
     Examples:
@@ -203,6 +203,7 @@ def _against_model(
 ) -> dict[str, Any]:
     from eeaug.cascade.learn_then_test import Claim, upper_bound
     from eeaug.cascade.passage import Passage
+    from eeaug.report.units import data_part
 
     losses = Passage(outcomes, cascade.thresholds).losses
     seen = [name for name in served if name != "test"]
@@ -212,7 +213,9 @@ def _against_model(
         "drop": float(losses.mean()),
         "drop_bound_95": None if seen else upper_bound(claim, error=0.05, seed=seed, exact=False),
         "bounds_unit": "sample" if part.groups is None else "group",
-        "drop_bound_95_missing": f"{part.name} served as {' and '.join(seen)}" if seen else None,
+        "drop_bound_95_missing": f"{part.name} was used as {' and '.join(map(data_part, seen))} set"
+        if seen
+        else None,
     }
 
 

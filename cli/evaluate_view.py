@@ -17,29 +17,28 @@ NAMES = {
 
 def verdict(facts: dict[str, Any], *, promise: dict[str, Any]) -> str:
     """Whether the data is of the kind that thresholds were found on, in plain words."""
+    from eeaug.report.units import data_part
+
     reference = facts["reference"]
     sentences = []
     served = reference["samples_served_as"]
     if served:
-        sentences.append(
-            f"{facts['part']} is no new data: it served as {' and '.join(served)} when the bundle was made."
-        )
-    part = f"the {reference['part']} part"
+        sets = " and ".join(f"the {data_part(name)} set" for name in served)
+        sentences.append(f"{facts['part']} is no new data: it was {sets} when the bundle was made.")
+    part = f"the {data_part(reference['part'])} set"
     if reference["part"] == "choose":
         part += ", on which thresholds were found, so the intervals are optimistic"
     outside = [s for s in reference["statistics"] if s["outside"]]
     if outside:
         # a leave rate says most to a user, then whatever is least likely
         worst = min(outside, key=lambda s: (s["statistic"] != "leave_rate", s["p_value"]))
-        more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
-        what = "thresholds and what is promised of them" if promise["kept"] else "thresholds"
-        sentences.append(
-            f"Shift: {_in_words(worst, facts)}{more} (from {part}). {what.capitalize()} were found on other data."
-        )
+        more = f", and {len(outside) - 1} more like that" if len(outside) > 1 else ""
+        what = "The thresholds and their promise" if promise["kept"] else "The thresholds"
+        sentences.append(f"Shift from {part}: {_in_words(worst, facts)}{more}. {what} are for other data.")
     else:
-        sentences.append(f"Leave rates and confidences are those of {part}.")
+        sentences.append(f"Leave rates and confidences are as on {part}.")
     if reference["weighted"]:
-        sentences.append("The expected values are weighted by --priors, this data is taken as it comes.")
+        sentences.append("The expected values are weighted by --priors, this data is not.")
     return " ".join(sentences)
 
 
@@ -99,9 +98,9 @@ def _comparison(facts: dict[str, Any]) -> Any:
     from eeaug.report import units
 
     reference = facts["reference"]
-    title = f"Compared with the {reference['part']} part ({reference['samples']:,} samples)"
+    title = f"Compared with the {units.data_part(reference['part'])} set ({reference['samples']:,} samples)"
     table = Table(title=title, title_justify="left")
-    for column in ("", "here", f"{1 - reference['level']:.0%}: all are within", ""):
+    for column in ("", "here", f"expected ({1 - reference['level']:.0%} for all)", ""):
         table.add_column(column, justify="left" if not column else "right")
     for test in reference["statistics"]:
         shares = test["statistic"] == "leave_rate"
@@ -121,12 +120,12 @@ def _comparison(facts: dict[str, Any]) -> Any:
 def _drop(baseline: dict[str, Any]) -> str:
     from eeaug.report import units
 
-    drop, bound = units.points(baseline["drop"], signed=False), baseline["drop_bound_95"]
+    drop, bound = units.in_words(baseline["drop"]), baseline["drop_bound_95"]
     if baseline["accuracy"] is None:
         figures = f"another answer than the given model on {units.share(baseline['drop'])} of samples"
     else:
         figures = f"the given model is right on {units.share(baseline['accuracy'])}: a drop of {drop}"
     if bound is None:
         return f"{figures}; no bound: {baseline['drop_bound_95_missing']}"
-    groups = ", each group counting alike" if baseline["bounds_unit"] == "group" else ""
-    return f"{figures}, with 95 % confidence {units.points(bound, signed=False)} at most{groups}"
+    groups = ", every group weighted equally" if baseline["bounds_unit"] == "group" else ""
+    return f"{figures}, with 95 % confidence at most {units.in_words(bound)}{groups}"

@@ -17,7 +17,7 @@ __all__ = ["check", "lines"]
 @click.argument("name", metavar="NAME|FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(name: str, as_json: bool) -> None:
-    """Check a hardware file: all mistakes at once, and warnings about what stays unknown or serves nothing.
+    """Check a hardware file: all mistakes at once, and warnings about what stays unknown or has no use.
 
     \b
     Example:

@@ -47,9 +47,10 @@ def fit(
 ) -> None:  # fmt: skip
     """Fit the rates of processors by operation type to measured latencies.
 
-    Says for every measurement what the old rates, the new ones, and a fit to all other measurements make of it:
-    the last is how wrong an estimate for a network may be that was not measured. A type that was hardly measured
-    gets no rate of its own. Without -o the new description is printed on stdout, and the rest on stderr.
+    Shows for every measurement the errors of estimates by the old rates, by the new ones, and by a fit to all other
+    measurements: the last one says how wrong an estimate for a network that was not measured may be. A type that
+    was hardly measured gets no rate of its own. Without -o the new description is printed on stdout, all else on
+    stderr.
 
     \b
     Examples:
@@ -129,7 +130,7 @@ def _show(new: Hardware, fits: Mapping[str, Fit], rows: Sequence[Mapping[str, An
     for processor, fitted in fits.items():
         for kind, rate in fitted.rates.items():
             if rate is None:
-                table.add_row(processor, kind, "hardly measured", "the default serves")
+                table.add_row(processor, kind, "hardly measured", "the default is used")
             else:
                 table.add_row(processor, kind, f"{units.macs(rate)}/s", _off(fitted, kind))
         for key, seconds in fitted.overheads.items():

@@ -51,7 +51,7 @@ def measure(
     directory: Path, output: Path, kind: str | None, readings: tuple[Path, ...], base: str | None, name: str | None,
     force: bool, manifest_sha256: str | None,
 ) -> None:  # fmt: skip
-    """Time the bundle in DIR on its board: write what does, or read what it has printed.
+    """Time the bundle in DIR on its board: write a project that does it, or read what the board has printed.
 
     Without --read a project goes to -o. For c-int8 and c it is C for the board's firmware: the files of the bundle
     with a call behind every layer, the cycle counter of the core, and a line of CSV for each layer and stage,

@@ -124,11 +124,11 @@ def new(
     flashes: tuple[int, ...], powers: tuple[float, ...], links: tuple[LinkFacts, ...], output: Path | None,
     force: bool,
 ) -> None:  # fmt: skip
-    """Write a description of a board from a few facts; what options do not say is asked, on a terminal.
+    """Write a description of a board from a few facts; on a terminal it asks for what options do not give.
 
     Rates are those of the int8 C kernels: their instructions, as they were counted for the core, the cycles that an
-    instruction takes, and the clock. What nobody has measured stays unknown; eeaug hw fit and eeaug hw check go on
-    from there.
+    instruction takes, and the clock. What nobody has measured stays unknown. Next steps: eeaug
+    hw check, and eeaug hw fit or hw measure.
 
     \b
     Examples:

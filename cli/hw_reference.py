@@ -39,7 +39,7 @@ A target is a YAML file with its processors, memories and links, or the name of 
 `eeaug augment model.h5 --hw my-board.yaml`. `eeaug hw check my-board.yaml` names every mistake at once, each
 with its path, and warns of what stays unknown. `eeaug hw show NAME` shows a shipped profile.
 
-## One's own board
+## Your own board
 
 `eeaug hw new` asks for core, clock and memories and writes the file; in scripts its options answer. Rates are then
 counted, not measured: instructions of the int8 C kernels on the core, cycles for each, the clock. By hand it looks
@@ -55,7 +55,7 @@ _HOW = """\
 2. **Memories** are hard limits: give what the rest of the firmware leaves for tensors and weights. A processor may
    have several, `ram: [tcm, sram]` and `flash: [flash, qspi]`: each stage's tensors and weights lie in one each, so
    that all fit and little time is lost. With `bandwidth_bytes_per_s`, no layer is faster than its weights, its
-   input and its output come and go; without it a memory is as fast as the rates say. Stages of one processor run
+   input and its output are moved; without it a memory is as fast as the rates say. Stages of one processor run
    one after the other and reuse its RAM, and with `exclusive: true` so do those of all processors that share it.
 3. **Links** go one way, and stages run in the order of the processors. Without a link, no design hands over there;
    `eeaug hw check` names processors that no design can use, or that another one outclasses in time and energy.
@@ -66,8 +66,8 @@ _HOW = """\
 6. **`operating_points`** are clocks and voltages of a processor, its *performance levels* (an operating point of a
    design is another thing: a vector of thresholds). `--objective latency` and `--objective energy` choose one for
    every stage together with its processor, within `--max-latency`; with `--objective macs` processors work at their
-   own clock. Times go with the clock: what waits for a memory is less slow at a lower one than that says. A level
-   without `active_power_w` gets that of the own clock times clock × voltage², which leaves out what leaks. Give
+   own clock. Times scale with the clock; in truth, layers that wait for a memory lose less at a lower one. A level
+   without `active_power_w` gets the power at the own clock, scaled by clock × voltage²; leakage is left out. Give
    levels of two processors the same names where one supply or clock serves both.
 7. **Sleep** belongs to the energy of an inference as soon as `--period` says how often there is one: then a fast
    stage and a long sleep are compared with a slow one, and `sleep_power_w` decides.
@@ -105,7 +105,7 @@ rows. `benchmarks/latency_model.py` does that with the published results of MLPe
 """
 
 _MEASURE = """\
-## A board tells itself
+## Rates measured by the board itself
 
 `eeaug hw measure model-eeaug -o firmware` writes a firmware project that times the C files of a bundle on their
 board (`--format c-int8` or `c`), layer by layer; its README says how it gets there. What the board prints,
@@ -123,18 +123,18 @@ have `basis: timed`, and
 
 - `rates_macs_per_s`: the MACs of all layers of a kind over their seconds; `default`: of all layers with MACs;
 - `overhead_s_per_element`: what the stages took besides, for every element that such layers give;
-- `cycles_per_instruction`: cycles over instructions, which QEMU counts of the same files where it is here, with the
-  compiler; built with other options than `-O2` a board executes other ones;
-- `clock_hz`: what the board said.
+- `cycles_per_instruction`: cycles over instructions, which QEMU counts for the same files if it and the compiler
+  are installed; with other options than `-O2` a board executes other instructions;
+- `clock_hz`: as the board printed it.
 
 Cycles are counted by DWT, or by SysTick where a core has none (Cortex-M0+); `-DMEASURE_CYCLES=name` names another
 counter. The least of three runs counts, so caches are warm, as they are in a device that classifies one sample
 after another. Boards with a Linux take a Python file that needs NumPy and ONNX Runtime or LiteRT alone
 (`--format onnx`, `tflite`, `tflite-int8`): the median of many runs, in nanoseconds. ONNX Runtime's profile divides
-it among layers; LiteRT tells no times of layers, so there is one rate for all kinds.
+it among layers; LiteRT does not report times of layers, so there is one rate for all kinds.
 
-`make qemu` in the project runs it in an emulated board, whose counter counts instructions: what a test of the whole
-way takes for a board.
+`make qemu` in the project runs it in an emulated board, whose counter counts instructions; tests use it in place
+of a board.
 """
 
 _CYCLES = """\

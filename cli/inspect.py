@@ -27,9 +27,7 @@ _ENDS = {
 @click.option(
     "--output", "output_name", metavar="NAME", help="Which output is the classifier, of a model that has several."
 )
-@click.option(
-    "--blank", is_flag=True, help="MODEL may be any: exits say only that a sample holds nothing; see eeaug augment."
-)
+@click.option("--blank", is_flag=True, help="For any MODEL: exits only recognise empty samples; see eeaug augment.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--format",

@@ -36,7 +36,7 @@ __all__ = ["find_bundle", "report"]
     "--period",
     type=shared.Quantity(quantities.SECONDS, 0, shared.MOST_SECONDS, min_open=True),
     metavar="SECONDS",
-    help="One inference that often, 1 or 200ms; with --battery, says how long it lasts.",
+    help="Time from one inference to the next, 1 or 200ms; with --battery, the report says how long it lasts.",
 )
 @click.option(
     "--battery", metavar="CAPACITY", help="2430J, 0.675Wh, or a charge at a voltage, 225mAh@3V; with --period."
@@ -143,7 +143,9 @@ def _use(period: float | None, battery: str | None) -> Any:
         return None
     if period is None or battery is None:
         missing, given = ("--period", "--battery") if period is None else ("--battery", "--period")
-        raise click.UsageError(f"{given} needs {missing}: a battery lasts as long as inferences are rare")
+        raise click.UsageError(
+            f"{given} needs {missing}: how long a battery lasts depends on how rare inferences are"
+        )
     from eeaug.report.words.battery import Use, capacity_j
 
     return Use(period, capacity_j(battery))

@@ -67,8 +67,8 @@ def retarget(
 ) -> None:  # fmt: skip
     """Write the bundle in DIR again, for another budget or target.
 
-    Needs no data and trains nothing: the trained heads and what they say of the calibration samples are in
-    DIR/search. What is not given stays as it was for DIR; where it can be left out, "none" takes it away
+    Needs no data and trains nothing: the trained heads and their answers to the calibration samples are in
+    DIR/search. An option that is not given stays as it was for DIR; "none" removes a limit or a demand
     (--max-latency none, --exit-at none). Nothing is measured: eeaug evaluate does that.
 
     Every option may come from the environment, too: --max-latency from $EEAUG_RETARGET_MAX_LATENCY. Values may
@@ -145,7 +145,7 @@ def _preview(report: dict[str, Any]) -> list[str]:
         lines.append(f"  {way}; {where}")
     lines += [
         "",
-        f"predicted on the {exact['samples']:,} choose samples, against the whole model on "
+        f"predicted on the {exact['samples']:,} calibration samples, against the whole model on "
         f"{report['baseline']['processor']}:",
         f"  accuracy {units.share(exact['accuracy'])} ({units.points(exact['accuracy'] - base['accuracy'])}), "
         f"mean MACs {units.macs(exact['mean_macs'])} ({units.relative(base['mean_macs'], exact['mean_macs'])}), "

@@ -59,26 +59,27 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "names": ["period_s"],
         "type": SECONDS,
         "metavar": "SECONDS",
-        "help": "One inference that often: energies are of a whole period, with sleep until the next inference, "
-        "before which every inference must end.",
+        "help": "Time from one inference to the next: every inference must end within it, and energies include the "
+        "sleep until the next one.",
     },
     "--max-ram": {
         "names": ["max_ram_bytes"],
         "type": _SIZE,
         "metavar": "BYTES",
-        "help": "RAM of the memory that needs most, 64000 or 64k, 64KiB is 65,536: of files for devices as linked, "
-        "else of tensors. What the target's memories have is a limit anyway.",
+        "help": "RAM that may be used in any one memory, 64000 or 64k (64KiB is 65,536): by the linked files for "
+        "devices, else by tensors. The sizes of the target's memories are limits in any case.",
     },
     "--max-flash": {
         "names": ["max_flash_bytes"],
         "type": _SIZE,
         "metavar": "BYTES",
-        "help": "The same of flash, of all processors together: of files for devices as linked, else of weights.",
+        "help": "Flash that may be used by all processors together: by the linked files for devices, else by "
+        "weights.",
     },
     "--max-accuracy-drop": {
         "type": _DROP,
         "metavar": "SHARE",
-        "help": "Accuracy that may be lost, 0.01 or 1% for one point; --promise says how surely.",
+        "help": "Accuracy that may be lost, 0.01 or 1% for one percentage point; --promise says how surely.",
     },
     "--max-class-drop": {
         "type": _DROP,
@@ -88,16 +89,18 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--promise": {
         "type": click.Choice(PROMISES),
         "default": None,
-        "help": "How surely new data keep the budget. proven: an exact test on all of x_val says so (--risk). "
-        "expected: the drop on x_val plus one standard error is within it. none: it just fits on x_val, elsewhere "
-        "it often does not. Default: proven, or expected where x_val can prove less than half of that saving.",
+        "help": "How surely new data keep the budget. proven: guaranteed by an exact test on the calibration set "
+        "(--risk). "
+        "expected: the drop on the calibration set plus one standard error is within the budget. none: kept on the "
+        "calibration set, often not on new data. Default: proven, or expected where a proof would save less than "
+        "half as much.",
         "show_default": False,
     },
     "--risk": {
         "type": Quantity(quantities.SHARE, 0, 1, min_open=True, max_open=True),
         "metavar": "DELTA",
-        "help": "Probability that what is proven does not hold, at most; default: 0.05. Given, nothing weaker is "
-        "promised.",
+        "help": "Largest probability that what is proven does not hold; default: 0.05. If given, the promise is "
+        "never weaker than proven.",
     },
     "--objective": {
         "type": click.Choice(tuple(COSTS)),
@@ -112,14 +115,15 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--scoring": {
         "type": click.Choice(["exact", "independent"]),
         "default": "exact",
-        "help": "Count cascades on the samples, or treat exits as independent as the paper does.",
+        "help": "exact: count on the samples where each of them leaves. independent: treat exits as independent, "
+        "as the paper does.",
     },
     "--correction": {
         "type": _SHARE_ABOVE_0,
         "default": 1.0,
         "metavar": "C",
-        "help": "Multiplies the found thresholds (the paper: 1, 0.67, 0.5); below 1 more samples leave than the "
-        "budget allows.",
+        "help": "Factor on the thresholds that were found (the paper: 1, 0.67, 0.5); below 1 more samples leave "
+        "than the budget allows.",
     },
     "--points": {
         "type": click.Choice(["1", "3", "4", "5"]),
@@ -130,13 +134,13 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--mapping": {
         "type": click.Choice(["free", "one-each"]),
         "default": "free",
-        "help": "Processors may run several segments or none, or one segment each as in the paper.",
+        "help": "free: a processor may run several stages or none. one-each: one stage each, as in the paper.",
     },
     "--max-exits": {"type": click.IntRange(0, 6), "metavar": "N", "help": "Early exits at most"},
     "--reuse/--no-reuse": {
         "default": True,
-        "help": "Later decisions use what earlier exits said, where that saves more; not with --threshold or "
-        "--scoring independent, which are about exits by themselves.",
+        "help": "Later decisions also use the answers of earlier exits, where that saves more; not possible with "
+        "--threshold or --scoring independent, which treat each exit by itself.",
     },
     "--thresholds": {
         "type": click.IntRange(2, 101),
@@ -177,8 +181,8 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "--manifest-sha256": {
         "type": Sha256(),
         "metavar": "HEX",
-        "help": "SHA-256 that DIR's manifest.json must have, as the run that wrote it has printed: it vouches "
-        "for all other files.",
+        "help": "SHA-256 that DIR's manifest.json must have, as printed by the run that wrote it; the manifest "
+        "holds the hashes of all other files.",
     },
     "--data": {
         "required": True,

@@ -188,7 +188,7 @@ TEXT: dict[str, Callable[[Any], str]] = {
     "macs": units.macs, "seconds": units.seconds, "joules": units.joules, "size": units.size,
     "share": units.share, "threshold": units.threshold, "points": units.points, "at_most": units.at_most,
     "points1": lambda v: units.points(v, digits=1), "drop": lambda v: units.points(v, signed=False),
-    "share1": lambda v: f"{100 * v:.1f} %", "count": lambda v: f"{v:,}", "text": str,
+    "share1": lambda v: f"{100 * v:.1f} %", "count": lambda v: f"{v:,}", "part": units.data_part,
 }  # fmt: skip
 
 
@@ -210,10 +210,10 @@ def check_figures(report: Report, html: str) -> None:
             )
             expected = TEXT[unit](value)
         assert shown == expected, attributes
-        if "value" in attributes and unit != "text":
+        if "value" in attributes and unit != "part":
             assert float(attributes["value"]) == pytest.approx(value, rel=1e-12, abs=1e-15), attributes
         else:
-            assert value is None or unit in ("relative", "text"), attributes
+            assert value is None or unit in ("relative", "part"), attributes
 
 
 MANIFEST: dict[str, Any] = {

@@ -134,7 +134,7 @@ class Report(Mapping[str, Any]):
 
     @property
     def split(self) -> str:
-        """The part of the data that properties are read on: test, which no choice has seen; without one choose."""
+        """The samples of the properties: the test set, which no choice has seen, else the calibration set."""
         return str(self._result["split"])
 
     @property

@@ -16,7 +16,7 @@ from eeaug.support.spelling import nearest
 
 __all__ = ["ANY", "Answer", "answers_of", "differ", "output_names", "picked_output"]
 
-ANY = "before any other model exits can say that a sample holds nothing: --blank"
+ANY = "exits before any other model can recognise empty samples: --blank"
 ALIKE = 1e-3  # of a tensor of whole numbers, the share of values that rounding before it may turn
 
 

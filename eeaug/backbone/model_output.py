@@ -298,8 +298,8 @@ def told(
     if ending.meaning == SCORES and not doubtful:
         by_label = asked is None and labels is None and loss is not None and loss.of_labels
         if several or by_label:
-            note = f"its {outputs} outputs are read as logits of a label each: what is above 0 applies"
-            note += "" if asked is not None else " (--decision single-label: one of them)"
+            note = f"each of its {outputs} outputs is read as the logit of a label, which applies above 0"
+            note += "" if asked is not None else " (--decision single-label reads one class)"
             return OutputMeaning(Decision("multilabel", outputs), "sigmoid", note=note)
         return replace(one_class, added="softmax")
     raise ConversionError(
@@ -344,13 +344,16 @@ def _of_sigmoids(
     elif loss is not None and loss.of_classes:
         why = f"it was trained with {loss.name}"
     else:
-        note = f"no labels: its {outputs} sigmoids are read as a label each (--decision single-label: one of them)"
+        note = (
+            f"no labels: each of its {outputs} sigmoids is read as a label (--decision single-label reads one "
+            "class)"
+        )
         return OutputMeaning(each, note=note)
     stripped = ending.strippable
     of = "their logits" if stripped else f"{SHARPNESS:g} times them"
     note = (
         f"{why}: its {outputs} sigmoids are read as one of {outputs} classes, the largest, with the softmax of "
-        f"{of} as confidence{'' if asked is not None else ' (--decision multilabel: each by itself)'}"
+        f"{of} as confidence{'' if asked is not None else ' (--decision multilabel reads each as a label)'}"
     )
     return OutputMeaning(one, "softmax" if stripped else "sharpened", stripped, note)
 

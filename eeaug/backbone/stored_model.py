@@ -70,8 +70,8 @@ class Stored:
         first = any(i["config"].get("data_format") == "channels_first" for i in items(self.config) if _inner(i))
         if self.by_keras_1 and first and not self.backend:
             notes.append(
-                "written by Keras 1, which does not say on what: TensorFlow is taken for granted; kernels that "
-                "Theano trained would have to be turned, without that the accuracy is far from what it was"
+                "written by Keras 1, which does not say with which backend: TensorFlow is assumed; kernels that "
+                "Theano trained would have to be flipped, without which the accuracy is far too low"
             )
         return tuple(notes)
 

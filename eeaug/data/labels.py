@@ -97,8 +97,8 @@ def something(where: str, y: np.ndarray, names: Sequence[str] | None) -> np.ndar
     if len(called) != 1:
         shown = ", ".join(names[:10])
         raise InputError(
-            f"{where}: {'none' if not called else 'more than one'} of the classes {shown} is nothing: call one "
-            f"{NOTHING[0]} ({', '.join(NOTHING[1:])} serve as well), or give numbers, 0 for nothing"
+            f"{where}: {'none' if not called else 'more than one'} of the classes {shown} means empty: call one "
+            f"{NOTHING[0]} ({', '.join(NOTHING[1:])} are understood, too), or give numbers, 0 for empty"
         )
     check_range(where, y, len(names))
     return np.asarray(y != called[0], np.int64)

@@ -58,7 +58,7 @@ def overrated(train: Seen, choose: Seen) -> str | None:
     return (
         f"{DOUBT}the given model is right on {train.right:.1%} of {train.samples:,} {train.part} samples, but on "
         f"{choose.right:.1%} of the {choose.samples:,} {choose.part} samples: it has learnt the first by heart, or "
-        "the others come from elsewhere (other people, devices, places) or are prepared otherwise"
+        "the others come from elsewhere (other people, devices, places) or are prepared in another way"
     )
 
 
@@ -71,7 +71,7 @@ def doubts(outcomes: Outcomes, names: Sequence[str], train: Seen | None) -> Iter
     names : the locations of the C exits
     train : the given model on training samples, if that is known
     """
-    given = Seen("choose", float(np.mean(outcomes.baseline == outcomes.labels)), outcomes.samples)
+    given = Seen("calibration", float(np.mean(outcomes.baseline == outcomes.labels)), outcomes.samples)
     sentences = outdone(outcomes, names), None if train is None else overrated(train, given)
     yield from (sentence for sentence in sentences if sentence is not None)
 
@@ -87,8 +87,8 @@ def outdone(outcomes: Outcomes, names: Sequence[str]) -> str | None:
     if best is None:
         return None
     return (
-        f"{DOUBT}an exit at {best[1]} is right on {best[2]:.1%} of the choose samples, the whole given model on "
-        f"{given.mean():.1%}: {REASONS}; a gain in accuracy is then none"
+        f"{DOUBT}an exit at {best[1]} is right on {best[2]:.1%} of the calibration samples, the whole given model "
+        f"on {given.mean():.1%}: {REASONS}; the gain in accuracy is then not real"
     )
 
 

@@ -101,8 +101,8 @@ class Data:
             where = f"{self.source}: {_labels_of(part)}"
             y = labels.something(where, part.y, self.class_names)
             if (y == y[0]).all():
-                what = "something" if y[0] else "nothing"
-                raise InputError(f"{where}: all samples hold {what}; exits learn from samples of both kinds")
+                what = "non-empty" if y[0] else "empty"
+                raise InputError(f"{where}: all samples are {what}; exits learn from samples of both kinds")
             return replace(part, y=y)
 
         return replace(

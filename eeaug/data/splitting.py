@@ -15,6 +15,7 @@ SCREEN_SHARE = 0.1  # of x_train
 CHOOSE_SHARE_OF_TRAIN = 0.2  # where neither x_val nor x_test is given
 CHOOSE_SHARE_OF_TEST = 0.5  # where x_val is not given
 SPLIT_SEEDS = {"screen": 1, "choose": 2}  # a stream of random numbers for each split
+_SETS = {"screen": "validation", "choose": "calibration"}  # in messages
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +62,8 @@ def split(data: Data, *, seed: int, on_train: bool = False) -> Splits:
         choose = View(data.train, chosen)
         why = "--calibrate-on train" if on_train else "no x_val and no x_test"
         notes.append(
-            f"{why}: a fifth of {_units(data.train)} ({len(choose)} samples) serves as choose; "
-            "the model has probably seen it, so confidences and thresholds found on it are too optimistic"
+            f"{why}: a fifth of {_units(data.train)} ({len(choose)} samples) is the calibration set; the "
+            "model was probably trained on it, so confidences and thresholds found on it are too optimistic"
         )
     elif data.val is not None:
         choose = View(data.val, np.arange(len(data.val)))
@@ -71,8 +72,8 @@ def split(data: Data, *, seed: int, on_train: bool = False) -> Splits:
         chosen, remaining = _divide(data.test, np.arange(len(data.test)), "choose", CHOOSE_SHARE_OF_TEST, seed)
         choose, test = View(data.test, chosen), View(data.test, remaining)
         notes.append(
-            f"no x_val: half of {_units(data.test)} ({len(choose)} samples) serves as choose, the other half "
-            f"({len(test)}) as test"
+            f"no x_val: half of {_units(data.test)} ({len(choose)} samples) is the calibration set, the other "
+            f"half ({len(test)}) the test set"
         )
     if test is None:
         notes.append("no x_test: nothing is measured on samples that no choice has seen")
@@ -100,7 +101,7 @@ def _divide(
         raise InputError(
             f"{part.name}: {len(indices)} samples"
             + (f" in {len(np.unique(part.groups[indices]))} group(s)" if part.groups is not None else "")
-            + f" cannot be divided into {share:.0%} for {purpose} and the rest"
+            + f" cannot be divided into {share:.0%} for the {_SETS[purpose]} set and the rest"
         )
     return indices[taken], indices[~taken]
 

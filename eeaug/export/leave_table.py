@@ -26,13 +26,14 @@ def known(points: Sequence[str], exits: int, reference: Mapping[str, Any] | None
         limit = made.limit
         steps = made.steps.tolist() if exits else [[[[0, 0]] * BETS] for _ in points]
         part = reference["part"]
-        source = f"The reference are {reference['samples']:,} samples of the {part} part."
+        data_part = "calibration" if part == "choose" else part
+        source = f"The reference is {reference['samples']:,} samples of the {data_part} set."
         if part != "test":
             source += (
-                "\n * Thresholds were found on them, so that leave rates may seem to shift where nothing does."
+                "\n * Thresholds were found on them, so leave rates may seem to shift although nothing has changed."
             )
         if reference["weighted"]:
-            source += "\n * They are weighted: what is said of the probability is approximate."
+            source += "\n * They are weighted, so the probability of a false alarm is approximate."
     return {
         "exits": exits, "rows": rows, "bets": BETS, "scale": SCALE, "limit": limit, "source": source,
         "floors": _row([alarm.floor_of(2**digits - 1) for digits in range(1, 32)]),

@@ -87,7 +87,7 @@ def _rehearse(running: Running, ready: Ready, progress: Progress) -> None:
     choose, network = ready.source.splits.choose, ready.network
     rows = choose.indices[: rehearsal.SAMPLES]
     x = next(data.batches(choose.part, rows, ready.given.preprocessing, len(rows)))
-    with progress.step("graph", "can it be written as " + ", ".join(formats.named(running.formats))):
+    with progress.step("graph", "check that it can be written as " + ", ".join(formats.named(running.formats))):
         rehearsal.check(running, network.classifier, network.hardware, ready.heads, x)
 
 
@@ -140,11 +140,11 @@ def _given_model(asked: Input, ready: Ready, outcomes: Outcomes, progress: Progr
     """What is known of the given model on choose, before anything is trained; ends the run where that is no use."""
     splits, classifier = ready.source.splits, ready.network.classifier
     if ready.source.blank:
-        said = "" if asked.blank_when is None else ", by what the given model says of them"
+        said = "" if asked.blank_when is None else ", by the outputs of the given model"
         share = 1 - outcomes.judged_samples / outcomes.samples
         progress.note(
-            f"{share:.1%} of the {outcomes.samples:,} choose samples (from "
-            f"{splits.choose.part.name}) hold nothing{said}"
+            f"{share:.1%} of the {outcomes.samples:,} calibration samples (from "
+            f"{splits.choose.part.name}) are empty{said}"
         )
         return
     x = _first(ready, splits.choose)
@@ -153,11 +153,13 @@ def _given_model(asked: Input, ready: Ready, outcomes: Outcomes, progress: Progr
         classifier.own_probabilities(x), classifier.decision, classifier.tolerance,
     )  # fmt: skip
     if asked.labels == "none":
-        progress.note("no labels: heads learn what the given model says, and every accuracy is agreement with it")
+        progress.note(
+            "no labels: heads learn the answers of the given model, and every accuracy is agreement with them"
+        )
         return
     progress.note(
-        f"the given model is right on {outcomes.accuracies[-1]:.2%} of the {outcomes.samples:,} choose samples "
-        f"(from {splits.choose.part.name}{', weighted by --priors' if asked.priors else ''})"
+        f"the given model is right on {outcomes.accuracies[-1]:.2%} of the {outcomes.samples:,} calibration "
+        f"samples (from {splits.choose.part.name}{', weighted by --priors' if asked.priors else ''})"
     )
     judge.check_better_than_chance(outcomes, allow=asked.allow_chance)
 

@@ -125,10 +125,13 @@ def certify(directory: Path, request: Request, progress: Progress) -> dict[str, 
         )  # fmt: skip
     seen = given.sha256 in [one["sha256"] for one in stored.inputs]
     if seen and part.name == TRAIN:
-        raise InputError(f"{given.source}: the given model was trained on {part.name}: it proves nothing of others")
+        raise InputError(
+            f"{given.source}: the given model was trained on {part.name}, which proves nothing about other samples"
+        )
     if seen and part.name == source.report["data"]["parts"]["choose"]["of"] and _has_chosen(source):
         raise InputError(
-            f"{given.source}: a part of {part.name} has chosen the exits of {directory}: it proves nothing more"
+            f"{given.source}: a part of {part.name} was used to choose the exits of {directory}, so it can prove "
+            "nothing more"
         )
     with progress.step("verify", f"cascade and given model on {len(part):,} samples"):
         cascade = Cascade.load(directory, stored, settings.running.threads)
@@ -205,7 +208,7 @@ def _built(source: EarlierBundle) -> Built:
     if not design["exits"] or not steps:
         why = "it has no exits" if not design["exits"] else "its thresholds were not chosen along a path"
         raise InputError(
-            f"{where}: {why}, so there is nothing to open: make it with `eeaug augment --promise expected`"
+            f"{where}: {why}, so no threshold can be opened: make it with `eeaug augment --promise expected`"
         )
     if len(steps[0]) != len(design["exits"]):
         counts = f"has {len(steps[0])} thresholds a step, report.json {len(design['exits'])} exits"
@@ -228,7 +231,7 @@ def _settings(source: EarlierBundle, request: Request) -> Settings:
     if stored["max_class_drop"] is not None and request.labels != IN_DATA:
         raise InputError(
             f"{where} keeps --max-class-drop: what a class loses is a share of all its samples, so all need labels "
-            f"(--labels {IN_DATA}); eeaug retarget {where} --max-class-drop none takes the limit away"
+            f"(--labels {IN_DATA}); eeaug retarget {where} --max-class-drop none removes the limit"
         )
     changes: dict[str, Any] = {"promise": "proven", "force": request.force, "output": request.output}
     asked = {
@@ -253,7 +256,7 @@ def _has_chosen(source: EarlierBundle) -> bool:
 def _nothing_proven(proof: Proof, settings: Settings, labels: str) -> InfeasibleError:
     budget, promise = settings.goal.max_accuracy_drop, proof.promise
     assert budget is not None
-    shown = units.points(budget, signed=False)
+    shown = units.in_words(budget)
     needs = proof.order.up_to(0) - int(proof.known[proof.order.first == 0].sum())
     if needs:
         more = f"{needs:,} samples of the first step have no label yet"
@@ -295,7 +298,7 @@ def _write(
     retarget.rehearse(settings, source, changes, material, progress)
     note = (
         f"the budget is proven on the {len(part):,} samples of {part.name} of {given.source} (sha256 "
-        f"{given.sha256}); what was counted is of the choose samples of {source.earlier.name}"
+        f"{given.sha256}); other figures are from the calibration samples of {source.earlier.name}"
     )
     material = replace(material, data={**material.data, "notes": [*material.data["notes"], note]})
     progress.warn("nothing was measured: run `eeaug evaluate DIR --data ...` on this bundle")
@@ -338,10 +341,10 @@ def _next(proof: Proof, needs: Sequence[int]) -> str:
     """What more labels may do."""
     order, after = proof.order, 0 if proof.index is None else proof.index + 1
     if after >= order.steps:
-        return "The path ends here: more labels open nothing."
+        return "The path ends here: more labels change nothing."
     missing = int((~proof.known & (order.first <= after)).sum())
     if not missing:
-        return f"Step {after + 1} fails with all its labels: only more samples can prove it."
+        return f"Step {after + 1} is not proven, although all its labels are there: only more samples can prove it."
     return (
         f"Next is step {after + 1}: it needs labels for the first {needs[after]:,} samples of the sheet; missing: "
         f"{missing:,}."

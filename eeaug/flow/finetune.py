@@ -67,7 +67,7 @@ def improved(
     exits = [material.candidates.trained[e] for e in before.chosen.design.exits]
     if not exits:
         what = "--finetune" if training.recipe == "frozen" else f"--recipe {training.recipe}"
-        progress.note(f"{what}: no exit pays off on the model as it is, none is trained; --exit-at demands one")
+        progress.note(f"{what}: no exit pays off on the model as it is, so none is trained; --exit-at asks for one")
         return material
     known = material.network.classifier
     classifier = model.load(
@@ -79,7 +79,9 @@ def improved(
     whole = partition.monolith(classifier, exits)
     view = early_view.assisted(whole, exits[0]) if training.recipe == "trecx" else None
     if training.recipe == "trecx" and view is None:
-        progress.note("--recipe trecx: the final classifier has no place for an early view; trained without")
+        progress.note(
+            "--recipe trecx: the final classifier cannot use the tensor of the exit here; it is trained without"
+        )
     whole = whole if view is None else view.network
     tried = _best(whole, view, exits, source, source_given, training, seed, progress)
     trained = tuple(Trained(t.head, keras_head.detached(t.head, whole, partition.exit_name(t))) for t in exits)
@@ -110,7 +112,9 @@ def improved(
     }
     outcome = "no design within the limits" if better is None else f"{_saved(better):.1%}"
     verdict = "fine-tuning is kept" if kept else "fine-tuning is not kept"
-    progress.note(f"{verdict}: {_saved(before):.1%} of the mean MACs saved before, {outcome} after, on choose")
+    progress.note(
+        f"{verdict}: {_saved(before):.1%} of the mean MACs saved before, {outcome} after, on the calibration set"
+    )
     if not kept:
         return replace(material, finetune=facts)
     unseen = source.splits.test

@@ -95,7 +95,7 @@ def _over(name: str, files: DeviceFiles, needed: int, given: float) -> NotKept:
     more = f" ({how}; {parts})" if name == "ram" else f" ({how})"
     return NotKept(
         f"the {files.format} files need {needed:,} bytes of {name.replace('ram', 'RAM')}{more}, --max-{name} "
-        f"allows {given:,.0f}; what would do: --max-{name} {needed}, or a format with smaller numbers",
+        f"allows {given:,.0f}; what would be enough: --max-{name} {needed}, or a format with smaller numbers",
         limit=f"max_{name}_bytes", given=given, best=float(needed),
     )  # fmt: skip
 
@@ -109,6 +109,6 @@ def _too_slow(name: str, files: DeviceFiles, limit: float, written: Sequence[Dev
         would = f"{ways}: leave {files.format} out of --format"
     return NotKept(
         f"the {files.format} files take {units.seconds(files.worst_s)} at worst by counted instructions, "
-        f"{flag(name)} allows {units.seconds(limit)}; what would do: {would}",
+        f"{flag(name)} allows {units.seconds(limit)}; what would be enough: {would}",
         limit=name, given=limit, best=files.worst_s,
     )  # fmt: skip

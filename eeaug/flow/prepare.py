@@ -114,13 +114,13 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         )
         if splits.choose.part is given.train and settings.promise_asked and settings.promises != ("none",):
             raise Contradiction(
-                f"{{{'promise' if goal.promise else 'risk'}}}: {given.source} has neither x_val nor x_test, and of "
-                "samples that the given model was trained on nothing can be promised"
+                f"{{{'promise' if goal.promise else 'risk'}}}: {given.source} has neither x_val nor x_test, and "
+                "samples that the given model was trained on promise nothing"
             )
         if asked.unit == "sample" and splits.choose.part.groups is not None:
             progress.caution(
-                "--unit sample: promises and bounds take the samples of a group as if they had nothing in common; "
-                "people, patients or places that are new may lose far more"
+                "--unit sample: promises and bounds treat the samples of a group as independent; new people, "
+                "patients or places may lose far more"
             )
             splits = splits.without_groups()
         priors = None if asked.priors is None else _priors(asked, decision, splits, names)

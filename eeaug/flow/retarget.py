@@ -87,12 +87,12 @@ def retarget(
     material = material_of(settings, source, changes, progress)
     rehearse(settings, source, changes, material, progress)
     if left_out := of_data(source.manifest.settings["formats"]):
-        progress.warn(f"{', '.join(left_out)} files are left out: what int8 needs is found on data")
-    progress.warn("nothing was measured, for want of data: run `eeaug evaluate DIR --data ...` on this bundle")
+        progress.warn(f"{', '.join(left_out)} files are left out: they need data")
+    progress.warn("nothing was measured, as there is no data: run `eeaug evaluate DIR --data ...` on this bundle")
     if "none" not in settings.promises:
         progress.warn(
-            "the choose samples have served an earlier bundle: what is promised holds for settings that were not "
-            "chosen by what came out there"
+            "the calibration samples were used for an earlier bundle, too: the promise holds only if the settings "
+            "were not chosen by its results"
         )
     return deliver(settings, material, progress)
 
@@ -118,7 +118,7 @@ def rehearse(
     if not asked or ("hardware" not in changes and set(asked) <= set(source.manifest.settings["formats"])):
         return
     heads = [trained.head for trained in material.candidates.trained]
-    with progress.step("graph", "can it be written as " + ", ".join(asked)):
+    with progress.step("graph", "check that it can be written as " + ", ".join(asked)):
         network = material.network
         rehearsal.check(
             settings.running, network.classifier, network.hardware, heads, material.x[: rehearsal.SAMPLES]

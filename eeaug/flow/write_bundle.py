@@ -91,7 +91,7 @@ def deliver(
             return _delivered(settings, material, progress, decided)
         except NotKept as error:
             first = first or error
-            progress.note(f"{re.split(r' [(]|;', str(error))[0]}: another design is sought")
+            progress.note(f"{re.split(r' [(]|;', str(error))[0]}: the search looks for another design")
             goal, rules = kept.tighter(goal, rules, decided, error)
     assert first is not None
     raise first

@@ -22,7 +22,7 @@ ACCELERATORS = (
 )  # fmt: skip
 BYTES_PER_ELEMENT = {"int8": 1, "int16": 2, "float16": 2, "float32": 4}
 
-_SOURCE = Field("source", "text", "Where these figures come from.", null="not said")
+_SOURCE = Field("source", "text", "Where these figures come from.", null="unknown")
 RATES = (
     Field(
         "default",
@@ -32,27 +32,28 @@ RATES = (
         null="unknown; no latency of types without their own rate, no `--max-latency`",
         unit="MAC/s",
     ),
-    Field("conv", "number", "Convolutions with a window.", null="the default serves", unit="MAC/s"),
-    Field("pointwise", "number", "1×1 convolutions.", null="the default serves", unit="MAC/s"),
-    Field("depthwise", "number", "Depthwise convolutions.", null="the default serves", unit="MAC/s"),
-    Field("dense", "number", "Dense layers, matrix products.", null="the default serves", unit="MAC/s"),
+    Field("conv", "number", "Convolutions with a window.", null="the default is used", unit="MAC/s"),
+    Field("pointwise", "number", "1×1 convolutions.", null="the default is used", unit="MAC/s"),
+    Field("depthwise", "number", "Depthwise convolutions.", null="the default is used", unit="MAC/s"),
+    Field("dense", "number", "Dense layers, matrix products.", null="the default is used", unit="MAC/s"),
 )
 LEVEL = (
     Field("name", "name", "Names the level in reports. Processors that change together have the same names.",
           required=True),
-    Field("clock_hz", "number", "Its frequency. Rates and overheads go with it.", required=True, unit="Hz"),
-    Field("voltage_v", "number", "Of the core.", null="unknown; its power is not scaled from another's", unit="V"),
+    Field("clock_hz", "number", "Its frequency. Rates and overheads scale with it.", required=True, unit="Hz"),
+    Field("voltage_v", "number", "Voltage of the core.", null="unknown; its power is not scaled from "
+        "another's", unit="V"),
     Field(
         "active_power_w",
         "number",
-        "Drawn while it works at this level.",
+        "Power drawn while it works at this level.",
         null="that of the processor's own clock, times clock × voltage² over those there; unknown without voltages",
         unit="W",
     ),
     Field(
         "switch_s",
         "number",
-        "Passes before a stage at this level, if the stage before ran at a level of another name.",
+        "Time that passes before a stage at this level, if the stage before ran at a level of another name.",
         null="unknown, counted as 0",
         unit="s",
         zero=True,
@@ -65,16 +66,16 @@ PROCESSOR = (
     Field(
         "overhead_s_per_layer",
         "number",
-        "Passes besides the MACs of every convolution or dense layer: calling it.",
-        null="counted as 0, a part of the rates",
+        "Time for the call of every convolution or dense layer, besides its MACs.",
+        null="counted as 0: the rates include it",
         unit="s",
         zero=True,
     ),
     Field(
         "overhead_s_per_element",
         "number",
-        "Passes besides the MACs for every element that such a layer gives: scaling, activation, writing.",
-        null="counted as 0, a part of the rates",
+        "Time for every element of the output of such a layer, besides its MACs: scaling, activation, writing.",
+        null="counted as 0: the rates include it",
         unit="s",
         zero=True,
     ),
@@ -102,27 +103,32 @@ PROCESSOR = (
     Field(
         "active_power_w",
         "number",
-        "Drawn while it works.",
+        "Power drawn while it works.",
         null="unknown; no energies, no `--objective energy`",
         unit="W",
     ),
     Field(
-        "sleep_power_w", "number", "Drawn while another works.", null="unknown, counted as 0", unit="W", zero=True
+        "sleep_power_w",
+        "number",
+        "Power drawn while another processor works.",
+        null="unknown, counted as 0",
+        unit="W",
+        zero=True,
     ),
     Field(
         "wakeup_s",
         "number",
-        "Passes at the start of a stage that another processor hands over to.",
+        "Time that passes before a stage to which another processor has handed over.",
         null="unknown, counted as 0",
         unit="s",
         zero=True,
     ),
-    Field("runtime", "text", "What the rates were measured with.", null="not said"),
+    Field("runtime", "text", "What the rates were measured with.", null="unknown"),
     Field(
         "cpu",
         "choice",
         "Which Cortex-M it is, as `arm-none-eabi-gcc -mcpu` names it; `--format c` measures the C files for it, "
-        "and designs go by instructions of its kernels.",
+        "and the search goes by the instructions of its kernels.",
         options=CPUS,
         null="the C files are not measured for it",
     ),
@@ -142,8 +148,8 @@ PROCESSOR = (
     Field(
         "clock_hz",
         "number",
-        "The frequency that rates, overheads and power here are of. Counted instructions become seconds by it.",
-        null="that of the first of `operating_points`; without them unknown: instructions stay instructions",
+        "The frequency at which rates, overheads and power here hold; it turns counted instructions into seconds.",
+        null="that of the first of `operating_points`; without them unknown: counted instructions give no times",
         unit="Hz",
     ),
     Field(
@@ -162,10 +168,10 @@ PROCESSOR = (
     Field(
         "basis",
         "choice",
-        "What rates, overheads and cycles per instruction stand on; `eeaug hw measure` writes `timed`, `hw new` "
+        "What rates, overheads and cycles per instruction come from; `eeaug hw measure` writes `timed`, `hw new` "
         "`counted`.",
         options=BASES,
-        null="not said",
+        null="unknown",
     ),
     _SOURCE,
 )
@@ -175,8 +181,8 @@ MEMORY = (
     Field(
         "bandwidth_bytes_per_s",
         "number",
-        "How fast it is read and written. No stage is faster than its weights and tensors come and go.",
-        null="no stage waits for it; what it costs is a part of the rates",
+        "How fast it is read and written. No stage is faster than its weights and tensors are moved.",
+        null="no stage waits for it: the rates include its time",
         unit="B/s",
     ),
     _SOURCE,
@@ -192,11 +198,11 @@ LINK = (
         null="unknown; no latency of what is handed over here, no `--max-latency`",
         unit="B/s",
     ),
-    Field("latency_s", "number", "Passes once per hand-over.", default=0.0, unit="s", zero=True),
+    Field("latency_s", "number", "Time that passes once per hand-over.", default=0.0, unit="s", zero=True),
     Field(
         "energy_j_per_byte",
         "number",
-        "Spent by the link itself.",
+        "Energy spent by the link itself.",
         null="unknown, counted as 0",
         unit="J/B",
         zero=True,
@@ -204,9 +210,9 @@ LINK = (
     _SOURCE,
 )
 FIELDS = (
-    Field("schema_version", "version", "Of this format.", required=True, options=(str(SCHEMA_VERSION),)),
+    Field("schema_version", "version", "Version of this format.", required=True, options=(str(SCHEMA_VERSION),)),
     Field("name", "text", "What reports call the target.", required=True),
-    Field("source", "text", "Where the figures come from that have no source of their own.", null="not said"),
+    Field("source", "text", "Where the figures come from that have no source of their own.", null="unknown"),
     Field(
         "input_at",
         "reference",
@@ -223,7 +229,7 @@ FIELDS = (
     Field(
         "baseline",
         "reference",
-        "Where the whole model runs that designs are compared with.",
+        "Where the given model runs, with which designs are compared.",
         null="the one with the lowest latency that holds the whole model",
         of="processor",
     ),

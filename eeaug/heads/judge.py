@@ -157,8 +157,8 @@ def check_better_than_chance(outcomes: Outcomes, *, allow: bool) -> None:
     limit = share + 2 * float(np.sqrt(share * (1 - share) / len(labels)))
     if accuracy <= limit and not allow:
         raise Contradiction(
-            f"the given model is right on {accuracy:.1%} of the choose samples, no better than chance "
+            f"the given model is right on {accuracy:.1%} of the calibration samples, no better than chance "
             f"({limit:.1%}, from the largest class): samples are not prepared as in training (preprocessing in "
-            ".data.yaml), or come from elsewhere (other people, devices), or labels are numbered otherwise; "
+            ".data.yaml), or come from elsewhere (other people, devices), or labels are numbered in another way; "
             "{allow_chance} goes on"
         )

@@ -94,7 +94,7 @@ def search(
     in_field = {one.trained.head.key: judge.worth(one.trained.head, one.screen()) for one in ordered}
     for one in ordered:
         head = one.trained.head
-        progress.detail(f"{head.key}: {accuracy[head.key]:.2%} right on screen, {head.macs:,} MACs")
+        progress.detail(f"{head.key}: {accuracy[head.key]:.2%} right on the validation set, {head.macs:,} MACs")
     kept = ordered
     if source.specific is None:  # accuracy says little of how surely a head knows a single class
         heads = [one.trained.head for one in ordered]

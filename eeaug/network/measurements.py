@@ -82,7 +82,7 @@ def _measurement(row: Mapping[str | None, object], at: str, hardware: Hardware, 
         raise InputError(f"latency_s must be a number greater than 0, given '{text['latency_s']}'")
     macs, operations, results = _work(text, models)
     if not sum(macs.values()):
-        raise InputError("no MACs: a rate cannot be told from that")
+        raise InputError("no MACs, so it gives no rate")
     file, layer = text.get("model", ""), text.get("layer", "")
     name = text.get("name") or ": ".join(filter(None, (Path(file).stem, layer))) or at
     return Measurement(name, processor, macs, latency, operations, results)
@@ -93,7 +93,7 @@ def _work(text: Mapping[str, str], models: _Models) -> tuple[Mapping[str, float]
     given = [key for key in (*KINDS, *COUNTS) if text.get(key)]
     file, layer = text.get("model"), text.get("layer")
     if file and given:
-        raise InputError(f"a model says by itself what {', '.join(given)} would")
+        raise InputError(f"a model is given, which has its own MACs: leave out {', '.join(given)}")
     if layer and not file:
         raise InputError(f"the layer '{layer}' needs the model that it is of")
     if file:
@@ -105,7 +105,7 @@ def _work(text: Mapping[str, str], models: _Models) -> tuple[Mapping[str, float]
         if not (math.isfinite(number) and number >= 0):
             raise InputError(f"{key} must be a number of at least 0, given '{text[key]}'")
     if len(set(given) & set(COUNTS)) == 1:
-        raise InputError("layers and elements come together")
+        raise InputError("layers and elements must be given together")
     macs = {kind: numbers[kind] for kind in KINDS if kind in numbers}
     return macs, numbers.get("layers"), numbers.get("elements")
 

@@ -89,7 +89,7 @@ _RATES = "every rate and bandwidth in its hardware description"
 _POWERS = "every rate, bandwidth and active power in its hardware description"
 _LIMITS = (
     Limit("max-accuracy-drop", "accuracy drop", lambda p: p.baseline["accuracy"] - p.design["accuracy"], _points),
-    Limit("max-proven-drop", "accuracy drop that is proven of new data", _proven, _points, basis="promise"),
+    Limit("max-proven-drop", "accuracy drop that is proven for new data", _proven, _points, basis="promise"),
     Limit("max-class-drop", "worst class's drop", lambda p: p.design["worst_class"]["drop"], _points),
     Limit("min-macs-saved", "mean MACs saved", _share_of_macs, units.share, least=True),
     Limit("max-latency", "worst latency", _metric("worst_latency_s"), units.seconds, _RATES, basis="hardware"),
@@ -153,6 +153,7 @@ class CheckedLimit:
         """What is asked for and what was found, in words."""
         bound = "at least" if self.limit.least else "at most"
         value, given, _ = self.words
+        value, given = (text.replace(" pp", " percentage points") for text in (value, given))
         return f"{self.quantity} {value} ({self.basis}), {bound} {given} asked for"
 
     def as_dict(self) -> dict[str, Any]:
@@ -192,7 +193,7 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
     if design["measured"] is None:
         raise InputError(
             "nothing was measured on test samples, so no limit can be checked: make the bundle with test data, or "
-            "check the samples that decided its thresholds with --on choose"
+            "check the calibration samples with --on choose"
         )
     metrics = design["measured"] if point == "default" else points[point]["measured"]
     return PairedMetrics("test", point, report["baseline"]["measured"], metrics, promise, **devices)

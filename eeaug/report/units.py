@@ -11,11 +11,12 @@ from functools import partial
 from math import ceil
 
 __all__ = [
-    "UNKNOWN", "at_most", "duration", "joules", "macs", "points", "quantity", "relative", "sample", "seconds",
-    "share", "size", "threshold",
+    "UNKNOWN", "at_most", "data_part", "duration", "in_words", "joules", "macs", "points", "quantity", "relative",
+    "sample", "seconds", "share", "size", "threshold",
 ]  # fmt: skip
 
 UNKNOWN = "unknown"
+_PARTS = {"fit": "training", "screen": "validation", "choose": "calibration"}
 
 
 def sample(shape: Sequence[int], inputs: Mapping[str, Sequence[int]] | None = None) -> str:
@@ -109,6 +110,17 @@ def points(difference: float | None, *, signed: bool = True, digits: int | None 
     text = f"{number:.2f}".removesuffix("0") if digits is None else f"{number:.{digits}f}"
     sign = _sign(text, difference)
     return f"{sign if signed or sign == '−' else ''}{text} pp"
+
+
+def in_words(difference: float, *, mark: bool = False) -> str:
+    """The same in running text: "0.8 percentage points"; ``mark``: with the unit that tables use."""
+    number = points(difference, signed=False).removesuffix(" pp")
+    return f"{number} percentage points{' (pp)' if mark else ''}"
+
+
+def data_part(name: str) -> str:
+    """What a part of the data is called in running text: "calibration" for choose; test stays."""
+    return _PARTS.get(name, name)
 
 
 def at_most(difference: float | None) -> str:

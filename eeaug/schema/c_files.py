@@ -29,7 +29,9 @@ def c_files(what: str) -> Schema:
                 record(
                     "One of them.",
                     exit=text("Where a sample leaves; null: at the output.", null=True),
-                    leave_rate=share("Samples that leave there: of test, without such a part of choose."),
+                    leave_rate=share(
+                        "Samples that leave there, of the test set; without one, of the calibration set."
+                    ),
                     instructions=count("Of stages, heads and decisions.", "instructions"),
                     latency_s=number("What they mean, with hand-overs and wake-ups.", "s", null=True),
                     estimated_latency_s=number("By the rates of the hardware description.", "s", null=True),

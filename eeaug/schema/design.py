@@ -80,9 +80,11 @@ PROMISE = record(
     risk=share("Of a proof: probability that it does not hold, over the draw of the samples.", null=True),
     unit=text("What was drawn: samples, or groups of them.", one_of=("sample", "group")),
     units=count("That were drawn.", "units"),
-    part=text("What they are of: choose, or the part of other data that eeaug certify was given."),
+    part=text(
+        "What they are of: the calibration set (choose), or the part of other data that eeaug certify was given."
+    ),
     samples=count("Of it.", "samples"),
-    compared=count("Other samples of it, which have chosen among designs before, and prove nothing.", "samples"),
+    compared=count("Other samples of it, which were used to compare designs, and prove nothing.", "samples"),
     labelled=count(
         "Of these with a label: without one the cascade counts as wrong where it differs from the given model; "
         "null: all.",
@@ -144,10 +146,12 @@ _EXIT = record(
     threshold=THRESHOLD,
     macs=count("From the input to its answer, earlier heads included.", "MAC"),
     head_macs=count("Of its own head.", "MAC"),
-    accuracy=share("On all choose samples, if all left here."),
+    accuracy=share("On all calibration samples, if all left here."),
 )
 
-_FOUND = record("On choose.", mean_macs=number("Mean over samples.", "MAC"), accuracy=share("Right answers."))
+_FOUND = record(
+    "On the calibration set.", mean_macs=number("Mean over samples.", "MAC"), accuracy=share("Right answers.")
+)
 
 DESIGN = record(
     "What was chosen and written.",
@@ -233,7 +237,7 @@ DESIGN = record(
                 record(
                     "One of them.",
                     weight=number("Of the exit's loss; the final classifier's is 1.", "1"),
-                    final_accuracy_on_screen=share("Of the final classifier, on screen."),
+                    final_accuracy_on_screen=share("Of the final classifier, on the validation set."),
                 ),
             ),
         )
@@ -316,9 +320,9 @@ RHO = record(
 
 CURVE_POINT = record(
     "A design that some accuracy drop buys.",
-    drop=number("Accuracy drop on choose.", "1", least=-1, most=1),
+    drop=number("Accuracy drop on the calibration set.", "1", least=-1, most=1),
     **{
-        cost.metric: number("Mean over choose samples.", cost.unit, null=bool(cost.needs))
+        cost.metric: number("Mean over calibration samples.", cost.unit, null=bool(cost.needs))
         for cost in COSTS.values()
     },
     exits=rows("Locations of its early exits.", text("A location.")),
@@ -336,7 +340,7 @@ WORST_CLASS_BOUND = number(
 )  # fmt: skip
 
 BOUNDS_UNIT = text(
-    "What was drawn, by these bounds: test samples, or groups of them, each counting alike.",
+    "What was drawn, by these bounds: test samples, or groups of them, every group weighted equally.",
     one_of=("sample", "group"),
 )
 

@@ -29,7 +29,7 @@ CHECKED = {
 INT8 = record(
     "The int8 files as a cascade, compared with the given float model.",
     kernels=text("LiteRT's kernels that figures are of.", one_of=("optimised", "reference")),
-    calibration_samples=count("Screen samples that ranges were taken from.", "samples"),
+    calibration_samples=count("Validation samples that ranges were taken from.", "samples"),
     exits=rows(
         "Early exits, in order.",
         record(
@@ -40,12 +40,13 @@ INT8 = record(
                 "Leaves where the largest int8 probability is at least this; null: never, or decided otherwise.",
                 "1", least=-128, most=127, null=True, kind="integer",
             ),
-            accuracy=share("On all choose samples, if all left here."),
+            accuracy=share("On all calibration samples, if all left here."),
         ),
     ),
     predicted=ref("metrics"),
     measured=or_null(ref("metrics")),
-    same_answer=share("Samples (of test, else choose) with the answer of the float cascade."),
+    same_answer=share("Samples (of the test set, else of the calibration set) with the answer of the float "
+        "cascade."),
     operating_points=rows("As those of the float cascade.", POINT),
     promise=ref("promise"),
     classes_that_lose=LOSING,

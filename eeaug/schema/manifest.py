@@ -78,7 +78,7 @@ def _manifest(files: Schema) -> Schema:
         int8=record(
             "The int8 files.",
             kernels=text("LiteRT's kernels that run them.", one_of=("optimised", "reference")),
-            calibration_samples=count("Screen samples that ranges were taken from.", "samples"),
+            calibration_samples=count("Validation samples that ranges were taken from.", "samples"),
             reference=_REFERENCE,
         ),
         c=record("The C files.", processors=rows("What each processor runs.", _C)),

@@ -73,7 +73,7 @@ def schema() -> Schema:
                 **CHOICES,
             ),
             design=extended(DESIGN, remote=REMOTE),
-            benefit_curve=rows("What accuracy drops buy, on choose; cheapest first.", CURVE_POINT),
+            benefit_curve=rows("What drops would save, on the calibration set; cheapest first.", CURVE_POINT),
             operating_points=rows("Thresholds to switch between while it runs, most accurate first.", POINT),
             promise=ref("promise"),
             proven_together=share(
@@ -127,7 +127,7 @@ _HARDWARE = extended(
             "By processor: what its estimates by counted kernels lack, and the rates serve for.",
             text("Null: nothing, or no format for devices was asked for.", null=True),
         ),
-        runtimes=by_name("By processor: what the rates were measured with.", text("Null: not said.", null=True)),
+        runtimes=by_name("By processor: what the rates were measured with.", text("Null: unknown.", null=True)),
         memories=rows(
             "What weights and tensors may use.",
             record(
@@ -167,7 +167,7 @@ _PART = or_null(
 )
 
 _DATA = record(
-    "The data, and which part served what.",
+    "The data, and what each part was used for: training (fit), validation (screen), calibration (choose), test.",
     source=text("Base name of what was given."),
     sha256=sha256("SHA-256 of its contents."),
     parts=record(

@@ -87,15 +87,16 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
     if goal.max_class_drop is not None and (training.finetune or training.recipe == "trecx"):
         option = "finetune" if training.finetune else "recipe"
         raise Contradiction(
-            f"{{max_class_drop}} compares with the given model, class by class: not with {{{option}}}",
+            f"{{max_class_drop}} compares with the given model, class by class: it cannot be combined with "
+            f"{{{option}}}",
             recipe="trecx",
         )
     _check_blank(input, goal, training, running)
     if goal.least_alpha is not None and not goal.target_class:
-        raise Contradiction("{least_alpha} is of the thresholds of {target_class}, which was not asked for")
+        raise Contradiction("{least_alpha} is about the thresholds of {target_class}, which was not given")
     if training.exit_weight is not None and training.recipe != "trecx":
         raise Contradiction(
-            "{exit_weight} is of the joint training of {recipe}, which was not asked for", recipe="trecx"
+            "{exit_weight} is about the joint training of {recipe}, which was not given", recipe="trecx"
         )
     if training.recipe == "trecx":
         _check_trecx(input, goal, training)
@@ -103,7 +104,8 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
         _check_target(input, goal, training)
     if "tflite-int8" in needed(running.formats) and goal.target_class:
         raise Contradiction(
-            "{target_class} is about the float cascade alone: not with {formats}", formats="tflite-int8, tflm"
+            "{target_class} is about the float cascade alone: it cannot be combined with {formats}",
+            formats="tflite-int8, tflm",
         )
     _check_promise(input, goal, training)
 
@@ -112,10 +114,10 @@ def _check_blank(input: Input, goal: Goal, training: Training, running: Running)
     """Exits that say "nothing here": no option is with them that is about classes or changes the given model."""
     if not input.blank and input.blank_when is None:
         if goal.max_blank_loss is not None:
-            raise Contradiction("{max_blank_loss} is the budget of {blank} or {blank_when}: neither was asked for")
+            raise Contradiction("{max_blank_loss} is the budget of {blank} or {blank_when}: neither was given")
         return
     if input.blank and input.blank_when is not None:
-        raise Contradiction("{blank} takes labels, {blank_when} what the given model says: give one of them")
+        raise Contradiction("{blank} takes labels, {blank_when} the outputs of the given model: give one of them")
     mode = "blank" if input.blank else "blank_when"
     if input.blank_when is not None:
         BlankRule(input.blank_when)
@@ -137,13 +139,14 @@ def _check_blank(input: Input, goal: Goal, training: Training, running: Running)
         if given:
             hint = "; {max_blank_loss} is the budget" if option in ("max_accuracy_drop", "max_class_drop") else ""
             raise Contradiction(
-                f"{{{mode}}}: exits say only that a sample holds nothing, and all outputs stay the given model's: "
-                f"not with {{{option}}}{hint}",
+                f"{{{mode}}}: exits only recognise empty samples, and all outputs stay the given model's: "
+                f"it cannot be combined with {{{option}}}{hint}",
             )  # fmt: skip
     if unwritten := [name for name in running.formats if name in CLASSIFIERS_ONLY]:
         possible = ", ".join(name for name in FORMATS if name not in CLASSIFIERS_ONLY)
         raise Contradiction(
-            f"{{formats}}: its last stage is a classifier, which {{{mode}}} has not; there {possible} are possible",
+            f"{{formats}}: its last stage must be a classifier, which {{{mode}}} does not have; possible are "
+            f"{possible}",
             formats=unwritten[0],
         )
 
@@ -154,7 +157,7 @@ def _check_prefix(running: Running) -> None:
         return
     if not set(running.formats) & set(WITH_NAMES):
         raise Contradiction(
-            f"{{c_prefix}} is of the formats {', '.join(WITH_NAMES)}, none of which {{formats}} asks for"
+            f"{{c_prefix}} is for the formats {', '.join(WITH_NAMES)}, none of which {{formats}} names"
         )
     if re.fullmatch(C_PREFIX, prefix) is None:
         raise Contradiction(
@@ -174,7 +177,8 @@ def _check_trecx(input: Input, goal: Goal, training: Training) -> None:
     }.items():
         if disagrees:
             raise Contradiction(
-                f"{{recipe}} is one exit of the family trecx, for all classes: not with {{{option}}}",
+                f"{{recipe}} is one exit of the family trecx, for all classes: it cannot be combined with "
+                f"{{{option}}}",
                 recipe="trecx",
             )
 
@@ -190,14 +194,15 @@ def _check_target(input: Input, goal: Goal, training: Training) -> None:
     }.items():
         if given:
             raise Contradiction(
-                f"{{target_class}} chooses exits by gain and loss, at thresholds of its own: not with {{{option}}}",
+                f"{{target_class}} chooses exits by gain and loss, at thresholds of its own: it cannot be "
+                f"combined with {{{option}}}",
                 scoring="independent",
             )
     least = goal.least_alpha or LEAST_ALPHA
     right = f"from {least:g} to 1" if goal.least_alpha else f"above {least:g}, up to 1"
     for location, value in goal.threshold.items():
         if value < least or value <= LEAST_ALPHA:
-            with_target = f"{{threshold}}: with {{target_class}} it is {right}"
+            with_target = f"{{threshold}}: with {{target_class}} it must be {right}"
             raise Contradiction(with_target, threshold=f"{location}={value:g}")
 
 
@@ -220,7 +225,7 @@ def unpromised(input: Input, goal: Goal, training: Training) -> tuple[str, dict[
 
 def _check_promise(input: Input, goal: Goal, training: Training) -> None:
     if goal.risk is not None and goal.promise in ("expected", "none"):
-        raise Contradiction("{risk} is of what is proven: not with {promise}", promise=goal.promise)
+        raise Contradiction("{risk} is about proofs: it cannot be combined with {promise}", promise=goal.promise)
     asked = "promise" if goal.promise is not None else "risk"
     reason = unpromised(input, goal, training)
     if reason is None or (goal.promise in (None, "none") and goal.risk is None):

@@ -325,7 +325,7 @@ def damaged(kind: str, path: Path) -> None:
     discard(path)
     where = "/".join(path.parts[-3:])
     reason = f"{where} does not agree with its checksum"
-    _tell.get()(kind, f"cached {kind} are damaged, or of another version: dropped, and made anew ({reason})")
+    _tell.get()(kind, f"cached {kind} are damaged, or of another version: they are made anew ({reason})")
 
 
 def clear_way(folder: Path) -> None:

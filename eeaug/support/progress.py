@@ -18,16 +18,16 @@ TITLES = {
     "import": "start TensorFlow",
     "load": "read",
     "graph": "take the model apart",
-    "convert": "write it as ONNX",
+    "convert": "write the model as ONNX",
     "features": "one pass of the frozen model",
     "heads": "train",
-    "answers": "ask heads of an earlier run",
+    "answers": "run heads of an earlier run",
     "finetune": "train exits and backbone together",
     "forecast": "time a small batch",
     "search": "choose exits, thresholds and processors",
     "export": "write the stages",
-    "quantise": "seek int8 thresholds",
-    "verify": "read them back and measure",
+    "quantise": "find int8 thresholds",
+    "verify": "read the stages back and measure",
 }
 
 

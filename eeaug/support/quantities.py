@@ -167,9 +167,9 @@ def _check_share(number: str, value: float, kind: Kind) -> None:
     if kind.drop and value >= LIKELY_POINTS:
         points = _plain(100 * value)
         sure = f" If not, write {points}%" if value <= 1 else ""
-        raise QuantityError(f"{number} is {points} points; did you mean {number}%?{sure}")
+        raise QuantityError(f"{number} is {points} percentage points; did you mean {number}%?{sure}")
     if 1 < value <= 100:
-        raise QuantityError(f"{number} is more than all, which is 1; did you mean {number}%?")
+        raise QuantityError(f"{number} is more than 1, which is 100%; did you mean {number}%?")
 
 
 def _unknown_unit(text: str, number: str, unit: str, kind: Kind) -> str:

@@ -80,7 +80,7 @@ def test_the_files_are_in_the_manifest(made: Made) -> None:
     assert [p["function"] for p in manifest["c"]["processors"]] == ["model_cm0p", "model_cm4f"]
     assert "emx-onnx-cgen" in manifest["versions"]
     watch = (made.path / "c" / "model_watch.h").read_text(encoding="utf-8")
-    assert f"The reference are {manifest['reference']['samples']} samples of the test part." in watch
+    assert f"The reference is {manifest['reference']['samples']} samples of the test set." in watch
     header = (made.path / "c" / "model.h").read_text(encoding="utf-8")
     for point in manifest["operating_points"]:
         assert f"MODEL_{point['name'].upper()} = " in header

@@ -125,7 +125,7 @@ def test_sizes_stand_in_the_report(made: Made, run: Run) -> None:
         assert measured["ram_bytes"] > entry["arena_bytes"]
     said = " ".join(run("report", made.path, cwd=made.path.parent).stdout.split())
     assert "Memory of the C files in int8" in said
-    assert "the int8 C files give the same decisions on 128 samples" in said
+    assert "the int8 C files gave the same decisions on 128 samples" in said
 
 
 def written(made: Made, place: Path, processors: tuple[str, str], reuse: tuple[Any, Any]) -> tuple[Work, Reference]:
@@ -257,7 +257,7 @@ def test_the_reference_is_that_of_the_int8_cascade(made: Made) -> None:
         assert rates[point["name"]] == pytest.approx(point["measured"]["leave_rates"], abs=1e-9)
     assert rates["default"] == pytest.approx(int8["measured"]["leave_rates"], abs=1e-9)
     header = (made.path / "c-int8" / "net_watch.h").read_text(encoding="utf-8")
-    assert f"The reference are {reference['samples']} samples of the test part." in header
+    assert f"The reference is {reference['samples']} samples of the test set." in header
     readme = (made.path / "c-int8" / "README.md").read_text(encoding="utf-8")
     assert "net_watch_cm0p(&watch, point, outcome, &result);" in readme
 

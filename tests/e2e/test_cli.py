@@ -108,7 +108,7 @@ TARGET = ("augment", MODEL, "--hw", "psoc6", "-o", "unused")
         ((*TARGET, "--max-latency", "nan"), "nan is not a finite number"),
         ((*TARGET, "--max-latency", "inf"), "inf is not a finite number"),
         ((*TARGET, "--max-accuracy-drop", "nan"), "nan is not a finite number"),
-        ((*TARGET, "--max-accuracy-drop", "1.5"), "1.5 is 150 points; did you mean 1.5%?"),
+        ((*TARGET, "--max-accuracy-drop", "1.5"), "1.5 is 150 percentage points; did you mean 1.5%?"),
         ((*TARGET, "--threads", "0"), "--threads"),
         ((*TARGET, "--threads", "99999"), "--threads"),
         ((*TARGET, "--seed", "-1"), "--seed"),

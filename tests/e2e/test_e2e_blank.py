@@ -65,15 +65,15 @@ def test_a_segmenter_keeps_its_masks_and_loses_no_more_than_was_proven(places: P
         "--promise", "proven", "--format", "tflite", cwd=places,
     )  # fmt: skip
     assert done.code == 0, done.stderr
-    assert "66.7% of the 600 choose samples (from x_val) hold nothing" in done.stderr + done.stdout
+    assert "66.7% of the 600 calibration samples (from x_val) are empty" in done.stderr + done.stdout
     report = valid(places / "unet-eeaug")
     design, promise = report["design"], report["promise"]
     assert report["model"]["decision"] == "blank" and report["model"]["classes"] == ["nothing", "something"]
     assert {exit_["location"] for exit_ in design["exits"]} <= {"input", "stem", "skip"}  # before a skip goes on
     assert promise["kept"] and promise["samples"] == 200 and promise["max_accuracy_drop"] == 0.05
     assert (
-        "samples with something" in promise["statement"]
-        and "of samples leave early as nothing" in design["summary"]
+        "non-empty calibration samples" in promise["statement"]
+        and "of samples leave early as empty" in design["summary"]
     )
     given = keras_files.import_keras().models.load_model(places / "unet.keras")
     with np.load(places / "frames.npz") as arrays:
@@ -102,7 +102,7 @@ def test_what_is_about_classes_is_not_for_such_a_bundle(places: Path, run: Run) 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("--data", "frames.npz"), "before any other model exits can say that a sample holds nothing: --blank"),
+        (("--data", "frames.npz"), "exits before any other model can recognise empty samples: --blank"),
         (
             ("--blank-when", "max(output) < 0", "--data", "plain.npz"),
             "is true of none of the 900 samples of x_train",

@@ -70,7 +70,7 @@ def test_another_x_val_trains_nothing_and_costs_its_own_pass(
     done = run(*AS_BUNDLE, "-o", "made", cwd=place)
     assert done.code == 0, done.stderr
     assert "write it as ONNX" in done.stderr and "train: " not in done.stderr
-    assert "ask heads of an earlier run: 12 dense heads" in done.stderr
+    assert "run heads of an earlier run: 12 dense heads" in done.stderr
     after = {path: path.stat().st_size for path in (place / "cache" / "networks").rglob("*.np?")}
     assert before.items() <= after.items()
     heads = [path.stem for path in before if path.parent.name == "heads" and "-" not in path.stem]

@@ -255,7 +255,7 @@ def test_a_proof_for_another_budget(proven: Path, run: Run) -> None:
     assert new["promise"]["samples"] == old["promise"]["samples"] == 300
     cost = [report["design"]["predicted"]["exact"]["mean_macs"] for report in (old, new)]
     assert cost[1] < cost[0]
-    assert any("choose samples have served an earlier bundle" in text for text in new["warnings"])
+    assert any("calibration samples were used for an earlier bundle" in text for text in new["warnings"])
     for name in ("search/screen.npz", "search/choose.npz"):
         assert hashes(proven)[name] == hashes(proven.with_name("looser"))[name]
 

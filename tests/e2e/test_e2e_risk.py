@@ -36,10 +36,10 @@ def test_a_budget_that_samples_can_prove(run: Run, work: Path, bundle: Bundle) -
     assert parts["choose"] == {"samples": 300, "of": "x_val"} and set(parts) == {"fit", "screen", "choose", "test"}
     assert (given["promise"], given["kept"], given["samples"], given["unit"]) == ("proven", True, 300, "sample")
     assert given["p_value"] <= 0.1 and given["steps_tested"] >= 1 and given["drop"] < 0.08
-    assert "ith probability 0.9" in given["statement"] and "at most 8.0 pp" in given["statement"]
+    assert "ith probability 0.9" in given["statement"] and "at most 8.0 percentage points" in given["statement"]
     assert report["design"]["exits"]
     loose, _ = made(run, work, "unproven", "--max-accuracy-drop", "0.08")
-    assert loose["promise"]["promise"] == "none" and "often larger elsewhere" in loose["promise"]["statement"]
+    assert loose["promise"]["promise"] == "none" and "often larger on new data" in loose["promise"]["statement"]
     assert report["design"]["summary"].count("; proven: at most 8.0 pp on new data, with probability 0.9.") == 1
     cost = [r["design"]["measured"]["mean_macs"] for r in (loose, report)]
     assert cost[0] <= cost[1] < report["baseline"]["measured"]["mean_macs"]
@@ -65,7 +65,9 @@ def test_few_samples_expect_what_they_cannot_prove(run: Run, work: Path, bundle:
     assert (given["promise"], given["kept"]) == ("expected", True)
     assert given["drop"] + given["standard_error"] <= 0.008 + 1e-9 and given["units_for_proof"] > 300
     lines = " ".join(done.stdout.split())
-    assert f"(about {given['units_for_proof']:,} choose samples would prove it)" in lines.partition("Expected,")[0]
+    assert (f"(about {given['units_for_proof']:,} calibration samples would prove it)") in lines.partition(
+        "Expected,"
+    )[0]
     assert report["design"]["predicted"]["exact"]["split"] == "choose"
     for point in report["operating_points"]:
         promise = point["promise"]
@@ -113,7 +115,7 @@ def test_thresholds_from_training_data(run: Run, work: Path, bundle: Bundle) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--risk", "0.1"), "--risk is of what is proven: not with --promise none"),
+        (("--risk", "0.1"), "--risk is about proofs: it cannot be combined with --promise none"),
         (("--promise", "proven", "--efficiency-weight", "0.5"), "--efficiency-weight has no accuracy budget"),
         (("--promise", "expected", "--correction", "0.5"), "--correction changes thresholds"),
         (("--promise", "sure"), "--promise"),

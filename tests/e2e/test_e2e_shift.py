@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # TensorFlow on NumPy 2
 ]
 
-SAME = "Leave rates and confidences are those of the test part."
+SAME = "Leave rates and confidences are as on the test set."
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +121,11 @@ def test_darker_images_are_a_shift(said: Any, fresh: Path, bundle: Bundle) -> No
     assert rate["observed"] == facts["leave_rates"][0] < low < rate["expected"] < high
     assert rate["expected"] == bundle.report["design"]["measured"]["leave_rates"][0]
     said_so = (
-        f"Shift: {100 * rate['observed']:.2f} % leave at 0-cm4f, {100 * low:.2f} to {100 * high:.2f} % expected"
+        f"Shift from the test set: {100 * rate['observed']:.2f} % leave at 0-cm4f, {100 * low:.2f} to "
+        f"{100 * high:.2f} % expected"
     )
     assert facts["verdict"].startswith(said_so)
-    assert facts["verdict"].endswith("Thresholds were found on other data.")
+    assert facts["verdict"].endswith("The thresholds are for other data.")
 
 
 def test_no_labels_are_needed_to_tell(said: Any, fresh: Path, run: Run, work: Path) -> None:
@@ -140,7 +141,7 @@ def test_no_labels_are_needed_to_tell(said: Any, fresh: Path, run: Run, work: Pa
 
 
 def test_a_terminal_says_it_in_a_sentence(bundle: Bundle, run: Run, work: Path, fresh: Path) -> None:
-    for name, ending in (("same", SAME), ("dark", "Thresholds were found on other data.")):
+    for name, ending in (("same", SAME), ("dark", "The thresholds are for other data.")):
         options = ("--data", fresh / f"{name}.npz", "--cache-dir", "cache")
         done = run("evaluate", "made", *options, cwd=work, env={"PYTHONUTF8": "1"})
         assert (done.code, done.stderr) == (0, "")
@@ -174,7 +175,7 @@ def test_another_sensor_is_the_first_thing_said(work: Path, run: Run) -> None:
     assert test["outside"] > 1 and test["statistics"][0]["statistic"] == "accuracy" and not screen["outside"]
     layer, said = report["warnings"][:2]
     assert layer.startswith("Doubtful: x_test: at the model's first normalisation layer")
-    assert said.startswith("Doubtful: test is not like choose: the given model is right on ")
+    assert said.startswith("Doubtful: the test set is not like the calibration set: the given model is right on ")
     assert f"{100 * report['baseline']['measured']['accuracy']:.2f} % of test" in said and "other people" in said
     assert f"warning: {said}" in done.stderr
 
@@ -185,7 +186,7 @@ def test_another_sensor_is_the_first_thing_said(work: Path, run: Run) -> None:
 def test_samples_that_the_bundle_was_made_with_are_no_new_data(bundle: Bundle, said: Any) -> None:
     facts = said(bundle.data)
     assert facts["reference"]["samples_served_as"] == ["test"]
-    assert facts["verdict"] == f"x_test is no new data: it served as test when the bundle was made. {SAME}"
+    assert facts["verdict"] == f"x_test is no new data: it was the test set when the bundle was made. {SAME}"
     assert said(bundle.data, "--part", "val")["reference"]["samples_served_as"] == ["choose"]
 
 
@@ -211,6 +212,8 @@ def test_baseline_says_what_is_lost_on_new_data(bundle: Bundle, said: Any, fresh
 
 def test_no_bound_from_samples_that_a_choice_has_seen(bundle: Bundle, said: Any) -> None:
     against = said(bundle.data, "--part", "val", "--baseline")["baseline"]
-    assert against["drop_bound_95"] is None and against["drop_bound_95_missing"] == "x_val served as choose"
+    assert against["drop_bound_95"] is None and against["drop_bound_95_missing"] == (
+        "x_val was used as calibration set"
+    )
     test = said(bundle.data, "--baseline")["baseline"]
     assert test["drop_bound_95"] == bundle.report["accuracy_drop_bound_95"]

@@ -101,8 +101,8 @@ def test_a_failure_is_a_row_a_line_and_exit_code_3(tmp_path: Path) -> None:
     assert isinstance(done.exception, InfeasibleError) and done.exception.exit_code == 3
     message = str(done.exception)
     assert message == (
-        "2 of 3 limits are not kept: --max-accuracy-drop: accuracy drop 0.82 pp (measured), at most 0.8 pp asked "
-        "for; --max-latency: worst latency 0.674 s (estimated), at most 0.5 s asked for"
+        "2 of 3 limits are not kept: --max-accuracy-drop: accuracy drop 0.82 percentage points (measured), at most "
+        "0.8 percentage points asked for; --max-latency: worst latency 0.674 s (estimated), at most 0.5 s asked for"
     )
     rows = [line for line in done.stdout.splitlines() if "ok" in line or "failed" in line]
     assert [("failed" in row) for row in rows] == [True, False, True]
@@ -163,7 +163,7 @@ def test_wrong_uses(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "out")
     for arguments, words in (
         ([], "no limit is given; name one or more of --max-accuracy-drop"),
-        (["--max-accuracy-drop", "1.5"], "1.5 is 150 points; did you mean 1.5%?"),
+        (["--max-accuracy-drop", "1.5"], "1.5 is 150 percentage points; did you mean 1.5%?"),
         (["--max-latency", "nan"], "not a finite number"),
         (["--max-flash", "0"], "not in the range"),
         (["--max-flash", "1", "--junit", tmp_path], "is a directory"),
@@ -190,7 +190,9 @@ def test_junit_is_what_pages_read(tmp_path: Path) -> None:
     assert set(cases) == {(what, "max-accuracy-drop"), (what, "min-macs-saved")}
     (failure,) = cases[what, "max-accuracy-drop"]
     assert (failure.tag, failure.text) == ("failure", failure.get("message"))
-    assert failure.text == "accuracy drop 0.82 pp (measured), at most 0.8 pp asked for"
+    assert failure.text == (
+        "accuracy drop 0.82 percentage points (measured), at most 0.8 percentage points asked for"
+    )
     (output,) = cases[what, "min-macs-saved"]
     assert output.tag == "system-out" and "19.04 %" in str(output.text)
     before = set(cases)

@@ -27,4 +27,4 @@ def test_its_bound_counts_what_was_drawn(grouped: bool) -> None:
     assert facts["drop_bound_95"] == mean_upper_bound(losses, error=0.05, seed=0)
     assert (facts["drop_bound_95"] > 0.2) == grouped  # ten groups say little
     assert facts["bounds_unit"] == ("group" if grouped else "sample")
-    assert evaluate_view._drop(facts).endswith("each group counting alike" if grouped else " pp at most")
+    assert evaluate_view._drop(facts).endswith("every group weighted equally" if grouped else " percentage points")

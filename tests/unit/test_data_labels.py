@@ -226,5 +226,5 @@ def test_something_is_all_that_is_not_nothing() -> None:
         (("car", "dog"), "none of the classes car, dog"),
         (("none", "blank"), "more than one of the"),
     ):
-        with pytest.raises(InputError, match=f"y: {why}.* is nothing: call one nothing"):
+        with pytest.raises(InputError, match=f"y: {why}.* means empty: call one nothing"):
             labels.something("y", np.array([0, 1]), names)

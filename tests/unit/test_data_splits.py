@@ -52,7 +52,9 @@ def test_without_val_half_of_test_chooses(tmp_path: Path) -> None:
     assert splits.test is not None and splits.choose.part is splits.test.part is data.test
     assert np.bincount(splits.choose.y).tolist() == np.bincount(splits.test.y).tolist() == [10, 10, 10]
     assert not set(splits.choose.indices) & set(splits.test.indices)
-    assert splits.notes == ("no x_val: half of x_test (30 samples) serves as choose, the other half (30) as test",)
+    assert splits.notes == (
+        "no x_val: half of x_test (30 samples) is the calibration set, the other half (30) the test set",
+    )
 
 
 def test_without_val_and_test_a_fifth_of_train_chooses(tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_few_groups(tmp_path: Path) -> None:
 
 
 def test_too_few_samples(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="x_train: 4 samples cannot be divided into 10% for screen"):
+    with pytest.raises(InputError, match="x_train: 4 samples cannot be divided into 10% for the validation"):
         split(read(tmp_path, n=4), seed=0)
 
 

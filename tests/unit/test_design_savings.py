@@ -127,7 +127,7 @@ def test_exits_that_save_nothing_are_said_to(report: dict[str, Any]) -> None:
     (needed,) = said(1.2, 0.5)
     assert "+20.0%" in needed and "no design without exits meets the limits" in needed
     (elsewhere,) = said(0.99, 1.05)
-    assert "on the test part: +5.0%" in elsewhere
+    assert "on the test set: +5.0%" in elsewhere
 
 
 def test_points_that_are_alike_or_dearer_are_said_to_be(report: dict[str, Any]) -> None:

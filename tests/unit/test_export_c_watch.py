@@ -85,5 +85,5 @@ def test_other_counts_are_another_table() -> None:
 
 def test_a_part_that_shaped_thresholds_is_named() -> None:
     texts = watch.files(facts(POINTS), [("cpu", range(2))], shift.recorded(outcomes(), POINTS, "choose"))
-    assert "400 samples of the choose part" in texts["net_watch.h"]
+    assert "400 samples of the calibration set" in texts["net_watch.h"]
     assert "Thresholds were found on them" in texts["net_watch.h"]

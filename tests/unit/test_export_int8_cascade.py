@@ -226,7 +226,7 @@ def test_unknown_formats_are_refused(asked: tuple[str, ...]) -> None:
 
 
 def test_exits_for_a_class_are_about_the_float_cascade_alone() -> None:
-    words = "--target-class is about the float cascade alone: not with --format tflite-int8"
+    words = "--target-class is about the float cascade alone: it cannot be combined with --format tflite-int8"
     with pytest.raises(InputError, match=words):
         settings(formats=("tflm",), target_class=("3",))
     settings(formats=("tflite",), target_class=("3",))
@@ -256,6 +256,6 @@ def test_warnings_of_the_int8_cascade() -> None:
     closed, missed = cautions.sentences(report)
     assert closed == "int8: nothing leaves at here: no int8 confidence is above 255/256"
     assert missed.startswith(
-        "int8: the drop on the test part is 10.00 points, more than the 5.00 asked for: the pro"
+        "int8: the drop on the test set is 10.00 percentage points, more than the 5.00 asked for: "
     )
     assert list(cautions.sentences({**report, "int8": None})) == []

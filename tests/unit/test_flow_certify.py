@@ -93,7 +93,8 @@ def test_what_comes_next() -> None:
     needs = [whole.order.up_to(k) for k in range(len(STEPS))]
     assert (
         certify._next(whole, needs)
-        == f"Step {whole.index + 2} fails with all its labels: only more samples can prove it."
+        == f"Step {whole.index + 2} is not proven, although all its labels are there: only more samples can prove "
+        "it."
     )
     blind = proof(rows, np.zeros(rows.samples, bool))
     step = 0 if blind.index is None else blind.index + 1
@@ -102,13 +103,13 @@ def test_what_comes_next() -> None:
         f"{needs[step]}."
     )
     easy = proof(replace(rows, predicted=np.array([rows.labels] * 2)), first(whole, 0))
-    assert certify._next(easy, [0] * len(STEPS)) == "The path ends here: more labels open nothing."
+    assert certify._next(easy, [0] * len(STEPS)) == "The path ends here: more labels change nothing."
 
 
 def test_nothing_proven_says_what_is_missing() -> None:
     rows = field(0, 60)
     error = certify._nothing_proven(proof(rows, np.ones(60, bool)), settings(), "all.csv")
-    assert "all.csv: a drop of 2.0 pp cannot be proven with probability 0.95" in str(error)
+    assert "all.csv: a drop of 2.0 percentage points cannot be proven with probability 0.95" in str(error)
     assert "too few: about 149 samples without a loss" in str(error) and error.best is not None
     worst = replace(
         rows, predicted=np.array([(rows.labels + 1) % 5, rows.labels]), confidence=np.ones((2, 60), np.float32)

@@ -107,7 +107,7 @@ def test_another_design_is_sought_until_one_keeps_the_limits(
     else:
         assert write_bundle.deliver(settings, material, Progress(observer)) == {"done": True}
     assert len(seen) == asked and seen[0] == RULES and seen[1].reserved == {"sram": 13_000.0}
-    assert observer.notes[0] == "the files need 52000.0: another design is sought"
+    assert observer.notes[0] == "the files need 52000.0: the search looks for another design"
 
 
 def test_where_no_other_design_is_left_the_first_refusal_stands(monkeypatch: pytest.MonkeyPatch) -> None:

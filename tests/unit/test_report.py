@@ -84,7 +84,7 @@ def test_shows_everything_else(render: Callable[..., str], sample: dict[str, Any
         "activation_2 ← chosen",
         "12 heads trained, 7 kept",
         "1,521 threshold",
-        "rejected: 3 by latency",
+        "ruled out: 3 by latency",
         "onnx agrees (1 within 1e-4 of a threshold)",
         "the design is slower than the baseline",
     ):
@@ -94,7 +94,7 @@ def test_shows_everything_else(render: Callable[..., str], sample: dict[str, Any
 @both
 def test_falls_back_to_choose_and_keeps_odd_names(render: Callable[..., str], two_exits: dict[str, Any]) -> None:
     page = render(two_exits)
-    assert "On 5,000 choose samples" in page and "not measured" in page
+    assert "On 5,000 calibration samples" in page and "not measured" in page
     assert "0.99999994" in page and "35.00 %" in page and "40.00 %" in page
     assert "[bold]" in page.replace("\\", "")
     assert "add[1]|b*" in page.replace("\\", "")
@@ -180,7 +180,7 @@ def test_markdown_tables_keep_their_columns(two_exits: dict[str, Any]) -> None:
 
 # --- the promise --------------------------------------------------------------------------------------------
 
-STATEMENT = "Proven: with probability 0.95 over the draw of the 3,333 choose samples, it is at most 1.0 pp."
+STATEMENT = "Proven: with probability 0.95 over the draw of the 3,333 calibration samples, it is at most 1.0 pp."
 
 
 @both
@@ -201,8 +201,8 @@ def test_a_budget_that_nothing_proves_is_told_under_the_answer(
 ) -> None:
     page = " ".join(render(sample).replace("**", "").split())
     assert page.partition(sample["design"]["summary"])[2].strip().startswith(
-        "Nothing is promised. The budget of 1.0 pp held on the choose samples only; elsewhere the accuracy drop "
-        "may be up to 1.18 pp (95 % bound)."
+        "Nothing is promised. The budget of 1.0 percentage points is kept on the calibration samples only; on new "
+        "data the accuracy drop may be up to 1.18 pp (95 % bound)."
     )  # fmt: skip
 
 
@@ -239,14 +239,15 @@ def test_a_missed_budget_is_not_said_to_have_held(sample: dict[str, Any]) -> Non
     sample["design"]["predicted"]["exact"]["accuracy"] = 0.8476  # 2.5 points below
     sentence, proven = facts.promise(sample)
     assert sentence.startswith(
-        "Nothing is promised. The budget of 1.0 pp is missed on the choose samples already, by 1.5"
+        "Nothing is promised. The budget of 1.0 percentage points is exceeded on the calibration samples already, "
+        "by 1.5"
     )
     assert not proven
 
 
 @both
 def test_the_bound_or_why_there_is_none(render: Callable[..., str], sample: dict[str, Any]) -> None:
-    assert "With 95 % confidence, from the test part alone, the accuracy drop is at most 1.18 pp." in " ".join(
+    assert "With 95 % confidence, from the test set alone, the accuracy drop is at most 1.18 pp." in " ".join(
         render(sample).split()
     )
     sample["settings"]["labels"] = "none"
@@ -274,7 +275,7 @@ def test_operating_points(render: Callable[..., str], sample: dict[str, Any]) ->
     page = points_of(render(sample))
     assert {words: cells(page, words) for words in (
         "careful", "budget", "threshold at activation_2", "predicted drop", "predicted mean MACs", "measured drop",
-        "measured mean MACs", "MACs against baseline", "mean latency", "mean energy", "promise",
+        "measured mean MACs", "MACs against given model", "mean latency", "mean energy", "promise",
     )} == {
         "careful": ["careful", "default ←", "frugal"],
         "budget": ["0.5 pp", "1.0 pp", "2.0 pp"],
@@ -283,7 +284,7 @@ def test_operating_points(render: Callable[..., str], sample: dict[str, Any]) ->
         "predicted mean MACs": ["10.94 M", "10.09 M", "9.274 M"],
         "measured drop": ["0.38 pp", "0.82 pp", "2.02 pp"],
         "measured mean MACs": ["10.97 M", "10.12 M", "9.302 M"],
-        "MACs against baseline": ["−12.2 %", "−19.0 %", "−25.6 %"],
+        "MACs against given model": ["−12.2 %", "−19.0 %", "−25.6 %"],
         "mean latency": ["0.646 s", "0.634 s", "0.623 s"],
         "mean energy": ["13.2 mJ", "12.9 mJ", "12.5 mJ"],
         "promise": ["proven", "none", "not expected"],
@@ -296,7 +297,7 @@ def test_operating_points_that_nobody_measured(render: Callable[..., str], two_e
     page = points_of(render(two_exits).replace("\\", ""))
     assert cells(page, "budget") == ["0.5 pp", "none", "2.0 pp"]
     assert cells(page, "threshold at add[1]|b*") == ["never"] * 3
-    assert cells(page, "MACs against baseline") == ["−12.5 %", "−19.3 %", "−25.8 %"]
+    assert cells(page, "MACs against given model") == ["−12.5 %", "−19.3 %", "−25.8 %"]
     assert "predicted drop" in page and "measured" not in page
 
 
@@ -310,13 +311,13 @@ def test_one_operating_point_is_the_design(render: Callable[..., str], sample: d
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"risk": 0.05}, "proven at risk 0.05"),
+        ({"risk": 0.05}, "risk of a proof 0.05"),
         ({"confidence": "margin"}, "confidence by margin"),
         ({"calibrate_on": "train"}, "thresholds found on training data"),
         ({"correction": 2 / 3}, "multiplied by 0.666667"),
         ({"max_class_drop": 0.03}, "drop of every class ≤ 3.0 pp"),
         ({"points": 5}, "5 operating points"),
-        ({"priors": "cat=0.5"}, "classes weighted cat=0.5"),
+        ({"priors": "cat=0.5"}, "shares of classes cat=0.5"),
         ({"labels": "none"}, "disagreement ≤ 1.0 pp"),
     ],
 )

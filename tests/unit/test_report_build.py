@@ -152,32 +152,32 @@ EXPECTED = replace(PROVEN, kind="expected", risk=None, p_value=None, needed=5200
     [
         (
             PROVEN, "given",
-            "Proven: with probability 0.95 over the draw of the 3,333 choose samples, the true accuracy drop is at "
-            "most 1.0 pp.",
+            "Proven: with probability 0.95 over the draw of the 3,333 calibration samples, the true accuracy "
+            "drop is at most 1.0 percentage points.",
         ),
-        (PROVEN, "none", "the true disagreement with the given model is at most 1.0 pp"),
+        (PROVEN, "none", "the true disagreement with the given model is at most 1.0 percentage points"),
         (
             replace(PROVEN, class_drop=0.03), "given",
-            "the true accuracy drop is at most 1.0 pp, and that of every class within 3.0 pp.",
+            "the true accuracy drop is at most 1.0 percentage points, and 3.0 pp in any single class.",
         ),
         (
             replace(EXPECTED, class_drop=0.03), "given",
-            "together within 1.0 pp, and that of every class within 3.0 pp; about one",
+            "the sum of both is at most 1.0 percentage points, and 3.0 pp in any single class. About one",
         ),
         (
             replace(PROVEN, kept=False, tested=1, class_drop=0.03, smallest_class_drop=0.3021), "given",
-            "within 1.0 pp, and that of every class within 3.0 pp with probability 0.95: the samples of one class "
-            "prove 30.21 pp for the strictest thresholds, and nothing smaller. Nothing leaves early",
+            "within 1.0 percentage points (pp), and 3.0 pp in any single class with probability 0.95: with the "
+            "strictest thresholds, the smallest drop of a class that its samples prove is 30.21 pp. Nothing leaves",
         ),
         (
             replace(PROVEN, grouped=True, units=120), "given",
-            "over the draw of the 120 groups of choose (3,333 samples, each group counting alike), the true",
+            "over the draw of the 120 groups of 3,333 calibration samples, every group weighted equally, the true",
         ),
         (
             replace(PROVEN, kept=False, tested=1, p_value=0.4, smallest_drop=0.014301, needed=299), "given",
-            "No early exit could be proven to keep the true accuracy drop within 1.0 pp with probability 0.95: "
-            "3,333 choose samples prove 1.44 pp for the strictest thresholds, and nothing smaller. Nothing leaves "
-            "early: the accuracy drop is 0 by construction.",
+            "No early exit could be proven to keep the true accuracy drop within 1.0 percentage points (pp) with "
+            "probability 0.95: with the strictest thresholds, the smallest drop that 3,333 calibration samples "
+            "prove is 1.44 pp. Nothing leaves early, so the accuracy drop is 0.",
         ),
         (
             replace(PROVEN, kept=False, tested=1, grouped=True, units=3, smallest_drop=0.9, needed=299), "given",
@@ -185,26 +185,28 @@ EXPECTED = replace(PROVEN, kind="expected", risk=None, p_value=None, needed=5200
         ),
         (
             replace(PROVEN, kept=False, tested=0, p_value=None), "given",
-            "Nothing leaves early: the accuracy drop is 0 by construction.",
+            "Nothing leaves early, so the accuracy drop is 0.",
         ),
         (
             EXPECTED, "given",
-            "Expected, not proven: on the 3,333 choose samples the accuracy drop is 0.5 pp with a standard error "
-            "of 0.1 pp, together within 1.0 pp; about one such choice in six loses more on new data. What these "
-            "samples can prove saves less than half as much. About 5,200 choose samples that lose as much would "
-            "prove this.",
+            "Expected, not proven: on the 3,333 calibration samples the accuracy drop is 0.5 pp with a standard "
+            "error of 0.1 pp; the sum of both is at most 1.0 percentage points. About one such choice in six loses "
+            "more on new data. A proof on these samples would save less than half as much. About 5,200 "
+            "calibration samples "
+            "with the same share of losses would prove it.",
         ),
         (
             replace(EXPECTED, grouped=True, units=12, needed=None), "given",
-            "Expected, not proven: on the 12 groups of choose (3,333 samples) the accuracy drop is 0.5 pp with a",
+            "Expected, not proven: on the 12 groups of 3,333 calibration samples the accuracy drop is 0.5 pp with "
+            "a",
         ),
         (
             replace(EXPECTED, grouped=True, units=12, needed=None), "given",
-            "What 12 groups say of others is uncertain itself, error and all.",
+            "With 12 groups only, both of these figures are uncertain themselves.",
         ),
         (replace(EXPECTED, kept=False), "given", "No early exit is expected to keep the accuracy drop within 1.0"),
-        (nothing(0.01), "given", "Nothing is promised: the accuracy drop is within 1.0 pp on the choose samples"),
-        (nothing(None), "given", "Nothing is promised of the accuracy drop: there is no budget for it."),
+        (nothing(0.01), "given", "Nothing is promised: the accuracy drop is within 1.0 percentage points on the"),
+        (nothing(None), "given", "Nothing is promised about the accuracy drop: there is no budget for it."),
     ],
 )  # fmt: skip
 def test_the_promise_in_words(promise: Promise, labels: str, words: str) -> None:
@@ -226,10 +228,11 @@ def test_what_was_asked_for_is_not_explained() -> None:
         (PROVEN, "proven: at most 1.0 pp on new data, with probability 0.95"),
         (
             EXPECTED,
-            "expected, not proven, to be at most 1.0 pp on new data (about 5,200 choose samples would prove it)",
+            "expected, not proven, to be at most 1.0 pp on new data (about 5,200 calibration samples would prove "
+            "it)",
         ),
         (replace(PROVEN, kept=False), ""),
-        (nothing(0.01), "nothing is promised of new data"),
+        (nothing(0.01), "nothing is promised about new data"),
     ],
 )
 def test_the_promise_at_the_end_of_the_first_line(promise: Promise, words: str) -> None:

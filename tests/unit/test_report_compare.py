@@ -66,15 +66,15 @@ def test_figures_of_other_samples_are_not_compared(kind: str) -> None:
     compared = designs(other=other)
     marked = {key for key, line in by_key(compared).items() if line.best}
     assert marked == ({"storage_bytes"} if kind != "data" else set())
-    assert any("cannot be told" in note for note in compare.notes(compared))
+    assert any("cannot be compared" in note for note in compare.notes(compared))
 
 
 def test_the_sentence_says_what_differs() -> None:
     assert compare.sentence(designs(frugal=frugal())) == (
         "The 2 designs have the same model, data and hardware; they differ in --max-accuracy-drop (0.01 / 0.02). "
-        "Fewest mean MACs: frugal (9.302 M); least accuracy lost: careful (0.82 pp)."
+        "Fewest mean MACs: frugal (9.302 M); least accuracy lost: careful (0.82 percentage points, pp)."
     )
-    assert "asked for the same" in compare.sentence(designs(again=copy.deepcopy(SAMPLE)))
+    assert "have the same settings" in compare.sentence(designs(again=copy.deepcopy(SAMPLE)))
     other = frugal()
     other["hardware"] |= {"name": "stm32l4r5", "sha256": "0" * 64, "processors": ["m4"]}
     other["settings"] |= {"max_exits": 3, "threads": 7, "max_latency_s": None, "exit_at": ["a", "b"]}

@@ -94,7 +94,7 @@ def test_what_differs_from_the_profile_is_said_first(sample: dict[str, Any]) -> 
 
 
 def test_what_times_rest_on(sample: dict[str, Any]) -> None:
-    assert "of this runtime: cm0p TFLM, cm4f TFLM" in counted.basis(sample)
+    assert "(runtime of its rates: cm0p TFLM, cm4f TFLM)" in counted.basis(sample)
     sample["settings"]["formats"] = ["keras", "onnx"]
     assert "--format c" in counted.basis(sample)
     sample["settings"]["formats"] = ["keras", "onnx", "c"]
@@ -104,7 +104,7 @@ def test_what_times_rest_on(sample: dict[str, Any]) -> None:
     sample["hardware"]["basis"] = "counted"
     assert "instructions of the float C files" in counted.basis(sample)
     sample["c"] = None
-    assert counted.basis(sample).endswith("the int8 cascade's, with its exits.")
+    assert counted.basis(sample).endswith("those of the int8 cascade.")
 
 
 # --- limits

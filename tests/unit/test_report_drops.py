@@ -66,7 +66,7 @@ def test_the_worst_class_has_a_bound_of_its_own() -> None:
 
 
 def test_no_test_part_no_bound() -> None:
-    for retargeted, why in ((False, "there are no test samples"), (True, "made from an earlier bundle")):
+    for retargeted, why in ((False, "there are no test samples"), (True, "it was made from an earlier bundle")):
         found = drops.figures(chosen(0.5), ecg(16), None, settings(), retargeted=retargeted)
         for key in ("worst_class_drop_bound_95", "accuracy_drop_bound_95"):
             assert found[key] is None and found[f"{key}_missing"].startswith(why)
@@ -143,9 +143,10 @@ def report() -> dict[str, Any]:
 def test_who_pays_in_words(report: dict[str, Any]) -> None:
     (several,) = cautions.unequal(report)
     assert several == (
-        "Unequal: on the test part class A falls from 90.60 % to 71.80 % (85 samples), B from 90.60 % to 71.80 % "
-        "(85 samples), C from 90.60 % to 71.80 % (85 samples), 1 more: more than three times the 1.0 pp that all "
-        "may lose on average, and more than chance explains; --max-class-drop limits what every class may lose"
+        "Unequal: on the test set class A falls from 90.60 % to 71.80 % (85 samples), B from 90.60 % to 71.80 % "
+        "(85 samples), C from 90.60 % to 71.80 % (85 samples), 1 more: more than three times the 1.0 percentage "
+        "points that "
+        "all may lose on average, and more than chance explains; --max-class-drop limits what every class may lose"
     )
     report["classes_that_lose"] = report["classes_that_lose"][:1]
     (one,) = cautions.unequal(report)
@@ -154,16 +155,16 @@ def test_who_pays_in_words(report: dict[str, Any]) -> None:
     assert next(cautions.unequal(refused)).endswith("than chance explains")
     report["settings"]["max_class_drop"] = 0.03
     (limited,) = cautions.unequal(report)
-    assert "more than the 3.0 pp of --max-class-drop" in limited and limited.endswith(
+    assert "more than the 3.0 percentage points of --max-class-drop" in limited and limited.endswith(
         "; --promise proven proves that limit, too"
     )
     report["promise"]["promise"] = "proven"
     assert "--promise" not in next(cautions.unequal(report))
     report["model"]["decision"] = "multilabel"
-    assert "test part label A" in next(cautions.unequal(report))
+    assert "test set label A" in next(cautions.unequal(report))
     int8 = {"classes_that_lose": report["classes_that_lose"], "promise": report["promise"]}
     said = list(cautions.unequal({**report, "classes_that_lose": [], "int8": int8}))
-    assert len(said) == 1 and said[0].startswith(f"{UNEQUAL}int8: on the test part label A")
+    assert len(said) == 1 and said[0].startswith(f"{UNEQUAL}int8: on the test set label A")
     assert list(cautions.unequal(SAMPLE)) == []
 
 
@@ -178,7 +179,7 @@ def test_a_class_that_is_over_by_chance_is_told_with_the_others(report: dict[str
     report["settings"]["max_class_drop"] = 0.02
     (sentence,) = told()
     assert sentence.startswith(
-        "class cat loses 2.40 points on the test part, more than the 2.00 of --max-class-drop: "
+        "class cat loses 2.40 percentage points on the test set, more than the 2.00 of --max-class-drop: "
     )
     report["classes_that_lose"] = [{}]
     assert told() == []
@@ -199,7 +200,7 @@ def test_who_pays_comes_first(report: dict[str, Any]) -> None:
 @pytest.mark.parametrize("render", [text, markdown.render, rendered], ids=["terminal", "markdown", "page"])
 def test_the_worst_class_in_every_rendering(render: Callable[..., str]) -> None:
     words = (
-        "Worst class: cat 74.00 % → 71.60 %; with 95 % confidence it loses at most 6.11 pp, from the test part "
+        "Worst class: cat 74.00 % → 71.60 %; with 95 % confidence it loses at most 6.11 pp, from the test set "
         "alone, and for all"
     )
     assert words in " ".join(render(copy.deepcopy(SAMPLE)).split())
@@ -208,7 +209,7 @@ def test_the_worst_class_in_every_rendering(render: Callable[..., str]) -> None:
 def test_the_worst_class_in_words(report: dict[str, Any]) -> None:
     report["bounds_unit"] = "group"
     for sentence in (facts.worst_class_bound(report), facts.bound(report)):
-        assert "from the test part alone, each group counting alike, " in str(sentence)
+        assert "from the test set alone, every group weighted equally, " in str(sentence)
     report |= {"worst_class_drop_bound_95": None, "worst_class_drop_bound_95_missing": "nothing was measured"}
     assert str(facts.worst_class_bound(report)).endswith("; no 95 % bound of its drop: nothing was measured.")
     report["worst_class_drop_bound_95"] = 0.0

@@ -57,7 +57,7 @@ def test_a_missing_link_is_why_no_exit_can_be_on_a_processor_of_its_own() -> Non
             (LITTLE, BIG),
             True,
             1,
-            "pays off, as with --mapping one-each the first runs on little: the whole model takes ",
+            "pays off, as with --mapping one-each the first stage runs on little: the whole model takes ",
         ),
         ((BIG, LITTLE), True, 1, None),
         ((LITTLE, BIG), False, 1, None),

@@ -52,9 +52,9 @@ def test_stages_and_the_given_model_are_named_with_their_level(levelled: dict[st
     last, base = levelled["design"]["segments"][-1]["processor"], levelled["baseline"]["processor"]
     page = text(levelled, width=100)
     assert f"─ {last} at ulp ─" in page
-    line_with(page, f"baseline ({base} at lp)")
+    line_with(page, f"given model ({base} at lp)")
     assert f"output ({last} at ulp)" in page
-    for words in (f"{last} at ulp", f"baseline ({base} at lp)"):
+    for words in (f"{last} at ulp", f"given model ({base} at lp)"):
         assert words in markdown.render(levelled)
         assert words not in markdown.render(SAMPLE)
     assert facts.runs_on({"processor": "m4"}) == "m4"

@@ -78,9 +78,9 @@ def test_operating_points_stand_in_their_columns() -> None:
     wanted = {row[0]: list(row[1:]) for row in alternatives.operating_points(report)}
     for here, there in {
         "budget": "budget", "threshold at exit 1": "threshold at activation_2",
-        "predicted drop, on choose": "predicted drop", "measured drop, on test": "measured drop",
+        "predicted drop, calibration set": "predicted drop", "measured drop, test set": "measured drop",
         "mean MACs": "measured mean MACs",
-        "against the given model": "MACs against baseline", "mean latency, estimated": "mean latency",
+        "against the given model": "MACs against given model", "mean latency, estimated": "mean latency",
         "mean energy, estimated": "mean energy", "promise": "promise",
     }.items():  # fmt: skip
         assert found[here] == wanted[there], here

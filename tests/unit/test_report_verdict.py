@@ -76,7 +76,7 @@ def test_a_limit_in_the_way_is_named_with_the_nearest_miss(seed: int) -> None:
     task = replace(task, max_latency_s=limit)
     words = verdict.obstacle(decided(task, solver.solve(task)), Goal())
     assert words is not None and words.startswith("keeps --max-latency ")
-    allowed = re.search(r"which --max-latency (\S+) allows", words)
+    allowed = re.search(r"which --max-latency (\S+) would allow", words)
     assert allowed is not None
     wider = replace(task, max_latency_s=float(allowed[1]))
     assert nearest == pytest.approx(float(allowed[1]), rel=2e-3) and float(allowed[1]) >= nearest
@@ -91,8 +91,10 @@ def test_a_budget_in_the_way_is_named_with_the_nearest_miss(seed: int) -> None:
     result = solver.solve(task)
     assert not result.design.exits
     words = verdict.obstacle(decided(task, result), Goal(max_accuracy_drop=0.0))
-    assert words is not None and words.startswith("saves MACs within 0.0 pp: the nearest (")
-    allowed = re.search(r"--max-accuracy-drop (\S+)pp allows", words)
+    assert words is not None and words.startswith(
+        "saves MACs and loses at most 0.0 percentage points (pp): the nearest design ("
+    )
+    allowed = re.search(r"--max-accuracy-drop (\S+)pp would allow", words)
     assert allowed is not None
     objective = replace(task.objective, budget=float(allowed[1]) / 100 + 1e-9)
     assert solver.solve(replace(task, objective=objective)).design.exits

@@ -51,9 +51,9 @@ def test_values(text: str, kind: quantities.Kind, value: float) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "said"),
     [
-        ("1", DROP, "1 is 100 points; did you mean 1%? If not, write 100%"),
-        ("0.2", DROP, "0.2 is 20 points; did you mean 0.2%?"),
-        ("1.5", DROP, "1.5 is 150 points; did you mean 1.5%?"),
+        ("1", DROP, "1 is 100 percentage points; did you mean 1%? If not, write 100%"),
+        ("0.2", DROP, "0.2 is 20 percentage points; did you mean 0.2%?"),
+        ("1.5", DROP, "1.5 is 150 percentage points; did you mean 1.5%?"),
         ("30", SHARE, "did you mean 30%?"),
         ("1 percent", DROP, "did you mean 1%?"),
         ("0,5%", DROP, "did you mean 0.5%?"),
@@ -122,8 +122,8 @@ TARGET = ("augment", "none.h5", "--hw", "psoc6")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((*TARGET, "--max-accuracy-drop", "1"), "1 is 100 points; did you mean 1%?"),
-        ((*TARGET, "--max-class-drop", "0.5"), "0.5 is 50 points; did you mean 0.5%?"),
+        ((*TARGET, "--max-accuracy-drop", "1"), "1 is 100 percentage points; did you mean 1%?"),
+        ((*TARGET, "--max-class-drop", "0.5"), "0.5 is 50 percentage points; did you mean 0.5%?"),
         (("retarget", "none", "-o", "x", "--max-accuracy-drop", "2"), "did you mean 2%?"),
         (("check", "none", "--max-accuracy-drop", "1"), "did you mean 1%?"),
         (("check", "none", "--min-macs-saved", "30"), "did you mean 30%?"),
@@ -177,7 +177,7 @@ def test_from_python() -> None:
         2 * 10**9,
     )
     assert goal.threshold == {"a": 0.9} and made.input.priors == "b=0.95"
-    with pytest.raises(InputError, match=r"max_accuracy_drop: 1 is 100 points; did you mean 1%\?"):
+    with pytest.raises(InputError, match=r"max_accuracy_drop: 1 is 100 percentage points; did you mean 1%\?"):
         settings(Path(), "", None, cache="c", max_accuracy_drop=1)
     assert settings(Path(), "", None, cache="c", max_accuracy_drop="30%").goal.max_accuracy_drop == 0.3
 

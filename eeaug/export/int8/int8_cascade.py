@@ -174,19 +174,19 @@ def _closed(problem: Problem, rules: Rules, design: Design, path: Opening | None
 
 
 def _infeasible(problem: Problem, rules: Rules, design: Design, path: Opening | None) -> InfeasibleError:
-    tried, where = [replace(design, thresholds=(None,) * len(design.exits))], "where nothing leaves early"
+    tried, where = [replace(design, thresholds=(None,) * len(design.exits))], "even if nothing leaves early"
     if path is None:
         most = replace(problem, objective=replace(problem.objective, budget=None, weight=0.0))
         best = refine.refined(most, rules, design)
         assert best is not None
-        tried, where = [*tried, best], "at best"
+        tried, where = [*tried, best], "with the best thresholds"
     drop = problem.objective.base_accuracy - max(refine.passage(problem, each).accuracy for each in tried)
     assert problem.objective.budget is not None
     asked = problem.objective.budget
     lost, allowed = apart(lambda value: f"{100 * value:.2f} pp", drop, asked)
     lost, allowed = lost.removesuffix(" pp"), allowed.removesuffix(" pp")
     return InfeasibleError(
-        f"the int8 stages lose {lost} points on the choose samples {where}, "
+        f"the int8 stages lose {lost} percentage points on the calibration samples {where}, "
         f"--max-accuracy-drop {as_given(asked, DROP)} allows {allowed}: "
         f"allow {as_given(float(np.ceil(drop * 1e4) / 1e4), DROP)}, or leave {FORMAT} out of --format",
         limit="max_accuracy_drop",

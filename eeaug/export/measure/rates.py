@@ -78,7 +78,7 @@ def _with(
     seconds = {at: count / clock_hz for at, count in reading.cycles.items()}
     total_s = sum(spent for (_, layer), spent in seconds.items() if layer == WHOLE)
     if not sum(work.macs.values()):
-        raise InputError(f"{processor.name} runs no MACs: a rate cannot be told from that")
+        raise InputError(f"{processor.name} runs no MACs, so it gives no rate")
     rates, per_element = _rates(work, seconds, total_s)
     if by_core:
         processor = at_clock(processor, clock_hz)

@@ -238,7 +238,10 @@ def _figures(checked: Verified | None, name: str) -> dict[str, Any] | None:
 def _search(material: Material, result: Result) -> dict[str, Any]:
     rejected = dict(result.settled.rejected)
     latency = rejected.pop("latency", 0)
-    partly = f"all up to two exits; beyond, the best {SETTLED_PER_COUNT} of each number and what is near the best"
+    partly = (
+        f"all with up to two exits; of those with more, the best {SETTLED_PER_COUNT} of each number and all that "
+        "are close to the best"
+    )
     return {
         "locations": len(material.network.rules.locations),
         "locations_left_out": material.network.left_out,

@@ -25,7 +25,7 @@ def figures(
     seed, passage = settings.running.seed, Passage(choose if test is None else test, chosen.thresholds)
     all_classes, missing = bound(chosen, test, seed)
     if missing is not None and retargeted:
-        missing = "made from an earlier bundle, without test samples"
+        missing = "it was made from an earlier bundle, without test samples"
     worst = all_classes
     if test is not None and not _nothing_changes(chosen, test):
         picked = metrics.worst(passage, chosen.decision)

@@ -45,7 +45,9 @@ def without_exits(problem: Problem) -> str | None:
     if any(words is None for _, words in worse):
         return None
     first, words = worse[0]
-    return f"pays off, as with --mapping one-each the first runs on {costs.modes[first].processor.name}: {words}"
+    return (
+        f"pays off, as with --mapping one-each the first stage runs on {costs.modes[first].processor.name}: {words}"
+    )
 
 
 def _worse(costs: Costs, one: int, other: int) -> str | None:

@@ -11,7 +11,7 @@ from eeaug.report import units
 
 __all__ = ["block", "clause", "together_of"]
 
-BLANK = "share of samples with something that is lost"
+BLANK = "share of non-empty samples that is lost"
 FEW_GROUPS = 30  # fewer make a cluster-robust error far too small
 
 
@@ -46,7 +46,7 @@ def block(promise: Promise, labels: str, *, asked: bool, given_last: bool = True
 def clause(promise: Promise) -> str:
     """The same, short, to end the first line of a report with; empty where nothing leaves early."""
     if promise.kind == "none":
-        return "nothing is promised of new data"
+        return "nothing is promised about new data"
     if not promise.kept or promise.budget is None:
         return ""
     budget = units.points(promise.budget, signed=False)
@@ -67,21 +67,22 @@ def _statement(promise: Promise, labels: str, *, asked: bool, given_last: bool) 
     what = BLANK if promise.blank else what
     if promise.kind == "none":
         if promise.budget is None:
-            return f"Nothing is promised of the {what}: there is no budget for it."
+            return f"Nothing is promised about the {what}: there is no budget for it."
         return (
-            f"Nothing is promised: the {what} is within {units.points(promise.budget, signed=False)} on the choose "
-            "samples that thresholds were chosen on, and often larger elsewhere."
+            f"Nothing is promised: the {what} is within {units.in_words(promise.budget)} on the calibration "
+            "samples, on which the thresholds were chosen, and often larger on new data."
         )
     assert promise.budget is not None
-    budget = units.points(promise.budget, signed=False)
+    budget = units.in_words(promise.budget, mark=not promise.kept)
     if promise.class_drop is not None:
-        budget += f", and that of every class within {units.points(promise.class_drop, signed=False)}"
-    drawn = f"{promise.samples:,} {promise.part} samples{_kind(promise)}"
+        budget += f", and {units.points(promise.class_drop, signed=False)} in any single class"
+    part = units.data_part(promise.part)
+    drawn = f"{promise.samples:,} {_kind(promise)}{part} samples"
     if promise.grouped:
-        alike = ", each group counting alike" if promise.kind == "proven" else ""
-        drawn = f"{promise.units:,} groups of {promise.part} ({promise.samples:,} samples{_kind(promise)}{alike})"
+        alike = ", every group weighted equally" if promise.kind == "proven" else ""
+        drawn = f"{promise.units:,} groups of {promise.samples:,} {_kind(promise)}{part} samples{alike}"
     others = (
-        f" {promise.compared:,} other {promise.part} samples have chosen the design." if promise.compared else ""
+        f" Another {promise.compared:,} {part} samples were used to compare designs." if promise.compared else ""
     )
     if promise.kind == "proven":
         return _proven(promise, what, budget, drawn, given_last=given_last) + _labels(promise) + others
@@ -97,7 +98,7 @@ def _proven(promise: Promise, what: str, budget: str, drawn: str, *, given_last:
         )
         if promise.grouped and promise.drop is not None and promise.error is not None:
             drop, error = (units.points(value, signed=False) for value in (promise.drop, promise.error))
-            sentence += f" By sample it is {drop} on them, with a standard error of {error}."
+            sentence += f" Counted by sample instead, it is {drop} on them, with a standard error of {error}."
         return sentence
     if not promise.tested:
         return _nothing_leaves(what, given_last)
@@ -106,10 +107,11 @@ def _proven(promise: Promise, what: str, budget: str, drawn: str, *, given_last:
     if not given_last:
         sentence = f"A true {what} within {budget} could not be proven with probability {sure}"
     if promise.smallest_drop is not None:
-        sentence += f": {drawn} prove {units.at_most(promise.smallest_drop)} for {strictest}, and nothing smaller"
+        smallest = units.at_most(promise.smallest_drop)
+        sentence += f": with {strictest}, the smallest drop that {drawn} prove is {smallest}"
     if promise.smallest_class_drop is not None:
         shown = units.at_most(promise.smallest_class_drop)
-        sentence += f": the samples of one class prove {shown} for {strictest}, and nothing smaller"
+        sentence += f": with {strictest}, the smallest drop of a class that its samples prove is {shown}"
     if promise.needed is not None and promise.needed > promise.units:
         sentence += f"; about {promise.needed:,} {_units(promise)} without a loss would prove the budget"
     return f"{sentence}. {_nothing_leaves(what, given_last)}"
@@ -120,40 +122,40 @@ def _expected(
 ) -> str:  # fmt: skip
     if not promise.kept:
         return (
-            f"No early exit is expected to keep the {what} within {budget}: on the {drawn} it is larger, or its "
-            f"standard error takes it there. {_nothing_leaves(what, given_last)}"
+            f"No early exit is expected to keep the {what} within {budget}: on the {drawn} it is larger, alone or "
+            f"with its standard error added. {_nothing_leaves(what, given_last)}"
         )
     assert promise.drop is not None and promise.error is not None
     sentences = (
         f"Expected, not proven: on the {drawn} the {what} is {units.points(promise.drop, signed=False)} with a "
-        f"standard error of {units.points(promise.error, signed=False)}, together within {budget}; about one such "
-        "choice in six loses more on new data."
+        f"standard error of {units.points(promise.error, signed=False)}; the sum of both is at most {budget}. "
+        "About one such choice in six loses more on new data."
     )
     if not asked:
-        sentences += " What these samples can prove saves less than half as much."
+        sentences += " A proof on these samples would save less than half as much."
     if promise.needed is not None:
-        sentences += f" About {promise.needed:,} {_units(promise)} that lose as much would prove this."
+        sentences += f" About {promise.needed:,} {_units(promise)} with the same share of losses would prove it."
     if promise.grouped and promise.units < FEW_GROUPS:
-        sentences += f" What {promise.units:,} groups say of others is uncertain itself, error and all."
+        sentences += f" With {promise.units:,} groups only, both of these figures are uncertain themselves."
     return sentences
 
 
 def _nothing_leaves(what: str, given_last: bool) -> str:
-    return f"Nothing leaves early: the {what} is 0 by construction." if given_last else "Nothing leaves early."
+    return f"Nothing leaves early, so the {what} is 0." if given_last else "Nothing leaves early."
 
 
 def _labels(promise: Promise) -> str:
     if promise.labelled is None:
         return ""
     return (
-        f" {promise.labelled:,} of these samples have a label; where cascade and given model say the same none is "
-        "needed, and where they differ without one the cascade counts as wrong."
+        f" {promise.labelled:,} of these samples have a label. None is needed where cascade and given model give "
+        "the same answer; where they differ and there is no label, the cascade counts as wrong."
     )
 
 
 def _units(promise: Promise) -> str:
-    return "groups" if promise.grouped else f"{promise.part} samples{_kind(promise)}"
+    return "groups" if promise.grouped else f"{_kind(promise)}{units.data_part(promise.part)} samples"
 
 
 def _kind(promise: Promise) -> str:
-    return " with something" if promise.blank else ""
+    return "non-empty " if promise.blank else ""

@@ -32,14 +32,15 @@ def sentence(target: dict[str, Any], exits: int) -> str:
     """The answer in one sentence, of :func:`figures`."""
     shown = target["measured"] or target["choose"]
     names = " and ".join(map(str, shown["classes"]))
-    where = "on the test part" if target["measured"] else "on the choose part (no test data)"
+    where = "on the test set" if target["measured"] else "on the calibration set (no test data)"
     if not exits:
         return (
-            f"No exit for {names} keeps the given model's accuracy and pays: the whole model runs, for every class."
+            f"No exit for {names} keeps the given model's accuracy and saves MACs: the whole model runs for "
+            "every class."
         )
     costs = shown["costs"]["macs"]
     return (
-        f"Samples of {names} need {costs['gain']:.2f} times fewer MACs, all others {costs['loss']:.2f} times the "
-        f"given model's; {share(shown['target_accuracy'])} of {names} are right, "
+        f"Samples of {names} need {costs['gain']:.2f} times fewer MACs than in the given model, all others "
+        f"{costs['loss']:.2f} times as many; {share(shown['target_accuracy'])} of {names} are right, "
         f"{share(shown['given']['target_accuracy'])} with the given model, {where}."
     )

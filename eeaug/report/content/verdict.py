@@ -33,9 +33,9 @@ def sentence(
 
     ``without_exits``: what no exit does, and why, where that is known.
     """
-    where = "on the test part" if design["split"] == "test" else "on the choose part (no test data)"
+    where = "on the test set" if design["split"] == "test" else "on the calibration set (no test data)"
     blank = chosen.decision.kind == "blank"
-    kept = "of samples with something kept" if blank else "accuracy"
+    kept = "of the non-empty samples kept" if blank else "accuracy"
     if not chosen.design.exits:
         words = {"proven": "could be proven to keep the budget", "expected": "is expected to keep the budget"}
         why = words[promised.kind] if promised.tested else "pays off within the limits"
@@ -49,11 +49,11 @@ def sentence(
     if labels == "none":
         change = f"another answer than the given model on {units.share(drop)} of samples"
     elif blank:
-        change = f"{units.share(drop)} of samples with something lost"
+        change = f"{units.share(drop)} of the non-empty samples lost"
     else:
-        change = f"{_change(drop)} than the given model"
+        change = f"{_change(drop, mark=True)} than the given model"
     sure = promise.clause(promised)
-    leave = "leave early as nothing" if blank else "leave early"
+    leave = "leave early as empty" if blank else "leave early"
     return (
         f"{_early(design)} of samples {leave} (at {exits}): {_saved(baseline, design)}, {change} {where}"
         + (f"; {sure}." if sure else ".")
@@ -108,8 +108,9 @@ def in_int8(baseline: Metrics, int8: Metrics | None) -> str:
     return f" In int8: {saved:.1%} of the mean MACs saved, {_change(baseline['accuracy'] - metrics['accuracy'])}."
 
 
-def _change(drop: float) -> str:
-    return f"{units.points(abs(drop), signed=False)} {'less' if drop > 0 else 'more'} accuracy"
+def _change(drop: float, *, mark: bool = False) -> str:
+    amount = units.in_words(abs(drop), mark=True) if mark else units.points(abs(drop), signed=False)
+    return f"{amount} {'less' if drop > 0 else 'more'} accuracy"
 
 
 def dearer(baseline: Metrics, design: Metrics) -> str:
@@ -145,10 +146,11 @@ def _limited(missed: Mapping[str, float], limits: Mapping[str, float], option: s
     if limit == LATENCY:
         short, long = apart(units.seconds, limits[limit], need)
         return (
-            f"keeps {option} {short}: the nearest needs {long} at worst, which {option} {need * 1.001:.4g} allows"
+            f"keeps {option} {short}: the nearest design has a worst latency of {long}, which {option} "
+            f"{need * 1.001:.4g} would allow"
         )
     short, long = apart(units.size, limits[limit], need)
-    return f"fits into memory {limit.removeprefix('memory:')!r} ({short}): the nearest needs {long}"
+    return f"fits into memory {limit.removeprefix('memory:')!r} ({short}): the nearest design needs {long}"
 
 
 def _dropping(decided: Decided, goal: Goal) -> str | None:
@@ -169,7 +171,7 @@ def _dropping(decided: Decided, goal: Goal) -> str | None:
     place = ", ".join(decided.searched.costs.exits[e].location for e in design.exits)
     option = "--max-accuracy-drop" if goal.max_blank_loss is None else "--max-blank-loss"
     return (
-        f"saves MACs within {units.points(budget, signed=False)}: the nearest ({place}) saves {saved:.1%} and "
-        f"loses {units.points(drop, signed=False)} of the samples that compare designs, which "
-        f"{option} {100 * drop + 0.05:.1f}pp allows"
+        f"saves MACs and loses at most {units.in_words(budget, mark=True)}: the nearest design (exits at {place}) "
+        f"saves {saved:.1%} and loses {units.points(drop, signed=False)} on the samples that compare designs, "
+        f"which {option} {100 * drop + 0.05:.1f}pp would allow"
     )

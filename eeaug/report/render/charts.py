@@ -218,7 +218,7 @@ def benefit(report: Report, cost: str) -> str:
                       fontsize=11, color=soft, transform=axes.get_yaxis_transform())  # fmt: skip
         lowest = min([0.0, *(p["drop"] for p in curve)])
         axes.set(ylim=(lowest - 0.06 * highest, highest), xlabel=title)
-        axes.set_ylabel(f"{drop_name(report)} on choose")
+        axes.set_ylabel(f"{drop_name(report)} on the calibration set")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(_few())
         axes.xaxis.set_major_formatter(lambda v, _: _tick(v, text))
@@ -229,7 +229,9 @@ def benefit(report: Report, cost: str) -> str:
             handles=[drawn[name] for name in order if name in drawn],
             loc="outside upper left", ncols=3, fontsize=11, handletextpad=0.4, columnspacing=1.2, borderpad=0,
         )  # fmt: skip
-        return finished(f"{drop_name(report)} on choose over {title}, of the best designs, with the chosen one")
+        return finished(
+            f"{drop_name(report)} on the calibration set over {title}, of the best designs, with the chosen one"
+        )
 
 
 def _few() -> Any:

@@ -44,7 +44,7 @@ def _lines(report: Report, use: Use | None) -> Iterator[str]:
     yield from ("", f"**{_text(facts.comparison_title(report))}**", "")
     compared = (*facts.comparison(report), *([battery.row(report, use)] if use else []))
     rows = [(row.quantity, row.baseline, row.result, row.change) for row in compared]
-    yield from _table([("", f"baseline ({facts.runs_on(report['baseline'])})", "result", "change"), *rows])
+    yield from _table([("", f"given model ({facts.runs_on(report['baseline'])})", "result", "change"), *rows])
     yield from ("", _text(counted.basis(report)))
     if use is not None:
         yield from ("", _text(battery.note(report, use)))

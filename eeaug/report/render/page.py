@@ -51,7 +51,7 @@ UNITS: dict[str, Callable[[Any], str]] = {
     "points1": lambda value: units.points(value, digits=1),
     "threshold": units.threshold,
     "count": lambda value: f"{value:,}",
-    "text": str,
+    "part": units.data_part,
 }
 _METRIC_UNITS = {
     key: {"MAC": "macs", "s": "seconds", "J": "joules", "B": "size"}.get(figure.unit, figure.unit)
@@ -116,7 +116,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
     rows = (*facts.comparison(report), *([battery.row(report, use)] if use else []))
     result = facts.shown(report)[1]
     inputs = {given["name"]: given["shape"] for given in manifest.get("model_inputs", ())}
-    part = f"the {result['samples']:,} {result['split']} samples"
+    part = f"the {result['samples']:,} {units.data_part(result['split'])} samples"
     if design["measured"] is None:
         part += ", on which thresholds were decided (not measured)"
     text = _template("report.html", report).render(

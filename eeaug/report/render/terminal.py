@@ -105,7 +105,7 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
     yield from _picture(report, write, width)
 
     yield from _heading(facts.comparison_title(report), write)
-    yield _comparison(report, f"baseline ({baseline})", write, use)
+    yield _comparison(report, f"given model ({baseline})", write, use)
     yield write(counted.basis(report), "dim")
     if use is not None:
         yield write(battery.note(report, use), "dim")

@@ -57,7 +57,7 @@ def operating_points(report: Report) -> tuple[tuple[str, ...], ...]:
     return (
         *rows,
         (
-            "MACs against baseline",
+            "MACs against given model",
             *(relative(baseline["mean_macs"], metrics["mean_macs"]) for metrics in known),
         ),
         *(
@@ -90,7 +90,7 @@ def together(report: Report) -> str:
 
 
 def point_notes(report: Report) -> list[str]:
-    """What must be said of every operating point, by the choose samples: that it is another's double, or dear."""
+    """What must be said of every operating point, by the calibration samples: another's double, or dear."""
     cost = COSTS[report["settings"]["objective"]]
     key, given, notes = cost.metric, report["baseline"]["choose"][cost.metric], []
     every = report["operating_points"]
@@ -110,7 +110,7 @@ def point_notes(report: Report) -> list[str]:
 def benefits_title(report: Report) -> str:
     """What `benefits` lists, and whether its latencies and energies are estimates."""
     note = "" if shown(report)[1]["basis"] == "timed" else " (latency and energy estimated)"
-    return f"What each {drop_name(report)} buys on choose{note}"
+    return f"What each {drop_name(report)} would save, on the calibration set{note}"
 
 
 def benefits(report: Report) -> tuple[tuple[str, ...], ...]:
@@ -144,5 +144,5 @@ def _on_front(entry: Report, cost: Cost) -> str:
 def benefits_note(report: Report) -> str:
     """How to read `benefits`, and what is not in it."""
     if any("(" in cell for row in benefits(report)[1:] for cell in row[1:4]):
-        return "In brackets: another design loses no more accuracy at less."
+        return "In brackets: another design has a lower figure there and loses no more accuracy."
     return ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from eeaug.cascade.output import STEP
 from eeaug.design.refine import LEAST_SAVING
-from eeaug.report.units import points, share
+from eeaug.report.units import data_part, in_words, share
 from eeaug.report.words.facts import Report, accuracy_name, is_blank
 from eeaug.settings import COSTS
 from eeaug.support.progress import UNEQUAL
@@ -31,13 +31,13 @@ def _savings(report: Report) -> Iterator[str]:
     if spent > (1 - LEAST_SAVING) * given:
         why = "--exit-at asks for them" if settings["exit_at"] else "no design without exits meets the limits"
         more = f"{spent / given - 1:+.1%} of the given model's {what}"
-        yield f"the exits save nothing on the choose samples ({more}): they are there since {why}"
+        yield f"the exits save nothing on the calibration samples ({more}): they are there because {why}"
         return
     for name, measured in (("", design["measured"]), ("int8: ", (report["int8"] or {}).get("measured"))):
         whole = (report["baseline"]["measured"] or {}).get(key)
         if measured is not None and whole and (measured[key] or 0.0) > (1 - LEAST_SAVING) * whole:
             yield (
-                f"{name}the exits save nothing on the test part: {measured[key] / whole - 1:+.1%} of the given "
+                f"{name}the exits save nothing on the test set: {measured[key] / whole - 1:+.1%} of the given "
                 f"model's {what}"
             )
 
@@ -58,16 +58,16 @@ def unequal(report: Report) -> Iterator[str]:
         if len(losing) > NAMED:
             falls.append(f"{len(losing) - NAMED:,} more")
         if limit is None:
-            average = points(settings["max_accuracy_drop"], signed=False)
+            average = in_words(settings["max_accuracy_drop"])
             allowed = f"three times the {average} that all may lose on average"
             refused = settings["finetune"] or settings["recipe"] == "trecx"
             remedy = "" if refused else "; --max-class-drop limits what every class may lose"
         else:
-            allowed = f"the {points(limit, signed=False)} of --max-class-drop"
+            allowed = f"the {in_words(limit)} of --max-class-drop"
             remedy = "" if block["promise"]["promise"] == "proven" else "; --promise proven proves that limit, too"
         yield (
-            f"{UNEQUAL}{name}on the {losing[0]['split']} part {kind} {', '.join(falls)}: more than {allowed}, and "
-            f"more than chance explains{remedy}"
+            f"{UNEQUAL}{name}on the {data_part(losing[0]['split'])} set {kind} {', '.join(falls)}: more than "
+            f"{allowed}, and more than chance explains{remedy}"
         )
 
 
@@ -79,7 +79,8 @@ def sentences(report: Report) -> Iterator[str]:
         samples = report["promise"]["samples"]  # with something
     if samples < FEW_SAMPLES:
         of = accuracy_name(report)
-        yield f"thresholds were decided on {samples} samples only: one is {100 / samples:.1f} points of {of}"
+        points_each = f"{100 / samples:.1f} percentage points"
+        yield f"thresholds were decided on {samples} samples only: one of them is {points_each} of {of}"
     if settings["correction"] < 1:
         yield (
             f"--correction {settings['correction']:g} lowers the thresholds that were found: more samples leave "
@@ -100,9 +101,9 @@ def sentences(report: Report) -> Iterator[str]:
             continue
         drop = base["measured"]["accuracy"] - measured["accuracy"]
         if drop > budget + 1e-9:
-            lost, asked = apart(lambda value: f"{100 * value:.2f} points", drop, budget)
+            lost, asked = apart(lambda value: f"{100 * value:.2f} percentage points", drop, budget)
             yield (
-                f"{name}the drop on the test part is {lost}, more than the {asked.removesuffix(' points')} "
+                f"{name}the drop on the test set is {lost}, more than the {asked.partition(' ')[0]} "
                 f"asked for: {_why(promise, measured['samples'])}"
             )
 
@@ -115,9 +116,9 @@ def _class_over(report: Report, name: str, measured: Report, promise: Report) ->
     worst = measured["worst_class"]
     if worst["drop"] <= limit + 1e-9:
         return
-    lost, asked = apart(lambda value: f"{100 * value:.2f} points", worst["drop"], limit)
+    lost, asked = apart(lambda value: f"{100 * value:.2f} percentage points", worst["drop"], limit)
     yield (
-        f"{name}class {worst['name']} loses {lost} on the test part, more than the {asked.removesuffix(' points')} "
+        f"{name}class {worst['name']} loses {lost} on the test set, more than the {asked.partition(' ')[0]} "
         f"of --max-class-drop: {_why(promise, measured['samples'])}"
     )
 
@@ -132,10 +133,13 @@ def _closed(report: Report) -> Iterator[str]:
 def _why(promise: Report, samples: int) -> str:
     if promise["promise"] == "proven":
         return (
-            f"the proof is about the true drop, of which {samples:,} test samples are a draw, and fails with "
+            f"the proof is about the true drop, which {samples:,} test samples show only roughly; it fails with "
             f"probability {promise['risk']:g} at most"
         )
-    more = f"about one choice in six loses more, and {samples:,} test samples are a draw themselves"
+    more = f"about one such choice in six loses more, and {samples:,} test samples show the true drop only roughly"
     if promise["promise"] == "none":
-        more = "thresholds were chosen on other samples, and what just fits there often misses elsewhere"
+        more = (
+            "the thresholds just keep the budget on the calibration samples, and such ones often exceed it on "
+            "others"
+        )
     return f"{more} (--promise proven proves the budget)"

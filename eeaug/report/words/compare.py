@@ -76,12 +76,12 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
             lambda v: units.points(v, signed=False), True, True,
         ),
         (
-            "95 % bound of it", "accuracy_drop_bound_95", lambda r, b, m: r["accuracy_drop_bound_95"],
+            "95 % bound of the drop", "accuracy_drop_bound_95", lambda r, b, m: r["accuracy_drop_bound_95"],
             units.at_most, True, True,
         ),
         macs,
         (
-            "against baseline", "macs_saved", lambda r, b, m: 1 - m["mean_macs"] / b["mean_macs"],
+            "MACs against given model", "macs_saved", lambda r, b, m: 1 - m["mean_macs"] / b["mean_macs"],
             lambda v: units.relative(1, 1 - v), False, True,
         ),
         *others,
@@ -93,7 +93,7 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
     exits = tuple([exit_["location"] for exit_ in report["design"]["exits"]] for report in reports)
     table = [
         Line("samples", "samples", tuple(m["samples"] for _, m in pairs),
-             tuple(f"{m['samples']:,} {m['split']}" for _, m in pairs), ()),
+             tuple(f"{m['samples']:,} {units.data_part(m['split'])}" for _, m in pairs), ()),
         Line("exits", "exits", exits, tuple(", ".join(names) or "none" for names in exits), ()),
         Line("leave early", "leave_early", leave, tuple(map(units.share, leave)), ()),
     ]  # fmt: skip
@@ -169,7 +169,7 @@ def sentence(designs: Sequence[Named]) -> str:
 def _what_differs(designs: Sequence[Named]) -> str:
     different = differences(designs)
     if not different:
-        return f"The {len(designs)} designs are of the same model, data and hardware, and were asked for the same."
+        return f"The {len(designs)} designs are of the same model, data and hardware, and have the same settings."
     few = len(different) == 1 and len(designs) <= _FEW
     listed = _listed([f"{name} ({' / '.join(words)})" if few else name for name, words in different])
     kept = [w for w in ("model", "data", "hardware") if w not in {name for name, _ in different}]
@@ -180,7 +180,8 @@ def _what_differs(designs: Sequence[Named]) -> str:
 def _who_wins(designs: Sequence[Named]) -> str:
     by_key = {line.key: line for line in lines(designs) if line.best}
     winners = [
-        f"{what}: {_listed([designs[i].name for i in by_key[key].best])} ({by_key[key].cells[by_key[key].best[0]]})"
+        f"{what}: {_listed([designs[i].name for i in by_key[key].best])} "
+        f"({by_key[key].cells[by_key[key].best[0]].replace(' pp', ' percentage points, pp')})"
         for key, what in (("mean_macs", "fewest mean MACs"), ("drop", "least accuracy lost"))
         if key in by_key
     ]
@@ -196,8 +197,7 @@ def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
     sentences = [f"{BEST} best" if any(line.best for line in lines(designs, use)) else ""]
     if not _same_samples(designs):
         sentences.append(
-            "Accuracies and means are of different samples, or of samples that count differently: which of them is "
-            "best cannot be told."
+            "Accuracies and means are from different samples, or weighted differently: they cannot be compared."
         )
     bases = dict.fromkeys(shown(d.report)[1]["basis"] for d in designs)
     if any(estimated(d.report) for d in designs):
@@ -205,12 +205,12 @@ def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
         sentences.append(f"* estimated from {' or '.join(sources)}.")
         if len(bases) > 1:
             sentences.append(
-                f"Latencies and energies are of several kinds ({', '.join(bases)}): which is best cannot be told."
+                f"Latencies and energies come from different sources ({', '.join(bases)}): they cannot be compared."
             )
     for design in designs:
         if design.report["design"]["measured"] is None:
-            samples = "the samples that decided its thresholds"
-            sentences.append(f"{design.name} was not measured: its figures are of {samples}.")
+            samples = "the calibration samples, which decided its thresholds"
+            sentences.append(f"{design.name} was not measured: its figures are from {samples}.")
         if (warnings := len(design.report["warnings"])) and len(designs) > 1:
             number = f"{warnings} {'warning' if warnings == 1 else 'warnings'}"
             sentences.append(f"{design.name}: {number}, see eeaug report {design.name}.")

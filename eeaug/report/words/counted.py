@@ -23,7 +23,7 @@ def rows(block: Report) -> tuple[tuple[str, ...], ...]:
     if block["paths"] is None:
         return ()
     table: list[tuple[str, ...]] = [
-        ("leaves at", "samples", "instructions", "time, counted", "by the profile", "counted against it")
+        ("leaves at", "samples", "instructions", "time, counted", "time by the profile", "difference")
     ]
     for way in block["paths"]:
         table.append((way["exit"] or "output", share(way["leave_rate"]), *_figures(way)))
@@ -63,19 +63,20 @@ def basis(report: Report) -> str:
     written = [name for name in report["settings"]["formats"] if name in DEVICE_FORMATS]
     if report["hardware"]["basis"] == "counted":
         which = "float" if report["c"] is not None else "int8"
-        of_float = "; they are the int8 cascade's, with its exits"
+        of_int8 = "; they are those of the int8 cascade"
         return (
-            f"Latencies are instructions of the {which} C files, counted in QEMU, times cycles over clock; "
-            f"energies are powers of the hardware description times these{of_float if which == 'int8' else ''}."
+            f"Latencies are the instructions of the {which} C files, counted in QEMU, times cycles per "
+            "instruction, over the clock; energies are these times the powers of the hardware description"
+            f"{of_int8 if which == 'int8' else ''}."
         )
     if report["hardware"]["basis"] != "profile":
         return _by_kernels(report)
     runtimes = {name: report["hardware"]["runtimes"][name] for name in _used(report)}
-    measured = ", ".join(f"{name} {runtime or 'not said'}" for name, runtime in runtimes.items())
-    beginning = f"Latencies and energies are the profile's, whose rates are of this runtime: {measured}"
+    measured = ", ".join(f"{name} {runtime or 'unknown'}" for name, runtime in runtimes.items())
+    beginning = f"Latencies and energies are estimated from the hardware profile (runtime of its rates: {measured})"
     if not written:
-        could = "" if is_blank(report) else " (--format c, c-int8)"
-        return f"{beginning}; no format for a device was written that they could be counted of{could}."
+        better = "" if is_blank(report) else " With --format c or c-int8 they come from counted instructions."
+        return f"{beginning}.{better}"
     lacking = [f"{why} of {name}" for name, why in report["hardware"]["by_rates"].items() if why is not None]
     missing = dict.fromkeys([*_missing(report), *lacking])
     return f"{beginning}; not counted: {'; '.join(missing)}." if missing else f"{beginning}."
@@ -85,12 +86,12 @@ def _by_kernels(report: Report) -> str:
     """Of estimates by counted kernels."""
     which = "float" if "c" in report["settings"]["formats"] else "int8"
     sentence = (
-        f"Latencies are instructions of the {which} C kernels, counted by shape and core, times cycles over clock; "
-        "energies are powers of the hardware description times these"
+        f"Latencies are the instructions of the {which} C kernels, counted by shape and core, times cycles per "
+        "instruction, over the clock; energies are these times the powers of the hardware description"
     )
     lacking = [f"{name} ({why})" for name, why in report["hardware"]["by_rates"].items() if why is not None]
     if lacking:
-        sentence += f"; by the rates of the profile on {', '.join(lacking)}"
+        sentence += f"; rates of the profile serve for {', '.join(lacking)}"
     missing = dict.fromkeys(_missing(report))
     return sentence + (f"; the files were not counted: {'; '.join(missing)}." if missing else ".")
 
@@ -123,7 +124,7 @@ def _missing(report: Report) -> Iterator[str]:
             elif cycles["per_instruction"] is None:
                 yield f"nothing says how many cycles an instruction takes on {entry['cpu']}"
     if not blocks and "tflm" in report["settings"]["formats"]:
-        yield "TFLM's library is not among the written files, --format c-int8 can be counted"
+        yield "TFLM's library is not among the written files; those of --format c-int8 can be counted"
 
 
 def _used(report: Report) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eeaug.report.units import UNKNOWN, macs, points, seconds, share, size
+from eeaug.report.units import UNKNOWN, data_part, macs, points, seconds, share, size
 from eeaug.report.words import parts
 from eeaug.report.words.facts import Report, drop_name
 from eeaug.settings import COSTS
@@ -39,7 +39,7 @@ def _hardware(hardware: Report) -> str:
 
 def _compared(report: Report) -> tuple[tuple[str, str], ...]:
     sentence = parts.compared(report)
-    return () if sentence is None else (("compared", sentence),)
+    return () if sentence is None else (("parts compared", sentence),)
 
 
 def _asked(report: Report) -> str:
@@ -55,7 +55,7 @@ def _asked(report: Report) -> str:
     if settings["promise"] is not None:
         parts.append(f"promise {settings['promise']}")
     if settings["risk"] is not None:
-        parts.append(f"proven at risk {settings['risk']:g}")
+        parts.append(f"risk of a proof {settings['risk']:g}")
     if settings["max_class_drop"] is not None:
         parts.append(f"drop of every class ≤ {points(settings['max_class_drop'], signed=False)}")
     if settings["max_latency_s"] is not None:
@@ -66,11 +66,11 @@ def _asked(report: Report) -> str:
         if settings[f"max_{name}_bytes"] is not None:
             parts.append(f"{name.replace('ram', 'RAM')} ≤ {size(settings[f'max_{name}_bytes'])}")
     parts.append(f"at most {_count(settings['max_exits'], 'exit')}")
-    for key, word in (("exit_at", "exit at"), ("threshold", "threshold"), ("forbid", "none at")):
+    for key, word in (("exit_at", "exit at"), ("threshold", "threshold"), ("forbid", "no exit at")):
         if settings[key]:
             parts.append(f"{word} {', '.join(map(str, settings[key]))}")
     if settings.get("target_class"):
-        parts.append(f"most gain over loss for {', '.join(settings['target_class'])}")
+        parts.append(f"largest gain over loss for {', '.join(settings['target_class'])}")
     if settings["confidence"] != "max-softmax":
         parts.append(f"confidence by {settings['confidence']}")
     if settings["unit"] != "group":
@@ -78,9 +78,9 @@ def _asked(report: Report) -> str:
     if settings["calibrate_on"] != "held":
         parts.append(f"thresholds found on {settings['calibrate_on']}ing data")
     if settings["correction"] != 1:
-        parts.append(f"then multiplied by {settings['correction']:g}")
+        parts.append(f"thresholds multiplied by {settings['correction']:g}")
     if settings["priors"] is not None:
-        parts.append(f"classes weighted {settings['priors']}")
+        parts.append(f"shares of classes {settings['priors']}")
     parts.append(_count(settings["points"], "operating point"))
     parts += [f"{key} {settings[key]}" for key in ("mapping", "scoring", "effort", "seed")]
     return "; ".join([*parts, _count(settings["threads"], "thread")])
@@ -91,9 +91,10 @@ def _searched(report: Report) -> str:
     search = report["search"]
     rejected = [f"{number:,} by {limit}" for limit, number in search["rejected"].items() if number]
     reuse = report["design"].get("reuse")
-    heard = (
-        [] if reuse is None else [f"later decisions hear earlier exits, each counts {reuse['weights'][-1][0]:g}"]
-    )
+    heard = []
+    if reuse is not None:
+        weight = reuse["weights"][-1][0]
+        heard = [f"later decisions also use the answers of earlier exits, each with weight {weight:g}"]
     return "; ".join(
         [
             _locations(search),
@@ -101,8 +102,8 @@ def _searched(report: Report) -> str:
             _count(search["architectures"], "architecture"),
             _count(search["placements"], "placement"),
             _count(search["threshold_configurations"], "threshold configuration"),
-            f"settled by {report['settings']['scoring']} scoring: {search['settled']}",
-            f"rejected: {', '.join(rejected) or 'none'}",
+            f"{report['settings']['scoring']} scoring of architectures: {search['settled']}",
+            f"ruled out: {', '.join(rejected) or 'none'}",
             *heard,
         ]
     )
@@ -128,18 +129,30 @@ def _finetuned(report: Report) -> tuple[tuple[str, str], ...]:
     if facts.get("recipe") == "trecx":
         tried = (f"{w['weight']:g}: {share(w['final_accuracy_on_screen'])}" for w in facts["exit_weights"])
         channels = facts["early_view_channels"]
-        assisted = f"early view of {channels} channels" if channels else "no place for an early view"
-        epochs += f" as T-RecX, {assisted}; exit's weight: final classifier right on screen, {', '.join(tried)}"
-    return (("fine-tuned", f"{epochs}, {kept}: {before} of the mean MACs saved before, {after} after, on choose"),)
+        channels = f"{channels} channels" if channels else "none"
+        epochs += (
+            f" as T-RecX; channels of the exit that the final classifier uses: {channels}; accuracy of the final "
+            f"classifier on the validation set, by weight of the exit's loss: {', '.join(tried)}"
+        )
+    saved = f"{before} of the mean MACs saved before, {after} after, on the calibration set"
+    return (("fine-tuned", f"{epochs}, {kept}: {saved}"),)
 
 
 def _data_used(report: Report) -> str:
     """Which part of the data served what, in one line."""
     data = report["data"]
     parts = [
-        f"{name} {part['samples']:,} of {part['of']}" for name, part in data["parts"].items() if part is not None
+        f"{_part(name)} {part['samples']:,} of {part['of']}"
+        for name, part in data["parts"].items()
+        if part is not None
     ]
     return f"{data['source']}: {'; '.join(parts)}"
+
+
+def _part(name: str) -> str:
+    """ "calibration (choose)": the word, and the name that options and report.json have for it."""
+    word = data_part(name)
+    return word if word == name else f"{word} ({name})"
 
 
 def verified(report: Report) -> tuple[str, bool]:

@@ -9,6 +9,8 @@ from typing import Any
 from eeaug.report.units import (
     UNKNOWN,
     at_most,
+    data_part,
+    in_words,
     macs,
     points,
     quantity,
@@ -83,9 +85,9 @@ class ReportedStage:
     def right(self) -> str:
         """How good its exit is over all samples."""
         if self.target:
-            return f"knows {' and '.join(self.target)} only"
+            return f"decides for {' and '.join(self.target)} only"
         if self.blank:
-            return f"tells nothing from something on {share(self.exit['accuracy'] if self.exit else None)}"
+            return f"tells empty samples from others on {share(self.exit['accuracy'] if self.exit else None)}"
         alone = "if all leave here" if self.hears else "if used alone"
         return f"right {share(self.exit['accuracy'] if self.exit else None)} {alone}"
 
@@ -136,19 +138,19 @@ def promise(report: Report) -> tuple[str, bool]:
         return promised["statement"], False
     given, exact = report["baseline"]["choose"], report["design"]["predicted"]["exact"]
     missed = given["accuracy"] - exact["accuracy"] - budget
-    beginning = f"The budget of {points(budget, signed=False)} "
+    beginning = f"The budget of {in_words(budget)} "
     if missed > 1e-9:
-        beginning += f"is missed on the choose samples already, by {apart(_points, missed, 0.0)[0]}"
+        beginning += f"is exceeded on the calibration samples already, by {apart(_points, missed, 0.0)[0]}"
     else:
-        beginning += "held on the choose samples only"
-    elsewhere = f"elsewhere the {drop_name(report)} may be up to {at_most(value)} (95 % bound)"
-    return f"Nothing is promised. {beginning}; {elsewhere}.", False
+        beginning += "is kept on the calibration samples only"
+    new_data = f"on new data the {drop_name(report)} may be up to {at_most(value)} (95 % bound)"
+    return f"Nothing is promised. {beginning}; {new_data}.", False
 
 
 def comparison_title(report: Report) -> str:
     """The split and the number of samples behind the comparison."""
     result = shown(report)[1]
-    title = f"On {result['samples']:,} {result['split']} samples"
+    title = f"On {result['samples']:,} {data_part(result['split'])} samples"
     unseen = report["design"]["measured"] is not None
     return title + (", which no choice has seen" if unseen else ", on which thresholds were decided; not measured")
 
@@ -183,14 +185,14 @@ def is_blank(report: Report) -> bool:
 def accuracy_name(report: Report) -> str:
     """What the share of right answers is: without labels, the given model is what is right."""
     if is_blank(report):
-        return "somethings kept"
+        return "non-empty samples kept"
     return "accuracy" if report["settings"]["labels"] == "given" else "agreement"
 
 
 def drop_name(report: Report) -> str:
     """What the budget limits."""
     if is_blank(report):
-        return "share of somethings lost"
+        return "share of non-empty samples lost"
     return "accuracy drop" if report["settings"]["labels"] == "given" else "disagreement"
 
 
@@ -249,7 +251,7 @@ def predictions(report: Report) -> tuple[tuple[str, ...], ...]:
     design, baseline = report["design"], report["baseline"]
     columns = [
         ("predicted, independent", design["predicted"]["independent"], baseline["choose"]),
-        ("predicted, exact", design["predicted"]["exact"], baseline["choose"]),
+        ("predicted, counted", design["predicted"]["exact"], baseline["choose"]),
     ]
     if design["measured"] is not None:
         columns.append(("measured", design["measured"], baseline["measured"] or {}))
@@ -260,9 +262,9 @@ def predictions(report: Report) -> tuple[tuple[str, ...], ...]:
 
     rows = [
         ("", *(title for title, _, _ in columns)),
-        ("samples", *(f"{metrics['samples']:,} {metrics['split']}" for _, metrics, _ in columns)),
+        ("samples", *(f"{metrics['samples']:,} {data_part(metrics['split'])}" for _, metrics, _ in columns)),
         (accuracy_name(report), *(share(metrics["accuracy"]) for _, metrics, _ in columns)),
-        ("against baseline", *(drop(metrics, given) for _, metrics, given in columns)),
+        ("against given model", *(drop(metrics, given) for _, metrics, given in columns)),
         ("mean MACs", *(macs(metrics["mean_macs"]) for _, metrics, _ in columns)),
     ]
     places = [f"leave at {exit_['location']}" for exit_ in design["exits"]] + ["reach the output"]
@@ -276,7 +278,7 @@ def independence_gap(report: Report) -> str:
     predicted = report["design"]["predicted"]
     independent, exact = predicted["independent"]["accuracy"], predicted["exact"]["accuracy"]
     if independent is None or exact is None:
-        return f"Gap of the independence assumption: {UNKNOWN}."
+        return f"By how much assuming independent exits is wrong: {UNKNOWN}."
     gap = independent - exact
     if abs(gap) < 5e-5:
         return f"Assuming independent exits gives the same {accuracy_name(report)} as counting samples."
@@ -294,7 +296,7 @@ def bound(report: Report) -> str:
 
 def _unseen(report: Report) -> str:
     """What bounds are from."""
-    return f"the test part alone{', each group counting alike' if report['bounds_unit'] == 'group' else ''}"
+    return f"the test set alone{', every group weighted equally' if report['bounds_unit'] == 'group' else ''}"
 
 
 def worst_class_bound(report: Report) -> str | None:

@@ -27,11 +27,11 @@ def steps(report: Report, place: Path, given: Sequence[str] = ()) -> tuple[tuple
     if looser is not None:
         possible.append((f"eeaug retarget {here} {looser} -o {_beside(place, 'looser')}", "a design with exits"))
     elif not blank and report["design"]["exits"] and report["promise"]["promise"] == "expected":
-        possible.append((f"eeaug certify {here} --data NEW.npz", "prove it on samples of the field"))
+        possible.append((f"eeaug certify {here} --data NEW.npz", "prove the budget on field data"))
     written = [kind for kind in ("c-int8", "c") if kind in asked["formats"]]
     if written:
         folder = shlex.quote(str(place / written[0]))
-        possible.append((f"make -C {folder} test", "run the C files here"))
+        possible.append((f"make -C {folder} test", "test the C files here"))
     elif "augment" in given[:1] and not blank and not any(name in DEVICE_FORMATS for name in asked["formats"]):
         words = ["eeaug", *(word for word in given if word != "--force"), "--format", "c-int8", "--force"]
         possible.append((shlex.join(words), "C files, with counted times"))

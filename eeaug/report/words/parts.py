@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eeaug.report.units import share
+from eeaug.report.units import data_part, share
 from eeaug.report.words.facts import Report
 from eeaug.support.progress import DOUBT
 
@@ -19,23 +19,26 @@ def doubts(report: Report) -> Iterator[str]:
         if not pair["outside"]:
             continue
         worst, others = pair["statistics"][0], pair["outside"] - 1
-        more = f", and {others} more" if others else ""
-        yield f"{DOUBT}{pair['part']} is not like {pair['reference']}: {_in_words(worst, pair)}{more}: {_why(pair)}"
+        more = f", and {others} more like that" if others else ""
+        new, reference = _set(pair["part"]), _set(pair["reference"])
+        yield f"{DOUBT}{new} is not like {reference}: {_in_words(worst, pair)}{more}: {_why(pair)}"
+
+
+def _set(name: str) -> str:
+    return f"the {data_part(name)} set"
 
 
 def _why(pair: Report) -> str:
     if pair["learnt"]:
         if pair["statistics"][0]["statistic"] == "class_share":
-            return (
-                "model and exits were trained on other shares of classes; --priors weighs samples by those to come"
-            )
+            return "model and exits were trained on other shares of classes; --priors says which shares are to come"
         return (
-            "a model does no better on samples that it has not learnt, so these are easier, prepared otherwise or "
-            "from elsewhere"
+            "a model is no better on samples that it was not trained on, so these are easier, prepared in another "
+            "way or from elsewhere"
         )
     return (
-        "one of the two is prepared otherwise or comes from elsewhere (other people, devices, places, shares of "
-        "classes), and what was chosen or proven on one need not hold on the other"
+        "one of the two is prepared in another way or comes from elsewhere (other people, devices, places, shares "
+        "of classes); what was chosen or proven on one may not hold on the other"
     )
 
 
@@ -48,16 +51,16 @@ def compared(report: Report) -> str | None:
     for pair in facts["comparisons"]:
         unit = "groups" if pair["unit"] == "group" else "samples"
         new, old = reversed(pair["units"])
-        what = f"{pair['part']} ({new:,} {unit}) with {pair['reference']} ({old:,})"
+        what = f"{_set(pair['part'])} ({new:,} {unit}) with {_set(pair['reference'])} ({old:,})"
         outside = [_in_words(one, pair) for one in pair["statistics"] if one["outside"]]
         if outside:
             sentences.append(f"{what}: {'; '.join(outside)}")
         elif pair["learnt"]:
-            sentences.append(f"{what}, which the model has learnt: no better than there{_seen(pair)}")
+            sentences.append(f"{what}, on which the model was trained: no better than there{_seen(pair)}")
         else:
-            sentences.append(f"{what}: alike")
-    chance = f"chance is outside in {share(facts['level'])} of runs"
-    return "; ".join([*sentences, f"{facts['tests']:,} tests, {chance} at most"])
+            sentences.append(f"{what}: no difference")
+    chance = f"at most {share(facts['level'])} of runs show a difference by chance"
+    return "; ".join([*sentences, f"{facts['tests']:,} tests, {chance}"])
 
 
 def _seen(pair: Report) -> str:
@@ -78,22 +81,23 @@ def _seen(pair: Report) -> str:
 
 def _in_words(one: Report, pair: Report) -> str:
     low, high = one["interval"]
-    name, of, part = one["statistic"], one["of"], pair["part"]
+    name, of = one["statistic"], one["of"]
     at_most = pair["learnt"] and name != "class_share"
     if name in SHARES:
         observed = share(one["observed"])
         limits = f"{share(high)} at most" if at_most else f"{100 * low:.2f} to {share(high)}"
         what = {
-            "accuracy": f"the given model is right on {observed} of {part}",
-            "class_share": f"{observed} of {part} are {of}",
-            "leave_rate": f"{observed} of {part} leave at {of}",
-            "left_by": f"{observed} of {part} leave at {of} or before",
+            "accuracy": f"the given model is right on {observed} of its samples",
+            "class_share": f"{observed} of its samples are {of}",
+            "leave_rate": f"{observed} of its samples leave at {of}",
+            "left_by": f"{observed} of its samples leave at {of} or before",
         }[name]
     else:
         limits = f"{high:.4f} at most" if at_most else f"{low:.4f} to {high:.4f}"
-        who = {"left_confidence": f" of {part} that leave", "reached_confidence": f" of {part} there"}.get(
-            name, f" of all {part}"
-        )
-        what = f"the mean confidence{who} at {of} is {one['observed']:.4f}"
-    over = ", by groups" if pair["unit"] == "group" else ""
+        who = {
+            "left_confidence": "its samples that leave at",
+            "reached_confidence": "its samples that get to",
+        }.get(name, "all its samples at")
+        what = f"the mean confidence of {who} {of} is {one['observed']:.4f}"
+    over = ", counted by groups" if pair["unit"] == "group" else ""
     return f"{what} ({limits} expected{over})"

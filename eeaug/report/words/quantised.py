@@ -8,6 +8,7 @@ from typing import Any
 from eeaug.report.units import (
     UNKNOWN,
     at_most,
+    data_part,
     joules,
     macs,
     points,
@@ -26,7 +27,7 @@ __all__ = ["comparison", "compiled", "files", "note", "operating_points", "opera
 def title(report: Report) -> str:
     shown = _int8(report)["measured"] or _int8(report)["predicted"]
     unseen = "" if shown["split"] == "test" else ", on which thresholds were decided"
-    return f"Float and int8 on {shown['samples']:,} {shown['split']} samples{unseen}"
+    return f"Float and int8 on {shown['samples']:,} {data_part(shown['split'])} samples{unseen}"
 
 
 def comparison(report: Report) -> tuple[tuple[str, ...], ...]:
@@ -43,7 +44,7 @@ def comparison(report: Report) -> tuple[tuple[str, ...], ...]:
     def row(name: str, text: Callable[[Report], str]) -> tuple[str, ...]:
         return (name, text(given), *(text(metrics) for metrics in both))
 
-    rows: list[tuple[str, ...]] = [("", f"baseline ({runs_on(report['baseline'])})", "float", "int8")]
+    rows: list[tuple[str, ...]] = [("", f"given model ({runs_on(report['baseline'])})", "float", "int8")]
     for exit_, int8_exit in zip(design["exits"], int8["exits"], strict=True):
         constant = "" if int8_exit["constant"] is None else f" (int8 {int8_exit['constant']})"
         limits = threshold(exit_["threshold"]), f"{threshold(int8_exit['threshold'])}{constant}"
@@ -59,12 +60,12 @@ def comparison(report: Report) -> tuple[tuple[str, ...], ...]:
     rows += [
         row(word, lambda metrics: share(metrics["accuracy"])),
         (
-            "against baseline", "",
+            "against given model", "",
             *(points(metrics["accuracy"] - given["accuracy"]) for metrics in both),
         ),
         ("worst class", "", *(_worst(metrics["worst_class"]) for metrics in both)),
         row("mean MACs", lambda metrics: macs(metrics["mean_macs"])),
-        ("MACs against baseline", "", *(relative(given["mean_macs"], m["mean_macs"]) for m in both)),
+        ("MACs against given model", "", *(relative(given["mean_macs"], m["mean_macs"]) for m in both)),
     ]  # fmt: skip
     if int8["predicted"]["basis"] == "counted":
         base = report["int8"]["c"]["baseline"]
@@ -88,24 +89,26 @@ def note(report: Report) -> str:
     int8 = _int8(report)
     shown = int8["measured"] or int8["predicted"]
     sentences = [
-        f"Ranges from {int8['calibration_samples']:,} screen samples, thresholds from what int8 says of choose",
+        f"Ranges of numbers come from {int8['calibration_samples']:,} validation samples, thresholds from the "
+        "answers of the int8 files to the calibration samples",
         f"run in LiteRT with its {int8['kernels']} kernels",
-        f"the same answer as the float cascade on {share(int8['same_answer'])} of {shown['split']}",
+        f"the same answer as the float cascade on {share(int8['same_answer'])} of the {data_part(shown['split'])} "
+        "set",
     ]
-    for name, words in (("tflm", "TFLM gives"), ("c-int8", "the int8 C files give")):
+    for name, words in (("tflm", "TFLM"), ("c-int8", "the int8 C files")):
         check = int8["checks"].get(name)
         if check is None:
             continue
         differ = check["disagreements"]
         if differ is None:
-            sentences.append(f"{words} what nothing here could run")
+            sentences.append(f"{words} could not be run here")
             continue
         outcome = "the same decisions" if not differ else f"other decisions on {differ:,}, each near a threshold,"
-        sentences.append(f"{words} {outcome} on {check['samples']:,} samples")
+        sentences.append(f"{words} gave {outcome} on {check['samples']:,} samples")
     if "vela" in int8["checks"]:
         sentences.append(_compiled(report))
     if "tflm" in report["settings"]["formats"]:
-        sentences.append("TFLM is not counted: its library is not among the written files")
+        sentences.append("instructions of TFLM are not counted: its library is not among the written files")
     return f"{'; '.join(sentences)}. int8: {int8['promise']['statement']}"
 
 

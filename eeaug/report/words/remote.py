@@ -14,7 +14,7 @@ def sentence(report: Report) -> str:
     if remote is None:
         return ""
     servers = " and ".join(remote["processors"])
-    part = "the test samples" if remote["split"] == "test" else "the samples that thresholds were found on"
+    part = "the test samples" if remote["split"] == "test" else "the calibration samples"
     text = (
         f"Over the network to {servers} go {share(remote['sent'])} of {part}, {size(remote['bytes_each'])} each: "
         f"{size(remote['mean_bytes'])} in the mean, where the input of every sample would be "

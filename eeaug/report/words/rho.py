@@ -16,7 +16,14 @@ def rows(report: Report) -> tuple[tuple[str, ...], ...]:
     part = "measured" if facts["measured"] else "choose"
     base = report["baseline"][part]["mean_macs"]
     return (
-        (f"on {'test' if facts['measured'] else 'choose'}", "ρ", "leave early", "drop", "mean MACs", "saved"),
+        (
+            f"on the {'test' if facts['measured'] else 'calibration'} set",
+            "ρ",
+            "leave early",
+            "drop",
+            "mean MACs",
+            "saved",
+        ),
         *(
             (
                 f"nearest to {points(point['asked'], signed=False)}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eeaug.report.units import UNKNOWN, share, threshold
+from eeaug.report.units import UNKNOWN, data_part, share, threshold
 from eeaug.report.words.facts import Report
 from eeaug.settings import COSTS
 
@@ -24,7 +24,7 @@ def rows(report: Report) -> tuple[tuple[str, ...], ...]:
     if target["measured"] is not None:
         parts.append(("test", target["measured"]))
     table = [
-        ("", *(name for name, _ in parts)),
+        ("", *(data_part(name) for name, _ in parts)),
         ("samples of the target", *(f"{part['target_samples']:,.6g}" for _, part in parts)),
         ("samples of others", *(f"{part['other_samples']:,.6g}" for _, part in parts)),
     ]
@@ -55,7 +55,7 @@ def rows(report: Report) -> tuple[tuple[str, ...], ...]:
 
 def missed_title(report: Report) -> str:
     part = "test" if report["design"]["target"]["measured"] else "choose"
-    return f"Samples of every class that are missed, on {part}"
+    return f"Samples of every class that are missed, in the {data_part(part)} set"
 
 
 def missed(report: Report) -> tuple[tuple[str, ...], ...]:
