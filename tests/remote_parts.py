@@ -22,6 +22,7 @@ from eeaug.runtime import Cascade, far
 
 CLASSES, WIDTH = 4, 6
 LENGTH = "Inference-Header-Content-Length"
+KEPT = (LENGTH.lower(), "content-type")
 NUMPY = {"FP32": np.float32, "INT64": np.int64}
 Arrays = dict[str, NDArray[Any]]
 
@@ -155,7 +156,7 @@ class Proxy:
             answer = (
                 response.status,
                 await response.read(),
-                {k: v for k, v in response.headers.items() if k in (LENGTH, "Content-Type")},
+                {k: v for k, v in response.headers.items() if k.lower() in KEPT},
             )
         fault = self.choose() if request.path.endswith("/infer") else None
         if fault is not None:
