@@ -5,7 +5,7 @@
 
 BUNDLE was written with --format triton; x_test of FILE.npz are its samples. NVIDIA's Triton is on the loopback
 (tests/triton_server.py), on the same cores as the near side: what is shown is what the software costs, not what a
-faster server saves. *Every input*: the same stages, all of them on the server. Each client is a thread that sends one
+faster server saves. *Every input*: the same stages, all of them there. Each client is a thread that sends one
 sample after the other. *Near side*: CPU time of the thread that calls predict over that of its sessions alone, at
 batches of 32; what the thread with the requests takes is shown beside. Faults: tests/remote_parts.py, one answer in
 five is changed.
