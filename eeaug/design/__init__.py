@@ -11,6 +11,7 @@ A line of code here may touch settings and numbers, never a file, never Keras.
     screened          what screen fixes of a design before choose is looked at
     compared          which design it is to be, by a part of choose where that is large
     operating_points  threshold vectors to switch between
+    again             thresholds sought again where stages say other things than were searched with
     design            the design, and all that was found out about it without running it
     material          what a design is chosen from and a bundle is written with
     choose            from candidates to the design, its promise and its points

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from eeaug.backbone.model import Classifier
 from eeaug.bundle.entries import Manifest, OperatingPoint
 from eeaug.data.preprocessing import Preprocessing
+from eeaug.design.again import Again
 from eeaug.design.promise import nothing
 from eeaug.errors import ConversionError
 from eeaug.export import formats, keras_onnx, layerwise, tflm, verify
 from eeaug.export.formats import Format, Work
 from eeaug.export.int8 import int8_cascade
-from eeaug.export.int8.int8_cascade import Integer
 from eeaug.frameworks import keras_to_tflite
 from eeaug.frameworks.runners import Keras, answering
 from eeaug.hardware import Hardware
@@ -92,7 +92,7 @@ def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -
     work = work.adding(name, kind.write(work))
     if name == int8_cascade.FORMAT:
         closed: tuple[None, ...] = (None,) * (len(work.stages) - 1)
-        integer = Integer(closed, reference.outcomes, (), nothing(None))
+        integer = Again(closed, reference.outcomes, (), nothing(None))
         return replace(work, manifest=int8_cascade.entered(work.manifest, integer))
     if name in COMPILED and _parameters(work.classifier) > C_PARAMETERS:
         return work

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.design.again import Again
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
 from eeaug.design.promise import Terms
 from eeaug.export import formats, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
-from eeaug.export.int8.int8_cascade import Integer
 from eeaug.report.content import int8
 from eeaug.settings import Settings
 
 __all__ = ["measured", "report", "settle"]
 
 
-def settle(settings: Settings, work: Work, material: Material, decided: Decided) -> Integer:
+def settle(settings: Settings, work: Work, material: Material, decided: Decided) -> Again:
     """Thresholds for the int8 stages that were just written.
 
     Raises
@@ -50,7 +50,7 @@ def measured(settings: Settings, work: Work, material: Material, test: Outcomes 
 
 
 def report(
-    settings: Settings, work: Work, decided: Decided, integer: Integer, test: Outcomes | None,
+    settings: Settings, work: Work, decided: Decided, integer: Again, test: Outcomes | None,
     on_test: Outcomes | None,
 ) -> dict[str, Any]:  # fmt: skip
     """The int8 cascade as its files are: measured on test, compared with other runtimes.

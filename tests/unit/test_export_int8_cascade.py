@@ -18,11 +18,12 @@ from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import STEP, Decision, Quantised
 from eeaug.cascade.passage import Passage
 from eeaug.data.preprocessing import Preprocessing
+from eeaug.design.again import Again
+from eeaug.design.operating_points import Point
 from eeaug.design.problem import Rules
 from eeaug.design.promise import Terms, nothing
 from eeaug.errors import InfeasibleError, InputError
 from eeaug.export.int8 import int8_cascade
-from eeaug.export.int8.int8_cascade import Integer
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.report.words import cautions
 from eeaug.search.space import Design, Problem
@@ -58,7 +59,7 @@ def case(seed: int, drop: float = 0.1, **options: Any) -> tuple[Problem, Rules, 
     return problem, rules, design, quantised(rng, made.outcomes.rows(exits))
 
 
-def fitting(problem: Problem, rules: Rules, design: Design, own: Outcomes) -> Integer:
+def fitting(problem: Problem, rules: Rules, design: Design, own: Outcomes) -> Again:
     """Thresholds that just fit, of which nothing is promised."""
     terms = Terms(("none",), 0.05)
     return int8_cascade.sought(
@@ -189,9 +190,9 @@ def test_thresholds_in_the_manifest() -> None:
     stage = StageEntry("0-cpu", "cpu", "x", (3,), "p", None, None, None, "max-softmax", 1, {}, file)
     points = OperatingPoint("default", (0.5,)), OperatingPoint("frugal", (0.4,))
     manifest = Manifest((), Decision("softmax", 3), Preprocessing(), (stage, stage), points)
-    point = int8_cascade.Point("default", 0.01, (0.75,), None)
+    point = Point("default", 0.01, (0.75,), None)
     rows = Outcomes(np.zeros((2, 1), np.float32), np.zeros((2, 1), int), np.zeros(1, int))
-    entered = int8_cascade.entered(manifest, Integer((0.75,), rows, (point,), None)).as_dict()
+    entered = int8_cascade.entered(manifest, Again((0.75,), rows, (point,), None)).as_dict()
     unquantised = {"inputs": {}, "outputs": {}, "requantised_from": None}
     assert [entry["int8"] for entry in entered["stages"]] == [
         {**unquantised, "threshold": 0.75, "constant": 64},

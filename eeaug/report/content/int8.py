@@ -10,9 +10,10 @@ from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Quantised
 from eeaug.cascade.passage import Passage
+from eeaug.design.again import Again
 from eeaug.design.design import Chosen
 from eeaug.export.formats import Checked, Work
-from eeaug.export.int8.int8_cascade import FORMAT, Integer
+from eeaug.export.int8.int8_cascade import FORMAT
 from eeaug.network.costs import Costs
 from eeaug.report.content import counted, drops, promise
 from eeaug.report.content.build import metrics_of, points_of
@@ -26,7 +27,7 @@ _BY_ARITHMETIC = tuple(key for key, figure in FIGURES.items() if figure.null)
 
 
 def build(
-    chosen: Chosen, costs: Costs, work: Work, integer: Integer, *, floats: Outcomes, test: Outcomes | None,
+    chosen: Chosen, costs: Costs, work: Work, integer: Again, *, floats: Outcomes, test: Outcomes | None,
     checks: Mapping[str, Checked], settings: Settings,
 ) -> dict[str, Any]:  # fmt: skip
     """The block ``int8`` of the report.
