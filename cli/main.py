@@ -195,7 +195,7 @@ _OF_THE_WHOLE_TOOL = {
     "ai_edge_litert",
 }  # fmt: skip
 
-_OF_PAGES = {"jinja2", "markupsafe", "matplotlib"}  # the extra page of eeaug-runtime
+_OF_PAGES = {"jinja2", "markupsafe"}  # the extra page of eeaug-runtime
 
 
 def _unforeseen(error: Exception) -> int:

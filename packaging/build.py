@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # before 1.25 ONNX Runtime brings sympy (80 MB); from 1.27 on it is up to 25 MB larger
 LIGHT = {"numpy": "", "onnxruntime": ">=1.25, <1.27", "click": "", "rich": "", "pyyaml": "", "jsonschema": ""}
-PAGE = ("jinja2", "markupsafe", "matplotlib")  # report --format html
+PAGE = ("jinja2", "markupsafe")  # report --format html
 LITERT = ("ai-edge-litert",)  # the .tflite files of a bundle
 
 

@@ -140,6 +140,7 @@ class Reader(HTMLParser):
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.tables: dict[str, list[list[str]]] = {}  # rows of cells, of the last table of every section
         self._open: list[str] = []
+        self._joint = " "  # between the words of a cell: none around a link
         self._section = ""
         self.feed(html)
         self.close()
@@ -160,21 +161,29 @@ class Reader(HTMLParser):
             self.tables[self._section][-1].append("")
         if tag == "data":
             self.figures.append((attributes, ""))
+        if tag == "a":
+            self._joint = ""
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, {k: v or "" for k, v in attrs}))
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag
+        if tag == "a":
+            self._joint = ""
+        if tag in ("th", "td"):
+            row = self.tables[self._section][-1]
+            row[-1] = " ".join(row[-1].split())
 
     def handle_data(self, data: str) -> None:
         if self._open and self._open[-1] == "data":
             self.figures[-1] = (self.figures[-1][0], self.figures[-1][1] + data)
-        if "style" not in self._open:
+        if not {"style", "script"} & set(self._open):
             self.words.append(data)
         if "td" in self._open or "th" in self._open:
             row = self.tables[self._section][-1]
-            row[-1] = " ".join(f"{row[-1]} {data}".split())
+            row[-1] += self._joint + data
+            self._joint = " "
 
 
 def at(report: Report, place: str) -> Any:

@@ -118,7 +118,7 @@ def test_names_are_text(branched: dict[str, Any]) -> None:
     evil = "<a href='x'>&"
     block = branched["blocks"][-1] | {"block": evil, "reason": evil}
     facts = branched | {"blocks": [block], "model": evil}
-    assert evil in texts(block_picture.svg(facts)) and "<a " not in page.inspected(facts)
+    assert evil in texts(block_picture.svg(facts)) and "<a href='x" not in page.inspected(facts)
 
 
 def test_the_page_has_the_picture_and_the_table(branched: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def test_the_page_has_the_picture_and_the_table(branched: dict[str, Any]) -> Non
     for block in branched["blocks"]:
         assert f" {units.macs(block['macs'])} {block['parameters']:,} {block['peak_elements']:,} " in words
     assert "<svg" in html and "the classifier itself" in words and "unknown" in words
-    assert not re.search(r"https?://(?!www\.w3\.org)|<script", html)
+    assert not re.search(r"https?://(?!www\.w3\.org)", html) and html.count("<script") == 1
 
 
 @pytest.mark.parametrize("form", ["svg", "html"])

@@ -2,7 +2,9 @@
 
 From first to last:
 
-    charts         plots as SVG
+    plot           a plot as SVG
+    charts         those of report.json
+    glossary       terms and their definitions
     block_picture  the block graph as a picture
     console        a console for text that comes from files
     terminal       for a terminal

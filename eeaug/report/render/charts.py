@@ -1,24 +1,23 @@
-"""Plots of report.json as SVG, drawn by matplotlib; colours are variables of the page that they stand in.
+"""The plots of report.json as SVG; what their marks mean stands once beside them, as `Key`s.
 
-Every function returns an <svg> element for a page that defines COLOURS as CSS variables, readable without them
-only by its texts. Equal reports give equal bytes.
+Every function returns an <svg> element for a page with the style sheet and the hatches.
 """
 
 from __future__ import annotations
 
-import io
-import logging
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from typing import NamedTuple
 
 from eeaug.report import units
+from eeaug.report.render.plot import NARROW, WIDE, Axis, Plot, shape
 from eeaug.report.words.compare import Named
 from eeaug.report.words.facts import Report, drop_name, shown
 from eeaug.schema.figures import FIGURES
 
-__all__ = ["COLOURS", "benefit", "confidence", "designs", "processors", "running"]
+__all__ = [
+    "COLOURS", "SQUARE", "TINTS", "Key", "benefit", "benefit_keys", "colour", "confidence", "confidence_keys",
+    "design_keys", "designs", "processors", "running",
+]  # fmt: skip
 
 # name → on light, on dark ground; blue and orange are told apart by all eyes (Okabe and Ito 2008)
 COLOURS: Mapping[str, tuple[str, str]] = {
@@ -26,112 +25,28 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "soft": ("#5b6470", "#a0a8b3"),
     "line": ("#d5d9df", "#3a414b"),
     "ground": ("#ffffff", "#14171b"),
+    "raised": ("#f6f7f9", "#1c2026"),
     "blue": ("#0a5ea8", "#74b6f2"),
     "orange": ("#b65300", "#f0a35a"),
     "green": ("#00704f", "#55c7a0"),
     "purple": ("#83479a", "#cd9be0"),
 }
-# the marker colours that matplotlib draws, which the file replaces by CSS variables
-_MARKS = {name: f"#{i + 1:02x}fe{i + 1:02x}" for i, name in enumerate(COLOURS)}
 _PROCESSORS = ("blue", "orange", "green", "purple")
-_CROWDED = 0.27  # of the width: labels that close to each other are numbers only
-_WIDTH = 420  # CSS pixels: fits a phone at nearly its size, two fit beside each other elsewhere
+# those that areas and marks are filled with
+TINTS = (*_PROCESSORS, "ink", "soft")
+SQUARE = "M-7 -5H7V5H-7z"  # of a key to an area
+# of several designs: each has a colour and a mark of its own
+_DESIGNS = (("blue", "circle"), ("orange", "square"), ("green", "diamond"), ("purple", "triangle"), ("ink", "down"),
+            ("soft", "bar"))  # fmt: skip
 
 
-@contextmanager
-def _drawing(name: str, height: int) -> Iterator[tuple[Any, Callable[[str], str]]]:
-    """Axes to draw on, and what turns them into an element with a description, once drawn."""
-    with _quiet():
-        from matplotlib import style
-        from matplotlib.figure import Figure
+class Key(NamedTuple):
+    """A mark and what it means: a path with its class, with a line through it or not."""
 
-    ink, soft, line = (_MARKS[c] for c in ("ink", "soft", "line"))
-    rules: dict[str, Any] = {
-        "svg.fonttype": "none", "svg.hashsalt": f"eeaug {name}", "font.size": 12, "axes.labelsize": 12,
-        "text.color": ink, "axes.labelcolor": soft, "xtick.color": soft, "ytick.color": soft,
-        "axes.edgecolor": line, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-        "grid.color": line, "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.facecolor": "none",
-        "figure.facecolor": "none", "xtick.major.size": 0, "ytick.major.size": 0, "legend.frameon": False,
-        "hatch.linewidth": 0.8, "text.parse_math": False,
-    }  # fmt: skip
-    with style.context(["default", rules]):
-        figure = Figure(figsize=(_WIDTH / 72, height / 72), layout="constrained")
-
-        def finished(description: str) -> str:
-            file = io.StringIO()
-            figure.savefig(file, format="svg", metadata={"Date": None})
-            return _element(file.getvalue(), description)
-
-        yield figure.add_subplot(), finished
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Where matplotlib puts its font cache, and that it takes a moment, is no news."""
-    log = logging.getLogger("matplotlib")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-
-
-def _element(text: str, description: str) -> str:
-    """The <svg> of a file: no XML head, no metadata, no fixed size, no ids but those that are referred to."""
-    from markupsafe import escape
-
-    body = text[text.index("<svg") :].rstrip()
-    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
-    used = set(re.findall(r"""(?:url\(|href=")#([^)"]+)""", body))
-    body = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used or m[1].startswith("at-") else "", body)
-    body = re.sub(r'\s(?:width|height)="[\d.]+pt"', "", body, count=2)
-    for name, mark in _MARKS.items():
-        body = body.replace(mark, f"var(--{name})")
-    body = re.sub(r"\s*\n\s*", "\n", re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL))
-    head = f'<svg class="chart" role="img" aria-label="{escape(description)}"'
-    return body.replace("<svg", head, 1).replace('id="at-', 'data-id="')
-
-
-def running(report: Report) -> str:
-    """How many samples still run after so many MACs; the filled area is the mean."""
-    _, result = shown(report)
-    segments, rates = report["design"]["segments"], result["leave_rates"]
-    with _drawing("running", 260) as (axes, finished):
-        at, share, labels = 0.0, 1.0, []
-        for k, (segment, rate) in enumerate(zip(segments, rates, strict=True)):
-            colour = _MARKS[_of(report, segment["processor"])]
-            for name, macs in (("backbone", segment["macs"]), ("head", segment["head_macs"])):
-                if macs:
-                    fill = {"facecolor": colour, "alpha": 0.4} if name == "backbone" else {"facecolor": "none"}
-                    axes.bar(
-                        at, share, macs, align="edge", edgecolor=colour, linewidth=0.8,
-                        hatch=None if name == "backbone" else "////", gid=f"at-{name}-{k}", **fill,
-                    )  # fmt: skip
-                    at += macs
-            share -= rate
-            if k < len(segments) - 1:
-                labels.append((at, share, k, rate))
-        whole = report["model"]["macs"]
-        axes.plot([0, whole, whole], [1, 1, 0], color=_MARKS["ink"], linewidth=1.2, linestyle=(0, (4, 3)))
-        room = max(at, whole)
-        for i, (x, y, k, rate) in enumerate(labels):
-            left = x > 0.72 * room  # no room to the right of it
-            near = [abs(x - other) < _CROWDED * room for j, (other, *_) in enumerate(labels) if j != i]
-            words = f"{k + 1}" if any(near) else f"exit {k + 1}\n{units.share(rate)} leave"
-            axes.annotate(
-                words, (x, min(y, 0.8)), xytext=(-5 if left else 5, 4), textcoords="offset points",
-                ha="right" if left else "left", va="bottom", fontsize=11, linespacing=1.3,
-            )  # fmt: skip
-        axes.set(xlim=(0, room * 1.01), ylim=(0, 1.06), xlabel="MACs from the input on")
-        axes.set_ylabel("samples that still run")
-        axes.xaxis.set_major_locator(_few())
-        axes.xaxis.set_major_formatter(lambda v, _: _tick(v, units.macs))
-        axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
-        axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
-        return finished(
-            f"Share of samples that still run over MACs; the area is the mean of {units.macs(result['mean_macs'])}."
-        )
+    words: str
+    path: str
+    style: str
+    line: str = ""
 
 
 def processors(report: Report) -> list[str]:
@@ -140,136 +55,200 @@ def processors(report: Report) -> list[str]:
     return list(dict.fromkeys([*used, *report["hardware"]["processors"]]))
 
 
-def _of(report: Report, processor: str) -> str:
+def colour(report: Report, processor: str) -> str:
     """The colour of a processor."""
     return _PROCESSORS[processors(report).index(processor) % len(_PROCESSORS)]
 
 
-def confidence(report: Report, k: int, name: str) -> str:
+def running(report: Report) -> str:
+    """How many samples still run after so many MACs; the filled area is the mean."""
+    _, result = shown(report)
+    segments, rates = report["design"]["segments"], result["leave_rates"]
+    whole = report["model"]["macs"]
+    room = max(whole, sum(s["macs"] + (s["head_macs"] or 0) for s in segments))
+    plot = Plot(
+        Axis("MACs from the input on", 0, room * 1.01, _tick(units.macs)),
+        Axis("samples that still run", 0, 1.06, lambda v: f"{100 * v:.0f} %", 4),
+        WIDE,
+        260,
+    )
+    at, share = 0.0, 1.0
+    plot.line([(0, 1), (whole, 1), (whole, 0)], "given")
+    for k, (segment, rate) in enumerate(zip(segments, rates, strict=True)):
+        tint = colour(report, segment["processor"])
+        for name, macs in (("backbone", segment["macs"]), ("head", segment["head_macs"])):
+            if macs:
+                what = f"to {segment['to']}" if name == "backbone" else f"head of exit {k + 1}"
+                tip = f"{segment['processor']}, {what}: {units.macs(macs)} MACs for {units.share(share)} of samples"
+                style = f"band f-{tint} s-{tint}" if name == "backbone" else f"h-{tint} s-{tint}"
+                plot.bar(at, at + macs, share, style, f"{name}-{k}", tip)
+                at += macs
+        share -= rate
+        if k < len(segments) - 1:
+            plot.label(
+                [(at, y) for y in (share, share + rate)], f"exit {k + 1}\n{units.share(rate)} leave", f"{k + 1}"
+            )
+    mean = units.macs(result["mean_macs"])
+    return plot.svg(f"Share of samples that still run over MACs; the area is the mean of {mean}.")
+
+
+def confidence(report: Report, k: int, place: str, width: int = WIDE) -> str:
     """How sure classifier ``k`` is of the samples that reach it: right ones above the axis, wrong ones below."""
     histograms = report["design"]["confidences"]
     right, wrong = histograms["exits"][k]["right"], histograms["exits"][k]["wrong"]
     exits = report["design"]["exits"]
     limit = exits[k]["threshold"] if k < len(exits) else None
-    width = 1 / histograms["bins"]
-    left = [b * width for b in range(histograms["bins"])]
-    with _drawing(f"confidence {k}", 220) as (axes, finished):
-        axes.bar(left, right, width, align="edge", color=_MARKS["blue"], alpha=0.85, gid="at-right")
-        axes.bar(
-            left, [-w for w in wrong], width, align="edge", color="none", edgecolor=_MARKS["orange"], hatch="////",
-            linewidth=0.8, gid="at-wrong",
-        )  # fmt: skip
-        axes.axhline(0, color=_MARKS["soft"], linewidth=0.8)
-        top, low = max([*right, 1e-9]), max([*wrong, 1e-9])
-        top, low = max(top, low / 5), max(low, top / 5)
-        axes.set(xlim=(0, 1), ylim=(-1.2 * low, 1.28 * top), xlabel="confidence")
-        axes.set_ylabel("of all samples")
-        axes.yaxis.set_major_formatter(lambda v, _: f"{100 * abs(v):.3g} %")
-        axes.grid(axis="x", visible=False)
-        axes.text(0.02, 1.13 * top, "right ▲", color=_MARKS["blue"], va="center", fontsize=11)
-        axes.text(0.02, -1.0 * low, "wrong ▼", color=_MARKS["orange"], va="center", fontsize=11)
-        if limit is not None:
-            axes.axvline(limit, color=_MARKS["ink"], linewidth=1.4)
-            near = limit > 0.6
-            axes.text(
-                limit + (-0.012 if near else 0.012), 1.19 * top,
-                f"goes on │ leaves ≥ {units.threshold(limit)}" if near else f"≥ {units.threshold(limit)} leaves",
-                ha="right" if near else "left", va="center", fontsize=11,
-            )  # fmt: skip
-        return finished(f"Histogram of confidence at {name}, right and wrong answers")
+    bins = histograms["bins"]
+    top, low = max([*right, 1e-9]), max([*wrong, 1e-9])
+    top, low = max(top, low / 5), max(low, top / 5)
+    plot = Plot(
+        Axis("confidence", 0, 1, lambda v: f"{v:g}"),
+        Axis("of all samples", -1.1 * low, 1.05 * top, lambda v: f"{100 * abs(v):.3g} %", 4),
+        width,
+        220,
+        headline=True,
+    )
+    for b in range(bins):
+        shares = f"{units.share(right[b])} right, {units.share(wrong[b])} wrong"
+        tip = f"confidence {b / bins:g} to {(b + 1) / bins:g}: {shares}, of all samples"
+        for high, style, name in ((right[b], "right", "right"), (-wrong[b], "h-orange s-orange", "wrong")):
+            if high:
+                plot.bar(b / bins, (b + 1) / bins, high, style, name, tip)
+    if limit is not None:
+        plot.limit(limit, f"leaves ≥ {units.threshold(limit)}")
+    return plot.svg(f"Histogram of confidence at {place}, right and wrong answers")
 
 
-def benefit(report: Report, cost: str) -> str:
+def confidence_keys(report: Report) -> Iterator[Key]:
+    """What the bars and the line of `confidence` are."""
+    yield Key("right", SQUARE, "right")
+    yield Key("wrong", SQUARE, "h-orange s-orange")
+    if any(exit_["threshold"] is not None for exit_ in report["design"]["exits"]):
+        yield Key("threshold", "M0 -7V7", "limit")
+
+
+def benefit(report: Report, cost: str, width: int = NARROW) -> str:
     """What accuracy drops buy of one cost on choose, with the design and its operating points."""
     title, text = FIGURES[cost].words, units.quantity(FIGURES[cost].unit)
     curve = [p for p in report["benefit_curve"] if p[cost] is not None]
-    budget, points = report["settings"]["max_accuracy_drop"], report["operating_points"]
-    given = report["baseline"]["choose"]
-    mine = [p for p in curve if p["chosen"]]
-    marked = [
-        (p["name"], p["predicted"][cost], given["accuracy"] - p["predicted"]["accuracy"])
-        for p in points if p["name"] != "default" and p["predicted"][cost] is not None
-    ]  # fmt: skip
+    budget, given = report["settings"]["max_accuracy_drop"], report["baseline"]["choose"]
+    mine, marked = [p for p in curve if p["chosen"]], _points(report, cost)
     highest = max([1.6 * (budget or 0), *(1.25 * d for _, _, d in marked), *(1.4 * p["drop"] for p in mine), 0.02])
-    with _drawing(f"benefit {cost}", 300) as (axes, finished):
-        front = sorted((p[cost], p["drop"]) for p in curve if cost in p["fronts"])
-        rest = [(p[cost], p["drop"]) for p in curve if cost not in p["fronts"] and not p["chosen"]]
-        blue, orange, ink, soft = (_MARKS[c] for c in ("blue", "orange", "ink", "soft"))
-        if rest:
-            axes.plot(*zip(*rest, strict=True), "o", color=soft, markersize=3.5, fillstyle="none", gid="at-rest",
-                      label="dominated here")  # fmt: skip
-        if front:
-            axes.plot(*zip(*front, strict=True), "-o", color=blue, markersize=3.5, linewidth=1.2, gid="at-front",
-                      drawstyle="steps-post", label="best for the drop")  # fmt: skip
-        if given[cost] is not None:
-            axes.plot([given[cost]], [0], "s", color=ink, fillstyle="none", markersize=7, label="given model")
-        if marked:
-            axes.plot([x for _, x, _ in marked], [y for *_, y in marked], "^", color=orange, markersize=7,
-                      gid="at-points", label="operating point")  # fmt: skip
-        if mine:
-            axes.plot([mine[0][cost]], [mine[0]["drop"]], "D", color=orange, markersize=8, gid="at-chosen",
-                      label="this design")  # fmt: skip
-        for x, y in dict.fromkeys((x, y) for _, x, y in marked):
-            names = ", ".join(name for name, *at in marked if at == [x, y])
-            axes.annotate(names, (x, y), xytext=(8, -4), textcoords="offset points", fontsize=11)
-        if budget is not None:
-            axes.axhline(budget, color=soft, linewidth=1, linestyle=(0, (4, 3)))
-            axes.text(0.995, budget, f"budget {units.points(budget, signed=False)}", ha="right", va="bottom",
-                      fontsize=11, color=soft, transform=axes.get_yaxis_transform())  # fmt: skip
-        lowest = min([0.0, *(p["drop"] for p in curve)])
-        axes.set(ylim=(lowest - 0.06 * highest, highest), xlabel=title)
-        axes.set_ylabel(f"{drop_name(report)} on the calibration set")
-        axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(_few())
-        axes.xaxis.set_major_formatter(lambda v, _: _tick(v, text))
-        axes.yaxis.set_major_formatter(lambda v, _: units.points(v, signed=False))
-        drawn = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
-        order = ("this design", "operating point", "given model", "best for the drop", "dominated here")
-        axes.figure.legend(
-            handles=[drawn[name] for name in order if name in drawn],
-            loc="outside upper left", ncols=3, fontsize=11, handletextpad=0.4, columnspacing=1.2, borderpad=0,
-        )  # fmt: skip
-        return finished(
-            f"{drop_name(report)} on the calibration set over {title}, of the best designs, with the chosen one"
-        )
+    lowest = min([0.0, *(p["drop"] for p in curve)]) - 0.07 * highest
+    furthest = max(
+        [p[cost] for p in curve if p["drop"] <= highest] + [x for _, x, _ in marked] + [given[cost] or 0]
+    )
+    plot = Plot(
+        Axis(title, 0, 1.06 * furthest or 1.0, _tick(text)),
+        Axis(f"{drop_name(report)}, calibration set", lowest, highest, lambda v: units.points(v, signed=False)),
+        width,
+        270,
+    )
+
+    def tip(words: str, x: float, drop: float) -> str:
+        return f"{words}: {text(x)}, {units.points(drop, signed=False)}"
+
+    if budget is not None:
+        plot.line([(0, budget), (plot.x.high, budget)], "budget")
+    front = sorted((p[cost], p["drop"], _exits(p)) for p in curve if cost in p["fronts"])
+    if front:
+        plot.line([(x, y) for x, y, _ in front], "front", steps=True)
+    for p in curve:
+        if cost not in p["fronts"] and not p["chosen"]:
+            plot.mark(p[cost], p["drop"], "circle", 2.2, "rest", "rest", tip(_exits(p), p[cost], p["drop"]))
+    for x, y, exits in front:
+        plot.mark(x, y, "circle", 2.2, "f-blue", "front", tip(exits, x, y))
+    if given[cost] is not None:
+        plot.mark(given[cost], 0, "square", 4.5, "hollow", "given", tip("given model", given[cost], 0.0))
+    for name, x, y in marked:
+        plot.mark(x, y, "triangle", 4.5, "f-orange", "points", tip(name, x, y))
+    for p in mine:
+        plot.mark(p[cost], p["drop"], "diamond", 5, "f-orange", "chosen", tip("this design", p[cost], p["drop"]))
+    for x, y in dict.fromkeys((x, y) for _, x, y in marked):
+        plot.label([(x, y)], ", ".join(name for name, *at in marked if at == [x, y]))
+    if budget is not None:
+        places = [(share * plot.x.high, budget) for share in (0.85, 0.7, 0.55, 0.4, 0.25)]
+        plot.label(places, f"budget {units.points(budget, signed=False)}", style="soft")
+    return plot.svg(f"{drop_name(report)} over {title}, of the best designs, with the chosen one")
 
 
-def _few() -> Any:
-    from matplotlib.ticker import MaxNLocator
+def _points(report: Report, cost: str) -> list[tuple[str, float, float]]:
+    """Name, cost and drop of the operating points but the design itself."""
+    given = report["baseline"]["choose"]["accuracy"]
+    return [
+        (point["name"], point["predicted"][cost], given - point["predicted"]["accuracy"])
+        for point in report["operating_points"]
+        if point["name"] != "default" and point["predicted"][cost] is not None
+    ]
 
-    return MaxNLocator(nbins=5)
+
+def _exits(point: Report) -> str:
+    return f"exits at {', '.join(point['exits'])}" if point["exits"] else "no exits"
 
 
-def _tick(value: float, text: Callable[[float | None], str]) -> str:
-    """Axis labels without digits that say nothing: "2.500 M" → "2.5 M"."""
-    if not value:
-        return "0"
-    number, _, unit = text(value).partition(" ")
-    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}".rstrip()
+def benefit_keys(report: Report) -> Iterator[Key]:
+    """What the marks of `benefit` are."""
+    curve = report["benefit_curve"]
+    if any(p["chosen"] for p in curve):
+        yield Key("this design", shape("diamond", 5), "f-orange")
+    if _points(report, "mean_macs"):
+        yield Key("operating point", shape("triangle", 4.5), "f-orange")
+    yield Key("given model", shape("square", 4.5), "hollow")
+    yield Key("best for the drop", shape("circle", 2.5), "f-blue", "front")
+    if any(not p["chosen"] and len(p["fronts"]) < 3 for p in curve):
+        yield Key("dominated here", shape("circle", 2.5), "rest")
+
+
+def _tick(text: Callable[[float | None], str]) -> Callable[[float], str]:
+    """Numbers of steps without digits that say nothing: "2.500 M" → "2.5 M"."""
+
+    def short(value: float) -> str:
+        if not value:
+            return "0"
+        number, _, unit = text(value).partition(" ")
+        return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}".rstrip()
+
+    return short
 
 
 def designs(compared: Sequence[Named]) -> str:
     """Accuracy drop over mean MACs of several designs, each with its operating points."""
-    colours = [_MARKS[c] for c in ("blue", "orange", "green", "purple", "ink", "soft")]
-    with _drawing("designs", 320) as (axes, finished):
-        large: list[Any] = []
-        for i, design in enumerate(compared):
-            given, result = shown(design.report)
-            split = "measured" if design.report["design"]["measured"] is not None else "predicted"
-            every = [p[split] for p in design.report["operating_points"]] or [result]
-            at = sorted((m["mean_macs"] / given["mean_macs"], given["accuracy"] - m["accuracy"]) for m in every)
-            colour, marker = colours[i % len(colours)], "osD^vPX"[i % 7]
-            axes.plot(*zip(*at, strict=True), "-", color=colour, linewidth=1, marker=marker, markersize=4)
-            large += axes.plot(
-                [result["mean_macs"] / given["mean_macs"]], [given["accuracy"] - result["accuracy"]], marker,
-                color=colour, markersize=9, gid=f"at-design-{i}",
-            )  # fmt: skip
-        axes.set(xlabel="mean MACs against the given model")
-        axes.set_ylabel("accuracy drop")
-        axes.xaxis.set_major_formatter(lambda v, _: f"{100 * v:.3g} %")
-        axes.yaxis.set_major_formatter(lambda v, _: units.points(v, signed=False))
-        axes.figure.legend(
-            large, [design.name for design in compared],
-            loc="outside upper left", ncols=2, fontsize=11, handletextpad=0.4, borderpad=0,
-        )  # fmt: skip
-        return finished("Accuracy drop over mean MACs of the designs")
+    every = [_of_design(design.report) for design in compared]
+    costs = [x for at in every for _, x, _ in at]
+    drops = [y for at in every for *_, y in at]
+    room = max(max(drops) - min(drops), 0.002)
+    plot = Plot(
+        Axis("mean MACs against the given model", 0, 1.05 * max(1.0, *costs), lambda v: f"{100 * v:.3g} %"),
+        Axis("accuracy drop", min(drops) - 0.12 * room, max(drops) + 0.12 * room,
+             lambda v: units.points(v, signed=False)),
+        WIDE, 280,
+    )  # fmt: skip
+    for i, at in enumerate(every):
+        tint, _ = _DESIGNS[i % len(_DESIGNS)]
+        plot.line(sorted((x, y) for _, x, y in at), f"thin s-{tint}")
+    for i, (design, at) in enumerate(zip(compared, every, strict=True)):
+        tint, kind = _DESIGNS[i % len(_DESIGNS)]
+        for name, x, y in at[::-1]:  # the design itself last, and on top
+            words = design.name if name == "default" else f"{design.name}, {name}"
+            tip = f"{words}: {100 * x:.1f} % of the MACs, {units.points(y, signed=False)}"
+            large = name == "default"
+            plot.mark(x, y, kind, 5.5 if large else 2.8, f"f-{tint}", f"design-{i}" if large else "point", tip)
+    return plot.svg("Accuracy drop over mean MACs of the designs")
+
+
+def design_keys(compared: Sequence[Named]) -> Iterator[Key]:
+    """Which mark is whose."""
+    for i, design in enumerate(compared):
+        tint, kind = _DESIGNS[i % len(_DESIGNS)]
+        yield Key(design.name, shape(kind, 5.5), f"f-{tint}")
+
+
+def _of_design(report: Report) -> list[tuple[str, float, float]]:
+    """Name, share of the given model's MACs and accuracy drop: of the design ("default"), then its other points."""
+    given, result = shown(report)
+    split = "measured" if report["design"]["measured"] is not None else "predicted"
+    others = [(point["name"], point[split]) for point in report["operating_points"] if point["name"] != "default"]
+    return [
+        (name, m["mean_macs"] / given["mean_macs"], given["accuracy"] - m["accuracy"])
+        for name, m in (("default", result), *others)
+    ]

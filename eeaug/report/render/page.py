@@ -1,7 +1,14 @@
-"""report.json as one HTML page with charts: no network, no script, light and dark, for a phone and for paper."""
+"""report.json as one HTML page with charts: no network, light and dark, for a phone and for paper.
+
+A few lines of script show values and sort tables; without them all is there. The page's own policy allows that
+script and its style sheet, by their hashes, and nothing else.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
@@ -14,12 +21,16 @@ from markupsafe import Markup
 import eeaug
 from eeaug.report import units
 from eeaug.report.render import block_picture, charts
+from eeaug.report.render.charts import Key
+from eeaug.report.render.glossary import Glossary
+from eeaug.report.render.plot import NARROW, WIDE
 from eeaug.report.words import (
     alternatives,
     battery,
     counted,
     details,
     facts,
+    no_exit,
     quantised,
     remote,
     reproduce,
@@ -137,34 +148,61 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         inputs=reproduce.inputs(manifest),
         sidecar=reproduce.sidecar(report, manifest), sidecar_name=reproduce.sidecar_name(report),
         versions=reproduce.versions(report, manifest), retargeted="retargeted_from" in manifest, **_paths(report),
-        tables=_tables(report),
+        tables=_tables(report), why=no_exit.why(report, place),
         sampled=units.sample(report["model"]["input_shape"], inputs),
     )  # fmt: skip
-    return _with_contents(text)
+    return _finished(text)
 
 
-def _with_contents(text: str) -> str:
-    """The page with links to its sections, in their order."""
+def _finished(text: str) -> str:
+    """The page with links to its sections, in their order, and with the policy that allows what it is made of."""
     sections = re.findall(r'<section id="([\w-]+)">\s*<h2>(.*?)</h2>', text)
     links = (f'<a href="#{name}">{title}</a>' for name, title in sections)
-    return text.replace("<!-- contents -->", "".join(links), 1)
+    text = text.replace("<!-- contents -->", "".join(links), 1)
+    hashes = {
+        kind: " ".join(
+            f"'sha256-{_sha256(part)}'" for part in re.findall(f"<{kind}>(.*?)</{kind}>", text, re.DOTALL)
+        )
+        for kind in ("style", "script")
+    }
+    policy = "; ".join(["default-src 'none'", *(f"{kind}-src {h}" for kind, h in hashes.items()), "base-uri 'none'",
+                        "form-action 'none'"])  # fmt: skip
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    return text.replace("<!-- policy -->", meta, 1)
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def compare(designs: Sequence[Named], use: Use | None = None) -> str:
     """The page of several designs side by side."""
-    return _template("compare.html", None).render(
-        designs=designs, sentence=comparing.sentence(designs), lines=comparing.rows(designs, use),
-        notes=comparing.notes(designs, use),
-        chart=Markup(charts.designs(designs)),
+    short = [Named(name, design.report) for name, design in zip(_short(designs), designs, strict=True)]
+    text = _template("compare.html", None).render(
+        designs=short, full=[design.name for design in designs], sentence=comparing.sentence(short),
+        lines=comparing.rows(short, use), notes=comparing.notes(designs, use),
+        chart=Markup(charts.designs(short)), design_keys=list(charts.design_keys(short)),
     )  # fmt: skip
+    return _finished(text)
+
+
+def _short(designs: Sequence[Named]) -> list[str]:
+    """Names without the directories that all have in common."""
+    names = [design.name for design in designs]
+    try:
+        common = os.path.commonpath([os.path.split(name)[0] for name in names])
+    except ValueError:  # some from here, some from the root
+        return names
+    return [name[len(common) :].lstrip(os.sep) if common else name for name in names]
 
 
 def inspected(model: Report) -> str:
     """The page of a model's blocks; ``model`` is what `eeaug inspect --json` prints."""
-    return _template("inspect.html", None).render(
+    text = _template("inspect.html", None).render(
         model=model, picture=Markup(block_picture.svg(model, heading=False)),
         macs=units.macs, seconds=units.seconds, joules=units.joules, size=units.size, sample=units.sample,
     )  # fmt: skip
+    return _finished(text)
 
 
 def _template(name: str, report: Report | None) -> jinja2.Template:
@@ -172,18 +210,23 @@ def _template(name: str, report: Report | None) -> jinja2.Template:
         loader=jinja2.FunctionLoader(_page), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=_harmless,
     )  # fmt: skip
-    processors = charts.processors(report) if report else []
+    glossary = Glossary()
     environment.filters |= {
+        # with the context, so that jinja does not link what is never shown
+        "linked": jinja2.pass_context(lambda _, *words: glossary.linked(*words)),
         "unit": lambda key: _METRIC_UNITS.get(key, "share"),
         "tone": lambda better: {True: "good", False: "bad"}.get(better, ""),
         "sign": lambda change: "" if abs(change) < 5e-5 else "good" if change > 0 else "bad",
-        "css": lambda number: f"{number:.6g}",
-        "tint": lambda processor: f"tint-{processors.index(processor) % 4}",
+        "css": lambda number: f"{max(number, 0.0):.6g}",  # a sum of shares may be a hair below
+        "tint": lambda processor: charts.colour(report or {}, processor),
     }
     environment.globals |= {
         "version": eeaug.__version__,
         "colours": charts.COLOURS,
+        "tints": charts.TINTS,
         "style": Markup(_page("style.css")),
+        "script": Markup(_page("page.js")),
+        "terms": lambda: list(glossary.used()),
     }
     return environment.get_template(name)
 
@@ -215,45 +258,72 @@ def _stages(report: Report) -> Iterator[dict[str, Any]]:
 def _charts(report: Report) -> dict[str, Any]:
     design = report["design"]
     names = [f"exit {k + 1}, {exit_['location']}" for k, exit_ in enumerate(design["exits"])] + ["output"]
+    width = _width(len(names))
     known = [key for key in FIGURES if any(key in point["fronts"] for point in report["benefit_curve"])]
     return {
         "running": Markup(charts.running(report)) if design["exits"] else "",
-        "benefit": [Markup(charts.benefit(report, key)) for key in known],
-        "confidence": [(name, Markup(charts.confidence(report, k, name))) for k, name in enumerate(names)],
+        "benefit": [Markup(charts.benefit(report, key, _width(len(known)))) for key in known],
+        "benefit_keys": list(charts.benefit_keys(report)),
+        "confidence": [(name, Markup(charts.confidence(report, k, name, width))) for k, name in enumerate(names)],
+        "confidence_keys": list(charts.confidence_keys(report)),
     }
+
+
+def _width(number: int) -> int:
+    """Of each of so many charts: style.css has two or three columns for them."""
+    return WIDE if number in (1, 2, 4) else NARROW
 
 
 def _paths(report: Report) -> dict[str, Any]:
     """Bars of latency: for every classifier the pieces of its path, as percentages of the longest bar."""
     design, limit = report["design"], report["settings"]["max_latency_s"]
-    segments = design["segments"]
+    segments, exits = design["segments"], design["exits"]
     given, _ = facts.shown(report)
     if any(segment["latency_s"] is None for segment in segments):
-        return {"paths": [], "used": [], "any_sent": False, "limit_shown": None, "baseline_width": 0.0}
+        return {"paths": [], "path_keys": [], "limit_shown": None, "baseline_width": 0.0, "whole_time": ""}
     total = sum(segment["latency_s"] for segment in segments)
     longest = max(total, given["worst_latency_s"] or 0.0)
     limit_shown = limit if limit is not None and limit <= 1.5 * longest else None
     scale = 100 / max(longest, limit_shown or 0.0, 1e-30)
     pieces: list[dict[str, Any]] = []
     paths = []
+    left = 0.0
     for k, segment in enumerate(segments):
         sent, head = segment["received_latency_s"], segment["head_latency_s"]
-        for kind, seconds in (("sent", sent), ("body", segment["latency_s"] - sent - head), ("head", head)):
+        tint = charts.colour(report, segment["processor"])
+        for what, style, seconds in (
+            ("hand-over and wake-up", "f-ink", sent),
+            ("backbone", f"f-{tint}", segment["latency_s"] - sent - head),
+            ("head", f"h-{tint} s-{tint}", head),
+        ):
             if seconds > 0:
-                what = {"sent": "hand-over and wake-up", "body": "backbone", "head": "head"}[kind]
                 title = f"{segment['stage']}, {what}: {units.seconds(seconds)}"
-                piece = {"kind": kind, "processor": segment["processor"], "width": scale * seconds, "title": title}
-                pieces.append(piece)
-        exits = design["exits"]
+                pieces.append({"left": left, "width": scale * seconds, "style": style, "title": title})
+                left += scale * seconds
         name = f"leaving at exit {k + 1}, {exits[k]['location']}" if k < len(exits) else "reaching the output"
         paths.append({"name": name, "pieces": list(pieces)})
     return {
         "paths": paths,
-        "used": list(dict.fromkeys(segment["processor"] for segment in segments)),
-        "any_sent": any(segment["received_latency_s"] > 0 for segment in segments),
+        "path_keys": list(_path_keys(report, limit_shown)),
         "limit_shown": None if limit_shown is None else scale * limit_shown,
         "baseline_width": scale * (given["worst_latency_s"] or 0.0),
+        "whole_time": units.seconds(given["worst_latency_s"]),
     }
+
+
+def _path_keys(report: Report, limit: float | None) -> Iterator[Key]:
+    """What the pieces of the bars are."""
+    design = report["design"]
+    used = list(dict.fromkeys(segment["processor"] for segment in design["segments"]))
+    for processor in used:
+        yield Key(processor, charts.SQUARE, f"f-{charts.colour(report, processor)}")
+    if design["exits"]:
+        tint = charts.colour(report, used[0])
+        yield Key("exit's head", charts.SQUARE, f"h-{tint} s-{tint}")
+    if any(segment["received_latency_s"] > 0 for segment in design["segments"]):
+        yield Key("hand-over and wake-up", charts.SQUARE, "f-ink")
+    if limit is not None:
+        yield Key(f"limit {units.seconds(limit)}", "M0 -8V8", "limit")
 
 
 def _tables(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...], str]]:

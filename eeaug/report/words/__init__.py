@@ -15,5 +15,6 @@ From first to last:
     battery       how long a battery lasts
     reproduce     how to get the same bundle again
     next_steps    commands that make sense now
+    no_exit       why nothing leaves early
     compare       several designs side by side
 """

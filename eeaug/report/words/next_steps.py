@@ -9,7 +9,7 @@ from pathlib import Path
 from eeaug.report.words.counted import DEVICE_FORMATS
 from eeaug.report.words.facts import Report, is_blank
 
-__all__ = ["MOST", "steps"]
+__all__ = ["MOST", "looser", "steps"]
 
 MOST = 3  # that are shown
 LOOSER = 1.05  # what is asked for where so much would have been enough
@@ -23,9 +23,9 @@ def steps(report: Report, place: Path, given: Sequence[str] = ()) -> tuple[tuple
     here, asked = shlex.quote(str(place)), report["settings"]
     possible = []
     blank = is_blank(report)  # whose bundle has neither classes nor files for devices
-    looser = None if blank else _looser(report)
-    if looser is not None:
-        possible.append((f"eeaug retarget {here} {looser} -o {_beside(place, 'looser')}", "a design with exits"))
+    other = looser(report, str(place))
+    if other is not None:
+        possible.append(other)
     elif not blank and report["design"]["exits"] and report["promise"]["promise"] == "expected":
         possible.append((f"eeaug certify {here} --data NEW.npz", "prove the budget on field data"))
     written = [kind for kind in ("c-int8", "c") if kind in asked["formats"]]
@@ -44,8 +44,16 @@ def steps(report: Report, place: Path, given: Sequence[str] = ()) -> tuple[tuple
     return tuple(possible[:MOST])
 
 
-def _looser(report: Report) -> str | None:
-    """The option under which something leaves early, where nothing does as so little could be promised."""
+def looser(report: Report, place: str) -> tuple[str, str] | None:
+    """The command after which something leaves early, where nothing does as so little could be promised."""
+    option = None if is_blank(report) else _option(report)
+    if option is None:
+        return None
+    other = _beside(Path(place), "looser")
+    return f"eeaug retarget {shlex.quote(place)} {option} -o {other}", "a design with exits"
+
+
+def _option(report: Report) -> str | None:
     promise, asked = report["promise"], report["settings"]
     if report["design"]["exits"] or asked["max_accuracy_drop"] is None:
         return None
