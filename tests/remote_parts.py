@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from eeaug.bundle.device_entries import IDENTITY, TritonStage
 from eeaug.bundle.entries import Handover, Manifest, StageEntry
+from eeaug.cascade.encoding import Encoding
 from eeaug.cascade.output import Decision
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.runtime import Cascade, far
@@ -23,7 +24,7 @@ from eeaug.runtime import Cascade, far
 CLASSES, WIDTH = 4, 6
 LENGTH = "Inference-Header-Content-Length"
 KEPT = (LENGTH.lower(), "content-type")
-NUMPY = {"FP32": np.float32, "INT64": np.int64}
+NUMPY = {"FP32": np.float32, "INT64": np.int64, "FP16": np.float16, "INT8": np.int8}
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -55,11 +56,12 @@ class Session:
 
 @dataclass(frozen=True)
 class Parts:
-    """``processors`` of the stages; those on "cloud" are a server's."""
+    """``processors`` of the stages; those on "cloud" are a server's, and are sent tensors in this ``encoding``."""
 
     processors: tuple[str, ...]
     reuse: bool = False
     ensemble: bool = True
+    encoding: Encoding | None = None
     layers: tuple[Layer, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +87,7 @@ class Parts:
                     input_name=f"h{k}",
                     input_shape=(WIDTH,),
                     probabilities="p",
-                    handover=None if last else Handover(f"h{k + 1}", (WIDTH,), 4 * WIDTH),
+                    handover=None if last else Handover(f"h{k + 1}", (WIDTH,), 4 * WIDTH, self._between(k)),
                     reuse=tuple(np.full(k + 1, 0.5)) if self.reuse and k else None,
                     threshold=None if last else 0.6,
                     metric="max-softmax",
@@ -97,6 +99,10 @@ class Parts:
                 )
             )
         return tuple(stages)
+
+    def _between(self, k: int) -> Encoding | None:
+        """Of what stage ``k`` sends to a server."""
+        return self.encoding if self.processors[k : k + 2] == ("near", "cloud") else None
 
     def cascade(self, url: str | None = None, deadline_s: float = 5.0) -> Cascade:
         """All of it here, or the stages on "cloud" at a URL."""
@@ -125,7 +131,10 @@ class Parts:
     def _model(self, k: int, end: int) -> Callable[[Arrays], Arrays]:
         def compute(given: Arrays) -> Arrays:
             outputs: Arrays = {}
-            x = given[f"h{k}"]
+            x, encoding = given[f"h{k}"], self._between(k - 1) if k else None
+            if encoding is not None:
+                assert x.dtype == encoding.encoded(np.zeros(1, np.float32)).dtype
+                x = encoding.decoded(x)
             for i in range(k, end):
                 p, x = self.layers[i].compute(x)
                 prefix = f"{i - k}_" if end - k > 1 else ""
@@ -247,7 +256,7 @@ class Served:
         model = self.models.get(request.match_info["name"])
         if model is None:
             return web.json_response({"error": "unknown model"}, status=404)
-        body = await request.read()
+        body = await request.read()  # without its compression
         length = int(request.headers.get(LENGTH, len(body)))
         asked = json.loads(body[:length])
         given: Arrays = {}

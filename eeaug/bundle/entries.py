@@ -206,6 +206,15 @@ class Manifest:
         int8_stages = (stage.int8 for stage in self.stages[:-1])
         return {**listed, DEFAULT: tuple(None if int8 is None else int8.threshold for int8 in int8_stages)}
 
+    @property
+    def plain(self) -> Manifest:
+        """With hand-overs as stages give them, whatever links make of them."""
+        stages = [
+            stage if stage.handover is None else replace(stage, handover=replace(stage.handover, encoding=None))
+            for stage in self.stages
+        ]
+        return replace(self, stages=tuple(stages))
+
     def adding(self, name: str, added: Added) -> Manifest:
         """With what the format of this name adds."""
         nothing: Mapping[str, Any] = {}

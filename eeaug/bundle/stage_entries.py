@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from eeaug.bundle.device_entries import TflmStage, TritonStage, VelaStage
+from eeaug.cascade.encoding import Encoding
 from eeaug.cascade.output import Quantised
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.schema.design import CHOICES
@@ -17,18 +18,21 @@ __all__ = ["Handover", "Int8Stage", "Returned", "StageEntry", "there"]
 
 @dataclass(frozen=True)
 class Handover:
-    """A tensor that goes on to the next stage: shape and bytes of one sample."""
+    """A tensor that goes on to the next stage: shape and bytes of one sample, and how a link carries it."""
 
     name: str
     shape: tuple[int, ...]
     bytes: int
+    encoding: Encoding | None = None
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> Handover:
-        return cls(entry["name"], tuple(entry["shape"]), entry["bytes"])
+        encoding = Encoding.from_dict(entry["encoding"]) if "encoding" in entry else None
+        return cls(entry["name"], tuple(entry["shape"]), entry["bytes"], encoding)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "shape": list(self.shape), "bytes": self.bytes}
+        encoding = there(encoding=self.encoding)
+        return {"name": self.name, "shape": list(self.shape), "bytes": self.bytes, **encoding}
 
 
 @dataclass(frozen=True)

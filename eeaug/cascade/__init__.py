@@ -8,6 +8,7 @@ A line of code here may touch arrays: no model, no file, no framework.
     waiting          samples that wait until there are enough of them to go on together
     blank_rule       when a model's own outputs say that a sample holds nothing
     passage          these sent through thresholds: where a sample leaves, what it costs, what is right
+    encoding         tensors in fewer bits on their way over a link
     predictions      what a cascade has decided of samples, where, how surely
     tables           exact and independent scores of all thresholds
     combining        a later decision that hears the earlier classifiers

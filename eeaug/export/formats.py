@@ -95,12 +95,14 @@ class Format:
     """``module`` of this package; ``needs``: what it imports → what pip installs for it.
 
     ``like``: "model", the files decide as the augmented model does; "int8", as the int8 stages in LiteRT do; None:
-    they are a network of their own, which is measured as one, and there is no ``check``.
+    they are a network of their own, which is measured as one, and there is no ``check``. ``over_links``: its files
+    take hand-overs as links carry them; those of others as stages give them.
     """
 
     module: str
     needs: Mapping[str, str] = field(default_factory=dict)
     like: str | None = "model"
+    over_links: bool = False
 
     def write(self, work: Work) -> Added:
         added: Added = self._module().write(work)
@@ -108,6 +110,7 @@ class Format:
 
     def check(self, work: Work, reference: Any) -> Checked:
         """``reference``: a verify.Reference."""
+        work = work if self.over_links else replace(work, manifest=work.manifest.plain)
         checked: Checked = self._module().check(work, reference)
         return checked
 
@@ -134,7 +137,7 @@ FORMATS: Mapping[str, Format] = {
     "tflm": Format("tflm", {"tflite_micro": "'eeaug[mcu]'"}, like="int8"),
     "c": Format("c", {"emx_onnx_cgen": "'eeaug[c]'"}),
     "c-int8": Format("c_int8", LITERT, like="int8"),
-    "triton": Format("triton"),
+    "triton": Format("triton", over_links=True),
     "vela": Format("vela", {"ethosu": "'eeaug[npu]'"}, like="int8"),
 }
 

@@ -14,15 +14,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from numpy.typing import NDArray
+
 from eeaug.bundle.device_entries import IDENTITY, TritonStage
-from eeaug.bundle.entries import Added, StageEntry
+from eeaug.bundle.entries import Added, Handover, StageEntry
+from eeaug.cascade.encoding import Encoding
 from eeaug.export import names
 from eeaug.export.formats import Checked, Work
 from eeaug.export.verify import Reference
+from eeaug.frameworks.runners import Runner
 from eeaug.hardware import Hardware
 from eeaug.runtime import Cascade
 from eeaug.settings import Contradiction
@@ -33,7 +37,7 @@ FOLDER = "triton"
 VERSION = "1"
 MAX_BATCH = 64  # rows that the server joins at most
 QUEUE_DELAY_US = 500  # that a request may wait for others
-TYPES = {1: "TYPE_FP32", 6: "TYPE_INT32", 7: "TYPE_INT64", 10: "TYPE_FP16"}  # by onnx.TensorProto
+TYPES = {1: "TYPE_FP32", 3: "TYPE_INT8", 6: "TYPE_INT32", 7: "TYPE_INT64", 10: "TYPE_FP16"}  # by onnx.TensorProto
 DIGITS = 13  # of the hash: 52 bits, which JSON's numbers hold exactly
 
 Tensors = Sequence[tuple[str, str, Sequence[int]]]  # name, type, shape of one sample
@@ -59,7 +63,7 @@ def write(work: Work) -> Added:
     facts: list[TritonStage | None] = []
     tensors: list[tuple[Tensors, Tensors]] = []
     root = work.directory / FOLDER
-    for stage, far in zip(stages, remote, strict=True):
+    for k, (stage, far) in enumerate(zip(stages, remote, strict=True)):
         if not far:
             files.append(None)
             facts.append(None)
@@ -68,7 +72,8 @@ def write(work: Work) -> Added:
         content = (work.directory / stage.files["onnx"]).read_bytes()
         digest = hashlib.sha256(content).hexdigest()[:DIGITS]
         entry = TritonStage(f"{prefix}-{stage.name}-{digest}", int(digest, 16))
-        model = identified(onnx.load_from_string(content), entry.identity)
+        sent = None if k == 0 else stages[k - 1].handover
+        model = identified(decoding(onnx.load_from_string(content), sent), entry.identity)
         inputs, outputs = _tensors(model.graph.input), _tensors(model.graph.output)
         (root / entry.model / VERSION).mkdir(parents=True)
         path = f"{FOLDER}/{entry.model}/{VERSION}/model.onnx"
@@ -95,18 +100,63 @@ def write(work: Work) -> Added:
 
 def check(work: Work, reference: Reference) -> Checked:
     """Run the servers' files here, each on what the stage before hands over."""
-    stages = [
+    manifest = work.manifest
+    stages = tuple(
         stage if stage.triton is None else replace(stage, files={**stage.files, "onnx": stage.files["triton"]})
-        for stage in work.manifest.stages
-    ]
-    cascade = Cascade.load(work.directory, replace(work.manifest, stages=tuple(stages)), work.threads)
-    return reference.check("triton", cascade.answers(work.x))
+        for stage in manifest.stages
+    )
+    cascade = Cascade.load(work.directory, replace(manifest, stages=stages), work.threads)
+    sessions: list[Runner] = list(cascade.sessions)
+    for k in range(1, len(stages)):
+        sent = stages[k - 1].handover
+        if stages[k].triton is not None and sent is not None and sent.encoding is not None:
+            sessions[k] = _Encoded(sessions[k], sent.name, sent.encoding)
+    answers = replace(cascade, sessions=tuple(sessions)).answers(work.x)
+    if any(s.handover is not None and s.handover.encoding is not None for s in stages):
+        here = Cascade.load(work.directory, manifest, work.threads)
+        reference = Reference.of(manifest.decision, manifest.stages, here.answers(work.x))
+    return reference.check("triton", answers)
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """A server's file, given what a near side sends."""
+
+    runner: Runner
+    name: str
+    encoding: Encoding
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        return self.runner.run(outputs, {**inputs, self.name: self.encoding.encoded(inputs[self.name])})
 
 
 def ensemble_name(prefix: str, models: Sequence[str]) -> str:
     """Of what these models are together on a server."""
     digest = hashlib.sha256("\n".join(models).encode()).hexdigest()[:DIGITS]
     return f"{prefix}-{digest}"
+
+
+def decoding(model: Any, sent: Handover | None) -> Any:
+    """An onnx.ModelProto that is given its hand-over as it was sent; itself where that is as it takes it."""
+    from onnx import TensorProto, helper
+
+    encoding = None if sent is None else sent.encoding
+    if sent is None or encoding is None or encoding.kind == "float32":
+        return model
+    graph, inner = model.graph, f"{sent.name}_received"
+    for node in graph.node:
+        node.input[:] = [inner if name == sent.name else name for name in node.input]
+    given = next(value for value in graph.input if value.name == sent.name)
+    if encoding.kind == "float16":
+        given.type.tensor_type.elem_type = TensorProto.FLOAT16
+        graph.node.insert(0, helper.make_node("Cast", [sent.name], [inner], name=inner, to=TensorProto.FLOAT))
+        return model
+    given.type.tensor_type.elem_type = TensorProto.INT8
+    scale, zero = f"{inner}_scale", f"{inner}_zero_point"
+    graph.initializer.append(helper.make_tensor(scale, TensorProto.FLOAT, [], [encoding.scale]))
+    graph.initializer.append(helper.make_tensor(zero, TensorProto.INT8, [], [encoding.zero_point]))
+    graph.node.insert(0, helper.make_node("DequantizeLinear", [sent.name, scale, zero], [inner], name=inner))
+    return model
 
 
 def identified(model: Any, identity: int) -> Any:

@@ -6,6 +6,7 @@ A line of code here may touch everybody, in order, and holds no formula.
     prepare                everything before the first pass, and all that can be refused
     measure_in_background  a part of the data measured while files are written
     quantise               int8 thresholds sought, int8 files measured
+    handover               hand-overs in fewer bits: thresholds and promise of what arrives
     kept                   limits, kept by the files that were written
     write_bundle           from the design to a written, verified bundle
     finetune               exits and backbone trained together, kept only if better

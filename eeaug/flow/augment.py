@@ -17,7 +17,7 @@ from eeaug.design.material import Material
 from eeaug.export import formats, rehearsal, verify
 from eeaug.export.int8 import int8_cascade
 from eeaug.features import cluster
-from eeaug.flow import finetune
+from eeaug.flow import finetune, handover
 from eeaug.flow.prepare import Ready, prepare
 from eeaug.flow.write_bundle import deliver
 from eeaug.heads import judge, train_all
@@ -53,7 +53,9 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
 
 
 def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
-    formats.check_possible(settings.running.formats, hardware.read(settings.input.hardware))
+    target = hardware.read(settings.input.hardware)
+    formats.check_possible(settings.running.formats, target)
+    handover.check_possible(settings, target)
     rehearsal.begin(settings.running.formats)
     with cluster.workers(settings.running.dask) as workers:
         ready = prepare(settings, progress, workers)
@@ -107,6 +109,8 @@ def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.inte
 def _material(running: Running, ready: Ready, candidates: Candidates) -> Material:
     source, given, classifier = ready.source, ready.given, ready.network.classifier
     screen, choose, test = source.splits.screen, source.splits.choose, source.splits.test
+    encoded = any(link.encoding is not None for link in ready.network.hardware.links)
+    quantises = encoded or int8_cascade.FORMAT in running.formats
     return Material(
         network=ready.network,
         candidates=candidates,
@@ -120,7 +124,7 @@ def _material(running: Running, ready: Ready, candidates: Candidates) -> Materia
         x=_first(ready, choose),
         test=None if test is None else partial(_measured, ready, test),
         parts={"screen": partial(_measured, ready, screen), "choose": partial(_measured, ready, choose)},
-        calibration=_spread(ready, screen) if int8_cascade.FORMAT in running.formats else None,
+        calibration=_spread(ready, screen) if quantises else None,
     )
 
 

@@ -21,6 +21,7 @@ from eeaug.design import problem
 from eeaug.errors import InputError
 from eeaug.export import formats
 from eeaug.features import Extraction, Features, Wanted
+from eeaug.flow import handover
 from eeaug.flow.prepare import Ready, prepare
 from eeaug.heads import dense, maps, training
 from eeaug.heads.layers import Head
@@ -49,7 +50,9 @@ def forecast(settings: Settings, progress: Progress) -> dict[str, Any]:
     """
     if settings.running.dask is not None:
         raise InputError("--dry-run times this machine: leave --dask out")
-    formats.check_possible(settings.running.formats, hardware.read(settings.input.hardware))
+    target = hardware.read(settings.input.hardware)
+    formats.check_possible(settings.running.formats, target)
+    handover.check_possible(settings, target)
     with telling(progress.caution):
         ready = prepare(settings, progress)
     likely = ready.maps.chosen()  # not known before dense heads are trained

@@ -31,7 +31,7 @@ from eeaug.errors import InfeasibleError
 from eeaug.export import formats, keras_onnx, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
-from eeaug.flow import kept, quantise
+from eeaug.flow import handover, kept, quantise
 from eeaug.flow.kept import NotKept
 from eeaug.flow.measure_in_background import Alongside
 from eeaug.frameworks import keras_archive
@@ -58,6 +58,7 @@ STEPS = (
     "search",
     "finetune",
     "export",
+    "handover",
     "quantise",
     "verify",
 )
@@ -103,9 +104,16 @@ def _delivered(settings: Settings, material: Material, progress: Progress, decid
     with being_written(settings.bundle, force=settings.running.force) as directory, ExitStack() as alongside:
         work = _work(directory, settings, material, decided)
         load = partial(Cascade.load, directory, work.manifest, settings.running.threads)
+        encoded = handover.encoded(work)
         measured = Alongside(material.test, load, settings.running.threads)
         with progress.step("export"):
-            _export(work, settings, material, decided, lambda: alongside.enter_context(measured))
+            begin: Callable[[], object] = partial(alongside.enter_context, measured)
+            _export(work, settings, material, decided, (lambda: None) if encoded else begin)
+        if encoded:
+            with progress.step("handover"):
+                work, decided = handover.settle(settings, work, material, decided)
+            load = partial(Cascade.load, directory, work.manifest, settings.running.threads)
+            measured = alongside.enter_context(Alongside(material.test, load, settings.running.threads))
         for name, kind in asked.items():
             with progress.step("export", name):
                 work = work.adding(name, kind.write(work))
@@ -115,8 +123,13 @@ def _delivered(settings: Settings, material: Material, progress: Progress, decid
                 work = replace(work, manifest=int8_cascade.entered(work.manifest, quantised))
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
-            checked = verify.verify(work, whole, measured.cascade(), formats.like("model", asked))
+            files = measured.cascade()
+            if encoded:  # what links change is no fault of the files
+                files = Cascade.load(directory, work.manifest.plain, settings.running.threads)
+            checked = verify.verify(work, whole, files, formats.like("model", asked))
             test = measured.outcomes()
+            if encoded and test is not None and material.test is not None:
+                test = int8_cascade.compared(test, material.test(files))
         int8 = int8_test = None
         if quantised is not None:
             with progress.step("verify", "int8"):

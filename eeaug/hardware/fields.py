@@ -5,8 +5,8 @@ from __future__ import annotations
 from eeaug.support.strict_yaml import Field
 
 __all__ = [
-    "ACCELERATORS", "BASES", "BYTES_PER_ELEMENT", "CPUS", "FIELDS", "LEVEL", "LINK", "MEMORY", "PROCESSOR", "RATES",
-    "SCHEMA_VERSION",
+    "ACCELERATORS", "BASES", "BYTES_PER_ELEMENT", "CPUS", "ENCODINGS", "FIELDS", "LEVEL", "LINK", "MEMORY",
+    "PROCESSOR", "RATES", "SCHEMA_VERSION",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -20,6 +20,7 @@ ACCELERATORS = (
     *(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256)), *(f"ethos-u65-{macs}" for macs in (256, 512)),
     *(f"ethos-u85-{macs}" for macs in (128, 256, 512, 1024, 2048)),
 )  # fmt: skip
+ENCODINGS = ("float32", "float16", "int8")
 BYTES_PER_ELEMENT = {"int8": 1, "int16": 2, "float16": 2, "float32": 4}
 
 _SOURCE = Field("source", "text", "Where these figures come from.", null="unknown")
@@ -199,6 +200,20 @@ LINK = (
         unit="B/s",
     ),
     Field("latency_s", "number", "Time that passes once per hand-over.", default=0.0, unit="s", zero=True),
+    Field(
+        "encoding",
+        "choice",
+        "How a tensor is sent to or from a `remote` processor. Thresholds and promise are those of what arrives.",
+        options=ENCODINGS,
+        null="as the sender's `arithmetic` has it",
+    ),
+    Field(
+        "compression",
+        "choice",
+        "Of requests to a `remote` processor; what it saves is not estimated.",
+        options=("gzip",),
+        null="none",
+    ),
     Field(
         "energy_j_per_byte",
         "number",

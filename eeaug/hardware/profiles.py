@@ -71,7 +71,7 @@ def _read_file(path: Path) -> Hardware:
         baseline=top.reference("baseline", names) or None,
         processors=processors,
         memories=memories,
-        links=_links(top.sections("links"), names),
+        links=_links(top.sections("links"), names, {p.name for p in processors if p.remote}),
     )
     mistakes.raise_if_any()
     return hardware
@@ -139,7 +139,7 @@ def _levels(sections: tuple[Section, ...]) -> tuple[Level, ...]:
     return levels
 
 
-def _links(sections: tuple[Section, ...], names: list[str]) -> tuple[Link, ...]:
+def _links(sections: tuple[Section, ...], names: list[str], remote: set[str]) -> tuple[Link, ...]:
     links: list[Link] = []
     for section in sections:
         link = Link(
@@ -149,7 +149,14 @@ def _links(sections: tuple[Section, ...], names: list[str]) -> tuple[Link, ...]:
             latency_s=section.number("latency_s") or 0.0,
             energy_j_per_byte=section.number("energy_j_per_byte"),
             source=section.text("source"),
+            encoding=section.choice("encoding") or None,
+            compression=section.choice("compression") or None,
         )
+        for key in ("encoding", "compression"):
+            if getattr(link, key) and not {link.sender, link.receiver} & remote:
+                section.note(key, f"neither {link.sender} nor {link.receiver} is `remote`")
+        if link.compression and not link.encoding:
+            section.note("compression", "needs an `encoding`, such as float32")
         if link.sender and link.sender == link.receiver:
             section.note("to", f"links {link.sender} to itself")
         elif link.sender and link.receiver:

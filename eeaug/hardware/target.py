@@ -137,7 +137,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class Link:
-    """One direction between two processors. A bandwidth of None: what a hand-over takes is unknown."""
+    """One direction between two processors. A bandwidth of None: what a hand-over takes is unknown.
+
+    ``encoding``: one of fields.ENCODINGS; None: as the sender's arithmetic. ``compression``: gzip, or None.
+    """
 
     sender: str
     receiver: str
@@ -145,6 +148,8 @@ class Link:
     latency_s: float = 0.0
     energy_j_per_byte: float | None = None
     source: str | None = None
+    encoding: str | None = None
+    compression: str | None = None
 
 
 _Item = TypeVar("_Item", Processor, Memory)

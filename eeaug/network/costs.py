@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.hardware import KINDS, Hardware, modes
+from eeaug.hardware.fields import BYTES_PER_ELEMENT
 from eeaug.network import times
 from eeaug.network.graph import Block
 from eeaug.network.kernels import Kernels
@@ -247,7 +248,10 @@ class Costs:
         From the mode of the stage before, None: from where samples arrive, to that of the stage. ``carried``:
         elements that go with each tensor.
         """
-        width = self.width[self.source if sender is None else sender]
+        here = self.source if sender is None else sender
+        link = self.hardware.link(self.modes[here].processor.name, self.modes[receiver].processor.name)
+        encoding = None if link is None or sender is None else link.encoding
+        width = self.width[here] if encoding is None else BYTES_PER_ELEMENT[encoding]
         return self.transfer((self.elements[at] + carried) * width, sender, receiver)
 
     def transfer(self, sent: Floats, sender: int | None, receiver: int) -> tuple[Floats, Floats, Floats]:

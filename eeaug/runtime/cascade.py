@@ -307,7 +307,10 @@ class Cascade:
             return answer.probabilities[0], handed
         wanted = [(self.decision.outputs,), *([] if stage.handover is None else [stage.handover.shape])]
         arrays, given = self._run(k, tensors, wanted)
-        return arrays[0], (*arrays[1:], *(given[tensor.name] for tensor in stage.passed))
+        handed = arrays[1:]
+        if stage.handover is not None and stage.handover.encoding is not None:
+            handed = (stage.handover.encoding.received(arrays[1]),)
+        return arrays[0], (*handed, *(given[tensor.name] for tensor in stage.passed))
 
     def returned(self, *tensors: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """What the last stage gives with :attr:`blank`, by name, (n, ...) each."""

@@ -91,12 +91,17 @@ class Far:
             shapes[handover] = last.handover.shape
         entries = [s.triton for s in self.stages[k:end] if s.triton is not None]
         given = dict(zip(first.row.names, tensors, strict=True))
+        sent = self.stages[k - 1].handover if k else None
+        encoding = None if sent is None else sent.encoding
+        if sent is not None and encoding is not None:
+            given[sent.name] = encoding.encoded(given[sent.name])
         takes = {name for stage in self.stages[k:end] for name in stage.inputs}
         question = Question(
             model=(entries[0].ensemble or "") if chain else entries[0].model,
             arrays={name: array for name, array in given.items() if name in takes},
             shapes=shapes,
             identities={f"{p}{IDENTITY}": entry.identity for p, entry in zip(prefixes, entries, strict=True)},
+            compressed=encoding is not None and encoding.compressed,
         )
         deadline = asyncio.get_running_loop().time() + within_s
         arrays = await self.servers[first.processor].ask(question, deadline)

@@ -52,12 +52,14 @@ class Question:
     arrays : what it is given, (n, ...) by name
     shapes : of the outputs that are wanted, of one sample, by name
     identities : numbers that it must give as outputs of these names
+    compressed : whether the request is sent with gzip
     """
 
     model: str
     arrays: Arrays
     shapes: Mapping[str, tuple[int, ...]]
     identities: Mapping[str, int]
+    compressed: bool = False
 
     @property
     def rows(self) -> int:
@@ -143,6 +145,7 @@ class Server:
             result = await client.infer(
                 question.model, given, request_id=number, headers=dict(self.address.headers),
                 outputs=[InferRequestedOutput(name, binary_data=self._binary) for name in names],
+                request_compression_algorithm="gzip" if question.compressed else None,
             )  # fmt: skip
             if result.get_response().get("id") != number:
                 raise _Fault("an answer to another request came")

@@ -379,7 +379,8 @@ REMOTE = record(
     stage=text("The first of them."),
     split=_SPLIT,
     sent=share("Of the samples that go on to it."),
-    bytes_each=count("That such a sample sends.", "B"),
+    encoding=text("Of the link there; null: as the sender's arithmetic has it.", null=True),
+    bytes_each=count("That such a sample sends, before compression.", "B"),
     mean_bytes=number("That a sample sends and receives, over all samples; answers are not counted.", "B"),
     input_bytes=count("Of the input tensor, which would be sent without stages before the server.", "B"),
     link_down_accuracy=share(

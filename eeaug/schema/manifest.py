@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from eeaug.cascade.measures import KINDS, MEASURES
+from eeaug.hardware.fields import ENCODINGS
 from eeaug.schema.design import CHOICES, THRESHOLD
 from eeaug.schema.npu import VELA
 from eeaug.schema.settings import SEED, SETTINGS
@@ -168,11 +169,22 @@ _STAGE = extended(
                 probabilities=text("Name of what its classifier says; null: it has none.", null=True, **_NAME),
                 handover=rows(
                     "What goes on, none after the last stage: what it computes, then inputs of the model as is.",
-                    record(
-                        "A tensor.",
-                        name=text("Its name.", **_NAME),
-                        shape=_SHAPE,
-                        bytes=count("Of a sample, in its processor's arithmetic.", "B"),
+                    extended(
+                        record(
+                            "A tensor.",
+                            name=text("Its name.", **_NAME),
+                            shape=_SHAPE,
+                            bytes=count("Of a sample, in its processor's arithmetic or its encoding.", "B"),
+                        ),
+                        encoding=extended(
+                            record(
+                                "How it is sent over a link; what arrives is what the next stage is given.",
+                                kind=text("Type of its elements.", one_of=ENCODINGS),
+                                compressed=flag("Whether requests are compressed with gzip."),
+                            ),
+                            scale=number("Of int8: (q - zero_point) * scale is the value.", "1"),
+                            zero_point=number("Of int8.", "1", least=-128, most=127, kind="integer"),
+                        ),
                     ),
                 ),
             ),

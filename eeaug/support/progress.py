@@ -27,6 +27,7 @@ TITLES = {
     "search": "choose exits, thresholds and processors",
     "export": "write the stages",
     "quantise": "find int8 thresholds",
+    "handover": "find thresholds for what links carry",
     "verify": "read the stages back and measure",
 }
 

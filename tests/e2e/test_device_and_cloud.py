@@ -41,7 +41,16 @@ EDGE = {
         for name, rate, memory in (("device", 1e7, "small"), ("cloud", 1e9, "large"))
     ],
     "memories": [{"name": "small", "bytes": 1 << 28}, {"name": "large", "bytes": 1 << 30}],
-    "links": [{"from": "device", "to": "cloud", "bandwidth_bytes_per_s": 1e6, "latency_s": 0.2}],
+    "links": [
+        {
+            "from": "device",
+            "to": "cloud",
+            "bandwidth_bytes_per_s": 1e6,
+            "latency_s": 0.2,
+            "encoding": "int8",
+            "compression": "gzip",
+        }
+    ],
 }
 
 
@@ -99,7 +108,8 @@ def test_the_page(place: Path) -> None:
     finally:
         server.kill()
         server.wait()
-    (compose,) = blocks("yaml")
+    compose, links = blocks("yaml")
+    assert yaml.safe_load(links)["links"][0]["encoding"] == "int8"
     service = yaml.safe_load(compose)["services"]["cloud"]
     assert service["command"] == words_of(serve, "/models")
     assert yaml.safe_load((ROOT / "examples" / "compose.yaml").read_text()) == yaml.safe_load(compose)
@@ -132,7 +142,11 @@ def test_several_stages_on_a_server(place: Path, run: Run) -> None:
     report = valid(place / "edge")
     stages = report["manifest"]["stages"]
     assert [stage["processor"] for stage in stages] == ["device", "cloud", "cloud"]
-    assert report["design"]["remote"]["stage"] == stages[1]["name"]
+    (handover,) = stages[0]["outputs"]["handover"]
+    assert handover["encoding"]["kind"] == "int8"
+    sent = report["design"]["remote"]
+    assert (sent["stage"], sent["bytes_each"]) == (stages[1]["name"], handover["bytes"])
+    assert handover["bytes"] == np.prod(handover["shape"])
     (place / "edge-server").mkdir()
     x = np.load(EXAMPLES / "fashion_resnet.npz")["x_test"]
     here = Cascade.load(place / "edge").predict(x)

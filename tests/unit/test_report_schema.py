@@ -44,6 +44,10 @@ def optional(at: str) -> set[str]:
             "architecture", "input_shape", "decision", "blank", "blank_when", "c_prefix", "custom_objects",
             "max_blank_loss", "period_s",
         }  # fmt: skip
+    if at.endswith(".handover[]"):
+        return {"encoding"}
+    if at.endswith(".handover[].encoding"):
+        return {"scale", "zero_point"}
     if at == "$.design":
         return {"remote"}
     if at.endswith(".preprocessing"):

@@ -14,8 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from remote_parts import CLASSES, WIDTH, Parts, Served, serving, through
 
+from eeaug.cascade.encoding import Encoding
 from eeaug.cascade.predictions import Predictions
 from eeaug.errors import ConversionError, InputError
+from eeaug.hardware.fields import ENCODINGS
 from eeaug.runtime import Cascade, address
 
 FAULTS = ("delay", "drop", "truncate", "cut", "busy", "garble", "reorder")
@@ -70,6 +72,18 @@ def test_a_server_changes_nothing(processors: tuple[str, ...], reuse: bool) -> N
             assert same(there.predict(x[k : k + 1]), here.predict(x[k : k + 1]))
         for one, other in zip(there.answers(x[:50]), here.answers(x[:50]), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("kind", ENCODINGS)
+def test_fewer_bits(kind: str, compressed: bool) -> None:
+    """The server is sent what the encoding makes of a hand-over; here stages are given what arrives."""
+    encoding = Encoding.of(kind, -1.0, 1.0, compressed)
+    parts = Parts(("near", "cloud", "near", "cloud", "cloud"), encoding=encoding)
+    x = samples(300)
+    with serving(parts.models()) as server, parts.cascade(server.url) as there:
+        assert same(there.predict(x), parts.cascade().predict(x))
+    assert {headers.get("Content-Encoding") for headers in server.headers} == {"gzip" if compressed else None}
 
 
 def test_tensors_within_json(parts: Parts) -> None:

@@ -152,7 +152,7 @@ def build(
     passage = Passage(rows if test is None else test, chosen.thresholds)
     target = specific.figures(decided, test)
     handed = counted.handed(chosen, searched.costs, files)
-    came, split = [received for received, _ in handed], "choose" if test is None else "test"
+    came, split = decided.chosen.segments.handover_bytes[0].astype(int), "choose" if test is None else "test"
     sent = remote.figures(material.network.hardware, stages, passage, came, split)
     return {
         "schema_version": VERSION,

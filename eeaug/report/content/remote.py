@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeaug.cascade.passage import Passage
 from eeaug.hardware import Hardware
@@ -16,7 +17,7 @@ __all__ = ["figures"]
 
 
 def figures(
-    hardware: Hardware, stages: Sequence[Stage], passage: Passage, received_bytes: Sequence[int], split: str
+    hardware: Hardware, stages: Sequence[Stage], passage: Passage, received_bytes: NDArray[np.integer], split: str
 ) -> dict[str, Any] | None:
     """``remote`` of the report's design; None: no stage is on a server.
 
@@ -31,6 +32,7 @@ def figures(
     first, outcomes = far.index(True), passage.outcomes
     reach = np.append(1.0, 1 - np.cumsum(passage.leave_rates))
     crossings = [k for k in range(len(stages)) if far[k] != (far[k - 1] if k else False)]
+    link = hardware.link(stages[first - 1].processor, stages[first].processor) if first else None
     down = None
     if first:
         here = np.minimum(passage.at, first - 1)
@@ -43,6 +45,7 @@ def figures(
         "stage": stages[first].name,
         "split": split,
         "sent": float(reach[first]),
+        "encoding": None if link is None else link.encoding,
         "bytes_each": int(received_bytes[first]),
         "mean_bytes": float(sum(reach[k] * received_bytes[k] for k in crossings)),
         "input_bytes": prod(stages[0].input_shape) * stages[0].bytes_per_element,

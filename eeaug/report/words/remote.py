@@ -15,8 +15,9 @@ def sentence(report: Report) -> str:
         return ""
     servers = " and ".join(remote["processors"])
     part = "the test samples" if remote["split"] == "test" else "the calibration samples"
+    each = size(remote["bytes_each"]) + ("" if remote["encoding"] is None else f" as {remote['encoding']}")
     text = (
-        f"Over the network to {servers} go {share(remote['sent'])} of {part}, {size(remote['bytes_each'])} each: "
+        f"Over the network to {servers} go {share(remote['sent'])} of {part}, {each} each: "
         f"{size(remote['mean_bytes'])} in the mean, where the input of every sample would be "
         f"{size(remote['input_bytes'])}."
     )
