@@ -70,7 +70,7 @@ def evaluate(
     remote: tuple[str, ...], deadline_s: float | None, prepared: bool,
     cache_dir: Path | None, threads: int | None, manifest_sha256: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Run the ONNX stages of the bundle in DIR on data, as the cascade that they are.
+    """Run the ONNX stages of the bundle in DIR on data, as the cascade that they form.
 
     Every file's hash is checked first. The bundle's preprocessing is applied unless --prepared. Leave rates and
     confidences are compared with those recorded in the bundle: one outside its interval means that the data differs

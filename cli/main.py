@@ -44,13 +44,13 @@ COMMANDS = {
     "augment": ("eeaug.cli.augment", "Turn a trained classifier into an early-exit network for a target."),
     "retarget": ("eeaug.cli.retarget", "Write a bundle for another budget or target, without data and training."),
     "inspect": ("eeaug.cli.inspect", "Show blocks, costs and where exits can stand; trains nothing."),
-    "report": ("eeaug.cli.report", "Show what came out."),
+    "report": ("eeaug.cli.report", "Show the report of a bundle, or compare several."),
     "check": ("eeaug.cli.check", "Compare a bundle's figures with limits: a gate for CI."),
-    "evaluate": ("eeaug.cli.evaluate", "Run the exported stages on data, as the cascade they are."),
+    "evaluate": ("eeaug.cli.evaluate", "Run the stages of a bundle on data, as the cascade that they form."),
     "certify": ("eeaug.cli.certify", "Prove the budget on data of the field, with few labels."),
     "hw": ("eeaug.cli.hw", "Write, list, show, check, fit and explain hardware descriptions."),
     "cache": ("eeaug.cli.cache", "Show or clear what earlier runs left for later ones."),
-    "completion": ("eeaug.cli.completion", "Print what makes a shell complete commands and options."),
+    "completion": ("eeaug.cli.completion", "Print the script that makes a shell complete commands and options."),
     "help": ("eeaug.cli.completion", "Show the help of a command."),
 }
 

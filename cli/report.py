@@ -67,7 +67,7 @@ def report(
     to.check()
     if schema:
         if directories:
-            raise click.UsageError("--schema is that of every bundle: give no DIR")
+            raise click.UsageError("--schema is the same for every bundle: give no DIR")
         described = importlib.import_module(f"eeaug.schema.{schema}")
         content = dump_json(described.schema()).encode()
     else:
@@ -80,7 +80,7 @@ def report(
             raise click.UsageError("the same DIR is given twice")
         places = directories or (find_bundle(Path()),)
         if manifest_sha256 is not None and len(places) > 1:
-            raise click.UsageError("--manifest-sha256 is of one DIR")
+            raise click.UsageError("--manifest-sha256 is for a single DIR")
         read = [manifest.read(place, manifest_sha256) for place in places]
         with manifest.shown_whole(*places):
             rendered = _compared(read, form, use) if len(read) > 1 else _one(read[0], form, use)

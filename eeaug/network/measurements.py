@@ -95,7 +95,7 @@ def _work(text: Mapping[str, str], models: _Models) -> tuple[Mapping[str, float]
     if file and given:
         raise InputError(f"a model is given, which has its own MACs: leave out {', '.join(given)}")
     if layer and not file:
-        raise InputError(f"the layer '{layer}' needs the model that it is of")
+        raise InputError(f"the layer '{layer}' needs its model")
     if file:
         return models.work(file, layer or None)
     if not any(key in KINDS for key in given):

@@ -119,7 +119,7 @@ def test_every_mistake_at_once_with_its_line(board: Path) -> None:
         "line 5: neither a model nor MACs (conv, pointwise, depthwise, dense) are given",
         "line 6: a model is given, which has its own MACs: leave out conv",
         "line 7: layers and elements must be given together",
-        "line 8: the layer 'x' needs the model that it is of",
+        "line 8: the layer 'x' needs its model",
         "line 9: model.h5 has no layer 'clasifier'; did you mean 'classifier'?",
         "line 10: conv must be a number of at least 0, given 'many'",
         "line 11: no MACs, so it gives no rate",

@@ -79,8 +79,10 @@ def sentences(report: Report) -> Iterator[str]:
         samples = report["promise"]["samples"]  # with something
     if samples < FEW_SAMPLES:
         of = accuracy_name(report)
-        points_each = f"{100 / samples:.1f} percentage points"
-        yield f"thresholds were decided on {samples} samples only: one of them is {points_each} of {of}"
+        yield (
+            f"thresholds were decided on {samples} samples only: one of them is {100 / samples:.1f} percentage "
+            f"points of {of}"
+        )
     if settings["correction"] < 1:
         yield (
             f"--correction {settings['correction']:g} lowers the thresholds that were found: more samples leave "

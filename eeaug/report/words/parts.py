@@ -20,8 +20,10 @@ def doubts(report: Report) -> Iterator[str]:
             continue
         worst, others = pair["statistics"][0], pair["outside"] - 1
         more = f", and {others} more like that" if others else ""
-        new, reference = _set(pair["part"]), _set(pair["reference"])
-        yield f"{DOUBT}{new} is not like {reference}: {_in_words(worst, pair)}{more}: {_why(pair)}"
+        new, reference = data_part(pair["part"]), data_part(pair["reference"])
+        yield (
+            f"{DOUBT}the {new} set is not like the {reference} set: {_in_words(worst, pair)}{more}: {_why(pair)}"
+        )
 
 
 def _set(name: str) -> str:
