@@ -12,6 +12,7 @@ from eeaug.cli import out
 from eeaug.cli.grouped import Suggesting
 from eeaug.cli.hw_check import check
 from eeaug.cli.hw_fit import fit
+from eeaug.cli.hw_link import measure_link
 from eeaug.cli.hw_measure import measure
 from eeaug.cli.hw_new import new
 from eeaug.hardware import cycles
@@ -130,13 +131,14 @@ def show(name: str, as_json: bool) -> None:
         ),
         _table(
             "Links",
-            ("from", "to", "bandwidth", "latency", "energy"),
+            ("from", "to", "bandwidth", "latency", "sent", "energy"),
             [
                 (
                     k.sender,
                     k.receiver,
-                    _quantity(k.bandwidth_bytes_per_s, "B/s"),
-                    _quantity(k.latency_s, "s"),
+                    _spread(k.bandwidth_bytes_per_s, k.bandwidth_p5_bytes_per_s, "B/s", "p5"),
+                    _spread(k.latency_s, k.latency_p95_s, "s", "p95"),
+                    ", ".join(filter(None, (k.encoding, k.compression))) or "as computed",
                     _quantity(k.energy_j_per_byte, "J/B"),
                 )
                 for k in target.links
@@ -163,6 +165,7 @@ hw.add_command(new)
 hw.add_command(check)
 hw.add_command(fit)
 hw.add_command(measure)
+hw.add_command(measure_link)
 
 
 def _processor_table(processors: tuple[hardware.Processor, ...]) -> Table:
@@ -202,6 +205,10 @@ def _stated_rate(processor: hardware.Processor, kind: str) -> str:
 def _cycles(processor: hardware.Processor) -> str:
     of_core = cycles.of(processor)
     return UNKNOWN if of_core is None else f"{of_core.cycles:.3g} {of_core.words}"
+
+
+def _spread(mean: float | None, slow: float | None, unit: str, name: str) -> str:
+    return _quantity(mean, unit) + ("" if slow is None else f" ({name} {_quantity(slow, unit)})")
 
 
 def _quantity(value: float | None, unit: str) -> str:

@@ -178,7 +178,7 @@ class Brute:
             stages.append(self._stage(start, head, sender, mode))
             start = self.exits[head].after if head is not None else start
             sender = mode
-        macs, time, energy, weights, tensors = (np.array(column) for column in zip(*stages, strict=True))
+        macs, time, energy, weights, tensors, late = (np.array(column) for column in zip(*stages, strict=True))
         if self.period_s is not None:  # all asleep, but for what segments draw
             asleep = sum(p.sleep_power_w or 0.0 for p in self.hardware.processors)
             energy = energy - asleep * time
@@ -195,7 +195,7 @@ class Brute:
             value = np.where(lost <= self.problem.classes.most + 1e-9, value, np.inf)
         memory = self._memory(on, weights, tensors)
         return Row(
-            arch, on, time.sum(), memory, thresholds, value, accuracy, reach @ energy, reach @ time, lost
+            arch, on, (time + late).sum(), memory, thresholds, value, accuracy, reach @ energy, reach @ time, lost
         )  # fmt: skip
 
     def _stage(self, start: int, head: int | None, sender: int | None, mode: int) -> tuple[float, ...]:
@@ -205,7 +205,7 @@ class Brute:
         return self._stages[key]
 
     def _computed_stage(self, start: int, head: int | None, sender: int | None, mode: int) -> tuple[float, ...]:
-        """MACs, seconds, joules, bytes of weights, bytes of tensors."""
+        """MACs, seconds, joules, bytes of weights, of tensors, seconds that a slow hand-over takes besides."""
         p, level, flash, ram = self.modes[mode]
         mine = self.hardware.processors[p]
         slower = 1.0 if level is None else (mine.clock_hz or np.nan) / level.clock_hz
@@ -236,7 +236,7 @@ class Brute:
             time += computes if np.isnan(computes) else max(computes, waits)
         energy = time * self._power(p, level)
         names = [each.name for each in self.hardware.processors]
-        wakeup = 0.0
+        wakeup = late = 0.0
         if sender is None:  # where samples arrive, at its own clock
             here = names.index(self.hardware.input_at)
             before = next((x for x in self.hardware.processors[here].operating_points), None)
@@ -251,12 +251,16 @@ class Brute:
             on_the_way = link.latency_s + sent / (link.bandwidth_bytes_per_s or np.nan)
             wakeup += mine.wakeup_s or 0.0
             time += on_the_way
+            slow_s = (link.latency_p95_s or link.latency_s) + sent / (
+                link.bandwidth_p5_bytes_per_s or link.bandwidth_bytes_per_s or np.nan
+            )
+            late = 0.0 if np.isnan(on_the_way) else slow_s - on_the_way
             energy += on_the_way * self._power(here, before)
             energy += sent * (link.energy_j_per_byte or 0.0)
         time += wakeup
         energy += wakeup * self._power(p, level)
         width = WIDTH[mine.arithmetic]
-        return macs, time, energy, weights * width, tensors * width
+        return macs, time, energy, weights * width, tensors * width, late
 
     def _power(self, working: int, level: Level | None) -> float:
         """Watts while one processor works at a level and the others sleep."""

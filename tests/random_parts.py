@@ -54,6 +54,7 @@ def some_hardware(rng: np.random.Generator, known: bool) -> Hardware:
                 wakeup_s=maybe(float(rng.uniform(0.0, 2e-3)), 0.4),
             )
         )
+    spread = rng.spawn(1)[0]  # draws of its own, so that all else stays as it is
     links = [
         Link(
             sender=a,
@@ -61,6 +62,8 @@ def some_hardware(rng: np.random.Generator, known: bool) -> Hardware:
             bandwidth_bytes_per_s=float(rng.uniform(1e4, 1e6)) if known else maybe(1e5, 0.4),
             latency_s=float(rng.choice([0.0, 1e-3])),
             energy_j_per_byte=maybe(float(rng.uniform(1e-8, 1e-6)), 0.5),
+            latency_p95_s=float(spread.uniform(1e-3, 3e-3)) if spread.random() < 0.3 else None,
+            bandwidth_p5_bytes_per_s=5e3 if spread.random() < 0.3 else None,
         )
         for a, b in product(names, names)
         if a != b and rng.random() < 0.85

@@ -17,7 +17,7 @@ from eeaug.design.promise import Promise
 from eeaug.design.reuse import Reuse
 from eeaug.design.screened import Screened
 from eeaug.heads.specific import Specific
-from eeaug.network.costs import Segments
+from eeaug.network.segments import Segments
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
 from eeaug.stages.partition import Stage

@@ -13,8 +13,9 @@ from eeaug.design import problem
 from eeaug.design.problem import Baseline, Rules
 from eeaug.hardware import Hardware
 from eeaug.heads.training import Trained
-from eeaug.network.costs import Costs, ExitCosts, Segments
+from eeaug.network.costs import Costs, ExitCosts
 from eeaug.network.graph import Block
+from eeaug.network.segments import Segments
 from eeaug.search.space import Problem
 from eeaug.settings import Goal
 

@@ -13,9 +13,10 @@ from eeaug.cascade.outcomes import Outcomes, class_limit
 from eeaug.cascade.output import Decision
 from eeaug.hardware import KINDS, Hardware
 from eeaug.network import costs as cost
-from eeaug.network.costs import Costs, Segments
+from eeaug.network.costs import Costs
 from eeaug.network.graph import Block
 from eeaug.network.locations import Location
+from eeaug.network.segments import Segments
 from eeaug.search import solver
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import PAPER_GRID, Objective, quantile_grid

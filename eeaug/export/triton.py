@@ -16,6 +16,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -28,10 +29,10 @@ from eeaug.export.formats import Checked, Work
 from eeaug.export.verify import Reference
 from eeaug.frameworks.runners import Runner
 from eeaug.hardware import Hardware
-from eeaug.runtime import Cascade
+from eeaug.runtime import Cascade, link
 from eeaug.settings import Contradiction
 
-__all__ = ["FOLDER", "check", "configuration", "ensemble", "identified", "refuse", "write"]
+__all__ = ["FOLDER", "check", "configuration", "ensemble", "identified", "refuse", "write", "write_link"]
 
 FOLDER = "triton"
 VERSION = "1"
@@ -96,6 +97,25 @@ def write(work: Work) -> Added:
         (root / name / VERSION / ".keep").write_bytes(b"")
         facts[run[0]] = replace(first, ensemble=name)
     return Added(files, [{} if fact is None else {"triton": fact} for fact in facts])
+
+
+def write_link(folder: Path) -> None:
+    """Write the model that `eeaug hw measure-link` asks: the sum of what it is given."""
+    from onnx import TensorProto, helper
+
+    values, total = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+        for name, size in (("values", "size"), ("total", 1))
+    )
+    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
+    node = helper.make_node("ReduceSum", ["values", "axes"], ["total"], keepdims=1)
+    graph = helper.make_graph([node], link.MODEL, [values], [total], [axes])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    content = identified(model, link.NUMBER).SerializeToString(deterministic=True)
+    ends = [("values", "TYPE_FP32", [-1])], [("total", "TYPE_FP32", [1]), (IDENTITY, "TYPE_INT64", [1])]
+    (folder / VERSION).mkdir(parents=True)
+    (folder / VERSION / "model.onnx").write_bytes(content)
+    (folder / "config.pbtxt").write_text(configuration(link.MODEL, *ends), encoding="utf-8")
 
 
 def check(work: Work, reference: Reference) -> Checked:

@@ -201,6 +201,21 @@ LINK = (
     ),
     Field("latency_s", "number", "Time that passes once per hand-over.", default=0.0, unit="s", zero=True),
     Field(
+        "latency_p95_s",
+        "number",
+        "Its 95th percentile, as `eeaug hw measure-link` measures it: limits go by it, means by the mean.",
+        null="limits go by the mean",
+        unit="s",
+        zero=True,
+    ),
+    Field(
+        "bandwidth_p5_bytes_per_s",
+        "number",
+        "What 95 of 100 hand-overs are faster than.",
+        null="limits go by the mean",
+        unit="B/s",
+    ),
+    Field(
         "encoding",
         "choice",
         "How a tensor is sent to or from a `remote` processor. Thresholds and promise are those of what arrives.",

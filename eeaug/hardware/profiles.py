@@ -149,12 +149,23 @@ def _links(sections: tuple[Section, ...], names: list[str], remote: set[str]) ->
             latency_s=section.number("latency_s") or 0.0,
             energy_j_per_byte=section.number("energy_j_per_byte"),
             source=section.text("source"),
+            latency_p95_s=section.number("latency_p95_s"),
+            bandwidth_p5_bytes_per_s=section.number("bandwidth_p5_bytes_per_s"),
             encoding=section.choice("encoding") or None,
             compression=section.choice("compression") or None,
         )
         for key in ("encoding", "compression"):
             if getattr(link, key) and not {link.sender, link.receiver} & remote:
                 section.note(key, f"neither {link.sender} nor {link.receiver} is `remote`")
+        if link.latency_p95_s is not None and link.latency_p95_s < link.latency_s:
+            section.note(
+                "latency_p95_s", f"must be {link.latency_s:g} or more, the latency_s, given {link.latency_p95_s:g}"
+            )
+        slow, usual = link.bandwidth_p5_bytes_per_s, link.bandwidth_bytes_per_s
+        if slow is not None and usual is not None and slow > usual:
+            section.note(
+                "bandwidth_p5_bytes_per_s", f"must be at most bandwidth_bytes_per_s, {usual:g}, given {slow:g}"
+            )
         if link.compression and not link.encoding:
             section.note("compression", "needs an `encoding`, such as float32")
         if link.sender and link.sender == link.receiver:

@@ -139,6 +139,7 @@ class Memory:
 class Link:
     """One direction between two processors. A bandwidth of None: what a hand-over takes is unknown.
 
+    ``latency_p95_s``, ``bandwidth_p5_bytes_per_s``: what one hand-over in twenty is slower than.
     ``encoding``: one of fields.ENCODINGS; None: as the sender's arithmetic. ``compression``: gzip, or None.
     """
 
@@ -148,8 +149,17 @@ class Link:
     latency_s: float = 0.0
     energy_j_per_byte: float | None = None
     source: str | None = None
+    latency_p95_s: float | None = None
+    bandwidth_p5_bytes_per_s: float | None = None
     encoding: str | None = None
     compression: str | None = None
+
+    @property
+    def late_s(self) -> float | None:
+        """Seconds that one empty hand-over in twenty takes at least besides the mean; None: no spread is known."""
+        if self.latency_p95_s is None and self.bandwidth_p5_bytes_per_s is None:
+            return None
+        return (self.latency_p95_s or self.latency_s) - self.latency_s
 
 
 _Item = TypeVar("_Item", Processor, Memory)

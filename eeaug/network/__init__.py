@@ -9,6 +9,7 @@ A line of code here may touch layers, shapes and a target: no framework, no samp
     graph         layer graph and block graph
     locations     where an exit can stand, and why not elsewhere
     times         what layers take on a processor, by counted kernels or by rates
+    segments      costs of the segments of architectures
     costs         MACs, seconds, joules and bytes of a segment on a processor
     measurements  measured latencies, read from a file
 """

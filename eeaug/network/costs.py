@@ -19,9 +19,10 @@ from eeaug.network import times
 from eeaug.network.graph import Block
 from eeaug.network.kernels import Kernels
 from eeaug.network.macs import Macs
-from eeaug.settings import COSTS, Contradiction
+from eeaug.network.segments import Segments
+from eeaug.settings import Contradiction
 
-__all__ = ["Costs", "ExitCosts", "Segments", "require_energies", "require_rates"]
+__all__ = ["Costs", "ExitCosts", "require_energies", "require_rates"]
 
 Floats = NDArray[np.float64]
 
@@ -44,48 +45,6 @@ class ExitCosts:
     operations: int = 0
     results: int = 0
     kernels: Mapping[str, Kernels] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True)
-class Segments:
-    """Costs of the segments of A architectures with m exits in one sequence of modes.
-
-    Parameters
-    ----------
-    macs, time_s, energy_j : (A, m + 1); hand-over and wake-up at the start of a segment belong to it
-    parameters_bytes, activation_bytes, handover_bytes : (A, m + 1), each in its processor's width
-    modes : index of the mode of every segment, in Costs.modes
-    sleep_w, sleep_j : what all processors draw asleep, and in a whole period; 0: the period is not known
-    """
-
-    macs: Floats
-    time_s: Floats
-    energy_j: Floats
-    parameters_bytes: Floats
-    activation_bytes: Floats
-    handover_bytes: Floats
-    modes: tuple[int, ...]
-    sleep_w: float = 0.0
-    sleep_j: float = 0.0
-
-    @property
-    def drawn_j(self) -> Floats:
-        """Energy (A, m + 1) from one sample to the next: a segment draws what it takes more than sleep.
-
-        Sleep for a whole period belongs to the first segment, which every sample runs through.
-        """
-        drawn = self.energy_j - self.sleep_w * self.time_s
-        drawn[:, 0] += self.sleep_j
-        return drawn
-
-    def of(self, cost: str) -> Floats:
-        """One of COSTS by its name, (A, m + 1)."""
-        return np.asarray(getattr(self, COSTS[cost].field))
-
-    @property
-    def worst_latency_s(self) -> Floats:
-        """(A,): every segment, head, hand-over and wake-up."""
-        return np.asarray(self.time_s.sum(axis=1))
 
 
 class Costs:
@@ -202,7 +161,11 @@ class Costs:
             start = self.after[head] if head is not None else start
             sender = mode
         macs, time, energy, weights, tensors, sent = (np.stack(c, axis=1) for c in zip(*stages, strict=True))
-        return Segments(macs, time, energy, weights, tensors, sent, tuple(modes), self.sleep_w, self.sleep_j)
+        late = None
+        if any(link.late_s is not None for link in self.hardware.links):
+            pairs = zip((None, *modes), modes, strict=False)
+            late = np.stack([self.late(sent[:, k], *pair) for k, pair in enumerate(pairs)], axis=1)
+        return Segments(macs, time, energy, weights, tensors, sent, tuple(modes), self.sleep_w, self.sleep_j, late)
 
     def stage(
         self, start: NDArray[np.intp], head: NDArray[np.intp] | None, sender: int | None, mode: int,
@@ -270,6 +233,20 @@ class Costs:
         joules = seconds * self.power_w[sender] + sent * (link.energy_j_per_byte or 0.0)
         wakeup += self.wakeup_s[receiver]
         return seconds + wakeup, joules + wakeup * self.power_w[receiver], sent
+
+    def late(self, sent: Floats, sender: int | None, receiver: int) -> Floats:
+        """Seconds that one transfer in twenty of so many bytes, (N,), takes at least besides its mean."""
+        here, there = (
+            self.modes[self.source if sender is None else sender].processor,
+            self.modes[receiver].processor,
+        )
+        link = self.hardware.link(here.name, there.name)
+        known = link is not None and link.bandwidth_bytes_per_s is not None and here.name != there.name
+        if not known or link is None or link.late_s is None:
+            return np.zeros(len(sent))
+        slow, usual = link.bandwidth_p5_bytes_per_s, link.bandwidth_bytes_per_s
+        more = 0.0 if slow is None or usual is None else 1 / slow - 1 / usual
+        return np.asarray(link.late_s + sent * more)
 
     def useful(self, most_exits: int) -> tuple[int, ...]:
         """The modes less those that another one of the same processor and level can stand in for everywhere.

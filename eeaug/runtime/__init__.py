@@ -12,6 +12,7 @@ A line of code here may touch the files of a bundle, and a server that runs some
     background  one event loop in a thread of its own
     address     where a server is, and what proves to it who asks
     server      requests to one inference server
+    link        how long requests to a server take
     far         the stages that servers run
     journey     samples on their way through a cascade
     cascade     a bundle, opened: its stages in a runtime, at one of its operating points

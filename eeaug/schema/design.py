@@ -382,6 +382,8 @@ REMOTE = record(
     encoding=text("Of the link there; null: as the sender's arithmetic has it.", null=True),
     bytes_each=count("That such a sample sends, before compression.", "B"),
     mean_bytes=number("That a sample sends and receives, over all samples; answers are not counted.", "B"),
+    handover_s=number("Mean time that it takes by the link.", "s", null=True),
+    handover_p95_s=number("What 95 of 100 stay below; null: the link's spread is not known.", "s", null=True),
     input_bytes=count("Of the input tensor, which would be sent without stages before the server.", "B"),
     link_down_accuracy=share(
         "Where the last exit before a server answers for what goes on to it; null: there is none.", null=True

@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
+SLOW = "slow"  # beside COSTS: times with late hand-overs
 # With more placements than this, only fronts that do not depend on the placement are kept.
 EVERY_FRONT = 300_000
 
@@ -98,6 +99,7 @@ class _Placed:
             nothing = np.zeros((len(archs), 0, archs.shape[1] + 1))
             return cls(archs, (), np.zeros((len(archs), 0), bool), rejected, nearest, dict.fromkeys(COSTS, nothing))
         costs = {name: np.stack([segments.of(name) for segments in placed], axis=1) for name in COSTS}
+        costs[SLOW] = np.stack([segments.slow_s for segments in placed], axis=1)
         return cls(archs, sequences, np.stack(fitting, axis=1), rejected, nearest, costs)
 
     def rows(self, chosen: Indices) -> _Placed:
@@ -110,7 +112,7 @@ class _Placed:
         """What designs are ordered by, and the design; an unknown energy or latency loses against a known."""
         reach = np.array([r[(row, *config[:k])] for k, r in enumerate(tables.reach)])
         time_s, energy_j = (self.costs[name][row, way] for name in ("latency", "energy"))
-        means = (reach @ energy_j, reach @ time_s, time_s.sum())
+        means = (reach @ energy_j, reach @ time_s, self.costs[SLOW][row, way].sum())
         known = [np.inf if np.isnan(v) else float(f"{v:.12g}") for v in means]
         used, arch = self.sequences[way], self.archs[row]
         after = (float(problem.costs.after[e]) for e in arch)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import ClassLimit, Outcomes
 from eeaug.cascade.tables import bins, marginals
-from eeaug.network.costs import Costs, Segments
+from eeaug.network.costs import Costs
+from eeaug.network.segments import Segments
 from eeaug.search.thresholds import Objective
 
 __all__ = ["LATENCY", "Design", "Problem"]

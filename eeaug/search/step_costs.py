@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.network.costs import Segments
+from eeaug.network.segments import Segments
 from eeaug.search.pareto import pareto
 from eeaug.search.space import LATENCY, Problem
 
@@ -112,8 +112,8 @@ class Steps:
         nothing = np.zeros(len(places))
 
         def parts(sender: int | None, receiver: int) -> tuple[Floats, ...]:
-            seconds, joules, _ = costs.handover(places, sender, receiver)
-            return nothing, seconds, joules, nothing, nothing
+            seconds, joules, sent = costs.handover(places, sender, receiver)
+            return nothing, seconds, joules, nothing, nothing, costs.late(sent, sender, receiver)
 
         tables = [self._tables(partial(parts, p)) for p in senders]
         rows, fine = (np.stack(part, axis=1) for part in zip(*tables, strict=True))
@@ -157,7 +157,7 @@ class Steps:
         """(N, P, d) and (N, P) of the macs, time, energy, weights and tensors of N steps in each mode."""
         costs, rows, fine = self.problem.costs, [], []
         for p, mode in enumerate(costs.modes):
-            macs, time, energy, weights, tensors = parts(p)
+            macs, time, energy, weights, tensors, *late = parts(p)
             row = np.zeros((len(macs), self.width))
             one = (slice(None), None)  # as architectures of one segment each
             none = np.zeros((len(macs), 1))
@@ -166,7 +166,7 @@ class Steps:
             )
             row[:, COST] = self.problem.cost_of(step)[:, 0]
             if LATENCY in self._sum:
-                row[:, self._sum[LATENCY]] = np.where(np.isnan(time), -np.inf, time)
+                row[:, self._sum[LATENCY]] = np.where(np.isnan(time), -np.inf, time + sum(late))
             if mode.processor.flash in self._sum:
                 row[:, self._sum[mode.processor.flash]] = weights
             if p in self._maximum:

@@ -49,7 +49,7 @@ def test_show_says_unknown_for_what_is_not_known() -> None:
     assert "conv unknown (default) 77.1 M MAC/s" in text
     assert "active power 19.14 mW 31.96 mW" in text
     assert "sleep power unknown unknown" in text
-    assert "cm0p cm4f 400 MB/s 0 s unknown" in text
+    assert "cm0p cm4f 400 MB/s 0 s as computed unknown" in text
     assert "one at a time" in text
 
 

@@ -20,7 +20,7 @@ from eeaug.cascade.output import Decision
 from eeaug.cascade.paired_test import smallest_margin
 from eeaug.cascade.passage import Passage
 from eeaug.design.design import Chosen
-from eeaug.network.costs import Segments
+from eeaug.network.segments import Segments
 from eeaug.report.content import drops
 from eeaug.report.render import markdown
 from eeaug.report.words import cautions, facts, quantised

@@ -10,7 +10,7 @@ import pytest
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
-from eeaug.network.costs import Segments
+from eeaug.network.segments import Segments
 from eeaug.report.content import metrics
 
 CLASSES = ("cat", "dog", "owl")

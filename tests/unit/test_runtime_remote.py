@@ -6,19 +6,21 @@ import asyncio
 import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from remote_parts import CLASSES, WIDTH, Parts, Served, serving, through
+from remote_parts import CLASSES, WIDTH, Arrays, Parts, Served, serving, through
 
+from eeaug.bundle.device_entries import IDENTITY
 from eeaug.cascade.encoding import Encoding
 from eeaug.cascade.predictions import Predictions
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware.fields import ENCODINGS
-from eeaug.runtime import Cascade, address
+from eeaug.runtime import Cascade, address, link
 
 FAULTS = ("delay", "drop", "truncate", "cut", "busy", "garble", "reorder")
 PLACES = (
@@ -266,6 +268,39 @@ def test_wrong_use(parts: Parts) -> None:
     for deadline in (0.0, -1.0, float("inf"), float("nan")):
         with pytest.raises(InputError, match="--deadline"):
             parts.cascade("http://127.0.0.1:1", deadline_s=deadline)
+
+
+def test_a_link_is_measured() -> None:
+    """A server that takes a while for each request, and a while for each byte."""
+    waits = random.Random(1)
+
+    def slow(given: Arrays) -> Arrays:
+        time.sleep(0.002 + given["values"].nbytes * 1e-7 + (0.01 if waits.random() < 0.1 else 0))
+        return {
+            "total": given["values"].sum(axis=1, keepdims=True),
+            IDENTITY: np.full((1, 1), link.NUMBER, np.int64),
+        }
+
+    with serving({link.MODEL: slow}) as server:
+        measured = link.measure(address.read("cloud", server.url, {}), 40, 100_000, 5.0)
+    assert 0.002 < measured.latency_s < measured.latency_p95_s
+    assert measured.bandwidth_p5_bytes_per_s <= measured.bandwidth_bytes_per_s < 1.1e7
+    assert (measured.requests, measured.bytes) == (40, 99_996)
+    with serving({}) as server, pytest.raises(ConversionError, match="has no model eeaug-link"):
+        link.measure(address.read("cloud", server.url, {}), 20, 1_000, 5.0)
+
+
+def test_times_become_a_link() -> None:
+    small, large = np.full(100, 0.01), np.full(100, 0.03)
+    even = link.fitted(small, large, 1_000)
+    figures = (even.latency_s, even.latency_p95_s, even.bandwidth_bytes_per_s, even.bandwidth_p5_bytes_per_s)
+    assert figures == pytest.approx((0.01, 0.01, 5e4, 5e4))
+    large[:10] = 0.11
+    spread = link.fitted(small, large, 1_000)
+    assert spread.bandwidth_p5_bytes_per_s == pytest.approx(1e4)
+    assert spread.bandwidth_bytes_per_s == pytest.approx(1_000 / 0.028)
+    with pytest.raises(InputError, match="--size must be larger"):
+        link.fitted(large, small, 1_000)
 
 
 def test_classes_are_told() -> None:

@@ -13,7 +13,7 @@ from instances import make, random_problem
 from random_parts import PLENTY
 
 from eeaug.errors import InfeasibleError
-from eeaug.network.costs import Segments
+from eeaug.network.segments import Segments
 from eeaug.search import solver
 from eeaug.search.space import Problem
 from eeaug.search.thresholds import Objective

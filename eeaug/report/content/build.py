@@ -16,7 +16,8 @@ from eeaug.design.design import Chosen, Decided
 from eeaug.design.material import Material
 from eeaug.design.operating_points import Point
 from eeaug.export.verify import Verified
-from eeaug.network.costs import Costs, Segments
+from eeaug.network.costs import Costs
+from eeaug.network.segments import Segments
 from eeaug.report.content import (
     counted,
     drops,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
 from eeaug.cascade.passage import Passage
-from eeaug.network.costs import Segments
+from eeaug.network.segments import Segments
 from eeaug.schema.design import BINS
 from eeaug.schema.figures import FIGURES
 from eeaug.settings import COSTS
@@ -166,13 +166,13 @@ def percentile_latency_s(path_s: NDArray[np.float64], leave: NDArray[np.float64]
 
 
 def _metrics(segments: Segments, leave: NDArray[np.float64], basis: str, **facts: Any) -> dict[str, Any]:
-    path_s = np.cumsum(segments.time_s[0])
-    known = not np.isnan(path_s).any()
+    slow_s = np.cumsum(segments.slow_s[0])
+    known = not np.isnan(slow_s).any()
     means = {cost.metric: float(leave @ np.cumsum(segments.of(name)[0])) for name, cost in COSTS.items()}
     figures = {
         **{metric: None if np.isnan(mean) else mean for metric, mean in means.items()},
-        "p95_latency_s": percentile_latency_s(path_s, leave, 0.95) if known else None,
-        "worst_latency_s": float(path_s[-1]) if known else None,
+        "p95_latency_s": percentile_latency_s(slow_s, leave, 0.95) if known else None,
+        "worst_latency_s": float(slow_s[-1]) if known else None,
         "storage_bytes": int(segments.parameters_bytes.sum()),
         "peak_activation_bytes": int(segments.activation_bytes.max()),
     }

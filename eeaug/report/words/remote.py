@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eeaug.report.units import points, share, size
+from eeaug.report.units import points, seconds, share, size
 from eeaug.report.words.facts import Report, accuracy_name, shown
 
 __all__ = ["sentence"]
@@ -21,6 +21,11 @@ def sentence(report: Report) -> str:
         f"{size(remote['mean_bytes'])} in the mean, where the input of every sample would be "
         f"{size(remote['input_bytes'])}."
     )
+    if remote["handover_s"] is not None:
+        text += f" A hand-over takes {seconds(remote['handover_s'])}, which means go by"
+        if remote["handover_p95_s"] is not None:
+            text += f", and 95 of 100 less than {seconds(remote['handover_p95_s'])}, which limits go by"
+        text += "."
     if remote["link_down_accuracy"] is None:
         return f"{text} Without a connection there is no answer: no stage runs before it."
     if remote["sent"] == 0:
