@@ -58,7 +58,8 @@ def overrated(train: Seen, choose: Seen) -> str | None:
     return (
         f"{DOUBT}the given model is right on {train.right:.1%} of {train.samples:,} {train.part} samples, but on "
         f"{choose.right:.1%} of the {choose.samples:,} {choose.part} samples: it has learnt the first by heart, or "
-        "the others come from elsewhere (other people, devices, places) or are prepared in another way"
+        "the others come from elsewhere (other people, devices, places) or are prepared in another way; x_val "
+        "and x_test must be like the field"
     )
 
 
@@ -88,7 +89,7 @@ def outdone(outcomes: Outcomes, names: Sequence[str]) -> str | None:
         return None
     return (
         f"{DOUBT}an exit at {best[1]} is right on {best[2]:.1%} of the calibration samples, the whole given model "
-        f"on {given.mean():.1%}: {REASONS}; the gain in accuracy is then not real"
+        f"on {given.mean():.1%}: {REASONS}; the gain is then not real"
     )
 
 

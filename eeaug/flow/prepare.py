@@ -85,7 +85,9 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
         )  # fmt: skip
         classifier = replace(classifier, decision=replace(classifier.decision, measure=asked.confidence))
         if asked.custom_objects and not classifier.code:
-            progress.warn(f"{', '.join(asked.custom_objects)}: nothing of this code is in {classifier.file}")
+            progress.warn(
+                f"{', '.join(asked.custom_objects)}: nothing of this code is in {classifier.file}; leave it out"
+            )
     # images and saved data sets are read by TensorFlow, whose thread count is fixed by now
     with progress.step("load", "data"):
         decision, shape = classifier.decision, classifier.input_shape

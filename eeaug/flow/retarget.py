@@ -87,12 +87,12 @@ def retarget(
     material = material_of(settings, source, changes, progress)
     rehearse(settings, source, changes, material, progress)
     if left_out := of_data(source.manifest.settings["formats"]):
-        progress.warn(f"{', '.join(left_out)} files are left out: they need data")
+        progress.warn(f"{', '.join(left_out)} files are left out: they need data, so `eeaug augment` writes them")
     progress.warn("nothing was measured, as there is no data: run `eeaug evaluate DIR --data ...` on this bundle")
     if "none" not in settings.promises:
         progress.warn(
             "the calibration samples were used for an earlier bundle, too: the promise holds only if the settings "
-            "were not chosen by its results"
+            "were not chosen by its results; `eeaug certify` proves it on new samples"
         )
     return deliver(settings, material, progress)
 
@@ -244,7 +244,9 @@ def material_of(
     with progress.step("load", "model"):
         custom_objects.load(code)
         if stored.custom_objects is not None and (changed := stored.custom_objects.changed(custom_objects.files())):
-            progress.warn(f"{', '.join(changed)}: not the code that {source.directory} was made with")
+            progress.warn(
+                f"{', '.join(changed)}: not the code that {source.directory} was made with; give that one"
+            )
         given, path = stored.inputs[0], source.directory / "augmented.keras"
         classifier = replace(
             partition.backbone(keras_files.load(path), path),

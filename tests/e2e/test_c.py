@@ -340,7 +340,10 @@ def test_without_compilers_nothing_is_claimed(made: Made, work: Path, run: Run, 
     report = json.loads(done.stdout)
     assert report["verification"]["formats"]["c"] == {"disagreements": None, "near_threshold": None}
     assert [entry["measured"] for entry in report["c"]["processors"]] == [None, None]
-    sentence = "the C files were written and not run: this machine has no compiler (cc, gcc, clang)"
+    sentence = (
+        "the C files were written and not run: this machine has no compiler (cc, gcc, clang); run make -C c test "
+        "where there is one"
+    )
     assert sentence in report["warnings"]
     assert sentence in done.stderr
     said = " ".join(run("report", "with-c-unrun", cwd=work).stdout.split())

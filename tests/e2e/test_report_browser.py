@@ -29,6 +29,7 @@ from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
 
 pytestmark = pytest.mark.e2e
+A4 = 718  # CSS pixels between margins of 1 cm
 Report = dict[str, Any]
 
 
@@ -212,8 +213,12 @@ def test_without_script_all_is_there(browser: Any, tmp_path: Path) -> None:
 
 
 def test_on_paper_it_is_light_and_whole(browser: Any, tmp_path: Path) -> None:
-    with opened(browser, written(tmp_path, html(hundred_classes)), theme="dark") as shown:
+    with opened(browser, written(tmp_path, html(crowded)), A4) as shown:
         shown.emulate_media(media="print")
+        assert shown.evaluate("document.documentElement.scrollWidth") <= A4
+    with opened(browser, written(tmp_path, html(hundred_classes)), A4, "dark") as shown:
+        shown.emulate_media(media="print")
+        assert shown.evaluate("document.documentElement.scrollWidth") <= A4
         ground = shown.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == "rgb(255, 255, 255)"
         assert not shown.locator("nav").is_visible() and not shown.locator("button.more").is_visible()

@@ -152,7 +152,7 @@ def test_who_pays_in_words(report: dict[str, Any]) -> None:
     (one,) = cautions.unequal(report)
     assert "(85 samples): more than three times" in one and len(one) <= 300
     refused = {**report, "settings": {**report["settings"], "finetune": 3}}
-    assert next(cautions.unequal(refused)).endswith("than chance explains")
+    assert next(cautions.unequal(refused)).endswith("what every class may lose (without --finetune)")
     report["settings"]["max_class_drop"] = 0.03
     (limited,) = cautions.unequal(report)
     assert "more than the 3.0 percentage points of --max-class-drop" in limited and limited.endswith(

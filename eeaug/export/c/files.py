@@ -97,7 +97,8 @@ def check(work: Work, reference: Reference) -> Checked:
     with leftovers.scratch() as place:
         if compiler is None:
             warnings.append(
-                f"the C files were written and not run: this machine has no compiler ({', '.join(toolchain.HOSTS)})"
+                "the C files were written and not run: this machine has no compiler "
+                f"({', '.join(toolchain.HOSTS)}); run make -C {FOLDER} test where there is one"
             )
         else:
             facts = facts_of(work)

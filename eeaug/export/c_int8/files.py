@@ -124,7 +124,10 @@ def check(work: Work, reference: Reference) -> Checked:
     with leftovers.scratch() as place:
         if compiler is None:
             hosts = ", ".join(toolchain.HOSTS)
-            warnings.append(f"the int8 C files were written and not run: this machine has no compiler ({hosts})")
+            warnings.append(
+                f"the int8 C files were written and not run: this machine has no compiler ({hosts}); "
+                f"run make -C {FOLDER} test where there is one"
+            )
         else:
             _check_stages(work, compiler, folder, x, place)
             facts = _facts(work)

@@ -99,8 +99,8 @@ def confidence(report: Report, k: int, place: str, width: int = WIDE) -> str:
     exits = report["design"]["exits"]
     limit = exits[k]["threshold"] if k < len(exits) else None
     bins = histograms["bins"]
-    top, low = max([*right, 1e-9]), max([*wrong, 1e-9])
-    top, low = max(top, low / 5), max(low, top / 5)
+    peak = max([*right, *wrong]) or 0.01  # no sample gets here
+    top, low = max([*right, peak / 5]), max([*wrong, peak / 5])
     plot = Plot(
         Axis("confidence", 0, 1, lambda v: f"{v:g}"),
         Axis("of all samples", -1.1 * low, 1.05 * top, lambda v: f"{100 * abs(v):.3g} %", 4),

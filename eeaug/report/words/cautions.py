@@ -29,7 +29,9 @@ def _savings(report: Report) -> Iterator[str]:
     if spent is None or not given:
         return
     if spent > (1 - LEAST_SAVING) * given:
-        why = "--exit-at asks for them" if settings["exit_at"] else "no design without exits meets the limits"
+        why = "no design without exits meets the limits; with larger ones, such as --max-latency, none are needed"
+        if settings["exit_at"]:
+            why = "--exit-at asks for them; without it the search decides"
         more = f"{spent / given - 1:+.1%} of the given model's {what}"
         yield f"the exits save nothing on the calibration samples ({more}): they are there because {why}"
         return
@@ -38,7 +40,7 @@ def _savings(report: Report) -> Iterator[str]:
         if measured is not None and whole and (measured[key] or 0.0) > (1 - LEAST_SAVING) * whole:
             yield (
                 f"{name}the exits save nothing on the test set: {measured[key] / whole - 1:+.1%} of the given "
-                f"model's {what}"
+                f"model's {what}; if that set is like the field, use the given model"
             )
 
 
@@ -60,11 +62,15 @@ def unequal(report: Report) -> Iterator[str]:
         if limit is None:
             average = in_words(settings["max_accuracy_drop"])
             allowed = f"three times the {average} that all may lose on average"
-            refused = settings["finetune"] or settings["recipe"] == "trecx"
-            remedy = "" if refused else "; --max-class-drop limits what every class may lose"
+            refused = (
+                "--recipe trecx" if settings["recipe"] == "trecx" else "--finetune" * bool(settings["finetune"])
+            )
+            remedy = "; --max-class-drop limits what every class may lose"
+            remedy += f" (without {refused})" if refused else ""
         else:
             allowed = f"the {in_words(limit)} of --max-class-drop"
-            remedy = "" if block["promise"]["promise"] == "proven" else "; --promise proven proves that limit, too"
+            proven = block["promise"]["promise"] == "proven"
+            remedy = "; a smaller --max-class-drop" if proven else "; --promise proven proves that limit, too"
         yield (
             f"{UNEQUAL}{name}on the {data_part(losing[0]['split'])} set {kind} {', '.join(falls)}: more than "
             f"{allowed}, and more than chance explains{remedy}"
@@ -81,12 +87,12 @@ def sentences(report: Report) -> Iterator[str]:
         of = accuracy_name(report)
         yield (
             f"thresholds were decided on {samples} samples only: one of them is {100 / samples:.1f} percentage "
-            f"points of {of}"
+            f"points of {of}; give more in x_val"
         )
     if settings["correction"] < 1:
         yield (
             f"--correction {settings['correction']:g} lowers the thresholds that were found: more samples leave "
-            "than the budget allows"
+            "than the budget allows; leave it out to keep the budget"
         )
     yield from _savings(report)
     for block in (report, report["int8"] or {}):
@@ -129,14 +135,17 @@ def _closed(report: Report) -> Iterator[str]:
     """Thresholds that were given, and that no int8 confidence can reach."""
     for exit_, int8_exit in zip(report["design"]["exits"], report["int8"]["exits"], strict=True):
         if int8_exit["threshold"] is None and exit_["threshold"] is not None and exit_["threshold"] > 1 - STEP:
-            yield f"int8: nothing leaves at {exit_['location']}: no int8 confidence is above 255/256"
+            yield (
+                f"int8: nothing leaves at {exit_['location']}: no int8 confidence is above 255/256; give a lower "
+                "threshold"
+            )
 
 
 def _why(promise: Report, samples: int) -> str:
     if promise["promise"] == "proven":
         return (
             f"the proof is about the true drop, which {samples:,} test samples show only roughly; it fails with "
-            f"probability {promise['risk']:g} at most"
+            f"probability {promise['risk']:g} at most; a smaller budget leaves room"
         )
     more = f"about one such choice in six loses more, and {samples:,} test samples show the true drop only roughly"
     if promise["promise"] == "none":

@@ -109,7 +109,7 @@ def differing(report: Report) -> Iterator[str]:
         yield (
             f"{OTHERWISE}the {block['words']} C files take {seconds(mean['latency_s'])} a sample on average by "
             f"instructions, {factor} the rates of {report['hardware']['name']} say "
-            f"({seconds(mean['estimated_latency_s'])})"
+            f"({seconds(mean['estimated_latency_s'])}); `eeaug hw measure` times them on the board"
         )
 
 

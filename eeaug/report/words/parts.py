@@ -36,11 +36,11 @@ def _why(pair: Report) -> str:
             return "model and exits were trained on other shares of classes; --priors says which shares are to come"
         return (
             "a model is no better on samples that it was not trained on, so these are easier, prepared in another "
-            "way or from elsewhere"
+            "way or from elsewhere: prepare all parts alike"
         )
     return (
         "one of the two is prepared in another way or comes from elsewhere (other people, devices, places, shares "
-        "of classes); what was chosen or proven on one may not hold on the other"
+        "of classes); take both from the field, or promises may not hold"
     )
 
 
