@@ -19,6 +19,7 @@ import triton_server
 import yaml
 from conftest import EXAMPLES, Run, valid
 
+from eeaug import hardware
 from eeaug.errors import ConversionError
 from eeaug.runtime import Cascade
 
@@ -79,12 +80,15 @@ def typed(line: str, place: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_page(place: Path) -> None:
-    augment, serve, evaluate = blocks("sh")
+    augment, repository, evaluate, measure = blocks("sh")
+    serve = repository.splitlines()[-1]
     done = typed(augment, place)
     assert done.returncode == 0, done.stderr
     valid(place / "camera")
     shown = PAGE.split("<!-- sent -->\n```text\n")[1].split("```")[0]
     assert re.sub(r"[\d.]+", "0", " ".join(shown.split())) in re.sub(r"[\d.]+", "0", " ".join(done.stdout.split()))
+    done = typed("\n".join(repository.splitlines()[:-1]), place)
+    assert done.returncode == 0, done.stderr
     port = triton_server.free_port()
     folder = place / "server"
     folder.mkdir()
@@ -104,6 +108,11 @@ def test_the_page(place: Path) -> None:
         done = typed("python near.py", place)
         assert done.returncode == 0, done.stderr
         assert done.stdout.endswith("0 samples without an answer from the server\n")
+        done = typed(measure.replace("8000", str(port)), place)
+        assert done.returncode == 0, done.stderr
+        link = hardware.read(str(place / "board.yaml")).link("mali", "workstation")
+        assert link is not None
+        assert 0 < link.latency_s <= (link.latency_p95_s or 0)
         _other_model(place, f"http://127.0.0.1:{port}")
     finally:
         server.kill()

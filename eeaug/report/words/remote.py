@@ -22,9 +22,9 @@ def sentence(report: Report) -> str:
         f"{size(remote['input_bytes'])}."
     )
     if remote["handover_s"] is not None:
-        text += f" A hand-over takes {seconds(remote['handover_s'])}, which means go by"
+        text += f" A hand-over takes {seconds(remote['handover_s'])} in the mean"
         if remote["handover_p95_s"] is not None:
-            text += f", and 95 of 100 less than {seconds(remote['handover_p95_s'])}, which limits go by"
+            text += f", 95 of 100 less than {seconds(remote['handover_p95_s'])}, which limits go by"
         text += "."
     if remote["link_down_accuracy"] is None:
         return f"{text} Without a connection there is no answer: no stage runs before it."
