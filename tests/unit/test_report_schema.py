@@ -54,6 +54,8 @@ def optional(at: str) -> set[str]:
         return {"front_end", "inputs"}
     if at.endswith(".hardware"):
         return {"idle", "levels"}
+    if at.endswith(".design"):
+        return {"without_latency_limit"}
     if at.endswith((".baseline", ".segments[]")) and "manifest" not in at:
         return set(CHOICES)
     if at.endswith("int8.stages[]"):
