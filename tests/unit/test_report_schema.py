@@ -49,13 +49,11 @@ def optional(at: str) -> set[str]:
     if at.endswith(".handover[].encoding"):
         return {"scale", "zero_point"}
     if at == "$.design":
-        return {"remote"}
+        return {"remote", "without_latency_limit"}
     if at.endswith(".preprocessing"):
         return {"front_end", "inputs"}
     if at.endswith(".hardware"):
         return {"idle", "levels"}
-    if at.endswith(".design"):
-        return {"without_latency_limit"}
     if at.endswith((".baseline", ".segments[]")) and "manifest" not in at:
         return set(CHOICES)
     if at.endswith("int8.stages[]"):
