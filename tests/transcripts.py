@@ -13,6 +13,7 @@ compared exactly, and figures as ``close`` says.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -31,6 +32,7 @@ DOCUMENTS = {"README.md": False, "docs/first-run.md": False, "docs/tutorial.md":
 MADE_WITH = ROOT / "tests" / "data" / "transcripts.json"
 LEFT_OUT = "…"
 ON_THE_BOARD = ("--read m33.csv",)  # commands with one of these need what a board has printed
+ALIKE = 0.6  # least similarity of lines, of 1, that stand for the same
 POINTS, SHARE, PLAIN = 5.0, 0.15, 0.05  # allowed on another CPU: of percentages, of quantities, of bare numbers
 
 _BLOCK = re.compile(r"^```(console|sh|python)\n(.*?)^```", re.M | re.S)
@@ -147,13 +149,20 @@ def differences(shown: str, printed: str, *, exactly: bool) -> str:
     return f"goes on: {rest[:40]}\n--- printed:\n{printed}" if pieces[-1].strip() and rest else ""
 
 
+def _masked(line: str) -> str:
+    """The line without what differs from run to run."""
+    line = line.rstrip()
+    for pattern, words in _MASKS:
+        line = pattern.sub(words, line)
+    return line
+
+
 Token = str | tuple[float, str]
 
 
 def _tokens(text: str) -> list[Token]:
     """Words, and figures with their unit; lines, columns, boxes and bars are layout."""
-    for pattern, words in _MASKS:
-        text = "\n".join(pattern.sub(words, line.rstrip()) for line in text.splitlines())
+    text = "\n".join(map(_masked, text.splitlines()))
     text = re.sub(r"\bworst class: \w+|Worst class: \w+", "worst class", _BOX.sub(" ", text))
     tokens: list[Token] = []
     end = 0
@@ -194,7 +203,9 @@ def made_here(bundle: Path) -> bool:
 
 def _anew(shown: str, printed: str) -> str:
     """The printed lines that stand for the pieces of ``shown``."""
-    lines, at, kept = [line.rstrip() if not line.endswith(" \n") else line for line in printed.splitlines()], 0, []
+    # lines that differ in seconds alone stay as they are
+    before = {_masked(line): line for line in shown.splitlines()}
+    lines, at, kept = [before.get(_masked(line), line.rstrip()) for line in printed.splitlines()], 0, []
     pieces = re.split(rf"^{LEFT_OUT}\n", shown, flags=re.M)
     for i, piece in enumerate(pieces):
         its = [line for line in piece.splitlines() if line.strip()]
@@ -210,15 +221,17 @@ def _anew(shown: str, printed: str) -> str:
 
 
 def _place(line: str, lines: Sequence[str], begin: int) -> int:
-    """The first line from there on with the same words, without figures."""
+    """The first line from there on with the same words, figures aside; else the one with the most similar words."""
 
     def words(text: str) -> str:
         return " ".join(token for token in _tokens(text) if isinstance(token, str))
 
-    for number in range(begin, len(lines)):
-        if words(lines[number]) == words(line):
-            return number
-    raise SystemExit(f"no line like this was printed: {line!r}; write that transcript by hand")
+    wanted = words(line)
+    alike = [difflib.SequenceMatcher(None, wanted, words(each)).ratio() for each in lines[begin:]]
+    best = max(alike, default=0.0)
+    if best < ALIKE:
+        raise SystemExit(f"no line like this was printed: {line!r}; write that transcript by hand")
+    return begin + alike.index(best)
 
 
 def prepare(directory: Path) -> None:

@@ -6,15 +6,20 @@ this one, but not their .pth files, so that nothing of the clone is on its path.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import sysconfig
 import venv
 from pathlib import Path
+from xml.etree import ElementTree
 
+import ci_files
 import notebook
 import pytest
 import transcripts
+from junit import junit_valid
+from packaging.requirements import Requirement
 from tools import needs_arm, needs_host, needs_make, needs_qemu
 from transcripts import ROOT, Stranger, differences, of_document
 
@@ -82,6 +87,32 @@ def test_the_notebook_shows_what_comes_out(stranger: Stranger) -> None:
         if (difference := differences(was, now, exactly=False))
     ]
     assert not wrong, "python tests/notebook.py makes it again:\n" + "\n\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", ci_files.NAMES)
+def test_the_ci_examples_work_in_a_user_s_repository(stranger: Stranger, name: str, tmp_path: Path) -> None:
+    """Their scripts one after the other; the cache is the one that they would restore."""
+    for file, given in (("model.h5", "fashion_resnet.h5"), ("data.npz", "fashion_resnet.npz")):
+        (tmp_path / file).symlink_to(ROOT / "examples" / given)
+    environment = {**stranger.environment(), "GITHUB_STEP_SUMMARY": "summary.md"}
+    cache = Path(environment["XDG_CACHE_HOME"], "eeaug")
+    cache.mkdir(parents=True, exist_ok=True)
+    (tmp_path / ".eeaug-cache").symlink_to(cache)
+    ran = 0
+    for script, variables in ci_files.scripts(name):
+        if asked := re.search(r'pip install "(eeaug.*)"', script):
+            here = output(stranger.commands / "eeaug", "--version", cwd=tmp_path).split()[-1]
+            assert Requirement(asked[1]).specifier.contains(here)
+        elif "gh pr" not in script and "curl" not in script:
+            line = ["bash", "-euo", "pipefail", "-c", script]
+            done = subprocess.run(
+                line, cwd=tmp_path, env={**environment, **variables}, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+            ran += 1
+    assert ran == 3
+    assert (tmp_path / "report.md").read_text(encoding="utf-8").startswith("### model on psoc6")
+    assert junit_valid(ElementTree.parse(tmp_path / "check.xml").getroot())
 
 
 def test_the_page_is_the_notebook() -> None:
