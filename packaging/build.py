@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds the two distributions of these sources: eeaug, the whole tool, and eeaug-runtime, without TensorFlow.
 
-    python -m pip install build && python packaging/build.py [--outdir dist]
+    python -m pip install build && python packaging/build.py [--outdir dist] [--only NAME] [OPTIONS OF build]
 
 eeaug-runtime has the same modules and the same command: `eeaug report`, `check`, `evaluate`, `hw` and, from Python,
 `eeaug.runtime.Cascade`, for devices and for CI jobs that only look at a bundle. What needs TensorFlow ends in one
@@ -28,14 +28,16 @@ LITERT = ("ai-edge-litert",)  # the .tflite files of a bundle
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--outdir", type=Path, default=Path("dist"))
-    out = parser.parse_args().outdir.resolve()
-    for change in (None, light):
+    parser.add_argument("--only", choices=DISTRIBUTIONS, help="one of the two")
+    asked, options = parser.parse_known_args()
+    out = asked.outdir.resolve()
+    for change in (None, light) if asked.only is None else (DISTRIBUTIONS[asked.only],):
         with tempfile.TemporaryDirectory(prefix="eeaug-build-") as scratch:
             tree = Path(scratch) / "eeaug"
             copied(tree)
             if change is not None:
                 change(tree / "setup.cfg")
-            subprocess.run([sys.executable, "-m", "build", "--outdir", str(out), str(tree)], check=True)
+            subprocess.run([sys.executable, "-m", "build", *options, "--outdir", str(out), str(tree)], check=True)
 
 
 def copied(tree: Path) -> None:
@@ -67,6 +69,8 @@ def light(path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         config.write(file)
 
+
+DISTRIBUTIONS = {"eeaug": None, "eeaug-runtime": light}
 
 if __name__ == "__main__":
     main()

@@ -153,7 +153,21 @@ _FOUND = record(
     "On the calibration set.", mean_macs=number("Mean over samples.", "MAC"), accuracy=share("Right answers.")
 )
 
-DESIGN = record(
+_WITHOUT_LIMIT = record(
+    "The design without --max-latency or --period, on choose.",
+    same_exits=flag("Whether it is this design on other processors."),
+    exits=rows("Locations of its exits.", text("A location.")),
+    processors=rows("Where its segments run.", text("A processor, with its level where it has several.")),
+    less=or_null(
+        record(
+            "Share of each mean cost that it does not need; null: it has other exits.",
+            **{cost.metric: number(f"Of the {cost.words}.", "1", least=None, null=True) for cost in COSTS.values()},
+        )
+    ),
+    worst_latency_s=number("Its worst latency.", "s"),
+)
+
+_DESIGN = record(
     "What was chosen and written.",
     summary=text("The answer in a sentence."),
     segments=rows("From input to output.", _SEGMENT, minItems=1),
@@ -243,6 +257,8 @@ DESIGN = record(
         )
     ),
 )
+
+DESIGN = extended(_DESIGN, without_latency_limit=or_null(_WITHOUT_LIMIT))
 
 _GAIN = or_null(
     record(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from conftest import EXAMPLES, Run
+from conftest import Run
 
 from eeaug.cascade.output import Decision
 from eeaug.cli import reference
@@ -95,20 +95,6 @@ def test_the_readme_shows_a_part_of_the_whole_run() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 160, "details belong to docs/"
-
-
-@pytest.mark.e2e
-def test_the_tutorial_s_light_commands_print_what_it_shows(run: Run, tmp_path: Path) -> None:
-    """Those with output below them; what trains is run by other tests."""
-    (tmp_path / "examples").symlink_to(EXAMPLES)
-    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    shown = re.findall(r"^```console\n\$ (eeaug .*?)\n(.+?)^```", text, re.M | re.S)
-    assert len(shown) >= 2
-    for line, printed in shown:
-        done = run(*shlex.split(line)[1:], cwd=tmp_path)
-        assert done.code == 0, f"{line}\n{done.stderr}"
-        given = [said.rstrip() for said in (done.stdout or done.stderr).splitlines()]
-        assert given == [said.rstrip() for said in printed.splitlines()], line
 
 
 def test_the_messages_that_are_explained_exist() -> None:

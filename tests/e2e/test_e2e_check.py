@@ -6,36 +6,16 @@ import json
 import re
 import shlex
 import string
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 import click
 import pytest
-import yaml
+from ci_files import NAMES, scripts
 from conftest import Bundle, Run
 from junit import junit_valid
 
 from eeaug.cli.main import group
-
-CI = Path(__file__).resolve().parents[2] / "examples" / "ci"
-
-
-def scripts(name: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Every script of a CI file with the variables it runs with."""
-    document = yaml.safe_load((CI / name).read_text(encoding="utf-8"))
-    if name.startswith("gitlab"):
-        for job in document.values():
-            assert job["artifacts"]["reports"]["junit"] == "check.xml" and job["artifacts"]["when"] == "always"
-            for part in ("before_script", "script", "after_script"):
-                yield from ((text, job["variables"]) for text in job[part])
-        return
-    assert document[True].keys() == {"push", "pull_request"}, "YAML 1.1 reads `on` as true"
-    for job in document["jobs"].values():
-        for step in job["steps"]:
-            assert ("run" in step) != ("uses" in step)
-            if "run" in step:
-                yield step["run"], {**document["env"], **step.get("env", {})}
 
 
 def commands(name: str) -> list[list[str]]:
@@ -49,7 +29,7 @@ def commands(name: str) -> list[list[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_examples_commands_exist(name: str) -> None:
     lines = commands(name)
     assert {line[0] for line in lines} == {"augment", "check", "report"}
@@ -61,7 +41,7 @@ def test_the_examples_commands_exist(name: str) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_examples_check_and_report_a_real_bundle(name: str, bundle: Bundle, run: Run, tmp_path: Path) -> None:
     (tmp_path / "model-eeaug").symlink_to(bundle.path)
     for line in commands(name):

@@ -49,7 +49,7 @@ def optional(at: str) -> set[str]:
     if at.endswith(".handover[].encoding"):
         return {"scale", "zero_point"}
     if at == "$.design":
-        return {"remote"}
+        return {"remote", "without_latency_limit"}
     if at.endswith(".preprocessing"):
         return {"front_end", "inputs"}
     if at.endswith(".hardware"):

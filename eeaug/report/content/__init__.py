@@ -9,6 +9,7 @@ From first to last:
     shift      whether the parts of the data are of one kind
     rho_curve  the benefit curve of a single exit over its threshold
     idle       why processors run nothing
+    latency_limit  the design that would be chosen without it
     target_facts  the target, as far as figures depend on it
     promise    what is promised, in figures and in words
     remote     what stages on servers mean

@@ -22,6 +22,7 @@ from eeaug.report.content import (
     counted,
     drops,
     idle,
+    latency_limit,
     metrics,
     promise,
     remote,
@@ -155,6 +156,7 @@ def build(
     handed = counted.handed(chosen, searched.costs, files)
     came, split = decided.chosen.segments.handover_bytes[0].astype(int), "choose" if test is None else "test"
     sent = remote.figures(material.network.hardware, stages, passage, came, split)
+    unlimited = latency_limit.without(decided)
     return {
         "schema_version": VERSION,
         "eeaug": eeaug.__version__,
@@ -191,7 +193,8 @@ def build(
                 if target is None
                 else specific.sentence(target, len(chosen.design.exits))
             )
-            + ("" if c is not None or not chosen.design.exits else verdict.in_int8(shown[0], int8)),
+            + ("" if c is not None or not chosen.design.exits else verdict.in_int8(shown[0], int8))
+            + latency_limit.sentence(unlimited, settings.goal),
             "segments": _segments(chosen, stages, searched.costs, by_count, handed),
             "exits": _exits(chosen, stages, searched.costs, rows),
             "predicted": {
@@ -199,6 +202,7 @@ def build(
                 "exact": exact,
             },
             "measured": measured,
+            "without_latency_limit": unlimited,
             "reuse": None if chosen.reuse is None else {"weights": [list(w) for w in chosen.reuse.weights]},
             "confidences": metrics.confidences(passage, split=shown[1]["split"]),
             "classes": metrics.classes(
