@@ -176,7 +176,8 @@ def test_another_sensor_is_the_first_thing_said(work: Path, run: Run) -> None:
     layer, said = report["warnings"][:2]
     assert layer.startswith("Doubtful: x_test: at the model's first normalisation layer")
     assert said.startswith("Doubtful: the test set is not like the calibration set: the given model is right on ")
-    assert f"{100 * report['baseline']['measured']['accuracy']:.2f} % of its samples" in said and "other people" in said
+    right = f"{100 * report['baseline']['measured']['accuracy']:.2f} % of its samples"
+    assert right in said and "other people" in said
     assert f"warning: {said}" in done.stderr
 
 
