@@ -109,7 +109,7 @@ def test_few_labels_prove_what_all_prove(opened: Path, work: Path, run: Run, fie
         k: v for k, v in whole["promise"].items() if k not in told
     }
     assert (few["step"], few["leave"], few["steps"]) == (whole["step"], whole["leave"], whole["steps"])
-    assert few["promise"]["kept"] and "at most 2.0 pp" in few["promise"]["statement"]
+    assert few["promise"]["kept"] and "at most 2.0 percentage points" in few["promise"]["statement"]
     reports = [valid(work / name) for name in ("whole", "opened-certified")]
     for report, facts in zip(reports, (whole, few), strict=True):
         assert report["promise"] == facts["promise"]
