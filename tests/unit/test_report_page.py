@@ -164,6 +164,13 @@ def test_names_from_files_are_text_and_nothing_else() -> None:
     assert "{{" in words and "$x$" in words
 
 
+def test_commands_in_warnings_are_set_as_such() -> None:
+    report = copy.deepcopy(SAMPLE)
+    report["warnings"] = ["`<b>` is missing: run `eeaug evaluate DIR`"]
+    html = rendered(report)
+    assert "<li><code>&lt;b&gt;</code> is missing: run <code>eeaug evaluate DIR</code></li>" in html
+
+
 def test_equal_reports_give_equal_pages_without_a_date() -> None:
     first = rendered(SAMPLE)
     assert first == rendered(copy.deepcopy(SAMPLE))

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 import eeaug
 from eeaug.report import units
@@ -215,6 +215,7 @@ def _template(name: str, report: Report | None) -> jinja2.Template:
         # with the context, so that jinja does not link what is never shown
         "linked": jinja2.pass_context(lambda _, *words: glossary.linked(*words)),
         "unit": lambda key: _METRIC_UNITS.get(key, "share"),
+        "coded": lambda words: Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(words)))),
         "tone": lambda better: {True: "good", False: "bad"}.get(better, ""),
         "sign": lambda change: "" if abs(change) < 5e-5 else "good" if change > 0 else "bad",
         "css": lambda number: f"{max(number, 0.0):.6g}",  # a sum of shares may be a hair below
