@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -56,21 +57,27 @@ def command(folder: Path) -> Path:
 @contextmanager
 def serving(repository: Path, folder: Path) -> Iterator[str]:
     """The server of a model repository, and its URL; ``folder`` is for what it needs."""
-    port = free_port()
-    log = folder / "tritonserver.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [command(folder), f"--model-repository={repository}", f"--http-port={port}"],
-            stdout=stream,
-            stderr=stream,
-        )
+    port, log = free_port(), folder / "tritonserver.log"
+    process = start([command(folder), f"--model-repository={repository}", f"--http-port={port}"], log)
     try:
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(url, process, log)
         yield url
     finally:
-        process.kill()
-        process.wait()
+        stop(process)
+
+
+def start(line: Sequence[str | Path], log: Path, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+    """A server, with the processes that it starts, as a group of their own."""
+    with log.open("wb") as stream:
+        return subprocess.Popen(line, cwd=cwd, stdout=stream, stderr=stream, start_new_session=True)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End it and all that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:

@@ -94,10 +94,7 @@ def test_the_page(place: Path) -> None:
     folder.mkdir()
     words = shlex.split(serve.replace("8000", str(port)))
     log = folder / "log"
-    with log.open("wb") as stream:
-        server = subprocess.Popen(
-            [triton_server.command(folder), *words[1:]], cwd=place, stdout=stream, stderr=stream
-        )
+    server = triton_server.start([triton_server.command(folder), *words[1:]], log, place)
     try:
         triton_server.wait_until_ready(f"http://127.0.0.1:{port}", server, log)
         done = typed(evaluate.replace("8000", str(port)), place)
@@ -115,8 +112,7 @@ def test_the_page(place: Path) -> None:
         assert 0 < link.latency_s <= (link.latency_p95_s or 0)
         _other_model(place, f"http://127.0.0.1:{port}")
     finally:
-        server.kill()
-        server.wait()
+        triton_server.stop(server)
     compose, links = blocks("yaml")
     assert yaml.safe_load(links)["links"][0]["encoding"] == "int8"
     service = yaml.safe_load(compose)["services"]["cloud"]
