@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -288,14 +289,15 @@ class Served:
 
 @contextmanager
 def serving(
-    models: Mapping[str, Callable[[Arrays], Arrays]], extensions: Sequence[str] = ("binary_tensor_data",)
-) -> Iterator[Served]:
+    models: Mapping[str, Callable[[Arrays], Arrays]], extensions: Sequence[str] = ("binary_tensor_data",),
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Served]:  # fmt: skip
     """A server of these models on the loopback."""
     app = web.Application(client_max_size=1 << 26)
     server = Served(dict(models), extensions)
     app.router.add_get("/v2", server.about)
     app.router.add_post("/v2/models/{name}/infer", server.infer)
-    with _running(app) as url:
+    with _running(app, tls) as url:
         yield replace(server, url=url)
 
 
@@ -319,14 +321,14 @@ def through(upstream: str, choose: Callable[[], str | None]) -> Iterator[tuple[s
 
 
 @contextmanager
-def _running(app: web.Application) -> Iterator[str]:
+def _running(app: web.Application, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     started: list[int] = []
 
     async def start() -> None:
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         started.append(runner.addresses[0][1])
 
@@ -334,7 +336,7 @@ def _running(app: web.Application) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{started[0]}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{started[0]}"
     finally:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
         loop.call_soon_threadsafe(loop.stop)

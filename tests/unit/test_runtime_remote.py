@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,6 +221,28 @@ def test_a_token_goes_with_every_request(parts: Parts, served: Served, monkeypat
             "7",
             "north hall",
         )
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
+def test_a_server_with_a_certificate(parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an authority that is named; else it is an error, and nothing is asked."""
+    line = (
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem",
+    )  # fmt: skip
+    subprocess.run(line, cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    monkeypatch.setenv("EEAUG_REMOTE_TOKEN", "abc")
+    x = samples(100)
+    with serving(parts.models(), tls=context) as server:
+        with parts.cascade(server.url) as there, pytest.raises(ConversionError, match="certificate is not trusted"):
+            there.predict(x)
+        assert not server.headers
+        monkeypatch.setenv("EEAUG_REMOTE_CA", str(tmp_path / "cert.pem"))
+        with parts.cascade(server.url) as there:
+            assert same(there.predict(x), parts.cascade().predict(x))
+        assert {headers["Authorization"] for headers in server.headers} == {"Bearer abc"}
 
 
 @pytest.mark.parametrize(
