@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,18 @@ from eeaug.errors import EeaugError, InputError
 from eeaug.report import units
 from eeaug.settings import Running, default_cache
 from eeaug.support.cache import Cache, CachedModel, Item
-from eeaug.support.printable import printable
 
 DAY_S = 24 * 3600.0
 MOST_NAMES = 3  # of data sets in a line
+WIDEST = 400  # columns of a table in a file
 UNKNOWN = "unknown"  # names in a damaged about.json
 # what belongs to no network
-_COMMON = {"data": "unpacked data", "counted": "counted C files", "once": "runs with --no-cache"}
+_COMMON = {
+    "data": "unpacked data",
+    "counted": "counted C files",
+    "runs": "times of runs",
+    "once": "runs with --no-cache",
+}
 
 _directory = click.option(
     "--cache-dir",
@@ -73,7 +78,14 @@ def show(cache_dir: Path | None, as_json: bool) -> None:
         for network in networks
     ]
     if rows:
-        _print_table(("model", "data", "features", "heads", "unfinished", "last used"), rows)
+        from eeaug.report.render.tables import table
+
+        titles = ("model", "data", "features", "heads", "unfinished", "last used")
+        kept, console = table(titles, rows, left=(0, 1)), out.console()
+        # names are whole where something else reads them
+        if not console.is_terminal:
+            console.width = WIDEST
+        console.print(kept)
         out.say()
     for kind, title in _COMMON.items():
         mine = [item for item in items if item.kind == kind]
@@ -93,7 +105,8 @@ def show(cache_dir: Path | None, as_json: bool) -> None:
 )
 @click.option("--model", metavar="NAME", help="Only features and heads of the models of this file name.")
 @click.option("--dry-run", is_flag=True, help="Say what would go, drop nothing.")
-def clear(cache_dir: Path | None, older_than: int | None, model: str | None, dry_run: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def clear(cache_dir: Path | None, older_than: int | None, model: str | None, dry_run: bool, as_json: bool) -> None:
     """Drop what is kept: all of it, or what the options say. A run that is going on loses what it has not finished.
 
     \b
@@ -114,12 +127,16 @@ def clear(cache_dir: Path | None, older_than: int | None, model: str | None, dry
         for network in networks:
             if network.opened_s < before_s:
                 network.tidy()
-    for title, mine in parts:
-        if mine:
-            out.say(f"{title}: {units.size(_bytes(mine))}")
-    done = "would drop" if dry_run else "dropped"
     gone = sum(_bytes(mine) for _, mine in parts) - _bytes(kept)
-    out.say(f"{done} {units.size(gone)} ({gone:,} bytes) from {place.directory}")
+    if as_json:
+        listed = [{"name": title, "bytes": _bytes(mine)} for title, mine in parts if mine]
+        out.json({"directory": str(place.directory), "dropped": not dry_run, "bytes": gone, "parts": listed})
+    else:
+        for title, mine in parts:
+            if mine:
+                out.say(f"{title}: {units.size(_bytes(mine))}")
+        done = "would drop" if dry_run else "dropped"
+        out.say(f"{done} {units.size(gone)} ({gone:,} bytes) from {place.directory}")
     if kept:
         raise EeaugError(f"{kept[0].path} may not be dropped, {len(kept)} in all: see who owns them")
 
@@ -197,12 +214,3 @@ def _time(unix_s: float) -> str:
 
 def _iso(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds")
-
-
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    aligned: list[Callable[..., str]] = [str.ljust, str.ljust, str.rjust, str.rjust, str.rjust, str.ljust]
-    for row in (head, *rows):
-        cells = [align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)]
-        out.say("  ".join(cells).rstrip())

@@ -91,7 +91,7 @@ def certify(
     )
     with shared.interruptible(output), telling(lambda text: out.say(f"warning: {text}", err=True)):
         try:
-            with show.observer(quiet=quiet or as_json, verbose=verbose) as observer:
+            with show.observer(quiet=quiet, verbose=verbose) as observer:
                 facts = certifying.certify(directory, request, Progress(observer))
         except InfeasibleError as error:
             if as_json:
@@ -102,6 +102,8 @@ def certify(
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
     from eeaug.report import units
+    from eeaug.report.render import terminal
+    from eeaug.report.render.tables import table
 
     promise = facts["promise"]
     differ, labelled = f"{facts['to_label']:,}", f"{facts['labelled']:,}"
@@ -110,13 +112,19 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
         f"model give different answers to {differ} of them at some step of the path; {labelled} have a label"
     )
     yield ""
-    yield "step  leave early      labels needed"
     steps = facts["steps"]
     apart = max(1, len(steps) // MOST_STEPS)
     shown = {*range(0, len(steps), apart), len(steps) - 1, (facts["step"] or 1) - 1}
-    for step in (step for k, step in enumerate(steps) if k in shown):
-        mark = "  proven" if step["step"] == facts["step"] else ""
-        yield f"{step['step']:>4}  {units.share(step['leave']):>11}  {step['labels']:>17,}{mark}"
+    rows = [
+        (
+            str(step["step"]), units.share(step["leave"]), f"{step['labels']:,}",
+            "proven" if step["step"] == facts["step"] else "",
+        )
+        for k, step in enumerate(steps)
+        if k in shown
+    ]  # fmt: skip
+    steps_table = table(("step", "leave early", "labels needed", ""), rows, left=(3,))
+    yield from (line.rstrip() for line in terminal.plain(lambda console: console.print(steps_table)).splitlines())
     yield ""
     yield promise["statement"]
     yield facts["next"]

@@ -128,21 +128,19 @@ def _show(name: str, sha256: str, part: PairedMetrics, rows: Sequence[CheckedLim
         facts |= {"point": part.point, "ok": ok, "limits": [row.as_dict() for row in rows]}
         out.write(dump_json(facts).encode())
         return
-    from rich.table import Table
     from rich.text import Text
 
     from eeaug.report import units
+    from eeaug.report.render.tables import table
 
     at = "" if part.point == "default" else f", operating point {part.point}"
     title = f"{name}: {part.design['samples']:,} {units.data_part(part.name)} samples{at}"
-    table = Table(title=title, title_justify="left")
-    for column in ("limit", "given", "found", "margin", ""):
-        table.add_column(column, justify="left" if column in ("limit", "") else "right")
+    cells = []
     for row in rows:
         value, given, margin = row.words
         verdict = Text("ok", "green") if row.ok else Text("failed", "red")
-        table.add_row(f"{row.quantity}, {row.basis}", given, value, margin, verdict)
+        cells.append((f"{row.quantity}, {row.basis}", given, value, margin, verdict))
     console = out.console()
-    console.print(table)
+    console.print(table(("limit", "given", "found", "margin", ""), cells, title=title, left=(0, 4)))
     if any(words.endswith(" pp") for row in rows for words in row.words):
         console.print("pp: percentage points")

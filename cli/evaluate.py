@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eeaug.cli import evaluate_view, out, shared
+from eeaug.cli import evaluate_view, out, shared, show
 from eeaug.errors import InputError
 
 if TYPE_CHECKING:  # numpy and onnxruntime are imported on use
@@ -65,10 +65,12 @@ __all__ = ["evaluate"]
 @shared.option("--threads", "Threads; default: all.")
 @shared.option("--manifest-sha256")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@shared.option("--quiet")
 def evaluate(
     directory: Path, data: str, part: str | None, labels: str, point: str, baseline: bool,
     remote: tuple[str, ...], deadline_s: float | None, prepared: bool,
     cache_dir: Path | None, threads: int | None, manifest_sha256: str | None, as_json: bool,
+    quiet: bool,
 ) -> None:  # fmt: skip
     """Run the ONNX stages of the bundle in DIR on data, as the cascade that they form.
 
@@ -89,6 +91,7 @@ def evaluate(
     from eeaug.runtime import Cascade, Decisions
     from eeaug.settings import default_cache
     from eeaug.support.cache import telling
+    from eeaug.support.progress import Progress
 
     bundle = read_bundle(directory, manifest_sha256)
     check_classifies(bundle)
@@ -101,18 +104,21 @@ def evaluate(
         directory, manifest, threads or os.cpu_count() or 1, point,
         remote=_servers(remote), deadline_s=deadline_s,
     )  # fmt: skip
-    with telling(lambda text: out.say(f"warning: {text}", err=True)):
-        given, chosen = data_for_bundle.read(
-            directory, manifest, data, part, cache=(cache_dir or default_cache()) / "data",
-            labelled=labels == "given", prepared=prepared,
-        )  # fmt: skip
-    for note in given.notes:
-        click.echo(f"note: {note}", err=True)
-    outcomes = _outcomes(cascade, chosen, given.preprocessing) if baseline else None
-    if outcomes is not None:
-        decided = Decisions.of(outcomes, cascade.thresholds)
-    else:
-        decided = cascade.run(_batches(chosen, given.preprocessing))
+    with show.observer(quiet=quiet, verbose=False, brief=True) as observer:
+        progress = Progress(observer)
+        with telling(progress.caution), progress.step("load", "data"):
+            given, chosen = data_for_bundle.read(
+                directory, manifest, data, part, cache=(cache_dir or default_cache()) / "data",
+                labelled=labels == "given", prepared=prepared,
+            )  # fmt: skip
+        for note in given.notes:
+            progress.note(f"note: {note}")
+        with progress.step("run", f"{len(chosen):,} samples"):
+            outcomes = _outcomes(cascade, chosen, given.preprocessing) if baseline else None
+            if outcomes is not None:
+                decided = Decisions.of(outcomes, cascade.thresholds)
+            else:
+                decided = cascade.run(_batches(chosen, given.preprocessing))
     served = _served(bundle.report, manifest, given, chosen)
     drawn = replace(chosen, groups=None) if manifest.settings["unit"] == "sample" else chosen
     facts = {
@@ -148,8 +154,9 @@ def _batches(part: Part, preprocessing: Preprocessing) -> Any:
 
     from eeaug.data import batches
     from eeaug.runtime import BATCH
+    from eeaug.support.progress import counted
 
-    return batches(part, np.arange(len(part)), preprocessing, BATCH)
+    return counted(batches(part, np.arange(len(part)), preprocessing, BATCH), len(part), len)
 
 
 def _outcomes(cascade: Cascade, part: Part, preprocessing: Preprocessing) -> Outcomes:

@@ -56,26 +56,27 @@ def _in_words(test: dict[str, Any], facts: dict[str, Any]) -> str:
 
 def show(facts: dict[str, Any], source: str) -> None:
     """Print the result on stdout."""
-    from rich.table import Table
-
     from eeaug.report import units
+    from eeaug.report.render.tables import table
 
     at = "" if facts["point"] == "default" else f", operating point {facts['point']}"
     title = f"{facts['samples']:,} samples of {source} ({facts['part']}){at}"
-    table = Table(title=title, title_justify="left")
-    for column in ("left at stage", "share", "right of these", "mean confidence", "MACs so far"):
-        table.add_column(column, justify="left" if column == "left at stage" else "right")
-    for stage, rate in zip(facts["stages"], facts["leave_rates"], strict=True):
-        table.add_row(
+    rows = [
+        (
             stage["name"],
             units.share(rate),
             "–" if stage["accuracy"] is None else units.share(stage["accuracy"]),
             "–" if stage["mean_confidence"] is None else f"{stage['mean_confidence']:.4f}",
             units.macs(stage["macs"]),
         )
+        for stage, rate in zip(facts["stages"], facts["leave_rates"], strict=True)
+    ]
+    titles = ("left at stage", "share", "right of these", "mean confidence", "MACs so far")
     console = out.console()
-    console.print(table)
+    console.print(table(titles, rows, title=title))
+    console.print()
     console.print(_comparison(facts))
+    console.print()
     right = "" if facts["accuracy"] is None else f"accuracy {units.share(facts['accuracy'])}, "
     lines = [f"{right}mean MACs {units.macs(facts['mean_macs'])}"]
     if facts["baseline"] is not None:
@@ -93,15 +94,12 @@ def show(facts: dict[str, Any], source: str) -> None:
 
 
 def _comparison(facts: dict[str, Any]) -> Any:
-    from rich.table import Table
-
     from eeaug.report import units
+    from eeaug.report.render.tables import table
 
     reference = facts["reference"]
     title = f"Compared with the {units.data_part(reference['part'])} set ({reference['samples']:,} samples)"
-    table = Table(title=title, title_justify="left")
-    for column in ("", "here", f"expected ({1 - reference['level']:.0%} for all)", ""):
-        table.add_column(column, justify="left" if not column else "right")
+    rows = []
     for test in reference["statistics"]:
         shares = test["statistic"] == "leave_rate"
         name = NAMES[test["statistic"]]
@@ -113,8 +111,9 @@ def _comparison(facts: dict[str, Any]) -> Any:
         else:
             here = "–" if test["observed"] is None else f"{test['observed']:.4f}"
             expected = "–" if test["interval"] is None else "{:.4f} to {:.4f}".format(*test["interval"])
-        table.add_row(name.format(test["stage"]), here, expected, "outside" if test["outside"] else "")
-    return table
+        rows.append((name.format(test["stage"]), here, expected, "outside" if test["outside"] else ""))
+    titles = ("", "here", f"expected ({1 - reference['level']:.0%} for all)", "")
+    return table(titles, rows, title=title, left=(0, 3))
 
 
 def _drop(baseline: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ __all__ = ["render"]
 def render(facts: dict[str, Any]) -> list[str]:
     """What a search would look at, cost and could bring, as lines."""
     from eeaug.report import units
+    from eeaug.support.pace import lasting
 
     search, estimate = facts["search"], facts["estimate"]
     left_out = f" tried, {n} left out (--max-locations)" if (n := search["locations_left_out"]) else ""
@@ -19,14 +20,12 @@ def render(facts: dict[str, Any]) -> list[str]:
         f"{len(facts['locations'])} locations{left_out}",
         f"would train {search['dense_heads']} dense and up to {search['convolutional_heads']} convolutional heads; "
         f"up to {search['architectures_at_most']:,} architectures, {search['placements_at_most']:,} placements",
-        f"takes about {units.seconds(estimate['total_s'])}: {units.seconds(estimate['features_s'])} for the passes "
-        f"of the frozen model, {units.seconds(estimate['heads_s'])} for heads (scaled from "
-        f"{estimate['timed_samples']} samples)",
+        f"takes about {lasting(estimate['total_s'])}: {units.seconds(estimate['start_s'])} to start, "
+        f"{units.seconds(estimate['features_s'])} for the passes of the frozen model, "
+        f"{units.seconds(estimate['heads_s'])} for heads, {units.seconds(estimate['search_s'])} for the search, "
+        f"{units.seconds(estimate['bundle_s'])} for the bundle ({_source(estimate)})",
+        _kept(estimate),
         f"needs up to {units.size(facts['disk_bytes'])} of disk in {facts['cache']}",
-        *(
-            f"--format {name} is not tried here, as a run does before it trains"
-            for name in facts["formats_not_tried"]
-        ),
         "",
         "MACs saved if every sample left there, by the cheapest and the dearest head:",
     ]
@@ -42,3 +41,18 @@ def render(facts: dict[str, Any]) -> list[str]:
     if not facts["locations"]:
         lines.append("  no exit can stand anywhere: see eeaug inspect")
     return lines
+
+
+def _kept(estimate: dict[str, Any]) -> str:
+    """What earlier runs have left, which takes no time again."""
+    kept, lacking, passed = estimate["heads_kept"], estimate["heads_to_train"], estimate["samples_to_pass"]
+    of_heads = f"{kept} of {kept + lacking} heads are in the cache" if kept else "no head is in the cache"
+    passes = f"{passed:,} samples go through the frozen model" if passed else "all features are"
+    return f"{of_heads}; {passes}"
+
+
+def _source(estimate: dict[str, Any]) -> str:
+    """What the times come from."""
+    if "from" in estimate:
+        return "as an earlier run with these settings took for what the cache does not keep"
+    return f"timed on {estimate['timed_samples']:,} samples and a few steps of training"

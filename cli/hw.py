@@ -19,7 +19,7 @@ from eeaug.hardware import cycles
 from eeaug.support import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rich.table import Table
 
@@ -67,7 +67,7 @@ def list_(as_json: bool) -> None:
         )
         for profile in profiles
     ]
-    _print(_table(None, ("name", "processors", "memories", "source"), rows, lines=True))
+    _print(_table(None, ("name", "processors", "memories", "source"), rows))
 
 
 @hw.command()
@@ -229,28 +229,19 @@ def _bytes(value: int) -> str:
 
 
 def _table(
-    title: str | None,
-    columns: Iterable[str],
-    rows: Iterable[tuple[str, ...]],
-    *,
-    header: bool = True,
-    lines: bool = False,
-) -> Table:
-    from rich import box
-    from rich.table import Table
+    title: str | None, columns: Sequence[str], rows: Iterable[tuple[str, ...]], *, header: bool = True
+) -> Table:  # fmt: skip
     from rich.text import Text
 
-    style = box.SIMPLE if header else None
-    table = Table(title=title, title_justify="left", box=style, show_header=header, show_lines=lines)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable.lines(cell)) for cell in row))
-    return table
+    from eeaug.report.render.tables import table
+
+    cells = ([Text(printable.lines(cell)) for cell in row] for row in rows)
+    return table(columns, cells, title=title, left=range(len(columns)), header=header)
 
 
 def _print(*tables: Table) -> None:
     console = out.console()
-    for table in tables:
-        if table.row_count:
-            console.print(table)
+    for number, table in enumerate(table for table in tables if table.row_count):
+        if number:
+            console.print()
+        console.print(table)

@@ -119,33 +119,33 @@ def _residuals(old: Processor, new: Processor, measured: Sequence[Measurement]) 
 
 
 def _show(new: Hardware, fits: Mapping[str, Fit], rows: Sequence[Mapping[str, Any]], *, stderr: bool) -> None:
-    from rich.table import Table
-
     from eeaug.report import units
+    from eeaug.report.render.tables import table
 
     console = out.console(stderr=stderr)
-    table = Table(title=f"Rates of {new.name}", title_justify="left")
-    for column in ("processor", "type", "rate", "may well be off by"):
-        table.add_column(column, justify="left" if column in ("processor", "type") else "right")
+    fitted_rates = []
     for processor, fitted in fits.items():
         for kind, rate in fitted.rates.items():
             if rate is None:
-                table.add_row(processor, kind, "hardly measured", "the default is used")
+                fitted_rates.append((processor, kind, "hardly measured", "the default is used"))
             else:
-                table.add_row(processor, kind, f"{units.macs(rate)}/s", _off(fitted, kind))
+                fitted_rates.append((processor, kind, f"{units.macs(rate)} MAC/s", _off(fitted, kind)))
         for key, seconds in fitted.overheads.items():
             if seconds is not None:
                 change = _off(fitted, key) if key in fitted.measured else "hardly measured: as a rule"
-                table.add_row(processor, f"per {key.rpartition('_')[2]}", units.seconds(seconds), change)
-    console.print(table)
-    table = Table(title="Measurements, and the errors of estimates", title_justify="left")
-    for column in ("", "processor", "MACs", "measured", "rates before", "fitted", "fitted to the others"):
-        table.add_column(column, justify="left" if column in ("", "processor") else "right")
-    for row in rows:
-        errors = (_error(row[key], row["latency_s"]) for key in ("before_s", "fitted_s", "left_out_s"))
-        shown = units.macs(row["macs"]), units.seconds(row["latency_s"])
-        table.add_row(row["name"], row["processor"], *shown, *errors)
-    console.print(table)
+                fitted_rates.append((processor, f"per {key.rpartition('_')[2]}", units.seconds(seconds), change))
+    titles: tuple[str, ...] = ("processor", "type", "rate", "may well be off by")
+    console.print(table(titles, fitted_rates, title=f"Rates of {new.name}", left=(0, 1)))
+    console.print()
+    errors = [
+        (
+            row["name"], row["processor"], units.macs(row["macs"]), units.seconds(row["latency_s"]),
+            *(_error(row[key], row["latency_s"]) for key in ("before_s", "fitted_s", "left_out_s")),
+        )
+        for row in rows
+    ]  # fmt: skip
+    titles = ("", "processor", "MACs", "measured", "rates before", "fitted", "fitted to the others")
+    console.print(table(titles, errors, title="Measurements, and the errors of estimates", left=(0, 1)))
     others = [abs(r["left_out_s"] / r["latency_s"] - 1) for r in rows if r["left_out_s"] is not None]
     if others:
         console.print(f"median error of what was left out of the fit: {100 * statistics.median(others):.1f} %")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from eeaug import hardware
-from eeaug.cli import out, shared
+from eeaug.cli import out, shared, show
 from eeaug.errors import InputError
 from eeaug.support import quantities
 from eeaug.support.outputs import Output
+from eeaug.support.progress import Progress
 
 if TYPE_CHECKING:
     from eeaug.hardware import Hardware
@@ -37,9 +38,11 @@ SECONDS = 30.0  # in which a request must be answered
 @click.option("--size", type=shared.Quantity(quantities.BYTES, min=1000), default="256k", show_default=True,
               help="Bytes of a large request.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was measured as JSON.")
+@shared.option("--quiet")
 def measure_link(
     url: str | None, output: Path, base: str | None, processor: str | None, model: bool, requests: int, size: float,
-    force: bool,
+    force: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Time requests to the server at URL, and write a description with that link to -o.
 
@@ -68,8 +71,13 @@ def measure_link(
     written = Output(output, force=force)
     written.check()
     place = address.read(processor, url)
-    measured = link.measure(place, requests, int(size), SECONDS)
+    with show.observer(quiet=quiet, verbose=False, brief=True) as observer:
+        with Progress(observer).step("requests"):
+            measured = link.measure(place, requests, int(size), SECONDS)
     written.write(hardware.dump(_with(target, processor, measured)).encode())
+    if as_json:
+        out.json({"to": processor, "output": str(output), **asdict(measured)})
+        return
     from eeaug.report import units
 
     out.say(

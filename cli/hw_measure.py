@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eeaug import hardware
-from eeaug.cli import out, shared
+from eeaug.cli import out, shared, show
 from eeaug.errors import ConversionError, InputError
 from eeaug.support import leftovers, outputs
 from eeaug.support.outputs import Output
+from eeaug.support.progress import Progress, parts
 
 if TYPE_CHECKING:
     from eeaug.bundle.manifest import Bundle
@@ -47,9 +48,11 @@ RUNTIMES = {"onnx": "ONNX Runtime", "tflite": "LiteRT, float", "tflite-int8": "L
 @click.option("--name", metavar="NAME", help="With --read: what reports call it; default: the old name and -timed.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @shared.option("--manifest-sha256")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written, with --read the rates, as JSON.")
+@shared.option("--quiet")
 def measure(
     directory: Path, output: Path, kind: str | None, readings: tuple[Path, ...], base: str | None, name: str | None,
-    force: bool, manifest_sha256: str | None,
+    force: bool, manifest_sha256: str | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Time the bundle in DIR on its board: write a project that does it, or read what the board has printed.
 
@@ -77,9 +80,15 @@ def measure(
     bundle = manifest.read(directory, manifest_sha256)
     kind = kind or next(k for k in FORMATS if _has(bundle, k))
     if readings:
-        _read(bundle, kind, readings, base, name, output, force)
+        with show.observer(quiet=quiet, verbose=False, brief=True) as observer:
+            new, old, timed = _read(bundle, kind, readings, base, name, output, force, Progress(observer))
+        _show(old, new, timed, output, as_json=as_json)
     else:
-        _write(bundle, kind, output, force)
+        files, then = _write(bundle, kind, output, force)
+        if as_json:
+            out.json({"format": kind, "output": str(output), "files": files})
+        else:
+            out.say(f"{len(files)} files that time the {kind} files of {bundle.directory} are in {output}: {then}")
 
 
 def _has(bundle: Bundle, kind: str) -> bool:
@@ -90,7 +99,8 @@ def _description(bundle: Bundle) -> Hardware:
     return hardware.read(str(bundle.file("hardware.yaml")))
 
 
-def _write(bundle: Bundle, kind: str, output: Path, force: bool) -> None:
+def _write(bundle: Bundle, kind: str, output: Path, force: bool) -> tuple[list[str], str]:
+    """The files that were written, and what to do with them."""
     from eeaug.export.measure import firmware, python_file
 
     if kind in python_file.FORMATS:
@@ -113,7 +123,7 @@ def _write(bundle: Bundle, kind: str, output: Path, force: bool) -> None:
                 partial.replace(place)
         finally:
             leftovers.remove(partial)
-    out.say(f"{len(files)} files that time the {kind} files of {bundle.directory} are in {output}: {then}")
+    return list(files), then
 
 
 def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -146,7 +156,9 @@ def _read(
     name: str | None,
     output: Path,
     force: bool,
-) -> None:
+    progress: Progress,
+) -> tuple[Hardware, Hardware, list[str]]:
+    """The new description and the old one, and the processors that were timed."""
     from eeaug.export.measure import firmware, rates
     from eeaug.export.measure import readings as lines
 
@@ -158,7 +170,8 @@ def _read(
     timed = lines.read(readings, firmware.identity(bundle, kind), wanted)
     by_core = kind in firmware.FORMATS
     if by_core:
-        works = _counted(bundle, kind, old, works, [reading.processor for reading in timed])
+        with progress.step("count"):
+            works = _counted(bundle, kind, old, works, [reading.processor for reading in timed])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in readings)).hexdigest()[:12]
     source = (
         f"timed by eeaug hw measure: {kind} files of {bundle.directory.absolute().name} (CSV: sha256 {digest}…)"
@@ -168,7 +181,7 @@ def _read(
         runtime=RUNTIMES.get(kind, f"eeaug's {kind}"),
     )  # fmt: skip
     to.write(hardware.dump(new).encode())
-    _show(old, new, [reading.processor for reading in timed], output)
+    return new, old, [reading.processor for reading in timed]
 
 
 def _works(bundle: Bundle, kind: str) -> tuple[dict[str, TimedWork], dict[str, list[Any]]]:
@@ -181,9 +194,9 @@ def _works(bundle: Bundle, kind: str) -> tuple[dict[str, TimedWork], dict[str, l
         numbers = python_file.stages(bundle, kind)
         works = {p: TimedWork({k: stages[k].macs for k in mine}, {}) for p, mine in numbers.items()}
         return works, {p: [(k, -1, "stage") for k in mine] for p, mine in numbers.items()}
-    parts = {part.processor.name: part for part in firmware.timed(bundle, kind)}
-    works = {p: TimedWork({k: stages[k].macs for k in part.stages}, part.layers) for p, part in parts.items()}
-    return works, {p: part.lines for p, part in parts.items()}
+    timed = {part.processor.name: part for part in firmware.timed(bundle, kind)}
+    works = {p: TimedWork({k: stages[k].macs for k in part.stages}, part.layers) for p, part in timed.items()}
+    return works, {p: part.lines for p, part in timed.items()}
 
 
 def _counted(
@@ -194,10 +207,8 @@ def _counted(
 
     texts = firmware.project(bundle, kind, old)
     counted = dict(works)
-    for part in firmware.timed(bundle, kind):
+    for part in parts([part for part in firmware.timed(bundle, kind) if part.processor.name in names]):
         name = part.processor.name
-        if name not in names:
-            continue
         try:
             cpu = old.processor(name).cpu
             if cpu is None:
@@ -209,14 +220,21 @@ def _counted(
     return counted
 
 
-def _show(old: Hardware, new: Hardware, names: Sequence[str], output: Path) -> None:
+def _show(old: Hardware, new: Hardware, names: Sequence[str], output: Path, *, as_json: bool) -> None:
+    timed: dict[str, Any] = {}
     for name in names:
         before, after = old.processor(name), new.processor(name)
         kinds = [(kind, after.rates_macs_per_s[kind]) for kind in ("default", *hardware.KINDS)]
         told = ", ".join(f"{kind} {rate / 1e6:.4g}" for kind, rate in kinds if rate is not None)
         cycles = after.cycles_per_instruction
         more = "" if cycles is None else f"; {cycles:.3g} cycles per instruction"
-        out.say(f"{name}: millions of MACs per second: {told}{more}")
+        timed[name] = {
+            "rates_macs_per_s": {kind: rate for kind, rate in kinds if rate is not None},
+            "cycles_per_instruction": cycles,
+            "clock_hz": after.clock_hz,
+        }
+        if not as_json:
+            out.say(f"{name}: millions of MACs per second: {told}{more}")
         if before.clock_hz is not None and after.clock_hz is not None and before.clock_hz != after.clock_hz:
             clocks = (
                 f"{name} ran at {after.clock_hz / 1e6:g} MHz, the description said {before.clock_hz / 1e6:g} MHz"
@@ -227,4 +245,7 @@ def _show(old: Hardware, new: Hardware, names: Sequence[str], output: Path) -> N
     for processor in new.processors:
         if processor.name not in names:
             out.say(f"warning: {processor.name} was not timed: it stays as it was", err=True)
-    out.say(f"{new.name} is in {output}")
+    if as_json:
+        out.json({"name": new.name, "output": str(output), "processors": timed})
+    else:
+        out.say(f"{new.name} is in {output}")

@@ -233,9 +233,8 @@ def _on(target: Any, table: Any) -> dict[str, Any]:
 
 
 def _print(facts: dict[str, Any], console: Any) -> None:
-    from rich.table import Table
-
     from eeaug.report import units
+    from eeaug.report.render.tables import table
 
     ends = facts["ends"]
     kind = "gives" if facts["decision"] == "blank" else f"{facts['classes']} classes, ends in"
@@ -249,20 +248,19 @@ def _print(facts: dict[str, Any], console: Any) -> None:
     target = facts["hardware"]
     processors = target["processors"] if target else []
     wide = console.width >= 100  # a narrow terminal gets what decides
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("block", overflow="fold")
     columns = ["output", "MACs", "weights", "exit heads", *(f"{p['name']}*" for p in processors)]
-    for column in [*(["layers", "peak"] if wide else []), *columns]:
-        table.add_column(column, justify="right", no_wrap=True)
+    blocks = table(["block", *(["layers", "peak"] if wide else []), *columns])
+    for column in blocks.columns[1:]:
+        column.no_wrap = True
     start = facts["input"]
-    table.add_row(
+    blocks.add_row(
         "input",
         *(["", ""] if wide else []),
         _shape(facts["input_shape"]), "", "", _range(start["head_macs"]),
         *("" for _ in processors),
     )  # fmt: skip
     for i, block in enumerate(facts["blocks"]):
-        table.add_row(
+        blocks.add_row(
             block["block"],
             *([str(len(block["layers"])), f"{block['peak_elements']:,}"] if wide else []),
             _shape(block["shape"]),
@@ -271,7 +269,7 @@ def _print(facts: dict[str, Any], console: Any) -> None:
             _range(block["head_macs"]),
             *(units.seconds(p["block_latency_s"][i]) for p in processors),
         )
-    console.print(table)
+    console.print(blocks)
     if start["reason"]:
         console.print(f"no exit on the input: {start['reason']}", soft_wrap=True)
     for block in facts["blocks"]:

@@ -1,7 +1,8 @@
-"""Progress on a terminal: a bar and a time per step; off it, and in CI, plain lines. Everything on stderr."""
+"""Progress: on a terminal one live line, elsewhere and in CI plain lines. Everything on stderr."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,37 +10,49 @@ from typing import Any
 
 from eeaug.cli import out
 from eeaug.support.printable import printable
-from eeaug.support.progress import Lines, title
+from eeaug.support.progress import Lines, Share, title
 from eeaug.support.streams import live
 
 __all__ = ["observer"]
 
+WIDTH = 20  # of the bar
+
 
 @contextmanager
-def observer(*, quiet: bool, verbose: bool) -> Iterator[Any]:
-    """What the command shows while it works."""
+def observer(*, quiet: bool, verbose: bool, brief: bool = False) -> Iterator[Any]:
+    """What the command shows while it works; ``brief``: nothing of steps that take a few seconds."""
     if not quiet and live():
-        with _Bars(verbose) as bars:
-            yield bars
+        with _Bar(verbose, brief) as bar:
+            yield bar
     else:
-        yield Lines(partial(out.say, err=True), quiet=quiet, verbose=verbose)
+        lines = Lines(partial(out.say, err=True), quiet=quiet, verbose=verbose, brief=brief)
+        with lines.beating():
+            yield lines
 
 
-class _Bars:
-    """A live bar for the step at work, its time when it is done."""
+class _Bar:
+    """A live line for the step at work; above it a line for every step that is done, with its time."""
 
-    def __init__(self, verbose: bool) -> None:
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    def __init__(self, verbose: bool, brief: bool) -> None:
+        from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn
+        from rich.text import Text
+
+        class Words(ProgressColumn):
+            """How much is done, and how long the rest takes."""
+
+            def render(self, task: Any) -> Text:
+                share: Share = task.fields["share"]
+                return Text(share.words(time.monotonic()), "dim")
 
         self.console = out.console(stderr=True)
-        self.verbose = verbose
+        self.verbose, self.brief = verbose, brief
         self.live = Progress(
-            SpinnerColumn(finished_text="[green]✓[/]"), TextColumn("{task.description:<40}", markup=False),
-            BarColumn(30), TimeElapsedColumn(), console=self.console, transient=False,
+            SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(WIDTH), Words(),
+            console=self.console, transient=True,
         )  # fmt: skip
         self.current: Any = None
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> _Bar:
         self.live.start()
         return self
 
@@ -47,14 +60,21 @@ class _Bars:
         self.live.stop()
 
     def step(self, name: str, detail: str) -> None:
-        self.current = self.live.add_task(printable(title(name, detail)), total=None)
+        share = Share(name, detail, time.monotonic())
+        self.current = self.live.add_task(printable(share.title), total=None, share=share)
 
     def advance(self, done: int, of: int) -> None:
-        self.live.update(self.current, completed=done, total=of)
+        if self.current is not None and of:
+            task = self.live.tasks[-1]
+            task.fields["share"].pace.tell(done / of, time.monotonic())
+            self.live.update(self.current, completed=done, total=of)
 
     def finished(self, name: str, detail: str, seconds: float) -> None:
-        self.live.update(self.current, completed=1, total=1)
-        self.live.stop_task(self.current)
+        if self.current is not None:
+            self.live.remove_task(self.current)
+            self.current = None
+        if not self.brief:
+            self.console.print(f"{printable(title(name, detail))}: {seconds:.1f} s", style="green", soft_wrap=True)
 
     def note(self, text: str) -> None:
         self.console.print(text)

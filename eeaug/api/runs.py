@@ -73,8 +73,9 @@ def augment(
 
     Nothing has been written then.
     """
-    with _settings(model, hardware, data, options.settings(Path(), "", None, output=output, **settings)) as asked:
-        subprocess_run.augment(asked, _observer(progress))
+    given = options.settings(Path(), "", None, output=output, **settings)
+    with _settings(model, hardware, data, given) as asked, _observer(progress) as observer:
+        subprocess_run.augment(asked, observer)
     return open(asked.bundle)
 
 
@@ -102,8 +103,8 @@ def dry_run(
     As augment. Nothing is written.
     """
     asked = options.settings(Path(), "", None, **settings)
-    with _settings(model, hardware, data, asked, writes=False) as asked:
-        return subprocess_run.dry_run(asked, _observer(progress))
+    with _settings(model, hardware, data, asked, writes=False) as asked, _observer(progress) as observer:
+        return subprocess_run.dry_run(asked, observer)
 
 
 @contextmanager
@@ -159,8 +160,8 @@ def retarget(
         given = options.changes(output=output, **changes)
         if hardware is not None:
             given["hardware"] = from_memory.hardware(hardware, scratch)
-        with _unnamed(scratch), options.in_python():
-            subprocess_run.retarget(Path(directory), given, _observer(progress), manifest_sha256)
+        with _unnamed(scratch), options.in_python(), _observer(progress) as observer:
+            subprocess_run.retarget(Path(directory), given, observer, manifest_sha256)
     return open(output)
 
 
@@ -214,13 +215,18 @@ def certify(
             sheet=Path(sheet), output=None if output is None else Path(output), cache=cache,
             **{"threads": running.threads, **options},
         )  # fmt: skip
-        return subprocess_run.certify(place, request, _observer(progress))
+        with _observer(progress) as observer:
+            return subprocess_run.certify(place, request, observer)
 
 
-def _observer(progress: bool | Observer) -> Observer:
-    if isinstance(progress, bool):
-        return Lines(_to_stderr if progress else _to_nobody)
-    return progress
+@contextmanager
+def _observer(progress: bool | Observer) -> Iterator[Observer]:
+    if not isinstance(progress, bool):
+        yield progress
+        return
+    lines = Lines(_to_stderr if progress else _to_nobody, quiet=not progress)
+    with lines.beating():
+        yield lines
 
 
 def _to_stderr(text: str) -> None:

@@ -15,6 +15,8 @@ from eeaug.data.samples import PARTS
 from eeaug.data.store import Raw, SampleNeeds, kept, key_of_files, write_rows
 from eeaug.errors import InputError
 from eeaug.support import places
+from eeaug.support.progress import counted
+from eeaug.support.progress import parts as in_parts
 
 __all__ = ["read"]
 
@@ -111,7 +113,7 @@ def _write(root: Path, parts: dict[str, Path], target: Path, wanted: SampleNeeds
         write = sound.write if wanted.front_end is None else partial(sound.write_features, wanted.front_end)
         yield from write(str(root), root, samples, target, wanted.input_shape)
     else:
-        for part, files in samples.items():
+        for part, files in in_parts(list(samples.items()), lambda one: len(one[1])):
             yield from _write_images(root, part, files, target, wanted.input_shape)
 
 
@@ -142,7 +144,7 @@ def _write_images(
     def decoded(dtype: type) -> Iterator[np.ndarray]:
         import tensorflow as tf
 
-        for file in files:
+        for file in counted(files, len(files)):
             image = _decoded(file, channels)
             if image.shape[:2] != (height, width):
                 if not misfit:

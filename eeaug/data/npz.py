@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -24,6 +24,7 @@ from eeaug.errors import InputError
 from eeaug.support import checksums, npy_file, places, zip_file
 from eeaug.support.cache import Cache, clear_way, damaged, is_there, publishing, touch
 from eeaug.support.printable import one_line, quoted
+from eeaug.support.progress import counting
 from eeaug.support.regular import Unreadable
 from eeaug.support.spelling import nearest
 
@@ -200,9 +201,10 @@ def _contents(
         if is_there(file):
             damaged("unpacked data", file)
     contents = {**known["content"], **shared}
+    copied = counting(sum(members[key].file_size for key in packed.keys() - shared.keys()))
     for key in members:
         if key in packed and key not in shared:
-            contents[key] = _unpack(archive, path, key, folder)
+            contents[key] = _unpack(archive, path, key, folder, copied)
         elif key not in contents:
             contents[key] = sha256(folder / f"{key}.npy")
     facts = {"content": contents, "packed": {**known["packed"], **packed}}
@@ -212,14 +214,16 @@ def _contents(
     return contents
 
 
-def _unpack(archive: zipfile.ZipFile, path: Path, key: str, folder: Path) -> str:
-    """Copy an array to ``folder`` in pieces; gives the hash of what was copied."""
+def _unpack(
+    archive: zipfile.ZipFile, path: Path, key: str, folder: Path, copied: Callable[[int], None]
+) -> str:  # fmt: skip
+    """Copy an array to ``folder`` in pieces, told to ``copied``; gives the hash of what was copied."""
     target = folder / f"{key}.npy"
     with _reading(path, key, folder):
         folder.mkdir(parents=True, exist_ok=True)
         # whoever sees the name sees the whole file
         with publishing(target) as partial, archive.open(f"{key}.npy") as member, partial.open("wb") as copy:
-            hashed = _Hashed(copy)
+            hashed = _Hashed(copy, copied)
             shutil.copyfileobj(member, hashed, 1 << 20)
     return hashed.digest.hexdigest()
 
@@ -227,11 +231,12 @@ def _unpack(archive: zipfile.ZipFile, path: Path, key: str, folder: Path) -> str
 class _Hashed:
     """A file that is written, and hashed on the way: it is not read again for that."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.digest = file, hashlib.sha256()
+    def __init__(self, file: IO[bytes], copied: Callable[[int], None]) -> None:
+        self.file, self.copied, self.digest = file, copied, hashlib.sha256()
 
     def write(self, piece: bytes) -> int:
         self.digest.update(piece)
+        self.copied(len(piece))
         return self.file.write(piece)
 
 

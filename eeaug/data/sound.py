@@ -15,6 +15,7 @@ from eeaug.data.front_ends import KINDS, FrontEnd
 from eeaug.data.store import write_rows
 from eeaug.errors import InputError
 from eeaug.support import places
+from eeaug.support.progress import counted, parts
 
 __all__ = ["write", "write_features"]
 
@@ -48,7 +49,7 @@ def write(
     def rows(files: Sequence[Path]) -> Iterator[np.ndarray]:
         length = shape[0] if shape else None
         channels = shape[1] if shape and len(shape) == 2 else None if shape is None else 1
-        for file in files:
+        for file in counted(files, len(files)):
             file_rate, sound = _read(file)
             name = file.relative_to(root)
             if file_rate != rate:
@@ -63,7 +64,7 @@ def write(
             flat = channels == 1 and (shape is None or len(shape) == 1)
             yield sound.reshape(1, *(sound.shape[:1] if flat else sound.shape))
 
-    for part, files in samples.items():
+    for part, files in parts(list(samples.items()), lambda one: len(one[1])):
         write_rows(where, target / f"x_{part}.npy", rows(files))
     yield f"wavs of {rate} Hz; their 16-bit values are divided by 32768, as Keras does, before any preprocessing"
 
@@ -104,11 +105,11 @@ def write_features(
         return np.pad(sound[:length, 0], (0, max(0, length - len(sound))))
 
     def rows(files: Sequence[Path]) -> Iterator[np.ndarray]:
-        for start in range(0, len(files), AT_ONCE):
+        for start in counted(range(0, len(files), AT_ONCE), len(files), lambda start: AT_ONCE):
             features = front_end(np.stack([whole(file) for file in files[start : start + AT_ONCE]]))
             yield features.astype(np.float32).reshape(-1, *fitted)
 
-    for part, files in samples.items():
+    for part, files in parts(list(samples.items()), lambda one: len(one[1])):
         write_rows(where, target / f"x_{part}.npy", rows(files))
     yield f"wavs through the front end {front_end.kind}, {front_end.shape[0]}×{front_end.shape[1]} numbers each"
     if any(changed.values()):

@@ -18,6 +18,7 @@ from eeaug.data.input_groups import is_member
 from eeaug.data.store import FORMAT, Raw, SampleNeeds, kept, write_rows
 from eeaug.errors import InputError
 from eeaug.support import streams
+from eeaug.support.progress import counted
 from eeaug.support.spelling import nearest
 
 __all__ = ["is_saved", "read_keras", "read_tfds", "write_saved"]
@@ -83,7 +84,8 @@ def _write(where: str, dataset: Any, part: str, target: Path, wanted: SampleNeed
     y: list[np.ndarray] = []
 
     def rows() -> Iterator[np.ndarray]:
-        for element in dataset.with_options(options).as_numpy_iterator():
+        elements = dataset.with_options(options)
+        for element in counted(elements.as_numpy_iterator(), int(elements.cardinality())):
             if wanted.labelled:
                 y.append(np.asarray(element[1]))
             yield np.asarray(element[0] if isinstance(element, tuple) else element)

@@ -29,6 +29,7 @@ from eeaug.search.space import Design, Problem
 from eeaug.settings import Goal
 from eeaug.stages import partition
 from eeaug.stages.partition import Stage
+from eeaug.support.progress import part
 
 __all__ = ["chosen_of", "decide", "stages_of"]
 
@@ -51,10 +52,12 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
         promise = nothing(goal.max_accuracy_drop, blank=decision.kind == "blank")
     else:
         compares, proves = compared.divided(candidates.outcomes, seed)
-        result, fixed = _fixed(goal, terms, network, candidates, compares, problem)
-        task = fixed.on(on_choose, candidates.answers, decision)
-        path = fixed.opening(task, decision, proves)
-        design, hears, promise = _opened(on_choose, fixed, path, terms, goal, seed)
+        with part(0, 3, 4):
+            result, fixed = _fixed(goal, terms, network, candidates, compares, problem)
+        with part(3, 1, 4):
+            task = fixed.on(on_choose, candidates.answers, decision)
+            path = fixed.opening(task, decision, proves)
+            design, hears, promise = _opened(on_choose, fixed, path, terms, goal, seed)
         if not design.exits:
             task = on_choose
     if path is not None and design.exits:

@@ -26,6 +26,7 @@ from eeaug.design.screened import WIDER, Screened, best_for, can_be_told, saved,
 from eeaug.errors import InfeasibleError
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
+from eeaug.support.progress import counted, part
 
 __all__ = ["OnScreen", "divided", "evened", "saves"]
 
@@ -87,20 +88,23 @@ class OnScreen:
         answers : probabilities on them by candidate
         left : units that will prove
         """
-        designs = self.searched[1]
-        with suppress(InfeasibleError):  # where pinned thresholds lose more than the budget
+        with part(0, 1, 4):
+            designs = self.searched[1]
+        with part(1, 1, 4), suppress(InfeasibleError):  # where pinned thresholds lose more than the budget
             designs = [*designs, *best_for(here, self.rules, _budgets(here, ON_CHOOSE), fronts=())[1]]
-        listed = {
-            (arch, share): one
-            for design in designs
-            for arch, share, one in self._variants(design)
-            if one.reuse is None or can_be_told(one.task, design, terms, left)
-        }
-        level = evened({
-            key: (1 - ON_SCREEN) * saves(one, here, answers, self.decision)
-            + ON_SCREEN * saved(one.task, one.design, one.steps, left)
-            for key, one in listed.items()
-        })  # fmt: skip
+        with part(2, 1, 4):
+            listed = {
+                (arch, share): one
+                for design in counted(designs, len(designs))
+                for arch, share, one in self._variants(design)
+                if one.reuse is None or can_be_told(one.task, design, terms, left)
+            }
+        with part(3, 1, 4):
+            level = evened({
+                key: (1 - ON_SCREEN) * saves(one, here, answers, self.decision)
+                + ON_SCREEN * saved(one.task, one.design, one.steps, left)
+                for key, one in counted(listed.items(), len(listed))
+            })  # fmt: skip
         return listed[max(listed, key=level.__getitem__)]  # of equal ones the first
 
     def _variants(self, design: Design) -> list[tuple[Architecture, float, Screened]]:

@@ -27,6 +27,7 @@ from eeaug.errors import InfeasibleError
 from eeaug.search.solver import Result
 from eeaug.search.space import Design, Problem
 from eeaug.settings import COSTS
+from eeaug.support.progress import counted, part, parts
 
 __all__ = ["Screened", "best_for", "can_be_told", "saved", "screened", "steps_of"]
 
@@ -87,17 +88,21 @@ def screened(
     """
     budget = task.objective.budget
     assert budget is not None
-    result, designs = best_for(task, rules, [budget])
+    with part(0, 1, 4):
+        result, designs = best_for(task, rules, [budget])
     error = _error(task, designs[0], units)
     others = [*(multiple * budget for multiple in WIDER), *([budget - error] if error > budget / 2 else [])]
-    for other in others:
-        with suppress(InfeasibleError):  # below 0 exits must be better than the given model
-            designs += best_for(task, rules, [other], fronts=())[1]
-    paths = [steps_of(task, rules, design) for design in designs]
+    with part(1, 1, 4):
+        for other in parts(others):
+            with suppress(InfeasibleError):  # below 0 exits must be better than the given model
+                designs += best_for(task, rules, [other], fronts=())[1]
+    with part(2, 1, 4):
+        paths = [steps_of(task, rules, design) for design in counted(designs, len(designs))]
     savings = [saved(task, design, steps, units) for design, steps in zip(designs, paths, strict=True)]
     best = max(range(len(designs)), key=savings.__getitem__)  # of equal ones the first
     design, steps = designs[best], paths[best]
-    better = None if answers is None else reuse.improved(task, rules, design, answers, decision)
+    with part(3, 1, 4):
+        better = None if answers is None else reuse.improved(task, rules, design, answers, decision)
     if better is None or not can_be_told(better[1], better[2], terms, units):
         return result, Screened(task, design, None, steps)
     hears, task, design = better
@@ -115,7 +120,7 @@ def best_for(
     """
     results: list[Result] = []
     designs: list[Design] = []
-    for budget in budgets:
+    for budget in parts(budgets):
         asked = replace(task, objective=replace(task.objective, budget=budget))
         result, design = refine.choose(asked, rules, () if results else fronts)
         results.append(result)

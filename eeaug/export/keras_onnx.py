@@ -13,6 +13,7 @@ from eeaug.frameworks import keras_archive, keras_to_onnx
 from eeaug.heads import keras_head
 from eeaug.settings import ALWAYS
 from eeaug.stages.partition import PROBABILITIES, Stage, stage_graph
+from eeaug.support.progress import counted
 from eeaug.support.sample_layout import SampleLayout
 
 __all__ = ["entry", "write", "write_onnx"]
@@ -28,7 +29,7 @@ def write(
     import keras
 
     graphs = [stage_graph(classifier, stage) for stage in stages]
-    for stage, graph in zip(stages, graphs, strict=True):
+    for stage, graph in counted(zip(stages, graphs, strict=True), len(stages)):
         (directory / _files(stage)["onnx"]).parent.mkdir(parents=True)
         write_onnx(stage, graph, directory)
     onnx_written()

@@ -8,6 +8,7 @@ then written by itself.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,6 +36,7 @@ from eeaug.runtime import Cascade
 from eeaug.settings import FORMATS, Running
 from eeaug.stages import partition
 from eeaug.support import leftovers, native_process
+from eeaug.support.progress import parts
 
 __all__ = ["SAMPLES", "begin", "check"]
 
@@ -54,8 +56,10 @@ def begin(asked: Sequence[str]) -> None:
 
 def check(
     running: Running, classifier: Classifier, hardware: Hardware, heads: Sequence[Head], x: NDArray[np.float32]
-) -> None:
+) -> float | None:
     """Refuse a format that cannot be written from this model for this target.
+
+    Gives the seconds that a sample takes through int8 stages here; None: these are not asked for.
 
     Parameters
     ----------
@@ -69,7 +73,7 @@ def check(
     # ONNX stages, which servers run, are always possible
     asked = {name: kind for name, kind in formats.named(running.formats).items() if name != "triton"}
     if not asked:
-        return
+        return None
     for kind in asked.values():
         kind.refuse_decision(classifier.decision)
     with _same_numbers(), leftovers.scratch() as place:
@@ -79,12 +83,20 @@ def check(
                 keras_onnx.write_onnx(stage, partition.stage_graph(classifier, stage), work.directory)
         reference = _reference(work)
         possible = list(set(running.formats) - set(asked))
-        for name, kind in asked.items():
+        for name, kind in parts(list(asked.items())):
             try:
                 work = _written(name, kind, work, reference)
             except (ConversionError, RuntimeError, ValueError) as error:
                 raise _refusal(name, possible, classifier, error) from error
             possible.append(name)
+        return _int8_s(work) if int8_cascade.FORMAT in asked else None
+
+
+def _int8_s(work: Work) -> float:
+    stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
+    start = time.perf_counter()
+    stages.answers(work.x)
+    return (time.perf_counter() - start) / len(work.x)
 
 
 def _written(name: str, kind: Format, work: Work, reference: verify.Reference) -> Work:

@@ -20,6 +20,7 @@ from eeaug.export.formats import Checked, Format, Work
 from eeaug.frameworks.runners import answering
 from eeaug.runtime import Cascade, heard
 from eeaug.stages.partition import FINAL, exit_output, final_output
+from eeaug.support.progress import parts as in_parts
 
 __all__ = ["TOLERANCE", "Reference", "Verified", "compare", "like_given", "same_outputs", "verify"]
 
@@ -125,7 +126,7 @@ def verify(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str, Forma
             )
     checked = {
         **{name: reference.check_outcomes(name, outcomes) for name, outcomes in by_runtime.items()},
-        **{name: kind.check(work, reference) for name, kind in formats.items()},
+        **{name: kind.check(work, reference) for name, kind in in_parts(list(formats.items()))},
     }
     return Verified(len(x), checked)
 
@@ -150,7 +151,8 @@ def _verify_blank(work: Work, monolith: Any, onnx: Cascade, formats: Mapping[str
         pieces = [cascade.answers(part) for part in parts]
         checked[name] = reference.check(name, [np.concatenate(of_exit) for of_exit in zip(*pieces, strict=True)])
         same_outputs(f"{name} stages", work, cascade.whole(x))
-    return Verified(len(x), {**checked, **{name: kind.check(work, reference) for name, kind in formats.items()}})
+    checked |= {name: kind.check(work, reference) for name, kind in in_parts(list(formats.items()))}
+    return Verified(len(x), checked)
 
 
 def same_outputs(what: str, work: Work, returned: Mapping[str, NDArray[Any]]) -> None:

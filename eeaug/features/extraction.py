@@ -68,6 +68,7 @@ class Extraction:
     folder : of this model, as ``Cache.network`` gives it
     workers : computes shards elsewhere; None: here, with ``threads``
     sound : files that agree with their checksums, as far as this run has looked
+    looks : features that are there are read and compared with their checksums before they are used
     """
 
     classifier: Classifier
@@ -77,24 +78,18 @@ class Extraction:
     threads: int
     workers: Workers | None = None
     sound: set[Path] = field(default_factory=set, compare=False, repr=False)
+    looks: bool = True
 
     def missing(self, views: Mapping[View, type], wanted: Sequence[Wanted]) -> list[Wanted]:
         """What at least one of the views lacks; views come with the precision that they are kept in."""
         lacking = [self._lacking(view, wanted, precision) for view, precision in views.items()]
         return [w for w in self._all(wanted) if any(w in of for of in lacking)]
 
-    def need_bytes(self, views: Mapping[View, type], wanted: Sequence[Wanted], *, looked_at: bool = True) -> int:
-        """Disk that the missing files of these views will take; what an unfinished pass holds is there already.
-
-        Not ``looked_at``: whatever is there counts, damaged or not.
-        """
+    def need_bytes(self, views: Mapping[View, type], wanted: Sequence[Wanted]) -> int:
+        """Disk that the missing files of these views will take; what an unfinished pass holds is there already."""
         need = 0
         for view, precision in views.items():
-            if looked_at:
-                lacking = self._lacking(view, wanted, precision)
-            else:
-                files = {w: self.file(view, w, precision) for w in self._all(wanted)}
-                lacking = {w: file for w, file in files.items() if not file.is_file()}
+            lacking = self._lacking(view, wanted, precision)
             if not self._partial(lacking).is_dir():
                 sizes = (prod(w.shape) * np.dtype(_precision(w, precision)).itemsize for w in lacking)
                 need += len(view) * sum(sizes)
@@ -166,7 +161,8 @@ class Extraction:
 
     def _is_kept(self, view: View, want: Wanted, precision: type) -> bool:
         """Whether its file is there, as it was written; what is damaged is dropped, and told."""
-        return self.trusted(self.file(view, want, precision), "features")
+        file = self.file(view, want, precision)
+        return self.trusted(file, "features") if self.looks else file.is_file()
 
     def trusted(self, file: Path, kind: str) -> bool:
         """Whether a file of the cache is there, as it was written; it is read for that once in a run."""
@@ -229,6 +225,7 @@ class Extraction:
                 sums[i] = UNKNOWN
         left = [i for i in range(len(sums)) if not _is_done(sums[i])]
         samples = len(view) - sum(min(shards.SHARD, len(view) - starts[i]) for i in left)
+        progress(samples, len(view))
         try:
             if self.workers is not None:
                 for i, tensors in self.workers((i, task(i)) for i in left):

@@ -10,10 +10,13 @@ A line of code here may touch everybody, in order, and holds no formula.
     kept                   limits, kept by the files that were written
     write_bundle           from the design to a written, verified bundle
     finetune               exits and backbone trained together, kept only if better
+    outlook                what a search will look at
+    remembered             what a run took, for a dry run of the same
     augment                the flow, from a model file to a bundle
     retarget               another bundle from an earlier one
     data_for_bundle        data that a bundle is run on
     certify                a budget proven on data of the field, with few labels
+    expected               how long a run will take
     forecast               what a search would cost and could bring
     subprocess_run         a run in a process of its own
     from_memory            a model, data or target in memory as the files that a run reads

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from eeaug.design.material import Material
 from eeaug.export import formats, rehearsal, verify
 from eeaug.export.int8 import int8_cascade
 from eeaug.features import cluster
-from eeaug.flow import finetune, handover
+from eeaug.flow import finetune, handover, outlook, remembered
 from eeaug.flow.prepare import Ready, prepare
 from eeaug.flow.write_bundle import deliver
 from eeaug.heads import judge, train_all
@@ -25,9 +26,9 @@ from eeaug.heads.candidates import Candidates
 from eeaug.runtime import Cascade
 from eeaug.settings import EFFORTS, Input, Running, Settings
 from eeaug.support.cache import telling
-from eeaug.support.progress import Progress
+from eeaug.support.progress import Progress, counted
 
-__all__ = ["augment"]
+__all__ = ["augment", "rehearse"]
 
 CALIBRATION = 500  # prepared screen samples that int8 ranges are taken from
 VERIFY_SAMPLES = 128  # through every file and runtime; all test samples go through the ONNX stages
@@ -48,11 +49,15 @@ def augment(settings: Settings, progress: Progress) -> dict[str, Any]:
         "the hardware description": asked.hardware,
     }
     directory.check_place(settings.bundle, force=settings.running.force, inputs=read)
+    begun_s, since_s = time.process_time(), time.time()
     with telling(progress.caution):
-        return _augment(settings, progress)
+        report, facts = _augment(settings, progress)
+    remembered.save(settings, facts, progress.seconds, begun_s, since_s)
+    return report
 
 
-def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
+def _augment(settings: Settings, progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The report, and what the search has looked at."""
     target = hardware.read(settings.input.hardware)
     formats.check_possible(settings.running.formats, target)
     handover.check_possible(settings, target)
@@ -61,7 +66,7 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
         ready = prepare(settings, progress, workers)
         if int8_cascade.FORMAT in settings.running.formats:
             int8_cascade.check_ending(ready.network.classifier)
-        _rehearse(settings.running, ready, progress)
+        rehearse(settings.running, ready, progress)
         candidates = train_all.search(
             ready.source, ready.dense, ready.maps,
             EFFORTS[settings.training.effort],
@@ -79,28 +84,29 @@ def _augment(settings: Settings, progress: Progress) -> dict[str, Any]:
         test = ready.source.splits.test
         measure = None if test is None else partial(_measured, ready, test)
         material = finetune.improved(settings, ready.source, material, measure, progress)
-    return deliver(settings, material, progress)
+    facts = outlook.outlook(settings.goal, ready, ready.maps.chosen())
+    return deliver(settings, material, progress), facts
 
 
-def _rehearse(running: Running, ready: Ready, progress: Progress) -> None:
-    """Refuse now a format that cannot be written at the end."""
+def rehearse(running: Running, ready: Ready, progress: Progress) -> float | None:
+    """Refuse now a format that cannot be written at the end; gives what rehearsal.check gives."""
     if not formats.named(running.formats):
-        return
+        return None
     choose, network = ready.source.splits.choose, ready.network
     rows = choose.indices[: rehearsal.SAMPLES]
     x = next(data.batches(choose.part, rows, ready.given.preprocessing, len(rows)))
     with progress.step("graph", "check that it can be written as " + ", ".join(formats.named(running.formats))):
-        rehearsal.check(running, network.classifier, network.hardware, ready.heads, x)
+        return rehearsal.check(running, network.classifier, network.hardware, ready.heads, x)
 
 
 def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.integer] | None = None) -> Outcomes:
     """The test part through the exported stages: once, at the end. ``given``: what the given model says of it,
     where that is not in them."""
+    batches = counted(data.batches(view.part, view.indices, ready.given.preprocessing), len(view), len)
     if cascade.blank:
-        batches = data.batches(view.part, view.indices, ready.given.preprocessing)
         return replace(cascade.outcomes(batches, view.y), groups=view.groups)
     unknown = np.zeros(len(view), np.int64)
-    outcomes = cascade.outcomes(data.batches(view.part, view.indices, ready.given.preprocessing), unknown)
+    outcomes = cascade.outcomes(batches, unknown)
     outcomes = outcomes if given is None else replace(outcomes, given=given)
     labels = view.y if ready.source.labelled else outcomes.baseline
     return replace(outcomes, labels=labels, weights=ready.source.weights(labels), groups=view.groups)

@@ -37,7 +37,7 @@ from eeaug.report.content import promise as promises
 from eeaug.runtime import BATCH, Cascade
 from eeaug.settings import Settings
 from eeaug.support.outputs import Output
-from eeaug.support.progress import Progress
+from eeaug.support.progress import Progress, counted
 
 __all__ = ["IN_DATA", "Proof", "Request", "certify", "prove"]
 
@@ -136,9 +136,8 @@ def certify(directory: Path, request: Request, progress: Progress) -> dict[str, 
     with progress.step("verify", f"cascade and given model on {len(part):,} samples"):
         cascade = Cascade.load(directory, stored, settings.running.threads)
         rows = np.arange(len(part))
-        outcomes = cascade.outcomes(
-            data.batches(part, rows, given.preprocessing, BATCH), np.zeros(len(part), np.int64)
-        )
+        batches = counted(data.batches(part, rows, given.preprocessing, BATCH), len(part), len)
+        outcomes = cascade.outcomes(batches, np.zeros(len(part), np.int64))
     if part.groups is not None and settings.input.unit == "group":
         outcomes = replace(outcomes, groups=np.unique(part.groups, return_inverse=True)[1].astype(np.int64))
     digest = part.digest

@@ -19,6 +19,7 @@ from eeaug.export.int8.int8_cascade import compared
 from eeaug.hardware import Hardware, Link
 from eeaug.runtime import Cascade
 from eeaug.settings import Contradiction, Settings
+from eeaug.support.progress import parts
 
 __all__ = ["check_possible", "encoded", "settle"]
 
@@ -78,7 +79,10 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
     tasks = {"choose": decided.task}
     if decided.screened is not None:
         tasks["screen"] = decided.screened.task
-    by_part = {part: compared(material.parts[part](cascade), task.outcomes) for part, task in tasks.items()}
+    by_part = {
+        part: compared(material.parts[part](cascade), task.outcomes)
+        for part, task in parts(list(tasks.items()), lambda one: one[1].outcomes.samples)
+    }
     chosen, terms = decided.chosen, Terms.of(settings, unseen=material.unseen)
     words = again.Words("hand-overs as they arrive", "take `encoding` out of the link")
     found = again.sought(

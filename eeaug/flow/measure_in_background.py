@@ -4,7 +4,7 @@ and what writes and reads back files hardly leaves it, so that together they kee
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.frameworks.runners import Runner
 from eeaug.runtime import Cascade
+from eeaug.support.progress import tell, told_to
 
 __all__ = ["Alongside"]
+
+LOOK_S = 0.5  # between looks how far it is
 
 
 class Alongside:
@@ -34,12 +37,13 @@ class Alongside:
     ) -> None:
         self._measure, self._load, self._threads = measure, load, threads
         self._stop, self._pool = Event(), ThreadPoolExecutor(1)
+        self._done = 0, 0  # samples, and of how many
 
     def __enter__(self) -> Alongside:
         self._loaded: Future[Cascade] = self._pool.submit(self._load)
         self._outcomes: Future[Outcomes | None] | None = None
         if self._threads > 1:
-            self._outcomes = self._pool.submit(self._run)
+            self._outcomes = self._pool.submit(self._measured_there)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -51,8 +55,24 @@ class Alongside:
         return self._loaded.result()
 
     def outcomes(self) -> Outcomes | None:
-        """Waits for them; None if there is no such part. Raises what ``load`` and ``measure`` raise."""
-        return self._run() if self._outcomes is None else self._outcomes.result()
+        """Waits for them; None if there is no such part. Raises what ``load`` and ``measure`` raise.
+
+        The step at work is told how far they are.
+        """
+        if self._outcomes is None:
+            return self._run()
+        while not wait([self._outcomes], LOOK_S).done:
+            tell(*self._done)
+        return self._outcomes.result()
+
+    def _measured_there(self) -> Outcomes | None:
+        """In the other thread, where no step is at work."""
+
+        def note(done: int, of: int) -> None:
+            self._done = done, of
+
+        with told_to(note):
+            return self._run()
 
     def _run(self) -> Outcomes | None:
         cascade = self.cascade()

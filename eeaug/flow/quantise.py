@@ -14,6 +14,7 @@ from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.report.content import int8
 from eeaug.settings import Settings
+from eeaug.support.progress import parts
 
 __all__ = ["measured", "report", "settle"]
 
@@ -32,7 +33,7 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
         tasks["screen"] = decided.screened.task
     by_part = {
         part: int8_cascade.compared(material.parts[part](stages), task.outcomes)
-        for part, task in tasks.items()
+        for part, task in parts(list(tasks.items()), lambda one: one[1].outcomes.samples)
     }  # fmt: skip
     chosen, terms = decided.chosen, Terms.of(settings, unseen=material.unseen)
     return int8_cascade.sought(

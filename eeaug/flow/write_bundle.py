@@ -42,7 +42,7 @@ from eeaug.runtime import Cascade
 from eeaug.settings import Settings
 from eeaug.stages import partition
 from eeaug.support.cache import Cache
-from eeaug.support.progress import Progress
+from eeaug.support.progress import Progress, part
 
 __all__ = ["deliver", "propose"]
 
@@ -123,18 +123,22 @@ def _delivered(settings: Settings, material: Material, progress: Progress, decid
                 work = replace(work, manifest=int8_cascade.entered(work.manifest, quantised))
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
-            files = measured.cascade()
-            if encoded:  # what links change is no fault of the files
-                files = Cascade.load(directory, work.manifest.plain, settings.running.threads)
-            checked = verify.verify(work, whole, files, formats.like("model", asked))
-            test = measured.outcomes()
-            if encoded and test is not None and material.test is not None:
-                test = int8_cascade.compared(test, material.test(files))
+            with part(0, 1, 2):
+                files = measured.cascade()
+                if encoded:  # what links change is no fault of the files
+                    files = Cascade.load(directory, work.manifest.plain, settings.running.threads)
+                checked = verify.verify(work, whole, files, formats.like("model", asked))
+            with part(1, 1, 2):
+                test = measured.outcomes()
+                if encoded and test is not None and material.test is not None:
+                    test = int8_cascade.compared(test, material.test(files))
         int8 = int8_test = None
         if quantised is not None:
             with progress.step("verify", "int8"):
-                int8_test = quantise.measured(settings, work, material, test)
-                int8 = quantise.report(settings, work, decided, quantised, test, int8_test)
+                with part(0, 1, 2):
+                    int8_test = quantise.measured(settings, work, material, test)
+                with part(1, 1, 2):
+                    int8 = quantise.report(settings, work, decided, quantised, test, int8_test)
         facts = build.build(settings, material, decided, test, checked, int8)
         kept.check(facts)
         for doubt in parts.doubts(facts):

@@ -24,4 +24,5 @@ A line of code here may touch features, weights and Keras, never a threshold or 
     store        trained heads that earlier runs have left
     judge        what screen says of heads
     train_all    from locations to trained heads with their outcomes
+    ahead        what is still to be trained, and how long that takes
 """

@@ -21,7 +21,7 @@ from eeaug.heads.layers import Head
 from eeaug.heads.pooled import Pooled, Values
 from eeaug.heads.training import Keep, Plan, Targets, Trained
 
-__all__ = ["train", "widening"]
+__all__ = ["timed", "train", "widening"]
 
 IN_MEMORY = 100_000_000  # values that a thread may hold
 PASSES = 4  # as many as heads with hidden layers get, at most
@@ -76,6 +76,20 @@ def train(
             if not going:
                 break
     return [head.best for head in every.values()]
+
+
+def timed(
+    heads: Sequence[Head], fit: Features, targets: Targets, plan: Plan, clock: Callable[[], float]
+) -> tuple[float, float]:
+    """Seconds until these heads can begin to learn from the rows of ``fit``, and for one pass over them."""
+    rows, start = np.arange(len(fit.probabilities)), clock()
+    running = [_Running(head, fit, plan) for head in heads]
+    _begin(running, fit, rows, RIDGE / len(rows))
+    begun = clock()
+    _learn(running, fit, rows, targets)
+    for head in running:
+        head.step(len(rows))
+    return begun - start, clock() - begun
 
 
 def _begin(heads: Sequence[_Running], fit: Features, rows: NDArray[np.integer], ridge: float) -> None:

@@ -15,10 +15,12 @@ from eeaug.heads.moving import farthest, moved
 from eeaug.heads.trainee import Trainee
 from eeaug.heads.training import Keep, Plan, Targets, Trained, wanted
 
-__all__ = ["MANY_PASSES", "predict", "train"]
+__all__ = ["MANY_PASSES", "predict", "timed", "train"]
 
 DECAY = 350  # weight decay, divided by the number of samples
 SEEN = 8192  # maps by which batch normalisation's statistics are taken in the end
+STEPS = 7  # that are timed
+TOLD = 16  # steps between what is said of them
 MANY_PASSES = 8  # up to so many, moved samples do not pay
 
 
@@ -53,25 +55,16 @@ def train(
     moves = moving if len(moving) == maps.ndim - 2 else ()  # a map has other axes than its sample
     far = [size if may else 0 for size, may in zip(farthest(maps.shape[1:-1]), moves, strict=False)]
 
-    def compiled() -> Any:
-        @tf.function(reduce_retracing=True)
-        def step(x: Any, y: Any, rate: Any, at: Any) -> None:
-            x = tf.cast(x, tf.float32)
-            for one in alive:
-                one.step(x, y, rate, at)
-
-        return step
-
     def trained() -> list[Trained]:
         return [Trained(one.head, one.folded(_seen(maps))) for one in alive]
 
-    step = compiled()
+    step = _compiled(alive)
     for at in range(total):
         if at == steps and len(alive) > 1:
             kept = keep({t.head.key: predict(t, screen) for t in trained()})
             if len(kept) < len(alive):
                 alive = [one for one in alive if one.head.key in kept]
-                step = compiled()
+                step = _compiled(alive)
         if at % steps == 0:
             order = rng.permutation(n)
         rows = np.sort(order[at % steps * plan.batch :][: plan.batch])
@@ -79,9 +72,46 @@ def train(
         rate = plan.rate * 0.5 * (1 + np.cos(np.pi * at / total))
         now = tf.constant(rate, tf.float32), tf.constant(at + 1, tf.float32)
         step(tf.constant(x), tf.constant(targets(rows)), *now)
-        if (at + 1) % steps == 0:
-            progress((at + 1) // steps, plan.epochs)
+        if (at + 1) % TOLD == 0 or at + 1 == total:
+            progress(at + 1, total)
     return trained()
+
+
+def timed(heads: Sequence[Head], samples: int, plan: Plan, clock: Callable[[], float]) -> tuple[float, float]:
+    """Seconds of one location's heads until their first step on so many samples is done, and for each after it.
+
+    On random maps: a step takes as long on any. Compiling is most of the first.
+    """
+    import tensorflow as tf
+
+    plan = plan.for_samples(samples)
+    rng, shape = np.random.default_rng(0), heads[0].location.shape
+    held = rng.standard_normal((plan.batch, *shape), np.float32).astype(np.float16)
+    y = np.full((plan.batch, heads[0].dense[-1].units), 1 / heads[0].dense[-1].units, np.float32)
+    start = clock()
+    alive = [Trainee(head, np.float32(1), min(DECAY / samples, 0.2), rng) for head in heads]
+    step, far, spent = _compiled(alive), farthest(shape[:-1]), []
+    for at in range(1 + STEPS):
+        rows = np.arange(plan.batch)
+        by: list[NDArray[np.integer]] = [rng.integers(-m, m + 1, len(rows)) for m in far]
+        x = moved(held, rows, by) if plan.epochs > MANY_PASSES else held[rows]
+        step(tf.constant(x), tf.constant(y), tf.constant(0.0), tf.constant(at + 1, tf.float32))
+        alive[0].values.numpy()  # waits for it
+        spent.append(clock() - start)
+    return spent[0], float(np.median(np.diff(spent)))
+
+
+def _compiled(alive: Sequence[Trainee]) -> Any:
+    """A step of these heads: maps, what to answer, the rate of learning, and the number of the step from 1."""
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def step(x: Any, y: Any, rate: Any, at: Any) -> None:
+        x = tf.cast(x, tf.float32)
+        for one in alive:
+            one.step(x, y, rate, at)
+
+    return step
 
 
 def predict(trained: Trained, features: Features, batch: int = 256) -> NDArray[np.float32]:

@@ -32,9 +32,9 @@ from eeaug.heads.supervision import Source
 from eeaug.heads.training import Plan
 from eeaug.network.locations import Location
 from eeaug.settings import Effort
-from eeaug.support.progress import Progress
+from eeaug.support.progress import Progress, counted
 
-__all__ = ["search"]
+__all__ = ["HeadWork", "search", "sources", "worth_training"]
 
 COLDEST = 0.5  # a lower temperature would press most confidences of a good exit to 1, where none tells them apart
 WORTH_SAYING = 100_000_000  # bytes on disk
@@ -62,7 +62,7 @@ def search(
     their heads whatever screening says, and get convolutional ones.
     """
     splits = source.splits
-    work = _Work(
+    work = HeadWork(
         source, effort, seed, pinned, progress, lambda choose: given(_outcomes(source, splits.choose, choose, ()))
     )
     groups = [tuple(heads) for heads in dense_heads.values() if heads]
@@ -77,12 +77,7 @@ def search(
     screen = work.read(groups, list(likely.values()) if new else ())
     judge = Judge(source, screen, pinned)
     judged = judge.paying(work.dense(groups, judge))
-    settled = {one.trained.head.location for one in judged if judge.as_good_as_given(one.screen())}
-    # what lets go one class alone says nothing of what other heads let go of all
-    known = None if source.specific or not groups else {
-        one.trained.head: judge.surely_leaving(one.screen()) for one in judged
-    }  # fmt: skip
-    places = list(offer.without(settled).chosen(known, likely).values())
+    places = worth_training(offer, judge, judged if groups else None, likely)
     work.ready(places)
     judged = judge.helping([*judged, *work.maps(places, judge)], offer.macs)
     limited = judge.limited(judged)
@@ -112,6 +107,22 @@ def search(
         lambda i: np.asarray(choose.probabilities if i < 0 else calibrated[i].choose()),
         _seen(source, screen),
     )
+
+
+def worth_training(
+    offer: Offer, judge: Judge, judged: Sequence[Judged] | None, near: Collection[Location]
+) -> list[Sequence[Head]]:
+    """The convolutional heads that are trained beside these dense ones, by location.
+
+    ``judged`` : None: no dense heads were tried; ``near`` : as in Offer.chosen
+    """
+    tried = judged or ()
+    settled = {one.trained.head.location for one in tried if judge.as_good_as_given(one.screen())}
+    # what lets go one class alone says nothing of what other heads let go of all
+    known = None if judge.specific or judged is None else {
+        one.trained.head: judge.surely_leaving(one.screen()) for one in tried
+    }  # fmt: skip
+    return list(offer.without(settled).chosen(known, near).values())
 
 
 def _seen(source: Source, screen: Features) -> Seen | None:
@@ -172,18 +183,18 @@ def _outcomes(
     )
 
 
-class _Work:
+class HeadWork:
     """Features and heads of one run: what is remembered is opened, what is missing is made."""
 
     def __init__(
         self, source: Source, effort: Effort, seed: int, pinned: Collection[str], progress: Progress,
-        first: Callable[[Features], None],
+        first: Callable[[Features], None] | None = None,
     ) -> None:  # fmt: skip
         self.source, self.effort, self.pinned, self.progress = source, effort, pinned, progress
         self.dense_plan = dense_plan(effort, seed)
         self.map_plan = map_plan(effort, seed)
         self.views: dict[str, View] = {name: getattr(source.splits, name) for name in PARTS}
-        self.first: Callable[[Features], None] | None = first
+        self.first = first
         self.features: dict[str, Features] = {}
 
     @cached_property
@@ -203,8 +214,8 @@ class _Work:
         On choose also what only the answers of remembered heads lack.
         """
         planned = ((groups, self.dense_plan), (places, self.map_plan))
-        to_train = _sources(heads for of, plan in planned for heads in self.lacking(of, plan))
-        to_answer = _sources(heads for of, plan in planned for heads in self.unanswered(of, plan))
+        to_train = sources(heads for of, plan in planned for heads in self.lacking(of, plan))
+        to_answer = sources(heads for of, plan in planned for heads in self.unanswered(of, plan))
         if not self.fits({"choose": to_answer, "screen": to_train, "fit": to_train}):
             to_train, to_answer = ([w for w in of if w.window is not None] for of in (to_train, to_answer))
         detail = _count(len(groups), "location")
@@ -218,7 +229,7 @@ class _Work:
 
     def open(self, groups: Sequence[Sequence[Head]]) -> None:
         """What these heads read, unless it is at hand."""
-        if not self.has(PARTS, _sources(groups)):
+        if not self.has(PARTS, sources(groups)):
             self.read(groups, ())
 
     def has(self, parts: Iterable[str], wanted: Sequence[Wanted]) -> bool:
@@ -228,9 +239,9 @@ class _Work:
 
     def ready(self, places: Sequence[Sequence[Head]]) -> None:
         """The maps that these heads read, in one pass if they have room."""
-        read = _sources(self.lacking(places, self.map_plan)), _sources(self.unanswered(places, self.map_plan))
-        for parts, sources in zip((LEARNT, ["choose"]), read, strict=True):
-            keys = {want.key for want in sources}
+        read = sources(self.lacking(places, self.map_plan)), sources(self.unanswered(places, self.map_plan))
+        for parts, wanted in zip((LEARNT, ["choose"]), read, strict=True):
+            keys = {want.key for want in wanted}
             if not all(
                 part in self.features and keys <= self.features[part].tensors.keys() for part in parts if keys
             ):
@@ -269,9 +280,9 @@ class _Work:
             step, detail = "heads" if lacking else "answers", _count(sum(map(len, unanswered)), "dense head")
             unanswered.sort(key=lambda heads: sum(head.macs for head in heads), reverse=True)  # none waits long
             with self.progress.step(step, detail), dense.threads(self.source.extraction.threads) as pool:
-                for i, done in enumerate(as_completed([pool.submit(work, heads) for heads in unanswered])):
-                    done.result()
-                    self.progress.advance(i + 1, len(unanswered))
+                running = {pool.submit(work, heads): sum(head.macs for head in heads) for heads in unanswered}
+                for one in counted(as_completed(running), sum(running.values()), running.__getitem__):
+                    one.result()
         return self.loaded(groups, plan)
 
     def lacking(self, groups: Sequence[Sequence[Head]], plan: Plan) -> list[Sequence[Head]]:
@@ -342,7 +353,7 @@ class _Work:
     def read_by(self, heads: Sequence[Head], parts: Sequence[str]) -> list[Path]:
         """The files of features that heads read on these parts."""
         file = self.source.extraction.file
-        return [file(self.views[part], want, PARTS[part]) for want in _sources([heads]) for part in parts]
+        return [file(self.views[part], want, PARTS[part]) for want in sources([heads]) for part in parts]
 
     def extract(self, wanted: Sequence[Wanted], parts: Sequence[str], detail: str) -> None:
         """Tensors on these parts into ``features``; the first pass over choose is shown to ``first``."""
@@ -370,7 +381,7 @@ class _Work:
                     self.first = None
 
 
-def _sources(groups: Iterable[Sequence[Head]]) -> list[Wanted]:
+def sources(groups: Iterable[Sequence[Head]]) -> list[Wanted]:
     """What these heads read, each once."""
     return list(dict.fromkeys(want for heads in groups for head in heads for want in training.sources(head)))
 

@@ -8,6 +8,7 @@ network. Every time is that of a whole request, answer included, on a connection
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from eeaug.runtime import background
 from eeaug.runtime.address import Address
 from eeaug.runtime.hearing import Floats
 from eeaug.runtime.server import Question, Server, Unanswered, check_installed
+from eeaug.support.progress import counting
 
 __all__ = ["MODEL", "NUMBER", "Measured", "fitted", "measure"]
 
@@ -52,7 +54,8 @@ def measure(address: Address, requests: int, size: int, seconds: float) -> Measu
     """
     check_installed()
     small, large = (np.zeros((1, max(1, n // FLOAT_BYTES)), np.float32) for n in (0, size))
-    times = background.run(_times(Server(address), small, large, requests, seconds)).result()
+    asked = counting(requests + 1)
+    times = background.run(_times(Server(address), small, large, requests, seconds, asked)).result()
     return fitted(times[0], times[1], large.nbytes - small.nbytes)
 
 
@@ -74,7 +77,7 @@ def fitted(small: NDArray[np.float64], large: NDArray[np.float64], more: int) ->
 
 
 async def _times(
-    server: Server, small: Floats, large: Floats, requests: int, seconds: float
+    server: Server, small: Floats, large: Floats, requests: int, seconds: float, asked: Callable[[int], None]
 ) -> NDArray[np.float64]:
     clock, found = asyncio.get_running_loop().time, np.zeros((2, requests))
     try:
@@ -84,6 +87,7 @@ async def _times(
                 begin = clock()
                 await server.ask(question, begin + seconds)
                 found[kind, i] = clock() - begin
+            asked(1)
     except Unanswered as error:
         raise ConversionError(f"no answer within {seconds:g} s: {error}") from error
     finally:

@@ -13,6 +13,7 @@ from eeaug.search.placing import placements
 from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import of_design
 from eeaug.settings import COSTS
+from eeaug.support.progress import counted
 
 __all__ = ["EVERY_FRONT", "Settled", "budgets", "front", "lowest", "score", "settle"]
 
@@ -169,7 +170,7 @@ def settle(problem: Problem, archs: Indices, into: Settled) -> Settled:
     """
     for cost in into.costs:
         into.fronts.setdefault(cost, _Front.empty(problem))
-    for some in _portions(problem, archs, archs.shape[1]):
+    for some in counted(_portions(problem, archs, archs.shape[1]), len(archs), len):
         placed = _Placed.of(problem, some)
         for limit, number in placed.rejected.items():
             into.rejected[limit] = into.rejected.get(limit, 0) + number

@@ -14,6 +14,7 @@ from eeaug.search.placing import architectures, count_architectures, neighbours,
 from eeaug.search.settle import EVERY_FRONT, Settled, budgets, front, settle
 from eeaug.search.space import LATENCY, Design, Problem
 from eeaug.settings import COSTS
+from eeaug.support.progress import parts
 from eeaug.support.quantities import DROP, apart, as_given
 
 __all__ = ["SETTLED_PER_COUNT", "Result", "check_feasible", "solve"]
@@ -58,7 +59,7 @@ def solve(problem: Problem, fronts: tuple[str, ...] = tuple(COSTS)) -> Result:
     into = Settled(costs=tuple(name for name in fronts if settled <= EVERY_FRONT or COSTS[name].everywhere))
     shortlists: dict[int, Indices] = {}
     looked_at, pair = [], None
-    for m, number in enumerate(counts):
+    for m, number in parts(list(enumerate(counts)), lambda one: _configurations(problem, *one)):
         if not number:
             continue
         if m <= 2 or number <= SETTLED_PER_COUNT:
@@ -76,6 +77,11 @@ def solve(problem: Problem, fronts: tuple[str, ...] = tuple(COSTS)) -> Result:
     placed = sum(n * w for n, w in zip(counts, ways, strict=True))
     lowest = {cost: front(problem, into, cost) for cost in into.fronts}
     return Result(into.best, into, sum(counts), placed, not shortlists, lowest)
+
+
+def _configurations(problem: Problem, m: int, number: int) -> int:
+    """About how many threshold vectors are scored of so many architectures of m exits."""
+    return int((number if m <= 2 else min(number, SETTLED_PER_COUNT)) * problem.thresholds**m)
 
 
 def _climb(problem: Problem, shortlists: dict[int, Indices], pair: Design | None, into: Settled) -> None:

@@ -7,6 +7,7 @@
     <directory>/networks/<key>/features/    tensors of the frozen backbone, a file each; *.part: unfinished passes
     <directory>/networks/<key>/heads/       trained heads, a file per location and family, and their answers
     <directory>/counted/<key>.json          instructions of C files, by their content
+    <directory>/runs/<key>.json             what a run took, and what of the cache it used
     <directory>/once-<random>/              a whole cache for one run that wants none, gone when it ends
 
 Whatever is dropped is computed again when it is asked for: the cache changes how long a run takes, nothing else.
@@ -41,12 +42,13 @@ __all__ = [
 PARTIAL = ".part"
 STALE_S = 24 * 3600.0  # unfinished work older than this is not resumed
 ABOUT = "about.json"
-NETWORKS = ("networks", r"[0-9a-f]{32}")
+NETWORKS, FACTS = ("networks", r"[0-9a-f]{32}"), r"[0-9a-f]{32}\.json"
 PLACES = {  # kind → names on the way to its items
     "data": ("data", rf"[0-9a-f]{{64}}(\.\w+\{PARTIAL})?"),
     "features": (*NETWORKS, "features", r".+"),
     "heads": (*NETWORKS, "heads", r".+"),
-    "counted": ("counted", r"[0-9a-f]{32}\.json"),
+    "counted": ("counted", FACTS),
+    "runs": ("runs", FACTS),
     "once": (r"once-[0-9a-f]{16}",),
 }
 
@@ -289,10 +291,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"the cache cannot be written: {path}: {reason}; name another place with --cache-dir"
-        ) from error
+        why = f"{path}: {error.strerror or error}"
+        raise InputError(f"the cache cannot be written: {why}; name another place with --cache-dir") from error
 
 
 _tell: ContextVar[Callable[[str, str], None]] = ContextVar("_tell", default=lambda kind, text: None)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from contextvars import ContextVar
+from typing import Protocol, TypeVar
 
-__all__ = ["DOUBT", "FIRST", "OTHERWISE", "TITLES", "UNEQUAL", "Lines", "Observer", "Progress", "title"]
+from eeaug.support.pace import Pace, lasting
+
+__all__ = [
+    "DOUBT", "FIRST", "OTHERWISE", "TITLES", "UNEQUAL", "Lines", "Observer", "Progress", "Share", "counted",
+    "counting", "part", "parts", "tell", "title", "told_to",
+]  # fmt: skip
+
+T = TypeVar("T")
+Advance = Callable[[int, int], None]
+WHOLE = 10_000  # what the parts of parts of a step are told in
+FIRST_S, EVERY_S = 5.0, 10.0  # of a step, until lines tell of it; between such lines
+BEAT_S = 1.0  # between looks whether a line is due, while nothing is told
 
 # beginnings of warnings that are shown before all others: figures are not what they seem; some classes pay for all;
 # the description of the hardware says something else than what was counted
@@ -29,6 +42,9 @@ TITLES = {
     "quantise": "find int8 thresholds",
     "handover": "find thresholds for what links carry",
     "verify": "read the stages back and measure",
+    "run": "run the stages",
+    "count": "count instructions in the emulator",
+    "requests": "time requests to the server",
 }
 
 
@@ -48,19 +64,151 @@ def title(name: str, detail: str) -> str:
     return f"{TITLES[name]}: {detail}" if detail else TITLES[name]
 
 
+class _Counting:
+    """What is done of a step, and of its parts and their parts, as one share."""
+
+    def __init__(self, tell: Advance) -> None:
+        self.tell = tell
+        self.levels: list[tuple[int, int, int]] = []  # of a part: what was done before it, its size, of how much
+
+    def told(self, done: int, of: int) -> None:
+        """So much of the innermost part is done."""
+        if not self.levels:
+            self.tell(done, of)
+            return
+        share, width = 0.0, 1.0
+        for before, size, whole in (*self.levels, (done, 0, of)):
+            share += width * before / max(1, whole)
+            width *= size / max(1, whole)
+        self.tell(round(WHOLE * share), WHOLE)
+
+
+_at_work: ContextVar[_Counting | None] = ContextVar("_at_work", default=None)
+
+
+@contextmanager
+def told_to(tell: Advance) -> Iterator[None]:
+    """Within, in this thread, ``tell`` gets what is counted of the step at work."""
+    token = _at_work.set(_Counting(tell))
+    try:
+        yield
+    finally:
+        _at_work.reset(token)
+
+
+def tell(done: int, of: int) -> None:
+    """So much of the part at work is done."""
+    at_work = _at_work.get()
+    if at_work is not None and of:
+        at_work.told(done, of)
+
+
+def counting(of: int) -> Callable[[int], None]:
+    """What takes how much more is done of so much, and tells the step at work."""
+    at_work, done = _at_work.get(), 0
+
+    def more(size: int) -> None:
+        nonlocal done
+        done = min(done + size, of)
+        if at_work is not None and of > 0:  # else it is not known how much there is
+            at_work.told(done, of)
+
+    more(0)
+    return more
+
+
+def counted(items: Iterable[T], of: int, size: Callable[[T], int] = lambda item: 1) -> Iterator[T]:
+    """The items, each told to the step at work when it is done; ``of``: the sum of all their sizes."""
+    more = counting(of)
+    for item in items:
+        yield item
+        more(size(item))
+
+
+@contextmanager
+def part(done: int, size: int, of: int) -> Iterator[None]:
+    """Within, what is counted is of a part: ``size`` of so much, of which ``done`` was before."""
+    at_work = _at_work.get()
+    if at_work is None:
+        yield
+        return
+    at_work.told(done, of)
+    depth = len(at_work.levels)
+    at_work.levels.append((done, size, of))
+    try:
+        yield
+    finally:
+        del at_work.levels[depth:]
+    at_work.told(done + size, of)
+
+
+def parts(items: Sequence[T], size: Callable[[T], int] = lambda item: 1) -> Iterator[T]:
+    """The items of a ``for`` that is not left early, each a :func:`part` of such a size."""
+    done, of = 0, sum(map(size, items))
+    for item in items:
+        with part(done, size(item), of):
+            yield item
+        done += size(item)
+
+
+class Share:
+    """A step at work, as observers show it: how much is done and about how long the rest takes."""
+
+    def __init__(self, name: str, detail: str, now_s: float) -> None:
+        self.title, self.begun_s, self.pace = title(name, detail), now_s, Pace()
+
+    def words(self, now_s: float) -> str:
+        """What is done and what is left: "43 %, 12 s so far, about 16 s left"."""
+        share, left = self.pace.share, self.pace.left_s(now_s)
+        words = [] if share is None else [f"{int(100 * share)} %"]
+        words.append(f"{lasting(now_s - self.begun_s)} so far")
+        return ", ".join(words if left is None else [*words, f"about {lasting(left)} left"])
+
+
 class Lines:
-    """Writes one line per finished step; no cursor movement."""
+    """Writes a line per finished step, and of one that takes long a line at most every EVERY_S seconds.
 
-    def __init__(self, write: Callable[[str], object], *, quiet: bool = False, verbose: bool = False) -> None:
-        self.write, self.quiet, self.verbose = write, quiet, verbose
+    No cursor movement: for files, pipes, and terminals that keep every line. ``brief``: of steps that are done
+    before a line has told of them nothing is said.
+    """
 
-    def step(self, name: str, detail: str) -> None: ...
+    def __init__(
+        self, write: Callable[[str], object], *, quiet: bool = False, verbose: bool = False, brief: bool = False,
+        clock: Callable[[], float] | None = None,
+    ) -> None:  # fmt: skip
+        self.write, self.quiet, self.verbose, self.brief = write, quiet, verbose, brief
+        self.clock = time.monotonic if clock is None else clock
+        self._step: Share | None = None
+        self._next_s = 0.0
+        self._told = False  # whether a line has told of the step
+        self._turn = threading.RLock()
 
-    def advance(self, done: int, of: int) -> None: ...
+    def step(self, name: str, detail: str) -> None:
+        with self._turn:
+            now = self.clock()
+            self._step, self._told = Share(name, detail, now), False
+            self._next_s = max(self._next_s, now + FIRST_S)
+
+    def advance(self, done: int, of: int) -> None:
+        with self._turn:
+            if self._step is not None and of:
+                self._step.pace.tell(done / of, self.clock())
+        self.beat()
+
+    def beat(self) -> None:
+        """Write a line on the step at work if it is time for one."""
+        with self._turn:
+            now = self.clock()
+            if self.quiet or self._step is None or now < self._next_s:
+                return
+            self._next_s, self._told = now + EVERY_S, True
+            self.write(f"  {self._step.title}: {self._step.words(now)}")
 
     def finished(self, name: str, detail: str, seconds: float) -> None:
-        if not self.quiet:
-            self.write(f"{title(name, detail)}: {seconds:.1f} s")
+        with self._turn:
+            self._step = None
+            if not self.quiet and (self._told or not self.brief):
+                self.write(f"{title(name, detail)}: {seconds:.1f} s")
 
     def note(self, text: str) -> None:
         if not self.quiet:
@@ -72,6 +220,26 @@ class Lines:
 
     def warning(self, text: str) -> None:
         self.write(f"warning: {text}")
+
+    @contextmanager
+    def beating(self) -> Iterator[Lines]:
+        """Within, lines come also while nothing is told."""
+        if self.quiet:
+            yield self
+            return
+        end = threading.Event()
+
+        def beat() -> None:
+            while not end.wait(BEAT_S):
+                self.beat()
+
+        heart = threading.Thread(target=beat, daemon=True)
+        heart.start()
+        try:
+            yield self
+        finally:
+            end.set()
+            heart.join()
 
 
 class Progress:
@@ -89,7 +257,8 @@ class Progress:
         """Time a step; a step that is entered twice, with another detail, adds up."""
         start = time.perf_counter()
         self.observer.step(name, detail)
-        yield
+        with told_to(self.advance):
+            yield
         took = time.perf_counter() - start
         self.seconds[name] = self.seconds.get(name, 0.0) + took
         self.observer.finished(name, detail, took)

@@ -80,13 +80,30 @@ def test_the_docstrings_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not found and runner.summarize(verbose=False).failed == 0, "".join(said)
 
 
+class Watching(Lines):
+    """What a run tells on stderr, and the shares that are done of every step."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda text: sys.stderr.write(f"{text}\n"))
+        self.shares: dict[str, list[float]] = {}
+
+    def step(self, name: str, detail: str) -> None:
+        super().step(name, detail)
+        self.name = name
+
+    def advance(self, done: int, of: int) -> None:
+        super().advance(done, of)
+        self.shares.setdefault(self.name, []).append(done / of)
+
+
 @pytest.mark.e2e
 def test_the_bundle_has_the_bytes_of_the_command_s(
     bundle: Bundle, work: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(work)
+    watching = Watching()
     report = eeaug.augment(
-        Path("model.h5"), hardware.read("psoc6"), output="python", cache="cache", progress=True, **QUICK
+        Path("model.h5"), hardware.read("psoc6"), output="python", cache="cache", progress=watching, **QUICK
     )
     assert hashes(report.path) == hashes(bundle.path)
     assert dict(report) == bundle.report
@@ -94,6 +111,8 @@ def test_the_bundle_has_the_bytes_of_the_command_s(
     assert told.out == "" and "the given model is right on " in told.err
     assert "choose exits, thresholds and processors: " in told.err and "warning: " in told.err
     assert not [*work.glob("cache/once-*")]
+    assert {"features", "search", "export", "verify"} <= watching.shares.keys()
+    assert all(shares[-1] == 1 for shares in watching.shares.values()), "steps are told to their end"
 
 
 @pytest.mark.e2e

@@ -63,6 +63,50 @@ def test_bars_on_a_terminal_and_the_cursor_is_there_again() -> None:
     assert COLOUR.search(got) and got.rindex("\x1b[?25h") > got.rindex("\x1b[?25l")
 
 
+LONG = """
+import time
+from eeaug.cli import show
+from eeaug.support import progress
+now = 0.0
+time.monotonic = progress.time.monotonic = lambda: now
+with show.observer(quiet=False, verbose=False, brief=BRIEF) as observer:
+    for name, pieces in (("features", 1), ("heads", 7)):
+        observer.step(name, "4 locations")
+        for done in range(pieces + 1):
+            now += 4.0 * bool(done)
+            observer.advance(done, pieces)
+            time.sleep(0.15)
+        observer.finished(name, "4 locations", 5.0 * pieces)
+"""
+
+
+@needs_terminal
+def test_a_terminal_has_one_live_line_with_the_time_left_and_keeps_what_is_done() -> None:
+    code, got = on_a_terminal(LONG.replace("BRIEF", "False"))
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", got)
+    assert code == 0 and "about " in shown and " left" in shown
+    assert "one pass of the frozen model: 4 locations: 5.0 s" in shown
+    kept = shown.splitlines()[-1].rpartition("\r")[2]
+    assert "%" not in kept, "the live line is gone at the end"
+    assert "train: 4 locations: 35.0 s" in shown
+
+
+@pytest.mark.parametrize(
+    ("brief", "short"), [(False, ["one pass of the frozen model: 4 locations: 5.0 s"]), (True, [])]
+)
+def test_a_pipe_gets_plain_lines_on_stderr_alone(brief: bool, short: list[str]) -> None:
+    code = LONG.replace("BRIEF", str(brief))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=True)
+    assert done.stdout == b"" and b"\r" not in done.stderr and b"\x1b" not in done.stderr
+    lines = done.stderr.decode().splitlines()
+    assert lines[-1] == "train: 4 locations: 35.0 s"
+    assert [line for line in lines if line.startswith("one pass")] == short
+    told = [line for line in lines if line.startswith("  train")]
+    assert told and all(
+        re.fullmatch(r"  train: 4 locations: \d+ %, .* so far, about .* left", line) for line in told
+    )
+
+
 @needs_terminal
 def test_no_color_is_kept_to() -> None:
     code, got = on_a_terminal(STEPS, NO_COLOR="1")

@@ -8,10 +8,14 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import AS_BUNDLE, AUGMENT, EXAMPLES, Bundle, Run, command, environment, hashes, small_data
+
+PARTS = ("start_s", "features_s", "heads_s", "search_s", "bundle_s")  # of a dry run's estimate
+CHANGING = ("estimate", "disk_bytes", "cache")  # of what a dry run says: where, and what is there
 
 
 @pytest.fixture
@@ -55,7 +59,32 @@ def test_another_budget_target_and_places_extract_and_train_nothing(run: Run, bu
     done = run(*other, *options, "-o", "other", cwd=work)
     assert done.code == 0, done.stderr
     assert "kept from an earlier run" in done.stderr
-    assert "train" not in done.stderr and "write it as ONNX" not in done.stderr
+    assert "train" not in done.stderr and "write the model as ONNX" not in done.stderr
+
+
+def test_a_dry_run_knows_what_is_kept_and_what_a_run_took(run: Run, bundle: Bundle, work: Path) -> None:
+    def dry(*arguments: str) -> dict[str, Any]:
+        done = run(*arguments, "--dry-run", "--json", cwd=work)
+        assert done.code == 0, done.stderr
+        facts: dict[str, Any] = json.loads(done.stdout)
+        assert facts["estimate"]["total_s"] == pytest.approx(sum(facts["estimate"][part] for part in PARTS))
+        return facts
+
+    new = dry(*AS_BUNDLE, "--no-cache")
+    heads = new["search"]["dense_heads"] + new["search"]["convolutional_heads"]
+    assert (new["estimate"]["heads_kept"], new["estimate"]["heads_to_train"]) == (0, heads)
+    parts = bundle.report["data"]["parts"]
+    assert new["estimate"]["samples_to_pass"] == sum(parts[name]["samples"] for name in ("fit", "screen", "choose"))
+    other = dry(*AUGMENT, "--max-accuracy-drop", "0.02")  # the same heads, but no run took so long
+    same = dry(*AS_BUNDLE)
+    for facts in (other, same):
+        estimate = facts["estimate"]
+        assert (estimate["heads_kept"], estimate["heads_to_train"], estimate["samples_to_pass"]) == (heads, 0, 0)
+        assert estimate["features_s"] == estimate["heads_s"] == facts["disk_bytes"] == 0
+    assert (other["estimate"].get("from"), same["estimate"].get("from")) == (None, "an earlier run")
+    assert {**same, **dict.fromkeys(CHANGING)} == {**new, **dict.fromkeys(CHANGING)}
+    text = run(*AS_BUNDLE, "--dry-run", cwd=work)
+    assert "start TensorFlow" not in text.stderr and "an earlier run with these settings" in text.stdout
 
 
 def test_another_x_val_trains_nothing_and_costs_its_own_pass(
@@ -69,7 +98,7 @@ def test_another_x_val_trains_nothing_and_costs_its_own_pass(
     before = {path: path.stat().st_size for path in (place / "cache" / "networks").rglob("*.np?")}
     done = run(*AS_BUNDLE, "-o", "made", cwd=place)
     assert done.code == 0, done.stderr
-    assert "write it as ONNX" in done.stderr and "train: " not in done.stderr
+    assert "write the model as ONNX" in done.stderr and "train: " not in done.stderr
     assert "run heads of an earlier run: 12 dense heads" in done.stderr
     after = {path: path.stat().st_size for path in (place / "cache" / "networks").rglob("*.np?")}
     assert before.items() <= after.items()

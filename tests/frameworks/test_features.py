@@ -107,7 +107,7 @@ def test_what_is_kept_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.
     wanted, samples = [Wanted(places(given)["stem"], (4, 4))], view(given)
     seen: list[tuple[int, int]] = []
     first = extracted(given, wanted, samples, tmp_path, progress=lambda done, of: seen.append((done, of)))
-    assert seen == [(64, N), (128, N), (N, N), (N, N)]
+    assert seen == [(0, N), (64, N), (128, N), (N, N), (N, N)]
     monkeypatch.setattr(shards, "run", None)
     again = extracted(given, wanted, samples, tmp_path)
     np.testing.assert_array_equal(first.tensors[wanted[0].key], again.tensors[wanted[0].key])

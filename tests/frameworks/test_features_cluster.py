@@ -64,7 +64,7 @@ def test_a_worker_that_dies_costs_its_shard_only(local: Any, tmp_path: Path) -> 
     with cluster.workers(local.scheduler_address) as workers, distributed.Client(local) as client:
 
         def kill(done: int, of: int) -> None:
-            if not killed:
+            if done and not killed:
                 worker, pid = next(iter(client.run(os.getpid).items()))
                 killed.append(pid)
                 client.run(os._exit, 1, workers=[worker], wait=False, on_error="ignore")

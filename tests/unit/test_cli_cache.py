@@ -90,12 +90,13 @@ ALL = ["a.npy", "a.npz", "b.npy", "b.npz", "thesis.tex", "x.npy", "x.npy", "x.np
 
 
 def test_show(said: Said, filled: Cache) -> None:
-    head, first, second, empty, data, once, total = said("cache", "show").splitlines()
+    head, line, first, second, empty, data, once, total = said("cache", "show").splitlines()
     assert head.split() == ["model", "data", "features", "heads", "unfinished", "last", "used"]
     day = time.strftime("%Y-%m-%d", time.localtime(filled.networks()[0].used_s))
     assert first.split()[:-1] == ["dscnn.h5", "kws.npz", "5", "kB", "300", "B", "–", day]
     assert second.split()[:-2] == ["copy.h5,", "resnet.h5", "cifar10.npz", "81", "kB", "2", "kB", "1", "(11", "kB)"]
     assert first.index("kws.npz") == second.index("cifar10.npz") == head.index("data") and not empty
+    assert set(line) == {"─"}
     assert data.startswith("unpacked data: 900 kB in 1, last used ")
     assert once.startswith("runs with --no-cache: 4 kB in 1, last used ")
     assert total == f"total: 992 kB in {filled.directory} (--max-cache is 20 GB by default)"
@@ -156,6 +157,13 @@ def test_a_model_that_is_not_there_names_the_nearest(filled: Cache, capsys: pyte
     out, err = capsys.readouterr()
     assert (out, err) == ("", "error: --model resnet8.h5: nothing is kept of it; did you mean 'resnet.h5'?\n")
     assert left(filled) == ALL
+
+
+def test_clear_json(said: Said, filled: Cache) -> None:
+    would = json.loads(said("cache", "clear", "--dry-run", "--json"))
+    assert (would["dropped"], would["bytes"]) == (False, 992_300) and len(left(filled)) == len(ALL)
+    assert sum(part["bytes"] for part in would["parts"]) == would["bytes"]
+    assert json.loads(said("cache", "clear", "--json")) == {**would, "dropped": True}
 
 
 def test_a_dry_run_drops_nothing(said: Said, filled: Cache) -> None:

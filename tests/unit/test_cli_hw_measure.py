@@ -46,7 +46,8 @@ def test_an_empty_place_is_filled_at_once_or_not_at_all(
         with pytest.raises(OSError, match="no room"):
             hw_measure._write(bundle, "onnx", desk / "out", force=False)
     assert list(desk.iterdir()) == before and there(desk) == {}
-    hw_measure._write(bundle, "onnx", desk / "out", force=False)
+    written, _ = hw_measure._write(bundle, "onnx", desk / "out", force=False)
+    assert written == list(FILES)
     assert there(desk / "out") == FILES and [p.name for p in desk.iterdir()] == ["out"]
 
 

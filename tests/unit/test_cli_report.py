@@ -25,6 +25,9 @@ def test_formats(tmp_path: Path) -> None:
         f"manifest sha256: {hashlib.sha256((bundle / 'manifest.json').read_bytes()).hexdigest()}\n"
     )
     assert run(bundle, "--format", "json").stdout_bytes == SAMPLE_FILE.read_bytes()
+    assert run(bundle, "--json").stdout_bytes == SAMPLE_FILE.read_bytes()
+    both = run(bundle, "--json", "--format", "html")
+    assert both.exit_code != 0 and "contradict" in both.stderr
     assert run(bundle, "--format", "markdown").stdout == markdown.render(sample)
 
 

@@ -110,7 +110,7 @@ def test_lines_and_tables(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bars_show_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    with show._Bars(True) as bars:
+    with show._Bar(True, False) as bars:
         bars.step("load", EVIL)
         bars.warning(EVIL)
         bars.finished("load", EVIL, 0.1)

@@ -7,6 +7,7 @@ From first to last:
     glossary       terms and their definitions
     block_picture  the block graph as a picture
     console        a console for text that comes from files
+    tables         the one style of tables
     terminal       for a terminal
     markdown       for a comment on a pull request
     page           one HTML page

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eeaug.report import units
+from eeaug.report.render import tables
 from eeaug.report.render.console import Console
 from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, remote, rho, target
 from eeaug.report.words import compare as comparing
@@ -255,10 +256,7 @@ def _table(rows: Sequence[Sequence[str]], write: _Write, *, last_left: bool = Fa
 
 
 def _columns(titles: Sequence[str], write: _Write) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for position, title in enumerate(titles):
-        table.add_column(write(title), justify="right" if position else "left", overflow="fold")
-    return table
+    return tables.table([write(title) for title in titles])
 
 
 def _bars(report: Report, write: _Write, length: int) -> Table:
