@@ -43,6 +43,8 @@ _MASKS = (
     (re.compile(r"^(takes about ).*"), r"\1SECONDS"),
     (re.compile(r"^(manifest sha256: ).*"), r"\1HASH"),
 )
+# of steps that take long, which differ from machine to machine
+_PROGRESS = re.compile(r"  .+: (\d+ %, )?[^:]* so far(, about [^:]* left)?$|run the stages: ")
 _QUANTITY = re.compile(
     r"(?P<number>[−+±-]?\d[\d,]*(?:\.\d+)?)(?:(?P<gap> ?)(?P<prefix>[GMkmµn]?)(?P<unit>s|B|J|W|Hz|%|pp)?(?![\w%]))?"
 )
@@ -102,7 +104,8 @@ class Stranger:
             )  # fmt: skip
             assert done.returncode == 0, f"{step.code}\n{done.stdout}\n{done.stderr}"
             home = str(self.directory / "home")
-            self.printed[step.code], self.runs = done.stdout.replace(home, "~"), self.runs + 1
+            lines = [line for line in done.stdout.splitlines(keepends=True) if not _PROGRESS.match(line)]
+            self.printed[step.code], self.runs = "".join(lines).replace(home, "~"), self.runs + 1
         return self.printed[step.code]
 
     def environment(self) -> Mapping[str, str]:
