@@ -71,9 +71,8 @@ def measure_link(
     written = Output(output, force=force)
     written.check()
     place = address.read(processor, url)
-    with show.observer(quiet=quiet, verbose=False, brief=True) as observer:
-        with Progress(observer).step("requests"):
-            measured = link.measure(place, requests, int(size), SECONDS)
+    with show.observer(quiet=quiet, verbose=False, brief=True) as observer, Progress(observer).step("requests"):
+        measured = link.measure(place, requests, int(size), SECONDS)
     written.write(hardware.dump(_with(target, processor, measured)).encode())
     if as_json:
         out.json({"to": processor, "output": str(output), **asdict(measured)})

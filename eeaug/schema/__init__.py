@@ -7,6 +7,7 @@ A line of code here may touch schemas: strict objects, every field described, nu
     settings  what a run was asked to do
     exits     search/exits.json
     design    what was chosen: metrics, segments, exits, operating points
+    remote    stages on servers
     c_files   files in C
     npu       what Vela says of a stage
     int8      the int8 stages

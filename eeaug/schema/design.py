@@ -16,7 +16,6 @@ __all__ = [
     "LOSING",
     "METRICS",
     "POINT",
-    "REMOTE",
     "RHO",
     "SAMPLES",
     "TARGET",
@@ -386,22 +385,5 @@ POINT = record(
         "1",
         least=-1,
         null=True,
-    ),
-)
-
-REMOTE = record(
-    "Stages on servers, which are reached over a network.",
-    processors=rows("Of these stages.", text("A name."), minItems=1),
-    stage=text("The first of them."),
-    split=_SPLIT,
-    sent=share("Of the samples that go on to it."),
-    encoding=text("Of the link there; null: as the sender's arithmetic has it.", null=True),
-    bytes_each=count("That such a sample sends, before compression.", "B"),
-    mean_bytes=number("That a sample sends and receives, over all samples; answers are not counted.", "B"),
-    handover_s=number("Mean time that it takes by the link.", "s", null=True),
-    handover_p95_s=number("What 95 of 100 stay below; null: the link's spread is not known.", "s", null=True),
-    input_bytes=count("Of the input tensor, which would be sent without stages before the server.", "B"),
-    link_down_accuracy=share(
-        "Where the last exit before a server answers for what goes on to it; null: there is none.", null=True
     ),
 )

@@ -17,7 +17,6 @@ from eeaug.schema.design import (
     METRICS,
     POINT,
     PROMISE,
-    REMOTE,
     RHO,
     SAMPLES,
     TARGET,
@@ -25,6 +24,7 @@ from eeaug.schema.design import (
 )
 from eeaug.schema.int8 import INT8
 from eeaug.schema.manifest import FACTS
+from eeaug.schema.remote import REMOTE
 from eeaug.schema.settings import SETTINGS
 from eeaug.schema.words import (
     Schema,
