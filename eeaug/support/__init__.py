@@ -19,7 +19,7 @@ A line of code here may touch files, streams and text; it knows nothing of exits
     checksums       files of the cache that say by themselves whether they are what was written
     cache           what earlier runs have left, and the room that it may take
     sample_layout   the tensors of a sample, and the same as one row
+    streams         whether stderr may be drawn on; what native code writes past Python
     pace            how long the rest of a step takes
     progress        how a run tells what it is doing
-    streams         whether stderr may be drawn on; what native code writes past Python
 """

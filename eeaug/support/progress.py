@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
 from eeaug.support.pace import Pace, lasting
+from eeaug.support.streams import overhearing
 
 __all__ = [
     "DOUBT", "FIRST", "OTHERWISE", "TITLES", "UNEQUAL", "Lines", "Observer", "Progress", "Share", "counted",
@@ -199,7 +200,7 @@ class Lines:
         """Write a line on the step at work if it is time for one."""
         with self._turn:
             now = self.clock()
-            if self.quiet or self._step is None or now < self._next_s:
+            if self.quiet or self._step is None or now < self._next_s or overhearing():
                 return
             self._next_s, self._told = now + EVERY_S, True
             self.write(f"  {self._step.title}: {self._step.words(now)}")

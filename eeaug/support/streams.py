@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["live", "overheard"]
+__all__ = ["live", "overheard", "overhearing"]
+
+_overheard = 0  # how many keep the streams to themselves
 
 
 def live() -> bool:
@@ -17,9 +19,15 @@ def live() -> bool:
     return terminal and os.environ.get("CI", "").lower() in ("", "0", "false")
 
 
+def overhearing() -> bool:
+    """Whether somebody keeps the streams to himself: what another thread writes now would be taken for theirs."""
+    return _overheard > 0
+
+
 @contextmanager
 def overheard() -> Iterator[Callable[[], str]]:
     """Keep stdout and stderr to oneself; afterwards the function that is given says what was written to them."""
+    global _overheard
     with tempfile.TemporaryFile() as heard:
 
         def heard_text() -> str:
@@ -27,6 +35,7 @@ def overheard() -> Iterator[Callable[[], str]]:
             return heard.read().decode(errors="replace")
 
         kept = {}
+        _overheard += 1
         for stream in dict.fromkeys((1, 2, *_of_python())):
             with suppress(OSError):  # the stream is closed
                 kept[stream] = os.dup(stream)
@@ -38,6 +47,7 @@ def overheard() -> Iterator[Callable[[], str]]:
             for stream, before in kept.items():
                 os.dup2(before, stream)
                 os.close(before)
+            _overheard -= 1
 
 
 def _of_python() -> Iterator[int]:

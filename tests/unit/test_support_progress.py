@@ -21,6 +21,7 @@ from eeaug.support.progress import (
     tell,
     told_to,
 )
+from eeaug.support.streams import overheard
 
 
 class Clock:
@@ -160,6 +161,17 @@ def test_brief_tells_of_long_steps_only() -> None:
         lines.beat()
         lines.finished("run", "", seconds)
     assert told == ["  run the stages: 30 s so far", "run the stages: 30.0 s"]
+
+
+def test_nothing_is_said_into_what_native_code_says(log: tuple[Lines, Clock, list[str]]) -> None:
+    lines, clock, told = log
+    lines.step("verify", "")
+    clock.now += 30
+    with overheard():
+        lines.beat()
+    assert told == []
+    lines.beat()
+    assert told == ["  read the stages back and measure: 30 s so far"]
 
 
 def test_quiet_says_nothing_but_warnings() -> None:
