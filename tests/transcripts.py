@@ -6,9 +6,9 @@ runs the commands of these documents, in their order and one after the other, an
 anew. Lines of only … stand for lines left out: of each piece between them the first and the last line are looked up
 in what was printed, by their words without figures; where that fails, write the piece by hand.
 
-Seconds and hashes are never compared. All else is, exactly, where the trained heads are byte by byte those that
-the transcripts were made with (tests/data/transcripts.json). Another kind of CPU trains other ones: then words are
-compared exactly, and figures as ``close`` says.
+Seconds and hashes are never compared, nor the lines that tell how far a long step is. All else is, exactly, where
+the trained heads are byte by byte those that the transcripts were made with (tests/data/transcripts.json). Another
+kind of CPU trains other ones: then words are compared exactly, and figures as ``close`` says.
 """
 
 from __future__ import annotations
