@@ -24,7 +24,7 @@ from eeaug.runtime import Cascade, far
 
 CLASSES, WIDTH = 4, 6
 LENGTH = "Inference-Header-Content-Length"
-KEPT = (LENGTH.lower(), "content-type")
+KEPT = (LENGTH.lower(), "content-type", "content-encoding")
 NUMPY = {"FP32": np.float32, "INT64": np.int64, "FP16": np.float16, "INT8": np.int8}
 Arrays = dict[str, NDArray[Any]]
 
@@ -190,8 +190,8 @@ class Proxy:
         return answer
 
     async def _drop(self, request: web.Request, answer: Any) -> Any:
-        assert request.transport is not None
-        request.transport.close()
+        if request.transport is not None:  # None: the other side has closed it
+            request.transport.close()
         return answer
 
     async def _truncate(self, request: web.Request, answer: Any) -> web.StreamResponse:
@@ -199,8 +199,8 @@ class Proxy:
         response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(len(content))})
         await response.prepare(request)
         await response.write(content[: len(content) // 2])
-        assert request.transport is not None
-        request.transport.close()
+        if request.transport is not None:
+            request.transport.close()
         return response
 
     async def _cut(self, request: web.Request, answer: Any) -> Any:
