@@ -57,6 +57,7 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
             raise ConversionError(f"the graph cannot be written as ONNX (opset {OPSET}): {reason}") from error
     _bind_captured(proto, function.get_concrete_function())
     _replace_erfc(proto)
+    _fix_shapes(proto)
     _check_operators(proto)
     canonical(proto, {**named, **{f"y{i:05d}": name for i, name in enumerate(names)}})
     for value in (*proto.graph.input, *proto.graph.output):
@@ -193,6 +194,48 @@ def _replace_erfc(proto: Any) -> None:
     if len(replaced) > len(nodes):
         del proto.graph.node[:]
         proto.graph.node.extend(replaced)
+
+
+def _fix_shapes(proto: Any) -> None:
+    """Shapes that are computed for every run although all but one of their sizes are known: that one is −1.
+
+    Keras' Flatten asks for the batch: six nodes, which take longer than the layers of a small head.
+    """
+    import numpy as np
+    from onnx import numpy_helper
+
+    graph = proto.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    maker = {name: node for node in graph.node for name in node.output}
+
+    def values(name: str) -> list[int] | None:
+        if name in constants and constants[name].dims:
+            return [int(size) for size in numpy_helper.to_array(constants[name]).ravel()]
+        return None
+
+    def sizes(name: str) -> list[int | None]:
+        """What a shape holds, None for a size that is computed; [] where even their number is not known."""
+        known = values(name)
+        if known is not None:
+            return [*known]
+        node = maker.get(name)
+        if node is not None and node.op_type == "Cast":
+            return sizes(node.input[0])
+        if node is not None and node.op_type == "Concat":
+            parts = [sizes(part) for part in node.input]
+            return [size for part in parts for size in part] if all(parts) else []
+        if node is not None and node.op_type == "Slice" and len(node.input) < 5:
+            return [None] if [values(part) for part in node.input[1:]] in ([[0], [1]], [[0], [1], [0]]) else []
+        return []
+
+    for node in graph.node:
+        if node.op_type != "Reshape" or node.input[1] in constants:
+            continue
+        shape = sizes(node.input[1])
+        if shape.count(None) == 1 and all(size is None or size > 0 for size in shape):
+            fixed = np.array([-1 if size is None else size for size in shape], np.int64)
+            graph.initializer.append(numpy_helper.from_array(fixed, f"{node.output[0]}/shape"))
+            node.input[1] = graph.initializer[-1].name
 
 
 def _check_operators(proto: Any) -> None:
