@@ -27,16 +27,16 @@ def combined(answers: Sequence[Probabilities], weights: Sequence[float], decisio
 
 def logs(p: Probabilities, decision: Decision) -> Probabilities:
     """What a classifier's answer (n, outputs) counts with: logarithms of its distributions."""
-    return np.asarray(np.log(np.maximum(decision.distributions(p), np.float32(decision.floor))), np.float32)
+    at_least = np.maximum(decision.distributions(p), np.float32(decision.floor))
+    return np.asarray(np.log(at_least, out=at_least), np.float32)
 
 
 def of_logs(each: Sequence[Probabilities], weights: Sequence[float], decision: Decision) -> Probabilities:
     """:func:`combined` of the :func:`logs` of two answers or more."""
-    weighted = [np.float32(w) * values for values, w in zip(each, weights, strict=True)]
-    probabilities = _softmax(sum(weighted[1:], weighted[0]))
-    return probabilities if decision.kind == "softmax" else np.asarray(probabilities[..., 1])
-
-
-def _softmax(z: NDArray[np.floating]) -> NDArray[np.floating]:
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
-    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+    z = np.float32(weights[0]) * each[0]
+    for values, w in zip(each[1:], weights[1:], strict=True):
+        z += np.float32(w) * values
+    z -= np.maximum.reduce(z, axis=-1, keepdims=True)
+    np.exp(z, out=z)
+    z /= np.add.reduce(z, axis=-1, keepdims=True)
+    return z if decision.kind == "softmax" else np.asarray(z[..., 1])

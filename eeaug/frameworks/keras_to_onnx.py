@@ -10,7 +10,7 @@ from typing import Any
 
 from eeaug.errors import ConversionError
 
-__all__ = ["OPSET", "as_float32", "canonical", "inlined", "to_onnx"]
+__all__ = ["OPSET", "as_float32", "canonical", "inlined", "rename", "to_onnx"]
 
 OPSET = 17  # tf2onnx 1.17 writes up to 18; 17 is what most embedded importers read
 
@@ -294,7 +294,7 @@ def canonical(proto: Any, outside: Mapping[str, str]) -> None:
             if name and name not in new:
                 new[name] = f"{node.op_type.lower()}_{i}" + (f"_{k}" if k else "")
         node.name = f"{node.op_type}_{i}"
-    _rename(graph, new)
+    rename(graph, new)
     tensors = [initializers[name] for name in order]
     for tensor in tensors:
         tensor.name = new[tensor.name]
@@ -313,7 +313,7 @@ def canonical(proto: Any, outside: Mapping[str, str]) -> None:
     graph.ClearField("doc_string")
 
 
-def _rename(graph: Any, new: Mapping[str, str]) -> None:
+def rename(graph: Any, new: Mapping[str, str]) -> None:
     """Give what nodes read and make their new names, and everything in the bodies of loops and branches one."""
     for node in graph.node:
         node.input[:] = [new.get(name, name) for name in node.input]
@@ -335,7 +335,7 @@ def _rename_body(body: Any, new: Mapping[str, str], prefix: str) -> None:
     for i, node in enumerate(body.node):
         node.name = f"{prefix}_{node.op_type}_{i}"
         inner |= {name: f"{node.name}_{k}".lower() for k, name in enumerate(node.output) if name}
-    _rename(body, inner)
+    rename(body, inner)
     for value in (*body.input, *body.initializer, *body.output):
         value.name = inner.get(value.name, value.name)
     for value in (*body.input, *body.output):

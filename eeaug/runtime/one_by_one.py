@@ -32,9 +32,13 @@ class Lane:
         # of several inputs these are views: a row's parts are contiguous
         self._given: list[Rows] = [tuple(cascade.stages[0].row.split(self.input).values())]
         self._bound: list[tuple[Bound, Floats]] = []
+        self._encodings = [None if s.handover is None else s.handover.encoding for s in cascade.stages]
 
     def run(self, k: int) -> Floats:
         """Stage ``k`` after those before it: its probabilities (1, outputs), valid until its next run."""
+        if 0 < k <= len(self._bound) and (encoding := self._encodings[k - 1]) is not None:
+            sent = self._given[k][0]
+            np.copyto(sent, encoding.received(sent))
         if k < len(self._bound):
             bound, probabilities = self._bound[k]
             bound.run()
@@ -61,37 +65,36 @@ class OneByOne:
     """
 
     def __init__(self, cascade: Stages, sessions: Sequence[Runner], free: MutableSequence[Lane]) -> None:
-        self.cascade, self._free = cascade, free
+        self.decision, self._free = cascade.decision, free
         try:
             self._lane = free.pop()
         except IndexError:
             self._lane = Lane(cascade, sessions)
-        stages = cascade.stages
         self._least = [np.float32(np.inf if t is None else t) for t in cascade.thresholds]
-        self._weights = [stage.reuse for stage in stages]
-        self._reached: list[list[np.float32]] = [[] for _ in stages]
+        self._weights = [stage.reuse for stage in cascade.stages]
+        self._reached: list[list[np.float32]] = [[] for _ in cascade.stages]
         self._left: list[tuple[int, int, np.float32]] = []
-        self._decided_by: list[Floats] = [np.zeros((0, cascade.decision.outputs), np.float32)]
+        self._decided_by: list[Floats] = [np.zeros((0, self.decision.outputs), np.float32)]
 
     def start(self, _: NDArray[np.intp], x: Floats) -> None:
         """Run prepared samples (n, *input_shape), which come in the order of their numbers."""
-        lane, decision, last = self._lane, self.cascade.decision, len(self._least)
-        decided_by = np.empty((len(x), decision.outputs), np.float32)
+        run, answer, given, last = self._lane.run, self.decision.answer, self._lane.input[0], len(self._least)
+        decided_by = np.empty((len(x), self.decision.outputs), np.float32)
         for row, p in zip(x, decided_by, strict=True):
-            lane.input[0] = row
+            given[...] = row
             answers: list[Floats] = []
-            heard: list[Floats] = []  # logs of the first of these
+            heard: list[Floats] = []
             for k, weights in enumerate(self._weights):
-                said = lane.run(k)
+                said = run(k)
                 answers.append(said)
                 if weights and k:
-                    heard += [logs(answer, decision) for answer in answers[len(heard) :]]
-                    said = of_logs(heard, weights, decision)
-                sure, code = decision.answer(said)
+                    heard += [logs(each, self.decision) for each in answers[len(heard) :]]
+                    said = of_logs(heard, weights, self.decision)
+                sure, code = answer(said)
                 self._reached[k].append(sure)
                 if k == last or sure >= self._least[k]:
                     self._left.append((k, code, sure))
-                    p[:] = said[0]
+                    p[...] = said[0]
                     break
         self._decided_by.append(decided_by)
 
