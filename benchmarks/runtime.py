@@ -5,10 +5,12 @@
 
 DIR: see public_models.py. Bundles are DIR/<model> of --bundles, else `eeaug augment --max-exits 3` makes them, in
 minutes. The given model is converted as stages are, and both run in ONNX Runtime in one process with the same
-threads on the same prepared test images, in turns; every figure is the best of --turns, as neighbours on the
-machine only ever add. *Stages alone*: what the stages would save if no batch had to be put together, Σ P(reach k) ·
-seconds of stage k on whole batches. What lies between this and MACs saved is how fast the runtime is on the layers
-that remain, and on layouts at hand-overs; what lies between this and the cascade is ours.
+threads on the same prepared test images, in turns of 64 images. Every figure is the median of --turns, a share that
+of both of a turn. With one thread this is the time of the processor, which neighbours on the machine take no part
+of. *A call each*: `predict` is called for each sample. *Stages alone*: what the stages would save if no decision
+had to be made and no batch put together, Σ P(reach k) · seconds of stage k. What lies between this and MACs saved
+is how fast the runtime is on the layers that remain, and on layouts at hand-overs; what lies between this and the
+cascade is ours.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from eeaug.frameworks import keras_to_onnx, onnx_session
 from eeaug.runtime import BATCH, Cascade
 from eeaug.stages import partition
 
+PIECE = 64  # images of a turn, more of larger batches
+
 
 def made(name: str, given: tuple[Path, Path, list[str]], work: Path) -> Path:
     file, spec, options = given
@@ -53,11 +57,16 @@ def unmodified(file: Path, threads: int) -> Callable[[np.ndarray], object]:
     return lambda x: session.run([partition.PROBABILITIES], {stage.input_name: x})
 
 
-def seconds(run: Callable[[np.ndarray], object], x: np.ndarray, batch: int) -> float:
-    start = time.perf_counter()
+def clock(threads: int) -> Callable[[], float]:
+    """Seconds of this process: of its processor, where it has one thread."""
+    return time.process_time if threads == 1 else time.perf_counter
+
+
+def seconds(run: Callable[[np.ndarray], object], x: np.ndarray, batch: int, now: Callable[[], float]) -> float:
+    start = now()
     for i in range(0, len(x), batch):
         run(x[i : i + batch])
-    return time.perf_counter() - start
+    return now() - start
 
 
 def tensors(cascade: Cascade, x: np.ndarray) -> list[np.ndarray]:
@@ -82,19 +91,25 @@ def rows(
     reach = [float((exits >= k).mean()) for k in range(len(cascade.stages))]
     mine = float(np.dot(reach, [stage.macs for stage in cascade.stages]))
     saved = 1 - mine / json.loads((bundle / "report.json").read_bytes())["model"]["macs"]
-    inputs = tensors(cascade, x)
-    for batch in batches:
-        took = []
+    inputs, now = tensors(cascade, x), clock(threads)
+    ways = [(str(batch), batch, len(x)) for batch in batches]
+    ways += [("1, a call each", 1, 1)] if 1 in batches else []
+    for label, batch, at_once in ways:
+        took, size = [], max(PIECE, 8 * batch)
         for _ in range(turns):
-            start = time.perf_counter()
-            cascade.predict(x, prepared=True, batch=batch)
-            own = time.perf_counter() - start
-            alone = [seconds(partial(cascade.stage, k), t, batch) for k, t in enumerate(inputs)]
-            took.append((seconds(whole, x, batch), own, float(np.dot(reach, alone))))
-        base, own, stages = map(min, zip(*took, strict=True))
+            base = own = stages = 0.0
+            for i in range(0, len(x), size):
+                piece = slice(i, i + size)
+                before = seconds(whole, x[piece], batch, now)
+                own += seconds(partial(cascade.predict, prepared=True, batch=batch), x[piece], at_once, now)
+                base += (before + seconds(whole, x[piece], batch, now)) / 2
+                alone = [seconds(partial(cascade.stage, k), t[piece], batch, now) for k, t in enumerate(inputs)]
+                stages += float(np.dot(reach, alone))
+            took.append((base, own, own / base, stages / base))
+        base, own, share, alone_share = np.median(took, axis=0)
         yield (
-            f"| {name} | {batch} | {1e6 * base / len(x):.0f} | {1e6 * own / len(x):.0f} | {base / own:.2f} | "
-            f"**{1 - own / base:.1%}** | {1 - stages / base:.1%} | {saved:.1%} |"
+            f"| {name} | {label} | {1e6 * base / len(x):.0f} | {1e6 * own / len(x):.0f} | {1 / share:.2f} | "
+            f"**{1 - share:.1%}** | {1 - alone_share:.1%} | {saved:.1%} | {(1 - share) / saved:.2f} |"
         )
 
 
@@ -103,14 +118,24 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--only", nargs="*", choices=MODELS, default=["resnet8", "resnet32", "resnet110"])
     parser.add_argument("--bundles", type=Path, help="where bundles of these names are already")
-    parser.add_argument("--samples", type=int, default=1024)
+    parser.add_argument("--samples", type=int, default=256)
     parser.add_argument("--batches", type=int, nargs="*", default=[1, BATCH])
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1)
     known = parser.parse_args()
     preparation.start_frameworks(known.threads, 0)
-    print("| model | batch | µs, model | µs, cascade | times as fast | time saved | stages alone | MACs saved |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    columns = (
+        "model",
+        "batch",
+        "µs, model",
+        "µs, cascade",
+        "times as fast",
+        "time saved",
+        "stages alone",
+        "MACs saved",
+    )
+    print(f"| {' | '.join((*columns, 'of these'))} |")
+    print(f"|{'---|' * (len(columns) + 1)}", flush=True)
     for name in known.only:
         with tempfile.TemporaryDirectory(prefix="eeaug-benchmark-") as scratch:
             work = Path(scratch)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["IDENTITY", "TflmStage", "TritonStage", "VelaStage"]
+__all__ = ["IDENTITY", "OnnxOne", "TflmStage", "TritonStage", "VelaStage"]
 
 IDENTITY = "eeaug_model"  # an output of every model on a server: which one it is
 
@@ -81,3 +81,19 @@ class TritonStage:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class OnnxOne:
+    """The cascade as one ONNX file: its path, and the names of what it takes and gives."""
+
+    file: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> OnnxOne:
+        return cls(entry["file"], tuple(entry["inputs"]), tuple(entry["outputs"]))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"file": self.file, "inputs": list(self.inputs), "outputs": list(self.outputs)}

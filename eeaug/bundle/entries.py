@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from eeaug.bundle.code_entry import CustomObjects
+from eeaug.bundle.device_entries import OnnxOne
 from eeaug.bundle.manifest_rules import DEFAULT
 from eeaug.bundle.stage_entries import Handover, Int8Stage, Returned, StageEntry, there
 from eeaug.cascade.output import Decision, Quantised
@@ -187,6 +188,7 @@ class Manifest:
     custom_objects: CustomObjects | None = None
     files: Mapping[str, str] | None = None
     model_inputs: tuple[ModelInput, ...] = ()
+    onnx_one: OnnxOne | None = None
 
     @property
     def layout(self) -> SampleLayout:
@@ -258,6 +260,7 @@ class Manifest:
             else None,
             files=document.get("files"),
             model_inputs=model_inputs,
+            onnx_one=OnnxOne.from_dict(document["onnx_one"]) if "onnx_one" in document else None,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -282,6 +285,7 @@ class Manifest:
                 for name, processors in (("c", self.c), ("c_int8", self.c_int8))
                 if processors is not None
             },
+            **there(onnx_one=self.onnx_one),
             **there(reference=self.reference, custom_objects=self.custom_objects, files=self.files),
         }
 

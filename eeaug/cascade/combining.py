@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.output import Decision
 
-__all__ = ["combined"]
+__all__ = ["combined", "logs", "of_logs"]
 
 Probabilities = NDArray[np.float32]
 
@@ -22,15 +22,21 @@ def combined(answers: Sequence[Probabilities], weights: Sequence[float], decisio
     """What the last of these classifiers says, hearing the others: (n, outputs) float32 of (n, outputs) each."""
     if len(answers) == 1:
         return answers[0]
-    logs = [np.float32(w) * _logs(p, decision) for p, w in zip(answers, weights, strict=True)]
-    probabilities = _softmax(sum(logs[1:], logs[0]))
-    return probabilities if decision.kind == "softmax" else np.asarray(probabilities[..., 1])
+    return of_logs([logs(p, decision) for p in answers], weights, decision)
 
 
-def _logs(p: Probabilities, decision: Decision) -> Probabilities:
-    return np.asarray(np.log(np.maximum(decision.distributions(p), np.float32(decision.floor))), np.float32)
+def logs(p: Probabilities, decision: Decision) -> Probabilities:
+    """What a classifier's answer (n, outputs) counts with: logarithms of its distributions."""
+    at_least = np.maximum(decision.distributions(p), np.float32(decision.floor))
+    return np.asarray(np.log(at_least, out=at_least), np.float32)
 
 
-def _softmax(z: NDArray[np.floating]) -> NDArray[np.floating]:
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
-    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+def of_logs(each: Sequence[Probabilities], weights: Sequence[float], decision: Decision) -> Probabilities:
+    """:func:`combined` of the :func:`logs` of two answers or more."""
+    z = np.float32(weights[0]) * each[0]
+    for values, w in zip(each[1:], weights[1:], strict=True):
+        z += np.float32(w) * values
+    z -= np.maximum.reduce(z, axis=-1, keepdims=True)
+    np.exp(z, out=z)
+    z /= np.add.reduce(z, axis=-1, keepdims=True)
+    return z if decision.kind == "softmax" else np.asarray(z[..., 1])

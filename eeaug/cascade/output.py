@@ -93,6 +93,15 @@ class Decision:
             return confidence, p.argmax(axis=-1).astype(np.int64)
         return confidence, ((p >= 0.5) * self._bits()).sum(axis=-1)
 
+    def answer(self, p: Probabilities) -> tuple[np.float32, int]:
+        """:meth:`answers` of one sample (1, outputs): its confidence and code, the same bits in less time."""
+        if self.kind == "softmax" and self.measure == "max-softmax":
+            (row,) = p
+            code = row.argmax()
+            return row[code], int(code)
+        confidence, predicted = self.answers(p)
+        return confidence[0], int(predicted[0])
+
     def margins(self, p: Probabilities) -> Probabilities:
         """By how much each decision is made, (n,), whatever the measure: what rounding must reach to turn it."""
         if self.kind == "blank":
@@ -148,6 +157,10 @@ class Quantised(Decision):
         return np.minimum(np.floor(confidence / np.float32(STEP) + np.float32(0.5)), 255) * np.float32(
             STEP
         ), predicted
+
+    def answer(self, p: Probabilities) -> tuple[np.float32, int]:
+        confidence, predicted = self.answers(p)
+        return confidence[0], int(predicted[0])
 
     @staticmethod
     def constant(threshold: float | None) -> int | None:

@@ -14,6 +14,7 @@ A line of code here may touch the bundle that is being written and its stages; i
     c            C without a runtime
     c_int8       the int8 stages as C without a runtime
     triton       a model repository for inference servers
+    onnx_one     the cascade as one ONNX file
     vela         the int8 stages compiled for an NPU
     measure      a board tells itself: what times a bundle's files, and what is printed then
     layerwise    which layer of a model it is that a format cannot express

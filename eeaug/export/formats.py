@@ -138,6 +138,7 @@ FORMATS: Mapping[str, Format] = {
     "c": Format("c", {"emx_onnx_cgen": "'eeaug[c]'"}),
     "c-int8": Format("c_int8", LITERT, like="int8"),
     "triton": Format("triton", over_links=True),
+    "onnx-one": Format("onnx_one"),
     "vela": Format("vela", {"ethosu": "'eeaug[npu]'"}, like="int8"),
 }
 

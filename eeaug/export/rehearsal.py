@@ -40,6 +40,7 @@ from eeaug.support.progress import parts
 
 __all__ = ["SAMPLES", "begin", "check"]
 
+OF_ONNX = ("triton", "onnx-one")  # formats that are made of the ONNX stages, which are always possible
 SAMPLES = 8  # samples that the untrained stages are run on
 COMPILED = ("c", "c-int8")  # formats that a compiler looks at
 C_PARAMETERS = 1_000_000  # a compiler takes seconds for so many; larger networks are not compiled here
@@ -70,8 +71,7 @@ def check(
     ------
     ConversionError : names the format, the layer where it is one alone, the reason, and what to do
     """
-    # ONNX stages, which servers run, are always possible
-    asked = {name: kind for name, kind in formats.named(running.formats).items() if name != "triton"}
+    asked = {name: kind for name, kind in formats.named(running.formats).items() if name not in OF_ONNX}
     if not asked:
         return None
     for kind in asked.values():

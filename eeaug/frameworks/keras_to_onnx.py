@@ -10,7 +10,7 @@ from typing import Any
 
 from eeaug.errors import ConversionError
 
-__all__ = ["OPSET", "as_float32", "canonical", "inlined", "to_onnx"]
+__all__ = ["OPSET", "as_float32", "canonical", "inlined", "rename", "to_onnx"]
 
 OPSET = 17  # tf2onnx 1.17 writes up to 18; 17 is what most embedded importers read
 
@@ -57,6 +57,7 @@ def to_onnx(inputs: Any, outputs: Mapping[str, Any], *, input_name: str) -> Any:
             raise ConversionError(f"the graph cannot be written as ONNX (opset {OPSET}): {reason}") from error
     _bind_captured(proto, function.get_concrete_function())
     _replace_erfc(proto)
+    _fix_shapes(proto)
     _check_operators(proto)
     canonical(proto, {**named, **{f"y{i:05d}": name for i, name in enumerate(names)}})
     for value in (*proto.graph.input, *proto.graph.output):
@@ -195,6 +196,48 @@ def _replace_erfc(proto: Any) -> None:
         proto.graph.node.extend(replaced)
 
 
+def _fix_shapes(proto: Any) -> None:
+    """Shapes that are computed for every run although all but one of their sizes are known: that one is −1.
+
+    Keras' Flatten asks for the batch: six nodes, which take longer than the layers of a small head.
+    """
+    import numpy as np
+    from onnx import numpy_helper
+
+    graph = proto.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    maker = {name: node for node in graph.node for name in node.output}
+
+    def values(name: str) -> list[int] | None:
+        if name in constants and constants[name].dims:
+            return [int(size) for size in numpy_helper.to_array(constants[name]).ravel()]
+        return None
+
+    def sizes(name: str) -> list[int | None]:
+        """What a shape holds, None for a size that is computed; [] where even their number is not known."""
+        known = values(name)
+        if known is not None:
+            return [*known]
+        node = maker.get(name)
+        if node is not None and node.op_type == "Cast":
+            return sizes(node.input[0])
+        if node is not None and node.op_type == "Concat":
+            parts = [sizes(part) for part in node.input]
+            return [size for part in parts for size in part] if all(parts) else []
+        if node is not None and node.op_type == "Slice" and len(node.input) < 5:
+            return [None] if [values(part) for part in node.input[1:]] in ([[0], [1]], [[0], [1], [0]]) else []
+        return []
+
+    for node in graph.node:
+        if node.op_type != "Reshape" or node.input[1] in constants:
+            continue
+        shape = sizes(node.input[1])
+        if shape.count(None) == 1 and all(size is None or size > 0 for size in shape):
+            fixed = np.array([-1 if size is None else size for size in shape], np.int64)
+            graph.initializer.append(numpy_helper.from_array(fixed, f"{node.output[0]}/shape"))
+            node.input[1] = graph.initializer[-1].name
+
+
 def _check_operators(proto: Any) -> None:
     """What tf2onnx cannot express it logs, and leaves in the graph as it was."""
     from onnx import defs
@@ -251,7 +294,7 @@ def canonical(proto: Any, outside: Mapping[str, str]) -> None:
             if name and name not in new:
                 new[name] = f"{node.op_type.lower()}_{i}" + (f"_{k}" if k else "")
         node.name = f"{node.op_type}_{i}"
-    _rename(graph, new)
+    rename(graph, new)
     tensors = [initializers[name] for name in order]
     for tensor in tensors:
         tensor.name = new[tensor.name]
@@ -270,7 +313,7 @@ def canonical(proto: Any, outside: Mapping[str, str]) -> None:
     graph.ClearField("doc_string")
 
 
-def _rename(graph: Any, new: Mapping[str, str]) -> None:
+def rename(graph: Any, new: Mapping[str, str]) -> None:
     """Give what nodes read and make their new names, and everything in the bodies of loops and branches one."""
     for node in graph.node:
         node.input[:] = [new.get(name, name) for name in node.input]
@@ -292,7 +335,7 @@ def _rename_body(body: Any, new: Mapping[str, str], prefix: str) -> None:
     for i, node in enumerate(body.node):
         node.name = f"{prefix}_{node.op_type}_{i}"
         inner |= {name: f"{node.name}_{k}".lower() for k, name in enumerate(node.output) if name}
-    _rename(body, inner)
+    rename(body, inner)
     for value in (*body.input, *body.initializer, *body.output):
         value.name = inner.get(value.name, value.name)
     for value in (*body.input, *body.output):

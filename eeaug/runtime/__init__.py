@@ -15,6 +15,7 @@ A line of code here may touch the files of a bundle, and a server that runs some
     link        how long requests to a server take
     far         the stages that servers run
     journey     samples on their way through a cascade
+    one_by_one  the same one at a time, on arrays that stay
     cascade     a bundle, opened: its stages in a runtime, at one of its operating points
 """
 

@@ -27,6 +27,7 @@ from eeaug.frameworks.runners import Runner
 from eeaug.runtime.far import Far, opened
 from eeaug.runtime.hearing import Floats, heard
 from eeaug.runtime.journey import Journey
+from eeaug.runtime.one_by_one import Lane, OneByOne
 
 __all__ = ["BATCH", "Cascade"]
 
@@ -49,6 +50,7 @@ class Cascade:
     point: str = DEFAULT
     manifest: Manifest | None = field(default=None, repr=False)
     far: Far | None = field(default=None, repr=False)
+    _lanes: list[Lane] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def load(
@@ -195,13 +197,17 @@ class Cascade:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begun(self, x: NDArray[Any] | Mapping[str, NDArray[Any]], prepared: bool, batch: int) -> Journey:
+    def _begun(
+        self, x: NDArray[Any] | Mapping[str, NDArray[Any]], prepared: bool, batch: int
+    ) -> Journey | OneByOne:
         """The samples, on their way."""
         x = self.stages[0].row.given(x)
         self._check(x, batch)
         prepare = _as_float32 if prepared else self.preprocessing
         batch = min(batch, max(1, len(x)))
-        journey = Journey(self, batch)
+        alone = batch == 1 and self.far is None and not self.blank
+        journey = OneByOne(self, self.sessions, self._lanes) if alone else Journey(self, batch)
+        batch = BATCH if alone else batch
         for i in range(0, len(x), batch):
             piece = x[i : i + batch]
             if x.dtype.kind == "f" and not np.isfinite(piece).all():
@@ -209,11 +215,11 @@ class Cascade:
             journey.start(np.arange(i, i + len(piece)), prepare(piece))
         return journey
 
-    def _predictions(self, journey: Journey) -> Predictions:
+    def _predictions(self, journey: Journey | OneByOne) -> Predictions:
         decisions, p = journey.finished()
         fallback = np.zeros(len(p), np.bool_) if decisions.fallback is None else decisions.fallback
-        marks = self.decision.marks(decisions.predicted)
         if self.decision.kind == "multilabel":
+            marks = self.decision.marks(decisions.predicted)
             names = tuple(tuple(np.array(self.classes)[row].tolist()) for row in marks)
             return Predictions(
                 marks,
@@ -232,7 +238,7 @@ class Cascade:
             decisions.confidence,
             decisions.exits,
             p,
-            *(journey.given() if self.blank else (np.zeros(0, np.intp), {})),
+            *(journey.given() if isinstance(journey, Journey) and self.blank else (np.zeros(0, np.intp), {})),
             fallback,
             decisions.unanswered,
         )

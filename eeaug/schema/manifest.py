@@ -84,6 +84,12 @@ def _manifest(files: Schema) -> Schema:
         ),
         c=record("The C files.", processors=rows("What each processor runs.", _C)),
         c_int8=record("The int8 C files.", processors=rows("What each processor runs.", _C)),
+        onnx_one=record(
+            "The whole cascade as one ONNX file, for one prepared sample at a time.",
+            file=text("Path below the bundle.", **_NAME),
+            inputs=rows("Names: tensors of a sample, then the thresholds.", text("A name.", **_NAME), minItems=1),
+            outputs=rows("Names.", text("A name.", **_NAME), minItems=1),
+        ),
     )
 
 

@@ -33,7 +33,7 @@ CONFIGURATIONS = 10_000_000  # of one architecture: what its tables may hold
 RISK = 0.05  # that a proof may fail with
 MAX_ACCURACY_DROP = MAX_BLANK_LOSS = 0.01  # by default
 # Formats that have no last stage but that of a classifier.
-CLASSIFIERS_ONLY = ("tflite-int8", "tflm", "c", "c-int8", "triton", "vela")
+CLASSIFIERS_ONLY = ("tflite-int8", "tflm", "c", "c-int8", "triton", "onnx-one", "vela")
 MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 MAX_THREADS = 1024
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)
@@ -49,6 +49,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "c": (),
     "c-int8": ("tflite", "tflite-int8"),
     "triton": (),
+    "onnx-one": (),
     "vela": ("tflite", "tflite-int8"),
 }
 WITH_NAMES = ("tflm", "c", "c-int8")  # formats whose files have names of a programming language

@@ -26,7 +26,7 @@ def test_a_residual_network_of_pytorch_s_kind(tmp_path: Path, run: Run) -> None:
         "--promise",
         "expected",
         "--format",
-        "tflite,c-int8",
+        "tflite,c-int8,onnx-one",
         "-o",
         "out",
         "--json",
@@ -54,6 +54,18 @@ def test_a_residual_network_of_pytorch_s_kind(tmp_path: Path, run: Run) -> None:
     shares = np.exp(logits - logits.max(1, keepdims=True))
     np.testing.assert_allclose(probabilities, shares / shares.sum(1, keepdims=True), atol=1e-4)
     assert manifest["stages"][0]["inputs"] == ["input"]
+
+    # the same as one file, a sample at a time, with thresholds of an operating point
+    assert manifest["onnx_one"]["inputs"] == ["input", "thresholds"]
+    assert report["verification"]["formats"]["onnx-one"]["disagreements"] <= 1
+    one = onnxruntime.InferenceSession(tmp_path / "out" / manifest["onnx_one"]["file"])
+    for point in manifest["operating_points"]:
+        cascade = Cascade.load(tmp_path / "out", point=point["name"])
+        expected, prepared = cascade.predict(x[:80]), cascade.preprocessing(x[:80])
+        thresholds = np.array([2 if t is None else t for t in point["thresholds"]], np.float32)
+        runs = [one.run(["class", "exit"], {"input": row[None], "thresholds": thresholds}) for row in prepared]
+        same = [(c, k) == (e, at) for (c, k), e, at in zip(runs, expected.classes, expected.exits, strict=True)]
+        assert sum(same) >= 79
 
 
 def test_refused_before_tensorflow_is_imported(tmp_path: Path, run: Run) -> None:

@@ -21,6 +21,8 @@ from eeaug.design import operating_points
 from eeaug.errors import InputError
 from eeaug.frameworks import onnx_session
 from eeaug.runtime import Cascade, Decisions
+from eeaug.runtime.journey import Journey
+from eeaug.runtime.one_by_one import OneByOne
 
 CLASSES = 4
 POINTS = {"careful": [0.7, 0.75], "default": [0.5, 0.6], "frugal": [0.4, None]}
@@ -235,6 +237,31 @@ def test_later_decisions_hear_earlier_exits_of_the_same_samples(loaded: Any, lat
     assert (found.exits == at).all()
     assert (found.classes == outcomes.predicted[at, np.arange(60)]).all()
     np.testing.assert_allclose(found.confidences, outcomes.confidence[at, np.arange(60)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("measure", ["max-softmax", "margin", "entropy"])
+@pytest.mark.parametrize("kind", ["softmax", "binary", "multilabel"])
+@pytest.mark.parametrize("point", list(POINTS))
+def test_one_by_one_is_the_same_bit_for_bit(loaded: Any, kind: str, measure: str, point: str) -> None:
+    stages = manifest()["stages"]
+    stages[2]["reuse"] = [0.1, 0.6, 1.0]
+    outputs = 1 if kind == "binary" else CLASSES
+    decision = Decision(kind, 2 if kind == "binary" else CLASSES, measure)
+    cascade = loaded(point, stages=stages, decision=decision.as_dict(), classes=list("abcd")[: decision.classes])
+    for session in cascade.sessions:
+        run = session.run
+        session.run = lambda o, i, run=run: [run(o, i)[0][:, :outputs], *run(o, i)[1:]]
+    x = samples()
+    alone, together = OneByOne(cascade, cascade.sessions, []), Journey(cascade, 7)
+    for journey in (alone, together):
+        journey.start(np.arange(40), x[:40])
+        journey.start(np.arange(40, 60), x[40:])
+        assert journey.advance() is None
+    (one, p), (all_, q) = alone.finished(), together.finished()
+    assert (p == q).all()
+    for name in ("exits", "predicted", "confidence"):
+        assert (getattr(one, name) == getattr(all_, name)).all(), name
+    assert all((a == b).all() and a.dtype == b.dtype for a, b in zip(one.reached, all_.reached, strict=True))
 
 
 @pytest.mark.parametrize(

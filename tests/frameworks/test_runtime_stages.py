@@ -91,6 +91,33 @@ def test_the_readme_runs_stages_of_every_kind(
     assert (answers.reshape(found.classes.shape).astype(found.classes.dtype) == found.classes).all()
 
 
+@pytest.mark.parametrize("encoding", [None, {"kind": "int8", "scale": 0.5, "zero_point": 1, "compressed": False}])
+def test_threads_and_points_share_sessions_one_sample_at_a_time(tmp_path: Path, encoding: Any) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+
+    from eeaug.runtime import Cascade
+
+    facts = tiny_stages(tmp_path, "softmax", 4)
+    facts["operating_points"] = [{"name": "never", "thresholds": [None]}]
+    if encoding is not None:
+        facts["stages"][0]["outputs"]["handover"][0]["encoding"] = encoding
+    cascade = Cascade.load(tmp_path, facts, 1)
+    x = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
+    for point in (cascade, cascade.at("never")):
+        together = point.predict(x, batch=16)
+        with ThreadPoolExecutor(4) as threads:
+            alone = list(threads.map(lambda i, point=point: point.predict(x[i : i + 1]), range(len(x))))
+        assert 1 <= len(cascade._lanes) <= 4
+        for name in ("classes", "exits", "names"):
+            assert (np.concatenate([getattr(one, name) for one in alone]) == getattr(together, name)).all()
+        for name in ("confidences", "probabilities"):
+            np.testing.assert_allclose(
+                np.concatenate([getattr(one, name) for one in alone]), getattr(together, name), atol=1e-6
+            )
+
+
 def test_a_file_that_is_no_stage_is_one_line(tmp_path: Path) -> None:
     from eeaug.runtime import Cascade
 

@@ -221,6 +221,21 @@ def test_onnx_names_tell_of_the_graph_alone(tmp_path: Path) -> None:
     assert not [n for n in names if "/" in n or ":" in n]
 
 
+def test_sizes_that_are_known_are_not_computed_for_each_run() -> None:
+    keras = keras_files.import_keras()
+    inputs = keras.Input((6, 6, 3))
+    y = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(inputs))
+    y = keras.layers.Flatten()(keras.layers.Reshape((3, 9))(y))
+    proto = keras_to_onnx.to_onnx(inputs, {"y": y}, input_name=INPUT)
+    kinds = [node.op_type for node in proto.graph.node]
+    assert "Reshape" in kinds and not {"Shape", "Concat", "Slice", "Cast", "Gather"} & set(kinds)
+    session = onnx_session.session(proto.SerializeToString(), 1)
+    for n in (0, 1, 5):
+        x = np.random.default_rng(n).normal(size=(n, 6, 6, 3)).astype(np.float32)
+        pooled = x.reshape(n, 3, 2, 3, 2, 3).mean((2, 4)).reshape(n, 27)
+        np.testing.assert_allclose(session.run(["y"], {INPUT: x})[0], pooled, atol=1e-6)
+
+
 def test_what_onnx_cannot_express_is_one_line(tmp_path: Path) -> None:
     keras = keras_files.import_keras()
     import tensorflow as tf

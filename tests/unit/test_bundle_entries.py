@@ -30,6 +30,7 @@ Q = Quantisation(0.5, 3)
         {"int8": {"kernels": "reference", "calibration_samples": 4, "reference": FACTS["reference"]}},
         {"finetuned": 3, "early_view": False},
         {"retargeted_from": EARLIER},
+        {"onnx_one": {"file": "onnx-one/cascade.onnx", "inputs": ["input", "thresholds"], "outputs": ["class"]}},
         {"custom_objects": {"names": ["Scale"], "files": [{"name": "my_layers.py", "sha256": 64 * "1"}]}},
         {"preprocessing": {"scale": 0.5, "offset": 1.0, "mean": [0.25, 0.5], "std": [[[2.0, 3.0]]]}},
     ],

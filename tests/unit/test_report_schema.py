@@ -60,7 +60,7 @@ def optional(at: str) -> set[str]:
         return {"vela"}
     if at.endswith("manifest"):
         optional_facts = {"finetuned", "early_view", "retargeted_from", "custom_objects", "int8", "c", "c_int8"}
-        return {"model_inputs", *optional_facts}
+        return {"model_inputs", "onnx_one", *optional_facts}
     if "manifest" not in at:
         return set()
     if at.endswith(".stages[].outputs"):
