@@ -12,6 +12,7 @@ from typing import Any
 from eeaug.bundle.code_entry import CustomObjects
 from eeaug.bundle.manifest_rules import DEFAULT
 from eeaug.bundle.stage_entries import Handover, Int8Stage, Returned, StageEntry, there
+from eeaug.bundle.stream_entry import StreamEntry
 from eeaug.cascade.output import Decision, Quantised
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.schema.manifest import VERSION
@@ -165,6 +166,7 @@ class Manifest:
     reference : what new data is compared with (shift.recorded)
     custom_objects : code of the user that its Keras files need; None: they need none
     files : SHA-256 of every file by its path, when all are written
+    stream : what decides streams; None: samples are none
     """
 
     classes: tuple[str, ...]
@@ -187,6 +189,7 @@ class Manifest:
     custom_objects: CustomObjects | None = None
     files: Mapping[str, str] | None = None
     model_inputs: tuple[ModelInput, ...] = ()
+    stream: StreamEntry | None = None
 
     @property
     def layout(self) -> SampleLayout:
@@ -258,6 +261,7 @@ class Manifest:
             else None,
             files=document.get("files"),
             model_inputs=model_inputs,
+            stream=StreamEntry.from_dict(document["stream"]) if "stream" in document else None,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -275,6 +279,7 @@ class Manifest:
             **({"model_inputs": [given.as_dict() for given in self.model_inputs]} if self.model_inputs else {}),
             "stages": [stage.as_dict() for stage in self.stages],
             "operating_points": [point.as_dict() for point in self.operating_points],
+            **there(stream=self.stream),
             **there(finetuned=self.finetuned, early_view=self.early_view),
             **there(retargeted_from=self.retargeted_from, int8=self.int8),
             **{
