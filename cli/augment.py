@@ -25,7 +25,7 @@ from eeaug.settings import (
     Settings,
     default_cache,
 )
-from eeaug.settings.vocabulary import MAX_ACCURACY_DROP, TRECX_EPOCHS
+from eeaug.settings.vocabulary import MAX_ACCURACY_DROP, MOST_REFRESH, REFRESH, TRECX_EPOCHS
 from eeaug.support import quantities
 from eeaug.support.cache import Cache
 
@@ -38,6 +38,7 @@ EXAMPLES = {
     "What to minimise": "--objective energy",
     "Exits and heads": "--max-exits 2 --effort thorough",
     "Thresholds and proof": "--promise proven --risk 0.01 --points 5",
+    "Streams": "--stream --refresh 16 --debounce 2/3 --background silence",
     "Placement": "--exit-at activation_2:cm0p --forbid activation_1",
     "Output and formats": "-o out --force --format tflite,c",
     "Running": "--dry-run --threads 4",
@@ -135,6 +136,30 @@ EXAMPLES = {
 )
 @shared.option("--correction")
 @shared.option("--points")
+@click.option(
+    "--stream",
+    is_flag=True,
+    help="Samples of each group follow each other (a recording, a camera): a decision may remember those before. "
+    "groups_* or sequence_* say which belong together; docs/streams.md.",
+)
+@click.option(
+    "--refresh",
+    type=click.IntRange(1, MOST_REFRESH),
+    metavar="N",
+    help=f"With --stream: of N samples in a row one at least is decided without memory; default: {REFRESH}.",
+)
+@click.option(
+    "--debounce",
+    type=shared.DEBOUNCE,
+    metavar="M/N",
+    help="With --stream: another class is answered only when M of the last N samples say so.",
+)
+@click.option(
+    "--background",
+    type=shared.NAMES,
+    metavar="CLASS[,CLASS...]",
+    help="With --stream: classes that are no event (silence), so that none of them is missed or a false alarm.",
+)
 @shared.option("--mapping")
 @shared.option("--max-exits", "; default: 3, with --mapping one-each number of processors − 1.")
 @shared.option("--reuse/--no-reuse")
@@ -300,6 +325,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         threshold=shared.thresholds(options.pop("threshold")),
         target_class=options.pop("target_class") or (),
         heads=options.pop("heads") or (),
+        background=options.pop("background") or (),
         formats=options.pop("formats") or (),
         custom_objects=tuple(options.pop("custom_objects")),
         cache=options.pop("cache_dir") or default_cache(),

@@ -29,6 +29,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "--promise", "--risk", "--unit", "--confidence", "--calibrate-on", "--points", "--threshold",
         "--thresholds", "--correction", "--least-alpha",
     ),
+    "Streams": ("--stream", "--refresh", "--debounce", "--background"),
     "Placement": ("--exit-at", "--forbid", "--mapping"),
     "Output and formats": ("-o", "--force", "--format", "--c-prefix", "--slim", "--json"),
     "Running": (

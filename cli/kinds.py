@@ -9,10 +9,12 @@ from typing import Any
 import click
 
 from eeaug.errors import InputError
+from eeaug.settings.vocabulary import MOST_WINDOW
 from eeaug.support import places, quantities
 
 __all__ = [
-    "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "OrNone", "Place", "Quantity", "Sha256",
+    "DEBOUNCE", "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "OrNone", "Place", "Quantity",
+    "Sha256",
 ]  # fmt: skip
 
 NONE = "none"  # removes the value that the bundle has
@@ -102,6 +104,20 @@ class Sha256(click.ParamType):
         return str(value.lower())
 
 
+class _Debounce(click.ParamType):
+    """``2/3`` as a pair; 1 ≤ M ≤ N ≤ MOST_WINDOW."""
+
+    name = "m/n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        pair = re.fullmatch("([0-9]{1,2})/([0-9]{1,2})", value) if isinstance(value, str) else None
+        wanted, window = map(int, pair.groups() if pair else value if isinstance(value, tuple) else (0, 0))
+        if not 1 <= wanted <= window <= MOST_WINDOW:
+            self.fail(f"{value!r} is not M/N with 1 ≤ M ≤ N ≤ {MOST_WINDOW}, as 2/3", param, ctx)
+        return wanted, window
+
+
+DEBOUNCE = _Debounce()
 NAMES = _Names()
 SHAPE = _Shape()
 MOST_SECONDS = 1e12  # more is a mistake, and overflows in products

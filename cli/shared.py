@@ -13,15 +13,28 @@ import click
 from click.shell_completion import CompletionItem
 
 from eeaug.cli import out
-from eeaug.cli.kinds import MOST_SECONDS, NAMES, NONE, SECONDS, SHAPE, ModelPlace, OrNone, Place, Quantity, Sha256
+from eeaug.cli.kinds import (
+    DEBOUNCE,
+    MOST_SECONDS,
+    NAMES,
+    NONE,
+    SECONDS,
+    SHAPE,
+    ModelPlace,
+    OrNone,
+    Place,
+    Quantity,
+    Sha256,
+)
 from eeaug.errors import InputError
 from eeaug.settings import ALWAYS, COSTS, FORMATS, MAX_THREADS, PROMISES
 from eeaug.support import quantities
 from eeaug.support.outputs import Output
 
 __all__ = [
-    "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "Place", "Quantity", "give", "inherited",
-    "interruptible", "manifest_line", "option", "pairs", "show", "show_lines", "show_result", "thresholds",
+    "DEBOUNCE", "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "Place", "Quantity", "give",
+    "inherited", "interruptible", "manifest_line", "option", "pairs", "show", "show_lines", "show_result",
+    "thresholds",
 ]  # fmt: skip
 
 _SHARE = Quantity(quantities.SHARE, 0, 1)

@@ -12,6 +12,7 @@ own order. tests/unit/test_architecture.py reads these lists and holds them:
     support     knows nothing of exits: files, words, progress, the cache
     hardware    the target: processors, memories, links, and the files that describe them
     cascade     what a chain of classifiers says, costs and proves; arrays only
+    streams     decisions that remember the samples before; arrays only
     settings    what a run is asked to do
     backbone    the given classifier, whatever file it comes from
     frameworks  converters, sessions and runners of the formats

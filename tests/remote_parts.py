@@ -320,6 +320,15 @@ def through(upstream: str, choose: Callable[[], str | None]) -> Iterator[tuple[s
         yield url, proxy
 
 
+async def _ended(runner: web.AppRunner) -> None:
+    """Without waiting for answers that were to come late."""
+    await runner.cleanup()
+    late = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+
+
 @contextmanager
 def _running(app: web.Application, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     loop = asyncio.new_event_loop()
@@ -338,7 +347,7 @@ def _running(app: web.Application, tls: ssl.SSLContext | None = None) -> Iterato
     try:
         yield f"http{'s' if tls else ''}://127.0.0.1:{started[0]}"
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        asyncio.run_coroutine_threadsafe(_ended(runner), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

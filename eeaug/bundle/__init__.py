@@ -6,6 +6,7 @@ A line of code here may touch the files of a bundle: no framework, no figure.
     code_entry      what a manifest says of code that the bundle has not
     device_entries  what a manifest says of a stage's files for devices
     stage_entries   what a manifest says of a stage, as data classes
+    stream_entry    what a manifest says of what decides streams
     entries         what a manifest says, as data classes
     manifest        a bundle that is there, read, and whether its files are still those
     directory       written beside its place, moved there when it is whole

@@ -13,6 +13,7 @@ from eeaug.bundle.code_entry import CustomObjects
 from eeaug.bundle.device_entries import OnnxOne
 from eeaug.bundle.manifest_rules import DEFAULT
 from eeaug.bundle.stage_entries import Handover, Int8Stage, Returned, StageEntry, there
+from eeaug.bundle.stream_entry import StreamEntry
 from eeaug.cascade.output import Decision, Quantised
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.schema.manifest import VERSION
@@ -166,6 +167,7 @@ class Manifest:
     reference : what new data is compared with (shift.recorded)
     custom_objects : code of the user that its Keras files need; None: they need none
     files : SHA-256 of every file by its path, when all are written
+    stream : what decides streams; None: samples are none
     """
 
     classes: tuple[str, ...]
@@ -189,6 +191,7 @@ class Manifest:
     files: Mapping[str, str] | None = None
     model_inputs: tuple[ModelInput, ...] = ()
     onnx_one: OnnxOne | None = None
+    stream: StreamEntry | None = None
 
     @property
     def layout(self) -> SampleLayout:
@@ -261,6 +264,7 @@ class Manifest:
             files=document.get("files"),
             model_inputs=model_inputs,
             onnx_one=OnnxOne.from_dict(document["onnx_one"]) if "onnx_one" in document else None,
+            stream=StreamEntry.from_dict(document["stream"]) if "stream" in document else None,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -278,6 +282,7 @@ class Manifest:
             **({"model_inputs": [given.as_dict() for given in self.model_inputs]} if self.model_inputs else {}),
             "stages": [stage.as_dict() for stage in self.stages],
             "operating_points": [point.as_dict() for point in self.operating_points],
+            **there(stream=self.stream),
             **there(finetuned=self.finetuned, early_view=self.early_view),
             **there(retargeted_from=self.retargeted_from, int8=self.int8),
             **{

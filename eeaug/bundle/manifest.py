@@ -30,6 +30,7 @@ __all__ = [
     "Bundle",
     "check_classifies",
     "check_files",
+    "check_no_stream",
     "read",
     "read_manifest",
     "shown_whole",
@@ -125,6 +126,15 @@ def check_classifies(bundle: Bundle) -> None:
         raise InputError(
             f"{bundle.directory} was made with --blank: what its model gives is no class; for another budget or "
             "target run eeaug augment --blank again (features and heads are kept)"
+        )
+
+
+def check_no_stream(bundle: Bundle) -> None:
+    """Raise InputError for a bundle that decides streams: search/ does not say which samples follow which."""
+    if "stream" in bundle.manifest:
+        raise InputError(
+            f"{bundle.directory} was made with --stream: what it decides of streams needs their samples in order; "
+            "for another budget or target run eeaug augment --stream again (features and heads are kept)"
         )
 
 

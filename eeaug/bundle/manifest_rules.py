@@ -29,7 +29,7 @@ Finding = tuple[str, str]  # a place in the manifest, and what is wrong there
 
 def check(path: Path, manifest: Document) -> None:
     """Raise ConversionError at the first thing that contradicts another one, or cannot be run."""
-    for looks in (_classes, _files, _stages, _points, _int8, _references, _preprocessing, _settings):
+    for looks in (_classes, _files, _stages, _points, _int8, _references, _preprocessing, _settings, _stream):
         for where, what in looks(manifest):
             raise ConversionError(f"{path}: {where}: {what}")
 
@@ -336,6 +336,28 @@ def _settings(manifest: Document) -> Iterator[Finding]:
         for k, processor in enumerate(manifest.get(name, {"processors": ()})["processors"]):
             if any(number >= len(manifest["stages"]) for number in processor["stages"]):
                 yield f"{name}.processors[{k}].stages", f"there are {len(manifest['stages'])} stages only"
+
+
+def _stream(manifest: Document) -> Iterator[Finding]:
+    if "stream" not in manifest:
+        return
+    if manifest["decision"]["kind"] not in ("softmax", "binary"):
+        yield "stream", f"is there, but decision.kind is {manifest['decision']['kind']}: one class is answered"
+    if ("int8" in manifest["stream"]) != ("int8" in manifest):
+        yield "stream", "must have int8 where the file has"
+    for at, entry in (("stream", manifest["stream"]), ("stream.int8", manifest["stream"].get("int8"))):
+        if entry is not None:
+            yield from _rule(entry["rule"], f"{at}.rule", len(manifest["stages"]) - 1)
+
+
+def _rule(rule: Document, at: str, exits: int) -> Iterator[Finding]:
+    if "of" in rule:
+        if rule["wanted"] > rule["window"]:
+            yield f"{at}.wanted", f"must be at most window, {rule['window']}, given {rule['wanted']}"
+        rule, at = rule["of"], f"{at}.of"
+    for name in ("thresholds", "lower"):
+        if name in rule and len(rule[name]) != exits:
+            yield f"{at}.{name}", f"must be {exits}, one for each exit, given {len(rule[name])}"
 
 
 def _unique(at: str, names: Sequence[str]) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ class Outcomes:
     groups : int64 (n,) or None: what was drawn as a whole (patient, speaker), by number; None: samples were
     judged : bool (n,) or None: the samples that accuracies and drops are of, where the others are right whatever
         happens (:meth:`before_any`); None: all. Leave rates and costs are of all
+    first : float32 (n, outputs) or None: the probabilities of row 0, where somebody decides by how they change
     """
 
     confidence: NDArray[np.float32]
@@ -41,6 +42,7 @@ class Outcomes:
     given: NDArray[np.integer] | None = None
     groups: NDArray[np.int64] | None = None
     judged: NDArray[np.bool_] | None = None
+    first: NDArray[np.float32] | None = None
 
     @classmethod
     def before_any(
@@ -83,7 +85,8 @@ class Outcomes:
     def rows(self, exits: Sequence[int]) -> Outcomes:
         """The outcomes of one architecture: these exits, then the final classifier."""
         index = [*exits, len(self.confidence) - 1]
-        return replace(self, confidence=self.confidence[index], predicted=self.predicted[index])
+        first = self.first if index[0] == 0 else None
+        return replace(self, confidence=self.confidence[index], predicted=self.predicted[index], first=first)
 
     def only(self, samples: NDArray[np.integer] | NDArray[np.bool_]) -> Outcomes:
         """The outcomes of some of the samples, by number or mask."""
@@ -96,6 +99,7 @@ class Outcomes:
             given=None if self.given is None else self.given[samples],
             groups=None if self.groups is None else self.groups[samples],
             judged=None if self.judged is None else self.judged[samples],
+            first=None if self.first is None else self.first[samples],
         )
 
     @property
@@ -177,6 +181,10 @@ class ClassLimit:
         """What each class loses, (K,), in a cascade whose samples leave at ``at`` (n,); see passage."""
         pair = np.arange(len(self.samples))
         return self.sums(self.share * (self.given.astype(float) - self.right[at[self.samples], pair]))
+
+    def lost(self, right: NDArray[np.bool_]) -> Floats:
+        """What each class loses, (K,), where samples are answered ``right`` (n,): with one class per sample."""
+        return self.sums(self.share * (self.given.astype(float) - right[self.samples]))
 
     def sums(self, values: Floats) -> Floats:
         """Of values of pairs (N,) over each class, (K,)."""

@@ -28,14 +28,19 @@ class Passage:
     ----------
     outcomes : of the m exits and the final classifier, m + 1 rows
     thresholds : (m,), compared as float32; None and infinity are ``never``
+    decided : where every sample leaves and with which class, (n,) each, by a decision that remembers the samples
+        before (:mod:`eeaug.streams`); None: by thresholds alone
     """
 
     outcomes: Outcomes
     thresholds: Sequence[float | None]
+    decided: tuple[NDArray[np.intp], NDArray[np.integer]] | None = None
 
     @cached_property
     def at(self) -> NDArray[np.intp]:
         """The classifier that every sample leaves at, (n,) in 0..m."""
+        if self.decided is not None:
+            return self.decided[0]
         leaves = np.ones(self.outcomes.confidence.shape, dtype=bool)
         for k, threshold in enumerate(self.thresholds):
             leaves[k] = False if threshold is None else self.outcomes.confidence[k] >= np.float32(threshold)
@@ -44,6 +49,8 @@ class Passage:
     @cached_property
     def predicted(self) -> NDArray[np.integer]:
         """The class that every sample leaves with, (n,)."""
+        if self.decided is not None:
+            return self.decided[1]
         return self.outcomes.predicted[self.at, np.arange(self.outcomes.samples)]
 
     @property

@@ -34,7 +34,7 @@ SMALL = 1 << 28  # bytes that any file may unpack to
 CONTENTS = "contents.json"  # hashes of arrays: of what they hold, and of how they are packed
 EXPANSION = 100  # times its size that a larger one may: pictures of digits come to ten, padded spectra to fifty
 ADVICE = f", {EXPANSION} times its size; if that is right, save it without compression (numpy.savez)"
-KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups")), "class_names")
+KEYS = (*(f"{kind}_{part}" for part in PARTS for kind in ("x", "y", "groups", "sequence")), "class_names")
 
 
 def read(given: str, cache: Path, wanted: SampleNeeds) -> Raw:

@@ -198,11 +198,12 @@ def _part(
     where: str, part: str, arrays: dict[str, np.ndarray], ys: dict[str, np.ndarray], contents: Mapping[str, str],
     labelled: bool,
 ) -> Part | None:  # fmt: skip
-    x, y, groups = arrays.get(f"x_{part}"), ys.get(f"y_{part}"), arrays.get(f"groups_{part}")
+    x, y = arrays.get(f"x_{part}"), ys.get(f"y_{part}")
+    units = {key: arrays.get(key) for key in (f"groups_{part}", f"sequence_{part}")}
     if x is None:
-        if y is not None or groups is not None:
-            present = f"y_{part}" if y is not None else f"groups_{part}"
-            raise InputError(f"{where}: {present} is given without x_{part}")
+        present = [key for key, array in ((f"y_{part}", y), *units.items()) if array is not None]
+        if present:
+            raise InputError(f"{where}: {present[0]} is given without x_{part}")
         return None
     if y is None and labelled:
         raise InputError(f"{where}: x_{part} is given without y_{part}")
@@ -210,17 +211,19 @@ def _part(
         raise InputError(f"{where}: x_{part} must be numbers of shape (samples, ...), has {x.dtype} {x.shape}")
     if len(x) == 0:
         raise InputError(f"{where}: x_{part} is empty")
-    for key, array in ((f"y_{part}", y), (f"groups_{part}", groups)):
+    for key, array in ((f"y_{part}", y), *units.items()):
         if array is not None and (array.ndim == 0 or len(array) != len(x)):
             raise InputError(f"{where}: x_{part} has {len(x)} samples, {key} has the shape {array.shape}")
-    if groups is not None and (groups.ndim != 1 or groups.dtype.kind not in "iuSU"):
-        raise InputError(
-            f"{where}: groups_{part} must be whole numbers or text of shape (samples,), "
-            f"has {groups.dtype} {groups.shape}"
-        )
+    for key, array in units.items():
+        if array is not None and (array.ndim != 1 or array.dtype.kind not in "iuSU"):
+            raise InputError(
+                f"{where}: {key} must be whole numbers or text of shape (samples,), has {array.dtype} {array.shape}"
+            )
     numbered = labels.read(f"{where}: y_{part}", y) if labelled and y is not None else None
-    grouped = None if groups is None else np.asarray(groups)
-    return Part(f"x_{part}", x, numbered, grouped, contents[f"x_{part}"])
+    groups, sequence = (None if array is None else np.asarray(array) for array in units.values())
+    if groups is None:  # what follows each other is never parted
+        groups = sequence
+    return Part(f"x_{part}", x, numbered, groups, contents[f"x_{part}"], sequence)
 
 
 def _with_channel(part: Part | None, input_shape: tuple[int | None, ...] | None) -> Part | None:

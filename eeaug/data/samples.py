@@ -12,6 +12,7 @@ from eeaug.cascade.output import BLANK_NAMES
 from eeaug.data import labels, store
 from eeaug.data.preprocessing import Preprocessing, at_once
 from eeaug.errors import EeaugError, InputError
+from eeaug.streams.sequences import Sequences
 from eeaug.support.spelling import nearest
 
 __all__ = ["PARTS", "Data", "Part", "View", "batches", "prepared"]
@@ -23,11 +24,11 @@ FINITE_CHUNK = 256  # samples that are looked at in one piece
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A given part: ``x`` (n, ...) as stored, memory-mapped; ``groups`` (n,) or None.
+    """A given part: ``x`` (n, ...) as stored, memory-mapped; ``groups`` (n,) or None; ``sequence`` (n,) or None.
 
     ``y`` holds int64 class numbers (n,); rows of 0 and 1 (n, classes), uint8, that are not all one-hot, until
     ``Data.labelled`` makes bit masks int64 (n,) of them; None where no labels are asked for. ``content``: a hash of
-    what x holds, where whoever read it has one.
+    what x holds, where whoever read it has one. Streams are in order of time in each group (sequence of a group).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Part:
     y: np.ndarray | None
     groups: np.ndarray | None
     content: str = ""
+    sequence: np.ndarray | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -194,6 +196,14 @@ class View:
         if self.part.groups is None:
             return None
         return np.unique(self.part.groups[self.indices], return_inverse=True)[1].astype(np.int64)
+
+    @property
+    def sequences(self) -> Sequences:
+        """Which samples follow which: a group is a sequence, or has several; an error where none were given."""
+        if self.part.groups is None:
+            raise EeaugError(f"{self.part.name} has no groups")
+        within = None if self.part.sequence is None else self.part.sequence[self.indices]
+        return Sequences.given(self.part.groups[self.indices], within)
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -26,7 +26,7 @@ from eeaug.search.thresholds import quantile_grid
 from eeaug.settings import Goal
 from eeaug.support.quantities import DROP, apart, as_given
 
-__all__ = ["Again", "Words", "sought"]
+__all__ = ["Again", "Words", "in_place", "path_of", "sought"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def sought(
     InfeasibleError : whatever leaves where, the stages lose more than the budget on choose
     """
     choose = by_part["choose"]
-    on_choose = _in_place(tasks["choose"], rules, design, choose, decision)
+    on_choose = in_place(tasks["choose"], rules, design, choose, decision)
     if terms.nothing:
         fitting = refine.refined(on_choose, rules, design) if design.exits else None
         fitting = fitting or _closed(on_choose, rules, design, words)
@@ -81,7 +81,9 @@ def sought(
         thresholds = operating_points.corrected(fitting.thresholds, goal.correction)
     else:
         assert goal.max_accuracy_drop is not None
-        path = _path(on_choose, tasks.get("screen"), rules, design, decision, by_part, goal.max_class_drop, proves)
+        path = path_of(
+            on_choose, tasks.get("screen"), rules, design, decision, by_part, goal.max_class_drop, proves
+        )
         index, promise = path.promised(terms, goal.max_accuracy_drop, seed)
         thresholds = (
             path.steps[index] if index is not None else _closed(on_choose, rules, design, words, path).thresholds
@@ -91,14 +93,17 @@ def sought(
     return Again(_reachable(thresholds, most), choose, reachable, promise)
 
 
-def _path(
+def path_of(
     task: Problem, screen: Problem | None, rules: Rules, design: Design, decision: Decision,
     by_part: Mapping[str, Outcomes], class_drop: float | None, proves: NDArray[np.intp] | None,
 ) -> Opening:  # fmt: skip
-    """From nothing leaving early, which loses something, too, along thresholds that screen fixes."""
+    """From nothing leaving early, which loses something, too, along thresholds that screen fixes.
+
+    ``task``: the problem on choose, with what the stages say there :func:`in_place`.
+    """
     steps: tuple[Thresholds, ...] = ()
     if screen is not None:
-        steps = steps_of(_in_place(screen, rules, design, by_part["screen"], decision), rules, design)
+        steps = steps_of(in_place(screen, rules, design, by_part["screen"], decision), rules, design)
     choose = by_part["choose"]
     return Opening(
         ((None,) * len(design.exits), *steps),
@@ -112,7 +117,7 @@ def _path(
     )
 
 
-def _in_place(problem: Problem, rules: Rules, design: Design, rows: Outcomes, decision: Decision) -> Problem:
+def in_place(problem: Problem, rules: Rules, design: Design, rows: Outcomes, decision: Decision) -> Problem:
     """The problem in which the design's exits and the last classifier say what the stages say now."""
     index = [*design.exits, -1]
     shape = len(problem.outcomes.confidence), rows.samples

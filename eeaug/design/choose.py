@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
-from eeaug.design import class_specific, compared, operating_points, refine, reuse, screened
+from eeaug.design import class_specific, compared, operating_points, refine, reuse, screened, streamed
 from eeaug.design.design import Chosen, Decided
 from eeaug.design.material import Material
 from eeaug.design.network import Network
@@ -18,6 +18,7 @@ from eeaug.design.problem import Rules
 from eeaug.design.promise import Opening, Promise, Terms, Thresholds, nothing
 from eeaug.design.reuse import Reuse
 from eeaug.design.screened import Screened
+from eeaug.design.streamed import Streamed
 from eeaug.errors import InfeasibleError
 from eeaug.hardware import modes
 from eeaug.heads.candidates import Candidates
@@ -29,6 +30,7 @@ from eeaug.search.space import Design, Problem
 from eeaug.settings import Goal
 from eeaug.stages import partition
 from eeaug.stages.partition import Stage
+from eeaug.streams.kinds import Family
 from eeaug.support.progress import part
 
 __all__ = ["chosen_of", "decide", "stages_of"]
@@ -45,21 +47,29 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
     decision, problem = network.classifier.decision, network.problems(goal, candidates.trained)
     on_choose = problem(candidates.outcomes)
     specific = Specific.named(goal.target_class, material.classes, decision)
-    fixed = path = None
+    fixed = path = streams = None
     proves = np.arange(candidates.outcomes.samples)
     if terms.nothing:
         result, task, design, hears = _that_fits(goal, on_choose, network.rules, specific, candidates, decision)
         promise = nothing(goal.max_accuracy_drop, blank=decision.kind == "blank")
+        if goal.stream and design.exits:
+            design, hears, task, streams = _best_of_streams(goal, material, (task, on_choose), design, hears)
     else:
-        compares, proves = compared.divided(candidates.outcomes, seed)
         with part(0, 3, 4):
-            result, fixed = _fixed(goal, terms, network, candidates, compares, problem)
+            if goal.stream:
+                result, fixed, streams, designs = _fixed_for_streams(goal, terms, material, problem, seed)
+                terms = replace(terms, risk=terms.risk / designs)  # choose has had a say in which of them it is
+            else:
+                compares, proves = compared.divided(candidates.outcomes, seed)
+                result, fixed = _fixed(goal, terms, network, candidates, compares, problem)
         with part(3, 1, 4):
             task = fixed.on(on_choose, candidates.answers, decision)
             path = fixed.opening(task, decision, proves)
             design, hears, promise = _opened(on_choose, fixed, path, terms, goal, seed)
+        if streams is not None and streams.promise.kept and not design.exits:  # the exits are for streams alone
+            design, hears = replace(fixed.design, thresholds=(None,) * len(fixed.design.exits)), fixed.reuse
         if not design.exits:
-            task = on_choose
+            task, streams = on_choose, None
     if path is not None and design.exits:
         points = operating_points.along(goal, terms, path, promise, design.thresholds, seed)
     else:
@@ -68,7 +78,7 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
     chosen = chosen_of(goal, material, task, design, thresholds, hears)
     return Decided(
         result, chosen, promise, points, stages_of(network, candidates, chosen), task.outcomes.rows(design.exits),
-        on_choose, task, specific, fixed if design.exits else None, proves,
+        on_choose, task, specific, fixed if design.exits else None, proves, streams,
     )  # fmt: skip
 
 
@@ -113,6 +123,85 @@ def _fixed(
         return None if (probabilities := candidates.answers(i)) is None else probabilities[compares]
 
     return known.searched[0], known.best(problem(here), answers, terms, outcomes.judged_units - here.judged_units)
+
+
+def _fixed_for_streams(
+    goal: Goal, terms: Terms, material: Material, problem: Callable[[Outcomes], Problem], seed: int
+) -> tuple[Result, Screened, Streamed | None, int]:
+    """The search on screen, some designs with one exit that serve memory, and the best decision of all on choose.
+
+    Gives the search's result, the design, its decisions, and how many designs there were. Each decision is promised
+    with its share of the risk, so that the promise holds of whichever is taken.
+    """
+    network, candidates, asked = material.network, material.candidates, streamed.MemoryTerms.of(goal)
+    task, units, answers = problem(candidates.screen), candidates.outcomes.judged_units, candidates.screen_answers
+    sequences, decision = material.sequences["screen"], network.classifier.decision
+    result, without = screened.screened(
+        task, network.rules, terms, answers if goal.reuse else None, decision, units
+    )  # fmt: skip
+    designs = [without] if without.design.exits else []
+    for design, steps in streamed.single_exits(task, answers, sequences, asked, units):
+        designs.append(Screened(task, design, None, steps))
+    families = []
+    for fixed in designs:
+        course = streamed.course_of(fixed.task, fixed.design, answers, sequences, asked)
+        on_path = streamed.tried(fixed.task, fixed.design, fixed.steps, course, asked, units)
+        families.append([family for _, family in on_path.families])
+    claims = sum(map(len, families)) + len(designs)
+    shared, decided = replace(terms, risk=terms.risk / max(1, claims)), []
+    for fixed, tried in zip(designs, families, strict=True):
+        decided.append(
+            _opened_for_streams(goal, shared, material, fixed, tried, problem(candidates.outcomes), seed)
+        )
+    if not decided:
+        return result, without, None, 1
+    best_alone = max(streams.saved[0] for streams in decided)
+    saved = [streams.saved[1] - streamed.WORTH for streams in decided]
+    number = max(range(len(decided)), key=saved.__getitem__)
+    if saved[number] <= best_alone:  # the first design of those that save as much without memory
+        number = max(range(len(decided)), key=lambda i: decided[i].saved[0])
+        decided[number] = replace(decided[number], remembers=False)
+    return result, designs[number], replace(decided[number], best_alone=best_alone), len(designs)
+
+
+def _opened_for_streams(
+    goal: Goal, terms: Terms, material: Material, fixed: Screened, families: Sequence[Family], on_choose: Problem,
+    seed: int,
+) -> Streamed:  # fmt: skip
+    """The decisions of a fixed design, without memory and of these families, as far open as can be promised."""
+    candidates, asked = material.candidates, streamed.MemoryTerms.of(goal)
+    decision = material.network.classifier.decision
+    assert goal.max_accuracy_drop is not None
+    task = fixed.on(on_choose, candidates.answers, decision)
+    course = streamed.course_of(task, fixed.design, candidates.answers, material.sequences["choose"], asked)
+    path = fixed.opening(task, decision)
+    alone, *others = (
+        streamed.opened(family, path, course, terms, goal.max_accuracy_drop, seed)
+        for family in (asked.alone(course), *families)
+    )
+    memory = max(others, key=lambda one: one.saved) if others else alone
+    saved = alone.saved, memory.saved
+    return Streamed(
+        alone.rule, alone.promise, memory.rule, memory.promise, bool(others), course, saved, alone.saved
+    )  # fmt: skip
+
+
+def _best_of_streams(
+    goal: Goal, material: Material, tasks: tuple[Problem, Problem], design: Design, hears: Reuse | None
+) -> tuple[Design, Reuse | None, Problem, Streamed]:
+    """What is best on choose, of which nothing is promised: with the design, or with another of one exit.
+
+    ``tasks``: on choose, where the design's exits hear each other, and where every exit decides by itself.
+    """
+    rules, answers, sequences = material.network.rules, material.candidates.answers, material.sequences["choose"]
+    asked, (task, by_itself) = streamed.MemoryTerms.of(goal), tasks
+    designs = [(design, screened.steps_of(task, rules, design))]
+    if goal.max_accuracy_drop is not None and hears is None:
+        units = task.outcomes.judged_units
+        for single, steps in streamed.single_exits(by_itself, answers, sequences, asked, units):
+            designs.append((refine.refined(by_itself, rules, single) or single, steps))
+    chosen, streams = streamed.best_within(task, designs, answers, sequences, asked)
+    return chosen, hears, task, streams
 
 
 def _that_fits(

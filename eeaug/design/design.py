@@ -16,6 +16,7 @@ from eeaug.design.operating_points import Point
 from eeaug.design.promise import Promise
 from eeaug.design.reuse import Reuse
 from eeaug.design.screened import Screened
+from eeaug.design.streamed import Streamed
 from eeaug.heads.specific import Specific
 from eeaug.network.segments import Segments
 from eeaug.search.solver import Result
@@ -65,7 +66,8 @@ class Decided:
     ``rows``: its outcomes on choose; ``searched``: the search problem on choose, every exit by itself; ``task``:
     the same where exits that use each other do so; ``specific``: the classes that its exits are for, None: all;
     ``screened``: what screen has fixed of it, where the search was whose ``result`` there is; None: both were on
-    choose, or it has no exits; ``proves``: numbers of the choose samples that say what is promised (None: all).
+    choose, or it has no exits; ``streamed``: what it decides of streams; None: samples are none, or no exits;
+    ``proves``: numbers of the choose samples that say what is promised (None: all).
     """
 
     result: Result
@@ -79,6 +81,7 @@ class Decided:
     specific: Specific | None = None
     screened: Screened | None = None
     proves: NDArray[np.intp] | None = None
+    streamed: Streamed | None = None
 
     @cached_property
     def passage(self) -> Passage:

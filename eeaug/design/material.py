@@ -14,6 +14,7 @@ from eeaug.data.preprocessing import Preprocessing
 from eeaug.design.network import Network
 from eeaug.heads.candidates import Candidates, Search
 from eeaug.runtime import Cascade
+from eeaug.streams.sequences import Sequences
 
 __all__ = ["TRAIN", "Earlier", "Material", "Measure"]
 
@@ -41,6 +42,7 @@ class Material:
     earlier : the bundle that all of this was read from, instead of from data
     finetune : what fine-tuning came to, if it was asked for
     parts : the same as ``test`` for screen and choose; empty where there is no data
+    sequences : of streams, which samples of a part follow which; empty: samples are no streams
     calibration : float32 (n, *input shape), prepared screen samples that int8 ranges are taken from
     """
 
@@ -56,6 +58,7 @@ class Material:
     finetune: dict[str, Any] | None = None
     parts: Mapping[str, Measure] = field(default_factory=dict)
     calibration: NDArray[np.float32] | None = None
+    sequences: Mapping[str, Sequences] = field(default_factory=dict)
 
     @property
     def unseen(self) -> bool:

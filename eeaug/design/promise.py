@@ -118,6 +118,8 @@ class Opening:
     class_drop : what every class may lose; None: any
     given_last : nothing leaving early is the given model itself, whose drop is 0; otherwise that is ``steps[0]``
     compared : as in Promise
+    decided : of every step where the samples leave and with which class, (n,) each, by a decision with memory
+        (:mod:`eeaug.streams`); None: by the thresholds of ``steps``
     """
 
     steps: tuple[Thresholds, ...]
@@ -128,10 +130,12 @@ class Opening:
     class_drop: float | None = None
     given_last: bool = True
     compared: int = 0
+    decided: tuple[tuple[NDArray[np.intp], NDArray[np.integer]], ...] | None = None
 
     @cached_property
     def passages(self) -> tuple[Passage, ...]:
-        return tuple(Passage(self.rows, step) for step in self.steps)
+        decided = self.decided or (None,) * len(self.steps)
+        return tuple(Passage(self.rows, *step) for step in zip(self.steps, decided, strict=True))
 
     def promised(self, terms: Terms, budget: float, seed: int) -> tuple[int | None, Promise]:
         """How far it may be opened for a budget, as an index of ``steps`` (None: not at all), and what that is.

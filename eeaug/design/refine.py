@@ -19,7 +19,7 @@ from eeaug.search.space import Design, Problem
 from eeaug.search.thresholds import graph, of_design, quantile_grid, solve
 from eeaug.settings import COSTS
 
-__all__ = ["LEAST_SAVING", "choose", "mean_cost", "passage", "refined", "worthwhile"]
+__all__ = ["LEAST_SAVING", "choose", "fits", "mean_cost", "passage", "refined", "worthwhile"]
 
 LEAST_SAVING = 0.0005  # share of the given model's cost: less is printed as 0.0 %
 FINE_NODES = 20_000  # of the threshold graph in the second search
@@ -72,13 +72,14 @@ def _used(task: Problem, design: Design) -> Design:
         # the segments before and behind it become one, on the processor of either
         merged = {design.modes[:i] + design.modes[i + 1 :] for i in (k, k + 1)} & ways
         tried = [Design(exits, way, thresholds) for way in sorted(merged)]
-        fitting = [each for each in tried if _fits(task, each) and mean_cost(task, each) <= mean_cost(task, design)]
+        fitting = [each for each in tried if fits(task, each) and mean_cost(task, each) <= mean_cost(task, design)]
         if fitting:
             return _used(task, min(fitting, key=lambda each: mean_cost(task, each)))
     return design
 
 
-def _fits(task: Problem, design: Design) -> bool:
+def fits(task: Problem, design: Design) -> bool:
+    """Whether a design is within the limits, its exits on the processors that were pinned."""
     over = task.excess(task.segments([design.exits], design.modes))
     archs = np.array([design.exits], np.intp).reshape(1, -1)
     return not any(missed[0] > 0 for missed in over.values()) and bool(

@@ -29,7 +29,7 @@ from eeaug.search.space import Design, Problem
 from eeaug.settings import COSTS
 from eeaug.support.progress import counted, part, parts
 
-__all__ = ["Screened", "best_for", "can_be_told", "saved", "screened", "steps_of"]
+__all__ = ["Screened", "best_for", "can_be_told", "saved", "saved_of", "screened", "steps_of"]
 
 
 # Of the budget: exits are sought for so much, too, since a backbone may know screen by heart: there they lose more;
@@ -146,9 +146,17 @@ def saved(task: Problem, design: Design, steps: Sequence[Thresholds], units: int
     assert task.objective.budget is not None
     if not design.exits:
         return 0.0
-    rows, base = task.outcomes.rows(design.exits), task.objective.base_cost
+    rows = task.outcomes.rows(design.exits)
     costs = task.cost_of(task.segments([design.exits], design.modes))[0]
-    passages = [Passage(rows, step) for step in steps]
+    return saved_of(task, [Passage(rows, step) for step in steps], costs, units)
+
+
+def saved_of(task: Problem, passages: Sequence[Passage], costs: NDArray[np.float64], units: int) -> float:
+    """The same of passages along a path of a design whose segments cost so much, (m + 1,)."""
+    assert task.objective.budget is not None
+    if not passages:
+        return 0.0
+    rows, base = passages[0].outcomes, task.objective.base_cost
     estimates = [estimated(Claim.of(rows, passage.losses, task.objective.budget)) for passage in passages]
     drops = [drop + error * np.sqrt(rows.judged_units / units) for drop, error in estimates]
     means = [passage.mean(costs) for passage in passages]

@@ -3,6 +3,7 @@
 A line of code here may touch everybody, in order, and holds no formula.
 
     blank                  what a model that need not be a classifier gives, and which samples hold nothing
+    streams                whether data and model can be streams, and which samples follow which
     prepare                everything before the first pass, and all that can be refused
     measure_in_background  a part of the data measured while files are written
     quantise               int8 thresholds sought, int8 files measured

@@ -18,13 +18,13 @@ from eeaug.design.material import Material
 from eeaug.export import formats, rehearsal, verify
 from eeaug.export.int8 import int8_cascade
 from eeaug.features import cluster
-from eeaug.flow import finetune, handover, outlook, remembered
+from eeaug.flow import finetune, handover, outlook, remembered, streams
 from eeaug.flow.prepare import Ready, prepare
 from eeaug.flow.write_bundle import deliver
 from eeaug.heads import judge, train_all
 from eeaug.heads.candidates import Candidates
 from eeaug.runtime import Cascade
-from eeaug.settings import EFFORTS, Input, Running, Settings
+from eeaug.settings import EFFORTS, Goal, Input, Running, Settings
 from eeaug.support.cache import telling
 from eeaug.support.progress import Progress, counted
 
@@ -79,7 +79,7 @@ def _augment(settings: Settings, progress: Progress) -> tuple[dict[str, Any], di
         names = [trained.head.location.name for trained in candidates.trained]
         for doubt in plausibility.doubts(candidates.outcomes, names, candidates.seen):
             progress.warn_first(doubt)
-    material = _material(settings.running, ready, candidates)
+    material = _material(settings.running, settings.goal, ready, candidates)
     if settings.training.finetune:
         test = ready.source.splits.test
         measure = None if test is None else partial(_measured, ready, test)
@@ -112,7 +112,7 @@ def _measured(ready: Ready, view: View, cascade: Cascade, given: NDArray[np.inte
     return replace(outcomes, labels=labels, weights=ready.source.weights(labels), groups=view.groups)
 
 
-def _material(running: Running, ready: Ready, candidates: Candidates) -> Material:
+def _material(running: Running, goal: Goal, ready: Ready, candidates: Candidates) -> Material:
     source, given, classifier = ready.source, ready.given, ready.network.classifier
     screen, choose, test = source.splits.screen, source.splits.choose, source.splits.test
     encoded = any(link.encoding is not None for link in ready.network.hardware.links)
@@ -130,6 +130,7 @@ def _material(running: Running, ready: Ready, candidates: Candidates) -> Materia
         x=_first(ready, choose),
         test=None if test is None else partial(_measured, ready, test),
         parts={"screen": partial(_measured, ready, screen), "choose": partial(_measured, ready, choose)},
+        sequences=streams.sequences(goal, source.splits),
         calibration=_spread(ready, screen) if quantises else None,
     )
 

@@ -39,6 +39,8 @@ def check_possible(settings: Settings, hardware: Hardware) -> None:
         raise Contradiction(f"{{target_class}}: {words}", link.sender, link.receiver, target_class="")
     if settings.blank:
         raise Contradiction(f"{{blank}}: {words}", link.sender, link.receiver, blank=True)
+    if settings.goal.stream:
+        raise Contradiction(f"{{stream}}: {words}, each by itself", link.sender, link.receiver)
 
 
 def encoded(work: Work) -> bool:

@@ -20,7 +20,7 @@ from eeaug.design import problem
 from eeaug.design.network import Network
 from eeaug.errors import ConversionError, EeaugError
 from eeaug.features import Extraction, Workers
-from eeaug.flow import blank
+from eeaug.flow import blank, streams
 from eeaug.frameworks import onnx_agreement
 from eeaug.hardware import Hardware, idle
 from eeaug.heads import families, planning
@@ -113,12 +113,15 @@ def prepare(settings: Settings, progress: Progress, workers: Workers | None = No
             given,
             seed=running.seed,
             on_train=asked.calibrate_on == "train",
+            streams=goal.stream,
         )
         if splits.choose.part is given.train and settings.promise_asked and settings.promises != ("none",):
             raise Contradiction(
                 f"{{{'promise' if goal.promise else 'risk'}}}: {given.source} has neither x_val nor x_test, and "
                 "samples that the given model was trained on promise nothing"
             )
+        if goal.stream:
+            streams.check(goal, given.source, splits, decision, names)
         if asked.unit == "sample" and splits.choose.part.groups is not None:
             progress.caution(
                 "--unit sample: promises and bounds treat the samples of a group as independent; new people, "

@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.design import streamed_again
 from eeaug.design.again import Again
 from eeaug.design.design import Decided
 from eeaug.design.material import Material
 from eeaug.design.promise import Terms
+from eeaug.design.streamed import Streamed
 from eeaug.export import formats, verify
 from eeaug.export.formats import Work
 from eeaug.export.int8 import int8_cascade
 from eeaug.report.content import int8
+from eeaug.report.content.streams import of_int8
 from eeaug.settings import Settings
 from eeaug.support.progress import parts
 
 __all__ = ["measured", "report", "settle"]
 
 
-def settle(settings: Settings, work: Work, material: Material, decided: Decided) -> Again:
-    """Thresholds for the int8 stages that were just written.
+def settle(settings: Settings, work: Work, material: Material, decided: Decided) -> tuple[Again, Streamed | None]:
+    """Thresholds for the int8 stages that were just written, and what of them decides streams.
 
     Raises
     ------
@@ -36,10 +39,11 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
         for part, task in parts(list(tasks.items()), lambda one: one[1].outcomes.samples)
     }  # fmt: skip
     chosen, terms = decided.chosen, Terms.of(settings, unseen=material.unseen)
-    return int8_cascade.sought(
-        settings.goal, terms, running.seed, tasks, material.network.rules, chosen.design, chosen.decision, by_part,
-        decided.proves,
-    )  # fmt: skip
+    asked = settings.goal, terms, running.seed, tasks, material.network.rules, chosen.design, chosen.decision
+    streams = None
+    if decided.streamed is not None:
+        streams = streamed_again.sought(*asked, by_part, material.sequences)
+    return int8_cascade.sought(*asked, by_part, decided.proves), streams
 
 
 def measured(settings: Settings, work: Work, material: Material, test: Outcomes | None) -> Outcomes | None:
@@ -69,3 +73,11 @@ def report(
         decided.chosen, decided.searched.costs, work, integer,
         floats=floats, test=on_test, checks=checks, settings=settings,
     )  # fmt: skip
+
+
+def streams(
+    settings: Settings, work: Work, material: Material, decided: Decided, streamed: Streamed,
+    on_test: Outcomes | None,
+) -> dict[str, Any]:  # fmt: skip
+    """What int8 files come to on streams; ``on_test`` is what :func:`measured` gave."""
+    return of_int8(settings, decided.chosen, streamed, material.sequences, on_test)

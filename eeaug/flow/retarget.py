@@ -128,6 +128,7 @@ def rehearse(
 def read_source(directory: Path, manifest_sha256: str | None) -> EarlierBundle:
     bundle = manifest.read(directory, manifest_sha256)
     manifest.check_classifies(bundle)
+    manifest.check_no_stream(bundle)
     search = search_files.read(directory, bundle.manifest["files"])
     if search is None:
         raise InputError(

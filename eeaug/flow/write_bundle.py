@@ -21,6 +21,7 @@ from eeaug.bundle import manifest_rules, search_files
 from eeaug.bundle.code_entry import CustomObjects
 from eeaug.bundle.directory import being_written, dump_json, hashes
 from eeaug.bundle.entries import Manifest, ModelInput, OperatingPoint, Thresholds
+from eeaug.bundle.stream_entry import StreamEntry
 from eeaug.cascade import shift
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.design.choose import decide
@@ -100,7 +101,7 @@ def deliver(
 
 def _delivered(settings: Settings, material: Material, progress: Progress, decided: Decided) -> dict[str, Any]:
     """The design, written, verified and measured; NotKept: its files need more than a limit allows."""
-    asked, quantised = formats.named(settings.running.formats), None
+    asked, quantised, int8_streams = formats.named(settings.running.formats), None, None
     with being_written(settings.bundle, force=settings.running.force) as directory, ExitStack() as alongside:
         work = _work(directory, settings, material, decided)
         load = partial(Cascade.load, directory, work.manifest, settings.running.threads)
@@ -119,8 +120,8 @@ def _delivered(settings: Settings, material: Material, progress: Progress, decid
                 work = work.adding(name, kind.write(work))
             if name == int8_cascade.FORMAT:
                 with progress.step("quantise"):
-                    quantised = quantise.settle(settings, work, material, decided)
-                work = replace(work, manifest=int8_cascade.entered(work.manifest, quantised))
+                    quantised, int8_streams = quantise.settle(settings, work, material, decided)
+                work = replace(work, manifest=int8_cascade.entered(work.manifest, quantised, int8_streams))
         with progress.step("verify"):
             whole = _load(directory / "augmented.keras")
             with part(0, 1, 2):
@@ -140,6 +141,8 @@ def _delivered(settings: Settings, material: Material, progress: Progress, decid
                 with part(1, 1, 2):
                     int8 = quantise.report(settings, work, decided, quantised, test, int8_test)
         facts = build.build(settings, material, decided, test, checked, int8)
+        if int8_streams is not None:
+            facts["stream"]["int8"] = quantise.streams(settings, work, material, decided, int8_streams, int8_test)
         kept.check(facts)
         for doubt in parts.doubts(facts):
             progress.warn_first(doubt)
@@ -219,6 +222,7 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         early_view=network.given is not None if finetuned else None,
         model_inputs=_model_inputs(network.classifier),
         custom_objects=_code(network.classifier),
+        stream=_stream(decided),
         retargeted_from=None if earlier is None else {"name": earlier.name, "sha256": earlier.sha256},
     )
     return Work(
@@ -233,6 +237,11 @@ def _work(directory: Path, settings: Settings, material: Material, decided: Deci
         chosen.baseline_processor,
         Cache(settings.running.cache).counted,
     )
+
+
+def _stream(decided: Decided) -> StreamEntry | None:
+    streamed = decided.streamed
+    return None if streamed is None else StreamEntry(streamed.rule, streamed.state_bytes)
 
 
 def _model_inputs(classifier: Classifier) -> tuple[ModelInput, ...]:

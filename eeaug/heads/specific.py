@@ -20,7 +20,7 @@ from eeaug.cascade.output import Decision
 from eeaug.heads.layers import Dense
 from eeaug.heads.training import Trained
 from eeaug.settings import Contradiction
-from eeaug.support.spelling import nearest
+from eeaug.settings.contradictions import classes_named
 
 __all__ = ["Specific"]
 
@@ -60,16 +60,7 @@ class Specific:
             raise Contradiction(
                 f"{{target_class}} is for one class per sample, the model's output is {decision.kind}"
             )
-        for name in wanted:
-            if names.count(name) > 1:
-                hint = f"{names.count(name)} classes are named {name}; give the number"
-                raise Contradiction("{target_class}: {0}", hint, target_class=name)
-            if name not in names and not (name.isdecimal() and int(name) < len(names)):
-                known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-                hint = f"no such class{nearest(name, names)}; there are {known}"
-                raise Contradiction("{target_class}: {0}", hint, target_class=name)
-        numbers = {names.index(name) if name in names else int(name) for name in wanted}
-        return cls(tuple(sorted(numbers)), decision.classes)
+        return cls(classes_named("target_class", wanted, names), decision.classes)
 
     @property
     def decision(self) -> Decision:

@@ -16,6 +16,7 @@ A line of code here may touch the files of a bundle, and a server that runs some
     far         the stages that servers run
     journey     samples on their way through a cascade
     one_by_one  the same one at a time, on arrays that stay
+    stream      samples that follow each other, many streams side by side
     cascade     a bundle, opened: its stages in a runtime, at one of its operating points
 """
 
@@ -23,5 +24,6 @@ from eeaug.bundle.manifest_rules import DEFAULT
 from eeaug.cascade.predictions import Decisions, Predictions
 from eeaug.runtime.cascade import BATCH, Cascade
 from eeaug.runtime.hearing import heard
+from eeaug.runtime.stream import Pushed, Stream
 
-__all__ = ["BATCH", "DEFAULT", "Cascade", "Decisions", "Predictions", "heard"]
+__all__ = ["BATCH", "DEFAULT", "Cascade", "Decisions", "Predictions", "Pushed", "Stream", "heard"]

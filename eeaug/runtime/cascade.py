@@ -28,6 +28,7 @@ from eeaug.runtime.far import Far, opened
 from eeaug.runtime.hearing import Floats, heard
 from eeaug.runtime.journey import Journey
 from eeaug.runtime.one_by_one import Lane, OneByOne
+from eeaug.runtime.stream import Stream
 
 __all__ = ["BATCH", "Cascade"]
 
@@ -243,6 +244,29 @@ class Cascade:
             decisions.unanswered,
         )
 
+    def stream(self, streams: int = 1) -> Stream:
+        """So many streams, of each of which :meth:`Stream.push` takes the next sample; as the bundle decides them.
+
+        Raises
+        ------
+        InputError : the bundle was not made for streams
+        """
+        entry = None if self.manifest is None else self.manifest.stream
+        if entry is None:
+            raise InputError("the bundle was not made for streams: eeaug augment --stream makes one")
+        if isinstance(self.decision, Quantised):
+            assert entry.int8 is not None, "manifest_rules"
+            entry = entry.int8
+
+        def checked(x: Any, prepared: bool) -> Floats:
+            rows = self.stages[0].row.given(x)
+            self._check(rows, BATCH)
+            if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+                raise InputError("samples must be finite; some are not")
+            return (_as_float32 if prepared else self.preprocessing)(rows)
+
+        return Stream(self, entry.rule, streams, self.classes, checked, BATCH)
+
     @property
     def blank(self) -> bool:
         """Whether exits say that there is nothing, and the last stage gives a model's outputs as they are."""
@@ -269,8 +293,11 @@ class Cascade:
             return Outcomes.before_any([np.concatenate(of_exit) for of_exit in zip(*sure, strict=True)], labels)
         pairs: list[list[tuple[Floats, NDArray[np.int64]]]] = []
         given: list[NDArray[np.int64]] = []
+        streams = self.manifest is not None and self.manifest.stream is not None
+        first: list[Floats] = []
         for x in batches:
             probabilities = self.answers(x)
+            first += probabilities[:1] if streams else []
             pairs.append([self.decision.answers(p) for p in heard(self.decision, self.stages, probabilities)])
             given.append(self.decision.answers(probabilities[-1])[1])
         confidence, predicted = (
@@ -278,7 +305,10 @@ class Cascade:
             for i in range(2)
         )
         hears = any(stage.reuse for stage in self.stages)
-        return Outcomes(confidence, predicted, labels, given=np.concatenate(given) if hears else None)
+        return Outcomes(
+            confidence, predicted, labels,
+            given=np.concatenate(given) if hears else None, first=np.concatenate(first) if streams else None,
+        )  # fmt: skip
 
     def answers(self, x: Floats) -> list[Floats]:
         """What every classifier says by itself of prepared samples (n, *input_shape), as if none ever left.

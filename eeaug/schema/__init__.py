@@ -11,6 +11,7 @@ A line of code here may touch schemas: strict objects, every field described, nu
     c_files   files in C
     npu       what Vela says of a stage
     int8      the int8 stages
+    streams   decisions that remember the samples before
     manifest  manifest.json
     report    report.json
 """

@@ -12,6 +12,7 @@ from eeaug.hardware.fields import ENCODINGS
 from eeaug.schema.design import CHOICES, THRESHOLD
 from eeaug.schema.npu import VELA
 from eeaug.schema.settings import SEED, SETTINGS
+from eeaug.schema.streams import STREAM
 from eeaug.schema.words import (
     Schema,
     by_name,
@@ -66,6 +67,7 @@ def _manifest(files: Schema) -> Schema:
         model_inputs=rows(
             "Inputs of a model that has several; a sample has one tensor for each.", _MODEL_INPUT, minItems=2
         ),
+        stream=STREAM,
         finetuned=count("Passes over the training data that changed the model itself.", "passes", least=1),
         early_view=flag("Whether the final classifier sees an exit's tensor, so that the given one is not here."),
         retargeted_from=record(

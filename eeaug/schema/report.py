@@ -26,6 +26,7 @@ from eeaug.schema.int8 import INT8
 from eeaug.schema.manifest import FACTS
 from eeaug.schema.remote import REMOTE
 from eeaug.schema.settings import SETTINGS
+from eeaug.schema.streams import REPORTED
 from eeaug.schema.words import (
     Schema,
     by_name,
@@ -53,7 +54,7 @@ def schema() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:eeaug:report:{VERSION}",
         "title": "report.json of an eeaug bundle",
-        **record(
+        **extended(record(
             "All that any report shows of one augmented network. Null is not known, or not there; never 0.",
             schema_version={"const": VERSION, "description": "Of this format."},
             eeaug=text("Version of eeaug that wrote it."),
@@ -95,7 +96,7 @@ def schema() -> Schema:
             int8=or_null(INT8),
             manifest=FACTS | {"description": "All that manifest.json says, but for hashes: they are compared."},
             warnings=rows("What a user must know before believing the figures.", text("A sentence.")),
-        ),
+        ), stream=REPORTED),
         "$defs": {"metrics": METRICS, "promise": PROMISE, "target": TARGET, "rho": RHO},
     }  # fmt: skip
 

@@ -76,5 +76,9 @@ SETTINGS = extended(
     blank=flag("Whether the data's labels say which samples are empty, and exits only recognise these."),
     max_blank_loss=share("Budget of --blank: share of the non-empty samples that exits may lose."),
     blank_when=text("What is true of the given model's outputs where a sample is empty; without it labels say so."),
+    stream=flag("Whether samples are streams, each in order of time."),
+    refresh=count("Of so many samples in a row one at least is decided without memory.", "samples", least=1),
+    debounce=text("Answers of streams change after M of N samples, M/N.", pattern=r"^\d+/\d+$"),
+    background=rows("Classes that are no event.", text("Name or number."), minItems=1),
     c_prefix=text("What names in C files begin with; without it the model's name.", pattern=f"^{C_PREFIX}$"),
 )

@@ -8,7 +8,7 @@ message, as it is: names from files go there, as they may have braces.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from eeaug.cascade.blank_rule import BlankRule
 from eeaug.errors import InputError
@@ -21,13 +21,14 @@ from eeaug.settings.vocabulary import (
     HEADERS,
     LEAST_ALPHA,
     MAX_ACCURACY_DROP,
+    STREAMING,
     WITH_NAMES,
     flag,
     needed,
 )  # fmt: skip
 from eeaug.support.spelling import nearest
 
-__all__ = ["Contradiction", "check", "command_line", "python", "unpromised"]
+__all__ = ["Contradiction", "check", "classes_named", "command_line", "python", "unpromised"]
 
 Value = str | int | None  # as the command line takes it; None: the message names the option alone
 Door = Callable[[str, Value], str]  # words an option, by its key
@@ -107,7 +108,38 @@ def check(input: Input, goal: Goal, training: Training, running: Running) -> Non
             "{target_class} is about the float cascade alone: it cannot be combined with {formats}",
             formats="tflite-int8, tflm",
         )
+    _check_stream(input, goal, training, running)
     _check_promise(input, goal, training)
+
+
+def _check_stream(input: Input, goal: Goal, training: Training, running: Running) -> None:
+    """Decisions that remember: no option is with them that says when samples leave, or changes the given model."""
+    if not goal.stream:
+        for option, given in {
+            "refresh": goal.refresh is not None,
+            "debounce": goal.debounce is not None,
+            "background": bool(goal.background),
+        }.items():
+            if given:
+                raise Contradiction(f"{{{option}}} is for {{stream}}, which was not given")
+        return
+    for option, given in {
+        "blank": input.blank,
+        "blank_when": input.blank_when is not None,
+        "target_class": bool(goal.target_class),
+        "threshold": bool(goal.threshold),
+        "scoring": goal.scoring != "exact",
+        "correction": goal.correction != 1,
+        "finetune": bool(training.finetune),
+        "recipe": training.recipe != "frozen",
+        "unit": input.unit != "group",
+    }.items():
+        if given:
+            raise Contradiction(f"{{stream}}: decisions with memory cannot be combined with {{{option}}}")
+    if unable := [name for name in running.formats if name not in STREAMING]:
+        raise Contradiction(
+            f"{{stream}}: {unable[0]} files cannot remember the samples before; possible: {', '.join(STREAMING)}"
+        )
 
 
 def _check_blank(input: Input, goal: Goal, training: Training, running: Running) -> None:
@@ -204,6 +236,24 @@ def _check_target(input: Input, goal: Goal, training: Training) -> None:
         if value < least or value <= LEAST_ALPHA:
             with_target = f"{{threshold}}: with {{target_class}} it must be {right}"
             raise Contradiction(with_target, threshold=f"{location}={value:g}")
+
+
+def classes_named(option: str, wanted: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
+    """Numbers of the classes that ``option`` names, ascending: each by its name or its number.
+
+    Raises
+    ------
+    Contradiction : no such class, or several of that name
+    """
+    for name in wanted:
+        if list(names).count(name) > 1:
+            hint = f"{list(names).count(name)} classes are named {name}; give the number"
+            raise Contradiction(f"{{{option}}}: {{0}}", hint, **{option: name})
+        if name not in names and not (name.isdecimal() and int(name) < len(names)):
+            known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+            hint = f"no such class{nearest(name, names)}; there are {known}"
+            raise Contradiction(f"{{{option}}}: {{0}}", hint, **{option: name})
+    return tuple(sorted({list(names).index(name) if name in names else int(name) for name in wanted}))
 
 
 def unpromised(input: Input, goal: Goal, training: Training) -> tuple[str, dict[str, str]] | None:

@@ -26,6 +26,8 @@ from eeaug.settings.vocabulary import (
     INHERITED,
     MAX_SEED,
     MAX_THREADS,
+    MOST_REFRESH,
+    MOST_WINDOW,
     PROMISES,
     RECIPES,
     UNITS,
@@ -168,6 +170,18 @@ def _refused(name: str, value: object, wanted: str, hint: str = "") -> InputErro
     return InputError(f"{name}: must be {wanted}; given {shown if len(shown) <= 60 else f'{shown[:57]}...'}{hint}")
 
 
+def _debounce(name: str, value: object) -> tuple[int, int]:
+    """M of N, as "2/3" or (2, 3)."""
+    pair = value.split("/") if isinstance(value, str) else value
+    if isinstance(pair, Iterable) and not isinstance(pair, str | bytes | Mapping):
+        numbers = tuple(pair)
+        if len(numbers) == 2 and all(str(one).isascii() and str(one).isdecimal() for one in numbers):
+            wanted, window = map(int, numbers)
+            if 1 <= wanted <= window <= MOST_WINDOW:
+                return wanted, window
+    raise _refused(name, value, f"M/N, 1 ≤ M ≤ N ≤ {MOST_WINDOW}, as '2/3'")
+
+
 _SHARE = Number(0, 1, kind=SHARE)
 _SHARE_ABOVE_0 = Number(0, 1, above=True, kind=SHARE)
 _DROP = Number(0, 1, kind=DROP)
@@ -203,6 +217,10 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "blank_when": _text,
     "max_blank_loss": _DROP,
     "points": Choice((1, 3, 4, 5)),
+    "stream": _flag,
+    "refresh": Number(1, MOST_REFRESH, whole=True),
+    "debounce": _debounce,
+    "background": _names,
     "priors": _priors,
     "architecture": _place,
     "input_shape": _shape,

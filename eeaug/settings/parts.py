@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eeaug.errors import InputError
-from eeaug.settings.vocabulary import ALWAYS, MAX_ACCURACY_DROP
+from eeaug.settings.vocabulary import ALWAYS, MAX_ACCURACY_DROP, REFRESH
 
 __all__ = [
     "MAX_CACHE_BYTES", "MAX_EPOCHS", "MAX_LOCATIONS", "Goal", "Input", "Running", "Training", "default_cache",
@@ -68,6 +68,8 @@ class Goal:
     said. ``thresholds``: how many of an exit are tried. ``exit_at`` location → processor or None; ``threshold``
     location → value; ``forbid`` locations. ``correction`` multiplies the found thresholds. ``points``: how many
     operating points the bundle carries.
+    ``stream``: samples are streams, and a decision may remember those before; ``refresh``: see ``memory``, None:
+    REFRESH; ``debounce``: answers change after m of n; ``background``: classes that are no event, names or numbers.
     """
 
     objective: str = "macs"
@@ -93,6 +95,15 @@ class Goal:
     forbid: tuple[str, ...] = ()
     correction: float = 1.0
     points: int = 3
+    stream: bool = False
+    refresh: int | None = None
+    debounce: tuple[int, int] | None = None
+    background: tuple[str, ...] = ()
+
+    @property
+    def memory(self) -> int:
+        """Of so many samples of a stream in a row one at least is decided without memory."""
+        return REFRESH if self.refresh is None else self.refresh
 
     @property
     def longest_s(self) -> float | None:

@@ -18,6 +18,10 @@ C = {
     "name": "cpu", "function": "cascade_cpu", "stages": [0, 1], "arena_bytes": 9, "arena_lower_bound_bytes": 8,
     "weights_bytes": 7,
 }  # fmt: skip
+STABLE = {
+    "kind": "debounce", "wanted": 2, "window": 3,
+    "of": {"kind": "difference", "thresholds": [0.5, None], "distance": 0.1, "most": 16},
+}  # fmt: skip
 EARLIER = {"name": "b", "sha256": 64 * "0"}
 Q = Quantisation(0.5, 3)
 
@@ -29,6 +33,8 @@ Q = Quantisation(0.5, 3)
         {"c": {"processors": [C]}},
         {"int8": {"kernels": "reference", "calibration_samples": 4, "reference": FACTS["reference"]}},
         {"finetuned": 3, "early_view": False},
+        {"stream": {"rule": STABLE, "state_bytes": 60}},
+        {"stream": {"rule": STABLE, "state_bytes": 60, "int8": {"rule": STABLE["of"], "state_bytes": 9}}},
         {"retargeted_from": EARLIER},
         {"onnx_one": {"file": "onnx-one/cascade.onnx", "inputs": ["input", "thresholds"], "outputs": ["class"]}},
         {"custom_objects": {"names": ["Scale"], "files": [{"name": "my_layers.py", "sha256": 64 * "1"}]}},

@@ -46,6 +46,27 @@ def test_all_parts_given(tmp_path: Path) -> None:
     assert (np.diff(splits.fit.indices) > 0).all()
 
 
+def test_sequences_are_never_parted(tmp_path: Path) -> None:
+    """Without groups a sequence is one; with groups it is a part of one, and a number is of its group alone."""
+    sequence = np.arange(300) // 10
+    data = read(tmp_path, n=300, **{f"sequence_{part}": sequence for part in ("train", "val", "test")})
+    splits = split(data, seed=0)
+    for view in (splits.fit, splits.screen):
+        assert (view.sequences.lengths == 10).all()
+        assert all(np.diff(view.indices[members]).tolist() == [1] * 9 for members in view.sequences.members)
+    groups = np.array(["a", "b", "c"])[np.arange(300) % 3]
+    both = read(tmp_path, n=300, groups_val=groups, sequence_val=np.arange(300) // 150)
+    assert both.val is not None and both.val.groups is not None
+    sequences = split(both, seed=0).choose.sequences
+    assert sequences.names == ("a/0", "a/1", "b/0", "b/1", "c/0", "c/1") and (sequences.lengths == 50).all()
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(299, int), np.zeros((300, 1), int), np.zeros(300)])
+def test_sequences_that_are_none(tmp_path: Path, wrong: np.ndarray) -> None:
+    with pytest.raises(InputError, match="sequence_val"):
+        read(tmp_path, n=300, sequence_val=wrong)
+
+
 def test_without_val_half_of_test_chooses(tmp_path: Path) -> None:
     data = read(tmp_path, x_val=None, y_val=None)
     splits = split(data, seed=0)

@@ -42,7 +42,7 @@ def optional(at: str) -> set[str]:
     if at.endswith("settings"):
         return {
             "architecture", "input_shape", "decision", "blank", "blank_when", "c_prefix", "custom_objects",
-            "max_blank_loss", "period_s",
+            "max_blank_loss", "period_s", "stream", "refresh", "debounce", "background",
         }  # fmt: skip
     if at.endswith(".handover[]"):
         return {"encoding"}
@@ -50,6 +50,8 @@ def optional(at: str) -> set[str]:
         return {"scale", "zero_point"}
     if at == "$.design":
         return {"remote", "without_latency_limit"}
+    if at == "$":
+        return {"stream"}
     if at.endswith(".preprocessing"):
         return {"front_end", "inputs"}
     if at.endswith(".hardware"):
@@ -60,7 +62,9 @@ def optional(at: str) -> set[str]:
         return {"vela"}
     if at.endswith("manifest"):
         optional_facts = {"finetuned", "early_view", "retargeted_from", "custom_objects", "int8", "c", "c_int8"}
-        return {"model_inputs", "onnx_one", *optional_facts}
+        return {"model_inputs", "onnx_one", "stream", *optional_facts}
+    if at.endswith(".stream"):
+        return {"int8"}
     if "manifest" not in at:
         return set()
     if at.endswith(".stages[].outputs"):

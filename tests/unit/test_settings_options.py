@@ -62,6 +62,14 @@ def test_values_become_plain_ones() -> None:
     assert made(priors={"Shirt": 0.5, 3: 0.25}).input.priors == "Shirt=0.5,3=0.25"
 
 
+def test_streams() -> None:
+    asked = made(stream=True, debounce="2/3", background=["a", 3])
+    assert (asked.goal.memory, asked.goal.debounce, asked.goal.background) == (32, (2, 3), ("a", "3"))
+    stored = {"stream": True, "refresh": 32, "debounce": "2/3", "background": ["a", "3"]}
+    assert stored.items() <= asked.as_dict(3).items()
+    assert not {*stored} & {*made().as_dict(3)}
+
+
 def test_the_budget_of_blank_is_what_may_be_lost_of_somethings() -> None:
     for options, budget in (({"blank": True}, 0.01), ({"blank_when": "max(a) < 1", "max_blank_loss": "5%"}, 0.05)):
         asked = made(**options)
@@ -115,6 +123,15 @@ def test_unknown_options_are_type_errors_with_a_hint() -> None:
         ({"blank": True, "efficiency_weight": 0.5}, "cannot be combined with efficiency_weight="),
         ({"blank": True, "formats": "c"}, "formats='c': its last stage must be a classifier, which blank= does "
             "not have"),
+        ({"refresh": 4}, "refresh= is for stream=, which was not given"),
+        ({"debounce": "2/3"}, "debounce= is for stream=, which was not given"),
+        ({"background": "a"}, "background= is for stream=, which was not given"),
+        ({"stream": True, "debounce": "3/2"}, "debounce: must be M/N, 1 ≤ M ≤ N ≤ 32, as '2/3'; given '3/2'"),
+        ({"stream": True, "debounce": (2, 33)}, "debounce: must be M/N, 1 ≤ M ≤ N ≤ 32, as '2/3'; given (2, 33)"),
+        ({"stream": True, "refresh": 0}, "refresh: must be a whole number of at least 1 and at most 65535"),
+        ({"stream": True, "unit": "sample"}, "stream=: decisions with memory cannot be combined with unit="),
+        ({"stream": True, "blank": True}, "stream=: decisions with memory cannot be combined with blank="),
+        ({"stream": True, "formats": "tflm"}, "stream=: tflm files cannot remember the samples before"),
         ({"formats": "tflight"}, "formats='tflight': no such format; did you mean 'tflite'?"),
         ({"least_alpha": 0.9}, "least_alpha= is about the thresholds of target_class="),
         ({"efficiency_weight": 0.5, "max_accuracy_drop": 0.1}, "efficiency_weight= and max_accuracy_drop= are two"),

@@ -14,9 +14,12 @@ A line of code here may touch what is written below ``c/``; templates/ has all t
     arithmetic      the numbers of a cascade
     sections        which calls are a head's
     stage_source    a stage's functions and weights
+    stream_source   decisions that remember the samples before
+    cascade_facts   what the cascade's source says
     cascade_source  <prefix>.h and .c: a function for each processor
     watch           leave counters on the device, and an alarm
     readme          README.md with a whole program; lists for Zephyr and CMSIS-Packs
+    stream_check    whether streams are decided as in Python
     toolchain       compilers on this machine
     emulated        boards of QEMU
     counted         instructions of stages and heads

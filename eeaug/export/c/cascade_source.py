@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
-from eeaug.bundle.entries import StageEntry
-from eeaug.cascade.output import Decision
 from eeaug.export import feeds
-from eeaug.export.c.arithmetic import FLOAT, Arithmetic
-from eeaug.export.c.plan import MemoryPlan
+from eeaug.export.c import stream_source
+from eeaug.export.c.cascade_facts import CMSIS_NN, Facts, PlannedProcessor
 from eeaug.export.c.text import c_name, filled, literal, point, stems, values
 from eeaug.export.names import quoted
 
@@ -31,73 +28,6 @@ __all__ = [
     "values",
 ]
 
-CMSIS_NN = "third_party/cmsis_nn"  # where a copy of it lies, if any; another one may take its place
-
-
-@dataclass(frozen=True)
-class PlannedProcessor:
-    """A processor and the numbers of the stages that it runs, with their plan. ``stem``: its name in C."""
-
-    name: str
-    stem: str
-    stages: range
-    plan: MemoryPlan
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Everything else that the cascade's source says; ``stages`` are the manifest's entries.
-
-    ``reuse``: probabilities of earlier exits are handed over, because later decisions use them.
-    ``folders``: further ones with headers. ``prefix``: what all names in C begin with. ``version``: of what
-    writes the files. ``build``: a number of 32 bits that stands for all that both ends of a hand-over must
-    have in common.
-    """
-
-    title: str
-    preparation: str
-    decision: Decision
-    classes: tuple[str, ...]
-    stages: Sequence[StageEntry]
-    points: Mapping[str, tuple[float | None, ...]]
-    reuse: bool
-    prefix: str = "cascade"
-    version: str = ""
-    build: int = 0
-    arithmetic: Arithmetic = FLOAT
-    folders: tuple[str, ...] = ()
-
-    def filled(self, template: str, **known: object) -> str:
-        """A template with what is known of the cascade and of its numbers."""
-        folders = " ".join(f" {folder}" for folder in self.folders)
-        makes = folders.replace(CMSIS_NN, "$(CMSIS_NN)")
-        inside = " ".join(
-            " ${CMSIS_NN}/Include" if folder.startswith(CMSIS_NN) else f" ${{CMAKE_CURRENT_SOURCE_DIR}}/{folder}"
-            for folder in self.folders
-        )
-        flags = "".join(f" -I{folder}" for folder in self.folders)
-        ours = {"folders": makes, "include_flags": flags, "cmake_folders": inside, **self.arithmetic.words}
-        return filled(template, self.prefix, **{**ours, **known})
-
-    @property
-    def macro(self) -> str:
-        """What macros begin with."""
-        return self.prefix.upper()
-
-    @property
-    def predicted_type(self) -> str:
-        return "uint64_t" if self.decision.kind == "multilabel" else "int32_t"
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return self.stages[0].input_shape
-
-    @property
-    def input_words(self) -> str:
-        """What a sample is, for comments."""
-        row = self.stages[0].row
-        return feeds.listed(row) if row.several else " x ".join(map(str, row.shape))
-
 
 def interface(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     """``<prefix>.h``."""
@@ -113,6 +43,13 @@ def interface(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
     declared += [_context(facts, p) for p in processors]
     declared += [f"{_signature(facts, processors, i, placed=True)};\n" for i in range(len(processors))]
     own = [f"{_signature(facts, processors, i)};\n" for i in range(len(processors))]
+    if facts.stream is not None:
+        exits = len(facts.stages) - 1
+        declared.append(stream_source.declared(facts.stream, exits, decision.outputs, prefix, facts.arithmetic))
+        declared += [
+            f"{_signature(facts, processors, i, placed=True, push=True)};\n" for i in range(len(processors))
+        ]
+        own += [f"{_signature(facts, processors, i, push=True)};\n" for i in range(len(processors))]
     return facts.filled(
         "cascade.h",
         title=facts.title,
@@ -145,6 +82,10 @@ def implementation(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
         for k, stage in enumerate(facts.stages) if stage.reuse
     ]  # fmt: skip
     rows = [f"    {{{', '.join(map(numbers.threshold, row))}}}, /* {name} */" for name, row in facts.points.items()]
+    functions = [
+        (i, push) for push in (False, True)[: 1 + (facts.stream is not None)] for i in range(len(processors))
+    ]
+    contexts = [_own_context(facts, processor) for processor in processors]
     table = "\n".join([
         "/* A sample leaves where its confidence is at least this: by operating point and exit. */",
         f"static const {numbers.threshold_type} thresholds[{macro}_POINTS][{exits}] = {{", *rows, "};\n",
@@ -160,21 +101,28 @@ def implementation(facts: Facts, processors: Sequence[PlannedProcessor]) -> str:
         asserted="\n".join(_asserted(facts, processors)),
         decisions=numbers.decisions(facts.decision, bool(weights)),
         decided=_decided(facts),
-        functions="\n".join(_function(facts, processors, i) for i in range(len(processors))),
-        own="\n".join(_own(facts, processors, i) for i in range(len(processors))),
+        functions="\n".join(_function(facts, processors, i, push=push) for i, push in functions),
+        own="\n".join([*contexts, *(_own(facts, processors, i, push=push) for i, push in functions)]),
     )
 
 
-def run(names: Sequence[str], sample: str, prefix: str = "cascade") -> str:
-    """Statements that take ``sample`` through the processors of these names in C, in one program."""
+def run(names: Sequence[str], sample: str, prefix: str = "cascade", *, push: bool = False) -> str:
+    """Statements that take ``sample`` through the processors of these names in C, in one program.
+
+    ``push``: samples are those of one stream.
+    """
     lines = [f"    static {prefix}_to_{after} to_{after};" for after in names[1:]]
+    if push:
+        lines += [f"    static {prefix}_stream state;", "    static int begun;", "    (void)point;"]
+        lines += ["    if (!begun) {", f"        {prefix}_stream_reset(&state);", "        begun = 1;", "    }"]
     for i, stem in enumerate(names):
         source = f"&to_{stem}" if i else sample
+        given = f"_push(&state, {source}" if push else f"({source}, point"
         if i + 1 < len(names):
-            call = f"{prefix}_{stem}({source}, point, result, &to_{names[i + 1]})"
+            call = f"{prefix}_{stem}{given}, result, &to_{names[i + 1]})"
             lines += [f"    if ({call} != {prefix.upper()}_GOES_ON) {{", "        return;", "    }"]
         else:
-            lines.append(f"    (void){prefix}_{stem}({source}, point, result);")
+            lines.append(f"    (void){prefix}_{stem}{given}, result);")
     return "\n".join(lines)
 
 
@@ -237,14 +185,18 @@ typedef struct {{
 """
 
 
-def _signature(facts: Facts, processors: Sequence[PlannedProcessor], i: int, *, placed: bool = False) -> str:
+def _signature(
+    facts: Facts, processors: Sequence[PlannedProcessor], i: int, *, placed: bool = False, push: bool = False
+) -> str:
+    """``placed``: with a context of the caller's; ``push``: with the state of a stream instead of a point."""
     prefix, stem = facts.prefix, processors[i].stem
     context = f"{prefix}_{stem}_context *context, " if placed else ""
     source = f"const {prefix}_to_{stem} *in" if i else f"const {facts.arithmetic.type} *input"
     onward = f", {prefix}_to_{processors[i + 1].stem} *out" if i + 1 < len(processors) else ""
-    name = f"{prefix}_{stem}{'_in' if placed else ''}"
+    name = f"{prefix}_{stem}{'_push' if push else ''}{'_in' if placed else ''}"
+    context += f"{prefix}_stream *state, " if push else ""
     head = f"{prefix}_outcome {name}({context}"
-    rest = f"{source}, {prefix}_point point, {prefix}_result *result{onward})"
+    rest = f"{source}, {'' if push else f'{prefix}_point point, '}{prefix}_result *result{onward})"
     return head + rest if len(head + rest) <= 110 else f"{head.rstrip()}\n    {rest}"
 
 
@@ -255,6 +207,10 @@ def _decided(facts: Facts) -> str:
         if len(facts.stages) > 1
         else "(void)point;\n    return 1;"
     )
+    stream = ""
+    if facts.stream is not None:
+        sizes = len(facts.stages) - 1, facts.decision.outputs
+        stream = f"\n\n{stream_source.defined(facts.stream, *sizes, prefix, facts.arithmetic).rstrip()}"
     return f"""\
 /* Whether the sample leaves here, with the result if it does. */
 static int decided(const {facts.arithmetic.share} *p, int32_t exit, {prefix}_point point, {prefix}_result *result)
@@ -263,7 +219,7 @@ static int decided(const {facts.arithmetic.share} *p, int32_t exit, {prefix}_poi
     result->exit = exit;
     result->confidence = confidence(p);
     {rule}
-}}"""
+}}{stream}"""
 
 
 def _places(facts: Facts, processors: Sequence[PlannedProcessor]) -> list[str]:
@@ -295,27 +251,29 @@ def _asserted(facts: Facts, processors: Sequence[PlannedProcessor]) -> list[str]
     return lines
 
 
-def _checked(facts: Facts, i: int, *, first: bool, last: bool) -> list[str]:
+def _checked(facts: Facts, *, first: bool, last: bool, push: bool) -> list[str]:
     """What is wrong with arguments, and the error that says so."""
     macro = facts.macro
-    pointers = ["context", "input" if first else "in", "result", *([] if last else ["out"])]
+    pointers = ["context", *(["state"] if push else []), "input" if first else "in", "result"]
+    pointers += [] if last else ["out"]
     lines = [f"    if ({' || '.join(f'{name} == NULL' for name in pointers)}) {{",
-             f"        return {macro}_NO_POINTER;", "    }",
-             f"    if ((unsigned)point >= (unsigned){macro}_POINTS) {{",
-             f"        return {macro}_NO_SUCH_POINT;", "    }"]  # fmt: skip
+             f"        return {macro}_NO_POINTER;", "    }"]  # fmt: skip
+    if not push:
+        lines += [f"    if ((unsigned)point >= (unsigned){macro}_POINTS) {{",
+                  f"        return {macro}_NO_SUCH_POINT;", "    }"]  # fmt: skip
     if not first:
         lines += [f"    if (in->build != {macro}_BUILD) {{", f"        return {macro}_OTHER_BUILD;", "    }"]
     return lines
 
 
-def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> str:
+def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int, *, push: bool = False) -> str:
     """A processor's stages, each with its decision."""
     processor, first, last = processors[i], i == 0, i + 1 == len(processors)
     stages, macro = processor.stages, facts.macro
-    lines = ["    unsigned char *arena;"]
+    lines = ["    unsigned char *arena;", *(["    int how;"] if push else [])]
     if facts.reuse:
         lines.append(f"    const {facts.arithmetic.type} *said[{stages[-1] + 1}];")
-    lines += _checked(facts, i, first=first, last=last)
+    lines += _checked(facts, first=first, last=last, push=push)
     lines.append("    arena = context->arena.bytes;")
     if facts.reuse:
         lines += [f"    said[{j}] = in->said[{j}];" for j in range(stages[0])]
@@ -336,7 +294,11 @@ def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> s
         elif facts.arithmetic.every:
             lines.append(f"    shares({answer}, AT(HEARD_{k}));")
             answer = f"AT(HEARD_{k})"
-        if last and k == stages[-1]:
+        if push:
+            lines += [f"    how = stream_decided(state, {answer}, {k}, result);", "    if (how != STAYS) {",
+                      f"        return how == REMEMBERED ? ({facts.prefix}_outcome){macro}_REMEMBERED "
+                      f": {macro}_DECIDED;", "    }"]  # fmt: skip
+        elif last and k == stages[-1]:
             lines += [f"    (void)decided({answer}, {k}, point, result);", f"    return {macro}_DECIDED;"]
         else:
             lines += [
@@ -352,23 +314,31 @@ def _function(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> s
             lines += [f"    for (int j = 0; j < {stages[-1] + 1}; ++j) {{",
                       "        memcpy(out->said[j], said[j], sizeof out->said[j]);", "    }"]  # fmt: skip
         lines.append(f"    return {macro}_GOES_ON;")
-    return "\n".join([_signature(facts, processors, i, placed=True), "{", *lines, "}", ""])
+    elif push:
+        lines.append(f"    return {macro}_DECIDED; /* not reached: the last classifier always decides */")
+    return "\n".join([_signature(facts, processors, i, placed=True, push=push), "{", *lines, "}", ""])
 
 
-def _own(facts: Facts, processors: Sequence[PlannedProcessor], i: int) -> str:
-    """The same in a context of the file's own."""
-    stem = processors[i].stem
-    section = f"{facts.macro}_{stem.upper()}_SECTION"
-    names = ["in" if i else "input", "point", "result", *(["out"] if i + 1 < len(processors) else [])]
+def _own_context(facts: Facts, processor: PlannedProcessor) -> str:
+    """A context of the file's own."""
+    section = f"{facts.macro}_{processor.stem.upper()}_SECTION"
     return f"""\
 #ifndef {section}
 #define {section}
 #endif
-static {facts.prefix}_{stem}_context context_of_{stem} {section};
+static {facts.prefix}_{processor.stem}_context context_of_{processor.stem} {section};
+"""
 
-{_signature(facts, processors, i)}
+
+def _own(facts: Facts, processors: Sequence[PlannedProcessor], i: int, *, push: bool = False) -> str:
+    """A processor's function in that context."""
+    stem = processors[i].stem
+    names = [*(["state"] if push else []), "in" if i else "input", *([] if push else ["point"]), "result"]
+    names += ["out"] if i + 1 < len(processors) else []
+    return f"""\
+{_signature(facts, processors, i, push=push)}
 {{
-    return {facts.prefix}_{stem}_in(&context_of_{stem}, {", ".join(names)});
+    return {facts.prefix}_{stem}{"_push" if push else ""}_in(&context_of_{stem}, {", ".join(names)});
 }}
 """
 

@@ -63,6 +63,7 @@ def facts_of(work: Work) -> Facts:
         reuse=any(stage.reuse for stage in manifest.stages),
         prefix=names.prefix(manifest),
         version=eeaug.__version__,
+        stream=None if manifest.stream is None else manifest.stream.rule,
     )
 
 

@@ -16,7 +16,7 @@ from eeaug.bundle.entries import Added, CProcessor
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.export import feeds
-from eeaug.export.c import cascade_source, linked, onnx_source, stage_source, toolchain
+from eeaug.export.c import cascade_source, linked, onnx_source, stage_source, stream_check, toolchain
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.common_files import (
     build_number,
@@ -110,6 +110,8 @@ def check(work: Work, reference: Reference) -> Checked:
             decided = toolchain.decisions(compiler, folder, program, work.x[:count], place)
             checked = first_of(reference, count).check_outcomes("c", outcomes_of(*decided, len(facts.stages)))
             samples = count
+            if facts.stream is not None:
+                _check_stream(work, facts, work.x[:count], compiler, folder, place)
         linked_figures = linked.figures(work, _planned(work), folder, place, _given(work))
     figures = {
         "samples": samples,
@@ -118,6 +120,21 @@ def check(work: Work, reference: Reference) -> Checked:
         **linked_figures,
     }
     return replace(checked, figures=figures)
+
+
+def _check_stream(
+    work: Work, facts: Facts, x: NDArray[np.float32], compiler: str, folder: Path, place: Path
+) -> None:
+    """Push the samples as those of one stream; compare with the walk along what ONNX Runtime says of them."""
+    assert facts.stream is not None
+    program = facts.filled(
+        "run_samples.c",
+        run=cascade_source.run(stems_of(work, _planned(work)), "input", facts.prefix, push=True),
+        default_point=default_point(facts),
+    )
+    decided = toolchain.decisions(compiler, folder, program, x, place)
+    cascade = Cascade.load(work.directory, work.manifest, work.threads)
+    stream_check.of_files(cascade, facts.stream, x, *decided, TOLERANCE)
 
 
 def _given(work: Work) -> list[NDArray[np.float32]]:

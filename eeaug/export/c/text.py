@@ -32,7 +32,18 @@ def c_name(text: str, taken: Collection[str] = ()) -> str:
 def stems(names: Sequence[str]) -> list[str]:
     """Names in C of processors, such that no name of the interface stands for two things."""
     chosen: list[str] = []
-    taken = {"advised", "classes", "outcome", "point", "result", "state", "status", "watch"}
+    taken = {
+        "advised",
+        "classes",
+        "outcome",
+        "point",
+        "result",
+        "state",
+        "status",
+        "stream",
+        "stream_reset",
+        "watch",
+    }
     for name in names:
         plain = c_name(name)
         plain = f"on_{plain}" if plain.startswith(OTHERS) else plain
@@ -46,7 +57,7 @@ def stems(names: Sequence[str]) -> list[str]:
 
 def _derived(stem: str) -> set[str]:
     """What of a processor's follows the prefix."""
-    return {stem, f"{stem}_in", f"{stem}_context", f"to_{stem}"}
+    return {stem, f"{stem}_in", f"{stem}_context", f"{stem}_push", f"{stem}_push_in", f"to_{stem}"}
 
 
 def point(name: str, prefix: str = "cascade") -> str:

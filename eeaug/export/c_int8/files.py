@@ -19,7 +19,7 @@ from eeaug.cascade.output import Decision, Quantised
 from eeaug.cascade.passage import Passage
 from eeaug.errors import ConversionError
 from eeaug.export import feeds, names
-from eeaug.export.c import cascade_source, common_files, linked, toolchain
+from eeaug.export.c import cascade_source, common_files, linked, stream_check, toolchain
 from eeaug.export.c.cascade_source import Facts, PlannedProcessor
 from eeaug.export.c.plan import PlannedStage, plan
 from eeaug.export.c_int8 import decisions, kernels, operators, stage_source, third_party
@@ -30,6 +30,7 @@ from eeaug.export.int8 import int8_cascade, int8_rows
 from eeaug.export.verify import Reference
 from eeaug.frameworks.runners import Int8
 from eeaug.runtime import heard
+from eeaug.streams.rules import Rule
 from eeaug.support import leftovers
 
 __all__ = ["FOLDER", "NAME", "check", "complete", "refuse_decision", "write"]
@@ -141,6 +142,15 @@ def check(work: Work, reference: Reference) -> Checked:
             outcomes = common_files.outcomes_of(*decided, len(facts.stages))
             checked = common_files.first_of(reference, len(x)).check_outcomes(NAME, outcomes)
             samples = len(x)
+            if facts.stream is not None:
+                program = facts.filled(
+                    "run_samples.c",
+                    run=cascade_source.run(stems, "input", facts.prefix, push=True),
+                    default_point=common_files.default_point(facts),
+                )
+                pushed = toolchain.decisions(compiler, folder, program, x, place)
+                stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
+                stream_check.of_files(stages, facts.stream, x, *pushed, int8_cascade.TOLERANCE)
         linked_figures = linked.figures(work, planned, folder, place, _given(work), "int8_t")
     figures = {
         "samples": samples,
@@ -169,8 +179,14 @@ def _facts(work: Work) -> Facts:
         facts,
         decision=Quantised(**facts.decision.as_dict()),
         points=work.manifest.int8_points,
+        stream=_stream(work),
         arithmetic=decisions.int8(facts.prefix, [takes[name] for name in row.names], row),
     )
+
+
+def _stream(work: Work) -> Rule | None:
+    entry = work.manifest.stream
+    return None if entry is None or entry.int8 is None else entry.int8.rule
 
 
 def _lowered(work: Work, k: int) -> Lowered:

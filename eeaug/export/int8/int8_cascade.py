@@ -17,17 +17,20 @@ from numpy.typing import NDArray
 
 from eeaug.backbone.model import Classifier
 from eeaug.bundle.entries import Int8Point, Manifest
+from eeaug.bundle.stream_entry import StreamEntry
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import STEP, Decision
 from eeaug.design import again
 from eeaug.design.again import Again, Words
 from eeaug.design.problem import Rules
 from eeaug.design.promise import Terms
+from eeaug.design.streamed import Streamed
 from eeaug.errors import ConversionError
 from eeaug.frameworks.runners import INT8 as FORMAT
 from eeaug.runtime import Cascade
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Goal
+from eeaug.streams.rules import bytes_of
 
 __all__ = ["FORMAT", "TOLERANCE", "cascade", "check_ending", "compared", "entered", "sought"]
 
@@ -70,12 +73,17 @@ def sought(
     return again.sought(goal, terms, seed, tasks, rules, design, decision, by_part, proves, words, 1 - STEP)
 
 
-def entered(manifest: Manifest, integer: Again) -> Manifest:
-    """The manifest with these thresholds."""
+def entered(manifest: Manifest, integer: Again, streams: Streamed | None = None) -> Manifest:
+    """The manifest with these thresholds, and with what decides ``streams``."""
     stages = []
     for stage, threshold in zip(manifest.stages, (*integer.thresholds, None), strict=True):
         assert stage.int8 is not None
         stages.append(replace(stage, int8=replace(stage.int8, threshold=threshold)))
     known = {p.name: Int8Point(p.thresholds) for p in integer.points}
     points = tuple(replace(point, int8=known.get(point.name)) for point in manifest.operating_points)
-    return replace(manifest, stages=tuple(stages), operating_points=points)
+    entry = manifest.stream
+    if entry is not None and streams is not None:
+        sizes = streams.course.exits, streams.course.outputs
+        int8 = StreamEntry(streams.rule, bytes_of(streams.rule, *sizes, int8=True))
+        entry = replace(entry, int8=int8)
+    return replace(manifest, stages=tuple(stages), operating_points=points, stream=entry)

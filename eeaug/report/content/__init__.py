@@ -13,6 +13,7 @@ From first to last:
     target_facts  the target, as far as figures depend on it
     promise    what is promised, in figures and in words
     remote     what stages on servers mean
+    streams    what a design comes to on streams, with memory and without
     verdict    the first sentences: what is better, what is worse, what is promised
     build      report.json, built once
     int8       the int8 cascade's part

@@ -29,6 +29,7 @@ from eeaug.report.content import (
     rho_curve,
     shift,
     specific,
+    streams,
     target_facts,
     verdict,
 )  # fmt: skip
@@ -38,6 +39,7 @@ from eeaug.schema.report import VERSION
 from eeaug.search.solver import SETTLED_PER_COUNT, Result
 from eeaug.search.space import Design, Problem
 from eeaug.settings import COSTS, Settings
+from eeaug.settings.contradictions import classes_named
 from eeaug.stages.partition import Stage
 
 __all__ = ["benefit_curve", "build", "metrics_of", "points_of"]
@@ -157,6 +159,8 @@ def build(
     came, split = decided.chosen.segments.handover_bytes[0].astype(int), "choose" if test is None else "test"
     sent = remote.figures(material.network.hardware, stages, passage, came, split)
     unlimited = latency_limit.without(decided)
+    quiet = classes_named("background", settings.goal.background, chosen.classes)
+    stream = streams.block(settings, decided, chosen, material.sequences, test, quiet)
     return {
         "schema_version": VERSION,
         "eeaug": eeaug.__version__,
@@ -231,6 +235,7 @@ def build(
         "int8": int8,
         "c": None if c is None else counted.block(c, decided.chosen, searched.costs, shown[1]["leave_rates"]),
         "verification": {} if checked is None else checked.as_dict(),
+        **({} if stream is None else {"stream": stream}),
     }
 
 

@@ -2,6 +2,7 @@
 
 From first to last:
 
+    strip          one recording, sample by sample
     plot           a plot as SVG
     charts         those of report.json
     glossary       terms and their definitions

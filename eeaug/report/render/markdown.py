@@ -6,7 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 
 from eeaug.report import units
-from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, remote, rho, target
+from eeaug.report.words import (
+    alternatives,
+    battery,
+    counted,
+    details,
+    facts,
+    quantised,
+    remote,
+    rho,
+    streams,
+    target,
+)
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -84,6 +95,18 @@ def _more(report: Report) -> Iterator[str]:
         yield from ("", "**Predicted and measured**", "")
         yield from _table(facts.predictions(report))
         yield from ("", _text(facts.independence_gap(report)))
+    if "stream" in report:
+        yield from ("", f"**{_text(streams.title(report))}**", "")
+        yield from _table(streams.rows(report))
+        for words in (
+            streams.sentence(report),
+            streams.compared(report),
+            streams.decided_by(report),
+            streams.note(report),
+            streams.int8(report),
+        ):
+            if words:
+                yield from ("", _text(words))
     if specific := target.rows(report):
         yield from ("", f"**{_text(target.title(report))}**", "")
         yield from _table(specific)

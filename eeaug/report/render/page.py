@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 import eeaug
 from eeaug.report import units
-from eeaug.report.render import block_picture, charts
+from eeaug.report.render import block_picture, charts, strip
 from eeaug.report.render.charts import Key
 from eeaug.report.render.glossary import Glossary
 from eeaug.report.render.plot import NARROW, WIDE
@@ -35,6 +35,7 @@ from eeaug.report.words import (
     remote,
     reproduce,
     rho,
+    streams,
     target,
 )
 from eeaug.report.words import compare as comparing
@@ -149,6 +150,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         sidecar=reproduce.sidecar(report, manifest), sidecar_name=reproduce.sidecar_name(report),
         versions=reproduce.versions(report, manifest), retargeted="retargeted_from" in manifest, **_paths(report),
         tables=_tables(report), why=no_exit.why(report, place),
+        streams=_streams(report, use),
         sampled=units.sample(report["model"]["input_shape"], inputs),
     )  # fmt: skip
     return _finished(text)
@@ -346,6 +348,19 @@ def _tables(report: Report) -> list[tuple[str, tuple[tuple[str, ...], ...], str]
         if ways := counted.rows(block):
             tables.append((counted.title(block), ways, counted.note(block)))
     return tables
+
+
+def _streams(report: Report, use: Use | None) -> dict[str, Any] | None:
+    if "stream" not in report:
+        return None
+    said = (
+        streams.sentence(report), streams.compared(report), streams.decided_by(report), streams.note(report),
+        streams.int8(report),
+    )  # fmt: skip
+    return {
+        "title": streams.title(report), "rows": streams.rows(report, use), "notes": said,
+        "strip": Markup(strip.svg(report)), "strip_title": streams.strip_title(report),
+    }  # fmt: skip
 
 
 def _times(times: Report) -> list[tuple[str, float]]:

@@ -16,7 +16,18 @@ from rich.text import Text
 from eeaug.report import units
 from eeaug.report.render import tables
 from eeaug.report.render.console import Console
-from eeaug.report.words import alternatives, battery, counted, details, facts, quantised, remote, rho, target
+from eeaug.report.words import (
+    alternatives,
+    battery,
+    counted,
+    details,
+    facts,
+    quantised,
+    remote,
+    rho,
+    streams,
+    target,
+)
 from eeaug.report.words import compare as comparing
 from eeaug.report.words.battery import Use
 from eeaug.report.words.compare import Named
@@ -121,6 +132,18 @@ def _parts(report: Report, write: _Write, width: int, use: Use | None) -> Iterat
         yield from _heading("Predicted and measured", write)
         yield _table(facts.predictions(report), write)
         yield write(facts.independence_gap(report), "dim")
+    if "stream" in report:
+        yield from _heading(streams.title(report), write)
+        yield _table(streams.rows(report, use), write)
+        for words in (
+            streams.sentence(report),
+            streams.compared(report),
+            streams.decided_by(report),
+            streams.note(report),
+            streams.int8(report),
+        ):
+            if words:
+                yield write(words, "dim")
     if rows := target.rows(report):
         yield from _heading(target.title(report), write)
         yield _table(rows, write)

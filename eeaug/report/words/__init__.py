@@ -13,6 +13,7 @@ From first to last:
     details       what went in and how the design was found
     remote        what stages on servers mean
     battery       how long a battery lasts
+    streams       what decides streams, and what that comes to
     reproduce     how to get the same bundle again
     next_steps    commands that make sense now
     no_exit       why nothing leaves early

@@ -22,17 +22,18 @@ def steps(report: Report, place: Path, given: Sequence[str] = ()) -> tuple[tuple
     """
     here, asked = shlex.quote(str(place)), report["settings"]
     possible = []
-    blank = is_blank(report)  # whose bundle has neither classes nor files for devices
+    # whose bundles have no files for devices, and no earlier search to choose from again
+    alone = is_blank(report) or "stream" in asked
     other = looser(report, str(place))
     if other is not None:
         possible.append(other)
-    elif not blank and report["design"]["exits"] and report["promise"]["promise"] == "expected":
+    elif not alone and report["design"]["exits"] and report["promise"]["promise"] == "expected":
         possible.append((f"eeaug certify {here} --data NEW.npz", "prove the budget on field data"))
     written = [kind for kind in ("c-int8", "c") if kind in asked["formats"]]
     if written:
         folder = shlex.quote(str(place / written[0]))
         possible.append((f"make -C {folder} test", "test the C files here"))
-    elif "augment" in given[:1] and not blank and not any(name in DEVICE_FORMATS for name in asked["formats"]):
+    elif "augment" in given[:1] and not alone and not any(name in DEVICE_FORMATS for name in asked["formats"]):
         words = ["eeaug", *(word for word in given if word != "--force"), "--format", "c-int8", "--force"]
         possible.append((shlex.join(words), "C files, with counted times"))
     possible.append(
@@ -46,7 +47,7 @@ def steps(report: Report, place: Path, given: Sequence[str] = ()) -> tuple[tuple
 
 def looser(report: Report, place: str) -> tuple[str, str] | None:
     """The command after which something leaves early, where nothing does as so little could be promised."""
-    option = None if is_blank(report) else _option(report)
+    option = None if is_blank(report) or "stream" in report["settings"] else _option(report)
     if option is None:
         return None
     other = _beside(Path(place), "looser")

@@ -57,7 +57,7 @@ def _changed(report: Report) -> dict[str, Any]:
 def _options(settings: Mapping[str, Any]) -> list[str]:
     words: list[str] = []
     for key, value in settings.items():
-        if key in ("heads", "target_class", "formats"):
+        if key in ("heads", "target_class", "formats", "background"):
             words += [flag(key), ",".join(value)]
         elif isinstance(value, bool):
             words.append(flag(key) if value else flag(key).replace("--", "--no-", 1))

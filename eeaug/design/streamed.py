@@ -1,0 +1,281 @@
+"""A decision with memory for a design: which, on screen; how far it may be opened, on choose.
+
+Where samples are streams, designs are compared by what the best decision with memory saves with each, and to the
+designs that are best without memory come those with one exit that serve memory best: an exit that knows little may
+well tell that nothing has changed. The design without memory is always a candidate, and is told beside the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from eeaug.cascade.outcomes import ClassLimit
+from eeaug.cascade.path import path
+from eeaug.design import refine
+from eeaug.design.promise import Opening, Promise, Terms, Thresholds, nothing
+from eeaug.design.reuse import Answers
+from eeaug.design.screened import saved_of
+from eeaug.search.placing import placements
+from eeaug.search.space import Design, Problem
+from eeaug.settings import Goal
+from eeaug.streams.choose import Candidate, best
+from eeaug.streams.confidence import Confidence
+from eeaug.streams.debounce import Debounce
+from eeaug.streams.kinds import Family, families
+from eeaug.streams.rules import Rule, bytes_of
+from eeaug.streams.sequences import Sequences
+from eeaug.streams.walk import Course, walk
+
+__all__ = [
+    "WORTH",
+    "MemoryTerms",
+    "Streamed",
+    "Tried",
+    "best_within",
+    "course_of",
+    "opened",
+    "single_exits",
+    "tried",
+]
+
+STEPS = 24  # of a path, at which decisions with memory are tried
+SINGLES = 2  # designs with one exit that are compared with the others
+FEW_STEPS = 8  # of a path, at which these are sought among all exits
+FINE_STEPS = 96  # of a path along which a decision is opened
+WORTH = 0.005  # what memory must save more than any design without, as a share of the given model's cost
+
+
+@dataclass(frozen=True)
+class MemoryTerms:
+    """What is asked of decisions.
+
+    ``most``: of so many samples in a row one at least is decided without memory. ``debounce``: answers change after
+    m of n; None: at once.
+    """
+
+    most: int
+    debounce: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, goal: Goal) -> MemoryTerms:
+        return cls(goal.memory, goal.debounce)
+
+    def families(self, course: Course) -> list[Family]:
+        every = families(course, self.most)
+        return every if self.debounce is None else [family.stable(*self.debounce) for family in every]
+
+    def alone(self, course: Course) -> Family:
+        """By confidence alone."""
+        return replace(self, most=1).families(course)[0]
+
+    def judged(self, course: Course) -> Course:
+        """The samples as they are judged: the given model's answers are made as stable as those of the decision.
+
+        Who asks for stable answers has asked for their delay: a budget is of what exits and memory lose besides.
+        """
+        if self.debounce is None:
+            return course
+        alone = replace(course, rows=course.rows.alone)
+        stable = walk([Debounce(Confidence(()), *self.debounce)], alone).answer[0].astype(np.int64)
+        return replace(course, rows=replace(course.rows, given=stable))
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """What a design decides of streams.
+
+    Parameters
+    ----------
+    alone, alone_promise : the decision by confidence alone, and what is promised of it
+    memory, memory_promise : the best one with memory, with the same exits and budget
+    remembers : whether that with memory is the design's
+    course : of the choose samples that say so
+    saved : of the mean cost on choose, as a share of the given model's, alone and with memory
+    best_alone : the same of the best design without memory, which may be another one
+    """
+
+    alone: Rule
+    alone_promise: Promise
+    memory: Rule
+    memory_promise: Promise
+    remembers: bool
+    course: Course
+    saved: tuple[float, float]
+    best_alone: float
+
+    @property
+    def rule(self) -> Rule:
+        return self.memory if self.remembers else self.alone
+
+    @property
+    def promise(self) -> Promise:
+        return self.memory_promise if self.remembers else self.alone_promise
+
+    @property
+    def state_bytes(self) -> int:
+        """Of the state of one stream, in float files."""
+        return bytes_of(self.rule, self.course.exits, self.course.outputs)
+
+
+def course_of(task: Problem, design: Design, answers: Answers, sequences: Sequences, asked: MemoryTerms) -> Course:
+    """The samples of a problem in a design with exits, as they are judged.
+
+    ``answers`` : probabilities of candidates on these samples.
+    """
+    p = answers(design.exits[0])
+    assert p is not None, "a run knows what its heads say"
+    return asked.judged(Course(task.outcomes.rows(design.exits), np.asarray(p, np.float32), sequences))
+
+
+def classes_of(task: Problem, design: Design, course: Course) -> ClassLimit | None:
+    """What every class of the problem may lose, in this design, against the answers that it is judged by."""
+    if task.classes is None:
+        return None
+    limit = task.classes.rows(design.exits)
+    return replace(limit, given=course.rows.baseline_right[limit.samples])
+
+
+def thinned(steps: Sequence[Thresholds], count: int) -> tuple[Thresholds, ...]:
+    """Nothing leaves, then at most ``count`` of the steps, evenly from the first to the last."""
+    chosen = np.unique(np.linspace(0, len(steps) - 1, min(count, len(steps))).round().astype(int))
+    return ((None,) * len(steps[0]), *(steps[i] for i in chosen))
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What decisions save along a path (see screened.saved): ``alone`` without memory, others as ``families``.
+
+    ``families``: the best of those that open memory first, and of those that open thresholds first, by kind: pairs
+    of what they save and the family.
+    """
+
+    alone: float
+    families: tuple[tuple[float, Family], ...]
+
+    @property
+    def memory_first(self) -> float:
+        """What is saved by the best that opens memory first."""
+        return max((saved for saved, family in self.families if family.memory_first), default=0.0)
+
+
+def tried(
+    task: Problem, design: Design, steps: Sequence[Thresholds], course: Course, asked: MemoryTerms, units: int,
+    count: int = STEPS,
+) -> Tried:  # fmt: skip
+    """What decisions save along the path, over a range of drops.
+
+    Parameters
+    ----------
+    steps : the path of the design's thresholds; course : of the samples of ``task``
+    units : how many choose samples there are, or groups of them
+    """
+    costs = task.cost_of(task.segments([design.exits], design.modes))[0]
+    classes = classes_of(task, design, course)
+    listed, few = asked.families(course), thinned(steps, count)
+    rules = [family.along(few) for family in listed]
+    walked = walk([rule for each in rules for rule in each], course)
+    savings, start = [], 0
+    for each in rules:
+        passages = [walked.passage(course.rows, start + i) for i in range(len(each))]
+        fair = passages if classes is None else [p for p in passages if classes.allows(classes.lost(p.right)).all()]
+        savings.append(saved_of(task, fair, costs, units))
+        start += len(each)
+    pairs = [*zip(savings, listed, strict=True)][1:]  # the first is without memory
+    groups = ([pair for pair in pairs if pair[1].memory_first == first] for first in (True, False))
+    return Tried(savings[0], tuple(max(group, key=lambda pair: pair[0]) for group in groups if group))
+
+
+def single_exits(
+    task: Problem, answers: Answers, sequences: Sequences, asked: MemoryTerms, units: int
+) -> list[tuple[Design, tuple[Thresholds, ...]]]:
+    """The SINGLES designs with one exit, with their paths, with which memory saves most."""
+    if task.max_exits < 1 or len(task.pinned) > 1:
+        return []
+    scored = []
+    for exit_ in range(len(task.costs.exits)):
+        designs = [Design((exit_,), way, (None,)) for way in placements(task, 1)]
+        designs = [design for design in designs if refine.fits(task, design)]
+        if not designs or any(at != task.costs.exits[exit_].location for at in task.pinned):
+            continue
+        costs = [task.cost_of(task.segments([design.exits], design.modes))[0] for design in designs]
+        cheapest = int(np.argmin([cost[0] + cost.sum() for cost in costs]))  # as if half of the samples left
+        design = designs[cheapest]
+        course = course_of(task, design, answers, sequences, asked)
+        steps = path(course.rows, costs[cheapest], task.objective.base_cost)
+        if steps:
+            saving = tried(task, design, steps, course, asked, units, FEW_STEPS).memory_first
+            scored.append((-saving, exit_, design, steps))
+    return [(design, steps) for _, _, design, steps in sorted(scored, key=lambda one: one[:2])[:SINGLES]]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A decision as far open as can be promised: what it ``saved`` on choose, of the mean cost."""
+
+    saved: float
+    rule: Rule
+    promise: Promise
+
+
+def opened(family: Family, alone: Opening, course: Course, terms: Terms, budget: float, seed: int) -> Opened:
+    """A family as far open as can be promised on choose; where that is not at all, its first step.
+
+    Parameters
+    ----------
+    alone : the design's path, and the choose samples that prove; course : of the same samples
+    """
+    rules = family.along(thinned(alone.steps, FINE_STEPS))
+    path = along(rules, alone, course)
+    index, promise = path.promised(terms, budget, seed)
+    saved = path.saved(index)
+    if index is None or saved < refine.LEAST_SAVING:
+        return Opened(0.0, rules[0], replace(promise, kept=False, drop=None, error=None))
+    return Opened(saved, rules[index], promise)
+
+
+def along(rules: Sequence[Rule], alone: Opening, course: Course) -> Opening:
+    """Decisions from strict to loose as the steps of a path."""
+    walked = walk(rules, course)
+    decided = tuple(
+        (passage.at, passage.predicted) for passage in map(partial(walked.passage, course.rows), range(len(rules)))
+    )
+    return replace(alone, rows=course.rows, steps=((),) * len(rules), decided=decided)
+
+
+def best_within(
+    task: Problem, designs: Sequence[tuple[Design, Sequence[Thresholds]]], answers: Answers, sequences: Sequences,
+    asked: MemoryTerms,
+) -> tuple[Design, Streamed]:  # fmt: skip
+    """What is best for the objective on the samples themselves, over designs with their paths; nothing is promised.
+
+    All designs have exits.
+    """
+    candidates: list[list[Candidate]] = [[], [], []]  # all, without memory, with memory
+    for design, steps in designs:
+        course = course_of(task, design, answers, sequences, asked)
+        costs = task.cost_of(task.segments([design.exits], design.modes))[0]
+        classes = classes_of(task, design, course)
+        few = thinned(steps, STEPS)
+        alone = asked.alone(course).along((*few, design.thresholds))
+        memory = [rule for family in asked.families(course)[1:] for rule in family.along(few)] or alone
+        for kind, rules in zip(candidates, ([*alone, *memory], alone, memory), strict=True):
+            kind.append(Candidate(course, costs, rules, classes))
+    base = float(candidates[0][0].course.rows.alone.accuracies[0])  # the given model is that of any design
+    value, promise = replace(task.objective, base_accuracy=base).value, nothing(task.objective.budget)
+    chosen = best(candidates[0], value)
+    number = 0 if chosen is None else chosen.candidate
+    rules_of, saved = [], []
+    for kind in candidates[1:]:
+        of = best([kind[number]], value)
+        rules_of.append(candidates[1][number].rules[0] if of is None else kind[number].rules[of.rule])
+        saved.append(0.0 if of is None else 1 - of.cost / task.objective.base_cost)
+    alone_anywhere = best(candidates[1], value)
+    remembers = chosen is not None and chosen.rule >= len(candidates[1][number].rules)
+    course = candidates[0][number].course
+    least = 0.0 if alone_anywhere is None else 1 - alone_anywhere.cost / task.objective.base_cost
+    streams = Streamed(rules_of[0], promise, rules_of[1], promise, remembers, course, (saved[0], saved[1]), least)
+    return designs[number][0], streams

@@ -1,0 +1,174 @@
+"""What a design comes to on streams: with memory, by confidence alone, and the given model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeaug.cascade.learn_then_test import Claim, upper_bound
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
+from eeaug.design.design import Chosen, Decided
+from eeaug.design.streamed import MemoryTerms, Streamed
+from eeaug.network.segments import Segments
+from eeaug.report.content import metrics, promise
+from eeaug.settings import Settings
+from eeaug.settings.contradictions import classes_named
+from eeaug.streams import figures
+from eeaug.streams.kinds import described
+from eeaug.streams.rules import bytes_of
+from eeaug.streams.sequences import Sequences
+from eeaug.streams.walk import Course, walk
+
+__all__ = ["block", "of_int8"]
+
+ERROR = 0.05  # of the bound
+STRIP = 240  # samples of a recording that are shown
+HOUR_S = 3600.0
+
+
+def block(
+    settings: Settings, decided: Decided, chosen: Chosen, sequences: Mapping[str, Sequences], test: Outcomes | None,
+    background: Sequence[int],
+) -> dict[str, Any] | None:  # fmt: skip
+    """The report's block ``stream``; None where there is no decision of streams.
+
+    Parameters
+    ----------
+    test : the m + 1 rows of the design as its stages gave them on test; None: figures are of choose
+    background : numbers of the classes that are no event
+    """
+    streamed = decided.streamed
+    if streamed is None:
+        return None
+    split, course = "choose", streamed.course
+    if test is not None:
+        assert test.first is not None
+        judged = MemoryTerms.of(settings.goal).judged
+        split, course = "test", judged(Course(test, test.first, sequences["test"]))
+    walked = walk([streamed.alone, streamed.memory], course)
+    rows, labels = course.rows, settings.input.labels
+    given = Passage(rows.alone, ())
+    passages = {
+        "given": (given, chosen.baseline_segments),
+        "alone": (walked.passage(rows, 0), chosen.segments),
+        "memory": (walked.passage(rows, 1), chosen.segments),
+    }
+    used = "memory" if streamed.remembers else "alone"
+    claim, remembered = Claim.of(rows, passages[used][0].losses, -1.0), walked.remembered[int(streamed.remembers)]
+    return {
+        "remembers": streamed.remembers,
+        "rule": described(streamed.rule),
+        "rule_alone": described(streamed.alone),
+        "rule_memory": described(streamed.memory),
+        "state_bytes": streamed.state_bytes,
+        "memory_bytes": bytes_of(streamed.memory, course.exits, course.outputs),
+        "refresh": settings.goal.memory,
+        "saved_on_choose": {
+            "alone": streamed.saved[0],
+            "memory": streamed.saved[1],
+            "best_alone": streamed.best_alone,
+        },
+        "background": [chosen.classes[c] for c in background],
+        "split": split,
+        "samples": rows.samples,
+        "sequences": len(course.sequences.lengths),
+        "period_s": settings.goal.period_s,
+        "promise": promise.block(streamed.promise, labels, asked=settings.promise_asked),
+        "promise_memory": promise.block(streamed.memory_promise, labels, asked=settings.promise_asked),
+        "promise_alone": promise.block(streamed.alone_promise, labels, asked=settings.promise_asked),
+        "drop_bound_95": None
+        if test is None
+        else upper_bound(claim, error=ERROR, seed=settings.running.seed, exact=False),
+        "figures": {
+            name: _figures(passage, segments, chosen, course.sequences, background, split, settings.goal.period_s)
+            for name, (passage, segments) in passages.items()
+        },
+        "decided_by": _decided_by(passages[used][0], remembered, rows),
+        "strip": _strip(passages[used][0], remembered, course.sequences),
+    }
+
+
+def of_int8(
+    settings: Settings, chosen: Chosen, streamed: Streamed, sequences: Mapping[str, Sequences],
+    test: Outcomes | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The same of the int8 files, which decide by rules of their own; costs are MACs."""
+    course = streamed.course
+    if test is not None:
+        assert test.first is not None
+        course = MemoryTerms.of(settings.goal).judged(Course(test, test.first, sequences["test"]))
+    rows, split = course.rows, "choose" if test is None else "test"
+    background = classes_named("background", settings.goal.background, chosen.classes)
+    walked = walk([streamed.alone, streamed.memory], course)
+    names = {"alone": 0, "memory": 1}
+    return {
+        "remembers": streamed.remembers,
+        "rule": described(streamed.rule),
+        "state_bytes": bytes_of(streamed.rule, course.exits, course.outputs, int8=True),
+        "promise": promise.block(
+            streamed.promise, settings.input.labels, asked=settings.promise_asked, given_last=False
+        ),
+        "figures": {
+            name: {
+                "accuracy": (passage := walked.passage(rows, i)).accuracy,
+                "mean_macs": passage.mean(chosen.segments.macs[0]),
+                "events": asdict(figures.events(passage.predicted, rows.labels, course.sequences, background)),
+            }
+            for name, i in names.items()
+        },
+        "split": split,
+    }
+
+
+def _figures(
+    passage: Passage, segments: Segments, chosen: Chosen, sequences: Sequences, background: Sequence[int],
+    split: str, period_s: float | None,
+) -> dict[str, Any]:  # fmt: skip
+    counted = metrics.counted(
+        passage, segments, split=split, decision=chosen.decision, classes=chosen.classes, basis=chosen.basis
+    )
+    spent = np.cumsum(segments.macs[0])
+    counts = figures.events(passage.predicted, passage.outcomes.labels, sequences, background)
+    worst, lost = figures.worst_sequence(passage.losses, sequences)
+    hours = None if period_s is None else passage.outcomes.samples * period_s / HOUR_S
+    energy = counted["mean_energy_j"]
+    return {
+        "metrics": counted,
+        "p95_macs": metrics.percentile_latency_s(spent, passage.leave_rates, 0.95),
+        "worst_macs": float(spent[passage.at.max()]),
+        "events": asdict(counts),
+        "false_alarms_per_hour": None if hours is None else counts.false_alarms / hours,
+        "energy_per_hour_j": None if energy is None or period_s is None else energy * HOUR_S / period_s,
+        "worst_sequence": {
+            "name": sequences.names[worst] if sequences.names else str(worst),
+            "samples": int(sequences.lengths[worst]),
+            "drop": lost,
+        },
+    }
+
+
+def _decided_by(passage: Passage, remembered: NDArray[np.bool_], rows: Outcomes) -> dict[str, Any]:
+    """Shares of all samples: by every classifier, and by memory at every early exit."""
+    at = passage.at == np.arange(len(rows.confidence))[:, None]
+    return {
+        "sure": [float(rate) for rate in rows.share(at & ~remembered)],
+        "remembered": [float(rate) for rate in rows.share(at & remembered)[:-1]],
+    }
+
+
+def _strip(passage: Passage, remembered: NDArray[np.bool_], sequences: Sequences) -> dict[str, Any]:
+    """A part of one recording, sample by sample."""
+    labels = passage.outcomes.labels
+    shown = figures.strip(labels, sequences, STRIP)
+    return {
+        "sequence": sequences.names[int(sequences.of[shown[0]])] if sequences.names else "",
+        "labels": [int(c) for c in labels[shown]],
+        "answers": [int(c) for c in passage.predicted[shown]],
+        "exits": [int(k) for k in passage.at[shown]],
+        "remembered": [bool(one) for one in remembered[shown]],
+    }

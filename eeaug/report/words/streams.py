@@ -1,0 +1,156 @@
+"""What every rendering says of streams: the decision, what it comes to, and what memory would have brought."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from eeaug.report.units import at_most, joules, macs, points, relative, seconds, share, size
+from eeaug.report.words import battery
+from eeaug.report.words.battery import Use
+from eeaug.report.words.facts import Report
+from eeaug.settings import COSTS
+
+__all__ = ["compared", "decided_by", "int8", "note", "rows", "sentence", "strip_title", "title"]
+
+_KINDS = {"confidence": "confidence alone", "difference": "difference detection", "patience": "temporal patience"}
+
+
+def title(report: Report) -> str:
+    stream = report["stream"]
+    unseen = "" if stream["split"] == "test" else ", on which decisions were chosen (not measured)"
+    return (
+        f"On streams: {stream['samples']:,} {stream['split']} samples in {stream['sequences']:,} sequences{unseen}"
+    )
+
+
+def sentence(report: Report) -> str:
+    """What decides streams, what it saves, and what confidence alone or memory would."""
+    stream, figures = report["stream"], report["stream"]["figures"]
+    memory, alone = (_saving(figures[name]["metrics"], figures) for name in ("memory", "alone"))
+    if stream["remembers"]:
+        state = f"{size(stream['state_bytes'])} of state for each stream"
+        return f"Streams are decided by {_rule(stream['rule'])}, {state}: {memory}; by confidence alone {alone}."
+    if stream["rule_memory"] == stream["rule_alone"]:
+        return f"Streams are decided by {_rule(stream['rule'])}: {alone}; no memory was allowed (--refresh 1)."
+    tried = _rule(stream["rule_memory"])
+    return (
+        f"Streams are decided by {_rule(stream['rule'])}: {alone}. Memory brings too little here: the best, "
+        f"{tried}, comes to {memory}."
+    )
+
+
+def _saving(metrics: Report, figures: Report) -> str:
+    given = figures["given"]["metrics"]
+    change = relative(given["mean_macs"], metrics["mean_macs"])
+    return f"{change} mean MACs, {points(metrics['accuracy'] - given['accuracy'])} of accuracy"
+
+
+def _rule(rule: Report) -> str:
+    """A decision with its parameters."""
+    if rule["kind"] == "debounce":
+        return f"{_rule(rule['of'])}, answers changed by {rule['wanted']} of {rule['window']}"
+    words = _KINDS[rule["kind"]]
+    if rule["kind"] == "difference":
+        words += f" (within {rule['distance']:.4g}, for at most {rule['most']} samples)"
+    if rule["kind"] == "patience":
+        words += f" (after {rule['times']} in a row, for at most {rule['most']} samples)"
+    return words
+
+
+def note(report: Report) -> str:
+    """What is promised of the decision, and what test samples bound."""
+    stream = report["stream"]
+    bound = stream["drop_bound_95"]
+    known = (
+        "" if bound is None else f" From the test sequences alone: at most {at_most(bound)}, with 95 % confidence."
+    )
+    return str(stream["promise"]["statement"]) + ("" if bound is None else known)
+
+
+def compared(report: Report) -> str:
+    """What is saved on choose, and what the best design without memory would save."""
+    saved = report["stream"]["saved_on_choose"]
+    ways = "with these exits {} without memory, {} with memory; with the best design without memory {}"
+    shares = (share(saved[name]) for name in ("alone", "memory", "best_alone"))
+    cost = COSTS[report["settings"]["objective"]].words
+    return f"Saved of the {cost} on the calibration set, as far as is promised: {ways.format(*shares)}."
+
+
+def decided_by(report: Report) -> str:
+    """What decided which share of the samples."""
+    shares, exits = report["stream"]["decided_by"], report["design"]["exits"]
+    parts = [
+        f"{share(sure)} by the exit at {exit_['location']}, {share(remembered)} there from memory"
+        for exit_, sure, remembered in zip(exits, shares["sure"], shares["remembered"], strict=False)
+    ]
+    return f"Of all samples {'; '.join([*parts, share(shares['sure'][-1]) + ' by the last classifier'])}."
+
+
+def int8(report: Report) -> str:
+    """What the int8 files decide, and what that comes to; empty where there are none."""
+    files = report["stream"].get("int8")
+    if files is None:
+        return ""
+    figures = files["figures"]["memory" if files["remembers"] else "alone"]
+    given = report["stream"]["figures"]["given"]["metrics"]
+    return (
+        f"The int8 files decide streams by {_rule(files['rule'])}, {size(files['state_bytes'])} of state: "
+        f"{_saving(figures, report['stream']['figures'])} against the given model"
+        f" ({share(given['accuracy'])})."
+    )
+
+
+def strip_title(report: Report) -> str:
+    strip = report["stream"]["strip"]
+    return f"{len(strip['labels'])} samples of sequence {strip['sequence']}"
+
+
+def rows(report: Report, use: Use | None = None) -> tuple[tuple[str, ...], ...]:
+    """Header and rows: the given model, confidence alone, and the best decision with memory."""
+    stream = report["stream"]
+    shown = [stream["figures"][name] for name in ("given", "alone", "memory")]
+    stable = stream["rule"]["kind"] == "debounce"
+    given = "given model, as stable" if stable else "given model"
+    mark = [" ←" if used else "" for used in (not stream["remembers"], stream["remembers"])]
+
+    def row(name: str, text: Callable[[Any], str], *keys: str) -> tuple[str, ...]:
+        values = []
+        for each in shown:
+            value: Any = each
+            for key in keys:
+                value = value[key]
+            values.append(text(value))
+        return name, *values
+
+    def count(value: int | None) -> str:
+        return "none" if value is None else f"{value:,}"
+
+    def decimal(value: float | None) -> str:
+        return "none" if value is None else f"{value:.2f}"
+
+    table = [
+        ("", given, f"confidence alone{mark[0]}", f"with memory{mark[1]}"),
+        row("accuracy", share, "metrics", "accuracy"),
+        row("mean MACs", macs, "metrics", "mean_macs"),
+        row("p95 MACs", macs, "p95_macs"),
+        row("most MACs", macs, "worst_macs"),
+        row("mean latency", seconds, "metrics", "mean_latency_s"),
+        row("worst latency", seconds, "metrics", "worst_latency_s"),
+        row("mean energy", joules, "metrics", "mean_energy_j"),
+        row("events", count, "events", "events"),
+        row("missed", count, "events", "missed"),
+        row("late", count, "events", "late"),
+        row("mean delay, samples", decimal, "events", "delay_mean"),
+        row("p95 delay, samples", count, "events", "delay_p95"),
+        row("false alarms", count, "events", "false_alarms"),
+    ]
+    if stream["period_s"] is not None:
+        table.append(row("false alarms an hour", decimal, "false_alarms_per_hour"))
+        table.append(row("energy an hour", joules, "energy_per_hour_j"))
+    if use is not None:
+        lives = (battery.life_text(battery.life_s(report, each["metrics"], use)) for each in shown)
+        table.append(("battery life", *lives))
+    worst = [each["worst_sequence"] for each in shown]
+    table.append(("drop of the worst sequence", *(points(each["drop"], signed=False) for each in worst)))
+    return tuple(table)

@@ -1,0 +1,187 @@
+"""Decisions with memory in C: the same as in Python over ten thousand samples, for every kind."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tools import needs_host
+
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.output import STEP as PER_STEP
+from eeaug.cascade.output import Decision, Quantised
+from eeaug.export.c import decisions, stream_source, toolchain
+from eeaug.export.c.arithmetic import FLOAT
+from eeaug.export.c_int8 import decisions as int8_decisions
+from eeaug.streams.confidence import Confidence
+from eeaug.streams.debounce import Debounce
+from eeaug.streams.difference import DifferenceDetection
+from eeaug.streams.kinds import in_steps
+from eeaug.streams.patience import Patience
+from eeaug.streams.rules import bytes_of
+from eeaug.streams.sequences import Sequences
+from eeaug.streams.walk import Course, walk
+
+STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+SAMPLES, EXITS = 10_000, 2
+compiler = toolchain.host()
+
+MAIN = """
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#define OUTPUTS {outputs}
+#define NET_STAGES 3
+typedef struct {{ int32_t predicted; int32_t exit; float confidence; }} net_result;
+{declared}
+{code}
+int main(void)
+{{
+    static float p[NET_STAGES][OUTPUTS];
+    static net_stream state;
+    int32_t fresh;
+    printf("%u\\n", (unsigned)sizeof state);
+    while (fread(&fresh, sizeof fresh, 1, stdin) == 1 && fread(p, sizeof p, 1, stdin) == 1) {{
+        net_result result;
+        int how = STAYS;
+        if (fresh) {{
+            net_stream_reset(&state);
+        }}
+        for (int32_t k = 0; how == STAYS; ++k) {{
+            how = stream_decided(&state, p[k], k, &result);
+        }}
+        printf("%d %d %d\\n", (int)result.exit, (int)result.predicted, how == REMEMBERED);
+    }}
+    return 0;
+}}
+"""
+
+
+def lasting(decision: Decision) -> np.ndarray:
+    """Probabilities (EXITS + 1, SAMPLES, outputs) that stay about the same for a while; some are equal."""
+    rng = np.random.default_rng(0)
+    scene = np.repeat(rng.normal(0, 2, (EXITS + 1, SAMPLES // 8, decision.outputs)), 8, axis=1)
+    z = scene + rng.normal(0, 0.3, scene.shape)
+    if decision.kind == "softmax":
+        p = np.exp(z - z.max(-1, keepdims=True))
+        p /= p.sum(-1, keepdims=True)
+    else:
+        p = 1 / (1 + np.exp(-z))
+    p[:, 5::11] = p[:, 4:-1:11]
+    return np.asarray(p, np.float32)
+
+
+STEP, LOWER = (0.8, None), (0.45, 0.6)
+RULES: list[Any] = [
+    Confidence(STEP),
+    DifferenceDetection(STEP, 0.05, 12),
+    DifferenceDetection((None, 0.7), 0.0, 65_535),
+    DifferenceDetection(STEP, 1.0, 1),
+    Patience(STEP, LOWER, 2, 9),
+    Patience((None, None), (None, 0.5), 255, 400),
+    Debounce(Confidence(STEP), 2, 3),
+    Debounce(DifferenceDetection(STEP, 0.1, 7), 3, 5),
+    Debounce(Patience(STEP, LOWER, 1, 32), 1, 1),
+]
+
+
+SEQUENCES = np.arange(SAMPLES) * 7 // SAMPLES
+
+
+def course(decision: Decision, p: np.ndarray) -> Course:
+    answers = [decision.answers(each) for each in p]
+    rows = Outcomes(np.array([c for c, _ in answers]), np.array([a for _, a in answers]), np.zeros(SAMPLES, int))
+    return Course(rows, p[0], Sequences(SEQUENCES))
+
+
+def decided_by(folder: Path, text: str, numbers: np.ndarray) -> tuple[np.ndarray, int]:
+    """Where each sample leaves, its answer, whether from memory; and the size of a state."""
+    source, program = folder / "main.c", folder / "main"
+    source.write_text(text)
+    assert compiler is not None
+    subprocess.run([compiler, "-O2", *STRICT, str(source), "-lm", "-o", str(program)], check=True)
+    fresh = np.concatenate([[True], SEQUENCES[1:] != SEQUENCES[:-1]]).astype("<i4")
+    given = b"".join(fresh[i].tobytes() + numbers[:, i].tobytes() for i in range(SAMPLES))
+    size, *said = subprocess.run([str(program)], input=given, capture_output=True, check=True).stdout.split(b"\n")
+    return np.array([line.split() for line in said if line], int), int(size)
+
+
+CASES = [*((rule, "softmax") for rule in RULES), *((RULES[i], "binary") for i in (1, 4, 7))]
+NAMES = [f"{rule.kind}-{kind}-{i}" for i, (rule, kind) in enumerate(CASES)]
+
+
+@needs_host
+@pytest.mark.parametrize(("rule", "kind"), CASES, ids=NAMES)
+def test_ten_thousand_samples(tmp_path: Path, rule: Any, kind: str) -> None:
+    decision = Decision(kind, 4 if kind == "softmax" else 2)
+    parts = (decisions.sure(decision), decisions.confidence(decision), decisions.predicted(decision))
+    sizes = EXITS, decision.outputs
+    code = [*parts, stream_source.defined(rule, *sizes, "net", FLOAT)]
+    declared = stream_source.declared(rule, *sizes, "net", FLOAT)
+    text = MAIN.format(outputs=decision.outputs, declared=declared, code="\n\n".join(code))
+    p = lasting(decision)
+    decided, size = decided_by(tmp_path, text, p.astype("<f4"))
+    walked = walk([rule], course(decision, p))
+    assert size == (bytes_of(rule, *sizes) or 1)
+    np.testing.assert_array_equal(decided[:, 0], walked.at[0])
+    np.testing.assert_array_equal(decided[:, 1], walked.answer[0])
+    np.testing.assert_array_equal(decided[:, 2], walked.remembered[0])
+
+
+INT8 = """
+#include <limits.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#define OUTPUTS {outputs}
+#define NET_STAGES 3
+typedef struct {{ int32_t predicted; int32_t exit; int8_t confidence; }} net_result;
+{declared}
+{code}
+int main(void)
+{{
+    static int8_t q[NET_STAGES][OUTPUTS];
+    static net_stream state;
+    int32_t fresh;
+    printf("%u\\n", (unsigned)sizeof state);
+    while (fread(&fresh, sizeof fresh, 1, stdin) == 1 && fread(q, sizeof q, 1, stdin) == 1) {{
+        net_result result;
+        int how = STAYS;
+        if (fresh) {{
+            net_stream_reset(&state);
+        }}
+        for (int32_t k = 0; how == STAYS; ++k) {{
+            int32_t p[OUTPUTS];
+            shares(q[k], p);
+            how = stream_decided(&state, p, k, &result);
+        }}
+        printf("%d %d %d\\n", (int)result.exit, (int)result.predicted, how == REMEMBERED);
+    }}
+    return 0;
+}}
+"""
+
+
+@needs_host
+@pytest.mark.parametrize(("given", "kind"), CASES, ids=NAMES)
+def test_ten_thousand_samples_in_integers(tmp_path: Path, given: Any, kind: str) -> None:
+    decision = Quantised(kind, 4 if kind == "softmax" else 2)
+    rule, arithmetic, sizes = in_steps(given, PER_STEP), int8_decisions._INT8, (EXITS, decision.outputs)
+    code = [arithmetic.decisions(decision, False), stream_source.defined(rule, *sizes, "net", arithmetic)]
+    declared = stream_source.declared(rule, *sizes, "net", arithmetic)
+    q = np.clip(np.round(lasting(decision) / PER_STEP) - 128, -128, 127).astype(np.int8)
+    p = (q.astype(np.float32) + 128) * np.float32(PER_STEP)
+    text = INT8.format(outputs=decision.outputs, declared=declared, code="\n\n".join(code))
+    decided, size = decided_by(tmp_path, text, q)
+    walked = walk([rule], course(decision, p))
+    assert size == (bytes_of(rule, *sizes, int8=True) or 1)
+    np.testing.assert_array_equal(decided[:, 0], walked.at[0])
+    np.testing.assert_array_equal(decided[:, 1], walked.answer[0])
+    np.testing.assert_array_equal(decided[:, 2], walked.remembered[0])
