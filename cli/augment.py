@@ -240,7 +240,8 @@ EXAMPLES = {
 @click.option(
     "--dask",
     metavar="ADDRESS",
-    help="Extract features on this Dask cluster (tcp://host:8786); needs the extra eeaug[distributed].",
+    help="Extract features and train heads on this Dask cluster (tcp://host:8786); needs the extra "
+    "eeaug[distributed].",
 )
 @click.option(
     "--cache-dir",

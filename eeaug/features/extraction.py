@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,13 @@ from eeaug.backbone.model import Classifier
 from eeaug.data import Preprocessing, View
 from eeaug.errors import InputError
 from eeaug.features import shards
+from eeaug.features.cluster import Cluster
 from eeaug.features.columns import Layout, Rows
 from eeaug.features.extractor import Wanted, extractor, halved
 from eeaug.support import cache, checksums
 from eeaug.support.cache import PARTIAL, Cache
 
-__all__ = ["Extraction", "Features", "Workers"]
+__all__ = ["Extraction", "Features"]
 
 FORMAT = 5  # of the cached files; part of their key
 SUMS = "sums.npy"  # CRC-32 by shard and file, in the order of names; UNKNOWN: not finished
@@ -53,12 +54,6 @@ class Features:
     labels: NDArray[np.int64]
 
 
-class Workers(Protocol):
-    """Where shards are computed other than here: yields (index of the shard, its tensors) in any order."""
-
-    def __call__(self, tasks: Iterable[tuple[int, tuple[Any, ...]]]) -> Iterator[tuple[int, list[Any]]]: ...
-
-
 @dataclass(frozen=True)
 class Extraction:
     """The frozen backbone over the data, with a memory.
@@ -66,7 +61,7 @@ class Extraction:
     Parameters
     ----------
     folder : of this model, as ``Cache.network`` gives it
-    workers : computes shards elsewhere; None: here, with ``threads``
+    workers : compute shards elsewhere; None: here, with ``threads``
     sound : files that agree with their checksums, as far as this run has looked
     looks : features that are there are read and compared with their checksums before they are used
     """
@@ -76,7 +71,7 @@ class Extraction:
     cache: Cache
     folder: Path
     threads: int
-    workers: Workers | None = None
+    workers: Cluster | None = None
     sound: set[Path] = field(default_factory=set, compare=False, repr=False)
     looks: bool = True
 
@@ -228,7 +223,7 @@ class Extraction:
         progress(samples, len(view))
         try:
             if self.workers is not None:
-                for i, tensors in self.workers((i, task(i)) for i in left):
+                for i, tensors in self.workers.shards((i, task(i)) for i in left):
                     write(starts[i], tensors, first=True)
                     finish(i)
                     samples += len(tensors[0])

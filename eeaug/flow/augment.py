@@ -19,7 +19,7 @@ from eeaug.export import formats, rehearsal, verify
 from eeaug.export.int8 import int8_cascade
 from eeaug.features import cluster
 from eeaug.flow import finetune, handover, outlook, remembered, streams
-from eeaug.flow.prepare import Ready, prepare
+from eeaug.flow.prepare import Ready, prepare, start_frameworks
 from eeaug.flow.write_bundle import deliver
 from eeaug.heads import judge, train_all
 from eeaug.heads.candidates import Candidates
@@ -62,7 +62,9 @@ def _augment(settings: Settings, progress: Progress) -> tuple[dict[str, Any], di
     formats.check_possible(settings.running.formats, target)
     handover.check_possible(settings, target)
     rehearsal.begin(settings.running.formats)
-    with cluster.workers(settings.running.dask) as workers:
+    running = settings.running
+    begin = partial(start_frameworks, running.threads, running.seed)
+    with cluster.workers(running.dask, begin, progress.caution) as workers:
         ready = prepare(settings, progress, workers)
         if int8_cascade.FORMAT in settings.running.formats:
             int8_cascade.check_ending(ready.network.classifier)

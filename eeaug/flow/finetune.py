@@ -225,7 +225,8 @@ def _train(
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0)
     optimizer.build(whole.trainable_variables)
     weights = {partition.FINAL: 1.0, **{partition.exit_name(t): exit_weight for t in exits}}
-    targets = source.targets if training.recipe == "trecx" else source.distilled
+    lesson = source.lesson
+    targets = lesson.targets if training.recipe == "trecx" else lesson.distilled
     softmax = source.classifier.decision.kind == "softmax"
     cross_entropy = keras.losses.CategoricalCrossentropy() if softmax else keras.losses.BinaryCrossentropy()
 

@@ -19,7 +19,7 @@ from eeaug.data import Data, Part, Splits, plausibility
 from eeaug.design import problem
 from eeaug.design.network import Network
 from eeaug.errors import ConversionError, EeaugError
-from eeaug.features import Extraction, Workers
+from eeaug.features import Cluster, Extraction
 from eeaug.flow import blank, streams
 from eeaug.frameworks import onnx_agreement
 from eeaug.hardware import Hardware, idle
@@ -60,10 +60,10 @@ class Ready:
         return _flat(self.dense, self.maps)
 
 
-def prepare(settings: Settings, progress: Progress, workers: Workers | None = None) -> Ready:
+def prepare(settings: Settings, progress: Progress, workers: Cluster | None = None) -> Ready:
     """Read and check everything; cheap, and all that can be refused is refused here.
 
-    ``workers`` extract features; None: this process does.
+    ``workers`` extract features and train heads; None: this process does.
     """
     asked, goal, running = settings.input, settings.goal, settings.running
     labelled = asked.labels == "given"

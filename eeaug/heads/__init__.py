@@ -23,6 +23,8 @@ A line of code here may touch features, weights and Keras, never a threshold or 
     maps         convolutional heads on whole maps, trained by TensorFlow
     store        trained heads that earlier runs have left
     judge        what screen says of heads
+    calibrated   heads as stages have them
+    together     heads of one location that train together, here or on a worker of a cluster
     train_all    from locations to trained heads with their outcomes
     ahead        what is still to be trained, and how long that takes
 """

@@ -180,7 +180,7 @@ def _tried(
         for at in spread(places, TRIED, offer.macs) if len(places) > TRIED else places:
             heads = [head for head in dense_heads[at] if len(head.dense) == 1 and not head.earlier]
             if heads:
-                targets = partial(few.source.distilled, few.fit)
+                targets = partial(few.source.lesson.distilled, few.fit)
                 for one in dense.train(heads, few.fit, targets, few.screen, plan, set, judge.loss):
                     answers = partial(dense.predict, one, few.screen)
                     judged.append(Judged(one, answers, answers))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +21,12 @@ from eeaug.heads.layers import Head
 from eeaug.heads.pooled import Values, joined, pooled, read, source
 from eeaug.heads.training import Keep, Plan, Targets, Trained
 
-__all__ = ["predict", "threads", "train"]
+__all__ = ["one_thread", "predict", "threads", "train"]
 
 PREDICTED_ROWS = 8192  # rows read at once for predictions
+_COUNTING = Lock()
+_INSIDE: list[None] = []  # a mark for each thread
+_LIMITS: list[Any] = []
 
 
 def train(
@@ -63,12 +68,29 @@ def predict(trained: Trained, features: Features) -> Values:
 
 
 @contextmanager
-def threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that do not share BLAS's own: what each computes depends on nothing else."""
+def one_thread() -> Iterator[None]:
+    """BLAS does not use threads of its own as long as any thread is in here: what each computes depends on nothing
+    else."""
     import scipy.linalg  # noqa: F401 (it brings a BLAS of its own, and only what is loaded is limited)
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(count) as pool:
+    with _COUNTING:
+        if not _INSIDE:
+            _LIMITS.append(threadpool_limits(1, user_api="blas"))
+        _INSIDE.append(None)
+    try:
+        yield
+    finally:
+        with _COUNTING:
+            _INSIDE.pop()
+            if not _INSIDE:
+                _LIMITS.pop().restore_original_limits()
+
+
+@contextmanager
+def threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads in which BLAS has one each."""
+    with one_thread(), ThreadPoolExecutor(count) as pool:
         try:
             yield pool
         except BaseException:

@@ -6,22 +6,21 @@ promise most beside them. What an earlier run has left is not done again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade import temperature
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.data import View
 from eeaug.data.plausibility import Seen
 from eeaug.features import Features, Wanted
-from eeaug.heads import dense, maps, moving, selection, store, training
+from eeaug.heads import calibrated, maps, moving, selection, store, together, training
 from eeaug.heads.candidates import Candidates
 from eeaug.heads.judge import Judge
 from eeaug.heads.layers import Head
@@ -29,6 +28,7 @@ from eeaug.heads.packing import Offer
 from eeaug.heads.planning import dense_plan, map_plan
 from eeaug.heads.store import Judged
 from eeaug.heads.supervision import Source
+from eeaug.heads.together import Common, Group, Outcome
 from eeaug.heads.training import Plan
 from eeaug.network.locations import Location
 from eeaug.settings import Effort
@@ -36,7 +36,6 @@ from eeaug.support.progress import Progress, counted
 
 __all__ = ["HeadWork", "search", "sources", "worth_training"]
 
-COLDEST = 0.5  # a lower temperature would press most confidences of a good exit to 1, where none tells them apart
 WORTH_SAYING = 100_000_000  # bytes on disk
 # Half precision for what only training reads; thresholds are found on full precision. choose first: the given
 # model's accuracy is on it.
@@ -97,14 +96,14 @@ def search(
         front = {*selection.front(heads, right), *selection.front(heads, in_field)}
         kept = [one for one in ordered if one.trained.head in front]
     choose = work.answers("choose")
-    calibrated = [_deployed(source, _calibrated(source, one, screen)) for one in kept]
+    final = [calibrated.deployed(source, calibrated.calibrated(source, one, screen)) for one in kept]
     return Candidates(
-        tuple(one.trained for one in calibrated),
-        _outcomes(source, splits.screen, screen, [one.screen for one in calibrated]),
-        _outcomes(source, splits.choose, choose, [one.choose for one in calibrated]),
+        tuple(one.trained for one in final),
+        _outcomes(source, splits.screen, screen, [one.screen for one in final]),
+        _outcomes(source, splits.choose, choose, [one.choose for one in final]),
         sum(map(len, [*groups, *places, limited])),
-        lambda i: np.asarray(screen.probabilities if i < 0 else calibrated[i].screen()),
-        lambda i: np.asarray(choose.probabilities if i < 0 else calibrated[i].choose()),
+        lambda i: np.asarray(screen.probabilities if i < 0 else final[i].screen()),
+        lambda i: np.asarray(choose.probabilities if i < 0 else final[i].choose()),
         _seen(source, screen),
     )
 
@@ -136,32 +135,6 @@ def _seen(source: Source, screen: Features) -> Seen | None:
 def _order(judged: Judged) -> tuple[int, int, str]:
     head = judged.trained.head
     return head.location.after, head.macs, head.name
-
-
-def _calibrated(source: Source, judged: Judged, screen: Features) -> Judged:
-    """The head with a temperature in its last layer, fitted on screen: choose only says how well it does."""
-    decision, weights = source.decision, source.weights(source.labels(screen))
-    fitted = temperature.temperature(judged.screen(), source.codes(screen), decision, weights)
-    heat = max(COLDEST, fitted)
-    return replace(
-        judged,
-        trained=training.folded(judged.trained, heat),
-        screen=lambda: temperature.tempered(judged.screen(), decision, heat),
-        choose=lambda: temperature.tempered(judged.choose(), decision, heat),
-    )
-
-
-def _deployed(source: Source, judged: Judged) -> Judged:
-    """The head as stages have it, with an output for every class."""
-    specific = source.specific
-    if specific is None:
-        return judged
-    return replace(
-        judged,
-        trained=specific.deployed(judged.trained),
-        screen=lambda: specific.widened(judged.screen()),
-        choose=lambda: specific.widened(judged.choose()),
-    )
 
 
 def _outcomes(
@@ -258,32 +231,42 @@ class HeadWork:
 
     def dense(self, groups: Sequence[Sequence[Head]], judge: Judge) -> list[Judged]:
         """Trained dense heads of all groups, a group to a thread."""
-        plan, features = self.dense_plan, self.features
-        lacking, unanswered = self.lacking(groups, plan), self.unanswered(groups, plan)
-        # read here: NumPy parses headers by Python's compiler, which several threads at once may confuse
-        files = {id(heads): self.file(heads, plan) for heads in unanswered}
-        known = {id(heads): store.trained(files[id(heads)], heads) for heads in unanswered if heads not in lacking}
-
-        def work(heads: Sequence[Head]) -> None:
-            if heads in lacking:
-                fit, screen = features["fit"], features["screen"]
-                keep = partial(judge.promising, heads)
-                targets = partial(self.source.distilled, fit)
-                trained = dense.train(heads, fit, targets, screen, plan, keep, judge.loss)
-                store.save(files[id(heads)], heads, trained, [dense.predict(t, screen) for t in trained])
+        todo = self.todo(groups, self.dense_plan, maps=False)
+        todo.sort(key=lambda group: group.macs, reverse=True)  # none waits long
+        if todo:
+            workers = self.source.extraction.workers
+            given = self.common(judge), todo, self.features
+            if workers is None:
+                done = together.in_threads(*given, self.source.extraction.threads, self.save)
             else:
-                trained = known[id(heads)]
-            answers = [dense.predict(t, features["choose"]) for t in trained]
-            store.save_answers(self.answers_file(heads, plan), trained, answers)
+                done = together.on_workers(*given, workers, self.save)
+            self.counted(todo, done, _count(_heads(todo), "dense head"))
+        return self.loaded(groups, self.dense_plan)
 
-        if unanswered:
-            step, detail = "heads" if lacking else "answers", _count(sum(map(len, unanswered)), "dense head")
-            unanswered.sort(key=lambda heads: sum(head.macs for head in heads), reverse=True)  # none waits long
-            with self.progress.step(step, detail), dense.threads(self.source.extraction.threads) as pool:
-                running = {pool.submit(work, heads): sum(head.macs for head in heads) for heads in unanswered}
-                for one in counted(as_completed(running), sum(running.values()), running.__getitem__):
-                    one.result()
-        return self.loaded(groups, plan)
+    def counted(self, groups: Sequence[Group], done: Generator[Group, None, None], detail: str) -> None:
+        """Groups in any order, as a step of the run."""
+        step = "heads" if any(group.known is None for group in groups) else "answers"
+        with self.progress.step(step, detail), closing(done):
+            for _ in counted(done, sum(group.macs for group in groups), lambda group: group.macs):
+                pass
+
+    def common(self, judge: Judge) -> Common:
+        labels = self.features["fit"].labels if "fit" in self.features else np.zeros(0, np.int64)
+        return Common(self.source.lesson, judge, labels)
+
+    def todo(self, groups: Sequence[Sequence[Head]], plan: Plan, *, maps: bool) -> list[Group]:
+        """Groups that are to be trained, or asked what they say of choose."""
+        lacking = self.lacking(groups, plan)
+        # read here: NumPy parses headers by Python's compiler, which several threads at once may confuse
+        return [
+            Group(heads, plan, maps, None if heads in lacking else store.trained(self.file(heads, plan), heads))
+            for heads in self.unanswered(groups, plan)
+        ]
+
+    def save(self, group: Group, outcome: Outcome) -> None:
+        if outcome.screen is not None:
+            store.save(self.file(group.heads, group.plan), group.heads, outcome.trained, outcome.screen)
+        store.save_answers(self.answers_file(group.heads, group.plan), outcome.trained, outcome.choose)
 
     def lacking(self, groups: Sequence[Sequence[Head]], plan: Plan) -> list[Sequence[Head]]:
         """Groups that are to be trained."""
@@ -303,27 +286,30 @@ class HeadWork:
         return [one for heads, of in zip(groups, files, strict=True) for one in store.load(*of, heads)]
 
     def maps(self, groups: Sequence[Sequence[Head]], judge: Judge) -> list[Judged]:
-        """Trained convolutional heads, a location after the other; maps that had no room come one by one."""
-        plan = self.map_plan
-        lacking = self.lacking(groups, plan)
-        for heads in self.unanswered(groups, plan):
-            name, source, file = heads[0].location.name, training.wanted(heads[0]), self.file(heads, plan)
-            parts = list(PARTS) if heads in lacking else ["choose"]
-            if any(part not in self.features or source.key not in self.features[part].tensors for part in parts):
-                self.extract([source], parts, f"whole maps at {name}")
-            detail = f"{_count(len(heads), 'convolutional head')} at {name}"
-            with self.progress.step("heads" if heads in lacking else "answers", detail):
-                if heads in lacking:
-                    fit, screen = self.features["fit"], self.features["screen"]
-                    trained = maps.train(
-                        heads, fit, partial(self.source.distilled, fit), screen, plan,
-                        partial(judge.promising, heads), self.progress.advance, moving=self.moving,
-                    )  # fmt: skip
-                    store.save(file, heads, trained, [maps.predict(t, screen) for t in trained])
-                trained = store.trained(file, heads)
-                answers = [maps.predict(t, self.features["choose"]) for t in trained]
-                store.save_answers(self.answers_file(heads, plan), trained, answers)
-        return self.loaded(groups, plan)
+        """Trained convolutional heads; on workers all locations side by side whose maps have room at once."""
+        ready: list[Group] = []
+        for group in self.todo(groups, self.map_plan, maps=True):
+            parts, source = PARTS if group.known is None else ["choose"], training.wanted(group.heads[0])
+            if not self.has(parts, [source]):
+                self.train_maps(ready, judge)
+                ready = []
+                self.extract([source], list(parts), f"whole maps at {group.heads[0].location.name}")
+            ready.append(group)
+        self.train_maps(ready, judge)
+        return self.loaded(groups, self.map_plan)
+
+    def train_maps(self, groups: Sequence[Group], judge: Judge) -> None:
+        common, workers = self.common(judge), self.source.extraction.workers
+        groups = [group if group.known is not None else replace(group, moving=self.moving) for group in groups]
+        if workers is None:
+            for group in groups:
+                detail = f"{_count(len(group.heads), 'convolutional head')} at {group.heads[0].location.name}"
+                with self.progress.step("answers" if group.known is not None else "heads", detail):
+                    self.save(group, together.trained(common, group, self.features, self.progress.advance))
+        elif groups:
+            groups.sort(key=lambda group: sum(selection.training_s(head, 1) for head in group.heads), reverse=True)
+            detail = f"{_count(_heads(groups), 'convolutional head')} at {_count(len(groups), 'location')}"
+            self.counted(groups, together.on_workers(common, groups, self.features, workers, self.save), detail)
 
     @cached_property
     def moving(self) -> tuple[bool, ...]:
@@ -384,6 +370,10 @@ class HeadWork:
 def sources(groups: Iterable[Sequence[Head]]) -> list[Wanted]:
     """What these heads read, each once."""
     return list(dict.fromkeys(want for heads in groups for head in heads for want in training.sources(head)))
+
+
+def _heads(groups: Iterable[Group]) -> int:
+    return sum(len(group.heads) for group in groups)
 
 
 def _count(number: int, what: str) -> str:

@@ -103,13 +103,7 @@ class Cascade:
         if runtime == "keras" and needed is not None and not custom_objects and manifest.files is not None:
             given = f"custom_objects={needed.names_of_files}"
             raise needed.needed_by(f"{directory}: its Keras stages have", [given, "(runtime 'onnx' needs none)"])
-        far = None if not remote else opened(decision, stages, remote, deadline_s)
-        if deadline_s is not None and far is None:
-            raise InputError("--deadline: needs a server, --remote PROCESSOR=URL")
-        if far is not None and runtime == runners.INT8:
-            raise InputError(
-                f"--remote: servers run float stages, the runtime {runtime!r} has int8 tensors to hand over"
-            )
+        far = opened(decision, stages, remote or {}, deadline_s, runtime)
         sessions = runners.opened(runtime, asked, None if far is None else far.near)
         if runtime == runners.INT8:
             decision, points = Quantised(**decision.as_dict()), manifest.int8_points

@@ -17,6 +17,7 @@ from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.cascade.waiting import Rows
 from eeaug.errors import ConversionError, InputError
+from eeaug.frameworks.runners import INT8
 from eeaug.runtime import address, background
 from eeaug.runtime.hearing import Floats
 from eeaug.runtime.server import Question, Server, Unanswered, check_installed
@@ -113,19 +114,27 @@ class Far:
 
 
 def opened(
-    decision: Decision, stages: Sequence[StageEntry], remote: Mapping[str, str], deadline_s: float | None
-) -> Far:
-    """The stages of these processors on their servers.
+    decision: Decision, stages: Sequence[StageEntry], remote: Mapping[str, str], deadline_s: float | None,
+    runtime: str = "onnx",
+) -> Far | None:  # fmt: skip
+    """The stages of these processors on their servers; None: there are no servers.
 
     Parameters
     ----------
     remote : processor → URL
     deadline_s : None: DEADLINE_S
+    runtime : of the stages here
 
     Raises
     ------
     InputError : no stage was written for a server of this processor, an address is none, a package is missing
     """
+    if not remote:
+        if deadline_s is not None:
+            raise InputError("--deadline: needs a server, --remote PROCESSOR=URL")
+        return None
+    if runtime == INT8:
+        raise InputError(f"--remote: servers run float stages, {runtime!r} has int8 tensors to hand over")
     check_installed()
     there = dict.fromkeys(stage.processor for stage in stages if stage.triton is not None)
     for processor in remote:

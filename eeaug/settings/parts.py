@@ -139,7 +139,7 @@ class Running:
 
     ``formats``: what stages are written in; what is always written and what they are made from is added.
     ``c_prefix``: what names in C files begin with; None: the model's name.
-    ``dask``: address of a scheduler whose workers extract features.
+    ``dask``: address of a scheduler whose workers extract features and train heads.
     """
 
     output: Path | None = None

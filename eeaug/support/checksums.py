@@ -22,7 +22,9 @@ from typing import IO, Any
 
 from eeaug.support import regular
 
-__all__ = ["agrees", "append", "footer", "footer_bytes", "measured", "read_json", "sum_of", "write_json"]
+__all__ = [
+    "agrees", "append", "footer", "footer_bytes", "measured", "read_json", "seal", "sum_of", "write_json",
+]  # fmt: skip
 
 MAGIC = b"eeaugCRC"
 FIELDS = struct.Struct("<QQQI")  # start, piece, content in bytes; number of sums
@@ -79,6 +81,17 @@ def agrees(path: Path) -> bool:
             )
     except (OSError, EOFError, ValueError):
         return False
+
+
+def seal(path: Path) -> bytes | None:
+    """The end of a file's footer, which has a sum of all other sums; None if there is no file with one."""
+    try:
+        with regular.opened(path, None, buffering=0) as stream:
+            stream.seek(-(FIELDS.size + ENDING.size), os.SEEK_END)
+            ending: bytes = stream.read(FIELDS.size + ENDING.size)
+            return ending if ending.endswith(MAGIC) else None
+    except (OSError, ValueError):
+        return None
 
 
 def measured(path: Path) -> tuple[int, int] | None:

@@ -30,6 +30,9 @@ def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SHARD", 16)  # of 150 samples
 
 
+nothing = tuple  # what workers begin with
+
+
 def features(given: Any, samples: Any, place: Path, workers: Any = None, **options: Any) -> Any:
     made = extraction(given, place)
     object.__setattr__(made, "workers", workers)
@@ -50,7 +53,7 @@ def test_the_same_features_on_a_cluster(local: Any, tmp_path: Path) -> None:
     _, given = classifier("residual", tmp_path)
     samples = view(given)
     seen: list[int] = []
-    with cluster.workers(local.scheduler_address) as workers:
+    with cluster.workers(local.scheduler_address, nothing, print) as workers:
         there = features(given, samples, tmp_path / "there", workers, progress=lambda done, of: seen.append(done))
     same(there, features(given, samples, tmp_path / "here"))
     assert seen[-1] == 150 and seen == sorted(seen)
@@ -61,7 +64,7 @@ def test_a_worker_that_dies_costs_its_shard_only(local: Any, tmp_path: Path) -> 
     samples = view(given)
     killed: list[int] = []
 
-    with cluster.workers(local.scheduler_address) as workers, distributed.Client(local) as client:
+    with cluster.workers(local.scheduler_address, nothing, print) as workers, distributed.Client(local) as client:
 
         def kill(done: int, of: int) -> None:
             if done and not killed:
@@ -79,7 +82,7 @@ def test_what_is_wrong_with_a_sample_is_told(local: Any, tmp_path: Path) -> None
     samples = view(given)
     samples.part.x[samples.indices[100], 0, 0, 0] = np.nan
     with (
-        cluster.workers(local.scheduler_address) as workers,
+        cluster.workers(local.scheduler_address, nothing, print) as workers,
         pytest.raises(InputError, match=f"sample {samples.indices[100]} holds NaN"),
     ):
         features(given, samples, tmp_path, workers)
@@ -89,22 +92,32 @@ def test_what_is_wrong_with_a_sample_is_told(local: Any, tmp_path: Path) -> None
 def test_nobody_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "TIMEOUT_S", 0.5)
     for address in ("tcp://127.0.0.1:1", "nonsense://x"):
-        with pytest.raises(InputError, match=f"--dask {address}: no Dask scheduler"), cluster.workers(address):
+        with (
+            pytest.raises(InputError, match=f"--dask {address}: no Dask scheduler"),
+            cluster.workers(address, nothing, print),
+        ):
             pass
 
 
 def test_a_cluster_without_workers_or_with_other_versions_is_refused(
-    local: Any, monkeypatch: pytest.MonkeyPatch
+    local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
         distributed.LocalCluster(n_workers=0, dashboard_address=None) as empty,
         pytest.raises(InputError, match="has no workers"),
-        cluster.workers(empty.scheduler_address),
+        cluster.workers(empty.scheduler_address, nothing, print),
     ):
         pass
-    monkeypatch.setattr(cluster, "version", lambda name: "0.0")
+    with monkeypatch.context() as other:
+        other.setattr(cluster, "version", lambda name: "0.0")
+        with (
+            pytest.raises(InputError, match=r"has eeaug .*, here are eeaug 0\.0, onnxruntime 0\.0"),
+            cluster.workers(local.scheduler_address, nothing, print),
+        ):
+            pass
+    monkeypatch.setattr(cluster, "HOUSE", tmp_path)
     with (
-        pytest.raises(InputError, match=r"has eeaug .*, here are eeaug 0\.0"),
-        cluster.workers(local.scheduler_address),
+        pytest.raises(InputError, match="other source files than here"),
+        cluster.workers(local.scheduler_address, nothing, print),
     ):
         pass

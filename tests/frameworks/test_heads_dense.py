@@ -200,6 +200,24 @@ def test_heads_train_as_if_alone() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_blas_has_one_thread_until_the_last_that_needs_it_has_ended() -> None:
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    def most() -> int:
+        return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+
+    with threadpool_limits(2, user_api="blas"):
+        before = most()
+        first, second = dense.one_thread(), dense.one_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert most() == 1, "the second computes"
+        second.__exit__(None, None, None)
+        assert most() == before == 2
+
+
 def test_heads_that_are_not_kept_are_not_trained_on() -> None:
     head = dense_head(at((8, 8, 3)))
     fit = features(head)
