@@ -70,9 +70,17 @@ def workers(
         yield None
         return
     try:
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError as error:
         raise Contradiction("{dask} needs the extra: pip install 'eeaug[distributed]'") from error
+    if address.startswith("tls://"):
+        try:
+            secured = Security().get_connection_args("client").get("ssl_context") is not None
+        except (OSError, ValueError) as error:
+            raise Contradiction("{dask}: {0}", f"its certificates: {error}", dask=address) from error
+        if not secured:
+            missing = "certificates are missing in Dask's configuration, distributed.comm.tls"
+            raise Contradiction("{dask}: {0}", missing, dask=address)
     try:
         client = Client(address, timeout=TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError) as error:

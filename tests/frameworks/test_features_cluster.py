@@ -99,6 +99,14 @@ def test_nobody_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
 
+def test_tls_without_certificates_is_one_line() -> None:
+    with (
+        pytest.raises(InputError, match=r"--dask tls:.*: certificates are missing in Dask"),
+        cluster.workers("tls://127.0.0.1:1", nothing, print),
+    ):
+        pass
+
+
 def test_a_cluster_without_workers_or_with_other_versions_is_refused(
     local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
