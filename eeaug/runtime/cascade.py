@@ -27,7 +27,7 @@ from eeaug.frameworks.runners import Runner
 from eeaug.runtime.far import Far, opened
 from eeaug.runtime.hearing import Floats, heard
 from eeaug.runtime.journey import Journey
-from eeaug.runtime.one_by_one import Lane, OneByOne
+from eeaug.runtime.one_by_one import Lane, OneByOne, Plan
 from eeaug.runtime.stream import Stream
 
 __all__ = ["BATCH", "Cascade"]
@@ -192,6 +192,10 @@ class Cascade:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @cached_property
+    def _plan(self) -> Plan:
+        return Plan.of(self)
+
     def _begun(
         self, x: NDArray[Any] | Mapping[str, NDArray[Any]], prepared: bool, batch: int
     ) -> Journey | OneByOne:
@@ -201,7 +205,7 @@ class Cascade:
         prepare = _as_float32 if prepared else self.preprocessing
         batch = min(batch, max(1, len(x)))
         alone = batch == 1 and self.far is None and not self.blank
-        journey = OneByOne(self, self.sessions, self._lanes) if alone else Journey(self, batch)
+        journey = OneByOne(self, self.sessions, self._plan, self._lanes) if alone else Journey(self, batch)
         batch = BATCH if alone else batch
         for i in range(0, len(x), batch):
             piece = x[i : i + batch]

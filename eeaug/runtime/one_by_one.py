@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.combining import logs, of_logs
+from eeaug.cascade.output import Decision
 from eeaug.cascade.predictions import Decisions
 from eeaug.cascade.waiting import Rows
 from eeaug.frameworks.onnx_session import Bound
@@ -16,7 +18,7 @@ from eeaug.frameworks.runners import Runner
 from eeaug.runtime.hearing import Floats
 from eeaug.runtime.journey import Stages
 
-__all__ = ["Lane", "OneByOne"]
+__all__ = ["Lane", "OneByOne", "Plan"]
 
 
 class Lane:
@@ -58,44 +60,65 @@ class Lane:
         return probabilities
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What decides after each stage: the least confidence that leaves (−∞ after the last), exponents of reuse."""
+
+    decision: Decision
+    least: tuple[np.float32, ...]
+    weights: tuple[tuple[float, ...] | None, ...]
+
+    @classmethod
+    def of(cls, cascade: Stages) -> Plan:
+        least = [np.float32(np.inf if t is None else t) for t in cascade.thresholds]
+        return cls(cascade.decision, (*least, np.float32(-np.inf)), tuple(stage.reuse for stage in cascade.stages))
+
+    def sample(self, run: Callable[[int], Floats]) -> tuple[int, int, np.float32, Floats]:
+        """Where a sample leaves, its class and confidence, and the probabilities (1, outputs) that decided.
+
+        ``run`` gives the probabilities of a stage, which is asked for after those before it.
+        """
+        decision = self.decision
+        answers: list[Floats] = []
+        heard: list[Floats] = []  # logs of the first of them
+        for k, least in enumerate(self.least):
+            said = run(k)
+            answers.append(said)
+            if k and (weights := self.weights[k]):
+                heard += [logs(each, decision) for each in answers[len(heard) :]]
+                said = of_logs(heard, weights, decision)
+            sure, code = decision.answer(said)
+            if sure >= least:
+                return k, code, sure, said
+        return k, code, sure, said  # a confidence that is no number leaves last
+
+
 class OneByOne:
     """A journey (see there) of samples that run through all their stages before the next one begins.
 
-    ``free``: lanes that no thread uses now; one is taken, and given back at the end.
+    Confidences at exits that samples pass are not kept. ``free``: lanes that no thread uses now; one is taken, and
+    given back at the end.
     """
 
-    def __init__(self, cascade: Stages, sessions: Sequence[Runner], free: MutableSequence[Lane]) -> None:
-        self.decision, self._free = cascade.decision, free
+    def __init__(
+        self, cascade: Stages, sessions: Sequence[Runner], plan: Plan, free: MutableSequence[Lane]
+    ) -> None:
+        self._plan, self._free = plan, free
         try:
             self._lane = free.pop()
         except IndexError:
             self._lane = Lane(cascade, sessions)
-        self._least = [np.float32(np.inf if t is None else t) for t in cascade.thresholds]
-        self._weights = [stage.reuse for stage in cascade.stages]
-        self._reached: list[list[np.float32]] = [[] for _ in cascade.stages]
         self._left: list[tuple[int, int, np.float32]] = []
-        self._decided_by: list[Floats] = [np.zeros((0, self.decision.outputs), np.float32)]
+        self._decided_by: list[Floats] = []
 
-    def start(self, _: NDArray[np.intp], x: Floats) -> None:
+    def start(self, _: NDArray[np.intp] | None, x: Floats) -> None:
         """Run prepared samples (n, *input_shape), which come in the order of their numbers."""
-        run, answer, given, last = self._lane.run, self.decision.answer, self._lane.input[0], len(self._least)
-        decided_by = np.empty((len(x), self.decision.outputs), np.float32)
-        for row, p in zip(x, decided_by, strict=True):
+        run, sample, given, left = self._lane.run, self._plan.sample, self._lane.input[0], self._left
+        decided_by = np.empty((len(x), self._plan.decision.outputs), np.float32)
+        for i, row in enumerate(x):
             given[...] = row
-            answers: list[Floats] = []
-            heard: list[Floats] = []
-            for k, weights in enumerate(self._weights):
-                said = run(k)
-                answers.append(said)
-                if weights and k:
-                    heard += [logs(each, self.decision) for each in answers[len(heard) :]]
-                    said = of_logs(heard, weights, self.decision)
-                sure, code = answer(said)
-                self._reached[k].append(sure)
-                if k == last or sure >= self._least[k]:
-                    self._left.append((k, code, sure))
-                    p[...] = said[0]
-                    break
+            k, code, sure, decided_by[i] = sample(run)
+            left.append((k, code, sure))
         self._decided_by.append(decided_by)
 
     def advance(self) -> None:
@@ -105,10 +128,8 @@ class OneByOne:
         """The decisions on all, and the probabilities (n, outputs) that they were made by."""
         self._free.append(self._lane)
         exits, predicted, confidence = zip(*self._left, strict=True) if self._left else ((), (), ())
+        p = self._decided_by or [np.zeros((0, self._plan.decision.outputs), np.float32)]
         decisions = Decisions(
-            np.array(exits, np.intp),
-            np.array(predicted, np.intp),
-            np.array(confidence, np.float32),
-            tuple(np.array(each, np.float32) for each in self._reached),
+            np.array(exits, np.intp), np.array(predicted, np.intp), np.array(confidence, np.float32), ()
         )
-        return decisions, np.concatenate(self._decided_by)
+        return decisions, p[0] if len(p) == 1 else np.concatenate(p)
