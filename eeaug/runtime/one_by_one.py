@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableSequence, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,62 @@ from eeaug.cascade.combining import logs, of_logs
 from eeaug.cascade.output import Decision
 from eeaug.cascade.predictions import Decisions
 from eeaug.cascade.waiting import Rows
+from eeaug.errors import EeaugError
+from eeaug.frameworks import onnx_chain
+from eeaug.frameworks.onnx_chain import ChainLink, StageFile
 from eeaug.frameworks.onnx_session import Bound
 from eeaug.frameworks.runners import Runner
 from eeaug.runtime.hearing import Floats
 from eeaug.runtime.journey import Stages
 
-__all__ = ["Lane", "OneByOne", "Plan"]
+__all__ = ["Deciding", "Lane", "Lanes", "OneByOne"]
+
+TOLERANCE = 1e-4  # by which a chain may say something else than its stages: rounding
+
+
+class Lanes:
+    """Lanes that no thread uses now, and what new ones are made of.
+
+    Parameters
+    ----------
+    sessions : of the stages
+    parts : files of the stages that may run as a chain (frameworks.onnx_chain); none: as they are
+    """
+
+    def __init__(self, sessions: Sequence[Runner], parts: Sequence[StageFile] = (), threads: int = 1) -> None:
+        self.sessions, self.parts, self.threads = sessions, parts, threads
+        self.free: list[Lane] = []
+        self._lock = Lock()
+        self._links: list[ChainLink] | None = None
+
+    def take(self, cascade: Stages) -> Lane:
+        try:
+            return self.free.pop()
+        except IndexError:
+            return Lane(cascade, self.sessions, self._chain(cascade))
+
+    def _chain(self, cascade: Stages) -> list[ChainLink]:
+        """None of them where stages run as they are; they are tried on a sample, as files may not be joined."""
+        with self._lock:
+            if self._links is None:
+                self._links = self._tried(cascade) if self.parts else []
+            return self._links
+
+    def _tried(self, cascade: Stages) -> list[ChainLink]:
+        try:
+            if not onnx_chain.possible(self.parts):
+                return []
+            links = onnx_chain.chained(self.parts, self.threads)
+            lanes = Lane(cascade, self.sessions, links), Lane(cascade, self.sessions, [])
+            for k in range(len(links)):
+                one, other = (lane.run(k) for lane in lanes)
+                if not np.allclose(one, other, rtol=0, atol=TOLERANCE):
+                    return []
+        except (EeaugError, MemoryError):
+            raise
+        except Exception:  # whatever a converter, another version of it or of a runtime does not take
+            return []
+        return links
 
 
 class Lane:
@@ -28,11 +79,14 @@ class Lane:
     Stages.stage has checked; sessions that cannot be bound run by that each time.
     """
 
-    def __init__(self, cascade: Stages, sessions: Sequence[Runner]) -> None:
-        self._cascade, self._sessions = cascade, sessions
-        self.input = np.zeros((1, *cascade.stages[0].row.shape), np.float32)
+    def __init__(self, cascade: Stages, sessions: Sequence[Runner], links: Sequence[ChainLink]) -> None:
+        self._cascade, self._sessions, self._links = cascade, sessions, links
+        row = cascade.stages[0].row
+        self.input = np.zeros((1, *row.shape), np.float32)
         # of several inputs these are views: a row's parts are contiguous
-        self._given: list[Rows] = [tuple(cascade.stages[0].row.split(self.input).values())]
+        parts = row.split(self.input)
+        self._given: list[Rows] = [tuple(parts.values())]
+        self._arrays: dict[str, NDArray[Any]] = dict(parts)  # of links
         self._bound: list[tuple[Bound, Floats]] = []
         self._encodings = [None if s.handover is None else s.handover.encoding for s in cascade.stages]
 
@@ -45,6 +99,19 @@ class Lane:
             bound, probabilities = self._bound[k]
             bound.run()
             return probabilities
+        return self._first_of_link(k) if self._links else self._first(k)
+
+    def _first_of_link(self, k: int) -> Floats:
+        link = self._links[k]
+        inputs = {name: self._arrays[name] for name in link.inputs}
+        outputs = dict(
+            zip(link.outputs, map(np.ascontiguousarray, link.session.run(link.outputs, inputs)), strict=True)
+        )
+        self._arrays.update(outputs)
+        self._bound.append((Bound(link.session, inputs, outputs), outputs[link.outputs[0]]))
+        return outputs[link.outputs[0]]
+
+    def _first(self, k: int) -> Floats:
         session: Any = self._sessions[k]
         tensors = self._given[k]
         probabilities, onward = self._cascade.stage(k, *tensors)
@@ -61,7 +128,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Deciding:
     """What decides after each stage: the least confidence that leaves (−∞ after the last), exponents of reuse."""
 
     decision: Decision
@@ -69,7 +136,7 @@ class Plan:
     weights: tuple[tuple[float, ...] | None, ...]
 
     @classmethod
-    def of(cls, cascade: Stages) -> Plan:
+    def of(cls, cascade: Stages) -> Deciding:
         least = [np.float32(np.inf if t is None else t) for t in cascade.thresholds]
         return cls(cascade.decision, (*least, np.float32(-np.inf)), tuple(stage.reuse for stage in cascade.stages))
 
@@ -96,18 +163,11 @@ class Plan:
 class OneByOne:
     """A journey (see there) of samples that run through all their stages before the next one begins.
 
-    Confidences at exits that samples pass are not kept. ``free``: lanes that no thread uses now; one is taken, and
-    given back at the end.
+    Confidences at exits that samples pass are not kept. One of the ``lanes`` is taken, and given back at the end.
     """
 
-    def __init__(
-        self, cascade: Stages, sessions: Sequence[Runner], plan: Plan, free: MutableSequence[Lane]
-    ) -> None:
-        self._plan, self._free = plan, free
-        try:
-            self._lane = free.pop()
-        except IndexError:
-            self._lane = Lane(cascade, sessions)
+    def __init__(self, cascade: Stages, plan: Deciding, lanes: Lanes) -> None:
+        self._plan, self._lanes, self._lane = plan, lanes, lanes.take(cascade)
         self._left: list[tuple[int, int, np.float32]] = []
         self._decided_by: list[Floats] = []
 
@@ -126,7 +186,7 @@ class OneByOne:
 
     def finished(self) -> tuple[Decisions, Floats]:
         """The decisions on all, and the probabilities (n, outputs) that they were made by."""
-        self._free.append(self._lane)
+        self._lanes.free.append(self._lane)
         exits, predicted, confidence = zip(*self._left, strict=True) if self._left else ((), (), ())
         p = self._decided_by or [np.zeros((0, self._plan.decision.outputs), np.float32)]
         decisions = Decisions(
