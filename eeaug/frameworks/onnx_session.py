@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["Bound", "session"]
+__all__ = ["Bound", "bindable", "session"]
 
 
 def session(model: Path | bytes, threads: int, optimised: Path | None = None, as_it_is: bool = False) -> Any:
@@ -30,6 +30,11 @@ def session(model: Path | bytes, threads: int, optimised: Path | None = None, as
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     source = str(model) if isinstance(model, Path) else model
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def bindable(session: object) -> bool:
+    """Whether it is one of ONNX Runtime's."""
+    return hasattr(session, "io_binding")
 
 
 class Bound:

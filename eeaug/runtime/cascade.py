@@ -23,12 +23,11 @@ from eeaug.cascade.waiting import Rows
 from eeaug.data.preprocessing import Preprocessing
 from eeaug.errors import ConversionError, EeaugError, InputError
 from eeaug.frameworks import runners
-from eeaug.frameworks.onnx_chain import StageFile
 from eeaug.frameworks.runners import Runner
 from eeaug.runtime.far import Far, opened
 from eeaug.runtime.hearing import Floats, heard
 from eeaug.runtime.journey import Journey
-from eeaug.runtime.one_by_one import Deciding, Lanes, OneByOne
+from eeaug.runtime.one_by_one import Lanes, OneByOne
 from eeaug.runtime.stream import Stream
 
 __all__ = ["BATCH", "Cascade"]
@@ -52,7 +51,7 @@ class Cascade:
     point: str = DEFAULT
     manifest: Manifest | None = field(default=None, repr=False)
     far: Far | None = field(default=None, repr=False)
-    _lanes: Lanes | None = field(default=None, repr=False, compare=False)
+    _lanes: Lanes = field(default_factory=Lanes, repr=False, compare=False)
 
     @classmethod
     def load(
@@ -110,8 +109,7 @@ class Cascade:
             decision, points = Quantised(**decision.as_dict()), manifest.int8_points
             stages = tuple(replace(s, threshold=None if s.int8 is None else s.int8.threshold) for s in stages)
         _check_point(point, points)
-        lanes = Lanes(sessions, _parts(directory, stages) if runtime == "onnx" else (), asked.cores)
-        return cls(decision, stages, sessions, points, point, manifest, far, lanes)
+        return cls(decision, stages, sessions, points, point, manifest, far, Lanes(asked))
 
     def at(self, point: str) -> Cascade:
         """The same sessions with the thresholds of another operating point: nothing is loaded again.
@@ -194,14 +192,6 @@ class Cascade:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @cached_property
-    def _own_lanes(self) -> Lanes:
-        return Lanes(self.sessions)
-
-    @cached_property
-    def _plan(self) -> Deciding:
-        return Deciding.of(self)
-
     def _begun(
         self, x: NDArray[Any] | Mapping[str, NDArray[Any]], prepared: bool, batch: int
     ) -> Journey | OneByOne:
@@ -211,7 +201,7 @@ class Cascade:
         prepare = _as_float32 if prepared else self.preprocessing
         batch = min(batch, max(1, len(x)))
         alone = batch == 1 and self.far is None and not self.blank
-        journey = OneByOne(self, self._plan, self._lanes or self._own_lanes) if alone else Journey(self, batch)
+        journey = OneByOne(self, self.sessions, self._lanes) if alone else Journey(self, batch)
         batch = BATCH if alone else batch
         for i in range(0, len(x), batch):
             piece = x[i : i + batch]
@@ -399,19 +389,6 @@ class Cascade:
             hint = "; x[None] makes a batch of one sample" if x.shape == self.input_shape else ""
             wanted = ", ".join(map(str, ("n", *self.input_shape)))
             raise InputError(f"samples must have the shape ({wanted}), given {x.shape}{hint}")
-
-
-def _parts(directory: Path, stages: Sequence[StageEntry]) -> list[StageFile]:
-    """The ONNX stages, to be run as a chain; none where a hand-over is encoded."""
-    if any(s.handover is not None and s.handover.encoding is not None for s in stages):
-        return []
-    return [
-        StageFile(
-            directory / s.files["onnx"], s.inputs, s.probabilities, None if s.handover is None else s.handover.name
-        )
-        for s in stages
-        if s.probabilities is not None
-    ]
 
 
 def _as_float32(x: NDArray[Any]) -> Floats:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeaug.bundle.entries import Thresholds
 from eeaug.cascade.combining import logs, of_logs
 from eeaug.cascade.output import Decision
 from eeaug.cascade.predictions import Decisions
@@ -17,8 +18,8 @@ from eeaug.cascade.waiting import Rows
 from eeaug.errors import EeaugError
 from eeaug.frameworks import onnx_chain
 from eeaug.frameworks.onnx_chain import ChainLink, StageFile
-from eeaug.frameworks.onnx_session import Bound
-from eeaug.frameworks.runners import Runner
+from eeaug.frameworks.onnx_session import Bound, bindable
+from eeaug.frameworks.runners import Asked, Runner
 from eeaug.runtime.hearing import Floats
 from eeaug.runtime.journey import Stages
 
@@ -30,37 +31,50 @@ TOLERANCE = 1e-4  # by which a chain may say something else than its stages: rou
 class Lanes:
     """Lanes that no thread uses now, and what new ones are made of.
 
-    Parameters
-    ----------
-    sessions : of the stages
-    parts : files of the stages that may run as a chain (frameworks.onnx_chain); none: as they are
+    ``opened``: files of the stages, which in ONNX Runtime may run as a chain (frameworks.onnx_chain)
     """
 
-    def __init__(self, sessions: Sequence[Runner], parts: Sequence[StageFile] = (), threads: int = 1) -> None:
-        self.sessions, self.parts, self.threads = sessions, parts, threads
+    def __init__(self, opened: Asked | None = None) -> None:
         self.free: list[Lane] = []
-        self._lock = Lock()
-        self._links: list[ChainLink] | None = None
+        self.links: list[ChainLink] | None = None
+        self._opened, self._lock = opened, Lock()
+        self._deciding: dict[Thresholds, Deciding] = {}
 
-    def take(self, cascade: Stages) -> Lane:
+    def take(self, cascade: Stages, sessions: Sequence[Runner]) -> Lane:
         try:
             return self.free.pop()
         except IndexError:
-            return Lane(cascade, self.sessions, self._chain(cascade))
+            return Lane(cascade, sessions, self._chain(cascade, sessions))
 
-    def _chain(self, cascade: Stages) -> list[ChainLink]:
+    def deciding(self, cascade: Stages) -> Deciding:
+        thresholds = cascade.thresholds
+        if thresholds not in self._deciding:
+            self._deciding[thresholds] = Deciding.of(cascade)
+        return self._deciding[thresholds]
+
+    def _chain(self, cascade: Stages, sessions: Sequence[Runner]) -> list[ChainLink]:
         """None of them where stages run as they are; they are tried on a sample, as files may not be joined."""
         with self._lock:
-            if self._links is None:
-                self._links = self._tried(cascade) if self.parts else []
-            return self._links
+            if self.links is None:
+                opened, sent = self._opened, [s.handover for s in cascade.stages if s.handover is not None]
+                able = all(map(bindable, sessions)) and all(tensor.encoding is None for tensor in sent)
+                self.links = self._tried(opened, cascade, sessions) if opened is not None and able else []
+            return self.links
 
-    def _tried(self, cascade: Stages) -> list[ChainLink]:
+    def _tried(self, opened: Asked, cascade: Stages, sessions: Sequence[Runner]) -> list[ChainLink]:
+        parts = [
+            StageFile(
+                opened.directory / stage.files["onnx"], stage.inputs, stage.probabilities,
+                None if stage.handover is None else stage.handover.name,
+            )
+            for stage in cascade.stages
+            if stage.probabilities is not None
+        ]  # fmt: skip
         try:
-            if not onnx_chain.possible(self.parts):
+            if not onnx_chain.possible(parts):
                 return []
-            links = onnx_chain.chained(self.parts, self.threads)
-            lanes = Lane(cascade, self.sessions, links), Lane(cascade, self.sessions, [])
+            links = onnx_chain.chained(parts, opened.cores)
+            lanes = Lane(cascade, sessions, links), Lane(cascade, sessions, [])
             for k in range(len(links)):
                 one, other = (lane.run(k) for lane in lanes)
                 if not np.allclose(one, other, rtol=0, atol=TOLERANCE):
@@ -115,7 +129,7 @@ class Lane:
         session: Any = self._sessions[k]
         tensors = self._given[k]
         probabilities, onward = self._cascade.stage(k, *tensors)
-        if not hasattr(session, "io_binding"):
+        if not bindable(session):
             self._given[k + 1 :] = [onward]
             return probabilities
         stage = self._cascade.stages[k]
@@ -166,15 +180,15 @@ class OneByOne:
     Confidences at exits that samples pass are not kept. One of the ``lanes`` is taken, and given back at the end.
     """
 
-    def __init__(self, cascade: Stages, plan: Deciding, lanes: Lanes) -> None:
-        self._plan, self._lanes, self._lane = plan, lanes, lanes.take(cascade)
+    def __init__(self, cascade: Stages, sessions: Sequence[Runner], lanes: Lanes) -> None:
+        self._deciding, self._lanes, self._lane = lanes.deciding(cascade), lanes, lanes.take(cascade, sessions)
         self._left: list[tuple[int, int, np.float32]] = []
         self._decided_by: list[Floats] = []
 
     def start(self, _: NDArray[np.intp] | None, x: Floats) -> None:
         """Run prepared samples (n, *input_shape), which come in the order of their numbers."""
-        run, sample, given, left = self._lane.run, self._plan.sample, self._lane.input[0], self._left
-        decided_by = np.empty((len(x), self._plan.decision.outputs), np.float32)
+        run, sample, given, left = self._lane.run, self._deciding.sample, self._lane.input[0], self._left
+        decided_by = np.empty((len(x), self._deciding.decision.outputs), np.float32)
         for i, row in enumerate(x):
             given[...] = row
             k, code, sure, decided_by[i] = sample(run)
@@ -188,7 +202,7 @@ class OneByOne:
         """The decisions on all, and the probabilities (n, outputs) that they were made by."""
         self._lanes.free.append(self._lane)
         exits, predicted, confidence = zip(*self._left, strict=True) if self._left else ((), (), ())
-        p = self._decided_by or [np.zeros((0, self._plan.decision.outputs), np.float32)]
+        p = self._decided_by or [np.zeros((0, self._deciding.decision.outputs), np.float32)]
         decisions = Decisions(
             np.array(exits, np.intp), np.array(predicted, np.intp), np.array(confidence, np.float32), ()
         )

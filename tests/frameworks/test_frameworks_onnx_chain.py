@@ -27,8 +27,8 @@ def same(cascade: Cascade, x: Any) -> list[Any]:
     for one, other in zip(alone, together, strict=True):
         assert (one.exits == other.exits).all() and (one.classes == other.classes).all()
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
-    assert cascade._lanes is not None and cascade._lanes._links is not None
-    return cascade._lanes._links
+    assert cascade._lanes.links is not None
+    return cascade._lanes.links
 
 
 def test_inputs_that_go_past_stages(tmp_path: Path) -> None:
