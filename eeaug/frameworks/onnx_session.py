@@ -8,11 +8,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["Bound", "session"]
+__all__ = ["Bound", "bindable", "session"]
 
 
-def session(model: Path | bytes, threads: int) -> Any:
-    """An ONNX Runtime session on the processor, for a file's path or a serialised model."""
+def session(model: Path | bytes, threads: int, optimised: Path | None = None, as_it_is: bool = False) -> Any:
+    """An ONNX Runtime session on the processor, for a file's path or a serialised model.
+
+    ``optimised``: where the network that is really run is written, for this machine alone; ``as_it_is``: such a one
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -21,8 +24,17 @@ def session(model: Path | bytes, threads: int) -> Any:
     # waiting threads that spin take the cores of whoever else runs here: 1.7 times slower on a busy machine
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    if optimised is not None:
+        options.optimized_model_filepath = str(optimised)
+    if as_it_is:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     source = str(model) if isinstance(model, Path) else model
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def bindable(session: object) -> bool:
+    """Whether it is one of ONNX Runtime's."""
+    return hasattr(session, "io_binding")
 
 
 class Bound:

@@ -27,7 +27,7 @@ from eeaug.frameworks.runners import Runner
 from eeaug.runtime.far import Far, opened
 from eeaug.runtime.hearing import Floats, heard
 from eeaug.runtime.journey import Journey
-from eeaug.runtime.one_by_one import Lane, OneByOne
+from eeaug.runtime.one_by_one import Lanes, OneByOne
 from eeaug.runtime.stream import Stream
 
 __all__ = ["BATCH", "Cascade"]
@@ -51,7 +51,7 @@ class Cascade:
     point: str = DEFAULT
     manifest: Manifest | None = field(default=None, repr=False)
     far: Far | None = field(default=None, repr=False)
-    _lanes: list[Lane] = field(default_factory=list, repr=False, compare=False)
+    _lanes: Lanes = field(default_factory=Lanes, repr=False, compare=False)
 
     @classmethod
     def load(
@@ -109,7 +109,7 @@ class Cascade:
             decision, points = Quantised(**decision.as_dict()), manifest.int8_points
             stages = tuple(replace(s, threshold=None if s.int8 is None else s.int8.threshold) for s in stages)
         _check_point(point, points)
-        return cls(decision, stages, sessions, points, point, manifest, far)
+        return cls(decision, stages, sessions, points, point, manifest, far, Lanes(asked))
 
     def at(self, point: str) -> Cascade:
         """The same sessions with the thresholds of another operating point: nothing is loaded again.

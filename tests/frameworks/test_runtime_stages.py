@@ -109,7 +109,7 @@ def test_threads_and_points_share_sessions_one_sample_at_a_time(tmp_path: Path, 
         together = point.predict(x, batch=16)
         with ThreadPoolExecutor(4) as threads:
             alone = list(threads.map(lambda i, point=point: point.predict(x[i : i + 1]), range(len(x))))
-        assert 1 <= len(cascade._lanes) <= 4
+        assert 1 <= len(cascade._lanes.free) <= 4
         for name in ("classes", "exits", "names"):
             assert (np.concatenate([getattr(one, name) for one in alone]) == getattr(together, name)).all()
         for name in ("confidences", "probabilities"):
