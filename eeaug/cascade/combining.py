@@ -27,15 +27,15 @@ def combined(answers: Sequence[Probabilities], weights: Sequence[float], decisio
 
 def logs(p: Probabilities, decision: Decision) -> Probabilities:
     """What a classifier's answer (n, outputs) counts with: logarithms of its distributions."""
-    at_least = np.maximum(decision.distributions(p), np.float32(decision.floor))
+    at_least = np.maximum(decision.distributions(p), float(decision.floor))  # rounded to float32 by NumPy
     return np.asarray(np.log(at_least, out=at_least), np.float32)
 
 
 def of_logs(each: Sequence[Probabilities], weights: Sequence[float], decision: Decision) -> Probabilities:
     """:func:`combined` of the :func:`logs` of two answers or more."""
-    z = np.float32(weights[0]) * each[0]
+    z = float(weights[0]) * each[0]
     for values, w in zip(each[1:], weights[1:], strict=True):
-        z += np.float32(w) * values
+        z += float(w) * values
     z -= np.maximum.reduce(z, axis=-1, keepdims=True)
     np.exp(z, out=z)
     z /= np.add.reduce(z, axis=-1, keepdims=True)
