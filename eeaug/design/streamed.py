@@ -38,6 +38,7 @@ __all__ = [
     "Tried",
     "best_within",
     "course_of",
+    "of_any",
     "opened",
     "single_exits",
     "tried",
@@ -115,6 +116,11 @@ class Streamed:
     @property
     def promise(self) -> Promise:
         return self.memory_promise if self.remembers else self.alone_promise
+
+    def of_any(self, risk: float) -> Streamed:
+        """Promised with shares of this risk; see :func:`of_any`."""
+        alone, memory = (of_any(promise, risk) for promise in (self.alone_promise, self.memory_promise))
+        return replace(self, alone_promise=alone, memory_promise=memory)
 
     @property
     def state_bytes(self) -> int:
@@ -221,6 +227,14 @@ def single_exits(
             saving = tried(task, design, steps, course, asked, units, FEW_STEPS).memory_first
             scored.append((-saving, exit_, design, steps))
     return [(design, steps) for _, _, design, steps in sorted(scored, key=lambda one: one[:2])[:SINGLES]]
+
+
+def of_any(promise: Promise, risk: float) -> Promise:
+    """A promise that was made with a share of the risk, of whichever was taken of those that shared it.
+
+    Each of them fails with probability of its share at most, so the one that is taken with that of all together.
+    """
+    return promise if promise.risk is None else replace(promise, risk=risk)
 
 
 @dataclass(frozen=True)
