@@ -114,7 +114,7 @@ def main() -> None:
         for seed in range(1 if case == "ecg" else asked.seeds):
             with tempfile.TemporaryDirectory() as place:
                 folder = Path(place)
-                source = asked.data_dir / "ecg_kachuee.npz"
+                source = (asked.data_dir / "ecg_kachuee.npz").resolve()
                 if case != "ecg":
                     source = folder / f"{case}.npz"
                     np.savez(source, **made(case, asked.data_dir, seed))

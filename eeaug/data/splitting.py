@@ -12,7 +12,6 @@ from eeaug.errors import InputError
 __all__ = ["Splits", "split"]
 
 SCREEN_SHARE = 0.1  # of x_train
-STREAM_SCREEN_SHARE = 0.25  # where samples are streams, of which there are few
 CHOOSE_SHARE_OF_TRAIN = 0.2  # where neither x_val nor x_test is given
 CHOOSE_SHARE_OF_TEST = 0.5  # where x_val is not given
 SPLIT_SEEDS = {"screen": 1, "choose": 2}  # a stream of random numbers for each split
@@ -39,7 +38,7 @@ class Splits:
         return Splits(fit, screen, choose, test, self.notes)
 
 
-def split(data: Data, *, seed: int, on_train: bool = False, streams: bool = False) -> Splits:
+def split(data: Data, *, seed: int, on_train: bool = False) -> Splits:
     """Decide which samples serve what; seeded, stratified by label where there are labels and no groups.
 
     Groups are kept whole and drawn at random.
@@ -47,7 +46,6 @@ def split(data: Data, *, seed: int, on_train: bool = False, streams: bool = Fals
     Parameters
     ----------
     on_train : a part of x_train serves as choose, whatever else is given
-    streams : groups are recordings, whose number matters on screen rather than that of their samples
 
     Raises
     ------
@@ -79,7 +77,7 @@ def split(data: Data, *, seed: int, on_train: bool = False, streams: bool = Fals
         )
     if test is None:
         notes.append("no x_test: nothing is measured on samples that no choice has seen")
-    screen, fit = _divide(data.train, rest, "screen", STREAM_SCREEN_SHARE if streams else SCREEN_SHARE, seed)
+    screen, fit = _divide(data.train, rest, "screen", SCREEN_SHARE, seed)
     return Splits(View(data.train, fit), View(data.train, screen), choose, test, tuple(notes))
 
 

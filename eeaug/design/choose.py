@@ -48,6 +48,7 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
     on_choose = problem(candidates.outcomes)
     specific = Specific.named(goal.target_class, material.classes, decision)
     fixed = path = streams = None
+    risk = terms.risk
     proves = np.arange(candidates.outcomes.samples)
     if terms.nothing:
         result, task, design, hears = _that_fits(goal, on_choose, network.rules, specific, candidates, decision)
@@ -74,6 +75,9 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
         points = operating_points.along(goal, terms, path, promise, design.thresholds, seed)
     else:
         points = () if specific else operating_points.points(goal, task, network.rules, design)
+    if goal.stream:
+        promise = streamed.of_any(promise, risk)
+        points = tuple(replace(point, promise=streamed.of_any(point.promise, risk)) for point in points)
     thresholds = operating_points.corrected(design.thresholds, goal.correction)
     chosen = chosen_of(goal, material, task, design, thresholds, hears)
     return Decided(
@@ -150,9 +154,8 @@ def _fixed_for_streams(
     claims = sum(map(len, families)) + len(designs)
     shared, decided = replace(terms, risk=terms.risk / max(1, claims)), []
     for fixed, tried in zip(designs, families, strict=True):
-        decided.append(
-            _opened_for_streams(goal, shared, material, fixed, tried, problem(candidates.outcomes), seed)
-        )
+        one = _opened_for_streams(goal, shared, material, fixed, tried, problem(candidates.outcomes), seed)
+        decided.append(one.of_any(terms.risk))
     if not decided:
         return result, without, None, 1
     best_alone = max(streams.saved[0] for streams in decided)

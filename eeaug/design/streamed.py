@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import ClassLimit
 from eeaug.cascade.path import path
@@ -37,6 +38,7 @@ __all__ = [
     "Tried",
     "best_within",
     "course_of",
+    "of_any",
     "opened",
     "single_exits",
     "tried",
@@ -115,6 +117,11 @@ class Streamed:
     def promise(self) -> Promise:
         return self.memory_promise if self.remembers else self.alone_promise
 
+    def of_any(self, risk: float) -> Streamed:
+        """Promised with shares of this risk; see :func:`of_any`."""
+        alone, memory = (of_any(promise, risk) for promise in (self.alone_promise, self.memory_promise))
+        return replace(self, alone_promise=alone, memory_promise=memory)
+
     @property
     def state_bytes(self) -> int:
         """Of the state of one stream, in float files."""
@@ -173,7 +180,7 @@ def tried(
     steps : the path of the design's thresholds; course : of the samples of ``task``
     units : how many choose samples there are, or groups of them
     """
-    costs = task.cost_of(task.segments([design.exits], design.modes))[0]
+    costs = _costs(task, design)
     classes = classes_of(task, design, course)
     listed, few = asked.families(course), thinned(steps, count)
     rules = [family.along(few) for family in listed]
@@ -189,6 +196,18 @@ def tried(
     return Tried(savings[0], tuple(max(group, key=lambda pair: pair[0]) for group in groups if group))
 
 
+def _costs(task: Problem, design: Design) -> NDArray[np.float64]:
+    """Of its segments, (m + 1,), in the unit of the objective."""
+    return np.asarray(task.cost_of(task.segments([design.exits], design.modes))[0])
+
+
+def _rank(task: Problem, design: Design) -> tuple[float, ...]:
+    """Of a placement of one exit, as if half of the samples left there: cost, then energy and time if known."""
+    segments = task.segments([design.exits], design.modes)
+    rows = (task.cost_of(segments)[0], segments.of("energy")[0], segments.of("latency")[0])
+    return tuple(float(np.nan_to_num(row[0] + row.sum(), nan=np.inf)) for row in rows)
+
+
 def single_exits(
     task: Problem, answers: Answers, sequences: Sequences, asked: MemoryTerms, units: int
 ) -> list[tuple[Design, tuple[Thresholds, ...]]]:
@@ -201,15 +220,21 @@ def single_exits(
         designs = [design for design in designs if refine.fits(task, design)]
         if not designs or any(at != task.costs.exits[exit_].location for at in task.pinned):
             continue
-        costs = [task.cost_of(task.segments([design.exits], design.modes))[0] for design in designs]
-        cheapest = int(np.argmin([cost[0] + cost.sum() for cost in costs]))  # as if half of the samples left
-        design = designs[cheapest]
+        design = min(designs, key=lambda design: _rank(task, design))
         course = course_of(task, design, answers, sequences, asked)
-        steps = path(course.rows, costs[cheapest], task.objective.base_cost)
+        steps = path(course.rows, _costs(task, design), task.objective.base_cost)
         if steps:
             saving = tried(task, design, steps, course, asked, units, FEW_STEPS).memory_first
             scored.append((-saving, exit_, design, steps))
     return [(design, steps) for _, _, design, steps in sorted(scored, key=lambda one: one[:2])[:SINGLES]]
+
+
+def of_any(promise: Promise, risk: float) -> Promise:
+    """A promise that was made with a share of the risk, of whichever was taken of those that shared it.
+
+    Each of them fails with probability of its share at most, so the one that is taken with that of all together.
+    """
+    return promise if promise.risk is None else replace(promise, risk=risk)
 
 
 @dataclass(frozen=True)
@@ -257,7 +282,7 @@ def best_within(
     candidates: list[list[Candidate]] = [[], [], []]  # all, without memory, with memory
     for design, steps in designs:
         course = course_of(task, design, answers, sequences, asked)
-        costs = task.cost_of(task.segments([design.exits], design.modes))[0]
+        costs = _costs(task, design)
         classes = classes_of(task, design, course)
         few = thinned(steps, STEPS)
         alone = asked.alone(course).along((*few, design.thresholds))

@@ -59,10 +59,11 @@ def sought(
     )
     memory = max(others, key=lambda one: one.saved) if others else alone
     remembers = memory.saved > alone.saved + streamed.WORTH
-    return Streamed(
+    both = Streamed(
         alone.rule, alone.promise, memory.rule, memory.promise, remembers, course,
         (alone.saved, memory.saved), alone.saved,
     )  # fmt: skip
+    return both.of_any(terms.risk)
 
 
 def _in_steps(family: Family) -> Family:

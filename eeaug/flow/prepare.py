@@ -113,7 +113,6 @@ def prepare(settings: Settings, progress: Progress, workers: Cluster | None = No
             given,
             seed=running.seed,
             on_train=asked.calibrate_on == "train",
-            streams=goal.stream,
         )
         if splits.choose.part is given.train and settings.promise_asked and settings.promises != ("none",):
             raise Contradiction(

@@ -18,7 +18,7 @@ from eeaug.cascade.passage import Passage
 from eeaug.cascade.path import path
 from eeaug.design import streamed, streamed_again
 from eeaug.design.problem import Rules
-from eeaug.design.promise import Opening, Terms, estimated
+from eeaug.design.promise import Opening, Promise, Terms, estimated
 from eeaug.design.screened import saved_of
 from eeaug.network.costs import Costs
 from eeaug.search.space import Design, Problem
@@ -140,3 +140,10 @@ def test_int8_files_have_a_decision_of_their_own(promise: str) -> None:
     saved = [1 - walk([r], along).passage(rows).mean(costs) / costs.sum() for r in (decided.alone, decided.memory)]
     if promise == "expected":
         assert decided.saved == pytest.approx(tuple(saved)) and decided.remembers == (saved[1] > saved[0] + 0.005)
+
+
+@pytest.mark.parametrize("kind", ["proven", "expected"])
+def test_what_is_taken_of_several_fails_with_the_risk_of_all(kind: str) -> None:
+    risk = None if kind == "expected" else 0.01
+    promise = Promise(kind, 0.05, risk=risk, kept=True)
+    assert streamed.of_any(promise, 0.05).risk == (None if risk is None else 0.05)

@@ -112,6 +112,16 @@ def test_by_the_hour_where_a_period_is_known() -> None:
     assert "battery life" in {row[0] for row in words.rows(known, Use(10, 2430))}
 
 
+def test_the_first_sentence_is_of_streams() -> None:
+    block = made()
+    block["figures"]["given"]["metrics"] |= {"accuracy": 0.9, "mean_macs": 200.0}
+    block["figures"]["memory"]["metrics"] |= {"accuracy": 0.895, "mean_macs": 50.0}
+    said = (
+        "On streams, decided with memory: 75.0% of the mean MACs saved, 0.5 pp less accuracy than the given model"
+    )
+    assert streams.sentence(block).startswith(said) and streams.sentence(None) == ""
+
+
 def test_without_streams_nothing_is_said() -> None:
     decided: Any = SimpleNamespace(streamed=None)
     assert streams.block(None, decided, None, {}, None, ()) is None  # type: ignore[arg-type]

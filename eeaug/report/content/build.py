@@ -184,7 +184,8 @@ def build(
             "measured": base_test,
         },
         "design": {
-            "summary": verdict.dearer(*shown)
+            "summary": streams.sentence(stream)
+            + verdict.dearer(*shown)
             + (
                 verdict.sentence(
                     chosen,

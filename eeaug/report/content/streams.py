@@ -15,6 +15,7 @@ from eeaug.cascade.passage import Passage
 from eeaug.design.design import Chosen, Decided
 from eeaug.design.streamed import MemoryTerms, Streamed
 from eeaug.network.segments import Segments
+from eeaug.report import units
 from eeaug.report.content import metrics, promise
 from eeaug.settings import Settings
 from eeaug.settings.contradictions import classes_named
@@ -24,7 +25,7 @@ from eeaug.streams.rules import bytes_of
 from eeaug.streams.sequences import Sequences
 from eeaug.streams.walk import Course, walk
 
-__all__ = ["block", "of_int8"]
+__all__ = ["block", "of_int8", "sentence"]
 
 ERROR = 0.05  # of the bound
 STRIP = 240  # samples of a recording that are shown
@@ -123,6 +124,22 @@ def of_int8(
         },
         "split": split,
     }
+
+
+def sentence(stream: Mapping[str, Any] | None) -> str:
+    """The first sentence of a report of streams; empty where there is no decision of any."""
+    if stream is None:
+        return ""
+    used = stream["figures"]["memory" if stream["remembers"] else "alone"]["metrics"]
+    given = stream["figures"]["given"]["metrics"]
+    saved, lost = 1 - used["mean_macs"] / given["mean_macs"], given["accuracy"] - used["accuracy"]
+    way = "with memory" if stream["remembers"] else "by confidence alone, as memory brings too little"
+    part = "test" if stream["split"] == "test" else "calibration (not measured)"
+    worse = "less" if lost > 0 else "more"
+    return (
+        f"On streams, decided {way}: {saved:.1%} of the mean MACs saved, {units.points(abs(lost), signed=False)} "
+        f"{worse} accuracy than the given model on the {part} sequences. Samples one by one: "
+    )
 
 
 def _figures(
