@@ -43,7 +43,7 @@ def augment(
     >>> report.path.name
     'fashion_resnet-eeaug'
     >>> report.summary
-    '...% of samples leave early (at ...): ...% of the mean MACs...saved, ... on the test part; ...'
+    '...% of samples leave early (at ...): ...% of the mean MACs...saved, ... on the test set; ...'
 
     The run has a process of its own, so that frameworks that are at work in this one stay as they are, and the
     bundle has the same bytes as the command's.

@@ -100,7 +100,7 @@ def test_files_of_the_bundle(bundle: Bundle) -> None:
     }  # fmt: skip
     times = json.loads((bundle.path / "timing.json").read_text())
     assert set(times) == {
-        "import", "load", "graph", "convert", "features", "heads", "answers", "search", "finetune", "export",
+        "import", "load", "graph", "convert", "features", "heads", "answers", "search", "finetune", "export", "handover",
         "quantise", "verify", "total",
     }  # fmt: skip
     assert not left_over(bundle.path.parent)
