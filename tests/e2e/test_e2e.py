@@ -100,8 +100,8 @@ def test_files_of_the_bundle(bundle: Bundle) -> None:
     }  # fmt: skip
     times = json.loads((bundle.path / "timing.json").read_text())
     assert set(times) == {
-        "import", "load", "graph", "convert", "features", "heads", "answers", "search", "finetune", "export", "handover",
-        "quantise", "verify", "total",
+        "import", "load", "graph", "convert", "features", "heads", "answers", "search", "finetune", "export",
+        "handover", "quantise", "verify", "total",
     }  # fmt: skip
     assert not left_over(bundle.path.parent)
     for path in bundle.path.rglob("*.json"):
