@@ -6,6 +6,7 @@ import builtins
 import fcntl
 import os
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -211,10 +212,14 @@ def test_a_terminal_asks_and_ctrl_c_writes_nothing(tmp_path: Path, last: bytes, 
     """The command itself, with a pseudo-terminal for its three streams."""
     master, slave = os.openpty()
     line = [sys.executable, "-c", "from eeaug.cli.main import main; main()", "hw", "new"]
+
+    def own_terminal() -> None:
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)  # Ctrl-C goes to those of this terminal
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background shell ignores it
+
     with subprocess.Popen(
-        line, cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),  # Ctrl-C goes to those of this terminal
-    ) as process:  # fmt: skip
+        line, cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=own_terminal
+    ) as process:
         os.close(slave)
         got = b""
         for answer in (b"\n", b"m4\n", b"120MHz\n", b"128KiB\n", b"1MiB\n", b"20mW\n", b"n\n", last):
