@@ -18,11 +18,11 @@ def sentence(report: Report) -> str:
     each = size(remote["bytes_each"]) + ("" if remote["encoding"] is None else f" as {remote['encoding']}")
     text = (
         f"Over the network to {servers} go {share(remote['sent'])} of {part}, {each} each: "
-        f"{size(remote['mean_bytes'])} in the mean, where the input of every sample would be "
+        f"{size(remote['mean_bytes'])} on average, where the input of every sample would be "
         f"{size(remote['input_bytes'])}."
     )
     if remote["handover_s"] is not None:
-        text += f" A hand-over takes {seconds(remote['handover_s'])} in the mean"
+        text += f" A hand-over takes {seconds(remote['handover_s'])} on average"
         if remote["handover_p95_s"] is not None:
             text += f", 95 of 100 less than {seconds(remote['handover_p95_s'])}, which limits go by"
         text += "."
