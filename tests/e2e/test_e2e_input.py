@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # TF on NumPy 2
 ]
 
-OTHERS = ",".join(name for name in FORMATS if name not in ("keras", "onnx", "vela"))
+OTHERS = ",".join(name for name in FORMATS if name not in ("keras", "onnx", "triton", "vela"))
 QUIET, CLASSES, LENGTH = 0.8, 12, 40  # share of samples that are class 0; of a signal
 
 
