@@ -134,4 +134,4 @@ def test_what_the_report_says_of_it(made: Path, run: Run) -> None:
     for stage, segment in zip(report["int8"]["stages"], report["design"]["segments"], strict=True):
         assert stage["arena_bytes"] > segment["peak_activation_bytes"] / 2
         assert stage["operators"] == sorted(stage["operators"])
-    assert "TFLM arena, measured" in shown and "TFLM gives" in shown
+    assert "TFLM arena, measured" in shown and "TFLM gave" in shown
