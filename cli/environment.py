@@ -13,11 +13,16 @@ __all__ = ["OWN", "known", "warn"]
 
 PREFIX = "EEAUG_"
 OWN = ("EEAUG_CACHE_DIR", "EEAUG_TRACEBACK")  # besides the variables of options
+REMOTE = "EEAUG_REMOTE_"  # of runtime.address, some with the name of a processor behind them
 
 
 def warn(context: click.Context, environment: Mapping[str, str] = os.environ) -> None:
     """Say in a line which variable that begins with EEAUG_ is none of an option, most likely misspelt."""
-    strange = [name for name in environment if name.upper().startswith(PREFIX) and name not in OWN]
+    strange = [
+        name
+        for name in environment
+        if name.upper().startswith(PREFIX) and name not in OWN and not name.startswith(REMOTE)
+    ]
     if not strange:  # nothing to report: no import is needed
         return
     from eeaug.support.spelling import nearest

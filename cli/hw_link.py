@@ -70,7 +70,7 @@ def measure_link(
         raise InputError(f"--to {target.processor(processor).name}: {target.name} has no link there")
     written = Output(output, force=force)
     written.check()
-    place = address.read(processor, url)
+    place = address.read(processor, url, option=False)
     with show.observer(quiet=quiet, verbose=False, brief=True) as observer, Progress(observer).step("requests"):
         measured = link.measure(place, requests, int(size), SECONDS)
     written.write(hardware.dump(_with(target, processor, measured)).encode())

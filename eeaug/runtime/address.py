@@ -36,13 +36,14 @@ class Address:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def read(processor: str, url: str, environment: Mapping[str, str] | None = None) -> Address:
+def read(processor: str, url: str, environment: Mapping[str, str] | None = None, *, option: bool = True) -> Address:
     """The server that runs the stages of a processor.
 
     Parameters
     ----------
     environment : of the process, if None. TOKEN_<PROCESSOR> or TOKEN is sent as ``Authorization: Bearer``; HEADERS
         holds further lines ``Name: value``; CA, CERTIFICATE and KEY name files in PEM
+    option : whether it was given by --remote, for errors
 
     Raises
     ------
@@ -50,7 +51,7 @@ def read(processor: str, url: str, environment: Mapping[str, str] | None = None)
     """
     environment = os.environ if environment is None else environment
     parts = urlsplit(url)
-    where = f"--remote {processor}={_without_secret(url)}"
+    where = f"--remote {processor}={_without_secret(url)}" if option else f"URL {_without_secret(url)}"
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise InputError(f"{where}: must be a URL such as http://host:8000 or https://host/path")
     if parts.username is not None or parts.password is not None:

@@ -94,6 +94,11 @@ def sentences(report: Report) -> Iterator[str]:
             f"--correction {settings['correction']:g} lowers the thresholds that were found: more samples leave "
             "than the budget allows; leave it out to keep the budget"
         )
+    if "triton" in settings["formats"] and "remote" not in design:
+        yield (
+            "--format triton: no stage of this design runs on a server, so there are no files for one; "
+            "--mapping one-each puts one there, and so does --objective latency where the server is faster"
+        )
     yield from _savings(report)
     for block in (report, report["int8"] or {}):
         yield from (block.get("c") or {}).get("warnings", ())
