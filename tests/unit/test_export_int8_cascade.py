@@ -239,7 +239,7 @@ def test_warnings_of_the_int8_cascade() -> None:
     measured, nothing = {"accuracy": 0.8, "samples": 100}, {"exact": {"mean_macs": None}}
     report: dict[str, Any] = {
         "model": {"decision": "softmax"},
-        "settings": {"max_accuracy_drop": 0.05, "correction": 1.0, "objective": "macs"},
+        "settings": {"max_accuracy_drop": 0.05, "correction": 1.0, "objective": "macs", "formats": []},
         "baseline": {"choose": {"samples": 1000, "mean_macs": None}, "measured": {"accuracy": 0.9}},
         "design": {
             "exits": [exit_],
