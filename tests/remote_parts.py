@@ -15,7 +15,7 @@ import numpy as np
 from aiohttp import ClientSession, web
 from numpy.typing import NDArray
 
-from eeaug.bundle.device_entries import IDENTITY, TritonStage
+from eeaug.bundle.device_entries import IDENTITY, MAX_ROWS, TritonStage
 from eeaug.bundle.entries import Handover, Manifest, StageEntry
 from eeaug.cascade.encoding import Encoding
 from eeaug.cascade.output import Decision
@@ -270,6 +270,8 @@ class Served:
                 size = tensor["parameters"]["binary_data_size"]
                 array, at = np.frombuffer(body[at : at + size], kind), at + size
             given[tensor["name"]] = array.reshape(tensor["shape"])
+        if len(next(iter(given.values()))) > MAX_ROWS:  # as Triton does
+            return web.json_response({"error": "batch-size must be <= 64"}, status=400)
         outputs = model(given)
         entries, content = [], b""
         for wanted in asked["outputs"]:

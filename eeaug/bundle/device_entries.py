@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["IDENTITY", "OnnxOne", "TflmStage", "TritonStage", "VelaStage"]
+__all__ = ["IDENTITY", "MAX_ROWS", "OnnxOne", "TflmStage", "TritonStage", "VelaStage", "of_ensemble"]
 
 IDENTITY = "eeaug_model"  # an output of every model on a server: which one it is
+MAX_ROWS = 64  # that a model on a server takes at once
+
+
+def of_ensemble(i: int, output: str) -> str:
+    """The name that an output of the i-th of an ensemble's stages has there."""
+    return f"{i}_{output}"
 
 
 @dataclass(frozen=True)

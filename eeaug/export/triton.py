@@ -21,7 +21,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from eeaug.bundle.device_entries import IDENTITY, TritonStage
+from eeaug.bundle.device_entries import IDENTITY, MAX_ROWS, TritonStage, of_ensemble
 from eeaug.bundle.entries import Added, Handover, StageEntry
 from eeaug.cascade.encoding import Encoding
 from eeaug.export import names
@@ -36,7 +36,6 @@ __all__ = ["FOLDER", "check", "configuration", "ensemble", "identified", "refuse
 
 FOLDER = "triton"
 VERSION = "1"
-MAX_BATCH = 64  # rows that the server joins at most
 QUEUE_DELAY_US = 500  # that a request may wait for others
 TYPES = {1: "TYPE_FP32", 3: "TYPE_INT8", 6: "TYPE_INT32", 7: "TYPE_INT64", 10: "TYPE_FP16"}  # by onnx.TensorProto
 DIGITS = 13  # of the hash: 52 bits, which JSON's numbers hold exactly
@@ -70,11 +69,11 @@ def write(work: Work) -> Added:
             facts.append(None)
             tensors.append(((), ()))
             continue
-        content = (work.directory / stage.files["onnx"]).read_bytes()
-        digest = hashlib.sha256(content).hexdigest()[:DIGITS]
-        entry = TritonStage(f"{prefix}-{stage.name}-{digest}", int(digest, 16))
         sent = None if k == 0 else stages[k - 1].handover
-        model = identified(decoding(onnx.load_from_string(content), sent), entry.identity)
+        model = decoding(onnx.load(work.directory / stage.files["onnx"]), sent)
+        digest = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()[:DIGITS]
+        entry = TritonStage(f"{prefix}-{stage.name}-{digest}", int(digest, 16))
+        model = identified(model, entry.identity)
         inputs, outputs = _tensors(model.graph.input), _tensors(model.graph.output)
         (root / entry.model / VERSION).mkdir(parents=True)
         path = f"{FOLDER}/{entry.model}/{VERSION}/model.onnx"
@@ -231,7 +230,7 @@ def ensemble(
         # inputs of the model that went past earlier stages are further inputs of the ensemble
         taken += [tensor for tensor in inputs if tensor[0] not in known]
         known |= {tensor[0] for tensor in inputs}
-        gives = {output[0]: f"{k}_{output[0]}" for output in outputs}
+        gives = {output[0]: of_ensemble(k, output[0]) for output in outputs}
         if stage.handover is not None and k + 1 < len(models):
             gives[stage.handover.name] = stage.handover.name
             known.add(stage.handover.name)
@@ -245,7 +244,7 @@ def ensemble(
 
 
 def _head(name: str, kind: str) -> tuple[str, ...]:
-    return (f'name: "{name}"', kind, f"max_batch_size: {MAX_BATCH}")
+    return (f'name: "{name}"', kind, f"max_batch_size: {MAX_ROWS}")
 
 
 def _ends(inputs: Tensors, outputs: Tensors) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.bundle.device_entries import IDENTITY
+from eeaug.bundle.device_entries import IDENTITY, MAX_ROWS, of_ensemble
 from eeaug.bundle.entries import StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.cascade.waiting import Rows
@@ -82,12 +82,28 @@ class Far:
             raise ConversionError(f"stage {self.stages[k].name}: {error}") from error
 
     async def _run(self, k: int, end: int, tensors: Rows, within_s: float) -> FarAnswer:
+        """In as many requests as the model takes rows at once; an answer to all of them, or none."""
+        rows = len(tensors[0])
+        if rows <= MAX_ROWS:
+            return await self._one_request(k, end, tensors, within_s)
+        pieces = [tuple(t[i : i + MAX_ROWS] for t in tensors) for i in range(0, rows, MAX_ROWS)]
+        answers = await asyncio.gather(*(self._one_request(k, end, piece, within_s) for piece in pieces))
+        handed = [answer.handover for answer in answers if answer.handover is not None]
+        return FarAnswer(
+            tuple(np.concatenate(said) for said in zip(*(a.probabilities for a in answers), strict=True)),
+            np.concatenate(handed) if handed else None,
+        )
+
+    async def _one_request(self, k: int, end: int, tensors: Rows, within_s: float) -> FarAnswer:
         last, first = self.stages[end - 1], self.stages[k]
         chain = end - k > 1
-        prefixes = [f"{i}_" if chain else "" for i in range(end - k)]
-        said = [f"{prefix}{s.probabilities}" for prefix, s in zip(prefixes, self.stages[k:end], strict=True)]
+
+        def named(i: int, output: str) -> str:
+            return of_ensemble(i, output) if chain else output
+
+        said = [named(i, str(stage.probabilities)) for i, stage in enumerate(self.stages[k:end])]
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(said, (self.decision.outputs,))
-        handover = None if last.handover is None else f"{prefixes[-1]}{last.handover.name}"
+        handover = None if last.handover is None else named(end - k - 1, last.handover.name)
         if handover is not None and last.handover is not None:
             shapes[handover] = last.handover.shape
         entries = [s.triton for s in self.stages[k:end] if s.triton is not None]
@@ -101,7 +117,7 @@ class Far:
             model=(entries[0].ensemble or "") if chain else entries[0].model,
             arrays={name: array for name, array in given.items() if name in takes},
             shapes=shapes,
-            identities={f"{p}{IDENTITY}": entry.identity for p, entry in zip(prefixes, entries, strict=True)},
+            identities={named(i, IDENTITY): entry.identity for i, entry in enumerate(entries)},
             compressed=encoding is not None and encoding.compressed,
         )
         deadline = asyncio.get_running_loop().time() + within_s

@@ -99,12 +99,11 @@ class Journey:
 
         ``on``: only these rows of the arrays; None: all.
         """
-        far = self.far is not None and k in self.far.runs
-        if far and len(arrays[0] if on is None else on):
+        if self._is_far(k) and len(arrays[0] if on is None else on):
             self._oldest.setdefault(k, self._began)
         for full in self._waiting[k].add(on, arrays):
-            (self._ask if far else self._run)(k, *full)
-        if far and self._waiting[k].count:
+            self._go_on(k, *full)
+        if self._is_far(k) and self._waiting[k].count:
             self._oldest.setdefault(k, self._began)
 
     def advance(self) -> Future[FarAnswer] | None:
@@ -114,8 +113,7 @@ class Journey:
             if self._asked and self._asked[0].k < k:
                 break  # what comes back may go through these stages, too
             if waiting.count:
-                far = self.far is not None and k in self.far.runs
-                (self._ask if far else self._run)(k, *waiting.take())
+                self._go_on(k, *waiting.take())
         return self._asked[0].future if self._asked else None
 
     def finished(self) -> tuple[Decisions, Floats]:
@@ -134,6 +132,13 @@ class Journey:
             for rows in self._fallback:
                 fallback[rows] = True
         return Decisions(exits, predicted, confidence, reached, fallback, self._unanswered), p
+
+    def _is_far(self, k: int) -> bool:
+        """Whether stage ``k`` begins a run of stages on a server."""
+        return self.far is not None and k in self.far.runs
+
+    def _go_on(self, k: int, rows: NDArray[np.intp], *arrays: NDArray[Any]) -> None:
+        (self._ask if self._is_far(k) else self._run)(k, rows, *arrays)
 
     def _run(self, k: int, rows: NDArray[np.intp], *arrays: NDArray[Any]) -> None:
         cascade = self.cascade

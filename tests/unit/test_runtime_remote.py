@@ -104,6 +104,16 @@ def test_requests_are_full(parts: Parts, served: Served) -> None:
     assert set(served.rows[:-1]) == {32}
 
 
+@pytest.mark.parametrize("batch", [64, 65, 200])
+def test_more_rows_than_a_model_takes(batch: int) -> None:
+    parts, x = Parts(("near", "cloud", "cloud", "near")), samples(700)
+    with serving(parts.models()) as server, parts.cascade(server.url) as there:
+        assert same(there.predict(x, batch=batch), parts.cascade().predict(x, batch=batch))
+        for one, other in zip(there.answers(x), parts.cascade().answers(x), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+        assert max(server.rows) <= 64
+
+
 def test_threads_share_a_cascade(parts: Parts, served: Served) -> None:
     x, expected = samples(400), parts.cascade().predict(samples(400))
     right = []
