@@ -23,7 +23,7 @@ from eeaug.streams.kinds import in_steps
 from eeaug.streams.patience import Patience
 from eeaug.streams.rules import bytes_of
 from eeaug.streams.sequences import Sequences
-from eeaug.streams.walk import Course, walk
+from eeaug.streams.walk import Course, Walked, walk
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 SAMPLES, EXITS = 10_000, 2
@@ -31,35 +31,40 @@ compiler = toolchain.host()
 
 MAIN = """
 #include <float.h>
+#include <limits.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #define OUTPUTS {outputs}
 #define NET_STAGES 3
-typedef struct {{ int32_t predicted; int32_t exit; float confidence; }} net_result;
+typedef struct {{ int32_t predicted; int32_t exit; {type} confidence; }} net_result;
 {declared}
 {code}
 int main(void)
 {{
-    static float p[NET_STAGES][OUTPUTS];
+    static {type} said[NET_STAGES][OUTPUTS];
     static net_stream state;
     int32_t fresh;
     printf("%u\\n", (unsigned)sizeof state);
-    while (fread(&fresh, sizeof fresh, 1, stdin) == 1 && fread(p, sizeof p, 1, stdin) == 1) {{
+    while (fread(&fresh, sizeof fresh, 1, stdin) == 1 && fread(said, sizeof said, 1, stdin) == 1) {{
         net_result result;
         int how = STAYS;
         if (fresh) {{
             net_stream_reset(&state);
         }}
         for (int32_t k = 0; how == STAYS; ++k) {{
-            how = stream_decided(&state, p[k], k, &result);
+            {heard}
+            how = stream_decided(&state, p, k, &result);
         }}
         printf("%d %d %d\\n", (int)result.exit, (int)result.predicted, how == REMEMBERED);
     }}
     return 0;
 }}
 """
+FLOATS = {"type": "float", "heard": "const float *p = said[k];"}
+INTEGERS = {"type": "int8_t", "heard": "int32_t p[OUTPUTS]; shares(said[k], p);"}
 
 
 def lasting(decision: Decision) -> np.ndarray:
@@ -111,6 +116,11 @@ def decided_by(folder: Path, text: str, numbers: np.ndarray) -> tuple[np.ndarray
     return np.array([line.split() for line in said if line], int), int(size)
 
 
+def check(decided: np.ndarray, walked: Walked) -> None:
+    for column, one in enumerate((walked.at, walked.answer, walked.remembered)):
+        np.testing.assert_array_equal(decided[:, column], one[0])
+
+
 CASES = [*((rule, "softmax") for rule in RULES), *((RULES[i], "binary") for i in (1, 4, 7))]
 NAMES = [f"{rule.kind}-{kind}-{i}" for i, (rule, kind) in enumerate(CASES)]
 
@@ -123,50 +133,12 @@ def test_ten_thousand_samples(tmp_path: Path, rule: Any, kind: str) -> None:
     sizes = EXITS, decision.outputs
     code = [*parts, stream_source.defined(rule, *sizes, "net", FLOAT)]
     declared = stream_source.declared(rule, *sizes, "net", FLOAT)
-    text = MAIN.format(outputs=decision.outputs, declared=declared, code="\n\n".join(code))
+    text = MAIN.format(**FLOATS, outputs=decision.outputs, declared=declared, code="\n\n".join(code))
     p = lasting(decision)
     decided, size = decided_by(tmp_path, text, p.astype("<f4"))
     walked = walk([rule], course(decision, p))
     assert size == (bytes_of(rule, *sizes) or 1)
-    np.testing.assert_array_equal(decided[:, 0], walked.at[0])
-    np.testing.assert_array_equal(decided[:, 1], walked.answer[0])
-    np.testing.assert_array_equal(decided[:, 2], walked.remembered[0])
-
-
-INT8 = """
-#include <limits.h>
-#include <math.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#define OUTPUTS {outputs}
-#define NET_STAGES 3
-typedef struct {{ int32_t predicted; int32_t exit; int8_t confidence; }} net_result;
-{declared}
-{code}
-int main(void)
-{{
-    static int8_t q[NET_STAGES][OUTPUTS];
-    static net_stream state;
-    int32_t fresh;
-    printf("%u\\n", (unsigned)sizeof state);
-    while (fread(&fresh, sizeof fresh, 1, stdin) == 1 && fread(q, sizeof q, 1, stdin) == 1) {{
-        net_result result;
-        int how = STAYS;
-        if (fresh) {{
-            net_stream_reset(&state);
-        }}
-        for (int32_t k = 0; how == STAYS; ++k) {{
-            int32_t p[OUTPUTS];
-            shares(q[k], p);
-            how = stream_decided(&state, p, k, &result);
-        }}
-        printf("%d %d %d\\n", (int)result.exit, (int)result.predicted, how == REMEMBERED);
-    }}
-    return 0;
-}}
-"""
+    check(decided, walked)
 
 
 @needs_host
@@ -178,10 +150,8 @@ def test_ten_thousand_samples_in_integers(tmp_path: Path, given: Any, kind: str)
     declared = stream_source.declared(rule, *sizes, "net", arithmetic)
     q = np.clip(np.round(lasting(decision) / PER_STEP) - 128, -128, 127).astype(np.int8)
     p = (q.astype(np.float32) + 128) * np.float32(PER_STEP)
-    text = INT8.format(outputs=decision.outputs, declared=declared, code="\n\n".join(code))
+    text = MAIN.format(**INTEGERS, outputs=decision.outputs, declared=declared, code="\n\n".join(code))
     decided, size = decided_by(tmp_path, text, q)
     walked = walk([rule], course(decision, p))
     assert size == (bytes_of(rule, *sizes, int8=True) or 1)
-    np.testing.assert_array_equal(decided[:, 0], walked.at[0])
-    np.testing.assert_array_equal(decided[:, 1], walked.answer[0])
-    np.testing.assert_array_equal(decided[:, 2], walked.remembered[0])
+    check(decided, walked)
