@@ -77,7 +77,7 @@ def settle(settings: Settings, work: Work, material: Material, decided: Decided)
         size = int(np.prod(stage.handover.shape)) * encoding.bytes_per_element
         stages.append(replace(stage, handover=replace(stage.handover, encoding=encoding, bytes=size)))
     manifest = replace(manifest, stages=tuple(stages))
-    cascade = Cascade.load(work.directory, manifest, running.threads)
+    cascade = replace(plain, stages=manifest.stages, manifest=manifest)
     tasks = {"choose": decided.task}
     if decided.screened is not None:
         tasks["screen"] = decided.screened.task
