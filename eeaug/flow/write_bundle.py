@@ -128,7 +128,7 @@ def _delivered(settings: Settings, material: Material, progress: Progress, decid
                 files = measured.cascade()
                 if encoded:  # what links change is no fault of the files
                     plain = work.manifest.plain
-                files = replace(files, stages=plain.stages, manifest=plain)
+                    files = replace(files, stages=plain.stages, manifest=plain)
                 checked = verify.verify(work, whole, files, formats.like("model", asked))
             with part(1, 1, 2):
                 test = measured.outcomes()
