@@ -173,12 +173,18 @@ def test_long_tables_are_folded(browser: Any, tmp_path: Path) -> None:
         assert sum(row.is_visible() for row in rows.all()) == page.MOST_CLASSES
 
 
+def scrolled_to(shown: Any) -> None:
+    """The event of a scroll, which hides what is shown, comes with the next frame."""
+    shown.scroll_into_view_if_needed()
+    shown.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def test_values_are_shown_under_a_pointer_and_by_keys(browser: Any, tmp_path: Path) -> None:
     text = html(plain)
     chosen = re.findall(r'data-id="chosen"><title>([^<]*)', text)[0]
     with opened(browser, written(tmp_path, text)) as shown:
         tip, chart = shown.locator(".tip"), shown.locator("#benefit svg.chart").first
-        chart.scroll_into_view_if_needed()
+        scrolled_to(chart)
         box = chart.locator("[data-id=chosen]").bounding_box()
         shown.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 6)  # near is enough
         assert tip.inner_text() == chosen and chosen.startswith("this design: ")
@@ -195,8 +201,7 @@ def test_values_are_shown_under_a_pointer_and_by_keys(browser: Any, tmp_path: Pa
         shown.keyboard.press("Escape")
         assert tip.inner_text() == ""
         word = shown.locator("a.term").first
-        word.scroll_into_view_if_needed()
-        shown.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        scrolled_to(word)
         word.hover()
         name = word.get_attribute("href").removeprefix("#")
         assert tip.inner_text() == shown.locator(f"#{name} + dd").inner_text()
