@@ -173,9 +173,8 @@ def test_long_tables_are_folded(browser: Any, tmp_path: Path) -> None:
         assert sum(row.is_visible() for row in rows.all()) == page.MOST_CLASSES
 
 
-def scrolled_to(shown: Any) -> None:
-    """The event of a scroll, which hides what is shown, comes with the next frame."""
-    shown.scroll_into_view_if_needed()
+def settled(shown: Any) -> None:
+    """Events of a scroll come with the next frame."""
     shown.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
@@ -184,7 +183,7 @@ def test_values_are_shown_under_a_pointer_and_by_keys(browser: Any, tmp_path: Pa
     chosen = re.findall(r'data-id="chosen"><title>([^<]*)', text)[0]
     with opened(browser, written(tmp_path, text)) as shown:
         tip, chart = shown.locator(".tip"), shown.locator("#benefit svg.chart").first
-        scrolled_to(chart)
+        chart.scroll_into_view_if_needed()
         box = chart.locator("[data-id=chosen]").bounding_box()
         shown.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 6)  # near is enough
         assert tip.inner_text() == chosen and chosen.startswith("this design: ")
@@ -201,11 +200,21 @@ def test_values_are_shown_under_a_pointer_and_by_keys(browser: Any, tmp_path: Pa
         shown.keyboard.press("Escape")
         assert tip.inner_text() == ""
         word = shown.locator("a.term").first
-        scrolled_to(word)
         word.hover()
         name = word.get_attribute("href").removeprefix("#")
         assert tip.inner_text() == shown.locator(f"#{name} + dd").inner_text()
         assert shown.locator("svg.chart title").count() == 0  # not twice
+        shown.mouse.move(0, 0)
+        for to in (0, 10**6):  # a word far away that is reached by keys: the browser scrolls to it
+            shown.evaluate(f"scrollTo(0, {to})")
+            word.focus()
+            settled(shown)
+            assert tip.inner_text() == shown.locator(f"#{name} + dd").inner_text()
+            assert (
+                0 <= tip.bounding_box()["y"] <= 900
+                and abs(tip.bounding_box()["y"] - word.bounding_box()["y"]) < 300
+            )
+            word.blur()
 
 
 def test_without_script_all_is_there(browser: Any, tmp_path: Path) -> None:

@@ -7,14 +7,20 @@ const make = (name, kind, words) => Object.assign(document.createElement(name), 
 const tip = make("div", "tip", "");
 tip.setAttribute("role", "status");
 document.querySelector("main").append(tip);
-const hide = () => { tip.textContent = ""; };
-const show = (words, box) => {
-  tip.textContent = words;
-  const left = box.left + box.width / 2 - tip.offsetWidth / 2;
+let of = null; // the mark or word that it belongs to
+const hide = () => { of = null; tip.textContent = ""; };
+const place = () => {
+  const box = of.getBoundingClientRect(), left = box.left + box.width / 2 - tip.offsetWidth / 2;
   tip.style.left = `${Math.max(4, Math.min(left, document.documentElement.clientWidth - tip.offsetWidth - 4))}px`;
   tip.style.top = `${box.top - tip.offsetHeight - 8 < 0 ? box.bottom + 8 : box.top - tip.offsetHeight - 8}px`;
 };
-addEventListener("scroll", hide, { passive: true });
+const show = (words, what) => {
+  of = what;
+  tip.textContent = words;
+  place();
+};
+// a word that is reached by keys is scrolled to: what is shown moves with it
+addEventListener("scroll", () => { if (of) place(); }, { passive: true, capture: true });
 addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
 // charts: the nearest mark under a pointer, or one after the other by arrow keys
@@ -31,7 +37,7 @@ for (const chart of all("svg.chart, svg.bar")) {
     at = k;
     if (k < 0) return hide();
     marks[k].mark.classList.add("on");
-    show(marks[k].words, marks[k].mark.getBoundingClientRect());
+    show(marks[k].words, marks[k].mark);
   };
   const near = (event) => {
     let best = -1, least = 20;
@@ -56,7 +62,7 @@ for (const chart of all("svg.chart, svg.bar")) {
 // words: what the glossary says
 for (const word of all("a.term")) {
   const text = document.getElementById(word.hash.slice(1)).nextElementSibling.textContent;
-  for (const kind of ["pointerenter", "focus"]) word.addEventListener(kind, () => show(text, word.getBoundingClientRect()));
+  for (const kind of ["pointerenter", "focus"]) word.addEventListener(kind, () => show(text, word));
   for (const kind of ["pointerleave", "blur"]) word.addEventListener(kind, hide);
 }
 
