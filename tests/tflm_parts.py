@@ -5,10 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tools import HOST_CPP
+
+from eeaug.bundle.entries import Manifest
+from eeaug.cascade.output import STEP
+from eeaug.export import names
+from eeaug.export.int8 import int8_cascade
+from eeaug.export.tflm.interpreter import Interpreter
+from eeaug.export.tflm.source import identifier
+from eeaug.frameworks import tflite_file
+from eeaug.runtime import Cascade
 
 STUB = Path(__file__).parent / "data" / "tflm"  # headers in TFLM's place that play back what TFLM gave
 
@@ -27,11 +38,64 @@ def compiled(folder: Path, sources: Sequence[Path], *includes: Path) -> Path:
     return program
 
 
-MAIN = """
+def recorded(bundle: Path, x: np.ndarray, folder: Path) -> tuple[Cascade, list[np.ndarray], str]:
+    """The int8 stages, what TFLM says of prepared samples, by stage, and lines that load it into the stub."""
+    manifest = Manifest.from_dict(manifest_of(bundle))
+    stages, prefix = int8_cascade.cascade(bundle, manifest, 1), names.prefix(manifest)
+    said, tensor, loaded = [], x, []
+    for k, (entry, session) in enumerate(zip(stages.stages, stages.sessions, strict=True)):
+        assert entry.tflm is not None
+        content = (bundle / entry.files["tflite-int8"]).read_bytes()
+        order = tflite_file.outputs(content)
+        q = session.taken(entry.input_name, tensor)
+        outputs = dict(zip(order, Interpreter(content, entry.tflm.arena_bytes).run(q, len(order)), strict=True))
+        rows = [q, *outputs.values()]
+        (folder / f"{k}.bin").write_bytes(b"".join(row[i].tobytes() for i in range(len(x)) for row in rows))
+        sizes = ", ".join(str(row[0].size) for row in rows)
+        arena = entry.tflm.arena_bytes
+        loaded.append(f'Load("{k}.bin", {prefix}::stage_{k}_model, {arena}, {len(x)}, {{{sizes}}});')
+        said.append((outputs["probabilities"].astype(np.float32) + 128) * np.float32(STEP))
+        tensor = tensor if entry.handover is None else outputs[entry.handover.name]
+    return stages, said, "\n  ".join(loaded)
+
+
+def pushing(bundle: Path, loaded: str) -> str:
+    """A program that pushes the recorded samples as those of one stream."""
+    manifest = Manifest.from_dict(manifest_of(bundle))
+    prefix, stages = names.prefix(manifest), len(manifest.stages)
+    runs = [[k for k, _ in mine] for _, mine in groupby(enumerate(manifest.stages), lambda pair: pair[1].processor)]
+    calls = []
+    for run in runs:
+        onward = "" if run[-1] + 1 == stages else f"&handed_{run[-1] + 1}, "
+        if onward:
+            calls.insert(0, f"static {prefix}::Handover{run[-1] + 1} handed_{run[-1] + 1};")
+        given = f"handed_{run[0]}" if run[0] else "input.data()"
+        name = f"{prefix}::{identifier(manifest.stages[run[0]].processor)}"
+        calls.append(f"if (status == Status::kGoesOn) status = {name}::Push({given}, {onward}&answer, &stream);")
+    includes = "\n".join(f'#include "{prefix}_stage_{k}_model.h"' for k in range(stages))
+    ready = " && ".join(f"{prefix}::{identifier(manifest.stages[run[0]].processor)}::Setup()" for run in runs)
+    return f"""
 #include <cstdio>
-#include "model.h"
-#include "model_stage_0_model.h"
-#include "model_stage_1_model.h"
+#include "{prefix}.h"
+{includes}
+{LOAD}
+int main() {{
+  using {prefix}::Status;
+  {loaded}
+  if (!({ready})) return 3;
+  {prefix}::Stream stream;
+  Reset(&stream);
+  for (const auto& input : tflite::recorded[{prefix}::stage_0_model].inputs) {{
+    {prefix}::Answer answer;
+    Status status = Status::kGoesOn;
+    {" ".join(calls)}
+    printf("%d %d %d\\n", answer.stage, static_cast<int>(answer.label), status == Status::kRemembered);
+  }}
+}}
+"""
+
+
+LOAD = """
 #include "tensorflow/lite/micro/micro_interpreter.h"
 
 static tflite::Bytes Read(FILE* file, size_t count) {
@@ -52,6 +116,16 @@ static void Load(const char* path, const void* model, size_t arena, int samples,
   }
 }
 
+"""
+MAIN = (
+    f"""
+#include <cstdio>
+#include "model.h"
+#include "model_stage_0_model.h"
+#include "model_stage_1_model.h"
+{LOAD}
+"""
+    + """
 int main() {
   LOADED
   if (!model::cm0p::Setup() || !model::cm4f::Setup()) return 3;
@@ -69,3 +143,4 @@ int main() {
   }
 }
 """
+)

@@ -10,8 +10,8 @@ A line of code here may touch the bundle that is being written and its stages; i
     verify       every file, read back and run as a cascade
     tflite       float LiteRT files
     int8         int8 LiteRT files, a cascade of their own
-    tflm         C++ for TensorFlow Lite for Microcontrollers
     c            C without a runtime
+    tflm         C++ for TensorFlow Lite for Microcontrollers
     c_int8       the int8 stages as C without a runtime
     triton       a model repository for inference servers
     onnx_one     the cascade as one ONNX file

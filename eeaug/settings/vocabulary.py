@@ -37,7 +37,7 @@ CLASSIFIERS_ONLY = ("tflite-int8", "tflm", "c", "c-int8", "triton", "onnx-one", 
 REFRESH = 32  # samples of a stream, of which one at least is decided without memory
 MOST_REFRESH, MOST_WINDOW = 65_535, 32  # samples: an age has two bytes, answers that are counted some each
 # Formats that carry the state of a stream.
-STREAMING = ("keras", "onnx", "tflite", "tflite-int8", "c", "c-int8")
+STREAMING = ("keras", "onnx", "tflite", "tflite-int8", "tflm", "c", "c-int8")
 MAX_SEED = 2**31 - 1  # NumPy takes 32 bits, and every location adds to it
 MAX_THREADS = 1024
 SAMPLED = 20  # locations of deep models for a target class (Bonato and Bouganis, section 4.2)

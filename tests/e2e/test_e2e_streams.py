@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import AUGMENT, Run, small_data
+from tflm_parts import STUB, compiled, pushing, recorded
+from tools import needs_host_cpp
 
 from eeaug.bundle.directory import read_manifest
 from eeaug.runtime import Cascade
@@ -24,25 +28,22 @@ def scenes(part: str, data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {f"x_{part}": noisy, f"y_{part}": y, f"groups_{part}": np.arange(len(x)) // (LASTS * SCENES)}
 
 
-def test_scenes(work: Path, run: Run) -> None:
+@pytest.fixture(scope="module")
+def made(work: Path, run: Run) -> tuple[Path, dict[str, np.ndarray], dict[str, Any]]:
+    """A bundle whose stages are on two processors, its data, and its report."""
     data = {key: value[:160] for key, value in small_data().items() if key != "class_names"}
     arrays = {key: array for part in ("train", "val", "test") for key, array in scenes(part, data).items()}
     np.savez(work / "scenes.npz", **arrays)  # type: ignore[arg-type]
-    options = (
-        "--data",
-        "scenes.npz",
-        "--stream",
-        "--refresh",
-        "12",
-        "--promise",
-        "none",
-        "--max-accuracy-drop",
-        "0.05",
-    )
-    done = run(*AUGMENT, *options, "--period", "10s", "--format", "c,c-int8", "--json", "-o", "streams", cwd=work)
+    options = ("--data", "scenes.npz", "--stream", "--refresh", "12", "--promise", "none", "--period", "10s")
+    options += ("--max-accuracy-drop", "0.05", "--mapping", "one-each", "--format", "c,c-int8,tflm")
+    done = run(*AUGMENT, *options, "--json", "-o", "streams", cwd=work)
     assert done.code == 0, done.stderr
-    report, manifest = json.loads(done.stdout), read_manifest(work / "streams")
-    stream = report["stream"]
+    return work / "streams", arrays, json.loads(done.stdout)
+
+
+def test_scenes(made: tuple[Path, dict[str, np.ndarray], dict[str, Any]], run: Run) -> None:
+    bundle, arrays, report = made
+    manifest, stream = read_manifest(bundle), report["stream"]
     assert manifest["stream"]["rule"] == stream["rule"] and stream["split"] == "test"
     figures = stream["figures"]
     assert stream["remembers"] and sum(stream["decided_by"]["remembered"]) > 0.3
@@ -53,7 +54,7 @@ def test_scenes(work: Path, run: Run) -> None:
 
     def pushed(runtime: str) -> tuple[float, np.ndarray]:
         """How many are right, and where they leave, as shares."""
-        cascade = Cascade.load(work / "streams", runtime=runtime)
+        cascade = Cascade.load(bundle, runtime=runtime)
         streams, right, at = cascade.stream(len(recordings)), 0, np.zeros(len(cascade.stages))
         for t in range(max(map(len, recordings))):
             there = np.array([i for i, rows in enumerate(recordings) if t < len(rows)])
@@ -75,10 +76,30 @@ def test_scenes(work: Path, run: Run) -> None:
     assert at @ macs == pytest.approx(of_int8["mean_macs"])
 
     for folder in ("c", "c-int8"):
-        header = (work / "streams" / folder / "model.h").read_text()
+        header = (bundle / folder / "model.h").read_text()
         assert "model_stream_reset" in header and "MODEL_REMEMBERED" in header
-    again = run("retarget", "streams", "--max-accuracy-drop", "0.1", "-o", "other", cwd=work)
+    again = run("retarget", "streams", "--max-accuracy-drop", "0.1", "-o", "other", cwd=bundle.parent)
     assert again.code == 2 and "made with --stream" in again.stderr
+
+
+@needs_host_cpp
+def test_the_drivers_of_tflm(made: tuple[Path, dict[str, np.ndarray], dict[str, Any]], tmp_path: Path) -> None:
+    """Push() on what TFLM gives for recorded samples decides as the same stream does in Python."""
+    bundle, _, _ = made
+    with np.load(bundle / "search" / "samples.npz") as samples:
+        x = samples["x"]
+    loaded = recorded(bundle, x, tmp_path)[-1]
+    (tmp_path / "main.cc").write_text(pushing(bundle, loaded))
+    program = compiled(tmp_path, [tmp_path / "main.cc", *(bundle / "tflm").glob("*.cc")], STUB, bundle / "tflm")
+    printed = subprocess.run([program], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    stream = Cascade.load(bundle, runtime="tflite-int8").stream(1)
+    pushed = [stream.push(sample[None], prepared=True) for sample in x]
+    expected = [(int(p.exits[0]), int(p.classes[0]), int(p.remembered[0])) for p in pushed]
+    assert [tuple(map(int, line.split())) for line in printed.splitlines()] == expected
+    assert (
+        len({remembered for _, _, remembered in expected}) == 2
+        and "cm0p::Push" in (tmp_path / "main.cc").read_text()
+    )
 
 
 def test_which_follows_which_must_be_known(work: Path, run: Run) -> None:

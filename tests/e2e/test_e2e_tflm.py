@@ -11,16 +11,13 @@ import numpy as np
 import pytest
 from alarm_parts import check_stream, stream_program
 from conftest import AS_BUNDLE, Run
-from tflm_parts import MAIN, STUB, compiled, manifest_of
+from tflm_parts import MAIN, STUB, compiled, manifest_of, recorded
 from tools import ARM_CPP, needs_arm_cpp, needs_host_cpp
 
-from eeaug.bundle.entries import Manifest
-from eeaug.cascade.output import STEP
 from eeaug.cascade.passage import Passage
 from eeaug.export.int8 import int8_cascade
 from eeaug.export.tflm import interpreter
-from eeaug.export.tflm.interpreter import MARGIN_BYTES, Interpreter
-from eeaug.frameworks import tflite_file
+from eeaug.export.tflm.interpreter import MARGIN_BYTES
 from eeaug.runtime import heard
 
 
@@ -37,24 +34,10 @@ def test_the_driver_decides_as_the_stages_do(made: Path, tmp_path: Path) -> None
     """On what TFLM gives for recorded samples, at every operating point; stub headers stand in for TFLM's."""
     manifest = manifest_of(made)
     x = np.load(made / "search" / "samples.npz")["x"]
-    stages = int8_cascade.cascade(made, Manifest.from_dict(manifest), 1)
-    said, tensor, loaded = [], x, []
-    for k, (entry, session) in enumerate(zip(stages.stages, stages.sessions, strict=True)):
-        assert entry.tflm is not None
-        content = (made / entry.files["tflite-int8"]).read_bytes()
-        order = tflite_file.outputs(content)
-        q = session.taken(entry.input_name, tensor)
-        outputs = dict(zip(order, Interpreter(content, entry.tflm.arena_bytes).run(q, len(order)), strict=True))
-        rows = [q, *outputs.values()]
-        (tmp_path / f"{k}.bin").write_bytes(b"".join(row[i].tobytes() for i in range(len(x)) for row in rows))
-        sizes = ", ".join(str(row[0].size) for row in rows)
-        arena = entry.tflm.arena_bytes
-        loaded.append(f'Load("{k}.bin", model::stage_{k}_model, {arena}, {len(x)}, {{{sizes}}});')
-        said.append((outputs["probabilities"].astype(np.float32) + 128) * np.float32(STEP))
-        tensor = tensor if entry.handover is None else outputs[entry.handover.name]
+    stages, said, loaded = recorded(made, x, tmp_path)
     names = [point["name"] for point in manifest["operating_points"] if "int8" in point]
     assert len(names) > 1 and "default" in names
-    text = MAIN.replace("LOADED", "\n  ".join(loaded)).replace("POINTS", str(len(names)))
+    text = MAIN.replace("LOADED", loaded).replace("POINTS", str(len(names)))
     (tmp_path / "main.cc").write_text(text)
     program = compiled(tmp_path, [tmp_path / "main.cc", *(made / "tflm").glob("*.cc")], STUB, made / "tflm")
     done = subprocess.run([program], cwd=tmp_path, capture_output=True, text=True, check=False)

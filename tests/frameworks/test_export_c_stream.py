@@ -1,14 +1,16 @@
-"""Decisions with memory in C: the same as in Python over ten thousand samples, for every kind."""
+"""Decisions with memory in C and C++: the same as in Python over ten thousand samples, for every kind."""
 
 from __future__ import annotations
 
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tools import needs_host
+from tflm_parts import compiled
+from tools import ARM_CPP, CPP, compiles, needs_host, needs_host_cpp
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import STEP as PER_STEP
@@ -16,6 +18,8 @@ from eeaug.cascade.output import Decision, Quantised
 from eeaug.export.c import decisions, stream_source, toolchain
 from eeaug.export.c.arithmetic import FLOAT
 from eeaug.export.c_int8 import decisions as int8_decisions
+from eeaug.export.tflm import stream as tflm_stream
+from eeaug.export.tflm.source import KINDS
 from eeaug.streams.confidence import Confidence
 from eeaug.streams.debounce import Debounce
 from eeaug.streams.difference import DifferenceDetection
@@ -26,6 +30,8 @@ from eeaug.streams.sequences import Sequences
 from eeaug.streams.walk import Course, Walked, walk
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+TARGET = ("-mcpu=cortex-m0plus", "-mthumb", "-std=c++17", "-fno-exceptions", "-fno-rtti")
+TEMPLATES = Path(tflm_stream.__file__).parent / "templates"
 SAMPLES, EXITS = 10_000, 2
 compiler = toolchain.host()
 
@@ -62,6 +68,18 @@ int main(void)
     }}
     return 0;
 }}
+"""
+HEADER = """
+#include "decide.h"
+namespace net {{
+constexpr int kStages = 3;
+constexpr int kOutputs = {outputs};
+constexpr eeaug::Kind kKind = eeaug::Kind::{kind};
+constexpr eeaug::Measure kMeasure = eeaug::Measure::kMaxSoftmax;
+enum class Status {{ kLeft, kGoesOn, kFailed, kOtherBuild, kRemembered }};
+struct Answer {{ int stage; uint64_t label; int8_t confidence; }};
+{declared}
+}}  // namespace net
 """
 FLOATS = {"type": "float", "heard": "const float *p = said[k];"}
 INTEGERS = {"type": "int8_t", "heard": "int32_t p[OUTPUTS]; shares(said[k], p);"}
@@ -155,3 +173,28 @@ def test_ten_thousand_samples_in_integers(tmp_path: Path, given: Any, kind: str)
     walked = walk([rule], course(decision, p))
     assert size == (bytes_of(rule, *sizes, int8=True) or 1)
     check(decided, walked)
+
+
+@needs_host_cpp
+@pytest.mark.parametrize(("given", "kind"), CASES, ids=NAMES)
+def test_ten_thousand_samples_in_cpp(tmp_path: Path, given: Any, kind: str) -> None:
+    """What --format tflm decides by, on what TFLM says as int8: no line of it is TFLM's."""
+    decision = Quantised(kind, 4 if kind == "softmax" else 2)
+    rule, sizes = in_steps(given, PER_STEP), (EXITS, decision.outputs)
+    q = np.clip(np.round(lasting(decision) / PER_STEP) - 128, -128, 127).astype(np.int8)
+    header = HEADER.format(outputs=decision.outputs, kind=KINDS[kind], declared=tflm_stream.declared(rule, *sizes))
+    program = tflm_stream.program("net", [None] * (EXITS + 1))
+    texts = {"net.h": header, "net_stream.cc": tflm_stream.source(rule, *sizes, "net"), "main.cc": program}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    sources = [tmp_path / "main.cc", tmp_path / "net_stream.cc"]
+    if compiles(ARM_CPP, ".cc", CPP, TARGET):
+        line = [ARM_CPP, *TARGET, "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}", f"-I{TEMPLATES}", "-c"]
+        subprocess.run([*line, str(tmp_path / "net_stream.cc"), "-o", str(tmp_path / "arm.o")], check=True)
+    binary = compiled(tmp_path, sources, tmp_path, TEMPLATES)
+    said: list[bytes] = []
+    for first, end in pairwise([*np.flatnonzero(np.diff(SEQUENCES, prepend=-1)), SAMPLES]):  # each is a stream
+        sent = q[:, first:end].transpose(1, 0, 2).tobytes()
+        said += subprocess.run([binary], input=sent, capture_output=True, check=True).stdout.splitlines()
+    p = (q.astype(np.float32) + 128) * np.float32(PER_STEP)
+    check(np.array([line.split() for line in said], int), walk([rule], course(decision, p)))

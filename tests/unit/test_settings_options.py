@@ -131,7 +131,7 @@ def test_unknown_options_are_type_errors_with_a_hint() -> None:
         ({"stream": True, "refresh": 0}, "refresh: must be a whole number of at least 1 and at most 65535"),
         ({"stream": True, "unit": "sample"}, "stream=: decisions with memory cannot be combined with unit="),
         ({"stream": True, "blank": True}, "stream=: decisions with memory cannot be combined with blank="),
-        ({"stream": True, "formats": "tflm"}, "stream=: tflm files cannot remember the samples before"),
+        ({"stream": True, "formats": "triton"}, "stream=: triton files cannot remember the samples before"),
         ({"formats": "tflight"}, "formats='tflight': no such format; did you mean 'tflite'?"),
         ({"least_alpha": 0.9}, "least_alpha= is about the thresholds of target_class="),
         ({"efficiency_weight": 0.5, "max_accuracy_drop": 0.1}, "efficiency_weight= and max_accuracy_drop= are two"),

@@ -24,10 +24,11 @@ from eeaug.export.c.onnx_source import StageCode
 from eeaug.export.formats import Work
 from eeaug.export.verify import Reference
 from eeaug.runtime import DEFAULT
+from eeaug.streams.kinds import described
 
 __all__ = [
     "EXAMPLE", "build_number", "default_point", "facts_of", "first_of", "groups", "needed",
-    "numbers_handed_over", "outcomes_of", "plain", "stems_of", "table", "texts", "watch_of",
+    "numbers_handed_over", "outcomes_of", "plain", "rules_of", "stems_of", "table", "texts", "watch_of",
 ]  # fmt: skip
 
 EXAMPLE = tuple(
@@ -111,11 +112,16 @@ def numbers_handed_over(entry: StageEntry) -> int | None:
 def build_number(facts: Facts, sources: Sequence[StageCode]) -> int:
     """32 bits of all that shapes an answer or a hand-over."""
     said = repr((facts.decision, facts.classes, dict(facts.points), facts.preparation, facts.reuse, facts.prefix))
-    parts = [said, *(repr((s.processor, s.handover, s.reuse)) for s in facts.stages)]
+    parts = [said, *rules_of(facts), *(repr((s.processor, s.handover, s.reuse)) for s in facts.stages)]
     parts += [repr((s.row, s.inputs)) for s in facts.stages if s.row.several]
     parts += [text for source in sources for text in (*source.functions.values(), *source.weights.values())]
     parts += [call.code for source in sources for call in source.calls]
     return int.from_bytes(sha256("\0".join(parts).encode()).digest()[:4], "big")
+
+
+def rules_of(facts: Facts) -> list[str]:
+    """What decides streams, in words."""
+    return [] if facts.stream is None else [repr(described(facts.stream))]
 
 
 def default_point(facts: Facts) -> str:

@@ -1,4 +1,4 @@
-"""Whether C files decide a stream as the walk along the same samples does."""
+"""Whether written files decide a stream as the walk along the same samples does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from eeaug.streams.walk import Course, Walked, walk
 __all__ = ["check", "of_files"]
 
 
-def check(rule: Rule, course: Course, exits: NDArray[np.int64], predicted: NDArray[np.int64], near: float) -> int:
+def check(
+    rule: Rule, course: Course, exits: NDArray[np.int64], predicted: NDArray[np.int64], near: float,
+    files: str = "C files",
+) -> int:  # fmt: skip
     """How many samples of one stream the files decide as the walk does, up to the first that is near a tie.
 
     From there on another state may follow from rounding alone.
@@ -25,6 +28,7 @@ def check(rule: Rule, course: Course, exits: NDArray[np.int64], predicted: NDArr
     ----------
     exits, predicted : (n,), where the files let every sample leave, and with which class
     near : confidences and distances that are as close to what they are compared with may fall on either side
+    files : what they are called
 
     Raises
     ------
@@ -37,7 +41,7 @@ def check(rule: Rule, course: Course, exits: NDArray[np.int64], predicted: NDArr
     first = int(different[0])
     if not _tie(rule, course, walked, first, near):
         raise ConversionError(
-            f"the C files decide sample {first} of a stream otherwise than the model, further than {near:g} from "
+            f"the {files} decide sample {first} of a stream otherwise than the model, further than {near:g} from "
             "a tie; nothing was written"
         )
     return first

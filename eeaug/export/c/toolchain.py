@@ -18,11 +18,12 @@ from eeaug.errors import ConversionError
 from eeaug.support import leftovers
 
 __all__ = [
-    "ARM", "FLOATS", "Size", "arm", "compiled", "decisions", "has_vectors", "host", "measured",
-    "output", "run", "sources", "target", "version",
+    "ARM", "FLOATS", "Size", "arm", "compiled", "decisions", "decisions_of", "has_vectors", "host", "host_cpp",
+    "measured", "output", "run", "sources", "target", "version",
 ]  # fmt: skip
 
 HOSTS = ("cc", "gcc", "clang")
+HOSTS_CPP = ("c++", "g++", "clang++")
 ARM = "arm-none-eabi-gcc"
 OPTIONS = ("-O2", "-std=c99")
 LINK = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,-e,main", "--specs=nosys.specs")  # a program without a start
@@ -60,6 +61,18 @@ def host() -> str | None:
     )
 
 
+def host_cpp() -> str | None:
+    """The same for C++17."""
+    return next(
+        (
+            compiler
+            for name in HOSTS_CPP
+            if (compiler := shutil.which(name)) and _links(compiler, ("-std=c++17", "-lm"), "c++")
+        ),
+        None,
+    )
+
+
 def arm() -> str | None:
     """The compiler for Arm Cortex-M, if it is here with its C library."""
     compiler = shutil.which(ARM)
@@ -79,10 +92,17 @@ def decisions(
     ``program`` is a main function that reads samples; it is built in ``work``.
     """
     given = np.ascontiguousarray(x, dtype="<f4").tobytes()
-    printed = output(compiler, folder, program, given, work).decode("utf-8", "replace")
-    rows = np.array([line.split()[:2] for line in printed.splitlines()], dtype=np.int64).reshape(-1, 2)
-    if len(rows) != len(x):
-        raise ConversionError(f"the C files decided on {len(rows)} of {len(x)} samples; nothing was written")
+    return decisions_of(output(compiler, folder, program, given, work), len(x))
+
+
+def decisions_of(
+    printed: bytes, samples: int, files: str = "C files"
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What a program has printed of so many samples, a line for each: where it left, and the predicted class."""
+    lines = printed.decode("utf-8", "replace").splitlines()
+    rows = np.array([line.split()[:2] for line in lines], dtype=np.int64).reshape(-1, 2)
+    if len(rows) != samples:
+        raise ConversionError(f"the {files} decided on {len(rows)} of {samples} samples; nothing was written")
     return rows[:, 0], rows[:, 1]
 
 
@@ -173,11 +193,11 @@ def _deepest(graphs: Sequence[Path], function: str) -> int:
 
 
 @cache
-def _links(compiler: str, flags: tuple[str, ...]) -> bool:
+def _links(compiler: str, flags: tuple[str, ...], language: str = "c") -> bool:
     """Whether the compiler can link a program: its library may be missing, a package of its own on Debian."""
     source = b'#include <math.h>\n#include <string.h>\nint main(void) { return (int)expf((float)strlen("")); }\n'
     with leftovers.scratch() as folder:
-        line = [compiler, "-x", "c", "-", "-o", str(folder / "program"), *flags]
+        line = [compiler, "-x", language, "-", "-o", str(folder / "program"), *flags]
         return subprocess.run(line, input=source, capture_output=True, check=False).returncode == 0
 
 

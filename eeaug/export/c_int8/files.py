@@ -221,7 +221,7 @@ def _taken(entry: StageEntry) -> NDArray[np.int8] | None:
 def _build(facts: Facts, stages: Sequence[Lowered]) -> int:
     """32 bits of all that shapes an answer or a hand-over."""
     said = repr((facts.decision, facts.classes, dict(facts.points), facts.preparation, facts.reuse, facts.prefix))
-    digest = sha256(said.encode())
+    digest = sha256("".join([said, *common_files.rules_of(facts)]).encode())
     for entry, stage in zip(facts.stages, stages, strict=True):
         digest.update(repr((entry.processor, entry.handover, entry.reuse, _int8(entry).inputs)).encode())
         digest.update(repr((entry.row, entry.inputs)).encode() if entry.row.several else b"")

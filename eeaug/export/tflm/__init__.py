@@ -5,6 +5,7 @@ A line of code here may touch what is written below ``tflm/``.
     interpreter  a file in TensorFlow Lite for Microcontrollers on this machine
     operators    what TFLM calls the operators of int8 files
     numbers      samples and hand-overs as int8, in C++
+    stream       decisions that remember the samples before
     source       models as arrays, and a driver for every processor
     watch        leave counters on the device, and an alarm
     readme       README.md with a whole program
@@ -24,12 +25,14 @@ from numpy.typing import NDArray
 
 from eeaug.bundle.device_entries import TflmStage
 from eeaug.bundle.entries import Added, Manifest, StageEntry
-from eeaug.cascade.output import Decision
+from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.output import STEP, Decision, Quantised
 from eeaug.errors import ConversionError
 from eeaug.export import names
+from eeaug.export.c import stream_check, toolchain
 from eeaug.export.formats import Checked, Work
 from eeaug.export.int8 import int8_cascade
-from eeaug.export.tflm import interpreter, numbers, operators, readme, source, watch
+from eeaug.export.tflm import interpreter, numbers, operators, readme, source, stream, watch
 from eeaug.export.tflm.interpreter import answers, arena
 from eeaug.export.tflm.source import DriverStage
 from eeaug.export.verify import Reference
@@ -37,7 +40,13 @@ from eeaug.frameworks import tflite_file
 from eeaug.frameworks.runners import Int8
 from eeaug.frameworks.tflite_session import Quantisation
 from eeaug.hardware import Hardware
+from eeaug.runtime import heard
 from eeaug.settings import Contradiction
+from eeaug.streams.kinds import described
+from eeaug.streams.rules import Rule
+from eeaug.streams.sequences import Sequences
+from eeaug.streams.walk import Course
+from eeaug.support import leftovers
 
 __all__ = ["check", "complete", "microcontrollers", "refuse", "refuse_decision", "write"]
 
@@ -87,6 +96,8 @@ def write(work: Work) -> Added:
     digest = sha256(
         repr((manifest.decision, manifest.classes, manifest.stages, _points(manifest), prefix)).encode()
     )
+    streams = _streams(manifest)
+    digest.update(b"" if streams is None else repr(described(streams)).encode())
     parts: dict[int, DriverStage] = {}
     for number, entry in enumerate(manifest.stages):
         content = (work.directory / entry.files[int8_cascade.FORMAT]).read_bytes()
@@ -104,11 +115,15 @@ def write(work: Work) -> Added:
         _points(manifest),
         {name: list(mine) for name, mine in groupby(parts.values(), key=lambda part: part.entry.processor)},
         int.from_bytes(digest.digest()[:4], "big"),
+        streams,
     )
     (folder / f"{prefix}.h").write_text(source.header(cascade), encoding="utf-8")
     (folder / "README.md").write_text(readme.readme(cascade), encoding="utf-8")
     decide = files("eeaug.export.tflm").joinpath("templates/decide.h").read_text(encoding="utf-8")
     (folder / "decide.h").write_text(decide, encoding="utf-8")
+    if streams is not None:
+        text = stream.source(streams, len(manifest.stages) - 1, manifest.decision.outputs, prefix)
+        (folder / stream.file(prefix)).write_text(text, encoding="utf-8")
     for name in cascade.parts:
         (folder / f"{prefix}_{source.identifier(name)}.cc").write_text(
             source.driver(cascade, name), encoding="utf-8"
@@ -139,6 +154,12 @@ def _write_watch(work: Work, parts: Mapping[str, Sequence[int]], reference: Mapp
         (work.directory / FOLDER / name).write_text(text, encoding="utf-8")
 
 
+def _streams(manifest: Manifest) -> Rule | None:
+    """What of the int8 files decides streams."""
+    entry = manifest.stream
+    return None if entry is None or entry.int8 is None else entry.int8.rule
+
+
 def _points(manifest: Manifest) -> list[tuple[str, Sequence[int | None]]]:
     """Constants (m) of every operating point that the int8 files have; without an exit of the default one."""
     points = [(p.name, p.int8.constants) for p in manifest.operating_points if p.int8 is not None]
@@ -146,7 +167,10 @@ def _points(manifest: Manifest) -> list[tuple[str, Sequence[int | None]]]:
 
 
 def check(work: Work, reference: Reference) -> Checked:
-    """Run the stages of microcontrollers in TFLM, each in the arena that its driver has; others stay in LiteRT."""
+    """Run the stages of microcontrollers in TFLM, each in the arena that its driver has; others stay in LiteRT.
+
+    What decides streams is compiled, where a compiler is here, and given what TFLM has said.
+    """
     stages = int8_cascade.cascade(work.directory, work.manifest, work.threads)
     sessions = tuple(
         _InTflm(entry, session, (work.directory / entry.files[int8_cascade.FORMAT]).read_bytes())
@@ -155,7 +179,30 @@ def check(work: Work, reference: Reference) -> Checked:
         for entry, session in zip(stages.stages, stages.sessions, strict=True)
     )
     probabilities = replace(stages, sessions=sessions).answers(work.x)
+    compiler, rule = toolchain.host_cpp(), _streams(work.manifest)
+    if rule is not None and compiler is not None:
+        _check_stream(work, rule, probabilities, compiler)
     return replace(reference.check("tflm", probabilities), samples=len(work.x))
+
+
+def _check_stream(work: Work, rule: Rule, said: Sequence[NDArray[np.float32]], compiler: str) -> None:
+    """Push the samples, of which TFLM has ``said`` these probabilities; compare with the walk along the same."""
+    manifest, folder = work.manifest, work.directory / FOLDER
+    prefix, weights = names.prefix(manifest), [stage.reuse for stage in manifest.stages]
+    given = np.stack([PROBABILITY.quantised(p) for p in said], axis=1).tobytes()
+    with leftovers.scratch() as place:
+        (place / "main.cc").write_text(stream.program(prefix, weights), encoding="utf-8")
+        files = [str(folder / stream.file(prefix)), str(place / "main.cc")]
+        line = [compiler, "-O2", "-std=c++17", f"-I{folder}", *files, "-lm", "-o", str(place / "main")]
+        toolchain.run(line)
+        printed = toolchain.run([str(place / "main")], given)
+    decided = toolchain.decisions_of(printed, len(work.x), "TFLM files")
+    decision = Quantised(**manifest.decision.as_dict())
+    answers = [decision.answers(p) for p in heard(decision, manifest.stages, said)]
+    labels = np.zeros(len(work.x), np.int64)
+    rows = Outcomes(np.array([c for c, _ in answers]), np.array([k for _, k in answers]), labels)
+    floats = any(weights) or decision.measure == "entropy"  # logarithms of two libraries
+    stream_check.check(rule, Course(rows, said[0], Sequences(labels)), *decided, 2 * STEP * floats, "TFLM files")
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from eeaug.export.tflm import stream
 from eeaug.export.tflm.source import DriverCascade, identifier
 
 __all__ = ["readme"]
 
+_STREAMS = """
+## Streams
+
+Of samples that follow each other, decisions may remember those before: `@{prefix}::Stream` is the state,
+`@{prefix}::kStreamBytes` for each stream, where all processors reach it.
+
+```
+@{prefix}::Reset(&stream);  // before the first sample, and after a gap
+status = @{prefix}::@{stem}::Push(...);  // as Run(), with &stream instead of a point
+```
+
+`kRemembered`: as `kLeft`, because of samples before. A stage that something else runs has no `Push()`: give what it
+says to `@{prefix}::Decided()`.
+"""
+
 
 def readme(cascade: DriverCascade) -> str:
     """The text for this cascade."""
-    prefix, rows = cascade.prefix, []
+    prefix, rows, decides = cascade.prefix, [], ""
+    if cascade.streams is not None:
+        decides = f", `{stream.file(prefix)}`"
     for name, parts in cascade.parts.items():
         arenas = " + ".join(f"{part.arena.bytes:,}" for part in parts)
         sources = ", ".join(f"`{prefix}_stage_{part.number}_model.cc`" for part in parts)
-        rows.append(f"| {name} | `{prefix}::{identifier(name)}` | {sources} | {arenas} |")
+        rows.append(f"| {name} | `{prefix}::{identifier(name)}` | {sources}{decides} | {arenas} |")
     text = files("eeaug.export.tflm").joinpath("templates/README.md").read_text(encoding="utf-8")
-    known = {"prefix": prefix, "PREFIX": prefix.upper(), "memory": "\n".join(rows), "main": _main(cascade)}
+    known = {"streams": "" if cascade.streams is None else _STREAMS}
+    known |= {"prefix": prefix, "PREFIX": prefix.upper(), "memory": "\n".join(rows), "main": _main(cascade)}
     known["place"] = ", place" if cascade.stages[0].row.several else ""
     known["stem"] = identifier(next(iter(cascade.parts)))
     for key, value in known.items():

@@ -12,9 +12,11 @@ from eeaug.bundle.entries import Handover, StageEntry
 from eeaug.cascade.output import Decision
 from eeaug.export import feeds
 from eeaug.export.names import quoted
+from eeaug.export.tflm import stream
 from eeaug.export.tflm.interpreter import Arena
 from eeaug.export.tflm.numbers import float_text, int8_of, sample, taken
 from eeaug.export.tflm.operators import METHODS
+from eeaug.streams.rules import Rule
 
 __all__ = [
     "DriverCascade", "DriverStage", "array", "constant", "driver", "header", "identifier", "model",
@@ -24,7 +26,10 @@ __all__ = [
 MEASURES = {"max-softmax": "kMaxSoftmax", "margin": "kMargin", "entropy": "kEntropy"}
 KINDS = {"softmax": "kSoftmax", "binary": "kBinary", "multilabel": "kMultilabel"}
 PER_LINE = 16
-TAKEN = ("Advised", "Answer", "Point", "QuantisedInput", "Status", "Watch", "watch")  # beside processors' names
+TAKEN = (  # beside processors' names
+    "Advised", "Answer", "Decided", "Point", "QuantisedInput", "Reset", "Status", "Stream", "Watch", "stream",
+    "watch",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class DriverCascade:
     """All stages of the network, those on microcontrollers with their parts.
 
     ``prefix``: their namespace, what files and macros begin with. ``build``: a number of 32 bits that stands
-    for all that both ends of a hand-over must have in common.
+    for all that both ends of a hand-over must have in common. ``streams``: what decides them; None: there are none.
     """
 
     prefix: str
@@ -61,6 +66,7 @@ class DriverCascade:
     points: Sequence[tuple[str, Sequence[int | None]]]
     parts: Mapping[str, Sequence[DriverStage]]  # by processor
     build: int
+    streams: Rule | None = None
 
     @property
     def reuse(self) -> bool:
@@ -122,6 +128,10 @@ def header(cascade: DriverCascade) -> str:
     """``<prefix>.h``: thresholds, what is handed over, and the functions of every processor."""
     stages, decision = cascade.stages, cascade.decision
     exits = len(stages) - 1
+    streams = "" if cascade.streams is None else stream.declared(cascade.streams, exits, decision.outputs)
+    remembered = "" if cascade.streams is None else ", kRemembered"
+    models = f"{cascade.prefix}_stage_<n>_model.cc that it includes"
+    models += "" if cascade.streams is None else f", {stream.file(cascade.prefix)}"
     rows = "\n".join(
         f"    {{{', '.join('eeaug::kNever' if c is None else str(c) for c in constants or [None])}}},  // {name}"
         for name, constants in cascade.points
@@ -130,7 +140,7 @@ def header(cascade: DriverCascade) -> str:
     names = ", ".join(quoted(name) for name in cascade.classes)
     return f"""// An early-exit network in int8 on TensorFlow Lite for Microcontrollers. Written by eeaug.
 //
-// Build for every processor: {prefix}_<processor>.cc, {prefix}_stage_<n>_model.cc that it includes, and TFLM.
+// Build for every processor: {prefix}_<processor>.cc, {models}, and TFLM.
 // Call Setup() once, then Run() for every sample on the first processor; on kGoesOn send what it hands over to the
 // next one, and call Run() there. README.md has a whole program.
 //
@@ -171,14 +181,14 @@ constexpr int16_t kThresholds[][{max(exits, 1)}] = {{
 // kLeft: there is an answer. kGoesOn: the next processor has to go on with what was handed over. kFailed: there is
 // no such point, Setup() was not called or failed, or TFLM says so. kOtherBuild: what was handed over is of another
 // network, or was never filled.
-enum class Status {{ kLeft, kGoesOn, kFailed, kOtherBuild }};
+enum class Status {{ kLeft, kGoesOn, kFailed, kOtherBuild{remembered} }};
 
 struct Answer {{
   int stage;  // where the sample left
   uint64_t label;
   int8_t confidence;
 }};
-{"".join(_declared(cascade, name, parts) for name, parts in cascade.parts.items())}
+{streams}{"".join(_declared(cascade, name, parts) for name, parts in cascade.parts.items())}
 }}  // namespace {prefix}
 
 #endif  // {macro}_H_
@@ -207,12 +217,14 @@ static_assert(sizeof(Handover{k + 1}) == kHandover{k + 1}Bytes, "the same bytes 
 """
 
 
-def signature(parts: Sequence[DriverStage], stages: int) -> str:
-    """The beginning of a processor's function, without what a declaration adds."""
+def signature(parts: Sequence[DriverStage], stages: int, *, push: bool = False) -> str:
+    """The beginning of a processor's function, without what a declaration adds; ``push``: for streams."""
     first, last = parts[0].number, parts[-1].number
     given = f"const Handover{first}& received" if first else "const int8_t* input"
     onward = "" if last + 1 == stages else f"Handover{last + 1}* onward, "
     point = ", Point point" if first + 1 < stages else ""  # the last stage has no threshold
+    if push:
+        return f"Status Push({given}, {onward}Answer* answer, Stream* stream"
     return f"Status Run({given}, {onward}Answer* answer{point}"
 
 
@@ -220,6 +232,8 @@ def _declared(cascade: DriverCascade, name: str, parts: Sequence[DriverStage]) -
     numbers = ", ".join(str(part.number) for part in parts)
     head = signature(parts, len(cascade.stages))
     declared = f"{head} = kDefault);" if head.endswith("point") else f"{head});"
+    if cascade.streams is not None:
+        declared += f"\n{signature(parts, len(cascade.stages), push=True)});"
     return f"""
 // Stage {numbers} on {name}.
 namespace {identifier(name)} {{
@@ -233,21 +247,11 @@ bool Setup();  // false: an arena is too small, or TFLM lacks an operator
 def driver(cascade: DriverCascade, name: str) -> str:
     """The C++ file of one processor."""
     parts = cascade.parts[name]
-    last_number = len(cascade.stages) - 1
     includes = "\n".join(f'#include "{model(cascade.prefix, part.number)}.h"' for part in parts)
-    body = "".join(_stage(cascade, part, parts, last_number) for part in parts)
-    ends = "" if parts[-1].number == last_number else "  return Status::kGoesOn;\n"
-    said_rows = parts[-1].number + 1 if cascade.reuse else 1
-    wrong = [f"interpreter_{part.number} == nullptr" for part in parts]
-    if "Point point" in signature(parts, len(cascade.stages)):
-        wrong.append("static_cast<unsigned>(point) >= static_cast<unsigned>(kPoints)")
-    refused = ""
-    if parts[0].number:
-        refused = f"  if (received.build != {cascade.prefix.upper()}_BUILD) return Status::kOtherBuild;\n"
+    functions = [
+        _function(cascade, parts, push=push) for push in (False, True)[: 1 + (cascade.streams is not None)]
+    ]
     section = f"{cascade.prefix.upper()}_{identifier(name).upper()}_SECTION"
-    heard = ""
-    if cascade.reuse and parts[0].number:
-        heard = "  memcpy(said, received.said, sizeof(received.said));\n"
     return f"""// What {name} runs. Written by eeaug.
 #include <string.h>
 
@@ -272,13 +276,32 @@ bool Setup() {{
 {"".join(_setup(part) for part in parts)}  return true;
 }}
 
-{signature(parts, len(cascade.stages))}) {{
+{"".join(functions)}}}  // namespace {identifier(name)}
+}}  // namespace {cascade.prefix}
+"""
+
+
+def _function(cascade: DriverCascade, parts: Sequence[DriverStage], *, push: bool) -> str:
+    """Run(), or Push()."""
+    head, last_number = signature(parts, len(cascade.stages), push=push), len(cascade.stages) - 1
+    body = "".join(_stage(cascade, part, parts, last_number, push=push) for part in parts)
+    ends = "" if parts[-1].number == last_number else "  return Status::kGoesOn;\n"
+    said_rows = parts[-1].number + 1 if cascade.reuse else 1
+    wrong = [f"interpreter_{part.number} == nullptr" for part in parts]
+    if "Point point" in head:
+        wrong.append("static_cast<unsigned>(point) >= static_cast<unsigned>(kPoints)")
+    refused = ""
+    if parts[0].number:
+        refused = f"  if (received.build != {cascade.prefix.upper()}_BUILD) return Status::kOtherBuild;\n"
+    heard = ""
+    if cascade.reuse and parts[0].number:
+        heard = "  memcpy(said, received.said, sizeof(received.said));\n"
+    return f"""\
+{head}) {{
   if ({" || ".join(wrong)}) return Status::kFailed;
 {refused}  int8_t said[{said_rows}][kOutputs];
 {heard}{body}{ends}}}
 
-}}  // namespace {identifier(name)}
-}}  // namespace {cascade.prefix}
 """
 
 
@@ -302,7 +325,9 @@ sizeof(arena_{k}));
 """
 
 
-def _stage(cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStage], last_number: int) -> str:
+def _stage(
+    cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStage], last_number: int, *, push: bool
+) -> str:
     k, entry, first = part.number, part.entry, part is parts[0]
     before = None if first else parts[parts.index(part) - 1]
     source = "input" if k == 0 else "received.tensor"
@@ -323,7 +348,14 @@ def _stage(cascade: DriverCascade, part: DriverStage, parts: Sequence[DriverStag
         f"const eeaug::Decision made = eeaug::Decide<kOutputs>(said, {row + 1}, {weights}, kKind, kMeasure);",
     ]
     answer = f"*answer = {{{k}, made.label, made.confidence}};"
-    if k == last_number:
+    if push and k == last_number:
+        lines += [answer, f"return Decided(stream, said[{row}], answer);"]
+    elif push:
+        lines += [
+            answer, f"const Status status = Decided(stream, said[{row}], answer);",
+            "if (status != Status::kGoesOn) return status;",
+        ]  # fmt: skip
+    elif k == last_number:
         lines += [answer, "return Status::kLeft;"]
     else:
         lines += [
