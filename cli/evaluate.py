@@ -16,6 +16,7 @@ from eeaug.errors import InputError
 if TYPE_CHECKING:  # numpy and onnxruntime are imported on use
     from eeaug.bundle.entries import Manifest
     from eeaug.cascade.outcomes import Outcomes
+    from eeaug.cascade.passage import Passage
     from eeaug.data import Data, Part
     from eeaug.data.preprocessing import Preprocessing
     from eeaug.runtime import Cascade, Decisions
@@ -44,7 +45,8 @@ __all__ = ["evaluate"]
 @click.option(
     "--baseline",
     is_flag=True,
-    help="Run every stage on every sample, and say how much accuracy is lost against the given model.",
+    help="Run every stage on every sample, and say how much accuracy is lost against the given model; of streams "
+    "that is always done.",
 )
 @click.option(
     "--remote",
@@ -78,16 +80,24 @@ def evaluate(
     confidences are compared with those recorded in the bundle: one outside its interval means that the data differs
     from the data that thresholds were found on. This is only reported, so the exit code stays 0.
 
+    A bundle made with --stream decides streams: of data with groups (or sequences) in order of time, by sample and
+    by event, beside the given model, confidence alone, and what is promised.
+
     \b
     Examples:
       eeaug evaluate model-eeaug --data new.npz
       eeaug evaluate model-eeaug --data field.npz --labels none --point frugal
       eeaug evaluate model-eeaug --data new.npz --remote cloud=https://host:8000 --deadline 50ms
     """
+    import numpy as np
+
     from eeaug.bundle.directory import dump_json
     from eeaug.bundle.manifest import check_classifies
     from eeaug.bundle.manifest import read as read_bundle
-    from eeaug.flow import data_for_bundle
+    from eeaug.cascade.passage import Passage
+    from eeaug.data import View
+    from eeaug.flow import data_for_bundle, streams
+    from eeaug.report.content.streams_again import again
     from eeaug.runtime import Cascade, Decisions
     from eeaug.settings import default_cache
     from eeaug.support.cache import telling
@@ -100,6 +110,8 @@ def evaluate(
         raise InputError(
             f"--baseline: the backbone of {directory} was fine-tuned: the given model is not in the bundle"
         )
+    if manifest.stream is not None and point != "default":
+        raise InputError(f"--point {point}: {directory} decides streams in one way; operating points are without")
     cascade = Cascade.load(
         directory, manifest, threads or os.cpu_count() or 1, point,
         remote=_servers(remote), deadline_s=deadline_s,
@@ -113,18 +125,30 @@ def evaluate(
             )  # fmt: skip
         for note in given.notes:
             progress.note(f"note: {note}")
+        if manifest.stream is not None:
+            streams.need_order(given.source, chosen, f"{directory} decides streams and")
         with progress.step("run", f"{len(chosen):,} samples"):
-            outcomes = _outcomes(cascade, chosen, given.preprocessing) if baseline else None
+            wanted = baseline or manifest.stream is not None
+            outcomes = _outcomes(cascade, chosen, given.preprocessing) if wanted else None
             if outcomes is not None:
                 decided = Decisions.of(outcomes, cascade.thresholds)
             else:
                 decided = cascade.run(_batches(chosen, given.preprocessing))
     served = _served(bundle.report, manifest, given, chosen)
     drawn = replace(chosen, groups=None) if manifest.settings["unit"] == "sample" else chosen
+    passage, stream, used = None, None, decided
+    if outcomes is not None:
+        passage = Passage(outcomes, cascade.thresholds)
+    if outcomes is not None and manifest.stream is not None:
+        macs, labelled = [stage.macs for stage in cascade.stages], chosen.y is not None
+        order = View(chosen, np.arange(len(chosen))).sequences
+        passage, stream = again(bundle.report, outcomes, order, macs, labelled=labelled)
+        used = Decisions.along(passage)
     facts = {
-        **_figures(cascade, chosen, decided),
-        "baseline": None if outcomes is None else _against_model(cascade, outcomes, drawn, served, manifest.seed),
+        **_figures(cascade, chosen, used),
+        "baseline": None if passage is None else _against_model(passage, drawn, served, manifest.seed),
         "reference": _compared(manifest, cascade, decided, served),
+        **({} if stream is None else {"stream": stream}),
     }
     if decided.fallback is not None:
         facts["fallback"] = int(decided.fallback.sum())
@@ -205,18 +229,15 @@ def _served(report: dict[str, Any], manifest: Manifest, given: Data, part: Part)
     return [name for name, view in parts.items() if view is not None and view["of"] == part.name]
 
 
-def _against_model(
-    cascade: Cascade, outcomes: Outcomes, part: Part, served: Sequence[str], seed: int
-) -> dict[str, Any]:
+def _against_model(passage: Passage, part: Part, served: Sequence[str], seed: int) -> dict[str, Any]:
     from eeaug.cascade.learn_then_test import Claim, upper_bound
-    from eeaug.cascade.passage import Passage
     from eeaug.report.units import data_part
 
-    losses = Passage(outcomes, cascade.thresholds).losses
+    losses = passage.losses
     seen = [name for name in served if name != "test"]
     claim = Claim(losses, -1.0, groups=part.groups)
     return {
-        "accuracy": None if part.y is None else float(outcomes.alone.accuracies[0]),
+        "accuracy": None if part.y is None else float(passage.outcomes.alone.accuracies[0]),
         "drop": float(losses.mean()),
         "drop_bound_95": None if seen else upper_bound(claim, error=0.05, seed=seed, exact=False),
         "bounds_unit": "sample" if part.groups is None else "group",

@@ -21,11 +21,17 @@ def verdict(facts: dict[str, Any], *, promise: dict[str, Any]) -> str:
 
     reference = facts["reference"]
     sentences = []
+    if "stream" in facts:
+        from eeaug.report.words import streams
+
+        labelled = facts["accuracy"] is not None
+        sentences.append(streams.kept(facts["stream"]["promise"], facts["baseline"]["drop"], labelled=labelled))
     served = reference["samples_served_as"]
     if served:
         sets = " and ".join(f"the {data_part(name)} set" for name in served)
         sentences.append(f"{facts['part']} is no new data: it was {sets} when the bundle was made.")
     part = f"the {data_part(reference['part'])} set"
+    one_by_one = "Samples one by one: " if "stream" in facts else ""
     if reference["part"] == "choose":
         part += ", on which thresholds were found, so the intervals are optimistic"
     outside = [s for s in reference["statistics"] if s["outside"]]
@@ -34,9 +40,12 @@ def verdict(facts: dict[str, Any], *, promise: dict[str, Any]) -> str:
         worst = min(outside, key=lambda s: (s["statistic"] != "leave_rate", s["p_value"]))
         more = f", and {len(outside) - 1} more like that" if len(outside) > 1 else ""
         what = "The thresholds and their promise" if promise["kept"] else "The thresholds"
-        sentences.append(f"Shift from {part}: {_in_words(worst, facts)}{more}. {what} are for other data.")
+        so = f"{what} are for other data."
+        if one_by_one:
+            so = "That may be chance, as intervals are for samples by themselves, and those of a stream are alike."
+        sentences.append(f"{one_by_one}Shift from {part}: {_in_words(worst, facts)}{more}. {so}")
     else:
-        sentences.append(f"Leave rates and confidences are as on {part}.")
+        sentences.append(f"{one_by_one}Leave rates and confidences are as on {part}.")
     if reference["weighted"]:
         sentences.append("The expected values are weighted by --priors, this data is not.")
     return " ".join(sentences)
@@ -58,21 +67,31 @@ def show(facts: dict[str, Any], source: str) -> None:
     """Print the result on stdout."""
     from eeaug.report import units
     from eeaug.report.render.tables import table
+    from eeaug.report.words import streams
 
     at = "" if facts["point"] == "default" else f", operating point {facts['point']}"
     title = f"{facts['samples']:,} samples of {source} ({facts['part']}){at}"
+    stream = facts.get("stream")
+    remembered = [*stream["decided_by"]["remembered"], None] if stream else [None] * len(facts["stages"])
     rows = [
         (
             stage["name"],
             units.share(rate),
+            *([] if stream is None else ["–" if memory is None else units.share(memory)]),
             "–" if stage["accuracy"] is None else units.share(stage["accuracy"]),
             "–" if stage["mean_confidence"] is None else f"{stage['mean_confidence']:.4f}",
             units.macs(stage["macs"]),
         )
-        for stage, rate in zip(facts["stages"], facts["leave_rates"], strict=True)
+        for stage, rate, memory in zip(facts["stages"], facts["leave_rates"], remembered, strict=True)
     ]
-    titles = ("left at stage", "share", "right of these", "mean confidence", "MACs so far")
+    memory_title = () if stream is None else ("from memory",)
+    titles = ("left at stage", "share", *memory_title, "right of these", "mean confidence", "MACs so far")
     console = out.console()
+    if stream is not None:
+        header, *ways = streams.rows(facts)
+        console.print(table(header, ways, title=f"{title} in {stream['sequences']:,} sequences"))
+        console.print()
+        title = "Where they leave"
     console.print(table(titles, rows, title=title))
     console.print()
     console.print(_comparison(facts))
@@ -89,7 +108,7 @@ def show(facts: dict[str, Any], source: str) -> None:
         )
     elif "fallback" in facts:
         lines.append("The server answered for every sample in time.")
-    for line in [*lines, facts["verdict"]]:
+    for line in [*lines, *(() if stream is None else streams.again(stream)), facts["verdict"]]:
         console.print(line, soft_wrap=True)
 
 
@@ -99,6 +118,8 @@ def _comparison(facts: dict[str, Any]) -> Any:
 
     reference = facts["reference"]
     title = f"Compared with the {units.data_part(reference['part'])} set ({reference['samples']:,} samples)"
+    if "stream" in facts:
+        title += ", samples one by one"
     rows = []
     for test in reference["statistics"]:
         shares = test["statistic"] == "leave_rate"

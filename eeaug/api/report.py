@@ -102,7 +102,8 @@ class Report(Mapping[str, Any]):
     True
 
     ``report["design"]["measured"]`` and so on are the values of report.json (``eeaug report --schema``). Properties
-    are read on its ``split``; those that compare do so with the given model on the same samples.
+    are read on its ``split``; those that compare do so with the given model on the same samples. Of a bundle made
+    with ``--stream`` they are of streams, as it decides these.
     """
 
     path: Path
@@ -121,11 +122,11 @@ class Report(Mapping[str, Any]):
 
     @property
     def _given(self) -> Mapping[str, Any]:
-        return facts.shown(self._content)[0]
+        return facts.decided(self._content)[0]
 
     @property
     def _result(self) -> Mapping[str, Any]:
-        return facts.shown(self._content)[1]
+        return facts.decided(self._content)[1]
 
     @property
     def summary(self) -> str:
@@ -146,7 +147,7 @@ class Report(Mapping[str, Any]):
     def exits(self) -> tuple[Exit, ...]:
         """The early exits in order; leave rates on the split. None where none pays off."""
         with manifest.shown_whole(self.path):
-            exits = [(at.exit, at.leave_rate) for at in facts.stages(self._content) if at.exit is not None]
+            exits = zip(self._content["design"]["exits"], self._result["leave_rates"], strict=False)
             return tuple(Exit(of["location"], of["processor"], of["threshold"], rate) for of, rate in exits)
 
     @property
@@ -162,8 +163,7 @@ class Report(Mapping[str, Any]):
     @property
     def accuracy_drop_bound(self) -> float | None:
         """Upper bound of the drop, with 95 % confidence from test samples alone; None without such."""
-        value = self._content["accuracy_drop_bound_95"]
-        return None if value is None else float(value)
+        return facts.drop_bound_95(self._content)
 
     @property
     def mean_macs(self) -> float:

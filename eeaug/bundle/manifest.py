@@ -133,8 +133,9 @@ def check_no_stream(bundle: Bundle) -> None:
     """Raise InputError for a bundle that decides streams: search/ does not say which samples follow which."""
     if "stream" in bundle.manifest:
         raise InputError(
-            f"{bundle.directory} was made with --stream: what it decides of streams needs their samples in order; "
-            "for another budget or target run eeaug augment --stream again (features and heads are kept)"
+            f"{bundle.directory} was made with --stream: what it decides of streams needs their samples in order, "
+            "which a bundle does not keep; for another budget or target run eeaug augment --stream again (features "
+            "and heads are kept), and what it loses on other recordings is bounded by eeaug evaluate"
         )
 
 

@@ -36,7 +36,11 @@ class Decisions:
     @classmethod
     def of(cls, outcomes: Outcomes, thresholds: Sequence[float | None]) -> Decisions:
         """Of outcomes of m exits and the final classifier."""
-        passage = Passage(outcomes, thresholds)
+        return cls.along(Passage(outcomes, thresholds))
+
+    @classmethod
+    def along(cls, passage: Passage) -> Decisions:
+        """Of samples on their way."""
         return cls(passage.at, passage.predicted.astype(np.intp), passage.confidence, passage.reached)
 
 

@@ -174,8 +174,11 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
 
     Raises
     ------
-    InputError : nothing was measured on test samples, or there is no such operating point
+    InputError : nothing was measured on test samples, or there is no such operating point; or, of a bundle for
+        streams, these figures are not known of them
     """
+    if "stream" in report:
+        return _streams(report, samples, point)
     points = {entry["name"]: entry for entry in report["operating_points"]}
     if point != "default" and point not in points:
         known = ", ".join(dict.fromkeys(["default", *points]))
@@ -197,6 +200,24 @@ def part(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
         )
     metrics = design["measured"] if point == "default" else points[point]["measured"]
     return PairedMetrics("test", point, report["baseline"]["measured"], metrics, promise, **devices)
+
+
+def _streams(report: Mapping[str, Any], samples: str, point: str) -> PairedMetrics:
+    """What a bundle for streams makes of its sequences; operating points are of samples by themselves."""
+    stream = report["stream"]
+    if point != "default":
+        raise InputError(f"--point {point}: streams are decided in one way; operating points are without")
+    if stream["split"] != samples:
+        known = f"known of the {units.data_part(stream['split'])} sequences alone, --on {stream['split']}"
+        raise InputError(f"--on {samples}: figures of streams are {known}")
+    figures = stream["figures"]
+    design = figures["memory" if stream["remembers"] else "alone"]["metrics"]
+    int8 = _int8(report, samples, point)
+    if int8 is not None:  # how often int8 files are asked along a stream is not counted in instructions
+        int8 = {**int8, "mean_latency_s": None, "p95_latency_s": None, "mean_energy_j": None}
+    given, files = figures["given"]["metrics"], needs.files(report)
+    memories = report["hardware"]["memories"]
+    return PairedMetrics(samples, point, given, design, stream["promise"], int8, files, memories)
 
 
 def _int8(report: Mapping[str, Any], samples: str, point: str) -> Mapping[str, Any] | None:

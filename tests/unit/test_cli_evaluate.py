@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import numpy as np
 import pytest
 
 from eeaug.cascade.betting import mean_upper_bound
 from eeaug.cascade.outcomes import Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.cli import evaluate, evaluate_view
 from eeaug.data.samples import Part
 
@@ -21,8 +19,7 @@ def test_its_bound_counts_what_was_drawn(grouped: bool) -> None:
     outcomes = Outcomes(np.ones((2, 600), np.float32), np.stack([said, labels]), labels)
     groups = np.repeat(np.arange(10), 60)
     part = Part("x_test", np.zeros((600, 1)), labels, groups if grouped else None)
-    cascade: Any = SimpleNamespace(thresholds=(0.5,))
-    facts = evaluate._against_model(cascade, outcomes, part, [], 0)
+    facts = evaluate._against_model(Passage(outcomes, (0.5,)), part, [], 0)
     losses = said.reshape(10, 60).mean(axis=1) if grouped else said
     assert facts["drop_bound_95"] == mean_upper_bound(losses, error=0.05, seed=0)
     assert (facts["drop_bound_95"] > 0.2) == grouped  # ten groups say little

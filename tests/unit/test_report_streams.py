@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,13 +17,18 @@ from stream_parts import course
 from eeaug.cascade.output import Decision
 from eeaug.design.promise import nothing
 from eeaug.design.streamed import Streamed
+from eeaug.errors import InputError
 from eeaug.network.segments import Segments
+from eeaug.report import gate
 from eeaug.report.content import streams
+from eeaug.report.content.streams_again import again
 from eeaug.report.render import markdown
+from eeaug.report.words import compare, facts
 from eeaug.report.words import streams as words
 from eeaug.report.words.battery import Use
 from eeaug.streams.confidence import Confidence
 from eeaug.streams.difference import DifferenceDetection
+from eeaug.streams.kinds import rule_of
 from eeaug.streams.walk import walk
 
 NAMES = ("quiet", "cat", "dog", "owl")
@@ -59,8 +65,6 @@ def made(*, remembers: bool = True, on_test: bool = True, period_s: float | None
     )  # fmt: skip
     test = None
     if on_test:
-        from dataclasses import replace
-
         test = replace(some.rows, first=some.p)
     decided: Any = SimpleNamespace(streamed=streamed)
     block = streams.block(settings, decided, chosen, {"test": some.sequences}, test, (0,))  # type: ignore[arg-type]
@@ -126,3 +130,69 @@ def test_without_streams_nothing_is_said() -> None:
     decided: Any = SimpleNamespace(streamed=None)
     assert streams.block(None, decided, None, {}, None, ()) is None  # type: ignore[arg-type]
     assert "On streams" not in text(SAMPLE)
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_other_streams_are_decided_as_the_bundle_does(remembers: bool, labelled: bool) -> None:
+    """Counted here from the walk alone; the same samples come to what the report says of them."""
+    some, block = course(4, 90, exits=1), made(remembers=remembers)
+    report = {"stream": block, "model": {"classes": list(NAMES), "macs": 100.0}}
+    outcomes = replace(some.rows, first=some.p, labels=some.rows.labels if labelled else some.rows.baseline)
+    passage, stream = again(report, outcomes, some.sequences, [100.0, 200.0], labelled=labelled)
+    walked = walk([rule_of(block["rule"])], some)
+    np.testing.assert_array_equal(passage.at, walked.at[0])
+    np.testing.assert_array_equal(passage.predicted, walked.answer[0])
+    used = stream["figures"]["memory" if remembers else "alone"]
+    assert stream["figures"]["given"]["metrics"]["mean_macs"] == 100
+    assert used["metrics"]["mean_macs"] == pytest.approx(passage.mean(np.array([100.0, 200.0])))
+    assert sum(stream["decided_by"]["remembered"]) == pytest.approx(walked.remembered.mean())
+    given = some.rows.baseline
+    if labelled:
+        for name in ("given", "alone", "memory"):
+            told = block["figures"][name]
+            assert stream["figures"][name]["events"] == told["events"]
+            assert stream["figures"][name]["metrics"]["accuracy"] == told["metrics"]["accuracy"]
+            assert stream["figures"][name]["false_alarms_per_hour"] == told["false_alarms_per_hour"]
+        assert used["metrics"]["drop"] == pytest.approx(np.mean(given == some.rows.labels) - passage.accuracy)
+    else:
+        assert used["events"] is None and used["metrics"]["accuracy"] is None
+        assert used["metrics"]["drop"] == pytest.approx(np.mean(passage.predicted != given))
+    table = {row[0]: row[1:] for row in words.rows({"stream": stream})}
+    assert ("missed" in table) == ("accuracy" in table) == labelled and "mean latency" not in table
+    decided, reported_line = words.again(stream)
+    assert ("which was not taken" in decided) == (not remembers)
+    assert f"{block['sequences']} test sequences" in reported_line
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "drop", "labelled", "said"),
+    [
+        ("none", True, 0.5, True, "Nothing is promised"),
+        ("proven", False, 0.0, True, "Nothing is promised"),
+        ("proven", True, 0.01, True, "within the 1.0 pp that are proven"),
+        ("expected", True, 0.02, True, "more than the 1.0 pp that are expected"),
+        ("expected", True, 0.002, False, "lose at most 0.2 pp here"),
+        ("expected", True, 0.02, False, "needs labels to tell"),
+    ],
+)
+def test_whether_a_promise_held(kind: str, kept: bool, drop: float, labelled: bool, said: str) -> None:
+    promise = {"promise": kind, "max_accuracy_drop": None if kind == "none" else 0.01, "kept": kept}
+    assert said in words.kept(promise, drop, labelled=labelled)
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_limits_and_comparisons_are_of_streams(remembers: bool) -> None:
+    report = reported(made(remembers=remembers))
+    used = report["stream"]["figures"]["memory" if remembers else "alone"]["metrics"]
+    part = gate.part(report, "test", "default")
+    assert part.design == used and part.promise == report["stream"]["promise"]
+    assert facts.decided(report) == (report["stream"]["figures"]["given"]["metrics"], used)
+    alone = compare.Named("by itself", SAMPLE)
+    table = {line.key: line for line in compare.lines([compare.Named("streams", report), alone])}
+    assert table["accuracy"].values == (used["accuracy"], facts.shown(SAMPLE)[1]["accuracy"])
+    assert table["accuracy_drop_bound_95"].values[0] == report["stream"]["drop_bound_95"]
+    assert not table["accuracy"].best, "of other samples"
+    for samples, point in (("choose", "default"), ("test", "frugal")):
+        with pytest.raises(InputError, match="streams"):
+            gate.part(report, samples, point)

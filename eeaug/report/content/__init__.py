@@ -14,6 +14,7 @@ From first to last:
     promise    what is promised, in figures and in words
     remote     what stages on servers mean
     streams    what a design comes to on streams, with memory and without
+    streams_again  the same of a bundle, on streams that it has not seen
     verdict    the first sentences: what is better, what is worse, what is promised
     build      report.json, built once
     int8       the int8 cascade's part

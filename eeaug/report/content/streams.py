@@ -89,7 +89,7 @@ def block(
             name: _figures(passage, segments, chosen, course.sequences, background, split, settings.goal.period_s)
             for name, (passage, segments) in passages.items()
         },
-        "decided_by": _decided_by(passages[used][0], remembered, rows),
+        "decided_by": decided_by(passages[used][0], remembered, rows),
         "strip": _strip(passages[used][0], remembered, course.sequences),
     }
 
@@ -169,7 +169,7 @@ def _figures(
     }
 
 
-def _decided_by(passage: Passage, remembered: NDArray[np.bool_], rows: Outcomes) -> dict[str, Any]:
+def decided_by(passage: Passage, remembered: NDArray[np.bool_], rows: Outcomes) -> dict[str, Any]:
     """Shares of all samples: by every classifier, and by memory at every early exit."""
     at = passage.at == np.arange(len(rows.confidence))[:, None]
     return {

@@ -9,7 +9,7 @@ from typing import Any
 from eeaug.report import units
 from eeaug.report.words import battery
 from eeaug.report.words.battery import Use
-from eeaug.report.words.facts import Report, drop_name, estimated, shown
+from eeaug.report.words.facts import Report, decided, drop_bound_95, drop_name, estimated
 from eeaug.schema.figures import FIGURES, Figure
 from eeaug.settings.vocabulary import flag
 
@@ -65,7 +65,7 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
     """All quantities, in order."""
     alike, same_task = _same_samples(designs), len({d.report["data"]["sha256"] for d in designs}) == 1
     reports = [design.report for design in designs]
-    pairs = [shown(report) for report in reports]
+    pairs = [decided(report) for report in reports]
     quality = "accuracy" if all(r["settings"]["labels"] == "given" for r in reports) else "accuracy or agreement"
     names = {drop_name(report) for report in reports}
     macs, *others = (_wanted(key, figure) for key, figure in FIGURES.items())
@@ -76,7 +76,7 @@ def lines(designs: Sequence[Named], use: Use | None = None) -> tuple[Line, ...]:
             lambda v: units.points(v, signed=False), True, True,
         ),
         (
-            "95 % bound of the drop", "accuracy_drop_bound_95", lambda r, b, m: r["accuracy_drop_bound_95"],
+            "95 % bound of the drop", "accuracy_drop_bound_95", lambda r, b, m: drop_bound_95(r),
             units.at_most, True, True,
         ),
         macs,
@@ -124,9 +124,11 @@ def _same_samples(designs: Sequence[Named]) -> bool:
     """Whether accuracies and means are of the same samples, counted alike."""
 
     def counted(report: Report) -> tuple[Any, ...]:
-        metrics, settings = shown(report)[1], report["settings"]
+        metrics, settings = decided(report)[1], report["settings"]
         keys = ("labels", "priors", "seed")  # the seed decides which samples each part has
-        return (report["data"]["sha256"], metrics["split"], metrics["samples"], *(settings[key] for key in keys))
+        decided_as = "stream" in report
+        identity = (report["data"]["sha256"], decided_as, metrics["split"], metrics["samples"])
+        return (*identity, *(settings[key] for key in keys))
 
     return len({counted(design.report) for design in designs}) == 1
 
@@ -199,7 +201,7 @@ def notes(designs: Sequence[Named], use: Use | None = None) -> tuple[str, ...]:
         sentences.append(
             "Accuracies and means are from different samples, or weighted differently: they cannot be compared."
         )
-    bases = dict.fromkeys(shown(d.report)[1]["basis"] for d in designs)
+    bases = dict.fromkeys(decided(d.report)[1]["basis"] for d in designs)
     if any(estimated(d.report) for d in designs):
         sources = [_SOURCES[basis] for basis in bases if basis in _SOURCES]
         sentences.append(f"* estimated from {' or '.join(sources)}.")

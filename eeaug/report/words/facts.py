@@ -24,7 +24,8 @@ from eeaug.support.quantities import apart
 
 __all__ = [
     "Leave", "Report", "ReportedStage", "Row", "bound", "c_blocks", "c_memory", "c_memory_note", "c_memory_title",
-    "comparison", "comparison_title", "drop_name", "estimated", "independence_gap", "leaves", "predictions",
+    "comparison", "comparison_title", "decided", "drop_bound_95",
+    "drop_name", "estimated", "independence_gap", "leaves", "predictions",
     "promise", "runs_on", "shown", "stages", "tensors_in",
     "weights_in", "worst_class_bound",
 ]  # fmt: skip
@@ -114,6 +115,22 @@ def shown(report: Report) -> tuple[Report, Report]:
     if design["measured"] is not None:
         return baseline["measured"] or {}, design["measured"]
     return baseline["choose"], design["predicted"]["exact"]
+
+
+def decided(report: Report) -> tuple[Report, Report]:
+    """The same as the bundle decides: of streams where it is for these, else :func:`shown`."""
+    if "stream" not in report:
+        return shown(report)
+    stream = report["stream"]
+    used = "memory" if stream["remembers"] else "alone"
+    return stream["figures"]["given"]["metrics"], stream["figures"][used]["metrics"]
+
+
+def drop_bound_95(report: Report) -> float | None:
+    """Upper bound of the drop as the bundle decides; None: nothing was measured that could bound it."""
+    streamed = "stream" in report
+    value = report["stream"]["drop_bound_95"] if streamed else report["accuracy_drop_bound_95"]
+    return None if value is None else float(value)
 
 
 def estimated(report: Report) -> bool:

@@ -11,7 +11,7 @@ from eeaug.report.words.battery import Use
 from eeaug.report.words.facts import Report
 from eeaug.settings import COSTS
 
-__all__ = ["compared", "decided_by", "int8", "note", "rows", "sentence", "strip_title", "title"]
+__all__ = ["again", "compared", "decided_by", "int8", "kept", "note", "rows", "sentence", "strip_title", "title"]
 
 _KINDS = {"confidence": "confidence alone", "difference": "difference detection", "patience": "temporal patience"}
 
@@ -40,9 +40,46 @@ def sentence(report: Report) -> str:
     )
 
 
+def again(stream: Report) -> tuple[str, ...]:
+    """The same of streams that a bundle has not seen (content.streams_again), beside what its report says."""
+    figures, reported = stream["figures"], stream["reported"]
+    alone, memory = (_saving(figures[name]["metrics"], figures) for name in ("alone", "memory"))
+    if stream["remembers"]:
+        here = f"{memory}; by confidence alone {alone}"
+    elif stream["rule_memory"] == stream["rule_alone"]:
+        here = alone
+    else:
+        here = f"{alone}; by {_rule(stream['rule_memory'])}, which was not taken, {memory}"
+    events, part = reported["events"], f"{reported['sequences']:,} {reported['split']} sequences"
+    return (
+        f"Streams are decided by {_rule(stream['rule'])}: {here}.",
+        f"The report says of its {part}: {relative(1, 1 - reported['macs_saved'])} mean MACs, "
+        f"{points(-reported['drop'])} of accuracy; of {events['events']:,} events {events['missed']:,} missed, "
+        f"{events['late']:,} late, {events['false_alarms']:,} false alarms.",
+    )
+
+
+def kept(promise: Report, drop: float, *, labelled: bool) -> str:
+    """Whether what is promised of a bundle's drop held on other streams.
+
+    Without labels the drop is the share of other answers than the given model's, which bounds that of accuracy.
+    """
+    if promise["max_accuracy_drop"] is None or not promise["kept"]:
+        return "Nothing is promised of other streams."
+    inside = drop <= promise["max_accuracy_drop"]
+    most = points(promise["max_accuracy_drop"], signed=False)
+    promised = f"the {most} that are {'proven' if promise['promise'] == 'proven' else 'expected, not proven'}"
+    if labelled or inside:
+        lost = f"{'' if labelled else 'at most '}{points(drop, signed=False)}"
+        return f"Streams lose {lost} here, {'within' if inside else 'more than'} {promised}."
+    return f"Whether streams lose more here than {promised} needs labels to tell."
+
+
 def _saving(metrics: Report, figures: Report) -> str:
     given = figures["given"]["metrics"]
     change = relative(given["mean_macs"], metrics["mean_macs"])
+    if metrics["accuracy"] is None:
+        return f"{change} mean MACs, another answer than the given model's on {share(metrics['drop'])} of samples"
     return f"{change} mean MACs, {points(metrics['accuracy'] - given['accuracy'])} of accuracy"
 
 
@@ -107,7 +144,11 @@ def strip_title(report: Report) -> str:
 
 
 def rows(report: Report, use: Use | None = None) -> tuple[tuple[str, ...], ...]:
-    """Header and rows: the given model, confidence alone, and the best decision with memory."""
+    """Header and rows: the given model, confidence alone, and the best decision with memory.
+
+    Of a report, or of what is known of other samples (content.streams_again): no times then, and without labels
+    neither accuracy nor events.
+    """
     stream = report["stream"]
     shown = [stream["figures"][name] for name in ("given", "alone", "memory")]
     stable = stream["rule"]["kind"] == "debounce"
@@ -129,24 +170,34 @@ def rows(report: Report, use: Use | None = None) -> tuple[tuple[str, ...], ...]:
     def decimal(value: float | None) -> str:
         return "none" if value is None else f"{value:.2f}"
 
-    table = [
-        ("", given, f"confidence alone{mark[0]}", f"with memory{mark[1]}"),
-        row("accuracy", share, "metrics", "accuracy"),
+    timed, events = "mean_latency_s" in shown[0]["metrics"], shown[0]["events"] is not None
+    hourly = stream["period_s"] is not None
+    table: list[tuple[str, ...]] = [("", given, f"confidence alone{mark[0]}", f"with memory{mark[1]}")]
+    if shown[0]["metrics"]["accuracy"] is not None:
+        table.append(row("accuracy", share, "metrics", "accuracy"))
+    table += [
         row("mean MACs", macs, "metrics", "mean_macs"),
         row("p95 MACs", macs, "p95_macs"),
         row("most MACs", macs, "worst_macs"),
-        row("mean latency", seconds, "metrics", "mean_latency_s"),
-        row("worst latency", seconds, "metrics", "worst_latency_s"),
-        row("mean energy", joules, "metrics", "mean_energy_j"),
-        row("events", count, "events", "events"),
-        row("missed", count, "events", "missed"),
-        row("late", count, "events", "late"),
-        row("mean delay, samples", decimal, "events", "delay_mean"),
-        row("p95 delay, samples", count, "events", "delay_p95"),
-        row("false alarms", count, "events", "false_alarms"),
     ]
-    if stream["period_s"] is not None:
+    if timed:
+        table += [
+            row("mean latency", seconds, "metrics", "mean_latency_s"),
+            row("worst latency", seconds, "metrics", "worst_latency_s"),
+            row("mean energy", joules, "metrics", "mean_energy_j"),
+        ]
+    if events:
+        table += [
+            row("events", count, "events", "events"),
+            row("missed", count, "events", "missed"),
+            row("late", count, "events", "late"),
+            row("mean delay, samples", decimal, "events", "delay_mean"),
+            row("p95 delay, samples", count, "events", "delay_p95"),
+            row("false alarms", count, "events", "false_alarms"),
+        ]
+    if events and hourly:
         table.append(row("false alarms an hour", decimal, "false_alarms_per_hour"))
+    if timed and hourly:
         table.append(row("energy an hour", joules, "energy_per_hour_j"))
     if use is not None:
         lives = (battery.life_text(battery.life_s(report, each["metrics"], use)) for each in shown)
