@@ -1,6 +1,6 @@
 """Transcripts in the documents: made by running their commands, compared with what the commands print now.
 
-    python tests/transcripts.py [README.md docs/first-run.md docs/tutorial.md]
+    python tests/transcripts.py [README.md docs/first-run.md docs/tutorial.md docs/streams.md]
 
 runs the commands of these documents, in their order and one after the other, and writes what they print below them
 anew. Lines of only … stand for lines left out: of each piece between them the first and the last line are looked up
@@ -29,7 +29,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # whether all their commands are run, or only those that have something below them
-DOCUMENTS = {"README.md": False, "docs/first-run.md": False, "docs/tutorial.md": True}
+DOCUMENTS = {"README.md": False, "docs/first-run.md": False, "docs/tutorial.md": True, "docs/streams.md": True}
 MADE_WITH = ROOT / "tests" / "data" / "transcripts.json"
 LEFT_OUT = "…"
 ON_THE_BOARD = ("--read m33.csv",)  # commands with one of these need what a board has printed
@@ -250,9 +250,9 @@ def _place(line: str, lines: Sequence[str], begin: int) -> int:
 
 
 def prepare(directory: Path) -> None:
-    """What a stranger has besides the installed package: the example."""
+    """What a stranger has besides the installed package: the examples."""
     (directory / "examples").mkdir()
-    for name in ("fashion_resnet.h5", "fashion_resnet.npz"):
+    for name in ("fashion_resnet.h5", "fashion_resnet.npz", "scenes.py", "ecg_stream.h5", "ecg_stream.npz"):
         shutil.copy(ROOT / "examples" / name, directory / "examples")
 
 

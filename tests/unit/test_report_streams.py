@@ -193,6 +193,9 @@ def test_limits_and_comparisons_are_of_streams(remembers: bool) -> None:
     assert table["accuracy"].values == (used["accuracy"], facts.shown(SAMPLE)[1]["accuracy"])
     assert table["accuracy_drop_bound_95"].values[0] == report["stream"]["drop_bound_95"]
     assert not table["accuracy"].best, "of other samples"
+    for order in ([report, SAMPLE], [SAMPLE, report]):  # one of them alone has --refresh
+        named = [compare.Named(str(i), each) for i, each in enumerate(order)]
+        assert ("--refresh", ("8", "none")[:: 1 if order[0] is report else -1]) in compare.differences(named)
     for samples, point in (("choose", "default"), ("test", "frugal")):
         with pytest.raises(InputError, match="streams"):
             gate.part(report, samples, point)

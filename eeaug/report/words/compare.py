@@ -147,8 +147,9 @@ def differences(designs: Sequence[Named]) -> tuple[tuple[str, tuple[str, ...]], 
     # threads depend on the machine, and the default of max_exits on the number of processors
     processors = {len(r["hardware"]["processors"]) for r in reports}
     follow = {"threads"} if len(processors) == 1 else {"threads", "max_exits"}
-    for key in (key for key in reports[0]["settings"] if key not in follow):
-        values = [r["settings"][key] for r in reports]
+    # some settings are written only where they are asked for
+    for key in dict.fromkeys(key for r in reports for key in r["settings"] if key not in follow):
+        values = [r["settings"].get(key) for r in reports]
         compared.append((flag(key), values, [_setting(value) for value in values]))
     return tuple((name, tuple(words)) for name, values, words in compared if any(v != values[0] for v in values))
 
