@@ -27,6 +27,7 @@ from eeaug.report.words import compare, facts
 from eeaug.report.words import streams as words
 from eeaug.report.words.battery import Use
 from eeaug.streams.confidence import Confidence
+from eeaug.streams.debounce import Debounce
 from eeaug.streams.difference import DifferenceDetection
 from eeaug.streams.kinds import rule_of
 from eeaug.streams.walk import walk
@@ -163,6 +164,19 @@ def test_other_streams_are_decided_as_the_bundle_does(remembers: bool, labelled:
     decided, reported_line = words.again(stream)
     assert ("which was not taken" in decided) == (not remembers)
     assert f"{block['sequences']} test sequences" in reported_line
+
+
+def test_without_labels_stable_answers_are_judged_by_the_given_model_s_made_as_stable() -> None:
+    some, block = course(4, 90, exits=1), made()
+    stable = {"kind": "debounce", "wanted": 2, "window": 3}
+    for name in ("rule", "rule_alone", "rule_memory"):
+        block[name] = {**stable, "of": block[name]}
+    outcomes = replace(some.rows, first=some.p, labels=some.rows.baseline)
+    report = {"stream": block, "model": {"classes": list(NAMES), "macs": 100.0}}
+    passage, stream = again(report, outcomes, some.sequences, [100.0, 200.0], labelled=False)
+    given = walk([Debounce(Confidence(()), 2, 3)], replace(some, rows=some.rows.alone)).answer[0]
+    assert stream["figures"]["memory"]["metrics"]["drop"] == pytest.approx(np.mean(passage.predicted != given))
+    assert (given != some.rows.baseline).any()
 
 
 @pytest.mark.parametrize(
