@@ -52,3 +52,11 @@ def test_where_nothing_could_be_promised_a_looser_budget_comes_first(report: dic
 def test_what_is_expected_can_be_certified(report: dict[str, Any]) -> None:
     report["promise"]["promise"] = "expected"
     assert words(report, GIVEN)[0][:3] == ["eeaug", "certify", str(PLACE)]
+
+
+def test_a_bundle_for_streams_is_evaluated(report: dict[str, Any]) -> None:
+    """No certify, which refuses it, and no other command line."""
+    report["promise"]["promise"] = "expected"
+    report["settings"] |= {"stream": True, "refresh": 8}
+    report["stream"] = {}
+    assert words(report, GIVEN)[0] == ["eeaug", "evaluate", str(PLACE), "--data", "NEW.npz"]

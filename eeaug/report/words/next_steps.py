@@ -29,6 +29,8 @@ def steps(report: Report, place: Path, given: Sequence[str] = ()) -> tuple[tuple
         possible.append(other)
     elif not alone and report["design"]["exits"] and report["promise"]["promise"] == "expected":
         possible.append((f"eeaug certify {here} --data NEW.npz", "prove the budget on field data"))
+    elif "stream" in report:
+        possible.append((f"eeaug evaluate {here} --data NEW.npz", "other recordings"))
     written = [kind for kind in ("c-int8", "c") if kind in asked["formats"]]
     if written:
         folder = shlex.quote(str(place / written[0]))
