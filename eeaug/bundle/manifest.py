@@ -130,12 +130,15 @@ def check_classifies(bundle: Bundle) -> None:
 
 
 def check_no_stream(bundle: Bundle) -> None:
-    """Raise InputError for a bundle that decides streams: search/ does not say which samples follow which."""
-    if "stream" in bundle.manifest:
+    """Raise InputError for a bundle made for streams: search/ does not say which samples follow which.
+
+    Also where its design has no exits, and decides none: another budget may give it some.
+    """
+    if "stream" in bundle.manifest or bundle.manifest["settings"].get("stream"):
         raise InputError(
-            f"{bundle.directory} was made with --stream: what it decides of streams needs their samples in order, "
-            "which a bundle does not keep; for another budget or target run eeaug augment --stream again (features "
-            "and heads are kept), and what it loses on other recordings is bounded by eeaug evaluate"
+            f"{bundle.directory} was made with --stream: what it decides needs samples in order, which a bundle "
+            "does not keep; for another budget or target run eeaug augment --stream again (features and heads are "
+            "kept); eeaug evaluate bounds what it loses on other recordings"
         )
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -279,3 +280,13 @@ def test_the_int8_cascade_has_a_reference_of_its_own(sound: dict[str, Any]) -> N
         edited = copy.deepcopy(with_int8)
         edited["int8"]["reference"][name] = value
         assert [*manifest_rules._references(edited)] == [words]
+
+
+@pytest.mark.parametrize(
+    "change", [{"stream": {}}, {"settings": {"stream": True}}], ids=["decides streams", "asked to, no exits"]
+)
+def test_a_bundle_for_streams_has_no_order(place: Path, change: dict[str, Any]) -> None:
+    bundle = manifest.read(place)
+    manifest.check_no_stream(bundle)
+    other = replace(bundle, manifest=bundle.manifest | change)
+    assert "samples in order" in refused(lambda: manifest.check_no_stream(other), InputError)
