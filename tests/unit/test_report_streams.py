@@ -14,16 +14,18 @@ from report_kinds import rendered
 from reports import SAMPLE, text
 from stream_parts import course
 
+from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
+from eeaug.cascade.passage import Passage
 from eeaug.design.promise import nothing
 from eeaug.design.streamed import Streamed
 from eeaug.errors import InputError
 from eeaug.network.segments import Segments
 from eeaug.report import gate
-from eeaug.report.content import streams
+from eeaug.report.content import drops, streams
 from eeaug.report.content.streams_again import again
 from eeaug.report.render import markdown
-from eeaug.report.words import compare, facts
+from eeaug.report.words import cautions, compare, facts
 from eeaug.report.words import streams as words
 from eeaug.report.words.battery import Use
 from eeaug.streams.confidence import Confidence
@@ -213,3 +215,39 @@ def test_limits_and_comparisons_are_of_streams(remembers: bool) -> None:
     for samples, point in (("choose", "default"), ("test", "frugal")):
         with pytest.raises(InputError, match="streams"):
             gate.part(report, samples, point)
+
+
+def warnings(report: dict[str, Any]) -> str:
+    return " ".join([*cautions.unequal(report), *cautions.sentences(report)])
+
+
+def test_warnings_are_of_streams_not_of_samples_by_themselves() -> None:
+    report = reported(made())
+    stream = report["stream"]
+    given, used = (stream["figures"][name]["metrics"] for name in ("given", "memory"))
+    report["settings"]["max_accuracy_drop"], used["accuracy"] = 0.01, given["accuracy"]
+    used["mean_macs"], whole = 0.1, report["baseline"]["measured"]
+    report["design"]["measured"] |= {"accuracy": whole["accuracy"] - 0.2, "mean_macs": whole["mean_macs"]}
+    assert "drop on the test set" not in warnings(report) and "save nothing" not in warnings(report)
+    used["accuracy"] -= 0.05
+    assert "on streams: the drop on the test set is 5.00 percentage points" in warnings(report)
+    stream["saved_on_choose"]["memory"] = 0.0
+    assert "the exits save nothing on the calibration samples" in warnings(report)
+    stream["split"] = "choose"
+    assert "drop on the test set" not in warnings(report)
+
+
+def test_classes_lose_as_streams_are_decided() -> None:
+    """By themselves no sample leaves; memory answers all samples of one class wrongly."""
+    n = 400
+    labels = np.repeat([0, 1], n // 2)
+    rows = Outcomes(np.full((2, n), 0.6, np.float32), np.stack([labels, labels]), labels)
+    wrong = Passage(rows, (), (np.zeros(n, np.intp), np.zeros(n, np.int64)))
+    chosen: Any = SimpleNamespace(thresholds=(0.9,), decision=Decision("softmax", 2), classes=("A", "B"))
+    settings: Any = SimpleNamespace(
+        running=SimpleNamespace(seed=0),
+        goal=SimpleNamespace(max_accuracy_drop=0.01, max_class_drop=None, target_class=()),
+    )
+    alone, together = (drops.figures(chosen, rows, rows, settings, streamed=each) for each in (None, wrong))
+    assert alone["classes_that_lose"] == []
+    assert [row["name"] for row in together["classes_that_lose"]] == ["B"]

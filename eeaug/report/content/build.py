@@ -222,7 +222,14 @@ def build(
         "operating_points": points,
         "promise": promise.block(decided.promise, labels, asked=settings.promise_asked),
         "proven_together": promise.together_of(decided.points),
-        **drops.figures(chosen, rows, test, settings, retargeted=material.earlier is not None),
+        **drops.figures(
+            chosen,
+            rows,
+            test,
+            settings,
+            retargeted=material.earlier is not None,
+            streamed=streams.passage(settings, decided, material.sequences, test),
+        ),
         "shift": shift.figures(
             chosen,
             [searched.costs.exits[e].location for e in chosen.design.exits],

@@ -19,9 +19,13 @@ TIMES = 3  # of the budget on the mean: what a class may lose unsaid
 
 
 def figures(
-    chosen: Chosen, choose: Outcomes, test: Outcomes | None, settings: Settings, *, retargeted: bool = False
-) -> dict[str, Any]:
-    """The report's fields of one cascade; ``choose`` and ``test`` are its m + 1 rows."""
+    chosen: Chosen, choose: Outcomes, test: Outcomes | None, settings: Settings, *, retargeted: bool = False,
+    streamed: Passage | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The report's fields of one cascade; ``choose`` and ``test`` are its m + 1 rows.
+
+    Classes lose as ``streamed`` says, where samples are decided as streams.
+    """
     seed, passage = settings.running.seed, Passage(choose if test is None else test, chosen.thresholds)
     all_classes, missing = bound(chosen, test, seed)
     if missing is not None and retargeted:
@@ -31,7 +35,9 @@ def figures(
         picked = metrics.worst(passage, chosen.decision)
         worst = class_drop.bound(passage, chosen.decision, picked, error=ERROR, seed=seed)
     return {
-        "classes_that_lose": _that_lose(chosen, passage, settings, "choose" if test is None else "test"),
+        "classes_that_lose": []
+        if streamed is None and _nothing_changes(chosen, passage.outcomes)
+        else _that_lose(chosen, streamed or passage, settings, "choose" if test is None else "test"),
         "worst_class_drop_bound_95": worst,
         "worst_class_drop_bound_95_missing": missing,
         "accuracy_drop_bound_95": all_classes,
@@ -66,7 +72,7 @@ def _that_lose(chosen: Chosen, passage: Passage, settings: Settings, split: str)
     """
     goal, seed = settings.goal, settings.running.seed
     budget, times = (goal.max_accuracy_drop, TIMES) if goal.max_class_drop is None else (goal.max_class_drop, 1)
-    if budget is None or goal.target_class or _nothing_changes(chosen, passage.outcomes):
+    if budget is None or goal.target_class:
         return []
     given, mine = metrics.by_class(passage, chosen.decision)
     clear = class_drop.above(passage, chosen.decision, budget, error=ERROR, seed=seed)

@@ -25,7 +25,7 @@ from eeaug.streams.rules import bytes_of
 from eeaug.streams.sequences import Sequences
 from eeaug.streams.walk import Course, walk
 
-__all__ = ["block", "of_int8", "sentence"]
+__all__ = ["HOUR_S", "block", "decided_by", "of_int8", "passage", "sentence"]
 
 ERROR = 0.05  # of the bound
 STRIP = 240  # samples of a recording that are shown
@@ -46,11 +46,7 @@ def block(
     streamed = decided.streamed
     if streamed is None:
         return None
-    split, course = "choose", streamed.course
-    if test is not None:
-        assert test.first is not None
-        judged = MemoryTerms.of(settings.goal).judged
-        split, course = "test", judged(Course(test, test.first, sequences["test"]))
+    split, course = "choose" if test is None else "test", _course(settings, streamed, sequences, test)
     walked = walk([streamed.alone, streamed.memory], course)
     rows, labels = course.rows, settings.input.labels
     given = Passage(rows.alone, ())
@@ -94,15 +90,32 @@ def block(
     }
 
 
+def passage(
+    settings: Settings, decided: Decided, sequences: Mapping[str, Sequences], test: Outcomes | None
+) -> Passage | None:
+    """The same samples on their way, as streams are decided; None where there is no decision of streams."""
+    if decided.streamed is None:
+        return None
+    course = _course(settings, decided.streamed, sequences, test)
+    return walk([decided.streamed.rule], course).passage(course.rows)
+
+
+def _course(
+    settings: Settings, streamed: Streamed, sequences: Mapping[str, Sequences], test: Outcomes | None
+) -> Course:
+    """The samples of figures, as they are judged: of test, or where there is none of choose."""
+    if test is None:
+        return streamed.course
+    assert test.first is not None
+    return MemoryTerms.of(settings.goal).judged(Course(test, test.first, sequences["test"]))
+
+
 def of_int8(
     settings: Settings, chosen: Chosen, streamed: Streamed, sequences: Mapping[str, Sequences],
     test: Outcomes | None,
 ) -> dict[str, Any]:  # fmt: skip
     """The same of the int8 files, which decide by rules of their own; costs are MACs."""
-    course = streamed.course
-    if test is not None:
-        assert test.first is not None
-        course = MemoryTerms.of(settings.goal).judged(Course(test, test.first, sequences["test"]))
+    course = _course(settings, streamed, sequences, test)
     rows, split = course.rows, "choose" if test is None else "test"
     background = classes_named("background", settings.goal.background, chosen.classes)
     walked = walk([streamed.alone, streamed.memory], course)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from eeaug.cascade.output import STEP
 from eeaug.design.refine import LEAST_SAVING
 from eeaug.report.units import data_part, in_words, share
-from eeaug.report.words.facts import Report, accuracy_name, is_blank
+from eeaug.report.words.facts import Report, accuracy_name, decided, is_blank
 from eeaug.settings import COSTS
 from eeaug.support.progress import UNEQUAL
 from eeaug.support.quantities import apart
@@ -28,6 +29,9 @@ def _savings(report: Report) -> Iterator[str]:
     spent, given = design["predicted"]["exact"][key], base[key]
     if spent is None or not given:
         return
+    stream = report.get("stream")
+    if stream is not None:
+        spent = (1 - stream["saved_on_choose"]["memory" if stream["remembers"] else "alone"]) * given
     if spent > (1 - LEAST_SAVING) * given:
         why = "no design without exits meets the limits; with larger ones, such as --max-latency, none are needed"
         if settings["exit_at"]:
@@ -35,9 +39,9 @@ def _savings(report: Report) -> Iterator[str]:
         more = f"{spent / given - 1:+.1%} of the given model's {what}"
         yield f"the exits save nothing on the calibration samples ({more}): they are there because {why}"
         return
-    for name, measured in (("", design["measured"]), ("int8: ", (report["int8"] or {}).get("measured"))):
-        whole = (report["baseline"]["measured"] or {}).get(key)
-        if measured is not None and whole and (measured[key] or 0.0) > (1 - LEAST_SAVING) * whole:
+    whole = (report["baseline"]["measured"] or {}).get(key)
+    for name, (measured, _) in _cascades(report).items():
+        if measured is not None and whole and (measured.get(key) or 0.0) > (1 - LEAST_SAVING) * whole:
             yield (
                 f"{name}the exits save nothing on the test set: {measured[key] / whole - 1:+.1%} of the given "
                 f"model's {what}; if that set is like the field, use the given model"
@@ -48,7 +52,9 @@ def unequal(report: Report) -> Iterator[str]:
     """Classes that pay for the others, in the float cascade and in the int8 one: first lines of the report."""
     settings = report["settings"]
     limit, kind = settings["max_class_drop"], "label" if report["model"]["decision"] == "multilabel" else "class"
-    for name, block in {"": report, "int8: ": report["int8"]}.items():
+    # of streams the float files stand for both: which classes the int8 ones lose is known of single samples alone
+    blocks: dict[str, Any] = {"": report, "int8: ": None if "stream" in report else report["int8"]}
+    for name, block in blocks.items():
         losing = [] if block is None else block["classes_that_lose"]
         if not losing:
             continue
@@ -102,17 +108,15 @@ def sentences(report: Report) -> Iterator[str]:
     yield from _savings(report)
     for block in (report, report["int8"] or {}):
         yield from (block.get("c") or {}).get("warnings", ())
-    cascades = {"": (design["measured"], report["promise"])}
     if report["int8"] is not None:
         yield from _closed(report)
-        cascades["int8: "] = report["int8"]["measured"], report["int8"]["promise"]
-    for name, (measured, promise) in cascades.items():
+    for name, (measured, promise) in _cascades(report).items():
         if measured is None:
             continue
         yield from _class_over(report, name, measured, promise)
         if budget is None:
             continue
-        drop = base["measured"]["accuracy"] - measured["accuracy"]
+        drop = decided(report)[0]["accuracy"] - measured["accuracy"]
         if drop > budget + 1e-9:
             lost, asked = apart(lambda value: f"{100 * value:.2f} percentage points", drop, budget)
             yield (
@@ -121,10 +125,27 @@ def sentences(report: Report) -> Iterator[str]:
             )
 
 
+def _cascades(report: Report) -> dict[str, tuple[Report | None, Report]]:
+    """By words: what the float and the int8 files come to on test (None: not measured), and what is promised."""
+    if "stream" not in report:
+        cascades = {"": (report["design"]["measured"], report["promise"])}
+        if report["int8"] is not None:
+            cascades["int8: "] = report["int8"]["measured"], report["int8"]["promise"]
+        return cascades
+    stream = report["stream"]
+    cascades = {"on streams: ": (decided(report)[1], stream["promise"])}
+    if "int8" in stream:
+        files = stream["int8"]
+        figures = files["figures"]["memory" if files["remembers"] else "alone"]
+        cascades["int8, on streams: "] = {**figures, "samples": stream["samples"]}, files["promise"]
+    return cascades if stream["split"] == "test" else {name: (None, kept) for name, (_, kept) in cascades.items()}
+
+
 def _class_over(report: Report, name: str, measured: Report, promise: Report) -> Iterator[str]:
     """A class that is over --max-class-drop on test, where chance may explain it: else it is in the first lines."""
-    limit, block = report["settings"].get("max_class_drop"), report["int8"] if name else report
-    if limit is None or block["classes_that_lose"]:
+    limit = report["settings"].get("max_class_drop")
+    block = report["int8"] if name.startswith("int8") else report
+    if limit is None or block["classes_that_lose"] or "worst_class" not in measured:
         return
     worst = measured["worst_class"]
     if worst["drop"] <= limit + 1e-9:

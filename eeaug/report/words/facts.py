@@ -168,6 +168,8 @@ def comparison_title(report: Report) -> str:
     """The split and the number of samples behind the comparison."""
     result = shown(report)[1]
     title = f"On {result['samples']:,} {data_part(result['split'])} samples"
+    if "stream" in report:
+        title += ", each by itself"
     unseen = report["design"]["measured"] is not None
     return title + (", which no choice has seen" if unseen else ", on which thresholds were decided; not measured")
 
