@@ -33,9 +33,8 @@ _ENDS = {
     "--format",
     "form",
     type=click.Choice(["text", "svg", "html"]),
-    default="text",
-    show_default=True,
-    help="svg or html: a picture of blocks, layers, costs and locations.",
+    help="svg or html: a picture of blocks, layers, costs and locations; by default what FILE's name ends with "
+    "(.svg, .html, .json), else text.",
 )
 @click.option("-o", "output", type=shared.Place(), metavar="FILE", help="Write it there instead of to stdout.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
@@ -45,7 +44,7 @@ _ENDS = {
 @shared.option("--custom-objects")
 def inspect(
     model: Path, hardware: str | None, architecture: Path | None, input_shape: tuple[int, ...] | None,
-    output_name: str | None, blank: bool, as_json: bool, form: str, output: Path | None, force: bool,
+    output_name: str | None, blank: bool, as_json: bool, form: str | None, output: Path | None, force: bool,
     allow_unsafe: bool, custom_objects: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Show the blocks of MODEL, what they cost, and where exits can stand (and why not elsewhere).
@@ -53,10 +52,9 @@ def inspect(
     \b
     Examples:
       eeaug inspect model.h5 --hw psoc6
-      eeaug inspect model.h5 --hw psoc6 --format html -o model.html
+      eeaug inspect model.h5 --hw psoc6 -o model.html
     """
-    if as_json and form != "text":
-        raise click.UsageError(f"--json and --format {form} contradict each other")
+    form = shared.format_of(form, as_json, output)
     if blank and output_name is not None:
         raise click.UsageError("--blank and --output contradict each other: all outputs stay")
     to = Output(
@@ -67,7 +65,7 @@ def inspect(
 
     target = read_hardware(hardware) if hardware is not None else None
     facts = _facts(model, target, architecture, input_shape, allow_unsafe, output_name, custom_objects, blank=blank)
-    if as_json:
+    if form == "json":
         from eeaug.bundle.directory import dump_json
 
         shared.give(dump_json(facts).encode(), to)

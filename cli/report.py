@@ -25,10 +25,8 @@ __all__ = ["find_bundle", "report"]
     "--format",
     "form",
     type=click.Choice(["text", "json", "markdown", "html"]),
-    default="text",
-    show_default=True,
     help="text for a terminal, json as written in the bundle, markdown for a pull request, html with charts in one "
-    "file",
+    "file; by default what FILE's name ends with (.html, .md, .json), else text.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-o", "output", type=shared.Place(), metavar="FILE", help="Write it there instead of to stdout.")
@@ -51,7 +49,7 @@ __all__ = ["find_bundle", "report"]
     help="Print the JSON Schema of report.json, or with 'manifest' of manifest.json, with the unit of every field.",
 )
 def report(
-    directories: tuple[Path, ...], form: str, as_json: bool, output: Path | None, force: bool,
+    directories: tuple[Path, ...], form: str | None, as_json: bool, output: Path | None, force: bool,
     period: float | None, battery: str | None, manifest_sha256: str | None, schema: str | None,
 ) -> None:  # fmt: skip
     """Show the report of the bundle in DIR; by default of the only one in the current directory.
@@ -60,13 +58,11 @@ def report(
 
     \b
     Examples:
-      eeaug report model-eeaug --format html -o report.html
+      eeaug report model-eeaug -o report.html
       eeaug report model-eeaug --period 1 --battery 225mAh@3V
       eeaug report model-eeaug model-frugal
     """
-    if as_json and form not in ("text", "json"):
-        raise click.UsageError(f"--json and --format {form} contradict each other")
-    form = "json" if as_json else form
+    form = shared.format_of(form, as_json, output)
     to = Output(output, force)
     to.check()
     if schema:

@@ -32,9 +32,9 @@ from eeaug.support import quantities
 from eeaug.support.outputs import Output
 
 __all__ = [
-    "DEBOUNCE", "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "Place", "Quantity", "give",
-    "inherited", "interruptible", "manifest_line", "option", "pairs", "show", "show_lines", "show_result",
-    "thresholds",
+    "DEBOUNCE", "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "Place", "Quantity",
+    "format_of", "give", "inherited", "interruptible", "manifest_line", "option", "pairs", "show", "show_lines",
+    "show_result", "thresholds",
 ]  # fmt: skip
 
 _SHARE = Quantity(quantities.SHARE, 0, 1)
@@ -267,6 +267,19 @@ def _confidence(location: str, text: str) -> float:
     if not 0 < value <= 1:
         raise InputError(f"--threshold {location}={text}: a confidence is a number above 0 and up to 1")
     return value
+
+
+def format_of(asked: str | None, as_json: bool, output: Path | None) -> str:
+    """What is written: as --format or --json ask, else what the file's name ends with, else text.
+
+    Raises
+    ------
+    UsageError : --json and another format
+    """
+    if as_json and asked not in (None, "json"):
+        raise click.UsageError(f"--json and --format {asked} contradict each other")
+    ends = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json", ".svg": "svg"}
+    return "json" if as_json else asked or ends.get(output.suffix.lower() if output else "", "text")
 
 
 def give(content: bytes, to: Output) -> None:

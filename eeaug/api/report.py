@@ -147,8 +147,8 @@ class Report(Mapping[str, Any]):
     def exits(self) -> tuple[Exit, ...]:
         """The early exits in order; leave rates on the split. None where none pays off."""
         with manifest.shown_whole(self.path):
-            exits = zip(self._content["design"]["exits"], self._result["leave_rates"], strict=False)
-            return tuple(Exit(of["location"], of["processor"], of["threshold"], rate) for of, rate in exits)
+            exits, rates = self._content["design"]["exits"], self._result["leave_rates"]
+            return tuple(Exit(e["location"], e["processor"], e["threshold"], rates[k]) for k, e in enumerate(exits))
 
     @property
     def accuracy(self) -> float:

@@ -31,6 +31,24 @@ def test_formats(tmp_path: Path) -> None:
     assert run(bundle, "--format", "markdown").stdout == markdown.render(sample)
 
 
+def test_the_name_of_a_file_says_its_format(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "out")
+    for form, ends in (
+        ("html", ("html", "HTM")),
+        ("markdown", ("md",)),
+        ("json", ("json",)),
+        ("text", ("txt", "svg")),
+    ):
+        said = run(bundle, "--format", form, "-o", tmp_path / "said")
+        assert said.exit_code == 0
+        for end in ends:
+            assert run(bundle, "-o", tmp_path / f"report.{end}").exit_code == 0
+            assert (tmp_path / f"report.{end}").read_bytes() == (tmp_path / "said").read_bytes()
+        (tmp_path / "said").unlink()
+    assert run(bundle, "--format", "json", "-o", tmp_path / "as-said.html").exit_code == 0
+    assert (tmp_path / "as-said.html").read_bytes() == SAMPLE_FILE.read_bytes()
+
+
 def test_default_is_the_only_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "no-bundle").mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from eeaug.design.promise import nothing
 from eeaug.design.streamed import Streamed
 from eeaug.errors import InputError
 from eeaug.network.segments import Segments
-from eeaug.report import gate
+from eeaug.report import gate, units
 from eeaug.report.content import drops, streams
 from eeaug.report.content.streams_again import again
 from eeaug.report.render import markdown
@@ -107,6 +108,13 @@ def test_every_rendering_shows_it(remembers: bool, on_test: bool) -> None:
     assert ("Memory brings too little here" in words.sentence(report)) == (not remembers)
     assert ("not measured" in words.title(report)) == (not on_test)
     assert 'class="strip"' in rendered(report)
+    tiles = re.findall(r"<b>([^<]*)</b>", rendered(report).partition('class="tiles"')[2].partition("</ul>")[0])
+    assert (
+        tiles[0]
+        == units.share(facts.decided(report)[1]["accuracy"])
+        != units.share(facts.shown(report)[1]["accuracy"])
+    )
+    assert facts.promise(report)[0].startswith("On streams: ")
 
 
 def test_by_the_hour_where_a_period_is_known() -> None:

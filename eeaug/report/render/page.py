@@ -135,6 +135,7 @@ def render(report: Report, manifest: Report, times: Report, place: str, use: Use
         report=report, place=place, baseline_on=facts.runs_on(report["baseline"]),
         weights_in=facts.weights_in, tensors_in=facts.tensors_in,
         fig=Figures(report), stages=stages, runs=runs, comparison=rows,
+        tiles=facts.comparison(report, facts.decided(report)), promised=facts.decided_promise(report),
         classes=classes, most_classes=MOST_CLASSES,
         promise=facts.promise(report), promise_word=alternatives.promise_word,
         together=alternatives.together(report), verified=details.verified(report), details=details.details(report),

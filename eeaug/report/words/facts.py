@@ -24,7 +24,7 @@ from eeaug.support.quantities import apart
 
 __all__ = [
     "Leave", "Report", "ReportedStage", "Row", "bound", "c_blocks", "c_memory", "c_memory_note", "c_memory_title",
-    "comparison", "comparison_title", "decided", "drop_bound_95",
+    "comparison", "comparison_title", "decided", "decided_promise", "drop_bound_95",
     "drop_name", "estimated", "independence_gap", "leaves", "predictions",
     "promise", "runs_on", "shown", "stages", "tensors_in",
     "weights_in", "worst_class_bound",
@@ -126,6 +126,12 @@ def decided(report: Report) -> tuple[Report, Report]:
     return stream["figures"]["given"]["metrics"], stream["figures"][used]["metrics"]
 
 
+def decided_promise(report: Report) -> Report:
+    """The block of what is promised as the bundle decides."""
+    block: Report = report["stream"]["promise"] if "stream" in report else report["promise"]
+    return block
+
+
 def drop_bound_95(report: Report) -> float | None:
     """Upper bound of the drop as the bundle decides; None: nothing was measured that could bound it."""
     streamed = "stream" in report
@@ -143,13 +149,17 @@ def _points(value: float) -> str:
 
 
 def promise(report: Report) -> tuple[str, bool]:
-    """What is promised of the accuracy budget, and whether that is a proof.
+    """What is promised of the accuracy budget as the bundle decides, and whether that is a proof.
 
     Where nothing is promised: what test says against it, if not even the bound from there is within the budget.
     """
-    settings, promised = report["settings"], report["promise"]
+    settings, promised = report["settings"], decided_promise(report)
+    sure = promised["promise"] == "proven" and promised["kept"]
+    if "stream" in report:
+        statement = promised["statement"]
+        return f"On streams: {statement[0].lower()}{statement[1:]}", sure
     if promised["promise"] != "none":
-        return promised["statement"], promised["promise"] == "proven" and promised["kept"]
+        return promised["statement"], sure
     budget, value = settings["max_accuracy_drop"], report["accuracy_drop_bound_95"]
     if budget is None or value is None or value <= budget:
         return promised["statement"], False
@@ -174,9 +184,9 @@ def comparison_title(report: Report) -> str:
     return title + (", which no choice has seen" if unseen else ", on which thresholds were decided; not measured")
 
 
-def comparison(report: Report) -> tuple[Row, ...]:
-    """Baseline against result, one row per quantity."""
-    baseline, result = shown(report)
+def comparison(report: Report, metrics: tuple[Report, Report] | None = None) -> tuple[Row, ...]:
+    """Baseline against result, one row per quantity; ``metrics`` of both, by default :func:`shown`."""
+    baseline, result = metrics or shown(report)
     note = f", {result['basis']}"
     if estimated(report):
         note = ", estimated" + (" by counted kernels" if result["basis"] == "counted kernels" else "")
