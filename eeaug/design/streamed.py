@@ -253,7 +253,10 @@ def opened(family: Family, alone: Opening, course: Course, terms: Terms, budget:
     ----------
     alone : the design's path, and the choose samples that prove; course : of the same samples
     """
-    rules = family.along(thinned(alone.steps, FINE_STEPS))
+    (strictest,) = family.along(((None,) * course.exits,))[:1]
+    # without a state a decision is opened as it is of samples one by one, and ends at the same thresholds
+    count = FINE_STEPS if strictest.fields(course.exits, course.outputs) else len(alone.steps)
+    rules = family.along(thinned(alone.steps, count))
     path = along(rules, alone, course)
     index, promise = path.promised(terms, budget, seed)
     saved = path.saved(index)

@@ -134,7 +134,10 @@ def test_the_first_sentence_is_of_streams() -> None:
     said = (
         "On streams, decided with memory: 75.0% of the mean MACs saved, 0.5 pp less accuracy than the given model"
     )
-    assert streams.sentence(block).startswith(said) and streams.sentence(None) == ""
+    assert streams.sentence(block, block["figures"]["alone"]["metrics"]).startswith(said)
+    assert streams.sentence(None, {}) == ""
+    alike = streams.sentence({**block, "remembers": False}, block["figures"]["alone"]["metrics"])
+    assert alike.startswith("Memory brings too little on these streams, so each sample is decided by itself")
 
 
 def test_without_streams_nothing_is_said() -> None:

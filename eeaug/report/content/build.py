@@ -184,7 +184,7 @@ def build(
             "measured": base_test,
         },
         "design": {
-            "summary": streams.sentence(stream)
+            "summary": streams.sentence(stream, shown[1])
             + verdict.dearer(*shown)
             + (
                 verdict.sentence(

@@ -139,11 +139,16 @@ def of_int8(
     }
 
 
-def sentence(stream: Mapping[str, Any] | None) -> str:
-    """The first sentence of a report of streams; empty where there is no decision of any."""
+def sentence(stream: Mapping[str, Any] | None, by_itself: Mapping[str, Any]) -> str:
+    """The first sentence of a report of streams; empty where there is no decision of any.
+
+    ``by_itself``: metrics of the same samples where each is decided by itself.
+    """
     if stream is None:
         return ""
     used = stream["figures"]["memory" if stream["remembers"] else "alone"]["metrics"]
+    if all(used[key] == by_itself[key] for key in ("mean_macs", "accuracy")):
+        return "Memory brings too little on these streams, so each sample is decided by itself: "
     given = stream["figures"]["given"]["metrics"]
     saved, lost = 1 - used["mean_macs"] / given["mean_macs"], given["accuracy"] - used["accuracy"]
     way = "with memory" if stream["remembers"] else "by confidence alone, as memory brings too little"
