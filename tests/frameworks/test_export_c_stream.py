@@ -5,16 +5,19 @@ from __future__ import annotations
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from tflm_parts import compiled
-from tools import ARM_CPP, CPP, compiles, needs_host, needs_host_cpp
+from tools import ARM_CPP, CPP, HOST_CPP, compiles, needs_host, needs_host_cpp
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import STEP as PER_STEP
 from eeaug.cascade.output import Decision, Quantised
+from eeaug.errors import ConversionError
+from eeaug.export import tflm
 from eeaug.export.c import decisions, stream_source, toolchain
 from eeaug.export.c.arithmetic import FLOAT
 from eeaug.export.c_int8 import decisions as int8_decisions
@@ -175,20 +178,29 @@ def test_ten_thousand_samples_in_integers(tmp_path: Path, given: Any, kind: str)
     check(decided, walked)
 
 
+def in_cpp(rule: Any, decision: Decision) -> dict[str, str]:
+    """The file that decides, by name, and as much of the header as it needs."""
+    sizes = EXITS, decision.outputs
+    words = {
+        "outputs": decision.outputs,
+        "kind": KINDS[decision.kind],
+        "declared": tflm_stream.declared(rule, *sizes),
+    }
+    return {"net.h": HEADER.format(**words), "net_stream.cc": tflm_stream.source(rule, *sizes, "net")}
+
+
 @needs_host_cpp
 @pytest.mark.parametrize(("given", "kind"), CASES, ids=NAMES)
 def test_ten_thousand_samples_in_cpp(tmp_path: Path, given: Any, kind: str) -> None:
     """What --format tflm decides by, on what TFLM says as int8: no line of it is TFLM's."""
     decision = Quantised(kind, 4 if kind == "softmax" else 2)
-    rule, sizes = in_steps(given, PER_STEP), (EXITS, decision.outputs)
+    rule = in_steps(given, PER_STEP)
     q = np.clip(np.round(lasting(decision) / PER_STEP) - 128, -128, 127).astype(np.int8)
-    header = HEADER.format(outputs=decision.outputs, kind=KINDS[kind], declared=tflm_stream.declared(rule, *sizes))
-    program = tflm_stream.program("net", [None] * (EXITS + 1))
-    texts = {"net.h": header, "net_stream.cc": tflm_stream.source(rule, *sizes, "net"), "main.cc": program}
+    texts = in_cpp(rule, decision) | {"main.cc": tflm_stream.program("net", [None] * (EXITS + 1))}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     sources = [tmp_path / "main.cc", tmp_path / "net_stream.cc"]
-    if compiles(ARM_CPP, ".cc", CPP, TARGET):
+    if given in RULES[1::3] and compiles(ARM_CPP, ".cc", CPP, TARGET):
         line = [ARM_CPP, *TARGET, "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}", f"-I{TEMPLATES}", "-c"]
         subprocess.run([*line, str(tmp_path / "net_stream.cc"), "-o", str(tmp_path / "arm.o")], check=True)
     binary = compiled(tmp_path, sources, tmp_path, TEMPLATES)
@@ -198,3 +210,19 @@ def test_ten_thousand_samples_in_cpp(tmp_path: Path, given: Any, kind: str) -> N
         said += subprocess.run([binary], input=sent, capture_output=True, check=True).stdout.splitlines()
     p = (q.astype(np.float32) + 128) * np.float32(PER_STEP)
     check(np.array([line.split() for line in said], int), walk([rule], course(decision, p)))
+
+
+@needs_host_cpp
+def test_tflm_files_that_decide_otherwise_are_refused(tmp_path: Path) -> None:
+    decision, folder = Quantised("softmax", 4), tmp_path / "tflm"
+    folder.mkdir()
+    written, other = (in_steps(DifferenceDetection(STEP, 0.1, most), PER_STEP) for most in (5, 4))
+    for name, text in (in_cpp(written, decision) | {"decide.h": (TEMPLATES / "decide.h").read_text()}).items():
+        (folder / name).write_text(text)
+    said = list((np.round(lasting(decision)[:, :500] / PER_STEP).clip(0, 255) * PER_STEP).astype(np.float32))
+    stages = [SimpleNamespace(reuse=None)] * (EXITS + 1)
+    manifest = SimpleNamespace(settings={"c_prefix": "net"}, stages=stages, decision=Decision("softmax", 4))
+    work: Any = SimpleNamespace(manifest=manifest, directory=tmp_path, x=np.zeros(500))
+    tflm._check_stream(work, written, said, HOST_CPP)
+    with pytest.raises(ConversionError, match=r"the TFLM files decide sample \d+ of a stream otherwise than"):
+        tflm._check_stream(work, other, said, HOST_CPP)

@@ -11,7 +11,7 @@ from eeaug.export.c.stream_source import Surroundings
 from eeaug.export.tflm.numbers import float_text
 from eeaug.streams.rules import Rule, bytes_of
 
-__all__ = ["declared", "file", "program", "source"]
+__all__ = ["AROUND", "declared", "file", "program", "source"]
 
 
 def _threshold(value: float | None) -> str:
@@ -23,7 +23,7 @@ def _in_steps(distance: float) -> str:
     return str(int(distance / STEP))  # differences are whole numbers of them
 
 
-_AROUND = Surroundings(
+AROUND = Surroundings(
     state="Stream", result="Answer", label="label", empties="Reset", stages="kStages", outputs="kOutputs",
     probability="int8_t", given="int8_t", gap="int32_t", kept="state->reference[i]", keeps="p[i]",
     distance=_in_steps, threshold=_threshold, threshold_type="int16_t",
@@ -36,7 +36,7 @@ def file(prefix: str) -> str:
 
 def declared(rule: Rule, exits: int, outputs: int) -> str:
     """For the header: the struct, what resets it, and the decision of a stage."""
-    members = stream_source.members(rule, exits, outputs, _AROUND.probability, "  ")
+    members = stream_source.members(rule, exits, outputs, AROUND.probability, "  ")
     size = max(1, bytes_of(rule, exits, outputs, int8=True))
     return f"""
 // Streams: samples that follow each other. A processor's Push() does what its Run() does, and decides with what the
@@ -66,7 +66,7 @@ def source(rule: Rule, exits: int, outputs: int, prefix: str) -> str:
 
 namespace {prefix} {{
 
-{_styled(stream_source.rules(rule, exits, outputs, _AROUND))}
+{_styled(stream_source.rules(rule, exits, outputs, AROUND))}
 Status Decided(Stream* stream, const int8_t* said, Answer* answer) {{
   const int how = stream_leaves(stream, said, answer->stage, answer);
   if (how == STAYS) return Status::kGoesOn;
