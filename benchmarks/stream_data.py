@@ -21,7 +21,7 @@ PARTS = {"train": 0.4, "val": 0.3, "test": 0.3}
 FRAMES, SCENES, SLIDE, NOISE = 20, 8, 3, 3.0  # frames of a scene, scenes, frames that one slides in; of 255
 # MFCC frames: of a step, of a window; a word counts while no more is missing, or as _unknown_
 HOP, WORD, MISSING, PARTLY = 10, 49, 15, 40
-SILENCE = 0.9  # share of a recording's time
+SILENCE = 0.9  # share of the windows
 WORDS = {"train": 400, "val": 300, "test": 300}
 
 
@@ -62,11 +62,11 @@ def scenes(images: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, np.nd
 def keywords(
     windows: np.ndarray, labels: np.ndarray, speakers: np.ndarray, silence: int, unknown: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Recordings of one speaker each: words with silence between, SILENCE of the time; float16 as the windows."""
+    """Recordings of one speaker each: words in silence, SILENCE of the windows; float16 as the windows."""
     rng, arrays = np.random.default_rng(seed), {}
     quiet = divided(np.flatnonzero(labels == silence), rng)
     people = divided(np.unique(speakers[labels != silence]), rng)
-    between = round(WORD * SILENCE / (1 - SILENCE))
+    between = round((2 * PARTLY + 1) / (1 - SILENCE)) - WORD
     for part in PARTS:
         x, y, groups = [], [], []
         words = 0

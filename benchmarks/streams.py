@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What memory saves on streams: scenes of images, keywords in silence, heart beats in order; means over seeds.
+"""What memory saves on streams: scenes, keywords in silence, exercises, heart beats in order; means over seeds.
 
-    python benchmarks/streams.py --data-dir DIR [--only scenes keywords ecg] [--seeds N] [--threads N]
+    python benchmarks/streams.py --data-dir DIR [--only scenes keywords activity ecg] [--seeds N] [--threads N]
 
-DIR: see public_models.py. For every seed the streams are made anew (stream_data.py; heart beats are in order of
-time already), and the command runs with memory, without (--refresh 1), and, of keywords, with answers that are
-debounced. Figures are those of the test sequences. *MACs* are a sample's mean against the given model's, *drop*
-is in percentage points, *delay* in samples, *state* the bytes of one stream.
+DIR: see public_models.py. For every seed the streams are made anew (stream_data.py; activity_model.py, which trains
+the given model, too; heart beats are in order of time already), and the command runs with memory, without
+(--refresh 1), and with other limits. Figures are those of the test sequences. *MACs* are a sample's mean against
+the given model's, *drop* is in percentage points, *delay* in samples, *state* the bytes of one stream.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import activity_model
 import numpy as np
 from stream_data import made
 
 BUDGET = 0.01
-# model below DIR/models, what a sample needs, options of every run, and the runs beside that with memory
+# model below DIR/models, or made, what a sample needs, options of every run, and the runs beside that with memory
 CASES: dict[str, tuple[str, str, tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     "scenes": (
         "mobilenetv1_vww.h5", "{scale: 0.00392156862745098}", ("--period", "0.5s"),
@@ -34,10 +35,17 @@ CASES: dict[str, tuple[str, str, tuple[str, ...], dict[str, tuple[str, ...]]]] =
     ),
     "keywords": (
         "dscnn_kws.h5", "{}",
-        ("--period", "0.2s", "--background", "_silence_,_unknown_", "--max-class-drop", "5pp"),
+        ("--period", "0.2s", "--background", "_silence_,_unknown_", "--max-missed", "1%"),
         {
             "without memory": ("--refresh", "1"), "with memory": (),
             "debounced": ("--debounce", "2/3"),
+        },
+    ),
+    "activity": (
+        "activity.keras", "{}", ("--period", "0.5s"),
+        {
+            "without memory": ("--refresh", "1"), "with memory": (),
+            "with memory, --refresh 8": ("--refresh", "8"),
         },
     ),
     "ecg": ("ecg_kachuee_fcn.h5", "{}", (), {"without memory": ("--refresh", "1"), "with memory": ()}),
@@ -48,8 +56,9 @@ HEADER = ("streams", "decided", "MACs", "drop", "missed", "late", "p95 delay", "
 def report(folder: Path, case: str, run: str, asked: argparse.Namespace, seed: int) -> dict[str, Any]:
     """The report of one run."""
     model, _, options, runs = CASES[case]
+    place = folder / model if (folder / model).exists() else asked.data_dir / "models" / model
     command = [
-        sys.executable, "-m", "eeaug", "augment", str(asked.data_dir / "models" / model), "--hw", "stm32l4r5",
+        sys.executable, "-m", "eeaug", "augment", str(place), "--hw", "stm32l4r5",
         "--data", str(folder / f"{case}.data.yaml"), "--stream", "--max-accuracy-drop", str(BUDGET),
         "--promise", "expected", "--effort", "quick", "--seed", str(seed), "--threads", str(asked.threads),
         "--cache-dir", str(folder / "cache"), "-o", str(folder / "bundle"), "--force", "--slim", "--json",
@@ -106,7 +115,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--activity", type=Path, help="watch_dataset.npy of seglearn, where that is not installed")
     asked = parser.parse_args()
+    exercises = activity_model.recorded(asked.activity) if "activity" in asked.only else None
     print(f"| {' | '.join(HEADER)} |\n|---|---|{'--:|' * (len(HEADER) - 4)}---|--:|", flush=True)
     for case in asked.only:
         _, preparation, _, runs = CASES[case]
@@ -115,9 +126,14 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as place:
                 folder = Path(place)
                 source = (asked.data_dir / "ecg_kachuee.npz").resolve()
+                if case == "activity" and exercises is not None:
+                    arrays = activity_model.streams(exercises, seed)
+                    activity_model.train(arrays, folder / "activity.keras", seed)
+                elif case != "ecg":
+                    arrays = made(case, asked.data_dir, seed)
                 if case != "ecg":
                     source = folder / f"{case}.npz"
-                    np.savez(source, **made(case, asked.data_dir, seed))
+                    np.savez(source, **arrays)
                 text = f"source: {source}\npreprocessing: {preparation}\n"
                 (folder / f"{case}.data.yaml").write_text(text, encoding="utf-8")
                 for run in runs:

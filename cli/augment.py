@@ -160,6 +160,14 @@ EXAMPLES = {
     metavar="CLASS[,CLASS...]",
     help="With --stream: classes that are no event (silence), so that none of them is missed or a false alarm.",
 )
+@click.option(
+    "--max-missed",
+    type=shared.MISSED,
+    metavar="SHARE[/N]",
+    help="With --stream: share of the events that may be missed beyond those that the given model misses (1%), a "
+    "limit beside --max-accuracy-drop; with /N an event counts as missed unless one of its first N samples is "
+    "answered rightly.",
+)
 @shared.option("--mapping")
 @shared.option("--max-exits", "; default: 3, with --mapping one-each number of processors − 1.")
 @shared.option("--reuse/--no-reuse")

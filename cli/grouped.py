@@ -29,7 +29,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "--promise", "--risk", "--unit", "--confidence", "--calibrate-on", "--points", "--threshold",
         "--thresholds", "--correction", "--least-alpha",
     ),
-    "Streams": ("--stream", "--refresh", "--debounce", "--background"),
+    "Streams": ("--stream", "--refresh", "--debounce", "--background", "--max-missed"),
     "Placement": ("--exit-at", "--forbid", "--mapping"),
     "Output and formats": ("-o", "--force", "--format", "--c-prefix", "--slim", "--json"),
     "Running": (

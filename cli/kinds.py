@@ -13,8 +13,8 @@ from eeaug.settings.vocabulary import MOST_WINDOW
 from eeaug.support import places, quantities
 
 __all__ = [
-    "DEBOUNCE", "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "OrNone", "Place", "Quantity",
-    "Sha256",
+    "DEBOUNCE", "MISSED", "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "OrNone", "Place",
+    "Quantity", "Sha256",
 ]  # fmt: skip
 
 NONE = "none"  # removes the value that the bundle has
@@ -117,7 +117,24 @@ class _Debounce(click.ParamType):
         return wanted, window
 
 
+class _Missed(click.ParamType):
+    """``1%`` or ``1%/3``: a share of the events, and with how many of its samples one must be answered."""
+
+    name = "share[/n]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, int | None]:
+        if isinstance(value, tuple):
+            return value[0], value[1]
+        share, slash, within = str(value).partition("/")
+        if slash and not re.fullmatch("[1-9][0-9]{0,8}", within):
+            self.fail(f"{value!r} is no share of the events, perhaps with / and samples, as 1% or 1%/3", param, ctx)
+        return Quantity(quantities.DROP, 0, 1).convert(share, param, ctx), int(within) if slash else None
+
+
 DEBOUNCE = _Debounce()
+MISSED = _Missed()
 NAMES = _Names()
 SHAPE = _Shape()
 MOST_SECONDS = 1e12  # more is a mistake, and overflows in products

@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from eeaug.cli import out
 from eeaug.cli.kinds import (
     DEBOUNCE,
+    MISSED,
     MOST_SECONDS,
     NAMES,
     NONE,
@@ -32,7 +33,7 @@ from eeaug.support import quantities
 from eeaug.support.outputs import Output
 
 __all__ = [
-    "DEBOUNCE", "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "Place", "Quantity",
+    "DEBOUNCE", "MISSED", "MOST_SECONDS", "NAMES", "NONE", "SECONDS", "SHAPE", "ModelPlace", "Place", "Quantity",
     "format_of", "give", "inherited", "interruptible", "manifest_line", "option", "pairs", "show", "show_lines",
     "show_result", "thresholds",
 ]  # fmt: skip

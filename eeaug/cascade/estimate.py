@@ -46,8 +46,7 @@ def drop(
     mean = float(counts @ losses) / total
     residuals = counts * (losses - mean)
     if groups is not None:
-        _, group = np.unique(groups, return_inverse=True)
-        residuals = np.bincount(group, weights=residuals)
+        residuals = _by_group(groups, residuals)
     units = len(residuals)
     if units < 2:
         return mean, inf
@@ -59,3 +58,10 @@ def drop(
         squares = squares * (1 + more / counting) if counting else more * total * total / len(counts)
     squares = max(squares, of_one)
     return mean, sqrt(units / (units - 1) * squares) / total
+
+
+def _by_group(groups: NDArray[np.generic], values: Floats) -> Floats:
+    """Sums of values over each group, in ascending order of the groups; without sorting where they are numbered."""
+    if groups.dtype.kind not in "iu" or not len(groups) or groups.min() < 0 or groups.max() >= 4 * len(groups):
+        return np.asarray(np.bincount(np.unique(groups, return_inverse=True)[1], weights=values), np.float64)
+    return np.asarray(np.bincount(groups, weights=values)[np.bincount(groups) > 0], np.float64)

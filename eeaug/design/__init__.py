@@ -10,6 +10,7 @@ A line of code here may touch settings and numbers, never a file, never Keras.
     promise           what is promised, and how far the path of thresholds may be opened for it
     screened          what screen fixes of a design before choose is looked at
     streamed          a decision with memory for a design, and what is promised of it
+    serving           which exits serve memory, any number of them
     compared          which design it is to be, by a part of choose where that is large
     operating_points  threshold vectors to switch between
     again             thresholds sought again where stages say other things than were searched with

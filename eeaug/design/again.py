@@ -112,6 +112,7 @@ def path_of(
         task.objective.base_cost,
         decision,
         class_drop,
+        task.events,
         given_last=False,
         compared=0 if proves is None else choose.samples - len(proves),
     )

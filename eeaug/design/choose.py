@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.output import Decision
-from eeaug.design import class_specific, compared, operating_points, refine, reuse, screened, streamed
+from eeaug.design import class_specific, compared, operating_points, refine, reuse, screened, serving, streamed
 from eeaug.design.design import Chosen, Decided
 from eeaug.design.material import Material
 from eeaug.design.network import Network
@@ -35,6 +35,8 @@ from eeaug.support.progress import part
 
 __all__ = ["chosen_of", "decide", "stages_of"]
 
+PROVEN = 2  # designs that serve memory of which a proof is sought
+
 
 def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
     """The design for a goal, and what of ``terms`` can be promised of it.
@@ -46,6 +48,8 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
     network, candidates = material.network, material.candidates
     decision, problem = network.classifier.decision, network.problems(goal, candidates.trained)
     on_choose = problem(candidates.outcomes)
+    if goal.stream:
+        on_choose = streamed.with_events(on_choose, goal, material.classes, material.sequences["choose"])
     specific = Specific.named(goal.target_class, material.classes, decision)
     fixed = path = streams = None
     risk = terms.risk
@@ -58,7 +62,12 @@ def decide(goal: Goal, terms: Terms, material: Material, seed: int) -> Decided:
     else:
         with part(0, 3, 4):
             if goal.stream:
-                result, fixed, streams, designs = _fixed_for_streams(goal, terms, material, problem, seed)
+                on_screen = streamed.with_events(
+                    problem(candidates.screen), goal, material.classes, material.sequences["screen"]
+                )
+                result, fixed, streams, designs = _fixed_for_streams(
+                    goal, terms, material, on_screen, on_choose, seed
+                )  # fmt: skip
                 terms = replace(terms, risk=terms.risk / designs)  # choose has had a say in which of them it is
             else:
                 compares, proves = compared.divided(candidates.outcomes, seed)
@@ -130,22 +139,26 @@ def _fixed(
 
 
 def _fixed_for_streams(
-    goal: Goal, terms: Terms, material: Material, problem: Callable[[Outcomes], Problem], seed: int
+    goal: Goal, terms: Terms, material: Material, task: Problem, on_choose: Problem, seed: int
 ) -> tuple[Result, Screened, Streamed | None, int]:
-    """The search on screen, some designs with one exit that serve memory, and the best decision of all on choose.
+    """The search on screen, designs that serve memory, and the best decision of all on choose.
 
-    Gives the search's result, the design, its decisions, and how many designs there were. Each decision is promised
-    with its share of the risk, so that the promise holds of whichever is taken.
+    ``task``: on screen. Gives the search's result, the design, its decisions, and how many designs there were. Each
+    decision is promised with its share of the risk, so that the promise holds of whichever is taken.
     """
     network, candidates, asked = material.network, material.candidates, streamed.MemoryTerms.of(goal)
-    task, units, answers = problem(candidates.screen), candidates.outcomes.judged_units, candidates.screen_answers
+    units, answers = candidates.outcomes.judged_units, candidates.screen_answers
     sequences, decision = material.sequences["screen"], network.classifier.decision
     result, without = screened.screened(
         task, network.rules, terms, answers if goal.reuse else None, decision, units
     )  # fmt: skip
     designs = [without] if without.design.exits else []
-    for design, steps in streamed.single_exits(task, answers, sequences, asked, units):
-        designs.append(Screened(task, design, None, steps))
+    others = serving.serving(task, answers, sequences, asked, units, without.design)
+    if terms.kinds != ("expected",):  # every design takes its share of the risk of a proof
+        others = others[:PROVEN]
+    for design in others:
+        if design.exits != without.design.exits or without.reuse is not None:
+            designs.append(Screened(task, design, None, screened.steps_of(task, network.rules, design)))
     families = []
     for fixed in designs:
         course = streamed.course_of(fixed.task, fixed.design, answers, sequences, asked)
@@ -154,7 +167,7 @@ def _fixed_for_streams(
     claims = sum(map(len, families)) + len(designs)
     shared, decided = replace(terms, risk=terms.risk / max(1, claims)), []
     for fixed, tried in zip(designs, families, strict=True):
-        one = _opened_for_streams(goal, shared, material, fixed, tried, problem(candidates.outcomes), seed)
+        one = _opened_for_streams(goal, shared, material, fixed, tried, on_choose, seed)
         decided.append(one.of_any(terms.risk))
     if not decided:
         return result, without, None, 1
@@ -201,8 +214,9 @@ def _best_of_streams(
     designs = [(design, screened.steps_of(task, rules, design))]
     if goal.max_accuracy_drop is not None and hears is None:
         units = task.outcomes.judged_units
-        for single, steps in streamed.single_exits(by_itself, answers, sequences, asked, units):
-            designs.append((refine.refined(by_itself, rules, single) or single, steps))
+        for other in serving.serving(by_itself, answers, sequences, asked, units, design)[:PROVEN]:
+            steps = screened.steps_of(by_itself, rules, other)
+            designs.append((refine.refined(by_itself, rules, other) or other, steps))
     chosen, streams = streamed.best_within(task, designs, answers, sequences, asked)
     return chosen, hears, task, streams
 

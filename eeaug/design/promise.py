@@ -24,6 +24,7 @@ from eeaug.cascade.output import Decision
 from eeaug.cascade.paired_test import samples_needed
 from eeaug.cascade.passage import Passage
 from eeaug.settings import Settings
+from eeaug.streams.missed import CLAIM, EventLimit
 
 __all__ = ["LEAST_SHARE", "Opening", "Promise", "Terms", "estimated", "nothing"]
 
@@ -75,6 +76,7 @@ class Promise:
     compared : other samples of it, which have compared designs before (design.compared) and prove nothing
     labelled : samples of it that have a label, the others being assumed (cascade.label_order); None: all have
     class_drop : what every class may lose, promised together with the budget; None: any
+    missed : share of the events that may be missed beyond the given model's, promised with them; None: any
     blank : the drop is the share of samples with something that leave as nothing, and only they are counted
     smallest_class_drop : as smallest_drop, where what fails is not the budget but that limit: of one such class
     """
@@ -96,6 +98,7 @@ class Promise:
     compared: int = 0
     labelled: int | None = None
     class_drop: float | None = None
+    missed: float | None = None
     smallest_class_drop: float | None = None
     blank: bool = False
 
@@ -116,6 +119,7 @@ class Opening:
     costs : (m + 1,) of the segments, in the unit of the objective
     base_cost : of the design without exits
     class_drop : what every class may lose; None: any
+    events : what may be missed of the events of the same samples; None: all
     given_last : nothing leaving early is the given model itself, whose drop is 0; otherwise that is ``steps[0]``
     compared : as in Promise
     decided : of every step where the samples leave and with which class, (n,) each, by a decision with memory
@@ -128,6 +132,7 @@ class Opening:
     base_cost: float
     decision: Decision
     class_drop: float | None = None
+    events: EventLimit | None = None
     given_last: bool = True
     compared: int = 0
     decided: tuple[tuple[NDArray[np.intp], NDArray[np.integer]], ...] | None = None
@@ -158,11 +163,13 @@ class Opening:
         return 0.0 if index is None else 1 - self.passages[index].mean(self.costs) / self.base_cost
 
     def claims(self, index: int, budget: float) -> list[Claim]:
-        """What must hold of a step: the budget, and with a limit on classes that of each."""
+        """What must hold of a step: the budget, with a limit on classes that of each, and what may be missed."""
         passage, rows = self.passages[index], self.rows
         claims = [Claim.of(rows, passage.losses, budget)]
         if self.class_drop is not None:
             claims += class_drop.claims(passage, self.decision, self.class_drop).values()
+        if self.events is not None and (missed := self.events.claim(passage)) is not None:
+            claims.append(missed)
         return claims
 
     def _proven(self, budget: float, risk: float, seed: int) -> tuple[int | None, Promise]:
@@ -170,12 +177,12 @@ class Opening:
         steps = (self.claims(k, budget) for k in range(min(max(1, allowed), len(self.steps))))
         proof = learn_then_test.certify(steps, risk=risk, seed=seed)
         index = proof.index if allowed else None
-        needed, of_class = None, bool(proof.failed)
-        if index is None and not of_class:
+        needed, of_class = None, bool(proof.failed) and proof.failed != CLAIM
+        if index is None and not proof.failed:
             needed = units_without_loss(budget, risk, grouped=self.rows.groups is not None)
         return index, replace(
             self._told("proven", budget, index), risk=risk, tested=proof.tested, p_value=proof.p_value,
-            smallest_drop=None if of_class else proof.smallest_drop,
+            smallest_drop=None if proof.failed else proof.smallest_drop,
             smallest_class_drop=proof.smallest_drop if of_class else None, needed=needed,
         )  # fmt: skip
 
@@ -227,6 +234,7 @@ class Opening:
             kind, budget,
             samples=self.rows.judged_samples, units=self.rows.judged_units, grouped=self.rows.groups is not None,
             kept=index is not None, drop=drop, error=error, class_drop=self.class_drop,
+            missed=None if self.events is None else self.events.most,
             compared=self.compared, blank=self.rows.judged is not None,
         )  # fmt: skip
 

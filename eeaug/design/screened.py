@@ -71,6 +71,7 @@ class Screened:
             task.objective.base_cost,
             decision,
             None if task.classes is None else task.classes.most,
+            task.events,
             compared=0 if proves is None else rows.samples - len(proves),
         )
 
@@ -148,7 +149,10 @@ def saved(task: Problem, design: Design, steps: Sequence[Thresholds], units: int
         return 0.0
     rows = task.outcomes.rows(design.exits)
     costs = task.cost_of(task.segments([design.exits], design.modes))[0]
-    return saved_of(task, [Passage(rows, step) for step in steps], costs, units)
+    passages = [Passage(rows, step) for step in steps]
+    if (events := task.events) is not None:
+        passages = [each for each in passages if events.allows(rows.baseline_right, each.right)]
+    return saved_of(task, passages, costs, units)
 
 
 def saved_of(task: Problem, passages: Sequence[Passage], costs: NDArray[np.float64], units: int) -> float:
@@ -157,8 +161,11 @@ def saved_of(task: Problem, passages: Sequence[Passage], costs: NDArray[np.float
     if not passages:
         return 0.0
     rows, base = passages[0].outcomes, task.objective.base_cost
+    more = np.sqrt(rows.judged_units / units)
+    if rows.groups is not None and rows.judged_units < 2:  # how groups differ is not known: how samples do
+        rows, more = replace(rows, groups=None), 1.0
     estimates = [estimated(Claim.of(rows, passage.losses, task.objective.budget)) for passage in passages]
-    drops = [drop + error * np.sqrt(rows.judged_units / units) for drop, error in estimates]
+    drops = [drop + error * more for drop, error in estimates]
     means = [passage.mean(costs) for passage in passages]
     allowed = np.linspace(task.objective.budget, max(WIDER) * task.objective.budget, LOOKED_AT)
     cheapest = [

@@ -1,8 +1,8 @@
 """A decision with memory for a design: which, on screen; how far it may be opened, on choose.
 
 Where samples are streams, designs are compared by what the best decision with memory saves with each, and to the
-designs that are best without memory come those with one exit that serve memory best: an exit that knows little may
-well tell that nothing has changed. The design without memory is always a candidate, and is told beside the other.
+designs that are best without memory come those that serve it best (:mod:`eeaug.design.serving`). The design without
+memory is always a candidate, and is told beside the other.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from eeaug.cascade.outcomes import ClassLimit
-from eeaug.cascade.path import path
+from eeaug.cascade.outcomes import ClassLimit, Outcomes
+from eeaug.cascade.passage import Passage
 from eeaug.design import refine
 from eeaug.design.promise import Opening, Promise, Terms, Thresholds, nothing
 from eeaug.design.reuse import Answers
 from eeaug.design.screened import saved_of
-from eeaug.search.placing import placements
 from eeaug.search.space import Design, Problem
 from eeaug.settings import Goal
+from eeaug.settings.contradictions import classes_named
 from eeaug.streams.choose import Candidate, best
 from eeaug.streams.confidence import Confidence
 from eeaug.streams.debounce import Debounce
 from eeaug.streams.kinds import Family, families
+from eeaug.streams.missed import event_limit
 from eeaug.streams.rules import Rule, bytes_of
 from eeaug.streams.sequences import Sequences
 from eeaug.streams.walk import Course, walk
@@ -37,16 +38,16 @@ __all__ = [
     "Streamed",
     "Tried",
     "best_within",
+    "costs_of",
     "course_of",
+    "fair",
     "of_any",
     "opened",
-    "single_exits",
     "tried",
+    "with_events",
 ]
 
 STEPS = 24  # of a path, at which decisions with memory are tried
-SINGLES = 2  # designs with one exit that are compared with the others
-FEW_STEPS = 8  # of a path, at which these are sought among all exits
 FINE_STEPS = 96  # of a path along which a decision is opened
 WORTH = 0.005  # what memory must save more than any design without, as a share of the given model's cost
 
@@ -138,12 +139,22 @@ def course_of(task: Problem, design: Design, answers: Answers, sequences: Sequen
     return asked.judged(Course(task.outcomes.rows(design.exits), np.asarray(p, np.float32), sequences))
 
 
-def classes_of(task: Problem, design: Design, course: Course) -> ClassLimit | None:
+def with_events(
+    task: Problem, goal: Goal, classes: Sequence[str], sequences: Sequences
+) -> Problem:  # fmt: skip
+    """The problem with the limit on events that the goal asks for, of its samples in sequences."""
+    if goal.max_missed is None:
+        return task
+    background, rows = classes_named("background", goal.background, classes), task.outcomes
+    return replace(task, events=event_limit(*goal.max_missed, rows.labels, sequences, background, rows.groups))
+
+
+def classes_of(task: Problem, design: Design, rows: Outcomes) -> ClassLimit | None:
     """What every class of the problem may lose, in this design, against the answers that it is judged by."""
     if task.classes is None:
         return None
     limit = task.classes.rows(design.exits)
-    return replace(limit, given=course.rows.baseline_right[limit.samples])
+    return replace(limit, given=rows.baseline_right[limit.samples])
 
 
 def thinned(steps: Sequence[Thresholds], count: int) -> tuple[Thresholds, ...]:
@@ -163,15 +174,9 @@ class Tried:
     alone: float
     families: tuple[tuple[float, Family], ...]
 
-    @property
-    def memory_first(self) -> float:
-        """What is saved by the best that opens memory first."""
-        return max((saved for saved, family in self.families if family.memory_first), default=0.0)
-
 
 def tried(
     task: Problem, design: Design, steps: Sequence[Thresholds], course: Course, asked: MemoryTerms, units: int,
-    count: int = STEPS,
 ) -> Tried:  # fmt: skip
     """What decisions save along the path, over a range of drops.
 
@@ -180,53 +185,34 @@ def tried(
     steps : the path of the design's thresholds; course : of the samples of ``task``
     units : how many choose samples there are, or groups of them
     """
-    costs = _costs(task, design)
-    classes = classes_of(task, design, course)
-    listed, few = asked.families(course), thinned(steps, count)
+    costs = costs_of(task, design)
+    listed, few = asked.families(course), thinned(steps, STEPS)
     rules = [family.along(few) for family in listed]
     walked = walk([rule for each in rules for rule in each], course)
     savings, start = [], 0
     for each in rules:
         passages = [walked.passage(course.rows, start + i) for i in range(len(each))]
-        fair = passages if classes is None else [p for p in passages if classes.allows(classes.lost(p.right)).all()]
-        savings.append(saved_of(task, fair, costs, units))
+        savings.append(saved_of(task, fair(task, design, passages), costs, units))
         start += len(each)
     pairs = [*zip(savings, listed, strict=True)][1:]  # the first is without memory
-    groups = ([pair for pair in pairs if pair[1].memory_first == first] for first in (True, False))
+    alike = dict.fromkeys((pair[1].memory_first, pair[1].age == asked.most) for pair in pairs)
+    groups = ([pair for pair in pairs if (pair[1].memory_first, pair[1].age == asked.most) == one] for one in alike)
     return Tried(savings[0], tuple(max(group, key=lambda pair: pair[0]) for group in groups if group))
 
 
-def _costs(task: Problem, design: Design) -> NDArray[np.float64]:
+def fair(task: Problem, design: Design, passages: Sequence[Passage]) -> list[Passage]:
+    """Those that keep the limits besides the budget, of passages of one course of a design."""
+    kept = list(passages)
+    if (classes := classes_of(task, design, passages[0].outcomes)) is not None:
+        kept = [each for each in kept if classes.allows(classes.lost(each.right)).all()]
+    if (events := task.events) is not None:
+        kept = [each for each in kept if events.allows(each.outcomes.baseline_right, each.right)]
+    return kept
+
+
+def costs_of(task: Problem, design: Design) -> NDArray[np.float64]:
     """Of its segments, (m + 1,), in the unit of the objective."""
     return np.asarray(task.cost_of(task.segments([design.exits], design.modes))[0])
-
-
-def _rank(task: Problem, design: Design) -> tuple[float, ...]:
-    """Of a placement of one exit, as if half of the samples left there: cost, then energy and time if known."""
-    segments = task.segments([design.exits], design.modes)
-    rows = (task.cost_of(segments)[0], segments.of("energy")[0], segments.of("latency")[0])
-    return tuple(float(np.nan_to_num(row[0] + row.sum(), nan=np.inf)) for row in rows)
-
-
-def single_exits(
-    task: Problem, answers: Answers, sequences: Sequences, asked: MemoryTerms, units: int
-) -> list[tuple[Design, tuple[Thresholds, ...]]]:
-    """The SINGLES designs with one exit, with their paths, with which memory saves most."""
-    if task.max_exits < 1 or len(task.pinned) > 1:
-        return []
-    scored = []
-    for exit_ in range(len(task.costs.exits)):
-        designs = [Design((exit_,), way, (None,)) for way in placements(task, 1)]
-        designs = [design for design in designs if refine.fits(task, design)]
-        if not designs or any(at != task.costs.exits[exit_].location for at in task.pinned):
-            continue
-        design = min(designs, key=lambda design: _rank(task, design))
-        course = course_of(task, design, answers, sequences, asked)
-        steps = path(course.rows, _costs(task, design), task.objective.base_cost)
-        if steps:
-            saving = tried(task, design, steps, course, asked, units, FEW_STEPS).memory_first
-            scored.append((-saving, exit_, design, steps))
-    return [(design, steps) for _, _, design, steps in sorted(scored, key=lambda one: one[:2])[:SINGLES]]
 
 
 def of_any(promise: Promise, risk: float) -> Promise:
@@ -285,13 +271,13 @@ def best_within(
     candidates: list[list[Candidate]] = [[], [], []]  # all, without memory, with memory
     for design, steps in designs:
         course = course_of(task, design, answers, sequences, asked)
-        costs = _costs(task, design)
-        classes = classes_of(task, design, course)
+        costs = costs_of(task, design)
+        classes = classes_of(task, design, course.rows)
         few = thinned(steps, STEPS)
         alone = asked.alone(course).along((*few, design.thresholds))
         memory = [rule for family in asked.families(course)[1:] for rule in family.along(few)] or alone
         for kind, rules in zip(candidates, ([*alone, *memory], alone, memory), strict=True):
-            kind.append(Candidate(course, costs, rules, classes))
+            kind.append(Candidate(course, costs, rules, classes, task.events))
     base = float(candidates[0][0].course.rows.alone.accuracies[0])  # the given model is that of any design
     value, promise = replace(task.objective, base_accuracy=base).value, nothing(task.objective.budget)
     chosen = best(candidates[0], value)

@@ -24,7 +24,8 @@ from eeaug.flow.write_bundle import deliver
 from eeaug.heads import judge, train_all
 from eeaug.heads.candidates import Candidates
 from eeaug.runtime import Cascade
-from eeaug.settings import EFFORTS, Goal, Input, Running, Settings
+from eeaug.settings import EFFORTS, Goal, Running, Settings
+from eeaug.settings.contradictions import classes_named
 from eeaug.support.cache import telling
 from eeaug.support.progress import Progress, counted
 
@@ -74,7 +75,7 @@ def _augment(settings: Settings, progress: Progress) -> tuple[dict[str, Any], di
             EFFORTS[settings.training.effort],
             seed=settings.running.seed,
             pinned=ready.network.rules.pinned,
-            given=lambda outcomes: _given_model(settings.input, ready, outcomes, progress),
+            given=lambda outcomes: _given_model(settings, ready, outcomes, progress),
             progress=progress,
         )  # fmt: skip
     if settings.input.labels == "given" and not settings.blank:
@@ -149,8 +150,9 @@ def _spread(ready: Ready, view: View) -> NDArray[np.float32]:
     return next(data.batches(view.part, view.indices[rows], ready.given.preprocessing, len(rows)))
 
 
-def _given_model(asked: Input, ready: Ready, outcomes: Outcomes, progress: Progress) -> None:
+def _given_model(settings: Settings, ready: Ready, outcomes: Outcomes, progress: Progress) -> None:
     """What is known of the given model on choose, before anything is trained; ends the run where that is no use."""
+    asked, background = settings.input, classes_named("background", settings.goal.background, ready.classes)
     splits, classifier = ready.source.splits, ready.network.classifier
     if ready.source.blank:
         said = "" if asked.blank_when is None else ", by the outputs of the given model"
@@ -174,7 +176,7 @@ def _given_model(asked: Input, ready: Ready, outcomes: Outcomes, progress: Progr
         f"the given model is right on {outcomes.accuracies[-1]:.2%} of the {outcomes.samples:,} calibration "
         f"samples (from {splits.choose.part.name}{', weighted by --priors' if asked.priors else ''})"
     )
-    judge.check_better_than_chance(outcomes, allow=asked.allow_chance)
+    judge.check_better_than_chance(outcomes, allow=asked.allow_chance, background=background)
 
 
 def _data_facts(given: Data, splits: Splits) -> dict[str, Any]:

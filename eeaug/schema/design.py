@@ -70,7 +70,7 @@ METRICS = record(
     ),
 )
 
-PROMISE = record(
+_PROMISE = record(
     "What is promised of the accuracy drop on new data.",
     promise=text("Its kind.", one_of=PROMISES),
     max_accuracy_drop=share("The budget; null: there is none.", null=True),
@@ -106,6 +106,12 @@ PROMISE = record(
         "The same of a class that fails first, where the budget itself can be proven.", "1", null=True
     ),
     statement=text("The same in a sentence."),
+)
+PROMISE = extended(
+    _PROMISE,
+    max_missed=share(
+        "Share of the events of streams that may be missed beyond the given model's, promised with it."
+    ),
 )
 
 # of a stage, as hardware.Mode.choices: of what its processor has several of

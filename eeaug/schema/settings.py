@@ -79,6 +79,11 @@ SETTINGS = extended(
     stream=flag("Whether samples are streams, each in order of time."),
     refresh=count("Of so many samples in a row one at least is decided without memory.", "samples", least=1),
     debounce=text("Answers of streams change after M of N samples, M/N.", pattern=r"^\d+/\d+$"),
+    max_missed=text(
+        "Share of the events that may be missed beyond the given model's; behind a /, with how many of its samples "
+        "one must be answered.",
+        pattern=r"^\d[^/]*(/\d+)?$",
+    ),
     background=rows("Classes that are no event.", text("Name or number."), minItems=1),
     c_prefix=text("What names in C files begin with; without it the model's name.", pattern=f"^{C_PREFIX}$"),
 )

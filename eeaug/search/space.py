@@ -14,6 +14,7 @@ from eeaug.cascade.tables import bins, marginals
 from eeaug.network.costs import Costs
 from eeaug.network.segments import Segments
 from eeaug.search.thresholds import Objective
+from eeaug.streams.missed import EventLimit
 
 __all__ = ["LATENCY", "Design", "Problem"]
 
@@ -47,6 +48,8 @@ class Problem:
     own_clock : processors work at their own clock, whatever other levels they have
     pinned : location → processor index or None: an exit must stand there (on that processor)
     classes : what every class may lose, counted on ``outcomes``; None: any loss
+    events : of streams, what may be missed of the events of the same samples; None: all. Kept where designs are
+        compared along sequences (design.streamed) and where they are opened, which is after this search
     carried : elements that a hand-over has besides the tensor for every exit before it: their probabilities,
         where exits use each other (reuse)
     """
@@ -64,6 +67,7 @@ class Problem:
     independent: bool = False
     pinned: Mapping[str, int | None] = field(default_factory=dict)
     classes: ClassLimit | None = None
+    events: EventLimit | None = None
     carried: int = 0
 
     @cached_property

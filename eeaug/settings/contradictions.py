@@ -119,6 +119,7 @@ def _check_stream(input: Input, goal: Goal, training: Training, running: Running
             "refresh": goal.refresh is not None,
             "debounce": goal.debounce is not None,
             "background": bool(goal.background),
+            "max_missed": goal.max_missed is not None,
         }.items():
             if given:
                 raise Contradiction(f"{{{option}}} is for {{stream}}, which was not given")

@@ -182,6 +182,17 @@ def _debounce(name: str, value: object) -> tuple[int, int]:
     raise _refused(name, value, f"M/N, 1 ≤ M ≤ N ≤ {MOST_WINDOW}, as '2/3'")
 
 
+def _missed(name: str, value: object) -> tuple[float, int | None]:
+    """A share of the events, and with how many of its samples one must be answered: "1%", "1%/3", (0.01, 3)."""
+    share, within = value if isinstance(value, tuple | list) and len(value) == 2 else (value, None)
+    if isinstance(value, str):
+        share, _, after = value.partition("/")
+        within = after if "/" in value else None
+    if within is not None and not (str(within).isascii() and str(within).isdecimal() and int(str(within)) >= 1):
+        raise _refused(name, value, "a share of the events, perhaps with / and samples, as '1%' or '1%/3'")
+    return float(_DROP(name, share)), None if within is None else int(str(within))
+
+
 _SHARE = Number(0, 1, kind=SHARE)
 _SHARE_ABOVE_0 = Number(0, 1, above=True, kind=SHARE)
 _DROP = Number(0, 1, kind=DROP)
@@ -221,6 +232,7 @@ KINDS: Mapping[str, Callable[[str, object], Any]] = {
     "refresh": Number(1, MOST_REFRESH, whole=True),
     "debounce": _debounce,
     "background": _names,
+    "max_missed": _missed,
     "priors": _priors,
     "architecture": _place,
     "input_shape": _shape,

@@ -69,7 +69,9 @@ class Goal:
     location → value; ``forbid`` locations. ``correction`` multiplies the found thresholds. ``points``: how many
     operating points the bundle carries.
     ``stream``: samples are streams, and a decision may remember those before; ``refresh``: see ``memory``, None:
-    REFRESH; ``debounce``: answers change after m of n; ``background``: classes that are no event, names or numbers.
+    REFRESH; ``debounce``: answers change after m of n; ``background``: classes that are no event, names or numbers;
+    ``max_missed``: share of the events that may be missed beyond the given model's, and with how many of its
+    samples one must be answered, None: any.
     """
 
     objective: str = "macs"
@@ -99,6 +101,7 @@ class Goal:
     refresh: int | None = None
     debounce: tuple[int, int] | None = None
     background: tuple[str, ...] = ()
+    max_missed: tuple[float, int | None] | None = None
 
     @property
     def memory(self) -> int:

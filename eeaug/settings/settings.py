@@ -10,6 +10,7 @@ from typing import Any
 from eeaug.settings import contradictions
 from eeaug.settings.parts import Goal, Input, Running, Training
 from eeaug.settings.vocabulary import ALWAYS, EFFORTS, FORMATS, MAX_BLANK_LOSS, RISK, SAMPLED, TRECX_EPOCHS, needed
+from eeaug.support.quantities import DROP, as_given
 
 __all__ = ["PARTS", "Settings"]
 
@@ -134,6 +135,7 @@ class Settings:
             **({"stream": True, "refresh": goal.memory} if goal.stream else {}),
             **({} if goal.debounce is None else {"debounce": "{}/{}".format(*goal.debounce)}),
             **({"background": list(goal.background)} if goal.background else {}),
+            **({} if goal.max_missed is None else {"max_missed": _missed(goal.max_missed)}),
             **({} if input.architecture is None else {"architecture": input.architecture.name}),
             **({"custom_objects": [_base(one) for one in input.custom_objects]} if input.custom_objects else {}),
             **({} if input.input_shape is None else {"input_shape": ",".join(map(str, input.input_shape))}),
@@ -150,3 +152,9 @@ class Settings:
 def _base(code: str) -> str:
     """The name of a file of code without its folder; the name of a module is one already."""
     return Path(code).name
+
+
+def _missed(missed: tuple[float, int | None]) -> str:
+    """As the command line takes it."""
+    share, within = missed
+    return as_given(share, DROP) + ("" if within is None else f"/{within}")

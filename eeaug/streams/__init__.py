@@ -13,5 +13,6 @@ A line of code here may touch arrays: no model, no file, no framework. A further
     walk        a decision along sequences: where every sample leaves, and with which answer
     kinds       the decisions by name, and the grid of their parameters
     figures     what a decision comes to, by event and in the worst sequence
+    missed      a limit on events: how many more may be missed
     choose      the decision that is best for an objective
 """

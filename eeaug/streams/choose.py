@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import ClassLimit
+from eeaug.streams.missed import EventLimit
 from eeaug.streams.rules import Rule
 from eeaug.streams.walk import Course, walk
 
@@ -27,12 +28,14 @@ class Candidate:
     course : on the samples that decide
     costs : (m + 1,) of its segments, in the unit of the objective
     classes : what every class may lose, of the same rows; None: any
+    events : what may be missed of the events of the same samples; None: all
     """
 
     course: Course
     costs: Floats
     rules: Sequence[Rule]
     classes: ClassLimit | None = None
+    events: EventLimit | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Selected:
 
 
 def scores(candidate: Candidate) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Mean cost, accuracy, and whether classes lose no more than they may, of every rule, (P,) each."""
+    """Mean cost, accuracy, and whether classes lose and events are missed no more than may be, (P,) each."""
     course, rows = candidate.course, candidate.course.rows
     spent = np.cumsum(candidate.costs)
     cost, accuracy = np.zeros(len(candidate.rules)), np.zeros(len(candidate.rules))
@@ -61,6 +64,8 @@ def scores(candidate: Candidate) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         cost[here], accuracy[here] = rates @ spent, rows.accuracy_of(rows.share(right))
         if (limit := candidate.classes) is not None:
             allowed[here] = [bool(limit.allows(limit.lost(each)).all()) for each in right]
+        if (missed := candidate.events) is not None:
+            allowed[here] &= [missed.allows(rows.baseline_right, each) for each in right]
     return cost, accuracy, allowed
 
 

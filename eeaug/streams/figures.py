@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eeaug.streams.sequences import Sequences
 
-__all__ = ["Events", "events", "strip", "worst_sequence"]
+__all__ = ["Events", "events", "runs", "strip", "worst_sequence"]
 
 Classes = NDArray[np.integer]
 DELAYED = 0.95  # share of the events that are answered whose delay is no longer
@@ -35,12 +35,11 @@ class Events:
 
 def events(answers: Classes, labels: Classes, sequences: Sequences, background: Collection[int] = ()) -> Events:
     """Of answers and labels (n,) of samples in sequences; classes of ``background`` are no event and no alarm."""
-    order = np.concatenate([np.zeros(0, np.intp), *sequences.members])
+    order, begins = runs(labels, sequences)
     if not len(order):
         return Events(0, 0, 0, 0, None, None)
     said, true, of = answers[order], labels[order], sequences.of[order]
     hit = said == true
-    begins = _begins(true, of)
     position = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
     delay = np.minimum.reduceat(np.where(hit, position, len(order)), begins)[~_quiet(true[begins], background)]
     answered = np.sort(delay[delay < len(order)])
@@ -54,6 +53,12 @@ def events(answers: Classes, labels: Classes, sequences: Sequences, background: 
         float(answered.mean()) if len(answered) else None,
         int(answered[int(np.ceil(DELAYED * len(answered))) - 1]) if len(answered) else None,
     )
+
+
+def runs(labels: Classes, sequences: Sequences) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Samples (n,) of sequences one after the other, and where runs of one label begin among them."""
+    order = np.concatenate([np.zeros(0, np.intp), *sequences.members])
+    return order, _begins(labels[order], sequences.of[order]) if len(order) else order
 
 
 def _begins(values: Classes, of: Classes) -> NDArray[np.intp]:

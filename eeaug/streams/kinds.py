@@ -16,7 +16,18 @@ from eeaug.streams.patience import Patience
 from eeaug.streams.rules import Rule
 from eeaug.streams.walk import Course
 
-__all__ = ["KINDS", "RULES", "Family", "Thresholds", "described", "families", "in_steps", "rule_of", "within"]
+__all__ = [
+    "KINDS",
+    "RULES",
+    "Family",
+    "Thresholds",
+    "described",
+    "distances",
+    "families",
+    "in_steps",
+    "rule_of",
+    "within",
+]
 
 Thresholds = tuple[float | None, ...]
 
@@ -32,12 +43,14 @@ class Family:
     """Decisions from strict to loose: ``along`` a path of thresholds whose first step is that nothing leaves.
 
     What is opened is one number: without memory the thresholds; with memory these up to a step of the path, then
-    what is taken for the same; ``memory_first``: that alone. The first one is the given model.
+    what is taken for the same; ``memory_first``: that alone. The first one is the given model. ``age``: of so many
+    samples in a row one at least is decided without memory.
     """
 
     kind: str
     along: Along
     memory_first: bool = False
+    age: int = 1
 
     def stable(self, wanted: int, window: int) -> Family:
         """The same with answers that change after ``wanted`` of ``window`` alone."""
@@ -50,20 +63,34 @@ def _confidence(course: Course, most: int) -> Iterator[Family]:
 
 
 def _difference(course: Course, most: int) -> Iterator[Family]:
-    apart = [
-        np.abs(course.p[samples[1:]] - course.p[samples[:-1]]).max(axis=-1) for samples in course.sequences.members
-    ]
-    moved = np.concatenate(apart)
+    moved = _moved(course)
     if len(moved):
         for share in FIXED:
             for age in within(AGES, most):
-                yield Family("difference", _difference_along(moved, share, age), not share)
+                yield Family("difference", _difference_along(moved, share, age), not share, age)
+
+
+def distances(course: Course, count: int) -> NDArray[np.float32]:
+    """At most so many, ascending, at quantiles of how far the first classifier's probabilities move."""
+    moved = _moved(course)
+    return _quantiles(moved, count) if len(moved) else moved
+
+
+def _moved(course: Course) -> NDArray[np.float32]:
+    """Of every sample but the first of each sequence, the largest difference from the one before."""
+    members = course.sequences.members
+    apart = [np.abs(course.p[samples[1:]] - course.p[samples[:-1]]).max(axis=-1) for samples in members]
+    return np.concatenate(apart)
+
+
+def _quantiles(moved: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    return np.unique(np.quantile(moved, np.linspace(NEAREST, FARTHEST, count)).astype(np.float32))
 
 
 def _difference_along(moved: NDArray[np.float32], share: float, age: int) -> Along:
     def along(path: Sequence[Thresholds]) -> tuple[Rule, ...]:
         start = round(share * (len(path) - 1))
-        near = np.unique(np.quantile(moved, np.linspace(NEAREST, FARTHEST, len(path) - 1)).astype(np.float32))
+        near = _quantiles(moved, len(path) - 1)
         return (
             *(DifferenceDetection(step, 0.0, 1) for step in path[: start + 1]),
             *(DifferenceDetection(path[start], float(distance), age) for distance in near),
@@ -76,7 +103,7 @@ def _patience(course: Course, most: int) -> Iterator[Family]:
     for times in TIMES:
         for age in within(AGES, most):
             for share in FIXED:
-                yield Family("patience", _patience_along(times, age, share), not share)
+                yield Family("patience", _patience_along(times, age, share), not share, age)
 
 
 def _patience_along(times: int, age: int, share: float) -> Along:

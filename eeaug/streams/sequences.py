@@ -59,6 +59,17 @@ class Sequences:
         samples, starts = self._order
         return [np.asarray(part) for part in np.split(samples, starts[1:])]
 
+    def before(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Of every sample the last ``chosen`` one of its sequence up to it, (n,); without one its first."""
+        samples, starts = self._order
+        place = np.arange(len(samples))
+        begins = np.zeros(len(samples), bool)
+        begins[starts] = True
+        last = np.maximum.accumulate(np.where(chosen[samples] | begins, place, 0))
+        stands = np.empty(len(samples), np.intp)
+        stands[samples] = samples[last]
+        return stands
+
     def steps(self) -> Iterator[NDArray[np.intp]]:
         """The t-th sample of every sequence that has one, for t = 0, 1, ...
 

@@ -127,6 +127,18 @@ def test_chance_is_refused_with_all_reasons() -> None:
     judge.check_better_than_chance(few, allow=True)
 
 
+def test_always_naming_the_background_is_no_measure_of_a_stream() -> None:
+    labels = np.repeat([0, 1, 2], [900, 50, 50])
+    predicted = np.where(np.arange(1000) % 10 == 0, (labels + 1) % 3, labels)  # nine in ten are right
+    stream = Outcomes(np.zeros((1, 1000), np.float32), predicted[None], labels)
+    judge.check_better_than_chance(stream, allow=False, background=(0,))
+    with pytest.raises(InputError, match=r"90\.0% of the calibration samples, no better"):
+        judge.check_better_than_chance(stream, allow=False)
+    wrong = Outcomes(stream.confidence, np.zeros((1, 1000), int), labels)
+    with pytest.raises(InputError, match="samples that are no background, no better"):
+        judge.check_better_than_chance(wrong, allow=False, background=(0,))
+
+
 def test_doubts_are_said_first() -> None:
     lines: list[str] = []
     progress = Progress(Lines(lines.append))

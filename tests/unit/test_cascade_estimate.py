@@ -152,3 +152,13 @@ def test_few_losses_of_light_samples_say_little_of_the_error() -> None:
     heavy = none.copy()
     heavy[3] = 1  # of the class that weighs much
     assert estimate.drop(heavy, weights, budget=0.01)[1] > 2 * without[1]
+
+
+def test_what_groups_are_called_changes_nothing() -> None:
+    rng = np.random.default_rng(8)
+    losses, groups = patients(rng, 30, 7)
+    weights, kept = rng.uniform(0.5, 2, len(losses)), groups % 3 > 0  # numbers with gaps, too
+    losses, weights, groups = losses[kept], weights[kept], groups[kept]
+    numbered = estimate.drop(losses, weights, groups)
+    assert numbered == estimate.drop(losses, weights, groups * 1000 - 5)
+    assert numbered == estimate.drop(losses, weights, np.array([f"{group:02}" for group in groups]))

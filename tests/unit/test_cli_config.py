@@ -59,6 +59,7 @@ EVERY: dict[str, tuple[Any, list[str]]] = {
     "stream": (True, ["--stream"]),
     "refresh": (16, ["--refresh", "16"]),
     "debounce": ("2/3", ["--debounce", "2/3"]),
+    "max-missed": ("1%/3", ["--max-missed", "0.01/3"]),
     "background": (["silence", "3"], ["--background", "silence,3"]),
     "target-class": (["yes", "3"], ["--target-class", "yes,3"]),
     "least-alpha": (0.6, ["--least-alpha", "0.6"]),

@@ -109,3 +109,14 @@ def test_exits_hear_each_other_where_samples_can_tell_what_that_changes() -> Non
     assert screened.can_be_told(heard, design, proven, 2150)
     assert screened.can_be_told(heard, design, expected, 1250)  # 2² · 0.03 / 0.01² = 1,200
     assert not screened.can_be_told(heard, design, expected, 1150)
+
+
+def test_one_group_on_screen_is_told_by_its_samples() -> None:
+    """How groups differ is not known then: an error without end would tell no design from another."""
+    problem = task(3, 0.05)
+    one = replace(problem, outcomes=replace(problem.outcomes, groups=np.zeros(problem.outcomes.samples, np.int64)))
+    design = refine.choose(problem, NO_PINS)[1]
+    steps = screened.steps_of(problem, NO_PINS, design)
+    assert steps and screened.saved(one, design, steps, 9) == screened.saved(
+        problem, design, steps, problem.outcomes.samples
+    )

@@ -47,6 +47,22 @@ def class_over(report: Report) -> None:
     report["settings"]["max_class_drop"], report["classes_that_lose"] = 0.02, []
 
 
+def misses(promise: str, missed: int = 9) -> Callable[[Report], None]:
+    def edit(report: Report) -> None:
+        events = {"given": 3, "alone": 4, "memory": missed}
+        report["settings"]["max_missed"] = "0.05"
+        report["stream"] = {
+            "split": "test", "remembers": True, "promise": {"promise": promise, "max_missed": 0.05},
+            "saved_on_choose": {"alone": 0.1, "memory": 0.5, "best_alone": 0.1},
+            "figures": {
+                way: {"events": {"events": 100, "missed": count}, "metrics": {"mean_macs": 1.0, "accuracy": 0.9}}
+                for way, count in events.items()
+            },
+        }  # fmt: skip
+
+    return edit
+
+
 REMEDIES: dict[Callable[[Report], None], str] = {
     few: "; give more in x_val",
     corrected: "; leave it out to keep the budget",
@@ -57,6 +73,8 @@ REMEDIES: dict[Callable[[Report], None], str] = {
     over("expected"): "(--promise proven proves the budget)",
     over("none"): "(--promise proven proves the budget)",
     class_over: "(--promise proven proves the budget)",
+    misses("expected"): "; --promise proven proves the limit",
+    misses("proven"): "; a smaller --max-missed leaves room",
 }
 
 
@@ -67,3 +85,9 @@ def test_every_warning_names_a_remedy(edit: Callable[[Report], None]) -> None:
     (sentence,) = cautions.sentences(report)
     assert sentence.endswith(REMEDIES[edit])
     assert len(sentence) <= 300
+
+
+def test_as_many_missed_events_as_were_allowed_are_no_warning() -> None:
+    report = copy.deepcopy(SAMPLE)
+    misses("expected", 8)(report)
+    assert not any("--max-missed" in sentence for sentence in cautions.sentences(report))

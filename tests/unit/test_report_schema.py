@@ -42,8 +42,10 @@ def optional(at: str) -> set[str]:
     if at.endswith("settings"):
         return {
             "architecture", "input_shape", "decision", "blank", "blank_when", "c_prefix", "custom_objects",
-            "max_blank_loss", "period_s", "stream", "refresh", "debounce", "background",
+            "max_blank_loss", "period_s", "stream", "refresh", "debounce", "max_missed", "background",
         }  # fmt: skip
+    if at.rpartition(".")[2].partition("_")[0] == "promise":
+        return {"max_missed"}
     if at.endswith(".handover[]"):
         return {"encoding"}
     if at.endswith(".handover[].encoding"):

@@ -63,9 +63,11 @@ def test_values_become_plain_ones() -> None:
 
 
 def test_streams() -> None:
-    asked = made(stream=True, debounce="2/3", background=["a", 3])
+    asked = made(stream=True, debounce="2/3", background=["a", 3], max_missed="1%/3")
+    assert asked.goal.max_missed == (0.01, 3) == made(stream=True, max_missed=(0.01, 3)).goal.max_missed
+    assert made(stream=True, max_missed=0.02).goal.max_missed == (0.02, None)
     assert (asked.goal.memory, asked.goal.debounce, asked.goal.background) == (32, (2, 3), ("a", "3"))
-    stored = {"stream": True, "refresh": 32, "debounce": "2/3", "background": ["a", "3"]}
+    stored = {"stream": True, "refresh": 32, "debounce": "2/3", "background": ["a", "3"], "max_missed": "0.01/3"}
     assert stored.items() <= asked.as_dict(3).items()
     assert not {*stored} & {*made().as_dict(3)}
 
@@ -126,6 +128,8 @@ def test_unknown_options_are_type_errors_with_a_hint() -> None:
         ({"refresh": 4}, "refresh= is for stream=, which was not given"),
         ({"debounce": "2/3"}, "debounce= is for stream=, which was not given"),
         ({"background": "a"}, "background= is for stream=, which was not given"),
+        ({"max_missed": "1%"}, "max_missed= is for stream=, which was not given"),
+        ({"stream": True, "max_missed": "1%/0"}, "max_missed: must be a share of the events, perhaps with /"),
         ({"stream": True, "debounce": "3/2"}, "debounce: must be M/N, 1 ≤ M ≤ N ≤ 32, as '2/3'; given '3/2'"),
         ({"stream": True, "debounce": (2, 33)}, "debounce: must be M/N, 1 ≤ M ≤ N ≤ 32, as '2/3'; given (2, 33)"),
         ({"stream": True, "refresh": 0}, "refresh: must be a whole number of at least 1 and at most 65535"),

@@ -10,24 +10,34 @@ from eeaug.cascade.outcomes import ClassLimit, Outcomes, class_limit
 from eeaug.cascade.output import Decision
 from eeaug.search.thresholds import Objective
 from eeaug.streams.choose import Candidate, best
+from eeaug.streams.missed import event_limit
 from eeaug.streams.rules import Rule
 
 
 def brute(candidate: Candidate, rule: Rule) -> tuple[float, float, bool]:
-    """Mean cost, accuracy, and whether classes lose no more than they may."""
+    """Mean cost, accuracy, and whether classes lose and events are missed no more than may be."""
     rows, limit = candidate.course.rows, candidate.classes
+    events, missed = 0, 0
     counts, spent, right, lost = rows.counts, 0.0, 0.0, dict.fromkeys(range(4), 0.0)
     for members in candidate.course.sequences.members:
         stream = Naive(rule, candidate.course)
+        event, caught, by_given = None, True, True
         for i in members:
+            if rows.labels[i] != event:
+                missed += int(by_given) - int(caught)
+                event, caught, by_given, events = rows.labels[i], False, False, events + 1
             at, answer, _ = stream.push(i)
             label = int(rows.labels[i])
             spent += counts[i] * float(candidate.costs[: at + 1].sum())
             right += counts[i] * (answer == label)
             given = int(rows.predicted[-1, i])
             lost[label] += counts[i] * (int(given == label) - int(answer == label))
+            caught, by_given = caught or answer == label, by_given or given == label
+        missed += int(by_given) - int(caught)
     of_class = {c: counts[rows.labels == c].sum() for c in lost}
     kept = limit is None or all(lost[c] <= limit.most * of_class[c] + 1e-9 for c in lost if of_class[c])
+    if candidate.events is not None:
+        kept = kept and missed <= candidate.events.most * events + 1e-9
     return spent / counts.sum(), right / counts.sum(), kept
 
 
@@ -45,7 +55,9 @@ def test_two_hundred_instances(block: int) -> None:
             rules = some_rules(rng, some)
             few = [rules[i] for i in sorted(rng.choice(len(rules), 6, replace=False))]
             limit = limited(rng, some.rows)
-            candidates.append(Candidate(some, rng.uniform(1, 9, some.exits + 1), few, limit))
+            most = None if rng.random() < 0.6 else float(rng.choice([0.0, 0.1]))
+            events = None if most is None else event_limit(most, None, some.rows.labels, some.sequences)
+            candidates.append(Candidate(some, rng.uniform(1, 9, some.exits + 1), few, limit, events))
         base = float(candidates[0].course.rows.accuracies[-1])
         objective = Objective(base, 20.0, budget=float(rng.choice([0.0, 0.05, 0.2])))
         if rng.random() < 0.4:

@@ -24,6 +24,7 @@ def block(promise: Promise, labels: str, *, asked: bool, given_last: bool = True
         "promise": promise.kind,
         "max_accuracy_drop": promise.budget,
         "max_class_drop": promise.class_drop,
+        **({} if promise.missed is None else {"max_missed": promise.missed}),
         "kept": promise.kept,
         "risk": promise.risk,
         "unit": "group" if promise.grouped else "sample",
@@ -76,6 +77,8 @@ def _statement(promise: Promise, labels: str, *, asked: bool, given_last: bool) 
     budget = units.in_words(promise.budget, mark=not promise.kept)
     if promise.class_drop is not None:
         budget += f", and {units.points(promise.class_drop, signed=False)} in any single class"
+    if promise.missed is not None:
+        budget += f", and of events {promise.missed:.4g} more missed than by the given model"
     part = units.data_part(promise.part)
     drawn = f"{promise.samples:,} {_kind(promise)}{part} samples"
     if promise.grouped:

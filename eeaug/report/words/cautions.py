@@ -106,6 +106,7 @@ def sentences(report: Report) -> Iterator[str]:
             "--mapping one-each puts one there, and so does --objective latency where the server is faster"
         )
     yield from _savings(report)
+    yield from _missed(report)
     for block in (report, report["int8"] or {}):
         yield from (block.get("c") or {}).get("warnings", ())
     if report["int8"] is not None:
@@ -154,6 +155,25 @@ def _class_over(report: Report, name: str, measured: Report, promise: Report) ->
     yield (
         f"{name}class {worst['name']} loses {lost} on the test set, more than the {asked.partition(' ')[0]} "
         f"of --max-class-drop: {_why(promise, measured['samples'])}"
+    )
+
+
+def _missed(report: Report) -> Iterator[str]:
+    """Events that streams miss on test beyond --max-missed, where that counts what is missed in the end."""
+    stream, limit = report.get("stream"), report["settings"].get("max_missed", "/")
+    if stream is None or "/" in limit or stream["split"] != "test":
+        return
+    given, used = (
+        stream["figures"][way]["events"] for way in ("given", "memory" if stream["remembers"] else "alone")
+    )
+    most = stream["promise"].get("max_missed")
+    if most is None or used["missed"] - given["missed"] <= most * given["events"] + 1e-9:
+        return
+    proven = stream["promise"]["promise"] == "proven"
+    remedy = "a smaller --max-missed leaves room" if proven else "--promise proven proves the limit"
+    yield (
+        f"of {given['events']:,} events of the test set {used['missed']:,} are missed, by the given model "
+        f"{given['missed']:,}: more than the {limit} of --max-missed, as far as so few events can show it; {remedy}"
     )
 
 

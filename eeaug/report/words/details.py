@@ -58,6 +58,8 @@ def _asked(report: Report) -> str:
         parts.append(f"risk of a proof {settings['risk']:g}")
     if settings["max_class_drop"] is not None:
         parts.append(f"drop of every class ≤ {points(settings['max_class_drop'], signed=False)}")
+    if "max_missed" in settings:
+        parts.append(f"events missed beyond the given model's ≤ {settings['max_missed']}")
     if settings["max_latency_s"] is not None:
         parts.append(f"worst latency ≤ {seconds(settings['max_latency_s'])}")
     if settings.get("period_s") is not None:
