@@ -136,9 +136,9 @@ def check_no_stream(bundle: Bundle) -> None:
     """
     if "stream" in bundle.manifest or bundle.manifest["settings"].get("stream"):
         raise InputError(
-            f"{bundle.directory} was made with --stream: that needs samples in order, which a bundle does not keep; "
-            "for another budget or target run eeaug augment --stream again (heads are kept); eeaug evaluate says what "
-            "other recordings lose"
+            f"{bundle.directory} was made with --stream: that needs samples in order, which a bundle does not "
+            "keep; for another budget or target run eeaug augment --stream again (heads are kept); eeaug evaluate "
+            "says what other recordings lose"
         )
 
 
