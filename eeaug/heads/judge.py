@@ -148,29 +148,29 @@ class Judge:
 def check_better_than_chance(outcomes: Outcomes, *, allow: bool, background: Collection[int] = ()) -> None:
     """Stop when the given model is no better than always naming the largest class (+ 2 standard errors).
 
-    ``background``: classes of streams that are no event. Always naming silence is hard to beat, so there it is
-    enough to be better on the other samples alone; where events are few and alike, on all samples.
+    ``background``: classes of streams that are no event. Always naming silence is hard to beat where it lasts, so
+    being better than chance on the events is enough.
 
     Raises
     ------
     Contradiction : the preprocessing is wrong, or the samples are from elsewhere
     """
-    accuracy, limit = _chance(outcomes)
-    events, sees_events = ~np.isin(outcomes.labels, list(background)), False
-    if background and events.any():
-        of_events, least = _chance(outcomes.only(events))
-        sees_events = of_events > least
-    if accuracy <= limit and not sees_events and not allow:
-        raise Contradiction(
-            f"the given model is right on {accuracy:.1%} of the calibration samples, no better than chance "
-            f"({limit:.1%}, from the largest class): samples are not prepared as in training (preprocessing in "
-            ".data.yaml), or come from elsewhere (other people, devices), or labels are numbered in another way; "
-            "{allow_chance} goes on"
-        )
+    events = ~np.isin(outcomes.labels, list(background))
+    accuracy, limit = _and_by_chance(outcomes)
+    if allow or accuracy > limit:
+        return
+    if background and events.any() and np.greater(*_and_by_chance(outcomes.only(events))):
+        return
+    raise Contradiction(
+        f"the given model is right on {accuracy:.1%} of the calibration samples, no better than chance "
+        f"({limit:.1%}, from the largest class): samples are not prepared as in training (preprocessing in "
+        ".data.yaml), or come from elsewhere (other people, devices), or labels are numbered in another way; "
+        "{allow_chance} goes on"
+    )
 
 
-def _chance(outcomes: Outcomes) -> tuple[float, float]:
-    """Accuracy of the given model, and what always naming the largest class comes to, + 2 standard errors."""
-    share = float(np.unique(outcomes.labels, return_counts=True)[1].max() / len(outcomes.labels))
-    limit = share + 2 * float(np.sqrt(share * (1 - share) / len(outcomes.labels)))
-    return float(outcomes.correct[-1].mean()), limit
+def _and_by_chance(outcomes: Outcomes) -> tuple[float, float]:
+    """The given model's accuracy, and what always naming the largest class comes to, with 2 standard errors."""
+    accuracy, labels = float(outcomes.correct[-1].mean()), outcomes.labels
+    share = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+    return accuracy, share + 2 * float(np.sqrt(share * (1 - share) / len(labels)))

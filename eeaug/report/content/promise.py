@@ -78,7 +78,7 @@ def _statement(promise: Promise, labels: str, *, asked: bool, given_last: bool) 
     if promise.class_drop is not None:
         budget += f", and {units.points(promise.class_drop, signed=False)} in any single class"
     if promise.missed is not None:
-        budget += f", and of events {promise.missed:.4g} more missed than by the given model"
+        budget += f", and {units.share(promise.missed)} of the events more are missed than by the given model"
     part = units.data_part(promise.part)
     drawn = f"{promise.samples:,} {_kind(promise)}{part} samples"
     if promise.grouped:

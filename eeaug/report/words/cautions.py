@@ -173,7 +173,7 @@ def _missed(report: Report) -> Iterator[str]:
     remedy = "a smaller --max-missed leaves room" if proven else "--promise proven proves the limit"
     yield (
         f"of {given['events']:,} events of the test set {used['missed']:,} are missed, by the given model "
-        f"{given['missed']:,}: more than the {limit} of --max-missed, as far as so few events can show it; {remedy}"
+        f"{given['missed']:,}: more than the {share(most)} of --max-missed, as far as few events can tell; {remedy}"
     )
 
 
