@@ -130,7 +130,7 @@ class _Missed(click.ParamType):
         share, slash, within = str(value).partition("/")
         if slash and not re.fullmatch("[1-9][0-9]{0,8}", within):
             self.fail(f"{value!r} is no share of the events, perhaps with / and samples, as 1% or 1%/3", param, ctx)
-        return Quantity(quantities.DROP, 0, 1).convert(share, param, ctx), int(within) if slash else None
+        return Quantity(quantities.SHARE, 0, 1).convert(share, param, ctx), int(within) if slash else None
 
 
 DEBOUNCE = _Debounce()

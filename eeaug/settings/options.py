@@ -190,7 +190,7 @@ def _missed(name: str, value: object) -> tuple[float, int | None]:
         within = after if "/" in value else None
     if within is not None and not (str(within).isascii() and str(within).isdecimal() and int(str(within)) >= 1):
         raise _refused(name, value, "a share of the events, perhaps with / and samples, as '1%' or '1%/3'")
-    return float(_DROP(name, share)), None if within is None else int(str(within))
+    return float(_SHARE(name, share)), None if within is None else int(str(within))
 
 
 _SHARE = Number(0, 1, kind=SHARE)
