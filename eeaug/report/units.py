@@ -12,7 +12,7 @@ from math import ceil
 
 __all__ = [
     "UNKNOWN", "at_most", "data_part", "duration", "in_words", "joules", "macs", "points", "quantity", "relative",
-    "sample", "seconds", "share", "size", "threshold",
+    "sample", "saved", "seconds", "share", "size", "threshold",
 ]  # fmt: skip
 
 UNKNOWN = "unknown"
@@ -135,8 +135,19 @@ def relative(before: float | None, after: float | None) -> str:
     if before == 0:
         return "n/a"
     change = (after - before) / before
-    digits = f"{abs(100 * change):,.1f}"
+    digits = _below_all(-change) if change < 0 else f"{100 * change:,.1f}"
     return f"{_sign(digits, change)}{digits} %"
+
+
+def saved(share: float) -> str:
+    """A share that is saved, for a sentence: "63.5%"; of 0.9998 "99.98%", as all of it would be 100.0%."""
+    return f"{_below_all(share) if share > 0 else f'{100 * share:.1f}'}%"
+
+
+def _below_all(share: float) -> str:
+    """In percent with one decimal, or as many as keep what is below one from being shown as all."""
+    digits = (f"{100 * share:,.{n}f}" for n in range(1, 10))
+    return next((text for text in digits if share >= 1 or not text.startswith("100.0")), "100.0")
 
 
 def _sign(digits: str, value: float) -> str:

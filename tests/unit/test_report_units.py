@@ -143,3 +143,14 @@ def test_relative(before: float | None, after: float, expected: str) -> None:
 )
 def test_threshold(value: float | None, expected: str) -> None:
     assert units.threshold(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.6349, "63.5%"), (0.9994, "99.9%"), (0.9998, "99.98%"), (0.99996, "99.996%"), (1.0, "100.0%"), (0.0, "0.0%"),
+     (-0.25, "-25.0%"), (1 - 1e-15, "100.0%")],
+)  # fmt: skip
+def test_saved_is_all_only_where_all_is(share: float, expected: str) -> None:
+    assert units.saved(share) == expected
+    if 0 < share < 1 - 1e-9:
+        assert units.relative(1.0, 1 - share) == f"−{expected.removesuffix('%')} %"

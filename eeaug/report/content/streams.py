@@ -150,12 +150,12 @@ def sentence(stream: Mapping[str, Any] | None, by_itself: Mapping[str, Any]) -> 
     if all(used[key] == by_itself[key] for key in ("mean_macs", "accuracy")):
         return "Memory brings too little on these streams, so each sample is decided by itself: "
     given = stream["figures"]["given"]["metrics"]
-    saved, lost = 1 - used["mean_macs"] / given["mean_macs"], given["accuracy"] - used["accuracy"]
+    saved, lost = units.saved(1 - used["mean_macs"] / given["mean_macs"]), given["accuracy"] - used["accuracy"]
     way = "with memory" if stream["remembers"] else "by confidence alone, as memory brings too little"
     part = "test" if stream["split"] == "test" else "calibration (not measured)"
     worse = "less" if lost > 0 else "more"
     return (
-        f"On streams, decided {way}: {saved:.1%} of the mean MACs saved, {units.points(abs(lost), signed=False)} "
+        f"On streams, decided {way}: {saved} of the mean MACs saved, {units.points(abs(lost), signed=False)} "
         f"{worse} accuracy than the given model on the {part} sequences. Samples one by one: "
     )
 

@@ -78,7 +78,7 @@ def _saved(baseline: Metrics, design: Metrics) -> str:
         given, mine = baseline[key], design[key]
         # MACs always; what costs more was said before
         if key == "mean_macs" or (given and mine is not None and mine <= given * (1 + LEAST_MORE)):
-            by_share.setdefault(f"{1 - mine / given:.1%}", []).append(FIGURES[key].words)
+            by_share.setdefault(units.saved(1 - mine / given), []).append(FIGURES[key].words)
     parts = [f"{share} of the {_listed(words)}" for share, words in by_share.items()]
     return f"{_listed(parts)} saved"
 
@@ -104,8 +104,8 @@ def in_int8(baseline: Metrics, int8: Metrics | None) -> str:
     if int8 is None:
         return ""
     metrics = int8["measured"] or int8["predicted"]
-    saved = 1 - metrics["mean_macs"] / baseline["mean_macs"]
-    return f" In int8: {saved:.1%} of the mean MACs saved, {_change(baseline['accuracy'] - metrics['accuracy'])}."
+    saved = units.saved(1 - metrics["mean_macs"] / baseline["mean_macs"])
+    return f" In int8: {saved} of the mean MACs saved, {_change(baseline['accuracy'] - metrics['accuracy'])}."
 
 
 def _change(drop: float, *, mark: bool = False) -> str:
@@ -172,6 +172,6 @@ def _dropping(decided: Decided, goal: Goal) -> str | None:
     option = "--max-accuracy-drop" if goal.max_blank_loss is None else "--max-blank-loss"
     return (
         f"saves MACs and loses at most {units.in_words(budget, mark=True)}: the nearest design (exits at {place}) "
-        f"saves {saved:.1%} and loses {units.points(drop, signed=False)} on the samples that compare designs, "
-        f"which {option} {100 * drop + 0.05:.1f}pp would allow"
+        f"saves {units.saved(saved)} and loses {units.points(drop, signed=False)} on the samples that compare "
+        f"designs, which {option} {100 * drop + 0.05:.1f}pp would allow"
     )
