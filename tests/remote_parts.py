@@ -322,13 +322,16 @@ def through(upstream: str, choose: Callable[[], str | None]) -> Iterator[tuple[s
         yield url, proxy
 
 
-async def _ended(runner: web.AppRunner) -> None:
+async def _ended(runner: web.AppRunner, encrypted: bool) -> None:
     """Without waiting for answers that were to come late."""
     await runner.cleanup()
     late = asyncio.all_tasks() - {asyncio.current_task()}
     for task in late:
         task.cancel()
     await asyncio.gather(*late, return_exceptions=True)
+    await asyncio.sleep(
+        0.2 if encrypted else 0
+    )  # connections close a step of the loop later; TLS says goodbye first
 
 
 @contextmanager
@@ -349,7 +352,7 @@ def _running(app: web.Application, tls: ssl.SSLContext | None = None) -> Iterato
     try:
         yield f"http{'s' if tls else ''}://127.0.0.1:{started[0]}"
     finally:
-        asyncio.run_coroutine_threadsafe(_ended(runner), loop).result()
+        asyncio.run_coroutine_threadsafe(_ended(runner, tls is not None), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

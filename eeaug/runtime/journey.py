@@ -23,7 +23,7 @@ from eeaug.runtime.server import Unanswered
 
 __all__ = ["Journey", "Stages"]
 
-AT_ONCE = 16  # requests of a journey that are under way
+AT_ONCE = 16  # requests of a journey that are under way when more samples come in
 PATIENCE = 0.1  # share of the deadline that a sample may wait until a request is full
 
 
@@ -92,6 +92,9 @@ class Journey:
             for k, since in list(self._oldest.items()):
                 if time.monotonic() - since > PATIENCE * self.far.deadline_s:
                     self._ask(k, *self._waiting[k].take())
+            while len(self._asked) > AT_ONCE:
+                wait([self._asked[0].future])
+                self._take_answers()
             self._take_answers()
 
     def push(self, k: int, on: NDArray[np.intp] | None, *arrays: NDArray[Any]) -> None:
@@ -168,15 +171,15 @@ class Journey:
         return np.flatnonzero(~leaves)
 
     def _ask(self, k: int, rows: NDArray[np.intp], *arrays: NDArray[Any]) -> None:
-        """Send samples to the server that runs stage k; buffers are used again, so what is sent is a copy."""
+        """Send samples to the server that runs stage k; buffers are used again, so what is sent is a copy.
+
+        Answers are not taken here: who asks may stand within a buffer that answers would fill again.
+        """
         assert self.far is not None
         given = len(self.cascade.stages[k].row.names)
         tensors, answers = tuple(a.copy() for a in arrays[:given]), tuple(a.copy() for a in arrays[given:])
         within_s = self._oldest.pop(k, self._began) + self.far.deadline_s - time.monotonic()
         self._asked.append(_Asked(self.far.ask(k, tensors, within_s), k, rows.copy(), tensors, answers))
-        while len(self._asked) > AT_ONCE:
-            wait([self._asked[0].future])
-            self._take_answers()
 
     def _take_answers(self) -> None:
         """Go on with all whose answers are here, or did not come in time."""

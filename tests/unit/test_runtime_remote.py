@@ -24,7 +24,7 @@ from eeaug.cascade.encoding import Encoding
 from eeaug.cascade.predictions import Predictions
 from eeaug.errors import ConversionError, InputError
 from eeaug.hardware.fields import ENCODINGS
-from eeaug.runtime import Cascade, address, link
+from eeaug.runtime import Cascade, address, journey, link
 
 FAULTS = ("delay", "drop", "truncate", "cut", "busy", "garble", "reorder")
 PLACES = (
@@ -78,6 +78,19 @@ def test_a_server_changes_nothing(processors: tuple[str, ...], reuse: bool) -> N
             assert same(there.predict(x[k : k + 1]), here.predict(x[k : k + 1]))
         for one, other in zip(there.answers(x[:50]), here.answers(x[:50]), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+@pytest.mark.parametrize("processors", PLACES, ids="-".join)
+def test_answers_wait_for_a_server_that_is_behind(
+    processors: tuple[str, ...], at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they bring goes into buffers, and whoever asks may still read one."""
+    monkeypatch.setattr(journey, "AT_ONCE", at_once)
+    parts, x = Parts(processors, True), samples(500)
+    with serving(parts.models()) as server, parts.cascade(server.url) as there:
+        for batch in (2, 3, 5, 7, 16):
+            assert same(there.predict(x, batch=batch), Parts(processors, True).cascade().predict(x))
 
 
 @pytest.mark.parametrize("compressed", [False, True])
