@@ -184,7 +184,7 @@ CASES: dict[str, tuple[str, float, float, str, int, tuple[str, ...]]] = {
     "scenes": ("mobilenetv1_vww.h5", 1 / 255, 0.5, "c-int8", 320, ()),
     "keywords": (
         "dscnn_kws.h5", 1.0, 0.2, "c", 600,
-        ("--background", "_silence_,_unknown_", "--max-class-drop", "5pp"),
+        ("--background", "_silence_,_unknown_", "--max-missed", "1%"),
     ),
 }  # fmt: skip
 RUNS = {"without memory": ("--refresh", "1"), "with memory": ()}
@@ -358,7 +358,8 @@ def main() -> None:
             folder, arrays = Path(scratch), streams_of(case, asked.data_dir, Path(scratch) / "streams.npz")
             groups = np.unique(arrays["groups_test"], return_inverse=True)[1]
             order, ends = np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))
-            rows = order[: ends[ends <= CASES[case][4]].max()]
+            most = CASES[case][4]  # whole recordings of so many samples, or the beginning of the first one
+            rows = order[: max((end for end in ends if end <= most), default=most)]
             for run in RUNS:
                 cells = pushed(bundle(folder, case, run, asked), case, arrays["x_test"][rows], groups[rows])
                 print(f"| {' | '.join((case, run, *cells))} |", flush=True)
