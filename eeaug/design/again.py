@@ -108,7 +108,7 @@ def path_of(
     return Opening(
         ((None,) * len(design.exits), *steps),
         choose if proves is None else choose.only(proves),
-        task.cost_of(task.segments([design.exits], design.modes))[0],
+        task.costs_of(design),
         task.objective.base_cost,
         decision,
         class_drop,

@@ -36,7 +36,7 @@ def choose(task: Problem, pins: Rules, fronts: tuple[str, ...] = tuple(COSTS)) -
 
 def mean_cost(task: Problem, design: Design) -> float:
     """What the objective weighs of a design, counted on the samples of the search."""
-    return passage(task, design).mean(task.cost_of(task.segments([design.exits], design.modes))[0])
+    return passage(task, design).mean(task.costs_of(design))
 
 
 def passage(task: Problem, design: Design) -> Passage:

@@ -67,7 +67,7 @@ class Screened:
         return Opening(
             self.steps,
             rows if proves is None else rows.only(proves),
-            task.cost_of(task.segments([self.design.exits], self.design.modes))[0],
+            task.costs_of(self.design),
             task.objective.base_cost,
             decision,
             None if task.classes is None else task.classes.most,
@@ -148,7 +148,7 @@ def saved(task: Problem, design: Design, steps: Sequence[Thresholds], units: int
     if not design.exits:
         return 0.0
     rows = task.outcomes.rows(design.exits)
-    costs = task.cost_of(task.segments([design.exits], design.modes))[0]
+    costs = task.costs_of(design)
     passages = [Passage(rows, step) for step in steps]
     if (events := task.events) is not None:
         passages = [each for each in passages if events.allows(rows.baseline_right, each.right)]
@@ -194,7 +194,7 @@ def steps_of(task: Problem, rules: Rules, design: Design) -> tuple[Thresholds, .
         return ()
     return path(
         task.outcomes.rows(design.exits),
-        task.cost_of(task.segments([design.exits], design.modes))[0],
+        task.costs_of(design),
         task.objective.base_cost,
         fixed=[rules.thresholds.get(task.costs.exits[e].location) for e in design.exits],
     )

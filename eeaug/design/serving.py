@@ -68,7 +68,7 @@ class Sought:
         for design in counted(list(_placed(self.task, new)), len(new)):
             self.designs[design.exits] = design
             fair = streamed.fair(self.task, design, list(self.passages(design.exits)))
-            self.saved[design.exits] = saved_of(self.task, fair, streamed.costs_of(self.task, design), self.units)
+            self.saved[design.exits] = saved_of(self.task, fair, self.task.costs_of(design), self.units)
 
     def passages(self, arch: Arch) -> Iterator[Passage]:
         """The samples decided by every threshold, the same of all exits, and by every distance, first by none."""

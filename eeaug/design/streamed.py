@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eeaug.cascade.outcomes import ClassLimit, Outcomes
 from eeaug.cascade.passage import Passage
@@ -38,7 +37,6 @@ __all__ = [
     "Streamed",
     "Tried",
     "best_within",
-    "costs_of",
     "course_of",
     "fair",
     "of_any",
@@ -185,7 +183,7 @@ def tried(
     steps : the path of the design's thresholds; course : of the samples of ``task``
     units : how many choose samples there are, or groups of them
     """
-    costs = costs_of(task, design)
+    costs = task.costs_of(design)
     listed, few = asked.families(course), thinned(steps, STEPS)
     rules = [family.along(few) for family in listed]
     walked = walk([rule for each in rules for rule in each], course)
@@ -208,11 +206,6 @@ def fair(task: Problem, design: Design, passages: Sequence[Passage]) -> list[Pas
     if (events := task.events) is not None:
         kept = [each for each in kept if events.allows(each.outcomes.baseline_right, each.right)]
     return kept
-
-
-def costs_of(task: Problem, design: Design) -> NDArray[np.float64]:
-    """Of its segments, (m + 1,), in the unit of the objective."""
-    return np.asarray(task.cost_of(task.segments([design.exits], design.modes))[0])
 
 
 def of_any(promise: Promise, risk: float) -> Promise:
@@ -271,7 +264,7 @@ def best_within(
     candidates: list[list[Candidate]] = [[], [], []]  # all, without memory, with memory
     for design, steps in designs:
         course = course_of(task, design, answers, sequences, asked)
-        costs = costs_of(task, design)
+        costs = task.costs_of(design)
         classes = classes_of(task, design, course.rows)
         few = thinned(steps, STEPS)
         alone = asked.alone(course).along((*few, design.thresholds))

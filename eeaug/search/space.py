@@ -105,6 +105,10 @@ class Problem:
         """The costs (A, m + 1) that the objective weighs."""
         return segments.of(self.cost)
 
+    def costs_of(self, design: Design) -> NDArray[np.float64]:
+        """The same of one design's segments, (m + 1,)."""
+        return np.asarray(self.cost_of(self.segments([design.exits], design.modes))[0])
+
     @property
     def limits(self) -> dict[str, float]:
         """The hard limits by name: seconds of the worst case, bytes of every memory."""

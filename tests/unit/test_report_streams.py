@@ -71,8 +71,8 @@ def made(*, remembers: bool = True, on_test: bool = True, period_s: float | None
     if on_test:
         test = replace(some.rows, first=some.p)
     decided: Any = SimpleNamespace(streamed=streamed)
-    block = streams.block(settings, decided, chosen, {"test": some.sequences}, test, (0,))  # type: ignore[arg-type]
-    assert block is not None
+    block, used = streams.block(settings, decided, chosen, {"test": some.sequences}, test, (0,))  # type: ignore[arg-type]
+    assert block is not None and used is not None
     walked = walk([streamed.alone, streamed.memory], some)
     for i, name in enumerate(("alone", "memory")):
         figures, passage = block["figures"][name], walked.passage(some.rows, i)
@@ -82,6 +82,7 @@ def made(*, remembers: bool = True, on_test: bool = True, period_s: float | None
     by = block["decided_by"]
     assert sum(by["sure"]) + sum(by["remembered"]) == pytest.approx(1)
     assert (sum(by["remembered"]) > 0) == remembers
+    np.testing.assert_array_equal(used.at, walked.at[int(remembers)])
     return block
 
 
@@ -134,15 +135,22 @@ def test_the_first_sentence_is_of_streams() -> None:
     said = (
         "On streams, decided with memory: 75.0% of the mean MACs saved, 0.5 pp less accuracy than the given model"
     )
-    assert streams.sentence(block, block["figures"]["alone"]["metrics"]).startswith(said)
-    assert streams.sentence(None, {}) == ""
-    alike = streams.sentence({**block, "remembers": False}, block["figures"]["alone"]["metrics"])
-    assert alike.startswith("Memory brings too little on these streams, so each sample is decided by itself")
+    thresholds = block["rule_alone"]["thresholds"]
+    assert streams.sentence(block, thresholds).startswith(said)
+    assert streams.sentence(None, ()) == ""
+    alone = {**block, "remembers": False, "rule": block["rule_alone"]}
+    by_itself = "so each sample is decided by itself: "
+    assert streams.sentence(alone, thresholds) == f"Memory brings too little on these streams, {by_itself}"
+    assert (
+        streams.sentence({**alone, "rule_memory": alone["rule"]}, thresholds)
+        == f"No memory is allowed, {by_itself}"
+    )
+    assert streams.sentence(alone, [0.5]).startswith("On streams, decided by confidence alone")
 
 
 def test_without_streams_nothing_is_said() -> None:
     decided: Any = SimpleNamespace(streamed=None)
-    assert streams.block(None, decided, None, {}, None, ()) is None  # type: ignore[arg-type]
+    assert streams.block(None, decided, None, {}, None, ()) == (None, None)  # type: ignore[arg-type]
     assert "On streams" not in text(SAMPLE)
 
 

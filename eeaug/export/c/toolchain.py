@@ -56,21 +56,17 @@ class Size:
 
 def host() -> str | None:
     """A C compiler for this machine, if it has one with its library."""
-    return next(
-        (compiler for name in HOSTS if (compiler := shutil.which(name)) and _links(compiler, ("-lm",))), None
-    )
+    return _first_that_links(HOSTS, ("-lm",), "c")
 
 
 def host_cpp() -> str | None:
     """The same for C++17."""
-    return next(
-        (
-            compiler
-            for name in HOSTS_CPP
-            if (compiler := shutil.which(name)) and _links(compiler, ("-std=c++17", "-lm"), "c++")
-        ),
-        None,
-    )
+    return _first_that_links(HOSTS_CPP, ("-std=c++17", "-lm"), "c++")
+
+
+def _first_that_links(names: Sequence[str], flags: tuple[str, ...], language: str) -> str | None:
+    here = filter(None, map(shutil.which, names))
+    return next((compiler for compiler in here if _links(compiler, flags, language)), None)
 
 
 def arm() -> str | None:

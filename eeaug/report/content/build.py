@@ -160,7 +160,7 @@ def build(
     sent = remote.figures(material.network.hardware, stages, passage, came, split)
     unlimited = latency_limit.without(decided)
     quiet = classes_named("background", settings.goal.background, chosen.classes)
-    stream = streams.block(settings, decided, chosen, material.sequences, test, quiet)
+    stream, streamed = streams.block(settings, decided, chosen, material.sequences, test, quiet)
     return {
         "schema_version": VERSION,
         "eeaug": eeaug.__version__,
@@ -184,7 +184,7 @@ def build(
             "measured": base_test,
         },
         "design": {
-            "summary": streams.sentence(stream, shown[1])
+            "summary": streams.sentence(stream, chosen.thresholds)
             + verdict.dearer(*shown)
             + (
                 verdict.sentence(
@@ -228,7 +228,7 @@ def build(
             test,
             settings,
             retargeted=material.earlier is not None,
-            streamed=streams.passage(settings, decided, material.sequences, test),
+            streamed=streamed,
         ),
         "shift": shift.figures(
             chosen,

@@ -20,12 +20,13 @@ from eeaug.report.content import metrics, promise
 from eeaug.settings import Settings
 from eeaug.settings.contradictions import classes_named
 from eeaug.streams import figures
+from eeaug.streams.confidence import Confidence
 from eeaug.streams.kinds import described
 from eeaug.streams.rules import bytes_of
 from eeaug.streams.sequences import Sequences
 from eeaug.streams.walk import Course, walk
 
-__all__ = ["HOUR_S", "block", "decided_by", "of_int8", "passage", "sentence"]
+__all__ = ["along", "block", "decided_by", "of_int8", "sentence"]
 
 ERROR = 0.05  # of the bound
 STRIP = 240  # samples of a recording that are shown
@@ -35,8 +36,8 @@ HOUR_S = 3600.0
 def block(
     settings: Settings, decided: Decided, chosen: Chosen, sequences: Mapping[str, Sequences], test: Outcomes | None,
     background: Sequence[int],
-) -> dict[str, Any] | None:  # fmt: skip
-    """The report's block ``stream``; None where there is no decision of streams.
+) -> tuple[dict[str, Any] | None, Passage | None]:  # fmt: skip
+    """The report's block ``stream``, and the samples on their way; None where there is no decision of streams.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def block(
     """
     streamed = decided.streamed
     if streamed is None:
-        return None
+        return None, None
     split, course = "choose" if test is None else "test", _course(settings, streamed, sequences, test)
     walked = walk([streamed.alone, streamed.memory], course)
     rows, labels = course.rows, settings.input.labels
@@ -55,9 +56,9 @@ def block(
         "alone": (walked.passage(rows, 0), chosen.segments),
         "memory": (walked.passage(rows, 1), chosen.segments),
     }
-    used = "memory" if streamed.remembers else "alone"
-    claim, remembered = Claim.of(rows, passages[used][0].losses, -1.0), walked.remembered[int(streamed.remembers)]
-    return {
+    passage = passages["memory" if streamed.remembers else "alone"][0]
+    claim, remembered = Claim.of(rows, passage.losses, -1.0), walked.remembered[int(streamed.remembers)]
+    block = {
         "remembers": streamed.remembers,
         "rule": described(streamed.rule),
         "rule_alone": described(streamed.alone),
@@ -85,19 +86,10 @@ def block(
             name: _figures(passage, segments, chosen, course.sequences, background, split, settings.goal.period_s)
             for name, (passage, segments) in passages.items()
         },
-        "decided_by": decided_by(passages[used][0], remembered, rows),
-        "strip": _strip(passages[used][0], remembered, course.sequences),
+        "decided_by": decided_by(passage, remembered, rows),
+        "strip": _strip(passage, remembered, course.sequences),
     }
-
-
-def passage(
-    settings: Settings, decided: Decided, sequences: Mapping[str, Sequences], test: Outcomes | None
-) -> Passage | None:
-    """The same samples on their way, as streams are decided; None where there is no decision of streams."""
-    if decided.streamed is None:
-        return None
-    course = _course(settings, decided.streamed, sequences, test)
-    return walk([decided.streamed.rule], course).passage(course.rows)
+    return block, passage
 
 
 def _course(
@@ -139,16 +131,18 @@ def of_int8(
     }
 
 
-def sentence(stream: Mapping[str, Any] | None, by_itself: Mapping[str, Any]) -> str:
+def sentence(stream: Mapping[str, Any] | None, thresholds: Sequence[float | None]) -> str:
     """The first sentence of a report of streams; empty where there is no decision of any.
 
-    ``by_itself``: metrics of the same samples where each is decided by itself.
+    ``thresholds``: of the design, where each sample is decided by itself.
     """
     if stream is None:
         return ""
+    if stream["rule"] == described(Confidence(tuple(thresholds))):
+        none_allowed = stream["rule_memory"] == stream["rule_alone"]
+        why = "No memory is allowed" if none_allowed else "Memory brings too little on these streams"
+        return f"{why}, so each sample is decided by itself: "
     used = stream["figures"]["memory" if stream["remembers"] else "alone"]["metrics"]
-    if all(used[key] == by_itself[key] for key in ("mean_macs", "accuracy")):
-        return "Memory brings too little on these streams, so each sample is decided by itself: "
     given = stream["figures"]["given"]["metrics"]
     saved, lost = units.saved(1 - used["mean_macs"] / given["mean_macs"]), given["accuracy"] - used["accuracy"]
     way = "with memory" if stream["remembers"] else "by confidence alone, as memory brings too little"
@@ -167,18 +161,28 @@ def _figures(
     counted = metrics.counted(
         passage, segments, split=split, decision=chosen.decision, classes=chosen.classes, basis=chosen.basis
     )
-    spent = np.cumsum(segments.macs[0])
-    counts = figures.events(passage.predicted, passage.outcomes.labels, sequences, background)
-    worst, lost = figures.worst_sequence(passage.losses, sequences)
-    hours = None if period_s is None else passage.outcomes.samples * period_s / HOUR_S
     energy = counted["mean_energy_j"]
     return {
         "metrics": counted,
+        **along(passage, segments.macs[0], sequences, background, period_s),
+        "energy_per_hour_j": None if energy is None or period_s is None else energy * HOUR_S / period_s,
+    }
+
+
+def along(
+    passage: Passage, costs: NDArray[np.float64], sequences: Sequences, background: Sequence[int],
+    period_s: float | None,
+) -> dict[str, Any]:  # fmt: skip
+    """What samples in sequences cost and come to besides their means; ``costs`` (m + 1,): MACs of the segments."""
+    spent = np.cumsum(costs)
+    counts = figures.events(passage.predicted, passage.outcomes.labels, sequences, background)
+    worst, lost = figures.worst_sequence(passage.losses, sequences)
+    hours = None if period_s is None else passage.outcomes.samples * period_s / HOUR_S
+    return {
         "p95_macs": metrics.percentile_latency_s(spent, passage.leave_rates, 0.95),
         "worst_macs": float(spent[passage.at.max()]),
         "events": asdict(counts),
         "false_alarms_per_hour": None if hours is None else counts.false_alarms / hours,
-        "energy_per_hour_j": None if energy is None or period_s is None else energy * HOUR_S / period_s,
         "worst_sequence": {
             "name": sequences.names[worst] if sequences.names else str(worst),
             "samples": int(sequences.lengths[worst]),

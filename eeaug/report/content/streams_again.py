@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from eeaug.cascade.outcomes import Outcomes
 from eeaug.cascade.passage import Passage
 from eeaug.design.streamed import MemoryTerms
-from eeaug.report.content import metrics
-from eeaug.report.content.streams import HOUR_S, decided_by
-from eeaug.streams import figures
+from eeaug.report.content.streams import along, decided_by
 from eeaug.streams.debounce import Debounce
 from eeaug.streams.kinds import rule_of
 from eeaug.streams.sequences import Sequences
@@ -74,25 +72,16 @@ def _figures(
     labelled: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Of one way to decide; what labels tell is null without them."""
-    spent = np.cumsum(costs)
-    counts = figures.events(passage.predicted, passage.outcomes.labels, sequences, background)
-    worst, lost = figures.worst_sequence(passage.losses, sequences)
-    hours = None if period_s is None else passage.outcomes.samples * period_s / HOUR_S
+    counted = along(passage, costs, sequences, background, period_s)
+    unknown = {} if labelled else dict.fromkeys(("events", "false_alarms_per_hour"))
     return {
         "metrics": {
             "accuracy": passage.accuracy if labelled else None,
             "drop": float(passage.losses.mean()),
             "mean_macs": passage.mean(costs),
         },
-        "p95_macs": metrics.percentile_latency_s(spent, passage.leave_rates, 0.95),
-        "worst_macs": float(spent[passage.at.max()]),
-        "events": asdict(counts) if labelled else None,
-        "false_alarms_per_hour": counts.false_alarms / hours if labelled and hours else None,
-        "worst_sequence": {
-            "name": sequences.names[worst],
-            "samples": int(sequences.lengths[worst]),
-            "drop": lost,
-        },
+        **counted,
+        **unknown,
     }
 
 
