@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import training
 
 SEED = 7
 PARTS = ("train", "val", "test")
@@ -88,29 +89,12 @@ def build_model(classes: int) -> Any:
 
 
 def train_model(x: np.ndarray, y: np.ndarray, classes: int, epochs: int) -> Any:
-    """The network trained on all of ``x``; the last epoch counts, no other data is looked at."""
-    import keras
+    """The network trained on all of ``x``."""
     import tensorflow as tf
 
-    keras.utils.set_random_seed(SEED)
-    tf.config.experimental.enable_op_determinism()
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    training.begin(SEED, threads=1)
     batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=SEED).batch(BATCH_SIZE).prefetch(2)
-    steps = epochs * len(batches)
-    model = build_model(classes)
-    model.compile(
-        optimizer=keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(
-                0.0, decay_steps=steps * 9 // 10, warmup_target=PEAK_LEARNING_RATE, warmup_steps=steps // 10
-            ),
-            weight_decay=WEIGHT_DECAY,
-        ),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
-    model.fit(batches, epochs=epochs, shuffle=False, verbose=2)  # the dataset shuffles
-    return model
+    return training.fit(build_model(classes), batches, epochs, peak=PEAK_LEARNING_RATE, weight_decay=WEIGHT_DECAY)
 
 
 def main() -> None:

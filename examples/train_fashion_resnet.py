@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import training
 
 SEED = 7
 CLASS_NAMES = (
@@ -25,7 +26,7 @@ STACKS = {"stack1": 16, "stack2": 32, "stack3": 64}  # channels, as in MLPerf Ti
 BATCH_SIZE = 128
 PEAK_LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-2
-INTRA_OP_THREADS = 2  # another number sums in another order and trains other weights
+INTRA_OP_THREADS = 2
 
 Part = tuple[np.ndarray, np.ndarray]
 
@@ -102,36 +103,18 @@ def build_model() -> Any:
 
 
 def train_model(train: Part, epochs: int) -> Any:
-    """Return the network trained on all of `train`; the last epoch counts, no other data is looked at."""
-    import keras
+    """Return the network trained on all of `train`."""
     import tensorflow as tf
 
-    keras.utils.set_random_seed(SEED)
-    tf.config.experimental.enable_op_determinism()
-    tf.config.threading.set_intra_op_parallelism_threads(INTRA_OP_THREADS)
-    samples = len(train[0])
+    training.begin(SEED, INTRA_OP_THREADS)
     batches = (
         tf.data.Dataset.from_tensor_slices(train)
-        .shuffle(samples, seed=SEED)
+        .shuffle(len(train[0]), seed=SEED)
         .batch(BATCH_SIZE)
         .map(lambda x, y: (tf.image.random_flip_left_right(x), y))  # every image on its own
         .prefetch(2)
     )
-    steps = epochs * len(batches)
-    model = build_model()
-    model.compile(
-        optimizer=keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(
-                0.0, decay_steps=steps * 9 // 10, warmup_target=PEAK_LEARNING_RATE, warmup_steps=steps // 10
-            ),
-            weight_decay=WEIGHT_DECAY,
-        ),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,  # XLA convolutions are slow on a CPU
-    )
-    model.fit(batches, epochs=epochs, shuffle=False, verbose=2)  # the dataset shuffles
-    return model
+    return training.fit(build_model(), batches, epochs, peak=PEAK_LEARNING_RATE, weight_decay=WEIGHT_DECAY)
 
 
 def accuracy(model: Any, x: np.ndarray, y: np.ndarray) -> float:
